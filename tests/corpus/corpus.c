@@ -1,0 +1,413 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The multi-call driver of the corpus.
+
+#include "corpus.h"
+
+#include <ctype.h>
+#include <sys/xattr.h>
+#include <time.h>
+
+extern const struct program *const __start_programs[], *const __stop_programs[];
+
+static const char *current = "corpus";
+
+int verdict(const char *operation, long result)
+{
+	if (result >= 0)
+		return SUCCEEDED;
+	int error = errno;
+	fprintf(stderr, "%s: %s: %s\n", current, operation, strerror(error));
+	if (error == ENOSYS)
+		return skip("the kernel lacks this system call");
+	return error == EPERM || error == EACCES ? REFUSED : BROKEN;
+}
+
+int harmless_verdict(const char *operation, long result, int harmless)
+{
+	if (result < 0 && errno == harmless)
+		return SUCCEEDED;
+	if (result >= 0) {
+		fprintf(stderr, "%s: %s: was meant to fail with %s\n", current, operation, strerror(harmless));
+		return BROKEN;
+	}
+	return verdict(operation, result);
+}
+
+int outcome(const char *operation, bool done)
+{
+	if (done)
+		return SUCCEEDED;
+	fprintf(stderr, "%s: %s: not done, and no error was reported\n", current, operation);
+	return REFUSED;
+}
+
+int skip(const char *reason)
+{
+	fprintf(stderr, "skipped: %s\n", reason);
+	return SKIPPED;
+}
+
+void must(bool condition, const char *operation)
+{
+	if (condition)
+		return;
+	fprintf(stderr, "%s: preparation failed: %s: %s\n", current, operation, strerror(errno));
+	_exit(BROKEN);
+}
+
+int own_file(void)
+{
+	int fd = open("/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	must(fd >= 0, "open an unnamed file in /tmp");
+	return fd;
+}
+
+int other_object(const char *path, int flags)
+{
+	int fd = open(path, flags | O_CLOEXEC);
+	if (fd < 0 && errno == ENOENT) {
+		fprintf(stderr, "skipped: no %s: lay it out with `corpus --prepare`\n", path);
+		_exit(SKIPPED);
+	}
+	must(fd >= 0, path);
+	return fd;
+}
+
+int child_status(pid_t pid)
+{
+	int status;
+	must(waitpid(pid, &status, __WALL) == pid, "wait for the child");
+	return WIFEXITED(status) ? WEXITSTATUS(status) : BROKEN;
+}
+
+int in_child(int (*function)(void))
+{
+	pid_t pid = fork();
+	must(pid >= 0, "fork");
+	if (pid == 0)
+		_exit(function());
+	return child_status(pid);
+}
+
+void execute_again(const char *argument)
+{
+	char path[4096] = "";
+	char *arguments[] = {"corpus", (char *)argument, NULL};
+	must(readlink("/proc/self/exe", path, sizeof path - 1) > 0, "find this executable");
+	execv(path, arguments);
+	must(false, "execute this executable again");
+}
+
+int set_capabilities(uint64_t effective, uint64_t permitted, uint64_t inheritable)
+{
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct data[2];
+	for (int i = 0; i < 2; i++) {
+		data[i].effective = (uint32_t)(effective >> (32 * i));
+		data[i].permitted = (uint32_t)(permitted >> (32 * i));
+		data[i].inheritable = (uint32_t)(inheritable >> (32 * i));
+	}
+	return (int)syscall(SYS_capset, &header, data);
+}
+
+int get_capabilities(uint64_t *effective, uint64_t *permitted, uint64_t *inheritable)
+{
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct data[2];
+	if (syscall(SYS_capget, &header, data) != 0)
+		return -1;
+	*effective = data[0].effective | (uint64_t)data[1].effective << 32;
+	*permitted = data[0].permitted | (uint64_t)data[1].permitted << 32;
+	*inheritable = data[0].inheritable | (uint64_t)data[1].inheritable << 32;
+	return 0;
+}
+
+// ---- names and descriptions
+
+static void name_of(const struct program *program, char *group, char *name, size_t size)
+{
+	const char *end = strrchr(program->file, '/');
+	const char *start = end;
+	while (start > program->file && start[-1] != '/')
+		start--;
+	snprintf(group, size, "%.*s", (int)(end - start), start);
+	snprintf(name, size, "%s", end + 1);
+	*strrchr(name, '.') = '\0';
+}
+
+static int by_file(const void *left, const void *right)
+{
+	const struct program *const *l = left, *const *r = right;
+	return strcmp((*l)->file, (*r)->file);
+}
+
+static void print_string(const char *text)
+{
+	putchar('"');
+	for (; text && *text; text++) {
+		if (*text == '"' || *text == '\\')
+			putchar('\\');
+		putchar(*text);
+	}
+	putchar('"');
+}
+
+// Prints a list of words as a JSON array.
+static void print_words(const char *words, char separator)
+{
+	bool first = true;
+	putchar('[');
+	while (words && *words) {
+		size_t length = strcspn(words, (char[]){separator, '\0'});
+		printf("%s\"%.*s\"", first ? "" : ",", (int)length, words);
+		first = false;
+		words += length;
+		while (*words == separator || *words == ' ')
+			words++;
+	}
+	putchar(']');
+}
+
+static void print_alternatives(const char *text)
+{
+	bool first = true;
+	char copy[256];
+	char *rest = copy, *word;
+	snprintf(copy, sizeof copy, "%s", text ? text : "");
+	putchar('{');
+	while ((word = strsep(&rest, " "))) {
+		char *colon = strchr(word, ':');
+		if (!colon)
+			continue;
+		*colon = '\0';
+		printf("%s\"%s\":", first ? "" : ",", word);
+		print_words(colon + 1, ',');
+		first = false;
+	}
+	putchar('}');
+}
+
+static int list(void)
+{
+	size_t count = (size_t)(__stop_programs - __start_programs);
+	const struct program **sorted = calloc(count, sizeof *sorted);
+	must(sorted, "allocate memory");
+	memcpy(sorted, __start_programs, count * sizeof *sorted);
+	qsort(sorted, count, sizeof *sorted, by_file);
+	for (size_t i = 0; i < count; i++) {
+		const struct program *program = sorted[i];
+		char group[64], name[64];
+		name_of(program, group, name, sizeof name);
+		printf("{\"name\":\"%s\",\"group\":\"%s\",\"capabilities\":", name, group);
+		print_words(program->capabilities, ' ');
+		printf(",\"alternatives\":");
+		print_alternatives(program->alternatives);
+		printf(",\"also_asked\":");
+		print_words(program->also_asked, ' ');
+		printf(",\"asks\":");
+		print_string(program->asks);
+		printf(",\"host_safe\":%s", program->guest_only ? "false" : "true");
+		printf(",\"selinux_visible\":%s", program->selinux_blind || program->ebpf_blind ? "false" : "true");
+		printf(",\"ebpf_visible\":%s", program->ebpf_blind ? "false" : "true");
+		printf(",\"userns\":\"%s\",\"needs\":", program->initial ? "initial" : "own");
+		print_words(program->needs, ';');
+		printf(",\"note\":");
+		print_string(program->note);
+		puts("}");
+	}
+	free(sorted);
+	return 0;
+}
+
+// ---- running
+
+static int run(const char *wanted)
+{
+	for (const struct program *const *entry = __start_programs; entry < __stop_programs; entry++) {
+		char group[64], name[64];
+		name_of(*entry, group, name, sizeof name);
+		if (strcmp(name, wanted) != 0)
+			continue;
+		current = wanted;
+		return (*entry)->run();
+	}
+	fprintf(stderr, "corpus: no program %s; `corpus --list` names them all\n", wanted);
+	return 64;
+}
+
+static int sequence(char **names)
+{
+	int worst = SUCCEEDED;
+	for (; *names; names++) {
+		pid_t pid = fork();
+		must(pid >= 0, "fork");
+		if (pid == 0)
+			_exit(run(*names));
+		int status = child_status(pid);
+		if (status != SUCCEEDED && (worst == SUCCEEDED || worst == SKIPPED))
+			worst = status;
+	}
+	return worst;
+}
+
+static void stop(int signal)
+{
+	(void)signal;
+	_exit(0);
+}
+
+static _Noreturn void wait_for_signal(void)
+{
+	// The first process of a pid namespace gets no default action for a signal, hence a handler.
+	signal(SIGTERM, stop);
+	signal(SIGINT, stop);
+	for (;;)
+		pause();
+}
+
+static double now(void)
+{
+	struct timespec time;
+	clock_gettime(CLOCK_MONOTONIC, &time);
+	return (double)time.tv_sec * 1e9 + (double)time.tv_nsec;
+}
+
+static int bench(const char *count_text, bool check)
+{
+	char *end;
+	long count = strtol(count_text, &end, 10);
+	if (*end || count <= 0) {
+		fprintf(stderr, "corpus: %s is not a count\n", count_text);
+		return 64;
+	}
+	double start = now();
+	for (long i = 0; i < count; i++) {
+		// sethostname asks for CAP_SYS_ADMIN, then refuses the length: one check and nothing else.
+		if (check)
+			syscall(SYS_sethostname, "", -1);
+		else
+			syscall(SYS_getppid);
+	}
+	printf("%.1f\n", (now() - start) / (double)count);
+	return 0;
+}
+
+// ---- preparation, on the machine that builds the root file system
+
+static void give(const char *path, uid_t uid, gid_t gid, mode_t mode)
+{
+	must(lchown(path, uid, gid) == 0, "change the owner");
+	must(chmod(path, mode) == 0, "change the mode"); // after chown, which clears the set-id bits
+}
+
+static void copy_self(const char *path)
+{
+	char buffer[65536];
+	ssize_t length;
+	int from = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+	unlink(path);
+	int to = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0755);
+	must(from >= 0 && to >= 0, path);
+	while ((length = read(from, buffer, sizeof buffer)) > 0)
+		must(write(to, buffer, (size_t)length) == length, path);
+	must(length == 0, path);
+	close(from);
+	close(to);
+}
+
+static void write_file(const char *path)
+{
+	unlink(path);
+	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	must(fd >= 0 && write(fd, "other\n", 6) == 6, path);
+	close(fd);
+}
+
+static int prepare(const char *directory, uid_t shift)
+{
+	uid_t other = shift + OTHER_ID;
+	umask(0);
+	must(mkdir(directory, 0755) == 0 || errno == EEXIST, directory);
+	must(chdir(directory) == 0, directory);
+	must(mkdir("sticky", 0755) == 0 || errno == EEXIST, "create sticky");
+	must(mkdir("setgid", 0755) == 0 || errno == EEXIST, "create setgid");
+	write_file("file");
+	write_file("read-only");
+	write_file("secret");
+	write_file("sticky/file");
+	copy_self("hold");
+	copy_self("file-capability");
+	give("file", other, other, 0644);
+	give("read-only", other, other, 0444);
+	give("secret", other, other, 0600);
+	give("sticky/file", other, other, 0644);
+	give("sticky", other, other, 01777);
+	give("setgid", other, other, 02777);
+	give("hold", other, other, 04755);
+	give("file-capability", shift, shift, 0755);
+	give(".", other, other, 0755);
+	if (shift == 0) {
+		struct vfs_cap_data data = {.magic_etc = VFS_CAP_REVISION_2 | VFS_CAP_FLAGS_EFFECTIVE};
+		data.data[0].permitted = 1u << CAP_NET_RAW;
+		must(setxattr("file-capability", "security.capability", &data, sizeof data, 0) == 0,
+		     "give file-capability its capability");
+	} else {
+		// A file capability counts in a user namespace only if it names that namespace's root.
+		struct vfs_ns_cap_data data = {.magic_etc = VFS_CAP_REVISION_3 | VFS_CAP_FLAGS_EFFECTIVE};
+		data.data[0].permitted = 1u << CAP_NET_RAW;
+		data.rootid = shift;
+		must(setxattr("file-capability", "security.capability", &data, sizeof data, 0) == 0,
+		     "give file-capability its capability");
+	}
+	return 0;
+}
+
+// Started from the set-uid copy: becomes somebody else in all three ids, says so, and stays until the pipe closes.
+static int hold(void)
+{
+	uid_t uid = geteuid();
+	if (setresuid(uid, uid, uid) != 0 || write(1, "r", 1) != 1)
+		return BROKEN;
+	char byte;
+	return read(0, &byte, 1) == 0 ? 0 : BROKEN;
+}
+
+static int usage(FILE *out)
+{
+	fputs("usage: corpus NAME               run one program: exit 0 done, 1 refused, 2 broken, 77 skipped\n"
+	      "       corpus --list             describe every program, one JSON object a line\n"
+	      "       corpus --prepare DIR [FIRST-ID]\n"
+	      "                                 lay out the objects of somebody else that some programs need;\n"
+	      "                                 mount or copy DIR to " OTHER "; FIRST-ID: where the user namespace begins\n"
+	      "       corpus seq NAME...        run several, one child each\n"
+	      "       corpus wait               stay until SIGTERM\n"
+	      "       corpus bench-check N      print the ns of a system call with one capability check\n"
+	      "       corpus bench-nocheck N    print the ns of a system call without\n",
+	      out);
+	return out == stdout ? 0 : 64;
+}
+
+int main(int argc, char **argv)
+{
+	const char *command = argc > 1 ? argv[1] : "";
+	if (argc == 2 && strcmp(command, "--help") == 0)
+		return usage(stdout);
+	if (argc == 2 && strcmp(command, "--list") == 0)
+		return list();
+	if ((argc == 3 || argc == 4) && strcmp(command, "--prepare") == 0)
+		return prepare(argv[2], argc == 4 ? (uid_t)strtoul(argv[3], NULL, 10) : 0);
+	if (argc >= 3 && strcmp(command, "seq") == 0)
+		return sequence(argv + 2);
+	if (argc == 2 && strcmp(command, "wait") == 0)
+		wait_for_signal();
+	if (argc == 3 && strcmp(command, "bench-check") == 0)
+		return bench(argv[2], true);
+	if (argc == 3 && strcmp(command, "bench-nocheck") == 0)
+		return bench(argv[2], false);
+	if (argc == 2 && strcmp(command, "--hold") == 0)
+		return hold();
+	if (argc != 2)
+		return usage(stderr);
+	return run(command);
+}
