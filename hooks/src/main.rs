@@ -1,0 +1,2 @@
+//! placeholder until the crate is written
+fn main() {}

@@ -1,0 +1,163 @@
+//! Files that are written whole or not at all.
+
+use nix::fcntl::{AT_FDCWD, OFlag, open};
+use nix::sys::stat::{Mode, fchmod};
+use nix::unistd::{Gid, Uid, fchown, fsync};
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+/// A file operation that failed, with its object.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The file could not be read.
+    #[error("read {}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The file could not be written. What stood there before is unchanged.
+    #[error("write {}: {source}", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// Whose mode and owner a new file gets.
+#[derive(Debug, Clone, Copy)]
+pub enum Attributes<'a> {
+    /// Those of an existing file.
+    Like(&'a fs::Metadata),
+    /// This mode, and the process's own user and group.
+    Mode(u32),
+}
+
+/// Reads a whole file.
+///
+/// # Errors
+/// [`Error::Read`].
+pub fn read(path: &Path) -> Result<Vec<u8>, Error> {
+    fs::read(path).map_err(|source| Error::Read {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+/// Puts `content` at `path`: a reader sees the old file or the new one, never a part, also after a crash.
+///
+/// A temporary file in the same directory is written, synced, given its mode and owner, and renamed; then the directory is synced.
+/// If `path` is a symbolic link, the link is replaced, not followed.
+///
+/// # Errors
+/// [`Error::Write`]; then the temporary file is gone and `path` is as it was.
+pub fn write(path: &Path, content: &[u8], attributes: Attributes<'_>) -> Result<(), Error> {
+    write_unnamed(path, content, attributes).map_err(|source| Error::Write {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+fn write_unnamed(path: &Path, content: &[u8], attributes: Attributes<'_>) -> io::Result<()> {
+    let directory = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    let name = path
+        .file_name()
+        .ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
+    let mut temporary_name = std::ffi::OsString::from(".");
+    temporary_name.push(name);
+    temporary_name.push(format!(".capprof-{}", std::process::id()));
+    let temporary = directory.join(temporary_name);
+    let result = (|| {
+        // A file of that name can only be left by a killed process with our pid: nobody else writes it.
+        let _ = fs::remove_file(&temporary);
+        let descriptor = open(
+            &temporary,
+            OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW,
+            Mode::from_bits_truncate(0o600),
+        )?;
+        let mut file = File::from(descriptor);
+        file.write_all(content)?;
+        match attributes {
+            Attributes::Like(metadata) => {
+                let own = file.metadata()?;
+                if (own.uid(), own.gid()) != (metadata.uid(), metadata.gid()) {
+                    fchown(
+                        file.as_fd(),
+                        Some(Uid::from_raw(metadata.uid())),
+                        Some(Gid::from_raw(metadata.gid())),
+                    )?;
+                }
+                fchmod(&file, Mode::from_bits_truncate(metadata.mode() & 0o7777))?;
+            }
+            Attributes::Mode(mode) => fchmod(&file, Mode::from_bits_truncate(mode))?,
+        }
+        file.sync_all()?;
+        fs::rename(&temporary, path)?;
+        let directory = nix::fcntl::openat(
+            AT_FDCWD,
+            directory,
+            OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC,
+            Mode::empty(),
+        )?;
+        fsync(directory)?;
+        Ok(())
+    })();
+    if result.is_err() {
+        let _ = fs::remove_file(&temporary);
+    }
+    result
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn a_file_is_replaced_whole_and_keeps_its_mode() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("config.json");
+        fs::write(&path, "old").unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+        let metadata = fs::metadata(&path).unwrap();
+        write(&path, b"new", Attributes::Like(&metadata)).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"new");
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o640);
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_link_is_replaced_and_not_followed() {
+        let directory = tempfile::tempdir().unwrap();
+        let outside = directory.path().join("outside");
+        let path = directory.path().join("link");
+        fs::write(&outside, "untouched").unwrap();
+        std::os::unix::fs::symlink(&outside, &path).unwrap();
+        write(&path, b"new", Attributes::Mode(0o600)).unwrap();
+        assert_eq!(fs::read(&outside).unwrap(), b"untouched");
+        assert!(fs::symlink_metadata(&path).unwrap().is_file());
+    }
+
+    #[test]
+    fn an_error_names_the_file_and_leaves_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("absent/config.json");
+        let error = write(&path, b"new", Attributes::Mode(0o600)).unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .contains("absent/config.json: No such file"),
+            "{error}"
+        );
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
+    }
+}

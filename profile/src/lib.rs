@@ -1,0 +1,14 @@
+//! The vocabulary of capprof as types: capabilities, observations, recordings, profiles, and the rules that lead from one to the next.
+//!
+//! Data flows one way. The shim writes a [`recording::Recording`]; the hooks arm recorders for it and collect
+//! [`observation::Evidence`]; [`classify`] and [`minimize`] turn evidence into a [`result::Profile`]; [`store`] keeps it and [`render`] shows it.
+
+pub mod capability;
+pub mod configuration;
+pub mod file;
+pub mod observation;
+pub mod path;
+pub mod recording;
+pub mod result;
+
+pub use capability::{Capability, CapabilitySet};

@@ -1,0 +1,184 @@
+//! What a recorder saw.
+
+use crate::{Capability, CapabilitySet};
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// A witness of capability use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Recorder {
+    /// eBPF on the kernel's `cap_capable()`.
+    Ebpf,
+    /// Access vector cache records of SELinux.
+    Selinux,
+}
+
+/// What the kernel answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// The process had the capability in the namespace that was asked about.
+    Granted,
+    /// It had not.
+    Denied,
+}
+
+/// The user namespace that the kernel asked about, as the container sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Namespace {
+    /// The container's own user namespace (for most containers that is the initial one).
+    Own,
+    /// The initial user namespace, and the container lives in another one: such a check can never be granted to it.
+    Initial,
+    /// A descendant of the container's own: something in the container made it.
+    Nested,
+    /// Any other, an ancestor that is not the initial one for example.
+    Foreign,
+    /// The recorder could not tell.
+    Unknown,
+}
+
+/// Whether the kernel asked with `CAP_OPT_NOAUDIT` (include/linux/security.h).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Audit {
+    /// It asked in the ordinary way.
+    Audited,
+    /// It asked with NOAUDIT: most such checks probe, some enforce.
+    Silent,
+    /// The recorder cannot see the options (tracepoint `capability:cap_capable`).
+    Unknown,
+}
+
+/// A system call by number, with the table that the number belongs to.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Syscall {
+    /// The number; negative where the check was not made inside a system call (a page fault, a kernel thread).
+    pub number: i64,
+    /// The name in the table of the process's architecture (`mount`), or the number as text where there is none.
+    pub name: String,
+}
+
+/// One kind of capability check, as one recorder saw it, with how often.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Observation {
+    /// Who saw it.
+    pub recorder: Recorder,
+    /// What the kernel asked for.
+    pub capability: Capability,
+    /// What the answer was.
+    pub verdict: Verdict,
+    /// Against which user namespace.
+    pub namespace: Namespace,
+    /// Whether the kernel asked silently.
+    pub audit: Audit,
+    /// The checked credentials were not the task's own: `override_creds()`, as overlayfs does for its own accesses.
+    pub overridden: bool,
+    /// Granted because the process owns the (nested) namespace, not because it holds the capability
+    /// (security/commoncap.c, `cap_capable_helper()`).
+    pub by_owner: bool,
+    /// Made by the low-level runtime's last `execve`, before the container's program ran: the container needs it to start.
+    pub pre_exec: bool,
+    /// Made by a process that joined the container (`exec`).
+    pub joined: bool,
+    /// Recorder's finding that the system call would have had the same outcome without the capability, from its arguments and the
+    /// credentials at that moment (`setuid(getuid())` with all ids equal; `capset` that raises nothing).
+    pub without_effect: bool,
+    /// The program's name (`comm`, at most 15 bytes, lossily decoded).
+    pub program: String,
+    /// The executable inside the container, where known.
+    #[serde(with = "crate::path::optional", default)]
+    pub executable: Option<PathBuf>,
+    /// Process id in the initial pid namespace of the first process seen.
+    pub pid: u32,
+    /// The system call, where known.
+    pub syscall: Option<Syscall>,
+    /// Kernel functions from the check outwards, innermost first (`ns_capable`, `path_mount`, …); empty where unknown.
+    pub call_site: Vec<String>,
+    /// The object's path, where known (audit PATH records).
+    #[serde(with = "crate::path::optional", default)]
+    pub path: Option<PathBuf>,
+    /// How often.
+    pub count: u64,
+    /// When first, in milliseconds since the recording was armed.
+    pub first_ms: u64,
+    /// When last.
+    pub last_ms: u64,
+}
+
+/// File capabilities of an executable: `security.capability`, capabilities(7) "File capabilities".
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileCapabilities {
+    /// Gained if the bounding set allows it.
+    pub permitted: CapabilitySet,
+    /// Gained if the process's inheritable set has it.
+    pub inheritable: CapabilitySet,
+    /// With this bit, execve fails with EPERM if any of `permitted` is missing from the bounding set.
+    pub effective: bool,
+}
+
+/// One program that a process of the container executed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Execution {
+    /// The executable's path inside the container.
+    #[serde(with = "crate::path")]
+    pub path: PathBuf,
+    /// Effective user id after execve, in the initial user namespace.
+    pub uid: u32,
+    /// Its file capabilities; `None` if it has none.
+    pub file_capabilities: Option<FileCapabilities>,
+    /// Why the file capabilities could not be read; then `file_capabilities` is `None` and the profile gets a blind spot.
+    pub unreadable: Option<String>,
+    /// Permitted capabilities that this execve added to a process that was not uid 0.
+    pub gained: CapabilitySet,
+    /// How often.
+    pub count: u64,
+}
+
+/// One successful `capset(2)`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Capset {
+    /// The program's name.
+    pub program: String,
+    /// The executable inside the container, where known.
+    #[serde(with = "crate::path::optional", default)]
+    pub executable: Option<PathBuf>,
+    /// The permitted set before.
+    pub held: CapabilitySet,
+    /// The sets asked for.
+    pub effective: CapabilitySet,
+    /// See [`Capset::effective`].
+    pub permitted: CapabilitySet,
+    /// See [`Capset::effective`].
+    pub inheritable: CapabilitySet,
+    /// How often.
+    pub count: u64,
+}
+
+/// A capability whose use a recording could not have seen.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct BlindSpot {
+    /// Which; `None` where it could be any.
+    pub capability: Option<Capability>,
+    /// Who could not see it.
+    pub recorder: Recorder,
+    /// Why, in one line.
+    pub reason: String,
+}
+
+/// Everything that one recorder brings home.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Evidence {
+    /// Capability checks.
+    pub observations: Vec<Observation>,
+    /// Programs executed.
+    pub executions: Vec<Execution>,
+    /// Capability sets asked for by programs.
+    pub capsets: Vec<Capset>,
+    /// Anything lost or never armed, a line each. Any line makes the profile incomplete.
+    pub losses: Vec<String>,
+    /// What could not be seen although nothing was lost.
+    pub blind_spots: Vec<BlindSpot>,
+}

@@ -1,0 +1,172 @@
+//! The profile: what a recording comes to. Written as `capprof.json`; the schema is documented in `docs/profile.md`.
+
+use crate::observation::{BlindSpot, Recorder};
+use crate::recording::{ProcessSets, Recorders, Relaxation, Workload};
+use crate::{Capability, CapabilitySet};
+use serde::{Deserialize, Serialize};
+
+/// The value of [`Profile::schema`].
+pub const SCHEMA: &str = "capprof.profile/v1";
+
+/// Why a capability is in the minimized set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    /// A check was granted whose outcome mattered.
+    Used,
+    /// A check that the kernel makes silently (NOAUDIT) and yet enforces was granted.
+    EnforcingSilent,
+    /// The low-level runtime's own execve of the container's program needed it.
+    PreExec,
+    /// An executed file has it as a file capability, and could not be executed without.
+    FileCapability,
+    /// A program asked for it with capset(2), which fails for a capability that is not held.
+    CapsetCompatibility,
+}
+
+/// A member of the minimized set, with the evidence for it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Need {
+    /// Which.
+    pub capability: Capability,
+    /// Why; where several reasons hold, the strongest (in the order of [`Reason`]).
+    pub reason: Reason,
+    /// Capabilities that would have done instead.
+    pub alternatives: Vec<Capability>,
+    /// Names of the programs that used it, most frequent first.
+    pub programs: Vec<String>,
+    /// Names of the system calls in which it was used, most frequent first.
+    pub syscalls: Vec<String>,
+    /// Kernel functions that asked, outermost first, joined with ` < ` from the check outwards, most frequent first.
+    pub sites: Vec<String>,
+    /// How many checks.
+    pub count: u64,
+    /// First use, in milliseconds since the recording was armed.
+    pub first_ms: u64,
+    /// Last use.
+    pub last_ms: u64,
+    /// Who saw it.
+    pub recorders: Vec<Recorder>,
+    /// Which other reasons hold, and what the recorders differ in.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub notes: Vec<String>,
+}
+
+/// Checks that were seen and do not count, summed up.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Dismissed {
+    /// Which.
+    pub capability: Capability,
+    /// Name of the rule that decided: `overcommit`, `overridden-credentials`, … (docs/classification.md).
+    pub rule: String,
+    /// What the rule means, in one line.
+    pub explanation: String,
+    /// Programs, most frequent first.
+    pub programs: Vec<String>,
+    /// System calls, most frequent first.
+    pub syscalls: Vec<String>,
+    /// Call sites as in [`Need::sites`].
+    pub sites: Vec<String>,
+    /// How many checks.
+    pub count: u64,
+    /// Who saw them.
+    pub recorders: Vec<Recorder>,
+}
+
+/// What became of one recorder.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecorderReport {
+    /// Which.
+    pub recorder: Recorder,
+    /// Whether it recorded.
+    pub recorded: bool,
+    /// How: `tp_btf/cap_capable`, `audit log, scope domain`; empty if it did not.
+    pub method: String,
+    /// What was tried and refused, a line each.
+    pub refused: Vec<String>,
+}
+
+/// The runtime that ran the container.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RuntimeReport {
+    /// `runc` or `crun`.
+    pub name: String,
+    /// The binary.
+    #[serde(with = "crate::path")]
+    pub path: std::path::PathBuf,
+}
+
+/// The container's process.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProcessReport {
+    /// `process.args`.
+    pub args: Vec<String>,
+    /// `process.user.uid`.
+    pub uid: u32,
+    /// Whether the container has a user namespace of its own.
+    pub user_namespace: bool,
+    /// `process.noNewPrivileges`.
+    pub no_new_privileges: bool,
+}
+
+/// The kernel that was asked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostReport {
+    /// `uname -r`.
+    pub kernel: String,
+    /// `uname -m`.
+    pub architecture: String,
+    /// capprof's own version.
+    pub capprof: String,
+}
+
+/// The result of a recording.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Profile {
+    /// [`SCHEMA`].
+    pub schema: String,
+    /// See [`crate::recording::Recording::id`].
+    pub recording_id: String,
+    /// The id that the engine gave.
+    pub container_id: String,
+    /// Annotation `io.capprof.name`.
+    pub name: Option<String>,
+    /// What was profiled.
+    pub workload: Workload,
+    /// When the recording began, RFC 3339 in UTC.
+    pub started: String,
+    /// When it was collected.
+    pub finished: String,
+    /// Whether nothing was lost.
+    pub complete: bool,
+    /// What was lost, a line each.
+    pub incomplete_because: Vec<String>,
+    /// The low-level runtime.
+    pub runtime: RuntimeReport,
+    /// The container's process.
+    pub process: ProcessReport,
+    /// The host.
+    pub host: HostReport,
+    /// Which recorders were wanted.
+    pub recorders_wanted: Recorders,
+    /// What the engine had asked for.
+    pub original: ProcessSets,
+    /// What the container had while it was profiled.
+    pub granted: ProcessSets,
+    /// The answer, in kernel order.
+    pub minimized: CapabilitySet,
+    /// The answer as the five sets of config.json: for a user other than root also inheritable and ambient.
+    pub minimized_sets: ProcessSets,
+    /// One entry per member of [`Profile::minimized`], in kernel order.
+    pub needed: Vec<Need>,
+    /// Granted checks that do not count, with the rule.
+    pub silent: Vec<Dismissed>,
+    /// Refused checks.
+    pub denied: Vec<Dismissed>,
+    /// What could not be seen.
+    pub blind_spots: Vec<BlindSpot>,
+    /// What was relaxed in config.json.
+    pub relaxed: Vec<Relaxation>,
+    /// The recorders.
+    pub recorders: Vec<RecorderReport>,
+}

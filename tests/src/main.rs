@@ -1,0 +1,2 @@
+//! placeholder until the harness is written
+fn main() {}
