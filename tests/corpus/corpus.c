@@ -335,11 +335,13 @@ static int prepare(const char *directory, uid_t shift)
 	write_file("file");
 	write_file("read-only");
 	write_file("secret");
+	write_file("our-group");
 	write_file("sticky/file");
 	copy_self("hold");
 	copy_self("file-capability");
 	give("file", other, other, 0644);
 	give("read-only", other, other, 0444);
+	give("our-group", other, shift, 0644);
 	give("secret", other, other, 0600);
 	give("sticky/file", other, other, 0644);
 	give("sticky", other, other, 01777);
