@@ -339,6 +339,7 @@ static int prepare(const char *directory, uid_t shift)
 	write_file("sticky/file");
 	copy_self("hold");
 	copy_self("file-capability");
+	copy_self("set-uid-root");
 	give("file", other, other, 0644);
 	give("read-only", other, other, 0444);
 	give("our-group", other, shift, 0644);
@@ -347,6 +348,7 @@ static int prepare(const char *directory, uid_t shift)
 	give("sticky", other, other, 01777);
 	give("setgid", other, other, 02777);
 	give("hold", other, other, 04755);
+	give("set-uid-root", shift, shift, 04755);
 	give("file-capability", shift, shift, 0755);
 	give(".", other, other, 0755);
 	if (shift == 0) {
