@@ -1,2 +1,99 @@
-//! placeholder until the crate is written
-fn main() {}
+//! `capprof-hook`: what runs beside a profiled container.
+//!
+//! ```text
+//! capprof-hook prestart  DIRECTORY   arm the recorders (OCI hook, state on standard input)
+//! capprof-hook poststop  DIRECTORY   collect, classify, write, restore (OCI hook)
+//! capprof-hook watch     DIRECTORY   listen to audit while a container runs (started by prestart where needed)
+//! capprof-hook recover   [--state DIRECTORY] [--unload]   finish recordings whose container is gone
+//! capprof-hook doctor    [--state DIRECTORY]   what can be recorded on this host, as JSON
+//! ```
+//!
+//! DIRECTORY is the recording's own, made by the shim. A hook takes everything from there: engines start hooks with no
+//! environment, any working directory, and no PATH.
+
+mod collect;
+mod doctor;
+mod ebpf;
+mod journal;
+mod lease;
+mod poststop;
+mod prestart;
+mod recover;
+mod selinux;
+
+use anyhow::{Context, bail};
+use capprof_profile::recording::{Directory, STATE_DIRECTORY};
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    match run(std::env::args_os().skip(1).collect()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            journal::error(&format!("{error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: Vec<OsString>) -> anyhow::Result<()> {
+    let mut arguments = arguments.into_iter();
+    let subcommand = arguments.next().unwrap_or_default();
+    match subcommand.to_str() {
+        Some("prestart") => prestart::run(&directory(arguments)?),
+        Some("poststop") => poststop::run(&directory(arguments)?),
+        Some("watch") => selinux::watch(&directory(arguments)?).map_err(Into::into),
+        Some("recover") => {
+            let options = Options::parse(arguments)?;
+            recover::run(&options.state, options.unload)
+        }
+        Some("doctor") => doctor::run(&Options::parse(arguments)?.state),
+        _ => bail!(
+            "unknown subcommand {}: expected prestart, poststop, watch, recover or doctor",
+            subcommand.display()
+        ),
+    }
+}
+
+fn directory(mut arguments: impl Iterator<Item = OsString>) -> anyhow::Result<Directory> {
+    let path = PathBuf::from(
+        arguments
+            .next()
+            .context("read arguments: the recording's directory is missing")?,
+    );
+    if !path.is_absolute() {
+        bail!(
+            "read arguments: {}: the recording's directory must be absolute",
+            path.display()
+        );
+    }
+    Ok(Directory::at(path))
+}
+
+struct Options {
+    state: PathBuf,
+    unload: bool,
+}
+
+impl Options {
+    fn parse(mut arguments: impl Iterator<Item = OsString>) -> anyhow::Result<Self> {
+        let mut options = Self {
+            state: PathBuf::from(STATE_DIRECTORY),
+            unload: false,
+        };
+        while let Some(argument) = arguments.next() {
+            match argument.to_str() {
+                Some("--state") => {
+                    options.state = arguments
+                        .next()
+                        .context("read arguments: --state needs a directory")?
+                        .into();
+                }
+                Some("--unload") => options.unload = true,
+                _ => bail!("read arguments: unknown option {}", argument.display()),
+            }
+        }
+        Ok(options)
+    }
+}

@@ -1,2 +1,81 @@
-//! placeholder until the harness is written
-fn main() {}
+//! `capprof-e2e`: end-to-end tests of capprof with real runtimes, on this machine or in a guest.
+//!
+//! ```text
+//! capprof-e2e [--list] [FILTER] …     arguments of libtest
+//!   CAPPROF_BIN       directory of capprof, capprof-hook and capprofctl (default: that of this program)
+//!   CAPPROF_CORPUS    the built corpus (default: `corpus` beside this program)
+//!   CAPPROF_E2E_RECORDERS   recorders to test, e.g. `ebpf`, `selinux,auto` (default: ebpf)
+//!   CAPPROF_E2E_SYSTEM      set: use the system's own state and store directories, as an installed capprof does
+//! ```
+//!
+//! A test that cannot run here is printed as `skipped: NAME: REASON` and counted as skipped (libtest says "ignored").
+
+mod bad_input;
+mod container;
+mod corpus;
+mod environment;
+mod lifecycle;
+
+use environment::Environment;
+use libtest_mimic::{Arguments, Failed, Trial};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+/// What a test gives back.
+type Outcome = Result<(), Failed>;
+
+/// A test before it is known whether it can run here.
+struct Test {
+    name: String,
+    /// Why it cannot run here.
+    skip: Option<String>,
+    run: Box<dyn FnOnce() -> Outcome + Send>,
+}
+
+impl Test {
+    fn new(
+        name: impl Into<String>,
+        skip: Option<String>,
+        run: impl FnOnce() -> Outcome + Send + 'static,
+    ) -> Self {
+        Self {
+            name: name.into(),
+            skip,
+            run: Box::new(run),
+        }
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "a test runner talks to people")]
+fn main() -> ExitCode {
+    let arguments = Arguments::from_args();
+    let environment = match Environment::detect() {
+        Ok(environment) => Arc::new(environment),
+        Err(error) => {
+            println!("capprof-e2e: {error:#}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let table = Arc::new(corpus::Table::default());
+    let mut tests = corpus::tests(&environment, &table);
+    tests.extend(lifecycle::tests(&environment));
+    tests.extend(bad_input::tests(&environment));
+    let trials = tests
+        .into_iter()
+        .map(|test| {
+            if let Some(reason) = &test.skip
+                && !arguments.list
+                && arguments
+                    .filter
+                    .as_ref()
+                    .is_none_or(|filter| test.name.contains(filter.as_str()))
+            {
+                println!("skipped: {}: {reason}", test.name);
+            }
+            Trial::test(test.name, test.run).with_ignored_flag(test.skip.is_some())
+        })
+        .collect();
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    table.print();
+    conclusion.exit_code()
+}

@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: Apache-2.0
+# `make help` lists the entries.
+
+PREFIX ?= /usr/local
+DESTDIR ?=
+CARGO ?= cargo
+TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
+BIN := $(TARGET)/release
+
+# What building needs, what the demo needs on top, and what the tests need on top of both (Debian's package names).
+BUILD_PACKAGES := ca-certificates clang gcc libc6-dev libelf-dev libclang-dev libpcre2-dev libselinux1-dev llvm make pkg-config zlib1g-dev
+DEMO_PACKAGES := jq mmdebstrap mount runc crun util-linux
+TEST_PACKAGES := attr busybox-static bpftool checkpolicy cpio dpkg-dev e2fsprogs iproute2 libcap2-bin linux-libc-dev \
+	openssh-client policycoreutils procps qemu-system-x86 qemu-utils rpm secilc selinux-utils semodule-utils setools shellcheck strace xz-utils
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## list the entries
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name text; do printf '  %-14s %s\n' "$$name" "$$text"; done
+
+.PHONY: deps
+deps: ## install what building and the demo need (apt)
+	@packaging/deps $(BUILD_PACKAGES) $(DEMO_PACKAGES)
+
+.PHONY: test-deps
+test-deps: ## install what the tests need (apt)
+	@packaging/deps $(BUILD_PACKAGES) $(DEMO_PACKAGES) $(TEST_PACKAGES)
+
+.PHONY: build
+build: ## build the binaries into target/release
+	$(CARGO) build --release --locked --package capprof --package capprof-hook --package capprofctl
+
+.PHONY: demo
+demo: deps build ## profile a real rsyslogd under runc, and under crun, and print the answer
+	@tests/demo/rsyslogd --bin $(BIN) --runtime runc --expect CAP_SYSLOG
+	@tests/demo/rsyslogd --bin $(BIN) --runtime crun --expect CAP_SYSLOG
+
+.PHONY: test
+test: test-deps build ## run the whole suite: here, and in a guest with SELinux enforcing
+	@tests/run
+
+.PHONY: test-host
+test-host: test-deps build ## run the part of the suite that needs no guest
+	@tests/run unit demo host policy
+
+.PHONY: test-vm
+test-vm: test-deps build ## run the part of the suite that runs in the guest
+	@tests/run guest
+
+.PHONY: lint
+lint: ## check format, lints and documentation
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --document-private-items --locked
+	git ls-files -z | xargs -0 grep -lE '^#!(/bin/sh|/usr/bin/env bash|/bin/bash)' -- | xargs shellcheck
+
+.PHONY: bench
+bench: test-deps build ## measure against the bare runtimes
+	@tests/bench --bin $(BIN)
+
+.PHONY: install
+install: ## install below PREFIX (default /usr/local), or below DESTDIR
+	@BIN=$(BIN) PREFIX=$(PREFIX) DESTDIR=$(DESTDIR) packaging/install
+
+.PHONY: uninstall
+uninstall: ## remove what install installed
+	@PREFIX=$(PREFIX) DESTDIR=$(DESTDIR) packaging/uninstall
+
+.PHONY: clean
+clean: ## remove what was built
+	$(CARGO) clean

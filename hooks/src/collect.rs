@@ -1,0 +1,238 @@
+//! The end of a recording, whoever brings it about: the poststop hook, or recovery for a container whose hook never ran.
+
+use crate::{ebpf, journal, selinux};
+use anyhow::Context;
+use capprof_profile::file::{self, Attributes};
+use capprof_profile::observation::{Evidence, Recorder};
+use capprof_profile::recording::{Directory, Process, Recording};
+use capprof_profile::result::{HostReport, Profile, RecorderReport};
+use capprof_profile::{assemble, store};
+use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg, OFlag, open};
+use nix::sys::stat::Mode;
+use serde::{Deserialize, Serialize};
+use std::fs;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+
+/// The prestart hook's file in the recording's directory.
+pub(crate) const ARMED: &str = "armed.json";
+
+/// What the recorders brought home, kept until a result has been written somewhere.
+const EVIDENCE: &str = "evidence.json";
+
+/// What the prestart hook knows.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Armed {
+    /// The container's first process.
+    pub(crate) init: Process,
+    /// The eBPF recorder's own, if it was armed.
+    pub(crate) ebpf: Option<ebpf::Armed>,
+    /// The SELinux recorder's own, if it was armed.
+    pub(crate) selinux: Option<selinux::Armed>,
+    /// What became of each recorder; empty if the hook was interrupted while arming.
+    pub(crate) reports: Vec<RecorderReport>,
+}
+
+impl Armed {
+    /// Gives back whatever is armed; gives the errors, a line each.
+    pub(crate) fn release(&self, directory: &Directory, recording: &Recording) -> Vec<String> {
+        let mut errors = Vec::new();
+        if let Some(state) = &self.selinux {
+            match selinux::release(recording, directory, state) {
+                Ok(changes) => {
+                    for change in changes {
+                        journal::warning(&change);
+                    }
+                }
+                Err(error) => errors.push(error.to_string()),
+            }
+        }
+        if let Some(state) = &self.ebpf
+            && let Err(error) = ebpf::release(state)
+        {
+            errors.push(error.to_string());
+        }
+        errors
+    }
+}
+
+/// One recorder's evidence, as it is kept in the recording's directory.
+#[derive(Debug, Serialize, Deserialize)]
+struct Collected {
+    finished: String,
+    evidence: Vec<(Recorder, Evidence)>,
+}
+
+/// Finishes a recording: collects, classifies, minimizes, writes, restores config.json, gives back what was armed, removes the recording.
+///
+/// An error of one step does not stop the others. A recording that somebody else finishes meanwhile, or has finished, is left alone.
+/// If no result could be written, the recording stays with its evidence, and recovery tries again.
+///
+/// # Errors
+/// All that went wrong, joined on one line.
+pub(crate) fn finish(directory: &Directory) -> anyhow::Result<()> {
+    let Some(_lock) = lock(directory)? else {
+        return Ok(());
+    };
+    let recording = directory.load()?;
+    let mut errors = Vec::new();
+    let armed = match directory.path().join(ARMED).exists() {
+        true => directory.load_json::<Armed>(ARMED).map(Some),
+        false => Ok(None),
+    };
+    let armed = armed.unwrap_or_else(|error| {
+        errors.push(error.to_string());
+        None
+    });
+
+    let mut keep = false;
+    if let Some(armed) = &armed {
+        let collected = match directory.load_json::<Collected>(EVIDENCE) {
+            Ok(collected) => collected,
+            Err(_) => {
+                let collected = collect(&recording, armed);
+                // On disk before the recorders forget it.
+                if let Err(error) = directory.save_json(EVIDENCE, &collected) {
+                    errors.push(error.to_string());
+                }
+                collected
+            }
+        };
+        errors.extend(armed.release(directory, &recording));
+        let profile = assemble::profile(
+            &recording,
+            armed.reports.clone(),
+            collected.evidence,
+            collected.finished,
+            host(),
+        );
+        let (written, failures) = write(directory, &recording, &profile);
+        errors.extend(failures);
+        keep = written == 0;
+    }
+    if let Err(error) = restore_configuration(directory, &recording) {
+        errors.push(format!("{error:#}"));
+        keep = true;
+    }
+    if !keep && let Err(error) = directory.remove() {
+        errors.push(error.to_string());
+    }
+    if errors.is_empty() {
+        Ok(())
+    } else {
+        Err(anyhow::anyhow!(errors.join("; ")))
+    }
+}
+
+/// Takes the recording for this process alone; `None` if it is gone or somebody else has it.
+fn lock(directory: &Directory) -> anyhow::Result<Option<Flock<OwnedFd>>> {
+    let descriptor = match open(
+        directory.path(),
+        OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC,
+        Mode::empty(),
+    ) {
+        Err(Errno::ENOENT) => return Ok(None),
+        result => result.with_context(|| format!("open {}", directory.path().display()))?,
+    };
+    match Flock::lock(descriptor, FlockArg::LockExclusiveNonblock) {
+        Ok(lock) => Ok(directory.path().join("recording.json").exists().then_some(lock)),
+        Err((_, Errno::EWOULDBLOCK)) => Ok(None),
+        Err((_, error)) => {
+            Err(error).with_context(|| format!("lock {}", directory.path().display()))
+        }
+    }
+}
+
+fn collect(recording: &Recording, armed: &Armed) -> Collected {
+    let mut evidence = Vec::new();
+    if let Some(state) = &armed.selinux {
+        evidence.push((Recorder::Selinux, selinux::collect(recording, state)));
+    }
+    if let Some(state) = &armed.ebpf {
+        evidence.push((Recorder::Ebpf, ebpf::collect(recording, state)));
+    }
+    Collected {
+        finished: jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+        evidence,
+    }
+}
+
+fn host() -> HostReport {
+    let name = nix::sys::utsname::uname().ok();
+    let text = |value: Option<&std::ffi::OsStr>| {
+        value.map_or_else(String::new, |value| value.to_string_lossy().into_owned())
+    };
+    HostReport {
+        kernel: text(name.as_ref().map(|name| name.release())),
+        architecture: text(name.as_ref().map(|name| name.machine())),
+        capprof: env!("CARGO_PKG_VERSION").to_owned(),
+    }
+}
+
+/// Writes the result to the store, beside the bundle's config.json, and where an annotation asks for it.
+/// Gives how many of the places have it, and the errors of the others.
+fn write(directory: &Directory, recording: &Recording, profile: &Profile) -> (usize, Vec<String>) {
+    let original = match file::read(&directory.original_configuration())
+        .map_err(anyhow::Error::from)
+        .and_then(|content| Ok(serde_json::from_slice(&content)?))
+    {
+        Ok(original) => original,
+        Err(error) => {
+            return (
+                0,
+                vec![format!("read the engine's configuration: {error:#}")],
+            );
+        }
+    };
+    let minimized = assemble::minimized_configuration(original, profile);
+    let files = match store::Files::new(profile, &minimized) {
+        Ok(files) => files,
+        Err(error) => return (0, vec![error.to_string()]),
+    };
+    let mut written = 0;
+    let mut errors = Vec::new();
+    let mut note = |result: Result<(), store::Error>| match result {
+        Ok(()) => written += 1,
+        Err(error) => errors.push(error.to_string()),
+    };
+    note(store::Store::at(&recording.store).add(profile, &files, recording.retention));
+    // The bundle may be gone already, and that is the engine's right.
+    if recording.bundle.is_dir() {
+        note(files.write_to(&recording.bundle));
+    }
+    if let Some(output) = &recording.output {
+        note(files.write_to(output));
+    }
+    (written, errors)
+}
+
+/// Puts the engine's configuration back, if what stands there is still what capprof wrote for this recording.
+pub(crate) fn restore_configuration(
+    directory: &Directory,
+    recording: &Recording,
+) -> anyhow::Result<()> {
+    let path: &Path = &recording.configuration;
+    let (metadata, content) = match (fs::metadata(path), fs::read(path)) {
+        (Ok(metadata), Ok(content)) => (metadata, content),
+        (Err(error), _) | (_, Err(error)) if error.kind() == std::io::ErrorKind::NotFound => {
+            return Ok(());
+        }
+        (Err(error), _) | (_, Err(error)) => {
+            return Err(error).with_context(|| format!("read {}", path.display()));
+        }
+    };
+    let ours = serde_json::from_slice::<serde_json::Value>(&content)
+        .ok()
+        .and_then(|value| {
+            let marker = value.pointer("/annotations/io.capprof.recording")?;
+            Some(marker.as_str()? == directory.path().to_str()?)
+        });
+    // Another `create` of the same bundle, or the engine, wrote a file of its own meanwhile: it is theirs.
+    if ours != Some(true) {
+        return Ok(());
+    }
+    let original = file::read(&directory.original_configuration())?;
+    file::write(path, &original, Attributes::Like(&metadata))?;
+    Ok(())
+}

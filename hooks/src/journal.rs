@@ -1,0 +1,56 @@
+//! Where a hook's messages go.
+//!
+//! runc shows a failing hook's standard error in its own message. crun gives hooks /dev/null, so the message is also put on
+//! the runtime's standard error, where engines look for it. Either way the system log has it.
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::net::UnixDatagram;
+
+/// `LOG_DAEMON | LOG_ERR` and `LOG_DAEMON | LOG_WARNING`, syslog(3).
+const ERROR: u8 = (3 << 3) | 3;
+const WARNING: u8 = (3 << 3) | 4;
+
+/// Says why the hook failed, on one line, wherever somebody may read it. Never fails itself.
+pub(crate) fn error(message: &str) {
+    let line = format!("capprof-hook: {}", message.replace('\n', " "));
+    let _ = writeln!(io::stderr(), "{line}");
+    if standard_error_is_discarded() {
+        tell_runtime(&line);
+    }
+    system_log(ERROR, message);
+}
+
+/// Says what an administrator should know although nothing failed: the start and the end of a toggle, what somebody else changed meanwhile.
+pub(crate) fn warning(message: &str) {
+    system_log(WARNING, message);
+}
+
+fn standard_error_is_discarded() -> bool {
+    fs::read_link("/proc/self/fd/2").is_ok_and(|target| target == *"/dev/null")
+}
+
+fn tell_runtime(line: &str) {
+    let parent = std::os::unix::process::parent_id();
+    let path = format!("/proc/{parent}/fd/2");
+    if let Ok(mut stream) = OpenOptions::new().append(true).open(path) {
+        let _ = writeln!(stream, "{line}");
+    }
+}
+
+fn system_log(priority: u8, message: &str) {
+    let Ok(socket) = UnixDatagram::unbound() else {
+        return;
+    };
+    // A full log socket must not hold up a container.
+    let _ = socket.set_nonblocking(true);
+    let _ = socket.send_to(
+        format!(
+            "<{priority}>capprof-hook[{}]: {}",
+            std::process::id(),
+            message.replace('\n', " ")
+        )
+        .as_bytes(),
+        "/dev/log",
+    );
+}

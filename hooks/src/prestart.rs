@@ -1,0 +1,103 @@
+//! The prestart hook: arms the recorders. Runs between the runtime's set-up of the namespaces and the container's program.
+
+use crate::collect::{ARMED, Armed, restore_configuration};
+use crate::{ebpf, selinux};
+use anyhow::{Context, bail};
+use capprof_profile::observation::Recorder;
+use capprof_profile::recording::{Directory, Process, Recorders, Recording};
+use capprof_profile::result::RecorderReport;
+use oci_spec::runtime::State;
+
+/// Arms every recorder that the recording wants.
+///
+/// # Errors
+/// The recording cannot be read, or no recorder could be armed. Then nothing stays behind: config.json is the engine's
+/// again and the recording is gone, since crun runs no poststop hook after a failed create.
+pub(crate) fn run(directory: &Directory) -> anyhow::Result<()> {
+    let recording = directory.load()?;
+    let result = arm(directory, &recording);
+    if result.is_err() {
+        let restored = restore_configuration(directory, &recording);
+        let removed = directory.remove();
+        restored?;
+        removed?;
+    }
+    result
+}
+
+fn arm(directory: &Directory, recording: &Recording) -> anyhow::Result<()> {
+    let state: State = serde_json::from_reader(std::io::stdin().lock())
+        .context("read the container's state from standard input")?;
+    let pid = state
+        .pid()
+        .context("read the container's state from standard input: it has no pid")?;
+    let init = Process::of(pid)
+        .with_context(|| format!("read /proc/{pid}/stat: the container's process is gone"))?;
+    let mut armed = Armed {
+        init,
+        ebpf: None,
+        selinux: None,
+        reports: Vec::new(),
+    };
+    // Written before anything is armed: whoever finds this recording abandoned must know whose death it waits for.
+    directory.save_json(ARMED, &armed)?;
+
+    if recording.recorders != Recorders::Ebpf {
+        let report = match selinux::arm(recording, directory, init) {
+            Ok(state) => {
+                let report = recorded(Recorder::Selinux, state.method(), Vec::new());
+                armed.selinux = Some(state);
+                report
+            }
+            Err(error) => refused(Recorder::Selinux, error.to_string()),
+        };
+        armed.reports.push(report);
+    }
+    if recording.recorders != Recorders::Selinux {
+        let report = match ebpf::arm(recording, init) {
+            Ok(state) => {
+                let report = recorded(Recorder::Ebpf, state.method.clone(), state.refused.clone());
+                armed.ebpf = Some(state);
+                report
+            }
+            Err(error) => refused(Recorder::Ebpf, error.to_string()),
+        };
+        armed.reports.push(report);
+    }
+    if armed.ebpf.is_none() && armed.selinux.is_none() {
+        let tried: Vec<String> = armed
+            .reports
+            .iter()
+            .flat_map(|report| report.refused.iter())
+            .cloned()
+            .collect();
+        bail!(
+            "arm recorders: nothing can be recorded on this host: {} (see capprofctl doctor)",
+            tried.join("; ")
+        );
+    }
+    if let Err(error) = directory.save_json(ARMED, &armed) {
+        // What is armed and not written down would stay armed for ever.
+        armed.release(directory, recording);
+        return Err(error.into());
+    }
+    Ok(())
+}
+
+fn recorded(recorder: Recorder, method: String, refused: Vec<String>) -> RecorderReport {
+    RecorderReport {
+        recorder,
+        recorded: true,
+        method,
+        refused,
+    }
+}
+
+fn refused(recorder: Recorder, reason: String) -> RecorderReport {
+    RecorderReport {
+        recorder,
+        recorded: false,
+        method: String::new(),
+        refused: vec![reason],
+    }
+}

@@ -1,0 +1,255 @@
+//! Bad input and a hostile environment: one clear line, and nothing lost.
+
+use crate::container::Container;
+use crate::environment::{Environment, Runtime};
+use crate::{Outcome, Test};
+use anyhow::{Context, ensure};
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use serde_json::{Value, json};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+type Body = fn(&Arc<Environment>, &Runtime) -> anyhow::Result<()>;
+
+const BODIES: [(&str, Body); 12] = [
+    ("missing_config", missing_config),
+    ("empty_config", empty_config),
+    ("truncated_config", truncated_config),
+    ("config_is_a_link_out_of_the_bundle", config_is_a_link_out_of_the_bundle),
+    ("unknown_mode", unknown_mode),
+    ("relative_output", relative_output),
+    ("unknown_configuration_key", unknown_configuration_key),
+    ("read_only_bundle", read_only_bundle),
+    ("full_disk", full_disk),
+    ("no_recorder", no_recorder),
+    ("bundle_is_a_link", bundle_is_a_link),
+    ("store_not_writable", store_not_writable),
+];
+
+/// All of them under each runtime.
+pub(crate) fn tests(environment: &Arc<Environment>) -> Vec<Test> {
+    let mut tests = Vec::new();
+    for runtime in &environment.runtimes {
+        for (name, body) in BODIES {
+            let (environment, own) = (Arc::clone(environment), runtime.clone());
+            let mut skip = runtime.unusable.clone();
+            if name == "no_recorder" && environment.unusable_recorder("selinux").is_none() {
+                skip = Some("SELinux can record here".to_owned());
+            }
+            tests.push(Test::new(
+                format!("bad_input/{}/{name}", runtime.name),
+                skip,
+                move || -> Outcome {
+                    body(&environment, &own).map_err(|error| format!("{error:#}").into())
+                },
+            ));
+        }
+    }
+    tests
+}
+
+/// A mount of the test's own.
+struct Mounted(PathBuf);
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        let _ = umount2(&self.0, MntFlags::MNT_DETACH);
+    }
+}
+
+/// `capprof create` fails, says why on one line of standard error and in one JSON object of the log, and leaves everything as it was.
+fn expect_refusal(container: &Container, expected: &str) -> anyhow::Result<()> {
+    let config = container.bundle().join("config.json");
+    let before = fs::read(&config).ok();
+    let log = container.path("log.json");
+    let bundle = container.bundle();
+    let output = container.capprof(&[
+        "--log",
+        &log.to_string_lossy(),
+        "--log-format",
+        "json",
+        "create",
+        "--bundle",
+        &bundle.to_string_lossy(),
+        &container.id,
+    ])?;
+    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+    ensure!(!output.status.success(), "it was accepted");
+    ensure!(output.status.code() == Some(1), "status {}: {errors}", output.status);
+    ensure!(output.stdout.is_empty(), "stdout {:?}", output.stdout);
+    ensure!(errors.contains(expected), "expected \"{expected}\": {errors}");
+    ensure!(errors.trim_end().lines().count() == 1, "more than one line: {errors}");
+    let text = fs::read_to_string(&log).context("read the log")?;
+    let entry: Value = serde_json::from_str(&text).with_context(|| format!("the log: {text}"))?;
+    ensure!(entry["level"] == "error", "level: {text}");
+    ensure!(
+        entry["msg"].as_str().is_some_and(|message| message.contains(expected)),
+        "the log has another message: {text}"
+    );
+    ensure!(fs::read(&config).ok() == before, "config.json was changed");
+    let left = container.recordings()?;
+    ensure!(left.is_empty(), "left behind: {left:?}");
+    Ok(())
+}
+
+fn trivial(environment: &Arc<Environment>, runtime: &Runtime) -> anyhow::Result<Container> {
+    Container::new(environment, runtime, &["/bin/true"])
+}
+
+fn missing_config(environment: &Arc<Environment>, runtime: &Runtime) -> anyhow::Result<()> {
+    let container = trivial(environment, runtime)?;
+    fs::remove_file(container.bundle().join("config.json"))?;
+    expect_refusal(&container, "config.json: No such file or directory")
+}
+
+fn empty_config(environment: &Arc<Environment>, runtime: &Runtime) -> anyhow::Result<()> {
+    let container = trivial(environment, runtime)?;
+    fs::write(container.bundle().join("config.json"), "")?;
+    expect_refusal(&container, "config.json")
+}
+
+fn truncated_config(environment: &Arc<Environment>, runtime: &Runtime) -> anyhow::Result<()> {
+    let container = trivial(environment, runtime)?;
+    let path = container.bundle().join("config.json");
+    let content = fs::read(&path)?;
+    fs::write(&path, &content[..content.len() / 2])?;
+    expect_refusal(&container, "config.json")
+}
+
+fn config_is_a_link_out_of_the_bundle(
+    environment: &Arc<Environment>,
+    runtime: &Runtime,
+) -> anyhow::Result<()> {
+    let container = trivial(environment, runtime)?;
+    let path = container.bundle().join("config.json");
+    let outside = container.path("outside.json");
+    fs::rename(&path, &outside)?;
+    std::os::unix::fs::symlink(&outside, &path)?;
+    let before = fs::read(&outside)?;
+    expect_refusal(&container, "outside the bundle")?;
+    ensure!(fs::read(&outside)? == before, "the file outside was changed");
+    Ok(())
+}
+
+fn unknown_mode(environment: &Arc<Environment>, runtime: &Runtime) -> anyhow::Result<()> {
+    let container = trivial(environment, runtime)?;
+    container.edit(|config| config["annotations"] = json!({"io.capprof.mode": "profil"}))?;
+    expect_refusal(&container, "io.capprof.mode")
+}
+
+fn relative_output(environment: &Arc<Environment>, runtime: &Runtime) -> anyhow::Result<()> {
+    let container = trivial(environment, runtime)?;
+    container.edit(|config| config["annotations"] = json!({"io.capprof.output": "here"}))?;
+    expect_refusal(&container, "io.capprof.output")
+}
+
+fn unknown_configuration_key(
+    environment: &Arc<Environment>,
+    runtime: &Runtime,
+) -> anyhow::Result<()> {
+    let mut container = trivial(environment, runtime)?;
+    container.configuration.push("recorder = \"ebpf\"".to_owned());
+    expect_refusal(&container, "unknown field `recorder`")?;
+    // The same broken configuration does not stand in the way of anything else.
+    let output = container.capprof(&["--version"])?;
+    ensure!(output.status.success(), "--version: {}", output.status);
+    Ok(())
+}
+
+fn read_only_bundle(environment: &Arc<Environment>, runtime: &Runtime) -> anyhow::Result<()> {
+    let container = trivial(environment, runtime)?;
+    let bundle = container.bundle();
+    mount(Some(&bundle), &bundle, None::<&str>, MsFlags::MS_BIND, None::<&str>)?;
+    let _mounted = Mounted(bundle.clone());
+    mount(
+        None::<&str>,
+        &bundle,
+        None::<&str>,
+        MsFlags::MS_BIND | MsFlags::MS_REMOUNT | MsFlags::MS_RDONLY,
+        None::<&str>,
+    )?;
+    expect_refusal(&container, "Read-only file system")
+}
+
+fn full_disk(environment: &Arc<Environment>, runtime: &Runtime) -> anyhow::Result<()> {
+    let container = trivial(environment, runtime)?;
+    let bundle = container.bundle();
+    let content = fs::read(bundle.join("config.json"))?;
+    mount(
+        Some("tmpfs"),
+        &bundle,
+        Some("tmpfs"),
+        MsFlags::empty(),
+        Some("size=64k,mode=0755"),
+    )?;
+    let _mounted = Mounted(bundle.clone());
+    fs::create_dir(bundle.join("rootfs"))?;
+    fs::write(bundle.join("config.json"), content)?;
+    fill(&bundle.join("filler"))?;
+    expect_refusal(&container, "No space left on device")?;
+    let names: Vec<_> = fs::read_dir(&bundle)?.flatten().map(|entry| entry.file_name()).collect();
+    ensure!(names.len() == 3, "left behind: {names:?}");
+    Ok(())
+}
+
+fn fill(path: &Path) -> anyhow::Result<()> {
+    use std::io::Write;
+    let mut file = fs::File::create(path)?;
+    while file.write_all(&[0; 512]).is_ok() {}
+    Ok(())
+}
+
+fn no_recorder(environment: &Arc<Environment>, runtime: &Runtime) -> anyhow::Result<()> {
+    let mut container = trivial(environment, runtime)?;
+    container.configuration.push("recorders = \"selinux\"".to_owned());
+    let before = fs::read(container.bundle().join("config.json"))?;
+    let output = container.run()?;
+    let errors = String::from_utf8_lossy(&output.stderr);
+    ensure!(!output.status.success(), "a container ran unrecorded");
+    ensure!(
+        errors.contains("nothing can be recorded on this host"),
+        "the reason is not told: {errors}"
+    );
+    ensure!(
+        fs::read(container.bundle().join("config.json"))? == before,
+        "config.json was not put back"
+    );
+    let left = container.recordings()?;
+    ensure!(left.is_empty(), "left behind: {left:?}");
+    Ok(())
+}
+
+fn bundle_is_a_link(environment: &Arc<Environment>, runtime: &Runtime) -> anyhow::Result<()> {
+    let container = trivial(environment, runtime)?;
+    let link = container.path("link");
+    std::os::unix::fs::symlink(container.bundle(), &link)?;
+    let output = container.capprof(&["run", "--bundle", &link.to_string_lossy(), &container.id])?;
+    ensure!(
+        output.status.success(),
+        "{}: {}",
+        output.status,
+        String::from_utf8_lossy(&output.stderr)
+    );
+    ensure!(container.profile()?.complete, "incomplete");
+    Ok(())
+}
+
+fn store_not_writable(environment: &Arc<Environment>, runtime: &Runtime) -> anyhow::Result<()> {
+    let mut container = trivial(environment, runtime)?;
+    let blocked = container.path("file");
+    fs::write(&blocked, "")?;
+    if environment.system {
+        return Ok(());
+    }
+    fs::create_dir_all(container.store())?;
+    // A file where the store's directory has to be.
+    fs::write(container.store().join("profiles"), "")?;
+    container.configuration.push("fail_on_error = false".to_owned());
+    let output = container.run()?;
+    ensure!(output.status.success(), "the container failed for it: {}", output.status);
+    ensure!(container.profile()?.complete, "the result beside the bundle is missing");
+    let left = container.recordings()?;
+    ensure!(left.is_empty(), "left behind: {left:?}");
+    Ok(())
+}

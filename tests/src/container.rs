@@ -1,0 +1,279 @@
+//! A bundle of the tests' own and a container in it.
+
+use crate::environment::{Environment, Runtime};
+use anyhow::{Context, bail};
+use capprof_profile::result::Profile;
+use serde_json::{Value, json};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use tempfile::TempDir;
+
+static NUMBER: AtomicU32 = AtomicU32::new(0);
+
+/// A bundle with busybox and the corpus, a configuration of capprof, and the runtime's state directory.
+pub(crate) struct Container {
+    pub(crate) environment: Arc<Environment>,
+    pub(crate) runtime: Runtime,
+    pub(crate) id: String,
+    /// Everything that belongs to this container; removed with it.
+    directory: TempDir,
+    /// Lines of capprof's configuration.
+    pub(crate) configuration: Vec<String>,
+}
+
+impl Container {
+    /// A bundle whose program is `arguments`, running as root with the default configuration of `runc spec`, without seccomp.
+    pub(crate) fn new(
+        environment: &Arc<Environment>,
+        runtime: &Runtime,
+        arguments: &[&str],
+    ) -> anyhow::Result<Self> {
+        let directory = tempfile::Builder::new().prefix("capprof-e2e-").tempdir()?;
+        make_accessible(directory.path())?;
+        let container = Self {
+            environment: Arc::clone(environment),
+            runtime: runtime.clone(),
+            id: format!(
+                "e2e-{}-{}",
+                std::process::id(),
+                NUMBER.fetch_add(1, Ordering::Relaxed)
+            ),
+            configuration: vec![format!("runtime = \"{}\"", runtime.name)],
+            directory,
+        };
+        let root = container.bundle().join("rootfs");
+        for name in ["bin", "tmp", "proc", "dev", "sys", "other", "etc"] {
+            fs::create_dir_all(root.join(name))?;
+        }
+        make_accessible(&container.bundle())?;
+        fs::copy(which("busybox")?, root.join("bin/busybox"))?;
+        for name in ["sh", "ls", "cat", "true", "sleep"] {
+            std::os::unix::fs::symlink("busybox", root.join("bin").join(name))?;
+        }
+        fs::copy(&environment.corpus, root.join("bin/corpus"))?;
+        // runc gives a tmpfs the mode of the directory that it covers.
+        set_mode(&root.join("tmp"), 0o1777)?;
+        container.prepare_others_files(0)?;
+        succeed(Command::new(runtime.name).arg("spec").current_dir(container.bundle()))?;
+        let other = container.path("other");
+        container.edit(|config| {
+            config["process"]["args"] = json!(arguments);
+            config["process"]["terminal"] = json!(false);
+            config["process"]["noNewPrivileges"] = json!(false);
+            config["process"]["user"] = json!({"uid": 0, "gid": 0});
+            config["root"]["readonly"] = json!(true);
+            config["hostname"] = json!("corpus");
+            remove(config, "/process", "rlimits");
+            remove(config, "/linux", "seccomp");
+            if let Some(mounts) = config["mounts"].as_array_mut() {
+                mounts.retain(|mount| mount["destination"] != "/sys/fs/cgroup");
+                mounts.push(json!({"destination": "/tmp", "type": "tmpfs", "source": "tmpfs",
+                    "options": ["nosuid", "nodev", "mode=1777"]}));
+                mounts.push(json!({"destination": "/other", "type": "bind", "source": other,
+                    "options": ["bind", "rw"]}));
+            }
+        })?;
+        Ok(container)
+    }
+
+    /// A file or directory of this container's own.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    /// The bundle directory.
+    pub(crate) fn bundle(&self) -> PathBuf {
+        self.path("bundle")
+    }
+
+    /// Edits the bundle's config.json.
+    pub(crate) fn edit(&self, edit: impl FnOnce(&mut Value)) -> anyhow::Result<()> {
+        let path = self.bundle().join("config.json");
+        let mut config: Value = serde_json::from_slice(&fs::read(&path)?)?;
+        edit(&mut config);
+        fs::write(&path, serde_json::to_vec_pretty(&config)?)?;
+        Ok(())
+    }
+
+    /// Gives the container a user namespace whose root is user 100000.
+    pub(crate) fn use_user_namespace(&self) -> anyhow::Result<()> {
+        const FIRST: u32 = 100_000;
+        self.edit(|config| {
+            let mapping = json!([{"containerID": 0, "hostID": FIRST, "size": 65536}]);
+            config["linux"]["uidMappings"] = mapping.clone();
+            config["linux"]["gidMappings"] = mapping;
+            if let Some(namespaces) = config["linux"]["namespaces"].as_array_mut() {
+                namespaces.push(json!({"type": "user"}));
+            }
+        })?;
+        self.prepare_others_files(FIRST)?;
+        succeed(
+            Command::new("chown")
+                .arg("-R")
+                .arg(format!("{FIRST}:{FIRST}"))
+                .arg(self.bundle().join("rootfs")),
+        )
+    }
+
+    /// Lets the process run as this user and group.
+    pub(crate) fn use_user(&self, id: u32) -> anyhow::Result<()> {
+        self.edit(|config| config["process"]["user"] = json!({"uid": id, "gid": id}))
+    }
+
+    /// Files that belong to other users, which programs that override permissions work on.
+    fn prepare_others_files(&self, first_id: u32) -> anyhow::Result<()> {
+        let other = self.path("other");
+        if other.exists() {
+            fs::remove_dir_all(&other)?;
+        }
+        succeed(
+            Command::new(&self.environment.corpus)
+                .arg("--prepare")
+                .arg(other)
+                .arg(first_id.to_string()),
+        )
+    }
+
+    /// capprof with the runtime's global options and these arguments, not yet started. It is killed after a minute.
+    pub(crate) fn command(&self, arguments: &[&str]) -> anyhow::Result<Command> {
+        let path = self.path("config.toml");
+        let mut lines = self.configuration.clone();
+        if !self.environment.system {
+            lines.push(format!("store = \"{}\"", self.path("store").display()));
+            lines.push(format!("state = \"{}\"", self.path("run").display()));
+        }
+        fs::write(&path, lines.join("\n"))?;
+        let mut words: Vec<String> = ["timeout", "-k", "5", "60"].map(str::to_owned).to_vec();
+        words.extend(self.runtime.prefix.iter().cloned());
+        words.push(self.environment.binaries.join("capprof").display().to_string());
+        words.extend(self.runtime.globals.iter().cloned());
+        words.extend(["--root".to_owned(), self.path("runtime").display().to_string()]);
+        words.extend(arguments.iter().map(|&word| word.to_owned()));
+        let mut command = Command::new(&words[0]);
+        command
+            .args(&words[1..])
+            .env("CAPPROF_CONFIG", path)
+            .stdin(Stdio::null());
+        Ok(command)
+    }
+
+    /// Runs capprof and waits.
+    pub(crate) fn capprof(&self, arguments: &[&str]) -> anyhow::Result<Output> {
+        // Files, not pipes: a detached container keeps them open.
+        let output = self.path("stdout");
+        let errors = self.path("stderr");
+        let status = self
+            .command(arguments)?
+            .stdout(fs::File::create(&output)?)
+            .stderr(fs::File::create(&errors)?)
+            .status()?;
+        Ok(Output {
+            status,
+            stdout: fs::read(output)?,
+            stderr: fs::read(errors)?,
+        })
+    }
+
+    /// Runs capprof, which must succeed.
+    pub(crate) fn capprof_succeeds(&self, arguments: &[&str]) -> anyhow::Result<Output> {
+        let output = self.capprof(arguments)?;
+        if !output.status.success() {
+            bail!(
+                "capprof {arguments:?}: {}: {}",
+                output.status,
+                String::from_utf8_lossy(&output.stderr)
+            );
+        }
+        Ok(output)
+    }
+
+    /// `capprof run`.
+    pub(crate) fn run(&self) -> anyhow::Result<Output> {
+        let bundle = self.bundle();
+        self.capprof(&["run", "--bundle", &bundle.to_string_lossy(), &self.id])
+    }
+
+    /// The profile beside config.json.
+    pub(crate) fn profile(&self) -> anyhow::Result<Profile> {
+        let path = self.bundle().join("capprof.json");
+        let content = fs::read(&path).with_context(|| {
+            format!(
+                "read {}: {}",
+                path.display(),
+                fs::read_to_string(self.path("stderr")).unwrap_or_default()
+            )
+        })?;
+        Ok(serde_json::from_slice(&content)?)
+    }
+
+    /// The store's directory.
+    pub(crate) fn store(&self) -> PathBuf {
+        if self.environment.system {
+            PathBuf::from("/var/lib/capprof")
+        } else {
+            self.path("store")
+        }
+    }
+
+    /// Recordings in progress of this container.
+    pub(crate) fn recordings(&self) -> anyhow::Result<Vec<PathBuf>> {
+        use capprof_profile::recording::{Directory, container_key};
+        let state = if self.environment.system {
+            PathBuf::from("/run/capprof")
+        } else {
+            self.path("run")
+        };
+        let key = container_key(&self.path("runtime").join(&self.id));
+        Ok(Directory::list(&state, Some(&key))?
+            .iter()
+            .map(|directory| directory.path().to_owned())
+            .collect())
+    }
+}
+
+impl Drop for Container {
+    fn drop(&mut self) {
+        // A test that failed half-way must not leave a container behind.
+        let _ = self.capprof(&["delete", "--force", &self.id]);
+    }
+}
+
+/// Runs a command, which must succeed.
+pub(crate) fn succeed(command: &mut Command) -> anyhow::Result<()> {
+    let output = command.stdin(Stdio::null()).output()?;
+    if !output.status.success() {
+        bail!(
+            "{command:?}: {}: {}",
+            output.status,
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+    Ok(())
+}
+
+fn remove(config: &mut Value, object: &str, key: &str) {
+    if let Some(object) = config.pointer_mut(object).and_then(Value::as_object_mut) {
+        object.shift_remove(key);
+    }
+}
+
+fn set_mode(path: &Path, mode: u32) -> anyhow::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    Ok(fs::set_permissions(path, fs::Permissions::from_mode(mode))?)
+}
+
+/// A process in a user namespace, or another user, must be able to reach what lies inside.
+fn make_accessible(path: &Path) -> anyhow::Result<()> {
+    set_mode(path, 0o755)
+}
+
+fn which(name: &str) -> anyhow::Result<PathBuf> {
+    ["/bin", "/usr/bin", "/usr/local/bin"]
+        .iter()
+        .map(|directory| Path::new(directory).join(name))
+        .find(|path| path.exists())
+        .with_context(|| format!("{name} is not installed"))
+}

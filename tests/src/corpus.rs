@@ -1,0 +1,231 @@
+//! The corpus: programs whose needs are known, under every runtime and recorder.
+
+use crate::container::Container;
+use crate::environment::{Environment, Runtime};
+use crate::{Outcome, Test};
+use anyhow::{Context, bail};
+use capprof_profile::{Capability, CapabilitySet};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::process::Command;
+use std::sync::{Arc, Mutex};
+
+/// One program, as `corpus --list` describes it.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Program {
+    pub(crate) name: String,
+    group: String,
+    capabilities: CapabilitySet,
+    #[serde(default)]
+    alternatives: BTreeMap<Capability, Vec<Capability>>,
+    host_safe: bool,
+    selinux_visible: bool,
+    ebpf_visible: bool,
+    userns: String,
+    note: String,
+}
+
+/// How a container differs from the plain one.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Variant {
+    Root,
+    User,
+    UserNamespace,
+}
+
+/// What was expected and found, for the table at the end.
+#[derive(Debug, Default)]
+pub(crate) struct Table(Mutex<Vec<Row>>);
+
+#[derive(Debug)]
+struct Row {
+    program: String,
+    setting: String,
+    expected: CapabilitySet,
+    found: CapabilitySet,
+}
+
+impl Table {
+    fn add(&self, row: Row) {
+        self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).push(row);
+    }
+
+    /// Prints program, setting, expected, found, missing, extra, and recall and precision over all.
+    #[expect(clippy::print_stdout, reason = "a test runner talks to people")]
+    pub(crate) fn print(&self) {
+        let mut rows = self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        if rows.is_empty() {
+            return;
+        }
+        rows.sort_by(|one, other| (&one.program, &one.setting).cmp(&(&other.program, &other.setting)));
+        println!("\n{:<28} {:<28} {:<32} {:<32} missing / extra", "program", "setting", "expected", "found");
+        let (mut expected, mut found, mut both) = (0, 0, 0);
+        for row in rows.iter() {
+            let missing = row.expected.difference(row.found);
+            let extra = row.found.difference(row.expected);
+            println!(
+                "{:<28} {:<28} {:<32} {:<32} {} / {}",
+                row.program,
+                row.setting,
+                names(row.expected),
+                names(row.found),
+                names(missing),
+                names(extra)
+            );
+            expected += row.expected.len();
+            found += row.found.len();
+            both += row.expected.intersection(row.found).len();
+        }
+        let share = |of: u32| {
+            if of == 0 { 100.0 } else { f64::from(both) * 100.0 / f64::from(of) }
+        };
+        println!(
+            "{} runs: recall {:.1} % ({both} of {expected}), precision {:.1} % ({both} of {found})",
+            rows.len(),
+            share(expected),
+            share(found)
+        );
+    }
+}
+
+fn names(set: CapabilitySet) -> String {
+    if set.is_empty() {
+        return "-".to_owned();
+    }
+    set.iter().map(Capability::short_name).collect::<Vec<_>>().join(",")
+}
+
+/// All programs of the built corpus.
+pub(crate) fn programs(environment: &Environment) -> anyhow::Result<Vec<Program>> {
+    let output = Command::new(&environment.corpus).arg("--list").output()?;
+    String::from_utf8(output.stdout)?
+        .lines()
+        .map(|line| serde_json::from_str(line).with_context(|| format!("corpus --list: {line}")))
+        .collect()
+}
+
+/// A test for each program, runtime, recorder, and variant that fits.
+pub(crate) fn tests(environment: &Arc<Environment>, table: &Arc<Table>) -> Vec<Test> {
+    let programs = match programs(environment) {
+        Ok(programs) => programs,
+        Err(error) => {
+            return vec![Test::new("corpus", None, move || Err(format!("{error:#}").into()))];
+        }
+    };
+    let mut tests = Vec::new();
+    for runtime in &environment.runtimes {
+        for recorder in &environment.recorders {
+            for program in &programs {
+                for variant in [Variant::Root, Variant::User, Variant::UserNamespace] {
+                    if !fits(program, variant) {
+                        continue;
+                    }
+                    let setting = format!("{}/{recorder}/{variant:?}", runtime.name);
+                    let name = format!("corpus/{setting}/{}", program.name);
+                    let skip = reason_to_skip(environment, runtime, recorder, program);
+                    let (environment, table) = (Arc::clone(environment), Arc::clone(table));
+                    let (runtime, recorder, program) =
+                        (runtime.clone(), recorder.clone(), program.clone());
+                    tests.push(Test::new(name, skip, move || -> Outcome {
+                        let found = profile(&environment, &runtime, &recorder, &program, variant)
+                            .map_err(|error| format!("{error:#}"))?;
+                        table.add(Row {
+                            program: program.name.clone(),
+                            setting,
+                            expected: program.capabilities,
+                            found,
+                        });
+                        if found == program.capabilities {
+                            Ok(())
+                        } else {
+                            Err(format!(
+                                "expected {}, found {} ({}; alternatives {:?})",
+                                names(program.capabilities),
+                                names(found),
+                                program.note,
+                                program.alternatives
+                            )
+                            .into())
+                        }
+                    }));
+                }
+            }
+        }
+    }
+    tests
+}
+
+/// A few programs are enough to show that another user's capabilities are effective and recorded.
+const AS_USER: [&str; 5] = ["noop", "net_bind_service", "net_raw", "sys_chroot", "syslog"];
+
+fn fits(program: &Program, variant: Variant) -> bool {
+    match variant {
+        Variant::Root => true,
+        Variant::User => AS_USER.contains(&program.name.as_str()),
+        // A check against the initial user namespace is never granted to a container in another one.
+        Variant::UserNamespace => program.userns == "own",
+    }
+}
+
+fn reason_to_skip(
+    environment: &Environment,
+    runtime: &Runtime,
+    recorder: &str,
+    program: &Program,
+) -> Option<String> {
+    if let Some(reason) = &runtime.unusable {
+        return Some(reason.clone());
+    }
+    if let Some(reason) = environment.unusable_recorder(recorder) {
+        return Some(reason);
+    }
+    if !program.host_safe && !environment.guest {
+        return Some("would disturb this machine; runs in the guest".to_owned());
+    }
+    let missing = program.capabilities.difference(environment.held);
+    if !missing.is_empty() {
+        return Some(format!("this machine does not hold {}", names(missing)));
+    }
+    match recorder {
+        "ebpf" if !program.ebpf_visible => {
+            Some(format!("the kernel gives eBPF nothing to see: {}", program.note))
+        }
+        "selinux" if !program.selinux_visible => {
+            Some(format!("the kernel gives SELinux nothing to see: {}", program.note))
+        }
+        _ => None,
+    }
+}
+
+fn profile(
+    environment: &Arc<Environment>,
+    runtime: &Runtime,
+    recorder: &str,
+    program: &Program,
+    variant: Variant,
+) -> anyhow::Result<CapabilitySet> {
+    let mut container = Container::new(environment, runtime, &["/bin/corpus", &program.name])?;
+    container.configuration.push(format!("recorders = \"{recorder}\""));
+    match variant {
+        Variant::Root => {}
+        Variant::User => container.use_user(1000)?,
+        Variant::UserNamespace => container.use_user_namespace()?,
+    }
+    let output = container.run()?;
+    let errors = String::from_utf8_lossy(&output.stderr);
+    if !output.status.success() {
+        bail!("the program failed: {}: {errors}", output.status);
+    }
+    if !errors.is_empty() && program.group != "mislead" {
+        bail!("something was printed on standard error: {errors}");
+    }
+    let profile = container.profile()?;
+    if !profile.complete {
+        bail!("incomplete: {}", profile.incomplete_because.join("; "));
+    }
+    let left = container.recordings()?;
+    if !left.is_empty() {
+        bail!("left behind: {left:?}");
+    }
+    Ok(profile.minimized)
+}

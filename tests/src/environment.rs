@@ -1,0 +1,193 @@
+//! What this machine offers to the tests.
+
+use anyhow::{Context, bail};
+use capprof_profile::CapabilitySet;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// The machine under test.
+#[derive(Debug)]
+pub(crate) struct Environment {
+    /// Directory of the binaries under test.
+    pub(crate) binaries: PathBuf,
+    /// The built corpus.
+    pub(crate) corpus: PathBuf,
+    /// What to write as `recorders` into capprof's configuration, one after the other.
+    pub(crate) recorders: Vec<String>,
+    /// Whether the system's own directories are used.
+    pub(crate) system: bool,
+    /// Capabilities that this process holds: more cannot be granted.
+    pub(crate) held: CapabilitySet,
+    /// The runtimes, each with the reason if it cannot run here.
+    pub(crate) runtimes: Vec<Runtime>,
+    /// Whether this is a guest, where a program may disturb the machine.
+    pub(crate) guest: bool,
+    /// `capprof-hook doctor`.
+    pub(crate) doctor: serde_json::Value,
+}
+
+/// A low-level runtime, and how to call it here.
+#[derive(Clone, Debug)]
+pub(crate) struct Runtime {
+    /// `runc` or `crun`.
+    pub(crate) name: &'static str,
+    /// Why it cannot run here.
+    pub(crate) unusable: Option<String>,
+    /// What to put before every command line that ends in it.
+    pub(crate) prefix: Vec<String>,
+    /// Its global options here.
+    pub(crate) globals: Vec<String>,
+}
+
+/// Gives the command after it a mount namespace with nothing but cgroup2 at `/sys/fs/cgroup`: crun refuses a hybrid hierarchy.
+const CGROUP2_ALONE: &str = "mount --make-rprivate / && umount -R -l /sys/fs/cgroup && \
+     mount -t cgroup2 cgroup2 /sys/fs/cgroup && exec \"$@\"";
+
+impl Environment {
+    /// Looks around.
+    pub(crate) fn detect() -> anyhow::Result<Self> {
+        if !nix::unistd::geteuid().is_root() {
+            bail!("must run as root: it starts containers");
+        }
+        let own = std::env::current_exe()?
+            .parent()
+            .context("own directory")?
+            .to_owned();
+        let path = |variable: &str, default: PathBuf| {
+            std::env::var_os(variable).map_or(default, PathBuf::from)
+        };
+        let binaries = path("CAPPROF_BIN", own.clone());
+        let corpus = path("CAPPROF_CORPUS", own.join("corpus"));
+        for file in [
+            &corpus,
+            &binaries.join("capprof"),
+            &binaries.join("capprofctl"),
+        ] {
+            if !file.exists() {
+                bail!("{} is missing: run make build", file.display());
+            }
+        }
+        mount_bpf_file_system()?;
+        let doctor = Command::new(hook(&binaries)?).arg("doctor").output()?;
+        let doctor = serde_json::from_slice(&doctor.stdout).with_context(|| {
+            format!(
+                "capprof-hook doctor: {}",
+                String::from_utf8_lossy(&doctor.stderr)
+            )
+        })?;
+        Ok(Self {
+            corpus,
+            recorders: std::env::var("CAPPROF_E2E_RECORDERS")
+                .unwrap_or_else(|_| "ebpf".to_owned())
+                .split(',')
+                .map(str::to_owned)
+                .collect(),
+            system: std::env::var_os("CAPPROF_E2E_SYSTEM").is_some(),
+            held: held()?,
+            runtimes: vec![runc(), crun()],
+            guest: std::env::var_os("CAPPROF_E2E_GUEST").is_some(),
+            doctor,
+            binaries,
+        })
+    }
+
+    /// Why a recorder cannot record here; `None` if it can.
+    pub(crate) fn unusable_recorder(&self, recorder: &str) -> Option<String> {
+        let names: &[&str] = match recorder {
+            "auto" => &["ebpf", "selinux"],
+            name => &[name],
+        };
+        let reasons: Vec<String> = names
+            .iter()
+            .filter_map(|name| {
+                let report = &self.doctor["recorders"][name];
+                (report["usable"] != true).then(|| format!("{name}: {}", report["refused"]))
+            })
+            .collect();
+        (!reasons.is_empty()).then(|| reasons.join("; "))
+    }
+}
+
+/// The hook binary as the shim finds it.
+pub(crate) fn hook(binaries: &Path) -> anyhow::Result<PathBuf> {
+    [
+        binaries.join("capprof-hook"),
+        binaries.join("../libexec/capprof/capprof-hook"),
+    ]
+    .into_iter()
+    .find(|path| path.exists())
+    .context("capprof-hook is missing: run make build")
+}
+
+/// Mounts it for all namespaces before a test makes one of its own: what capprof pins must outlive that one.
+fn mount_bpf_file_system() -> anyhow::Result<()> {
+    let mounted = std::fs::read_to_string("/proc/self/mounts")?
+        .lines()
+        .any(|line| line.contains(" /sys/fs/bpf bpf "));
+    if !mounted {
+        nix::mount::mount(
+            Some("bpf"),
+            "/sys/fs/bpf",
+            Some("bpf"),
+            nix::mount::MsFlags::empty(),
+            Some("mode=0700"),
+        )
+        .context("mount /sys/fs/bpf")?;
+    }
+    Ok(())
+}
+
+fn held() -> anyhow::Result<CapabilitySet> {
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("CapEff:"))
+        .context("no CapEff in /proc/self/status")?;
+    Ok(CapabilitySet::from_bits(u64::from_str_radix(line.trim(), 16)?))
+}
+
+fn runs(command: &str, arguments: &[&str]) -> Result<(), String> {
+    match Command::new(command)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .output()
+    {
+        Err(error) => Err(format!("{command}: {error}")),
+        Ok(output) if output.status.success() => Ok(()),
+        Ok(output) => Err(format!(
+            "{command}: {}",
+            String::from_utf8_lossy(&output.stderr).trim().replace('\n', " ")
+        )),
+    }
+}
+
+fn runc() -> Runtime {
+    Runtime {
+        name: "runc",
+        unusable: runs("runc", &["--version"]).err(),
+        prefix: Vec::new(),
+        globals: Vec::new(),
+    }
+}
+
+fn crun() -> Runtime {
+    let hybrid = Path::new("/sys/fs/cgroup/unified").is_dir();
+    let mut runtime = Runtime {
+        name: "crun",
+        unusable: runs("crun", &["--version"]).err(),
+        prefix: Vec::new(),
+        globals: Vec::new(),
+    };
+    if hybrid {
+        runtime.prefix = ["unshare", "-m", "sh", "-c", CGROUP2_ALONE, "sh"]
+            .map(str::to_owned)
+            .to_vec();
+        runtime.globals = vec!["--cgroup-manager=disabled".to_owned()];
+        if runtime.unusable.is_none() {
+            runtime.unusable = runs("unshare", &["-m", "sh", "-c", CGROUP2_ALONE, "sh", "true"])
+                .err()
+                .map(|reason| format!("no mount namespace with cgroup2 alone: {reason}"));
+        }
+    }
+    runtime
+}

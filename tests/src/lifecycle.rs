@@ -1,0 +1,567 @@
+//! What happens around the program: creation, exec, failure, the end.
+
+use crate::container::{Container, succeed};
+use crate::environment::{Environment, Runtime};
+use crate::{Outcome, Test};
+use anyhow::{Context, bail, ensure};
+use capprof_profile::result::Profile;
+use capprof_profile::{Capability, CapabilitySet};
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use serde_json::json;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+type Body = fn(&Arc<Environment>, &Runtime) -> anyhow::Result<()>;
+
+const BODIES: [(&str, Body); 17] = [
+    ("overlay_reads_need_nothing", overlay_reads_need_nothing),
+    ("overlay_writes_need_nothing", overlay_writes_need_nothing),
+    ("use_in_exec_alone_is_recorded", use_in_exec_alone_is_recorded),
+    ("exec_without_process_file_is_recorded", exec_without_process_file_is_recorded),
+    ("a_program_that_exits_at_once_is_recorded", a_program_that_exits_at_once_is_recorded),
+    ("create_start_kill_delete", create_start_kill_delete),
+    ("a_created_container_that_never_starts", a_created_container_that_never_starts),
+    ("a_failed_create_leaves_nothing", a_failed_create_leaves_nothing),
+    ("one_id_under_two_roots", one_id_under_two_roots),
+    ("config_json_is_put_back", config_json_is_put_back),
+    ("the_minimized_configuration_suffices", the_minimized_configuration_suffices),
+    ("a_killed_runtime_loses_nothing", a_killed_runtime_loses_nothing),
+    ("streams_and_status_are_the_programs_own", streams_and_status_are_the_programs_own),
+    ("seccomp_hides_nothing", seccomp_hides_nothing),
+    ("annotations_name_and_direct_the_result", annotations_name_and_direct_the_result),
+    ("mode_off_and_sandboxes_are_left_alone", mode_off_and_sandboxes_are_left_alone),
+    ("a_user_other_than_root_gets_ambient_sets", a_user_other_than_root_gets_ambient_sets),
+];
+
+/// All of them under each runtime.
+pub(crate) fn tests(environment: &Arc<Environment>) -> Vec<Test> {
+    let mut tests = Vec::new();
+    for runtime in &environment.runtimes {
+        for (name, body) in BODIES {
+            let (environment, own) = (Arc::clone(environment), runtime.clone());
+            let recorders = environment.recorders.first().cloned().unwrap_or_default();
+            let skip = runtime
+                .unusable
+                .clone()
+                .or_else(|| environment.unusable_recorder(&recorders));
+            tests.push(Test::new(
+                format!("lifecycle/{}/{name}", runtime.name),
+                skip,
+                move || -> Outcome {
+                    body(&environment, &own).map_err(|error| format!("{error:#}").into())
+                },
+            ));
+        }
+    }
+    tests
+}
+
+/// The profile is complete and its answer is exactly this.
+fn expect(profile: &Profile, expected: &[Capability]) -> anyhow::Result<()> {
+    let expected: CapabilitySet = expected.iter().copied().collect();
+    if !profile.complete {
+        bail!("incomplete: {}", profile.incomplete_because.join("; "));
+    }
+    if profile.minimized != expected {
+        bail!(
+            "expected {expected:?}, found {:?}: {}",
+            profile.minimized,
+            serde_json::to_string(&profile.needed)?
+        );
+    }
+    Ok(())
+}
+
+fn expect_nothing_left(container: &Container) -> anyhow::Result<()> {
+    let left = container.recordings()?;
+    ensure!(left.is_empty(), "recordings left behind: {left:?}");
+    Ok(())
+}
+
+fn run_and_expect(container: &Container, expected: &[Capability]) -> anyhow::Result<Profile> {
+    let output = container.run()?;
+    ensure!(
+        output.status.success(),
+        "the container failed: {}: {}",
+        output.status,
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let profile = container.profile()?;
+    expect(&profile, expected)?;
+    expect_nothing_left(container)?;
+    Ok(profile)
+}
+
+/// An overlay over the bundle's root file system, as engines mount one.
+struct Overlay(PathBuf);
+
+impl Overlay {
+    fn over(container: &Container) -> anyhow::Result<Self> {
+        let root = container.bundle().join("rootfs");
+        let (upper, work) = (container.path("upper"), container.path("work"));
+        fs::create_dir(&upper)?;
+        fs::create_dir(&work)?;
+        let options = format!(
+            "lowerdir={},upperdir={},workdir={}",
+            root.display(),
+            upper.display(),
+            work.display()
+        );
+        mount(
+            Some("overlay"),
+            &root,
+            Some("overlay"),
+            MsFlags::empty(),
+            Some(options.as_str()),
+        )
+        .context("mount overlay")?;
+        Ok(Self(root))
+    }
+}
+
+impl Drop for Overlay {
+    fn drop(&mut self) {
+        let _ = umount2(&self.0, MntFlags::MNT_DETACH);
+    }
+}
+
+fn overlay_reads_need_nothing(
+    environment: &Arc<Environment>,
+    runtime: &Runtime,
+) -> anyhow::Result<()> {
+    for user in [0, 1000] {
+        let script = "ls -laR /bin /etc > /dev/null && cat /bin/busybox > /dev/null && cat /etc/text";
+        let container = Container::new(environment, runtime, &["/bin/sh", "-c", script])?;
+        fs::write(container.bundle().join("rootfs/etc/text"), "text\n")?;
+        container.use_user(user)?;
+        let _overlay = Overlay::over(&container)?;
+        run_and_expect(&container, &[]).with_context(|| format!("user {user}"))?;
+    }
+    Ok(())
+}
+
+fn overlay_writes_need_nothing(
+    environment: &Arc<Environment>,
+    runtime: &Runtime,
+) -> anyhow::Result<()> {
+    let script = "echo more >> /etc/text && mkdir /etc/d && echo x > /etc/d/x && \
+                  cat /etc/text && mv /etc/d/x /etc/d/y && rm -r /etc/d";
+    let container = Container::new(environment, runtime, &["/bin/sh", "-c", script])?;
+    fs::write(container.bundle().join("rootfs/etc/text"), "text\n")?;
+    for name in ["mkdir", "mv", "rm"] {
+        std::os::unix::fs::symlink("busybox", container.bundle().join("rootfs/bin").join(name))?;
+    }
+    container.edit(|config| config["root"]["readonly"] = json!(false))?;
+    let _overlay = Overlay::over(&container)?;
+    run_and_expect(&container, &[])?;
+    Ok(())
+}
+
+/// Starts a container that only waits.
+fn waiting(environment: &Arc<Environment>, runtime: &Runtime) -> anyhow::Result<Container> {
+    let container = Container::new(environment, runtime, &["/bin/corpus", "wait"])?;
+    let bundle = container.bundle();
+    container.capprof_succeeds(&[
+        "run",
+        "--detach",
+        "--bundle",
+        &bundle.to_string_lossy(),
+        &container.id,
+    ])?;
+    Ok(container)
+}
+
+/// Stops it and waits for its end.
+fn stop(container: &Container) -> anyhow::Result<()> {
+    container.capprof_succeeds(&["kill", &container.id, "KILL"])?;
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while !container.capprof(&["delete", &container.id])?.status.success() {
+        ensure!(Instant::now() < deadline, "the container does not stop");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    Ok(())
+}
+
+fn use_in_exec_alone_is_recorded(
+    environment: &Arc<Environment>,
+    runtime: &Runtime,
+) -> anyhow::Result<()> {
+    let container = waiting(environment, runtime)?;
+    // As an engine calls exec: with the capabilities that it gives by itself, which lack the one in use.
+    let process = container.path("process.json");
+    fs::write(
+        &process,
+        serde_json::to_vec(&json!({
+            "user": {"uid": 0, "gid": 0},
+            "args": ["/bin/corpus", "sys_chroot"],
+            "env": ["PATH=/bin"],
+            "cwd": "/",
+            "capabilities": {"bounding": ["CAP_KILL"], "permitted": ["CAP_KILL"], "effective": ["CAP_KILL"]},
+        }))?,
+    )?;
+    container.capprof_succeeds(&[
+        "exec",
+        "--process",
+        &process.to_string_lossy(),
+        &container.id,
+    ])?;
+    stop(&container)?;
+    expect(&container.profile()?, &[Capability::SYS_CHROOT])?;
+    expect_nothing_left(&container)
+}
+
+fn exec_without_process_file_is_recorded(
+    environment: &Arc<Environment>,
+    runtime: &Runtime,
+) -> anyhow::Result<()> {
+    let container = waiting(environment, runtime)?;
+    container.capprof_succeeds(&["exec", &container.id, "/bin/corpus", "net_raw"])?;
+    stop(&container)?;
+    expect(&container.profile()?, &[Capability::NET_RAW])?;
+    expect_nothing_left(&container)
+}
+
+fn a_program_that_exits_at_once_is_recorded(
+    environment: &Arc<Environment>,
+    runtime: &Runtime,
+) -> anyhow::Result<()> {
+    for round in 0..5 {
+        let container = Container::new(environment, runtime, &["/bin/corpus", "sys_chroot"])?;
+        run_and_expect(&container, &[Capability::SYS_CHROOT])
+            .with_context(|| format!("round {round}"))?;
+    }
+    Ok(())
+}
+
+fn create_start_kill_delete(
+    environment: &Arc<Environment>,
+    runtime: &Runtime,
+) -> anyhow::Result<()> {
+    let script = "corpus syslog && exec corpus wait";
+    let container = Container::new(environment, runtime, &["/bin/sh", "-c", script])?;
+    let bundle = container.bundle();
+    let before = fs::read(bundle.join("config.json"))?;
+    let id = container.id.clone();
+    container.capprof_succeeds(&["create", "--bundle", &bundle.to_string_lossy(), &id])?;
+    ensure!(container.recordings()?.len() == 1, "no recording in progress");
+    ensure!(
+        fs::read(bundle.join("config.json"))? != before,
+        "config.json was not rewritten"
+    );
+    container.capprof_succeeds(&["start", &id])?;
+    let state = container.capprof_succeeds(&["state", &id])?;
+    ensure!(
+        String::from_utf8_lossy(&state.stdout).contains("running"),
+        "not running"
+    );
+    // The shell has to come to its second command.
+    std::thread::sleep(Duration::from_millis(500));
+    stop(&container)?;
+    expect(&container.profile()?, &[Capability::SYSLOG])?;
+    ensure!(
+        fs::read(bundle.join("config.json"))? == before,
+        "config.json was not put back"
+    );
+    expect_nothing_left(&container)
+}
+
+fn a_created_container_that_never_starts(
+    environment: &Arc<Environment>,
+    runtime: &Runtime,
+) -> anyhow::Result<()> {
+    let container = Container::new(environment, runtime, &["/bin/corpus", "sys_chroot"])?;
+    let bundle = container.bundle();
+    let id = container.id.clone();
+    container.capprof_succeeds(&["create", "--bundle", &bundle.to_string_lossy(), &id])?;
+    container.capprof_succeeds(&["delete", "--force", &id])?;
+    let profile = container.profile()?;
+    ensure!(
+        !profile.complete && profile.minimized.is_empty(),
+        "a program that never ran must not look profiled: {profile:?}"
+    );
+    expect_nothing_left(&container)
+}
+
+fn a_failed_create_leaves_nothing(
+    environment: &Arc<Environment>,
+    runtime: &Runtime,
+) -> anyhow::Result<()> {
+    let container = Container::new(environment, runtime, &["/bin/absent"])?;
+    let before = fs::read(container.bundle().join("config.json"))?;
+    let output = container.run()?;
+    ensure!(!output.status.success(), "a program that does not exist was run");
+    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+    ensure!(
+        errors.contains("no such file") || errors.contains("not found"),
+        "the runtime's own message is missing: {errors}"
+    );
+    // What engines do next; crun has run no poststop hook, so this is what finds the recording.
+    container.capprof(&["delete", "--force", &container.id])?;
+    ensure!(
+        fs::read(container.bundle().join("config.json"))? == before,
+        "config.json was not put back"
+    );
+    expect_nothing_left(&container)
+}
+
+fn one_id_under_two_roots(
+    environment: &Arc<Environment>,
+    runtime: &Runtime,
+) -> anyhow::Result<()> {
+    let mut one = Container::new(environment, runtime, &["/bin/corpus", "wait"])?;
+    let mut other = Container::new(environment, runtime, &["/bin/corpus", "wait"])?;
+    one.id = format!("{}-same", one.id);
+    other.id.clone_from(&one.id);
+    for container in [&one, &other] {
+        let bundle = container.bundle();
+        container.capprof_succeeds(&[
+            "run",
+            "--detach",
+            "--bundle",
+            &bundle.to_string_lossy(),
+            &container.id,
+        ])?;
+    }
+    one.capprof_succeeds(&["exec", &one.id, "/bin/corpus", "sys_chroot"])?;
+    other.capprof_succeeds(&["exec", &other.id, "/bin/corpus", "syslog"])?;
+    stop(&one)?;
+    stop(&other)?;
+    expect(&one.profile()?, &[Capability::SYS_CHROOT])?;
+    expect(&other.profile()?, &[Capability::SYSLOG])
+}
+
+fn config_json_is_put_back(
+    environment: &Arc<Environment>,
+    runtime: &Runtime,
+) -> anyhow::Result<()> {
+    let container = Container::new(environment, runtime, &["/bin/true"])?;
+    let path = container.bundle().join("config.json");
+    container.edit(|config| {
+        config["future"] = json!({"big": 18_446_744_073_709_551_615_u64});
+    })?;
+    let before = fs::read(&path)?;
+    for _ in 0..2 {
+        run_and_expect(&container, &[])?;
+        ensure!(fs::read(&path)? == before, "config.json is not what it was");
+    }
+    Ok(())
+}
+
+fn the_minimized_configuration_suffices(
+    environment: &Arc<Environment>,
+    runtime: &Runtime,
+) -> anyhow::Result<()> {
+    let container = Container::new(
+        environment,
+        runtime,
+        &["/bin/sh", "-c", "corpus sys_chroot && corpus net_raw"],
+    )?;
+    run_and_expect(&container, &[Capability::NET_RAW, Capability::SYS_CHROOT])?;
+    let config = container.bundle().join("config.json");
+    let minimized = container.bundle().join("config.minimized.json");
+    let original: serde_json::Value = serde_json::from_slice(&fs::read(&config)?)?;
+    fs::copy(&minimized, &config)?;
+    run_bare(&container).context("with the minimized set")?;
+    for member in ["CAP_NET_RAW", "CAP_SYS_CHROOT"] {
+        container.edit(|config| {
+            if let Some(sets) = config["process"]["capabilities"].as_object_mut() {
+                for (_, set) in sets.iter_mut() {
+                    if let Some(set) = set.as_array_mut() {
+                        set.retain(|name| name != member);
+                    }
+                }
+            }
+        })?;
+        ensure!(run_bare(&container).is_err(), "it runs without {member} too");
+        fs::copy(&minimized, &config)?;
+    }
+    // All else is the user's own.
+    let mut reduced: serde_json::Value = serde_json::from_slice(&fs::read(&minimized)?)?;
+    reduced["process"]["capabilities"] = original["process"]["capabilities"].clone();
+    ensure!(reduced == original, "more than the capabilities was changed");
+    Ok(())
+}
+
+/// The runtime without capprof.
+fn run_bare(container: &Container) -> anyhow::Result<()> {
+    let runtime = &container.runtime;
+    let mut words: Vec<String> = ["timeout", "-k", "5", "60"].map(str::to_owned).to_vec();
+    words.extend(runtime.prefix.iter().cloned());
+    words.push(runtime.name.to_owned());
+    words.extend(runtime.globals.iter().cloned());
+    words.extend(["--root".to_owned(), container.path("bare").display().to_string()]);
+    words.extend(["run".to_owned(), "--bundle".to_owned()]);
+    words.push(container.bundle().display().to_string());
+    words.push(format!("{}-bare", container.id));
+    succeed(Command::new(&words[0]).args(&words[1..]))
+}
+
+fn a_killed_runtime_loses_nothing(
+    environment: &Arc<Environment>,
+    runtime: &Runtime,
+) -> anyhow::Result<()> {
+    let container = Container::new(
+        environment,
+        runtime,
+        &["/bin/sh", "-c", "corpus sys_chroot; exec corpus wait"],
+    )?;
+    let bundle = container.bundle();
+    let mut child = container
+        .command(&["run", "--bundle", &bundle.to_string_lossy(), &container.id])?
+        .spawn()?;
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !container
+        .recordings()?
+        .iter()
+        .any(|recording| recording.join("armed.json").exists())
+    {
+        ensure!(Instant::now() < deadline, "the container does not start");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    std::thread::sleep(Duration::from_millis(500));
+    // The runtime, not `timeout` before it: found by the id on its command line.
+    let pattern = format!("--bundle .*{}$", container.id);
+    Command::new("pkill").args(["-KILL", "-f", "--", &pattern]).status()?;
+    child.wait()?;
+    container.capprof_succeeds(&["delete", "--force", &container.id])?;
+    expect(&container.profile()?, &[Capability::SYS_CHROOT])?;
+    expect_nothing_left(&container)
+}
+
+fn streams_and_status_are_the_programs_own(
+    environment: &Arc<Environment>,
+    runtime: &Runtime,
+) -> anyhow::Result<()> {
+    let script = "echo out; echo err >&2; exit 42";
+    let container = Container::new(environment, runtime, &["/bin/sh", "-c", script])?;
+    let output = container.run()?;
+    ensure!(output.status.code() == Some(42), "status {}", output.status);
+    ensure!(output.stdout == b"out\n", "stdout {:?}", output.stdout);
+    ensure!(output.stderr == b"err\n", "stderr {:?}", output.stderr);
+    expect(&container.profile()?, &[])
+}
+
+fn seccomp_hides_nothing(
+    environment: &Arc<Environment>,
+    runtime: &Runtime,
+) -> anyhow::Result<()> {
+    let container = Container::new(environment, runtime, &["/bin/corpus", "sys_chroot"])?;
+    container.edit(|config| {
+        // The form in which engines refuse what the container's own capabilities would not allow.
+        config["linux"]["seccomp"] = json!({
+            "defaultAction": "SCMP_ACT_ALLOW",
+            "architectures": ["SCMP_ARCH_X86_64"],
+            "syscalls": [
+                {"names": ["chroot"], "action": "SCMP_ACT_ERRNO", "errnoRet": 1},
+                {"names": ["clone3"], "action": "SCMP_ACT_ERRNO", "errnoRet": 38},
+            ],
+        });
+        // The filter itself must not need a capability.
+        config["process"]["noNewPrivileges"] = json!(true);
+    })?;
+    let profile = run_and_expect(&container, &[Capability::SYS_CHROOT])?;
+    ensure!(
+        profile.relaxed.iter().any(|relaxation| relaxation.pointer.starts_with("/linux/seccomp")),
+        "the relaxation is not listed: {:?}",
+        profile.relaxed
+    );
+    Ok(())
+}
+
+fn annotations_name_and_direct_the_result(
+    environment: &Arc<Environment>,
+    runtime: &Runtime,
+) -> anyhow::Result<()> {
+    let container = Container::new(environment, runtime, &["/bin/corpus", "sys_chroot"])?;
+    let output = container.path("output");
+    fs::create_dir(&output)?;
+    container.edit(|config| {
+        config["annotations"] = json!({
+            "io.capprof.name": "a name",
+            "io.capprof.output": output,
+        });
+    })?;
+    let profile = run_and_expect(&container, &[Capability::SYS_CHROOT])?;
+    ensure!(profile.name.as_deref() == Some("a name"), "name {:?}", profile.name);
+    let stored = container
+        .store()
+        .join("profiles")
+        .join(&container.id)
+        .join(&profile.recording_id);
+    for directory in [container.bundle().as_path(), output.as_path(), stored.as_path()] {
+        for file in ["capprof.json", "config.minimized.json"] {
+            ensure!(
+                directory.join(file).is_file(),
+                "{} is missing",
+                directory.join(file).display()
+            );
+        }
+    }
+    for query in ["a name", &container.id, &profile.recording_id] {
+        let report = report(&container, query)?;
+        ensure!(report.contains("CAP_SYS_CHROOT"), "report of {query}: {report}");
+        ensure!(
+            report.contains("--cap-drop=all --cap-add=SYS_CHROOT"),
+            "no form to paste: {report}"
+        );
+    }
+    Ok(())
+}
+
+fn report(container: &Container, query: &str) -> anyhow::Result<String> {
+    let output = Command::new(container.environment.binaries.join("capprofctl"))
+        .args(["--store", &container.store().to_string_lossy(), "report", query])
+        .output()?;
+    ensure!(
+        output.status.success(),
+        "capprofctl report {query}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    Ok(String::from_utf8(output.stdout)?)
+}
+
+fn mode_off_and_sandboxes_are_left_alone(
+    environment: &Arc<Environment>,
+    runtime: &Runtime,
+) -> anyhow::Result<()> {
+    for (name, value) in [
+        ("io.capprof.mode", "off"),
+        ("io.kubernetes.cri.container-type", "sandbox"),
+        ("io.kubernetes.cri-o.ContainerType", "sandbox"),
+    ] {
+        let container = Container::new(environment, runtime, &["/bin/true"])?;
+        container.edit(|config| config["annotations"] = json!({name: value}))?;
+        let output = container.run()?;
+        ensure!(output.status.success(), "{name}: {}", output.status);
+        ensure!(
+            !container.bundle().join("capprof.json").exists(),
+            "{name}={value} was profiled"
+        );
+    }
+    Ok(())
+}
+
+fn a_user_other_than_root_gets_ambient_sets(
+    environment: &Arc<Environment>,
+    runtime: &Runtime,
+) -> anyhow::Result<()> {
+    let container = Container::new(environment, runtime, &["/bin/corpus", "net_raw"])?;
+    container.use_user(1000)?;
+    let profile = run_and_expect(&container, &[Capability::NET_RAW])?;
+    ensure!(
+        profile.minimized_sets.ambient == profile.minimized,
+        "without ambient they would not be effective: {:?}",
+        profile.minimized_sets
+    );
+    let config = container.bundle().join("config.json");
+    fs::copy(container.bundle().join("config.minimized.json"), config)?;
+    run_bare(&container)?;
+    ensure!(
+        Path::new(&container.path("bare")).exists(),
+        "the bare runtime was not used"
+    );
+    Ok(())
+}
