@@ -169,11 +169,20 @@ impl Configuration {
 
     /// The low-level runtime that the file names, whatever else is wrong with it: `kill` and `delete` must go on working.
     pub fn runtime_alone(path: &Path) -> String {
-        std::fs::read_to_string(path)
-            .ok()
-            .and_then(|text| text.parse::<toml::Table>().ok())
-            .and_then(|table| table.get("runtime")?.as_str().map(str::to_owned))
-            .unwrap_or_else(|| Self::default().runtime)
+        Self::string_alone(path, "runtime").unwrap_or_else(|| Self::default().runtime)
+    }
+
+    /// The state directory that the file names, whatever else is wrong with it.
+    pub fn state_alone(path: &Path) -> PathBuf {
+        Self::string_alone(path, "state").map_or_else(|| Self::default().state, PathBuf::from)
+    }
+
+    fn string_alone(path: &Path, key: &str) -> Option<String> {
+        let table = std::fs::read_to_string(path)
+            .ok()?
+            .parse::<toml::Table>()
+            .ok()?;
+        table.get(key)?.as_str().map(str::to_owned)
     }
 
     fn check(&self, path: &Path) -> Result<(), Error> {
@@ -262,6 +271,9 @@ mod tests {
         let path = directory.path().join("config.toml");
         std::fs::write(&path, "runtime = \"crun\"\nnonsense = 1\n").unwrap();
         assert_eq!(Configuration::runtime_alone(&path), "crun");
+        assert_eq!(Configuration::state_alone(&path), Path::new("/run/capprof"));
+        std::fs::write(&path, "state = \"/run/other\"\nnonsense = 1\n").unwrap();
+        assert_eq!(Configuration::state_alone(&path), Path::new("/run/other"));
         std::fs::write(&path, "[[[").unwrap();
         assert_eq!(Configuration::runtime_alone(&path), "runc");
     }

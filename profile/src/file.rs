@@ -1,13 +1,15 @@
 //! Files that are written whole or not at all.
 
-use nix::fcntl::{AT_FDCWD, OFlag, open};
+use nix::errno::Errno;
+use nix::fcntl::{AT_FDCWD, Flock, FlockArg, OFlag, open};
 use nix::sys::stat::{Mode, fchmod};
 use nix::unistd::{Gid, Uid, fchown, fsync};
 use std::fs::{self, File};
 use std::io::{self, Write};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 /// A file operation that failed, with its object.
 #[derive(Debug, thiserror::Error)]
@@ -48,6 +50,26 @@ pub fn read(path: &Path) -> Result<Vec<u8>, Error> {
         path: path.to_owned(),
         source,
     })
+}
+
+/// Locks a directory against everybody else who does the same (flock(2)), until the returned value is dropped or the process becomes another program.
+///
+/// # Errors
+/// It cannot be opened, or somebody else has held it for as long as `patience`.
+pub fn lock_directory(path: &Path, patience: Duration) -> io::Result<Flock<OwnedFd>> {
+    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    let mut descriptor = open(path, flags, Mode::empty())?;
+    let started = Instant::now();
+    loop {
+        match Flock::lock(descriptor, FlockArg::LockExclusiveNonblock) {
+            Ok(lock) => return Ok(lock),
+            Err((again, Errno::EWOULDBLOCK | Errno::EINTR)) if started.elapsed() < patience => {
+                descriptor = again;
+                std::thread::sleep(Duration::from_millis(2));
+            }
+            Err((_, error)) => return Err(error.into()),
+        }
+    }
 }
 
 /// Puts `content` at `path`: a reader sees the old file or the new one, never a part, also after a crash.
@@ -159,5 +181,15 @@ mod tests {
             "{error}"
         );
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_directory_is_locked_until_it_is_let_go() {
+        let directory = tempfile::tempdir().unwrap();
+        let lock = lock_directory(directory.path(), Duration::ZERO).unwrap();
+        let error = lock_directory(directory.path(), Duration::from_millis(5)).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
+        drop(lock);
+        lock_directory(directory.path(), Duration::ZERO).unwrap();
     }
 }

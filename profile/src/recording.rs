@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Where recordings in progress are kept. On a tmpfs: it must be gone after a reboot, as what it speaks of is.
 pub const STATE_DIRECTORY: &str = "/run/capprof";
@@ -366,6 +367,94 @@ impl Directory {
     }
 }
 
+/// How old a recording's directory without `recording.json` must be before it counts as left over: a shim needs milliseconds to fill it.
+const INCOMPLETE_AFTER: Duration = Duration::from_secs(60);
+
+/// Whether nobody will finish this recording any more, because its container is gone and its poststop hook never ran.
+///
+/// True if all of these hold: the shim, which became the runtime, is gone; the container's first process is gone (or the prestart hook
+/// never got as far as writing `armed.json`); the runtime has no state directory of that container. A directory whose shim died before
+/// it had written `recording.json` counts after a minute. A poststop hook may be at work all the same, since runc removes its state before it
+/// runs the hooks: who finishes a recording locks its directory first.
+pub fn is_abandoned(directory: &Directory) -> bool {
+    #[derive(Deserialize)]
+    struct Armed {
+        init: Process,
+    }
+    match directory.load() {
+        Ok(recording) => {
+            let init = directory.load_json::<Armed>("armed.json").ok();
+            !recording.shim.exists()
+                && init.is_none_or(|armed| !armed.init.exists())
+                && fs::symlink_metadata(&recording.runtime.state)
+                    .is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+        }
+        Err(_) => fs::metadata(directory.path())
+            .and_then(|metadata| metadata.modified())
+            .ok()
+            .and_then(|modified| modified.elapsed().ok())
+            .is_some_and(|age| age > INCOMPLETE_AFTER),
+    }
+}
+
+/// Puts the engine's configuration back, if what stands there is still what capprof wrote for this recording; gives whether it was.
+///
+/// A file that is gone, or that the engine or another recording has written meanwhile, is left alone. The directory that the file is in is
+/// locked (flock(2)) from the look to the write, as a shim does that rewrites it.
+///
+/// # Errors
+/// [`Error::File`].
+pub fn restore_configuration(directory: &Directory, recording: &Recording) -> Result<bool, Error> {
+    let path = recording.configuration.as_path();
+    let failed = |source: io::Error| {
+        Error::File(file::Error::Read {
+            path: path.to_owned(),
+            source,
+        })
+    };
+    let Some(parent) = path.parent() else {
+        return Ok(false);
+    };
+    let _lock = match file::lock_directory(parent, Duration::from_secs(5)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        result => result.map_err(failed)?,
+    };
+    let metadata = match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        result => result.map_err(failed)?,
+    };
+    if !metadata.is_file() {
+        return Ok(false);
+    }
+    let content = file::read(path)?;
+    if mark(&content).as_deref() != directory.path().to_str() {
+        return Ok(false);
+    }
+    let original = file::read(&directory.original_configuration())?;
+    file::write(path, &original, Attributes::Like(&metadata))?;
+    Ok(true)
+}
+
+/// The annotation with which the shim marks a configuration that it has rewritten. Its value is the recording's directory.
+pub const MARK: &str = "io.capprof.recording";
+
+/// The value of the annotation [`MARK`] in a configuration, without reading the rest of it into memory.
+fn mark(configuration: &[u8]) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Marked {
+        annotations: Option<Annotations>,
+    }
+    #[derive(Deserialize)]
+    struct Annotations {
+        #[serde(rename = "io.capprof.recording")]
+        mark: Option<String>,
+    }
+    serde_json::from_slice::<Marked>(configuration)
+        .ok()?
+        .annotations?
+        .mark
+}
+
 /// The key under which a container's recordings are found: FNV-1a (64 bit) of its runtime state directory (`<--root>/<id>`), in hexadecimal.
 pub fn container_key(runtime_state: &Path) -> String {
     use std::os::unix::ffi::OsStrExt;
@@ -416,5 +505,120 @@ mod tests {
         first.remove().unwrap();
         first.remove().unwrap();
         assert_eq!(Directory::list(state.path(), Some(&key)).unwrap().len(), 1);
+    }
+
+    fn example(state: &Path, runtime_state: PathBuf, shim: Process) -> Recording {
+        Recording {
+            schema: SCHEMA.to_owned(),
+            id: "20260101T000000Z-1".to_owned(),
+            container_id: "a".to_owned(),
+            name: None,
+            workload: Workload::default(),
+            created: "2026-01-01T00:00:00Z".to_owned(),
+            bundle: state.join("bundle"),
+            configuration: state.join("bundle/config.json"),
+            runtime: Runtime {
+                name: "runc".to_owned(),
+                path: "/usr/sbin/runc".into(),
+                state: runtime_state,
+            },
+            shim,
+            uid: 0,
+            args: vec!["true".to_owned()],
+            user_namespace: false,
+            no_new_privileges: false,
+            root_filesystem: None,
+            original: ProcessSets::default(),
+            granted: ProcessSets::default(),
+            relaxed: Vec::new(),
+            recorders: Recorders::default(),
+            label: None,
+            output: None,
+            store: "/var/lib/capprof".into(),
+            retention: 0,
+            fail_on_error: false,
+            preference: crate::configuration::Preference::default(),
+        }
+    }
+
+    fn own() -> Process {
+        Process::of(i32::try_from(std::process::id()).unwrap()).unwrap()
+    }
+
+    fn gone() -> Process {
+        Process {
+            start_time: own().start_time + 1,
+            ..own()
+        }
+    }
+
+    #[test]
+    fn a_recording_is_abandoned_when_all_its_processes_and_its_state_are_gone() {
+        let state = tempfile::tempdir().unwrap();
+        let runtime_state = state.path().join("runtime-state");
+        let directory = Directory::create(state.path(), "key", "20260101T000000Z-1").unwrap();
+        let with = |shim| {
+            directory
+                .save(&example(state.path(), runtime_state.clone(), shim))
+                .unwrap();
+        };
+        // A shim is filling it just now.
+        assert!(!is_abandoned(&directory));
+        with(own());
+        assert!(!is_abandoned(&directory));
+        with(gone());
+        assert!(is_abandoned(&directory));
+        fs::create_dir(&runtime_state).unwrap();
+        assert!(!is_abandoned(&directory));
+        fs::remove_dir(&runtime_state).unwrap();
+        let arm = |init| {
+            directory
+                .save_json(
+                    "armed.json",
+                    &serde_json::json!({"init": init, "ebpf": null}),
+                )
+                .unwrap();
+        };
+        arm(own());
+        assert!(!is_abandoned(&directory));
+        arm(gone());
+        assert!(is_abandoned(&directory));
+    }
+
+    #[test]
+    fn a_directory_without_recording_is_abandoned_after_a_while() {
+        let state = tempfile::tempdir().unwrap();
+        let directory = Directory::create(state.path(), "key", "20260101T000000Z-1").unwrap();
+        let file = fs::File::open(directory.path()).unwrap();
+        file.set_modified(std::time::SystemTime::now() - INCOMPLETE_AFTER * 2)
+            .unwrap();
+        assert!(is_abandoned(&directory));
+    }
+
+    #[test]
+    fn a_configuration_is_put_back_only_where_it_is_this_recordings() {
+        let state = tempfile::tempdir().unwrap();
+        let directory = Directory::create(state.path(), "key", "20260101T000000Z-1").unwrap();
+        let recording = example(state.path(), state.path().join("runtime-state"), gone());
+        let configuration = &recording.configuration;
+        // The engine has removed the bundle.
+        assert!(!restore_configuration(&directory, &recording).unwrap());
+        fs::create_dir(&recording.bundle).unwrap();
+        assert!(!restore_configuration(&directory, &recording).unwrap());
+        fs::write(directory.original_configuration(), "{ }").unwrap();
+        for foreign in [
+            "{}",
+            "",
+            r#"{"annotations":{"io.capprof.recording":"/other"}}"#,
+        ] {
+            fs::write(configuration, foreign).unwrap();
+            assert!(!restore_configuration(&directory, &recording).unwrap());
+            assert_eq!(fs::read_to_string(configuration).unwrap(), foreign);
+        }
+        let ours =
+            serde_json::json!({"process": {}, "annotations": {"a": "b", MARK: directory.path()}});
+        fs::write(configuration, ours.to_string()).unwrap();
+        assert!(restore_configuration(&directory, &recording).unwrap());
+        assert_eq!(fs::read_to_string(configuration).unwrap(), "{ }");
     }
 }
