@@ -16,7 +16,10 @@ const BODIES: [(&str, Body); 12] = [
     ("missing_config", missing_config),
     ("empty_config", empty_config),
     ("truncated_config", truncated_config),
-    ("config_is_a_link_out_of_the_bundle", config_is_a_link_out_of_the_bundle),
+    (
+        "config_is_a_link_out_of_the_bundle",
+        config_is_a_link_out_of_the_bundle,
+    ),
     ("unknown_mode", unknown_mode),
     ("relative_output", relative_output),
     ("unknown_configuration_key", unknown_configuration_key),
@@ -76,15 +79,27 @@ fn expect_refusal(container: &Container, expected: &str) -> anyhow::Result<()> {
     ])?;
     let errors = String::from_utf8_lossy(&output.stderr).into_owned();
     ensure!(!output.status.success(), "it was accepted");
-    ensure!(output.status.code() == Some(1), "status {}: {errors}", output.status);
+    ensure!(
+        output.status.code() == Some(1),
+        "status {}: {errors}",
+        output.status
+    );
     ensure!(output.stdout.is_empty(), "stdout {:?}", output.stdout);
-    ensure!(errors.contains(expected), "expected \"{expected}\": {errors}");
-    ensure!(errors.trim_end().lines().count() == 1, "more than one line: {errors}");
+    ensure!(
+        errors.contains(expected),
+        "expected \"{expected}\": {errors}"
+    );
+    ensure!(
+        errors.trim_end().lines().count() == 1,
+        "more than one line: {errors}"
+    );
     let text = fs::read_to_string(&log).context("read the log")?;
     let entry: Value = serde_json::from_str(&text).with_context(|| format!("the log: {text}"))?;
     ensure!(entry["level"] == "error", "level: {text}");
     ensure!(
-        entry["msg"].as_str().is_some_and(|message| message.contains(expected)),
+        entry["msg"]
+            .as_str()
+            .is_some_and(|message| message.contains(expected)),
         "the log has another message: {text}"
     );
     ensure!(fs::read(&config).ok() == before, "config.json was changed");
@@ -128,7 +143,10 @@ fn config_is_a_link_out_of_the_bundle(
     std::os::unix::fs::symlink(&outside, &path)?;
     let before = fs::read(&outside)?;
     expect_refusal(&container, "outside the bundle")?;
-    ensure!(fs::read(&outside)? == before, "the file outside was changed");
+    ensure!(
+        fs::read(&outside)? == before,
+        "the file outside was changed"
+    );
     Ok(())
 }
 
@@ -149,7 +167,9 @@ fn unknown_configuration_key(
     runtime: &Runtime,
 ) -> anyhow::Result<()> {
     let mut container = trivial(environment, runtime)?;
-    container.configuration.push("recorder = \"ebpf\"".to_owned());
+    container
+        .configuration
+        .push("recorder = \"ebpf\"".to_owned());
     expect_refusal(&container, "unknown field `recorder`")?;
     // The same broken configuration does not stand in the way of anything else.
     let output = container.capprof(&["--version"])?;
@@ -160,7 +180,13 @@ fn unknown_configuration_key(
 fn read_only_bundle(environment: &Arc<Environment>, runtime: &Runtime) -> anyhow::Result<()> {
     let container = trivial(environment, runtime)?;
     let bundle = container.bundle();
-    mount(Some(&bundle), &bundle, None::<&str>, MsFlags::MS_BIND, None::<&str>)?;
+    mount(
+        Some(&bundle),
+        &bundle,
+        None::<&str>,
+        MsFlags::MS_BIND,
+        None::<&str>,
+    )?;
     let _mounted = Mounted(bundle.clone());
     mount(
         None::<&str>,
@@ -188,7 +214,10 @@ fn full_disk(environment: &Arc<Environment>, runtime: &Runtime) -> anyhow::Resul
     fs::write(bundle.join("config.json"), content)?;
     fill(&bundle.join("filler"))?;
     expect_refusal(&container, "No space left on device")?;
-    let names: Vec<_> = fs::read_dir(&bundle)?.flatten().map(|entry| entry.file_name()).collect();
+    let names: Vec<_> = fs::read_dir(&bundle)?
+        .flatten()
+        .map(|entry| entry.file_name())
+        .collect();
     ensure!(names.len() == 3, "left behind: {names:?}");
     Ok(())
 }
@@ -202,7 +231,9 @@ fn fill(path: &Path) -> anyhow::Result<()> {
 
 fn no_recorder(environment: &Arc<Environment>, runtime: &Runtime) -> anyhow::Result<()> {
     let mut container = trivial(environment, runtime)?;
-    container.configuration.push("recorders = \"selinux\"".to_owned());
+    container
+        .configuration
+        .push("recorders = \"selinux\"".to_owned());
     let before = fs::read(container.bundle().join("config.json"))?;
     let output = container.run()?;
     let errors = String::from_utf8_lossy(&output.stderr);
@@ -245,10 +276,19 @@ fn store_not_writable(environment: &Arc<Environment>, runtime: &Runtime) -> anyh
     fs::create_dir_all(container.store())?;
     // A file where the store's directory has to be.
     fs::write(container.store().join("profiles"), "")?;
-    container.configuration.push("fail_on_error = false".to_owned());
+    container
+        .configuration
+        .push("fail_on_error = false".to_owned());
     let output = container.run()?;
-    ensure!(output.status.success(), "the container failed for it: {}", output.status);
-    ensure!(container.profile()?.complete, "the result beside the bundle is missing");
+    ensure!(
+        output.status.success(),
+        "the container failed for it: {}",
+        output.status
+    );
+    ensure!(
+        container.profile()?.complete,
+        "the result beside the bundle is missing"
+    );
     let left = container.recordings()?;
     ensure!(left.is_empty(), "left behind: {left:?}");
     Ok(())

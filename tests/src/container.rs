@@ -57,7 +57,11 @@ impl Container {
         // runc gives a tmpfs the mode of the directory that it covers.
         set_mode(&root.join("tmp"), 0o1777)?;
         container.prepare_others_files(0)?;
-        succeed(Command::new(runtime.name).arg("spec").current_dir(container.bundle()))?;
+        succeed(
+            Command::new(runtime.name)
+                .arg("spec")
+                .current_dir(container.bundle()),
+        )?;
         let other = container.path("other");
         container.edit(|config| {
             config["process"]["args"] = json!(arguments);
@@ -70,10 +74,14 @@ impl Container {
             remove(config, "/linux", "seccomp");
             if let Some(mounts) = config["mounts"].as_array_mut() {
                 mounts.retain(|mount| mount["destination"] != "/sys/fs/cgroup");
-                mounts.push(json!({"destination": "/tmp", "type": "tmpfs", "source": "tmpfs",
-                    "options": ["nosuid", "nodev", "mode=1777"]}));
-                mounts.push(json!({"destination": "/other", "type": "bind", "source": other,
-                    "options": ["bind", "rw"]}));
+                mounts.push(
+                    json!({"destination": "/tmp", "type": "tmpfs", "source": "tmpfs",
+                    "options": ["nosuid", "nodev", "mode=1777"]}),
+                );
+                mounts.push(
+                    json!({"destination": "/other", "type": "bind", "source": other,
+                    "options": ["bind", "rw"]}),
+                );
             }
         })?;
         Ok(container)
@@ -148,9 +156,18 @@ impl Container {
         fs::write(&path, lines.join("\n"))?;
         let mut words: Vec<String> = ["timeout", "-k", "5", "60"].map(str::to_owned).to_vec();
         words.extend(self.runtime.prefix.iter().cloned());
-        words.push(self.environment.binaries.join("capprof").display().to_string());
+        words.push(
+            self.environment
+                .binaries
+                .join("capprof")
+                .display()
+                .to_string(),
+        );
         words.extend(self.runtime.globals.iter().cloned());
-        words.extend(["--root".to_owned(), self.path("runtime").display().to_string()]);
+        words.extend([
+            "--root".to_owned(),
+            self.path("runtime").display().to_string(),
+        ]);
         words.extend(arguments.iter().map(|&word| word.to_owned()));
         let mut command = Command::new(&words[0]);
         command

@@ -4,6 +4,8 @@ use crate::container::Container;
 use crate::environment::{Environment, Runtime};
 use crate::{Outcome, Test};
 use anyhow::{Context, bail};
+use capprof_profile::observation::Recorder;
+use capprof_profile::result::Profile;
 use capprof_profile::{Capability, CapabilitySet};
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -47,24 +49,35 @@ struct Row {
 
 impl Table {
     fn add(&self, row: Row) {
-        self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).push(row);
+        self.0
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
+            .push(row);
     }
 
     /// Prints program, setting, expected, found, missing, extra, and recall and precision over all.
     #[expect(clippy::print_stdout, reason = "a test runner talks to people")]
     pub(crate) fn print(&self) {
-        let mut rows = self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let mut rows = self
+            .0
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner());
         if rows.is_empty() {
             return;
         }
-        rows.sort_by(|one, other| (&one.program, &one.setting).cmp(&(&other.program, &other.setting)));
-        println!("\n{:<28} {:<28} {:<32} {:<32} missing / extra", "program", "setting", "expected", "found");
+        rows.sort_by(|one, other| {
+            (&one.program, &one.setting).cmp(&(&other.program, &other.setting))
+        });
+        println!(
+            "\n{:<26} {:<30} {:<30} {:<30} missing / extra",
+            "program", "setting", "expected", "found"
+        );
         let (mut expected, mut found, mut both) = (0, 0, 0);
         for row in rows.iter() {
             let missing = row.expected.difference(row.found);
             let extra = row.found.difference(row.expected);
             println!(
-                "{:<28} {:<28} {:<32} {:<32} {} / {}",
+                "{:<26} {:<30} {:<30} {:<30} {} / {}",
                 row.program,
                 row.setting,
                 names(row.expected),
@@ -77,7 +90,11 @@ impl Table {
             both += row.expected.intersection(row.found).len();
         }
         let share = |of: u32| {
-            if of == 0 { 100.0 } else { f64::from(both) * 100.0 / f64::from(of) }
+            if of == 0 {
+                100.0
+            } else {
+                f64::from(both) * 100.0 / f64::from(of)
+            }
         };
         println!(
             "{} runs: recall {:.1} % ({both} of {expected}), precision {:.1} % ({both} of {found})",
@@ -92,7 +109,10 @@ fn names(set: CapabilitySet) -> String {
     if set.is_empty() {
         return "-".to_owned();
     }
-    set.iter().map(Capability::short_name).collect::<Vec<_>>().join(",")
+    set.iter()
+        .map(Capability::short_name)
+        .collect::<Vec<_>>()
+        .join(",")
 }
 
 /// All programs of the built corpus.
@@ -109,7 +129,9 @@ pub(crate) fn tests(environment: &Arc<Environment>, table: &Arc<Table>) -> Vec<T
     let programs = match programs(environment) {
         Ok(programs) => programs,
         Err(error) => {
-            return vec![Test::new("corpus", None, move || Err(format!("{error:#}").into()))];
+            return vec![Test::new("corpus", None, move || {
+                Err(format!("{error:#}").into())
+            })];
         }
     };
     let mut tests = Vec::new();
@@ -127,26 +149,9 @@ pub(crate) fn tests(environment: &Arc<Environment>, table: &Arc<Table>) -> Vec<T
                     let (runtime, recorder, program) =
                         (runtime.clone(), recorder.clone(), program.clone());
                     tests.push(Test::new(name, skip, move || -> Outcome {
-                        let found = profile(&environment, &runtime, &recorder, &program, variant)
+                        let profile = profile(&environment, &runtime, &recorder, &program, variant)
                             .map_err(|error| format!("{error:#}"))?;
-                        table.add(Row {
-                            program: program.name.clone(),
-                            setting,
-                            expected: program.capabilities,
-                            found,
-                        });
-                        if found == program.capabilities {
-                            Ok(())
-                        } else {
-                            Err(format!(
-                                "expected {}, found {} ({}; alternatives {:?})",
-                                names(program.capabilities),
-                                names(found),
-                                program.note,
-                                program.alternatives
-                            )
-                            .into())
-                        }
+                        judge(&program, &setting, &profile, &table)
                     }));
                 }
             }
@@ -155,8 +160,74 @@ pub(crate) fn tests(environment: &Arc<Environment>, table: &Arc<Table>) -> Vec<T
     tests
 }
 
+fn recorder_name(recorder: Recorder) -> &'static str {
+    match recorder {
+        Recorder::Ebpf => "ebpf",
+        Recorder::Selinux => "selinux",
+    }
+}
+
+/// Holds the answer, and what each recorder contributed to it, against what the program is known to need.
+fn judge(program: &Program, setting: &str, profile: &Profile, table: &Table) -> Outcome {
+    let mut findings = Vec::new();
+    for report in profile.recorders.iter().filter(|report| report.recorded) {
+        if program.visible_to(report.recorder) {
+            let found = profile
+                .needed
+                .iter()
+                .filter(|need| need.recorders.contains(&report.recorder))
+                .map(|need| need.capability)
+                .collect();
+            findings.push((format!("{setting} {:?}", report.recorder), found));
+        }
+    }
+    if findings.is_empty() {
+        return Err("no recorder recorded".into());
+    }
+    findings.push((format!("{setting} answer"), profile.minimized));
+    let mut wrong = Vec::new();
+    for (setting, found) in findings {
+        if found != program.capabilities {
+            wrong.push(format!("{setting}: found {}", names(found)));
+        }
+        table.add(Row {
+            program: program.name.clone(),
+            setting,
+            expected: program.capabilities,
+            found,
+        });
+    }
+    if wrong.is_empty() {
+        return Ok(());
+    }
+    Err(format!(
+        "expected {} (alternatives {:?}); {}; {}",
+        names(program.capabilities),
+        program.alternatives,
+        wrong.join("; "),
+        program.note
+    )
+    .into())
+}
+
+impl Program {
+    /// Whether the kernel gives this recorder anything to see of the program's need.
+    fn visible_to(&self, recorder: Recorder) -> bool {
+        match recorder {
+            Recorder::Ebpf => self.ebpf_visible,
+            Recorder::Selinux => self.selinux_visible,
+        }
+    }
+}
+
 /// A few programs are enough to show that another user's capabilities are effective and recorded.
-const AS_USER: [&str; 5] = ["noop", "net_bind_service", "net_raw", "sys_chroot", "syslog"];
+const AS_USER: [&str; 5] = [
+    "noop",
+    "net_bind_service",
+    "net_raw",
+    "sys_chroot",
+    "syslog",
+];
 
 fn fits(program: &Program, variant: Variant) -> bool {
     match variant {
@@ -186,15 +257,15 @@ fn reason_to_skip(
     if !missing.is_empty() {
         return Some(format!("this machine does not hold {}", names(missing)));
     }
-    match recorder {
-        "ebpf" if !program.ebpf_visible => {
-            Some(format!("the kernel gives eBPF nothing to see: {}", program.note))
-        }
-        "selinux" if !program.selinux_visible => {
-            Some(format!("the kernel gives SELinux nothing to see: {}", program.note))
-        }
-        _ => None,
-    }
+    let visible = [Recorder::Ebpf, Recorder::Selinux].into_iter().any(|one| {
+        program.visible_to(one) && environment.unusable_recorder(recorder_name(one)).is_none()
+    });
+    (!visible).then(|| {
+        format!(
+            "the kernel gives the recorders here nothing to see: {}",
+            program.note
+        )
+    })
 }
 
 fn profile(
@@ -203,9 +274,11 @@ fn profile(
     recorder: &str,
     program: &Program,
     variant: Variant,
-) -> anyhow::Result<CapabilitySet> {
+) -> anyhow::Result<Profile> {
     let mut container = Container::new(environment, runtime, &["/bin/corpus", &program.name])?;
-    container.configuration.push(format!("recorders = \"{recorder}\""));
+    container
+        .configuration
+        .push(format!("recorders = \"{recorder}\""));
     match variant {
         Variant::Root => {}
         Variant::User => container.use_user(1000)?,
@@ -227,5 +300,5 @@ fn profile(
     if !left.is_empty() {
         bail!("left behind: {left:?}");
     }
-    Ok(profile.minimized)
+    Ok(profile)
 }

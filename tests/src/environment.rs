@@ -78,7 +78,7 @@ impl Environment {
         Ok(Self {
             corpus,
             recorders: std::env::var("CAPPROF_E2E_RECORDERS")
-                .unwrap_or_else(|_| "ebpf".to_owned())
+                .unwrap_or_else(|_| "auto".to_owned())
                 .split(',')
                 .map(str::to_owned)
                 .collect(),
@@ -93,6 +93,7 @@ impl Environment {
 
     /// Why a recorder cannot record here; `None` if it can.
     pub(crate) fn unusable_recorder(&self, recorder: &str) -> Option<String> {
+        // `auto` is content with any.
         let names: &[&str] = match recorder {
             "auto" => &["ebpf", "selinux"],
             name => &[name],
@@ -104,7 +105,7 @@ impl Environment {
                 (report["usable"] != true).then(|| format!("{name}: {}", report["refused"]))
             })
             .collect();
-        (!reasons.is_empty()).then(|| reasons.join("; "))
+        (reasons.len() == names.len()).then(|| reasons.join("; "))
     }
 }
 
@@ -143,7 +144,10 @@ fn held() -> anyhow::Result<CapabilitySet> {
         .lines()
         .find_map(|line| line.strip_prefix("CapEff:"))
         .context("no CapEff in /proc/self/status")?;
-    Ok(CapabilitySet::from_bits(u64::from_str_radix(line.trim(), 16)?))
+    Ok(CapabilitySet::from_bits(u64::from_str_radix(
+        line.trim(),
+        16,
+    )?))
 }
 
 fn runs(command: &str, arguments: &[&str]) -> Result<(), String> {
@@ -156,7 +160,9 @@ fn runs(command: &str, arguments: &[&str]) -> Result<(), String> {
         Ok(output) if output.status.success() => Ok(()),
         Ok(output) => Err(format!(
             "{command}: {}",
-            String::from_utf8_lossy(&output.stderr).trim().replace('\n', " ")
+            String::from_utf8_lossy(&output.stderr)
+                .trim()
+                .replace('\n', " ")
         )),
     }
 }

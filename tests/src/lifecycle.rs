@@ -19,21 +19,54 @@ type Body = fn(&Arc<Environment>, &Runtime) -> anyhow::Result<()>;
 const BODIES: [(&str, Body); 17] = [
     ("overlay_reads_need_nothing", overlay_reads_need_nothing),
     ("overlay_writes_need_nothing", overlay_writes_need_nothing),
-    ("use_in_exec_alone_is_recorded", use_in_exec_alone_is_recorded),
-    ("exec_without_process_file_is_recorded", exec_without_process_file_is_recorded),
-    ("a_program_that_exits_at_once_is_recorded", a_program_that_exits_at_once_is_recorded),
+    (
+        "use_in_exec_alone_is_recorded",
+        use_in_exec_alone_is_recorded,
+    ),
+    (
+        "exec_without_process_file_is_recorded",
+        exec_without_process_file_is_recorded,
+    ),
+    (
+        "a_program_that_exits_at_once_is_recorded",
+        a_program_that_exits_at_once_is_recorded,
+    ),
     ("create_start_kill_delete", create_start_kill_delete),
-    ("a_created_container_that_never_starts", a_created_container_that_never_starts),
-    ("a_failed_create_leaves_nothing", a_failed_create_leaves_nothing),
+    (
+        "a_created_container_that_never_starts",
+        a_created_container_that_never_starts,
+    ),
+    (
+        "a_failed_create_leaves_nothing",
+        a_failed_create_leaves_nothing,
+    ),
     ("one_id_under_two_roots", one_id_under_two_roots),
     ("config_json_is_put_back", config_json_is_put_back),
-    ("the_minimized_configuration_suffices", the_minimized_configuration_suffices),
-    ("a_killed_runtime_loses_nothing", a_killed_runtime_loses_nothing),
-    ("streams_and_status_are_the_programs_own", streams_and_status_are_the_programs_own),
+    (
+        "the_minimized_configuration_suffices",
+        the_minimized_configuration_suffices,
+    ),
+    (
+        "a_killed_runtime_loses_nothing",
+        a_killed_runtime_loses_nothing,
+    ),
+    (
+        "streams_and_status_are_the_programs_own",
+        streams_and_status_are_the_programs_own,
+    ),
     ("seccomp_hides_nothing", seccomp_hides_nothing),
-    ("annotations_name_and_direct_the_result", annotations_name_and_direct_the_result),
-    ("mode_off_and_sandboxes_are_left_alone", mode_off_and_sandboxes_are_left_alone),
-    ("a_user_other_than_root_gets_ambient_sets", a_user_other_than_root_gets_ambient_sets),
+    (
+        "annotations_name_and_direct_the_result",
+        annotations_name_and_direct_the_result,
+    ),
+    (
+        "mode_off_and_sandboxes_are_left_alone",
+        mode_off_and_sandboxes_are_left_alone,
+    ),
+    (
+        "a_user_other_than_root_gets_ambient_sets",
+        a_user_other_than_root_gets_ambient_sets,
+    ),
 ];
 
 /// All of them under each runtime.
@@ -133,7 +166,8 @@ fn overlay_reads_need_nothing(
     runtime: &Runtime,
 ) -> anyhow::Result<()> {
     for user in [0, 1000] {
-        let script = "ls -laR /bin /etc > /dev/null && cat /bin/busybox > /dev/null && cat /etc/text";
+        let script =
+            "ls -laR /bin /etc > /dev/null && cat /bin/busybox > /dev/null && cat /etc/text";
         let container = Container::new(environment, runtime, &["/bin/sh", "-c", script])?;
         fs::write(container.bundle().join("rootfs/etc/text"), "text\n")?;
         container.use_user(user)?;
@@ -178,7 +212,11 @@ fn waiting(environment: &Arc<Environment>, runtime: &Runtime) -> anyhow::Result<
 fn stop(container: &Container) -> anyhow::Result<()> {
     container.capprof_succeeds(&["kill", &container.id, "KILL"])?;
     let deadline = Instant::now() + Duration::from_secs(10);
-    while !container.capprof(&["delete", &container.id])?.status.success() {
+    while !container
+        .capprof(&["delete", &container.id])?
+        .status
+        .success()
+    {
         ensure!(Instant::now() < deadline, "the container does not stop");
         std::thread::sleep(Duration::from_millis(50));
     }
@@ -246,7 +284,10 @@ fn create_start_kill_delete(
     let before = fs::read(bundle.join("config.json"))?;
     let id = container.id.clone();
     container.capprof_succeeds(&["create", "--bundle", &bundle.to_string_lossy(), &id])?;
-    ensure!(container.recordings()?.len() == 1, "no recording in progress");
+    ensure!(
+        container.recordings()?.len() == 1,
+        "no recording in progress"
+    );
     ensure!(
         fs::read(bundle.join("config.json"))? != before,
         "config.json was not rewritten"
@@ -292,7 +333,10 @@ fn a_failed_create_leaves_nothing(
     let container = Container::new(environment, runtime, &["/bin/absent"])?;
     let before = fs::read(container.bundle().join("config.json"))?;
     let output = container.run()?;
-    ensure!(!output.status.success(), "a program that does not exist was run");
+    ensure!(
+        !output.status.success(),
+        "a program that does not exist was run"
+    );
     let errors = String::from_utf8_lossy(&output.stderr).into_owned();
     ensure!(
         errors.contains("no such file") || errors.contains("not found"),
@@ -307,10 +351,7 @@ fn a_failed_create_leaves_nothing(
     expect_nothing_left(&container)
 }
 
-fn one_id_under_two_roots(
-    environment: &Arc<Environment>,
-    runtime: &Runtime,
-) -> anyhow::Result<()> {
+fn one_id_under_two_roots(environment: &Arc<Environment>, runtime: &Runtime) -> anyhow::Result<()> {
     let mut one = Container::new(environment, runtime, &["/bin/corpus", "wait"])?;
     let mut other = Container::new(environment, runtime, &["/bin/corpus", "wait"])?;
     one.id = format!("{}-same", one.id);
@@ -375,13 +416,19 @@ fn the_minimized_configuration_suffices(
                 }
             }
         })?;
-        ensure!(run_bare(&container).is_err(), "it runs without {member} too");
+        ensure!(
+            run_bare(&container).is_err(),
+            "it runs without {member} too"
+        );
         fs::copy(&minimized, &config)?;
     }
     // All else is the user's own.
     let mut reduced: serde_json::Value = serde_json::from_slice(&fs::read(&minimized)?)?;
     reduced["process"]["capabilities"] = original["process"]["capabilities"].clone();
-    ensure!(reduced == original, "more than the capabilities was changed");
+    ensure!(
+        reduced == original,
+        "more than the capabilities was changed"
+    );
     Ok(())
 }
 
@@ -392,7 +439,10 @@ fn run_bare(container: &Container) -> anyhow::Result<()> {
     words.extend(runtime.prefix.iter().cloned());
     words.push(runtime.name.to_owned());
     words.extend(runtime.globals.iter().cloned());
-    words.extend(["--root".to_owned(), container.path("bare").display().to_string()]);
+    words.extend([
+        "--root".to_owned(),
+        container.path("bare").display().to_string(),
+    ]);
     words.extend(["run".to_owned(), "--bundle".to_owned()]);
     words.push(container.bundle().display().to_string());
     words.push(format!("{}-bare", container.id));
@@ -424,7 +474,9 @@ fn a_killed_runtime_loses_nothing(
     std::thread::sleep(Duration::from_millis(500));
     // The runtime, not `timeout` before it: found by the id on its command line.
     let pattern = format!("--bundle .*{}$", container.id);
-    Command::new("pkill").args(["-KILL", "-f", "--", &pattern]).status()?;
+    Command::new("pkill")
+        .args(["-KILL", "-f", "--", &pattern])
+        .status()?;
     child.wait()?;
     container.capprof_succeeds(&["delete", "--force", &container.id])?;
     expect(&container.profile()?, &[Capability::SYS_CHROOT])?;
@@ -444,10 +496,7 @@ fn streams_and_status_are_the_programs_own(
     expect(&container.profile()?, &[])
 }
 
-fn seccomp_hides_nothing(
-    environment: &Arc<Environment>,
-    runtime: &Runtime,
-) -> anyhow::Result<()> {
+fn seccomp_hides_nothing(environment: &Arc<Environment>, runtime: &Runtime) -> anyhow::Result<()> {
     let container = Container::new(environment, runtime, &["/bin/corpus", "sys_chroot"])?;
     container.edit(|config| {
         // The form in which engines refuse what the container's own capabilities would not allow.
@@ -464,7 +513,10 @@ fn seccomp_hides_nothing(
     })?;
     let profile = run_and_expect(&container, &[Capability::SYS_CHROOT])?;
     ensure!(
-        profile.relaxed.iter().any(|relaxation| relaxation.pointer.starts_with("/linux/seccomp")),
+        profile
+            .relaxed
+            .iter()
+            .any(|relaxation| relaxation.pointer.starts_with("/linux/seccomp")),
         "the relaxation is not listed: {:?}",
         profile.relaxed
     );
@@ -485,13 +537,21 @@ fn annotations_name_and_direct_the_result(
         });
     })?;
     let profile = run_and_expect(&container, &[Capability::SYS_CHROOT])?;
-    ensure!(profile.name.as_deref() == Some("a name"), "name {:?}", profile.name);
+    ensure!(
+        profile.name.as_deref() == Some("a name"),
+        "name {:?}",
+        profile.name
+    );
     let stored = container
         .store()
         .join("profiles")
         .join(&container.id)
         .join(&profile.recording_id);
-    for directory in [container.bundle().as_path(), output.as_path(), stored.as_path()] {
+    for directory in [
+        container.bundle().as_path(),
+        output.as_path(),
+        stored.as_path(),
+    ] {
         for file in ["capprof.json", "config.minimized.json"] {
             ensure!(
                 directory.join(file).is_file(),
@@ -502,7 +562,10 @@ fn annotations_name_and_direct_the_result(
     }
     for query in ["a name", &container.id, &profile.recording_id] {
         let report = report(&container, query)?;
-        ensure!(report.contains("CAP_SYS_CHROOT"), "report of {query}: {report}");
+        ensure!(
+            report.contains("CAP_SYS_CHROOT"),
+            "report of {query}: {report}"
+        );
         ensure!(
             report.contains("--cap-drop=all --cap-add=SYS_CHROOT"),
             "no form to paste: {report}"
@@ -513,7 +576,12 @@ fn annotations_name_and_direct_the_result(
 
 fn report(container: &Container, query: &str) -> anyhow::Result<String> {
     let output = Command::new(container.environment.binaries.join("capprofctl"))
-        .args(["--store", &container.store().to_string_lossy(), "report", query])
+        .args([
+            "--store",
+            &container.store().to_string_lossy(),
+            "report",
+            query,
+        ])
         .output()?;
     ensure!(
         output.status.success(),

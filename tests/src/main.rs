@@ -4,7 +4,7 @@
 //! capprof-e2e [--list] [FILTER] …     arguments of libtest
 //!   CAPPROF_BIN       directory of capprof, capprof-hook and capprofctl (default: that of this program)
 //!   CAPPROF_CORPUS    the built corpus (default: `corpus` beside this program)
-//!   CAPPROF_E2E_RECORDERS   recorders to test, e.g. `ebpf`, `selinux,auto` (default: ebpf)
+//!   CAPPROF_E2E_RECORDERS   recorders to test, e.g. `ebpf,selinux` (default: auto)
 //!   CAPPROF_E2E_SYSTEM      set: use the system's own state and store directories, as an installed capprof does
 //! ```
 //!
