@@ -389,6 +389,8 @@ pub fn is_abandoned(directory: &Directory) -> bool {
                 && fs::symlink_metadata(&recording.runtime.state)
                     .is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
         }
+        // Of another version, or damaged: nothing is known about its container, which may well be alive.
+        Err(_) if directory.path().join("recording.json").exists() => false,
         Err(_) => fs::metadata(directory.path())
             .and_then(|metadata| metadata.modified())
             .ok()
@@ -590,9 +592,12 @@ mod tests {
         let state = tempfile::tempdir().unwrap();
         let directory = Directory::create(state.path(), "key", "20260101T000000Z-1").unwrap();
         let file = fs::File::open(directory.path()).unwrap();
-        file.set_modified(std::time::SystemTime::now() - INCOMPLETE_AFTER * 2)
-            .unwrap();
+        let age = || file.set_modified(std::time::SystemTime::now() - INCOMPLETE_AFTER * 2);
+        age().unwrap();
         assert!(is_abandoned(&directory));
+        fs::write(directory.path().join("recording.json"), "{}").unwrap();
+        age().unwrap();
+        assert!(!is_abandoned(&directory));
     }
 
     #[test]
