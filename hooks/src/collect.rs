@@ -2,24 +2,24 @@
 
 use crate::{ebpf, journal, selinux};
 use anyhow::Context;
-use capprof_profile::file::{self, Attributes};
+use capprof_profile::file;
 use capprof_profile::observation::{Evidence, Recorder};
-use capprof_profile::recording::{Directory, Process, Recording};
+use capprof_profile::recording::{Directory, Process, Recording, restore_configuration};
 use capprof_profile::result::{HostReport, Profile, RecorderReport};
 use capprof_profile::{assemble, store};
-use nix::errno::Errno;
-use nix::fcntl::{Flock, FlockArg, OFlag, open};
-use nix::sys::stat::Mode;
+use nix::fcntl::Flock;
 use serde::{Deserialize, Serialize};
-use std::fs;
 use std::os::fd::OwnedFd;
-use std::path::Path;
+use std::time::Duration;
 
 /// The prestart hook's file in the recording's directory.
 pub(crate) const ARMED: &str = "armed.json";
 
 /// What the recorders brought home, kept until a result has been written somewhere.
 const EVIDENCE: &str = "evidence.json";
+
+/// How long to wait for somebody else who is finishing the same recording. Engines give a hook some seconds.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What the prestart hook knows.
 #[derive(Debug, Serialize, Deserialize)]
@@ -75,6 +75,10 @@ pub(crate) fn finish(directory: &Directory) -> anyhow::Result<()> {
     let Some(_lock) = lock(directory)? else {
         return Ok(());
     };
+    if !directory.path().join("recording.json").exists() {
+        // The shim was killed before it had written what this recording is of; it rewrites config.json only afterwards.
+        return Ok(directory.remove()?);
+    }
     let recording = directory.load()?;
     let mut errors = Vec::new();
     let armed = match directory.path().join(ARMED).exists() {
@@ -112,7 +116,7 @@ pub(crate) fn finish(directory: &Directory) -> anyhow::Result<()> {
         keep = written == 0;
     }
     if let Err(error) = restore_configuration(directory, &recording) {
-        errors.push(format!("{error:#}"));
+        errors.push(error.to_string());
         keep = true;
     }
     if !keep && let Err(error) = directory.remove() {
@@ -125,22 +129,14 @@ pub(crate) fn finish(directory: &Directory) -> anyhow::Result<()> {
     }
 }
 
-/// Takes the recording for this process alone; `None` if it is gone or somebody else has it.
+/// Takes the recording for this process alone; `None` if it is gone, or is so after somebody else has let it go.
+///
+/// Who is refused waits, for an engine removes the bundle as soon as the poststop hook is back, and the result must lie there first.
 fn lock(directory: &Directory) -> anyhow::Result<Option<Flock<OwnedFd>>> {
-    let descriptor = match open(
-        directory.path(),
-        OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC,
-        Mode::empty(),
-    ) {
-        Err(Errno::ENOENT) => return Ok(None),
-        result => result.with_context(|| format!("open {}", directory.path().display()))?,
-    };
-    match Flock::lock(descriptor, FlockArg::LockExclusiveNonblock) {
-        Ok(lock) => Ok(directory.path().join("recording.json").exists().then_some(lock)),
-        Err((_, Errno::EWOULDBLOCK)) => Ok(None),
-        Err((_, error)) => {
-            Err(error).with_context(|| format!("lock {}", directory.path().display()))
-        }
+    match file::lock_directory(directory.path(), PATIENCE) {
+        Ok(lock) => Ok(directory.path().exists().then_some(lock)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error).with_context(|| format!("lock {}", directory.path().display())),
     }
 }
 
@@ -205,34 +201,4 @@ fn write(directory: &Directory, recording: &Recording, profile: &Profile) -> (us
         note(files.write_to(output));
     }
     (written, errors)
-}
-
-/// Puts the engine's configuration back, if what stands there is still what capprof wrote for this recording.
-pub(crate) fn restore_configuration(
-    directory: &Directory,
-    recording: &Recording,
-) -> anyhow::Result<()> {
-    let path: &Path = &recording.configuration;
-    let (metadata, content) = match (fs::metadata(path), fs::read(path)) {
-        (Ok(metadata), Ok(content)) => (metadata, content),
-        (Err(error), _) | (_, Err(error)) if error.kind() == std::io::ErrorKind::NotFound => {
-            return Ok(());
-        }
-        (Err(error), _) | (_, Err(error)) => {
-            return Err(error).with_context(|| format!("read {}", path.display()));
-        }
-    };
-    let ours = serde_json::from_slice::<serde_json::Value>(&content)
-        .ok()
-        .and_then(|value| {
-            let marker = value.pointer("/annotations/io.capprof.recording")?;
-            Some(marker.as_str()? == directory.path().to_str()?)
-        });
-    // Another `create` of the same bundle, or the engine, wrote a file of its own meanwhile: it is theirs.
-    if ours != Some(true) {
-        return Ok(());
-    }
-    let original = file::read(&directory.original_configuration())?;
-    file::write(path, &original, Attributes::Like(&metadata))?;
-    Ok(())
 }

@@ -4,7 +4,7 @@
 //! capprof-hook prestart  DIRECTORY   arm the recorders (OCI hook, state on standard input)
 //! capprof-hook poststop  DIRECTORY   collect, classify, write, restore (OCI hook)
 //! capprof-hook watch     DIRECTORY   listen to audit while a container runs (started by prestart where needed)
-//! capprof-hook recover   [--state DIRECTORY] [--unload]   finish recordings whose container is gone
+//! capprof-hook recover   [--state DIRECTORY] [--stopped] [--unload]   finish recordings whose container is gone (or has stopped)
 //! capprof-hook doctor    [--state DIRECTORY]   what can be recorded on this host, as JSON
 //! ```
 //!
@@ -46,7 +46,7 @@ fn run(arguments: Vec<OsString>) -> anyhow::Result<()> {
         Some("watch") => selinux::watch(&directory(arguments)?).map_err(Into::into),
         Some("recover") => {
             let options = Options::parse(arguments)?;
-            recover::run(&options.state, options.unload)
+            recover::run(&options.state, options.stopped, options.unload)
         }
         Some("doctor") => doctor::run(&Options::parse(arguments)?.state),
         _ => bail!(
@@ -73,6 +73,7 @@ fn directory(mut arguments: impl Iterator<Item = OsString>) -> anyhow::Result<Di
 
 struct Options {
     state: PathBuf,
+    stopped: bool,
     unload: bool,
 }
 
@@ -80,6 +81,7 @@ impl Options {
     fn parse(mut arguments: impl Iterator<Item = OsString>) -> anyhow::Result<Self> {
         let mut options = Self {
             state: PathBuf::from(STATE_DIRECTORY),
+            stopped: false,
             unload: false,
         };
         while let Some(argument) = arguments.next() {
@@ -90,6 +92,7 @@ impl Options {
                         .context("read arguments: --state needs a directory")?
                         .into();
                 }
+                Some("--stopped") => options.stopped = true,
                 Some("--unload") => options.unload = true,
                 _ => bail!("read arguments: unknown option {}", argument.display()),
             }

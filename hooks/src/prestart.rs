@@ -1,10 +1,12 @@
 //! The prestart hook: arms the recorders. Runs between the runtime's set-up of the namespaces and the container's program.
 
-use crate::collect::{ARMED, Armed, restore_configuration};
+use crate::collect::{ARMED, Armed};
 use crate::{ebpf, selinux};
 use anyhow::{Context, bail};
 use capprof_profile::observation::Recorder;
-use capprof_profile::recording::{Directory, Process, Recorders, Recording};
+use capprof_profile::recording::{
+    Directory, Process, Recorders, Recording, restore_configuration,
+};
 use capprof_profile::result::RecorderReport;
 use oci_spec::runtime::State;
 

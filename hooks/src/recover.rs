@@ -1,19 +1,19 @@
 //! Finishes recordings whose container is gone and whose poststop hook never ran: crun after a failed create, a killed runtime, a killed engine.
 
 use crate::{collect, ebpf, journal, selinux};
-use capprof_profile::recording::{Directory, is_abandoned};
+use capprof_profile::recording::{Directory, has_ended, is_abandoned};
 use std::io::Write;
 use std::path::Path;
 
-/// Finishes every abandoned recording, gives back what recordings that are gone had armed, and says what was done, a line each.
+/// Finishes every abandoned recording (with `stopped` also those of containers that have ended and that nobody has deleted yet), gives back what recordings that are gone had armed, and says what was done, a line each.
 ///
 /// # Errors
 /// All that went wrong, joined on one line; nothing stops at the first.
-pub(crate) fn run(state: &Path, unload: bool) -> anyhow::Result<()> {
+pub(crate) fn run(state: &Path, stopped: bool, unload: bool) -> anyhow::Result<()> {
     let mut errors = Vec::new();
     let mut done = Vec::new();
     for directory in Directory::list(state, None)? {
-        if !is_abandoned(&directory) {
+        if !(is_abandoned(&directory) || stopped && has_ended(&directory)) {
             continue;
         }
         let name = directory.path().display().to_string();

@@ -252,9 +252,7 @@ impl Directory {
     /// [`Error::CreateDirectory`].
     pub fn create(state: &Path, container_key: &str, recording_id: &str) -> Result<Self, Error> {
         use std::os::unix::fs::DirBuilderExt;
-        let path = state
-            .join("recordings")
-            .join(format!("{container_key}.{recording_id}"));
+        let path = Self::path_of(state, container_key, recording_id);
         let mut builder = fs::DirBuilder::new();
         builder.mode(0o700);
         for directory in [state, &state.join("recordings"), &path] {
@@ -271,6 +269,13 @@ impl Directory {
             }
         }
         Ok(Self(path))
+    }
+
+    /// Where [`Self::create`] makes the directory.
+    pub fn path_of(state: &Path, container_key: &str, recording_id: &str) -> PathBuf {
+        state
+            .join("recordings")
+            .join(format!("{container_key}.{recording_id}"))
     }
 
     /// The directory that a hook was given in its arguments.
@@ -377,15 +382,10 @@ const INCOMPLETE_AFTER: Duration = Duration::from_secs(60);
 /// it had written `recording.json` counts after a minute. A poststop hook may be at work all the same, since runc removes its state before it
 /// runs the hooks: who finishes a recording locks its directory first.
 pub fn is_abandoned(directory: &Directory) -> bool {
-    #[derive(Deserialize)]
-    struct Armed {
-        init: Process,
-    }
     match directory.load() {
         Ok(recording) => {
-            let init = directory.load_json::<Armed>("armed.json").ok();
             !recording.shim.exists()
-                && init.is_none_or(|armed| !armed.init.exists())
+                && init(directory).is_none_or(|init| !init.exists())
                 && fs::symlink_metadata(&recording.runtime.state)
                     .is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
         }
@@ -397,6 +397,26 @@ pub fn is_abandoned(directory: &Directory) -> bool {
             .and_then(|modified| modified.elapsed().ok())
             .is_some_and(|age| age > INCOMPLETE_AFTER),
     }
+}
+
+/// Whether a recording's container ran and has ended, deleted or not: what the recording has toggled is of no use to it any more.
+///
+/// True of a container that its engine is about to delete, too. For recovery that somebody asks for, not for the sweep at every call.
+pub fn has_ended(directory: &Directory) -> bool {
+    directory
+        .load()
+        .is_ok_and(|recording| !recording.shim.exists())
+        && init(directory).is_some_and(|init| !init.exists())
+}
+
+/// The container's first process, if the prestart hook got as far as writing it down.
+fn init(directory: &Directory) -> Option<Process> {
+    #[derive(Deserialize)]
+    struct Armed {
+        init: Process,
+    }
+    let armed: Armed = directory.load_json("armed.json").ok()?;
+    Some(armed.init)
 }
 
 /// Puts the engine's configuration back, if what stands there is still what capprof wrote for this recording; gives whether it was.
@@ -570,6 +590,7 @@ mod tests {
         assert!(!is_abandoned(&directory));
         with(gone());
         assert!(is_abandoned(&directory));
+        assert!(!has_ended(&directory));
         fs::create_dir(&runtime_state).unwrap();
         assert!(!is_abandoned(&directory));
         fs::remove_dir(&runtime_state).unwrap();
@@ -583,8 +604,12 @@ mod tests {
         };
         arm(own());
         assert!(!is_abandoned(&directory));
+        assert!(!has_ended(&directory));
         arm(gone());
         assert!(is_abandoned(&directory));
+        fs::create_dir(&runtime_state).unwrap();
+        assert!(!is_abandoned(&directory));
+        assert!(has_ended(&directory));
     }
 
     #[test]
