@@ -196,6 +196,15 @@ static int list(void)
 	memcpy(sorted, __start_programs, count * sizeof *sorted);
 	qsort(sorted, count, sizeof *sorted, by_file);
 	for (size_t i = 0; i < count; i++) {
+		for (size_t j = 0; j < i; j++) {
+			// Programs are called by name alone, whatever their group.
+			if (strcmp(strrchr(sorted[i]->file, '/'), strrchr(sorted[j]->file, '/')) == 0) {
+				fprintf(stderr, "corpus: %s and %s have one name\n", sorted[i]->file, sorted[j]->file);
+				return BROKEN;
+			}
+		}
+	}
+	for (size_t i = 0; i < count; i++) {
 		const struct program *program = sorted[i];
 		char group[64], name[64];
 		name_of(program, group, name, sizeof name);

@@ -14,4 +14,4 @@ static int set_link_up(void)
 	return verdict("set the flags of lo", ioctl(fd, SIOCSIFFLAGS, &request));
 }
 
-PROGRAM(set_link_up, .capabilities = "CAP_NET_ADMIN", .asks = "dev_ioctl", .note = "to the flags that it has");
+PROGRAM(set_link_up, .capabilities = "CAP_NET_ADMIN", .asks = "devinet_ioctl", .note = "to the flags that it has");
