@@ -15,11 +15,15 @@ mod container;
 mod corpus;
 mod environment;
 mod lifecycle;
+mod selinux;
 
 use environment::Environment;
 use libtest_mimic::{Arguments, Failed, Trial};
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
+
+/// Held for writing by a test that switches or watches the host's SELinux state, for reading by all others.
+static HOST: RwLock<()> = RwLock::new(());
 
 /// What a test gives back.
 type Outcome = Result<(), Failed>;
@@ -30,6 +34,8 @@ struct Test {
     /// Why it cannot run here.
     skip: Option<String>,
     run: Box<dyn FnOnce() -> Outcome + Send>,
+    /// Whether no other may run at the same time.
+    alone: bool,
 }
 
 impl Test {
@@ -42,7 +48,14 @@ impl Test {
             name: name.into(),
             skip,
             run: Box::new(run),
+            alone: false,
         }
+    }
+
+    /// Lets no other test run at the same time.
+    fn alone(mut self) -> Self {
+        self.alone = true;
+        self
     }
 }
 
@@ -60,6 +73,7 @@ fn main() -> ExitCode {
     let mut tests = corpus::tests(&environment, &table);
     tests.extend(lifecycle::tests(&environment));
     tests.extend(bad_input::tests(&environment));
+    tests.extend(selinux::tests(&environment));
     let trials = tests
         .into_iter()
         .map(|test| {
@@ -72,7 +86,16 @@ fn main() -> ExitCode {
             {
                 println!("skipped: {}: {reason}", test.name);
             }
-            Trial::test(test.name, test.run).with_ignored_flag(test.skip.is_some())
+            let run = move || -> Outcome {
+                if test.alone {
+                    let _guard = HOST.write().unwrap_or_else(PoisonError::into_inner);
+                    (test.run)()
+                } else {
+                    let _guard = HOST.read().unwrap_or_else(PoisonError::into_inner);
+                    (test.run)()
+                }
+            };
+            Trial::test(test.name, run).with_ignored_flag(test.skip.is_some())
         })
         .collect();
     let conclusion = libtest_mimic::run(&arguments, trials);
