@@ -259,6 +259,22 @@ impl CapabilitySet {
     }
 }
 
+impl fmt::Display for CapabilitySet {
+    /// The names, separated by commas; `nothing` for the empty set.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_empty() {
+            return formatter.write_str("nothing");
+        }
+        for (index, capability) in self.iter().enumerate() {
+            if index > 0 {
+                formatter.write_str(", ")?;
+            }
+            capability.fmt(formatter)?;
+        }
+        Ok(())
+    }
+}
+
 impl FromIterator<Capability> for CapabilitySet {
     fn from_iter<I: IntoIterator<Item = Capability>>(iterator: I) -> Self {
         let mut set = Self::EMPTY;

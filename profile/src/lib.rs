@@ -3,12 +3,17 @@
 //! Data flows one way. The shim writes a [`recording::Recording`]; the hooks arm recorders for it and collect
 //! [`observation::Evidence`]; [`classify`] and [`minimize`] turn evidence into a [`result::Profile`]; [`store`] keeps it and [`render`] shows it.
 
+pub mod alternative;
+pub mod assemble;
 pub mod capability;
+pub mod classify;
 pub mod configuration;
 pub mod file;
+pub mod minimize;
 pub mod observation;
 pub mod path;
 pub mod recording;
 pub mod result;
+pub mod store;
 
 pub use capability::{Capability, CapabilitySet};

@@ -37,7 +37,7 @@ pub struct Need {
     pub programs: Vec<String>,
     /// Names of the system calls in which it was used, most frequent first.
     pub syscalls: Vec<String>,
-    /// Kernel functions that asked, outermost first, joined with ` < ` from the check outwards, most frequent first.
+    /// Kernel functions on the way to the check, from the one that asked outwards, joined with ` < `; most frequent first.
     pub sites: Vec<String>,
     /// How many checks.
     pub count: u64,
@@ -61,6 +61,9 @@ pub struct Dismissed {
     pub rule: String,
     /// What the rule means, in one line.
     pub explanation: String,
+    /// Whether the program went on with less than it asked for: fewer details, other accounting.
+    #[serde(default)]
+    pub optional: bool,
     /// Programs, most frequent first.
     pub programs: Vec<String>,
     /// System calls, most frequent first.
@@ -169,4 +172,7 @@ pub struct Profile {
     pub relaxed: Vec<Relaxation>,
     /// The recorders.
     pub recorders: Vec<RecorderReport>,
+    /// What else a reader should know, a line each.
+    #[serde(default)]
+    pub notes: Vec<String>,
 }

@@ -1,0 +1,62 @@
+//! Capabilities that the kernel would have accepted instead of the one that it asked for first.
+
+use crate::observation::Observation;
+use crate::{Capability, CapabilitySet};
+
+/// What else would have done for this check; empty where nothing, or where the place is not known well enough to say so.
+///
+/// | asked | instead | where |
+/// |---|---|---|
+/// | `DAC_READ_SEARCH` | `DAC_OVERRIDE` | fs/namei.c `generic_permission()`; not open_by_handle_at(2) |
+/// | `PERFMON`, `BPF`, `CHECKPOINT_RESTORE` | `SYS_ADMIN` | include/linux/capability.h `perfmon_capable()`, kernel/bpf/token.c `bpf_token_capable()`, `checkpoint_restore_ns_capable()` |
+/// | `NET_ADMIN` | `SYS_ADMIN` | kernel/bpf/syscall.c, programs of the network |
+/// | `NET_RAW` | `NET_ADMIN` | net/core/sock.c `SO_MARK`, `SO_PRIORITY`; net/ipv4/ip_sockglue.c, net/ipv6/ipv6_sockglue.c transparent proxies |
+/// | `SYS_RESOURCE` | `SYS_ADMIN` | kernel/fork.c `copy_process()`, fs/pipe.c `alloc_pipe_info()` |
+/// | `SYS_ADMIN` | `SYS_NICE` | block/ioprio.c `ioprio_check_cap()`, which asks for the stronger one first |
+pub fn alternatives(check: &Observation) -> CapabilitySet {
+    let asked_in = |functions: &[&str]| {
+        check
+            .call_site
+            .iter()
+            .any(|frame| functions.contains(&crate::classify::function(frame)))
+    };
+    let instead = match check.capability {
+        Capability::DAC_READ_SEARCH if check.call_site.is_empty() => check
+            .syscall
+            .as_ref()
+            .filter(|syscall| {
+                syscall.number >= 0
+                    && ![
+                        "open_by_handle_at",
+                        "linkat",
+                        "fanotify_mark",
+                        "io_uring_enter",
+                    ]
+                    .contains(&syscall.name.as_str())
+            })
+            .map(|_| Capability::DAC_OVERRIDE),
+        Capability::DAC_READ_SEARCH => {
+            asked_in(&["capable_wrt_inode_uidgid", "generic_permission"])
+                .then_some(Capability::DAC_OVERRIDE)
+        }
+        Capability::PERFMON | Capability::CHECKPOINT_RESTORE => Some(Capability::SYS_ADMIN),
+        Capability::BPF => (!asked_in(&["bpf_token_create"])).then_some(Capability::SYS_ADMIN),
+        Capability::NET_ADMIN => {
+            asked_in(&["bpf_token_capable", "bpf_net_capable", "bpf_prog_load"])
+                .then_some(Capability::SYS_ADMIN)
+        }
+        Capability::NET_RAW => asked_in(&[
+            "sockopt_ns_capable",
+            "do_ip_setsockopt",
+            "do_ipv6_setsockopt",
+            "__sock_cmsg_send",
+        ])
+        .then_some(Capability::NET_ADMIN),
+        Capability::SYS_RESOURCE => {
+            asked_in(&["copy_process", "alloc_pipe_info"]).then_some(Capability::SYS_ADMIN)
+        }
+        Capability::SYS_ADMIN => asked_in(&["ioprio_check_cap"]).then_some(Capability::SYS_NICE),
+        _ => None,
+    };
+    instead.into_iter().collect()
+}

@@ -1,0 +1,580 @@
+//! What one observation means: whether the kernel's question mattered, and by which rule that was decided.
+//!
+//! Pure: an [`Observation`] and the little that must be known of the container go in, a [`Classification`] comes out.
+//! One rule is one entry of [`RULES`]; the first that applies decides. A check is dismissed only by a rule that says why;
+//! what no rule knows counts. `docs/classification.md` describes each rule for users, and a test holds it against this table.
+//!
+//! Rules go by the kernel functions on the stack, of which some are inlined or tail calls and never show, so a rule names
+//! every function on the way that identifies it. Function names are those of Linux 6.1 to 7.2.
+
+use crate::observation::{Audit, Namespace, Observation, Verdict};
+use crate::recording::Recording;
+use crate::result::Reason;
+use crate::{Capability, CapabilitySet};
+
+/// What a rule has to know beside the observation.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Context {
+    /// User id of the container's process inside the container.
+    pub uid: u32,
+    /// Whether the container has a user namespace of its own.
+    pub user_namespace: bool,
+    /// Whether the container's processes run with `no_new_privs`.
+    pub no_new_privileges: bool,
+    /// The bounding set that the container was given while it was profiled.
+    pub granted: CapabilitySet,
+}
+
+impl From<&Recording> for Context {
+    fn from(recording: &Recording) -> Self {
+        Self {
+            uid: recording.uid,
+            user_namespace: recording.user_namespace,
+            no_new_privileges: recording.no_new_privileges,
+            granted: recording.granted.bounding,
+        }
+    }
+}
+
+/// What becomes of an observation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Outcome {
+    /// It counts.
+    Needed(Reason),
+    /// It was granted, and the same would have happened without.
+    Dismissed,
+    /// It was granted, and without it the program would have gone on with less: fewer details, other accounting.
+    Optional,
+    /// It was refused.
+    Denied,
+}
+
+/// One rule of the classification.
+#[derive(Clone, Copy, Debug)]
+pub struct Rule {
+    /// Its name in profiles and documentation.
+    pub name: &'static str,
+    /// What it means, in one line, for the reader of a report.
+    pub explanation: &'static str,
+    /// What it decides for a granted check.
+    pub outcome: Outcome,
+    applies: fn(&Observation, &Context) -> bool,
+}
+
+/// The class of one observation.
+#[derive(Clone, Copy, Debug)]
+pub struct Classification {
+    /// What becomes of it.
+    pub outcome: Outcome,
+    /// The rule that decided.
+    pub rule: &'static Rule,
+}
+
+/// Gives an observation its class. Every observation gets one.
+pub fn classify(observation: &Observation, context: &Context) -> Classification {
+    let rule = RULES
+        .iter()
+        .find(|rule| (rule.applies)(observation, context))
+        .unwrap_or(&USED);
+    if observation.verdict == Verdict::Granted {
+        return Classification {
+            outcome: rule.outcome,
+            rule,
+        };
+    }
+    let rule = match rule.outcome {
+        // A probe that was refused is a probe all the same.
+        Outcome::Dismissed | Outcome::Optional => rule,
+        _ if observation.namespace == Namespace::Initial => &INITIAL_NAMESPACE,
+        _ => &REFUSED,
+    };
+    Classification {
+        outcome: Outcome::Denied,
+        rule,
+    }
+}
+
+/// All rules, in the order in which they are tried, then the ones that apply where none of these does.
+pub fn rules() -> impl Iterator<Item = &'static Rule> {
+    RULES.iter().chain([&USED, &REFUSED, &INITIAL_NAMESPACE])
+}
+
+/// The check was granted, and nothing says that it did not matter.
+static USED: Rule = Rule {
+    name: "used",
+    explanation: "the kernel asked and granted, and acts on the answer",
+    outcome: Outcome::Needed(Reason::Used),
+    applies: |_, _| true,
+};
+
+/// Refused, and for want of the capability.
+pub(crate) static REFUSED: Rule = Rule {
+    name: "refused",
+    explanation: "the process did not hold the capability at that moment",
+    outcome: Outcome::Denied,
+    applies: |_, _| false,
+};
+
+/// Refused for good.
+static INITIAL_NAMESPACE: Rule = Rule {
+    name: "initial-namespace",
+    explanation: "asked of the initial user namespace, and the container lives in another: no capability set can grant it",
+    outcome: Outcome::Denied,
+    applies: |_, _| false,
+};
+
+static RULES: &[Rule] = &[
+    // mm/util.c __vm_enough_memory() of every mapping, fork, page of stack: security/commoncap.c cap_vm_enough_memory() asks with NOAUDIT.
+    Rule {
+        name: "overcommit",
+        explanation: "asked at every growth of memory, to decide who may use the last 3 %",
+        outcome: Outcome::Dismissed,
+        applies: |check, _| {
+            check.capability == Capability::SYS_ADMIN
+                && (asked_in(
+                    check,
+                    &[
+                        "security_vm_enough_memory_mm",
+                        "__vm_enough_memory",
+                        "cap_vm_enough_memory",
+                    ],
+                ) || (check.call_site.is_empty() && only_overcommit_asks(check)))
+        },
+    },
+    // security/commoncap.c cap_capable_helper(): the owner of a namespace has all capabilities in it.
+    Rule {
+        name: "namespace-owner",
+        explanation: "granted because the process made the user namespace that was asked about, whatever it holds",
+        outcome: Outcome::Dismissed,
+        applies: |check, _| check.by_owner,
+    },
+    Rule {
+        name: "nested-namespace",
+        explanation: "asked of a user namespace that the container made for itself, where its maker holds everything",
+        outcome: Outcome::Dismissed,
+        applies: |check, _| check.namespace == Namespace::Nested,
+    },
+    // override_creds(): overlayfs with its mounter's credentials, coredumps, binfmt_misc. Not so where a user's own request is carried
+    // out with credentials that it chose or had before: access(2) of older kernels, io_uring, cgroup.procs.
+    Rule {
+        name: "overridden-credentials",
+        explanation: "the kernel asked on its own behalf, with other credentials than the program's (overlayfs)",
+        outcome: Outcome::Dismissed,
+        applies: |check, _| check.overridden && !carries_out_own_request(check),
+    },
+    Rule {
+        name: "without-effect",
+        explanation: "the system call would have done the same without (setting ids that are set already, raising nothing)",
+        outcome: Outcome::Dismissed,
+        applies: |check, _| check.without_effect,
+    },
+    // arch/x86/net/bpf_jit_comp.c emit_spectre_bhb_barrier(), include/linux/filter.h bpf_jit_blinding_enabled().
+    Rule {
+        name: "bpf-compiler",
+        explanation: "asked while a filter is compiled, to leave out a hardening",
+        outcome: Outcome::Dismissed,
+        applies: |check, _| {
+            asked_in(
+                check,
+                &["do_jit", "bpf_int_jit_compile", "bpf_jit_blind_constants"],
+            )
+        },
+    },
+    // kernel/bpf/verifier.c bpf_check(): env->allow_ptr_leaks and kin. Helper prototypes are refused without, which is a need.
+    Rule {
+        name: "bpf-verifier",
+        explanation: "asked by the BPF verifier, which is stricter without",
+        outcome: Outcome::Optional,
+        applies: |check, _| {
+            check.capability == Capability::PERFMON
+                && asked_in(check, &["bpf_check"])
+                && !check
+                    .call_site
+                    .iter()
+                    .any(|frame| function(frame).ends_with("_func_proto"))
+        },
+    },
+    // kernel/ksyms_common.c, lib/vsprintf.c
+    Rule {
+        name: "kernel-addresses",
+        explanation: "without it kernel addresses are shown as zeros",
+        outcome: Outcome::Optional,
+        applies: |check, _| {
+            check.capability == Capability::SYSLOG
+                && asked_in(check, &["kallsyms_show_value", "restricted_pointer"])
+        },
+    },
+    // fs/proc/array.c do_task_stat(): PTRACE_MODE_NOAUDIT
+    Rule {
+        name: "process-status",
+        explanation: "without it three addresses in /proc/PID/stat are shown as zeros",
+        outcome: Outcome::Optional,
+        applies: |check, _| {
+            check.capability == Capability::SYS_PTRACE
+                && (asked_in(check, &["do_task_stat", "proc_tgid_stat", "proc_tid_stat"])
+                    || (silent(check)
+                        && asked_in(check, &["__ptrace_may_access", "ptrace_may_access"])))
+        },
+    },
+    // fs/proc/task_mmu.c
+    Rule {
+        name: "page-frames",
+        explanation: "without it page frame numbers in /proc/PID/pagemap are shown as zeros",
+        outcome: Outcome::Optional,
+        applies: |check, _| {
+            check.capability == Capability::SYS_ADMIN
+                && asked_in(check, &["pagemap_read", "pagemap_open"])
+        },
+    },
+    // net/ipv4/inet_diag.c, net/mptcp/mptcp_diag.c, net/packet/diag.c; closing sockets (sock_diag_destroy) is a need.
+    Rule {
+        name: "socket-details",
+        explanation: "without it marks and filters are left out of the listed sockets (ss)",
+        outcome: Outcome::Optional,
+        applies: |check, _| {
+            check.capability == Capability::NET_ADMIN
+                && !asked_in(
+                    check,
+                    &["sock_diag_destroy", "tcp_diag_destroy", "udp_diag_destroy"],
+                )
+                && check.call_site.iter().any(|frame| {
+                    let frame = function(frame);
+                    [
+                        "tcp_diag_",
+                        "udp_diag_",
+                        "inet_diag_",
+                        "inet_sk_diag_",
+                        "packet_diag_",
+                        "mptcp_diag_",
+                        "raw_diag_",
+                    ]
+                    .iter()
+                    .any(|prefix| frame.starts_with(prefix))
+                })
+        },
+    },
+    // fs/proc/base.c __set_oom_adj(): capable() guards lowering, has_capability_noaudit() afterwards only remembers the value.
+    Rule {
+        name: "oom-score",
+        explanation: "asked after the score for the out-of-memory killer was set, to remember it as the lowest allowed",
+        outcome: Outcome::Dismissed,
+        applies: |check, _| {
+            check.capability == Capability::SYS_RESOURCE
+                && asked_in(check, &["__set_oom_adj"])
+                && silent(check)
+        },
+    },
+    // The permissions callbacks of namespaced sysctls are asked on every look at the file; see fs/proc/proc_sysctl.c sysctl_perm().
+    Rule {
+        name: "sysctl-write",
+        explanation: "a sysctl was written that this process may not write without",
+        outcome: Outcome::Needed(Reason::EnforcingSilent),
+        applies: |check, context| {
+            check.verdict == Verdict::Granted
+                && sysctl(check)
+                && writes_sysctl(check)
+                && !root_may_write(check, context)
+        },
+    },
+    Rule {
+        name: "sysctl",
+        explanation: "asked at every look at a sysctl, which may be read (and by root written) without",
+        outcome: Outcome::Dismissed,
+        applies: |check, _| sysctl(check),
+    },
+    // io_uring/io_uring.c io_uring_create()
+    Rule {
+        name: "io-uring-accounting",
+        explanation: "without it the ring's memory is counted against the limit for locked memory",
+        outcome: Outcome::Optional,
+        applies: |check, _| {
+            check.capability == Capability::IPC_LOCK
+                && check.call_site.iter().any(|frame| {
+                    frame.contains("io_uring_create") || frame.contains("io_uring_setup")
+                })
+        },
+    },
+    // net/vmw_vsock/af_vsock.c __vsock_create()
+    Rule {
+        name: "vsock",
+        explanation: "asked when a socket for virtual machines is made, to mark it as trusted",
+        outcome: Outcome::Optional,
+        applies: |check, _| {
+            check.capability == Capability::NET_ADMIN
+                && asked_in(check, &["__vsock_create", "vsock_create"])
+        },
+    },
+    // fs/xfs: quota limits are not enforced for who may, reverse mappings are shown.
+    Rule {
+        name: "xfs-quota",
+        explanation: "asked silently by XFS, to let the privileged exceed quotas or see more",
+        outcome: Outcome::Optional,
+        applies: |check, _| {
+            silent(check)
+                && check
+                    .call_site
+                    .iter()
+                    .any(|frame| function(frame).starts_with("xfs_"))
+        },
+    },
+    // fs/xattr.c simple_xattr_list(), fs/overlayfs/xattrs.c ovl_can_list(), fs/ext4/xattr_trusted.c and kin.
+    Rule {
+        name: "attribute-list",
+        explanation: "without it trusted attributes are left out of the list",
+        outcome: Outcome::Optional,
+        applies: |check, _| {
+            check.capability == Capability::SYS_ADMIN
+                && check.call_site.iter().any(|frame| {
+                    let frame = function(frame);
+                    frame.ends_with("xattr_trusted_list")
+                        || ["ovl_listxattr", "ovl_can_list", "simple_xattr_list"].contains(&frame)
+                })
+        },
+    },
+    // security/selinux/hooks.c selinux_inode_getsecurity()
+    Rule {
+        name: "label-read",
+        explanation: "without it a label that the loaded policy does not know is shown as unlabeled",
+        outcome: Outcome::Optional,
+        applies: |check, _| {
+            check.capability == Capability::MAC_ADMIN
+                && (silent(check) || asked_in(check, &["selinux_inode_getsecurity"]))
+        },
+    },
+    // security/integrity/ima/ima_policy.c ima_match_rules()
+    Rule {
+        name: "integrity-policy",
+        explanation: "asked by the integrity measurement, to find the rule that applies",
+        outcome: Outcome::Dismissed,
+        applies: |check, _| {
+            check
+                .call_site
+                .iter()
+                .any(|frame| function(frame).starts_with("ima_"))
+        },
+    },
+    // net/core/dev_ioctl.c dev_load()
+    Rule {
+        name: "module-autoload",
+        explanation: "asked about an interface that does not exist, to load a driver for it",
+        outcome: Outcome::Optional,
+        applies: |check, _| {
+            [Capability::NET_ADMIN, Capability::SYS_MODULE].contains(&check.capability)
+                && asked_in(check, &["dev_load"])
+        },
+    },
+    // fs/namespace.c lookup_next_mnt_ns(): namespaces that may not be seen are passed over.
+    Rule {
+        name: "namespace-list",
+        explanation: "without it mount namespaces of others are left out of the list",
+        outcome: Outcome::Optional,
+        applies: |check, _| {
+            check.capability == Capability::SYS_ADMIN
+                && asked_in(check, &["lookup_next_mnt_ns", "get_sequential_mnt_ns"])
+        },
+    },
+    // security/commoncap.c cap_bprm_creds_from_file(): with no_new_privs the result is the same either way.
+    Rule {
+        name: "no-new-privileges",
+        explanation: "asked at the start of a set-user-ID program, which gains nothing under no_new_privs anyway",
+        outcome: Outcome::Dismissed,
+        applies: |check, context| {
+            check.capability == Capability::SETUID
+                && context.no_new_privileges
+                && asked_in(check, &["cap_bprm_creds_from_file"])
+        },
+    },
+    // fs/namei.c may_linkat(): safe_hardlink_source() asks for read and write access; whoever owns the file may link it all the same.
+    // The recorder cannot see the owner. git links its own read-only files all the time; minimize makes a blind spot of it.
+    Rule {
+        name: HARD_LINK,
+        explanation: "asked when a file is hard-linked, which its owner may do without",
+        outcome: Outcome::Optional,
+        applies: |check, _| {
+            check.capability == Capability::DAC_OVERRIDE
+                && asked_in(check, &["may_linkat", "safe_hardlink_source"])
+        },
+    },
+    Rule {
+        name: "pre-exec",
+        explanation: "the runtime needed it to start the container's program",
+        outcome: Outcome::Needed(Reason::PreExec),
+        applies: |check, _| check.pre_exec,
+    },
+    // NOAUDIT and enforced: kernel/seccomp.c, security/landlock/syscalls.c, kernel/capability.c ptracer_capable(), fs/namespace.c, fs/nsfs.c,
+    // io_uring/register.c.
+    Rule {
+        name: "enforced-silently",
+        explanation: "the kernel asks without an audit record, and refuses the system call without",
+        outcome: Outcome::Needed(Reason::EnforcingSilent),
+        applies: |check, _| {
+            check.call_site.iter().any(|frame| {
+                let frame = function(frame);
+                [
+                    "do_seccomp",
+                    "seccomp_prepare_filter",
+                    "seccomp_prepare_user_filter",
+                    "seccomp_set_mode_filter",
+                    "prctl_set_seccomp",
+                    "ptracer_capable",
+                    "may_see_all_namespaces",
+                    "may_use_nsfs_ioctl",
+                    "io_register_restrictions_task",
+                    "io_register_bpf_filter_task",
+                    "do_statmount",
+                    "do_listmount",
+                ]
+                .contains(&frame)
+                    || [
+                        "sys_seccomp",
+                        "landlock_restrict_self",
+                        "sys_statmount",
+                        "sys_listmount",
+                    ]
+                    .iter()
+                    .any(|part| frame.contains(part))
+            }) && silent_or_unknown(check)
+        },
+    },
+    // access(2) before Linux 6.7 exchanges the credentials for ones made of the real ids; later kernels ask with the program's own.
+    Rule {
+        name: "asked-by-access",
+        explanation: "the program asked with access(2) whether it may, and was told yes",
+        outcome: Outcome::Needed(Reason::Used),
+        applies: |check, _| in_access(check),
+    },
+    Rule {
+        name: "silent-unknown-site",
+        explanation: "the kernel asked without an audit record, at a place that capprof has no rule for: counted to be safe",
+        outcome: Outcome::Needed(Reason::EnforcingSilent),
+        applies: |check, _| silent(check),
+    },
+];
+
+/// The rule of link(2), which [`crate::minimize`] makes a blind spot of.
+pub(crate) const HARD_LINK: &str = "hard-link";
+
+/// A frame's function: without offset, module, and the suffixes that compilers add to copies (`.isra.0`, `.constprop.0`, `.part.0`).
+pub(crate) fn function(frame: &str) -> &str {
+    let end = frame.find(['.', '+', ' ']).unwrap_or(frame.len());
+    frame.get(..end).unwrap_or(frame)
+}
+
+fn asked_in(check: &Observation, functions: &[&str]) -> bool {
+    check
+        .call_site
+        .iter()
+        .any(|frame| functions.contains(&function(frame)))
+}
+
+fn in_syscall(check: &Observation, names: &[&str]) -> bool {
+    check
+        .syscall
+        .as_ref()
+        .is_some_and(|syscall| names.contains(&syscall.name.as_str()))
+}
+
+/// Whether the kernel asked with NOAUDIT, as the recorder or the wrapper on the stack tells.
+pub(crate) fn silent(check: &Observation) -> bool {
+    match check.audit {
+        Audit::Silent => true,
+        Audit::Audited => false,
+        Audit::Unknown => asked_in(
+            check,
+            &[
+                "ns_capable_noaudit",
+                "has_capability_noaudit",
+                "has_ns_capability_noaudit",
+            ],
+        ),
+    }
+}
+
+fn silent_or_unknown(check: &Observation) -> bool {
+    check.audit != Audit::Audited
+}
+
+/// Whether the overcommit probe is the only one that these system calls make for CAP_SYS_ADMIN, for checks whose stack was lost.
+///
+/// clone(2) and unshare(2) ask also for new namespaces, but not silently; brk(2) and page faults ask for nothing else at all.
+fn only_overcommit_asks(check: &Observation) -> bool {
+    let Some(syscall) = &check.syscall else {
+        return false;
+    };
+    syscall.number < 0
+        || ["brk", "mmap", "mmap2", "mprotect", "mremap", "munmap"].contains(&syscall.name.as_str())
+        || (check.audit == Audit::Silent
+            && [
+                "fork",
+                "vfork",
+                "clone",
+                "clone3",
+                "execve",
+                "execveat",
+                "memfd_create",
+                "ftruncate",
+                "shmget",
+                "shmat",
+                "madvise",
+            ]
+            .contains(&syscall.name.as_str()))
+}
+
+fn in_overlayfs(check: &Observation) -> bool {
+    check.call_site.iter().any(|frame| {
+        let frame = function(frame);
+        frame.starts_with("ovl_") || frame.starts_with("backing_file_")
+    })
+}
+
+fn in_access(check: &Observation) -> bool {
+    in_syscall(check, &["access", "faccessat", "faccessat2"]) && !in_overlayfs(check)
+}
+
+fn carries_out_own_request(check: &Observation) -> bool {
+    !in_overlayfs(check)
+        && (in_access(check)
+            // io_uring carries requests out under credentials that their maker registered (IORING_REGISTER_PERSONALITY, SQPOLL).
+            || asked_in(check, &["io_issue_sqe", "__io_issue_sqe", "io_wq_submit_work", "io_sq_thread"])
+            // kernel/cgroup/cgroup.c __cgroup_procs_write(): those who opened the file are asked.
+            || asked_in(check, &["cgroup_attach_permissions", "cgroup_procs_write_permission"])
+            // The credentials with which a file was opened, or a tracer's: others than the task's, and not the kernel's own.
+            || asked_in(check, &["file_ns_capable", "ptracer_capable"]))
+}
+
+fn sysctl(check: &Observation) -> bool {
+    asked_in(
+        check,
+        &[
+            "net_ctl_permissions",
+            "ipc_permissions",
+            "set_permissions",
+            "pid_table_root_permissions",
+        ],
+    ) || (silent(check) && asked_in(check, &["sysctl_perm"]))
+}
+
+/// Opening a sysctl asks the same for reading and writing; write(2) itself asks again (proc_sys_call_handler()).
+fn writes_sysctl(check: &Observation) -> bool {
+    asked_in(check, &["proc_sys_write"])
+        || (asked_in(check, &["proc_sys_call_handler"])
+            && in_syscall(
+                check,
+                &[
+                    "write", "writev", "pwrite64", "pwritev", "pwritev2", "sendfile", "splice",
+                ],
+            ))
+}
+
+/// Whether the file's mode lets this container's root write all the same.
+///
+/// net/sysctl_net.c keeps the mode (test_perm() lets the initial namespace's root write); kernel/pid.c accepts the pid namespace's root;
+/// kernel/ucount.c (/proc/sys/user) and ipc/ipc_sysctl.c (next_id) accept nobody.
+fn root_may_write(check: &Observation, context: &Context) -> bool {
+    context.uid == 0
+        && match check.capability {
+            Capability::NET_ADMIN => !context.user_namespace,
+            Capability::SYS_ADMIN => true,
+            _ => false,
+        }
+}

@@ -1,0 +1,514 @@
+//! Where profiles are kept when bundles are gone.
+//!
+//! ```text
+//! /var/lib/capprof/profiles/<container id>/<recording id>/     root-only
+//!     capprof.json              the profile
+//!     config.minimized.json     the engine's configuration with the minimized sets
+//! ```
+
+use crate::CapabilitySet;
+use crate::file::{self, Attributes};
+use crate::recording::Workload;
+use crate::result::{Profile, SCHEMA};
+use serde::Deserialize;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+/// The profile's file name, in the store and beside a bundle's config.json.
+pub const PROFILE: &str = "capprof.json";
+
+/// The file name of the configuration with minimized capability sets.
+pub const CONFIGURATION: &str = "config.minimized.json";
+
+/// How old an unfinished directory must be to count as left behind by a killed process.
+const ABANDONED: Duration = Duration::from_secs(3600);
+
+/// A store operation that failed, with its object.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// An id that cannot be a directory's name.
+    #[error("store profile: id \"{0}\" cannot name a directory")]
+    Id(String),
+    /// A profile could not be written as JSON.
+    #[error("encode profile of {recording}: {source}")]
+    Encode {
+        /// The recording's id.
+        recording: String,
+        /// Why.
+        source: serde_json::Error,
+    },
+    /// A directory could not be made.
+    #[error("create directory {}: {source}", path.display())]
+    CreateDirectory {
+        /// The directory.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A file or directory in the store could not be written.
+    #[error("write {}: {source}", path.display())]
+    Write {
+        /// The file or directory.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A directory could not be listed.
+    #[error("list {}: {source}", path.display())]
+    List {
+        /// The directory.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A profile that retention calls for could not be removed.
+    #[error("remove {}: {source}", path.display())]
+    Remove {
+        /// Its directory.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A file could not be read or written.
+    #[error(transparent)]
+    File(#[from] file::Error),
+    /// A file is no profile.
+    #[error("read profile {}: {source}", path.display())]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: serde_json::Error,
+    },
+    /// A profile of another version.
+    #[error("read profile {}: schema \"{schema}\", expected \"{SCHEMA}\"", path.display())]
+    Schema {
+        /// The file.
+        path: PathBuf,
+        /// What it says of itself.
+        schema: String,
+    },
+    /// The store holds nothing.
+    #[error("no profile in {}: run a container with capprof as its runtime first", path.display())]
+    Empty {
+        /// The store.
+        path: PathBuf,
+    },
+    /// Nothing goes by that name.
+    #[error("no profile \"{wanted}\" in {}: `capprofctl list` shows what there is", path.display())]
+    NotFound {
+        /// What was asked for.
+        wanted: String,
+        /// The store.
+        path: PathBuf,
+    },
+    /// Several go by that beginning.
+    #[error("\"{wanted}\" is the beginning of several ids: {}", found.join(", "))]
+    Ambiguous {
+        /// What was asked for.
+        wanted: String,
+        /// A few of them.
+        found: Vec<String>,
+    },
+}
+
+/// The two files of a result, encoded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Files {
+    profile: Vec<u8>,
+    configuration: Vec<u8>,
+}
+
+impl Files {
+    /// Encodes a profile and the minimized configuration.
+    ///
+    /// # Errors
+    /// [`Error::Encode`].
+    pub fn new(profile: &Profile, configuration: &serde_json::Value) -> Result<Self, Error> {
+        let encode = |result: Result<Vec<u8>, serde_json::Error>| {
+            result
+                .map(|mut bytes| {
+                    bytes.push(b'\n');
+                    bytes
+                })
+                .map_err(|source| Error::Encode {
+                    recording: profile.recording_id.clone(),
+                    source,
+                })
+        };
+        Ok(Self {
+            profile: encode(serde_json::to_vec_pretty(profile))?,
+            configuration: encode(serde_json::to_vec_pretty(configuration))?,
+        })
+    }
+
+    /// Writes both into an existing directory, each whole or not at all, readable by their owner alone.
+    ///
+    /// # Errors
+    /// [`Error::File`].
+    pub fn write_to(&self, directory: &Path) -> Result<(), Error> {
+        for (name, content) in self.named() {
+            file::write(&directory.join(name), content, Attributes::Mode(0o600))?;
+        }
+        Ok(())
+    }
+
+    fn named(&self) -> [(&'static str, &[u8]); 2] {
+        // The profile last: where it is, all is.
+        [
+            (CONFIGURATION, &self.configuration),
+            (PROFILE, &self.profile),
+        ]
+    }
+}
+
+/// What `list` shows of a profile.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct Summary {
+    /// See [`Profile::schema`].
+    pub schema: String,
+    /// See [`Profile::recording_id`].
+    pub recording_id: String,
+    /// See [`Profile::container_id`].
+    pub container_id: String,
+    /// See [`Profile::name`].
+    pub name: Option<String>,
+    /// See [`Profile::workload`].
+    pub workload: Workload,
+    /// See [`Profile::finished`].
+    pub finished: String,
+    /// See [`Profile::complete`].
+    pub complete: bool,
+    /// See [`Profile::minimized`].
+    pub minimized: CapabilitySet,
+}
+
+impl Summary {
+    /// Whether the workload goes by this name: the annotation's, the container's in its pod, the pod's, or the image's.
+    fn is_called(&self, wanted: &str) -> bool {
+        [
+            &self.name,
+            &self.workload.container,
+            &self.workload.pod,
+            &self.workload.image,
+        ]
+        .into_iter()
+        .any(|name| name.as_deref() == Some(wanted))
+    }
+}
+
+/// A stored result that was found.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Found {
+    /// The profile's file.
+    pub path: PathBuf,
+    /// The profile.
+    pub profile: Profile,
+}
+
+/// A store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Store(PathBuf);
+
+impl Store {
+    /// The store in this directory, which need not exist yet.
+    pub fn at(path: impl Into<PathBuf>) -> Self {
+        Self(path.into())
+    }
+
+    /// Adds a result, and removes the oldest ones of the same container beyond `retention` (0 keeps all).
+    ///
+    /// The result appears whole: its directory is written under another name, synced, and renamed. Adding a recording again replaces it.
+    ///
+    /// # Errors
+    /// Any but those of reading. With [`Error::Remove`] and [`Error::List`] the result has been added.
+    pub fn add(&self, profile: &Profile, files: &Files, retention: u32) -> Result<(), Error> {
+        let container = self.profiles().join(directory_name(&profile.container_id)?);
+        let recording = directory_name(&profile.recording_id)?;
+        for directory in [&self.0, &self.profiles(), &container] {
+            create_directory(directory, true)?;
+        }
+        let place = container.join(&recording);
+        if place.is_dir() {
+            files.write_to(&place)?;
+        } else {
+            let unfinished = container.join(format!(".{recording}.{}", std::process::id()));
+            let result = write_directory(&unfinished, files).and_then(|()| {
+                fs::rename(&unfinished, &place)
+                    .and_then(|()| File::open(&container)?.sync_all())
+                    .map_err(|source| Error::Write {
+                        path: place.clone(),
+                        source,
+                    })
+            });
+            if let Err(error) = result {
+                let _ = fs::remove_dir_all(&unfinished);
+                return Err(error);
+            }
+        }
+        retain(&container, &recording, retention)
+    }
+
+    /// All profiles, newest first, without those that cannot be read, whose errors come along.
+    ///
+    /// # Errors
+    /// [`Error::List`]. A store that does not exist holds nothing.
+    pub fn list(&self) -> Result<(Vec<Summary>, Vec<Error>), Error> {
+        let mut summaries = Vec::new();
+        let mut errors = Vec::new();
+        for (_, _, path) in self.newest_first()? {
+            match read::<Summary>(&path) {
+                Ok(summary) if summary.schema == SCHEMA => summaries.push(summary),
+                Ok(Summary { schema, .. }) => errors.push(Error::Schema { path, schema }),
+                Err(error) => errors.push(error),
+            }
+        }
+        Ok((summaries, errors))
+    }
+
+    /// Finds one profile: `latest` or `last`; a file, or a directory with a `capprof.json`, where there is a `/` in it or it ends in
+    /// `.json`; a recording's id; a container's id; a name (annotation, container, pod, image); or the unique beginning of an id. Of
+    /// several recordings of one container or name, the newest.
+    ///
+    /// # Errors
+    /// Any of reading.
+    pub fn find(&self, wanted: &str) -> Result<Found, Error> {
+        if wanted.contains('/') || wanted.ends_with(".json") {
+            let path = Path::new(wanted);
+            return load(if path.is_dir() {
+                path.join(PROFILE)
+            } else {
+                path.to_owned()
+            });
+        }
+        let all = self.newest_first()?;
+        if ["latest", "last"].contains(&wanted) {
+            return match all.into_iter().next() {
+                Some((_, _, path)) => load(path),
+                None => Err(Error::Empty {
+                    path: self.0.clone(),
+                }),
+            };
+        }
+        if let Some((_, _, path)) = all
+            .iter()
+            .find(|(recording, _, _)| recording == wanted)
+            .or_else(|| all.iter().find(|(_, container, _)| container == wanted))
+        {
+            return load(path.clone());
+        }
+        for (_, _, path) in &all {
+            if read::<Summary>(path).is_ok_and(|summary| summary.is_called(wanted)) {
+                return load(path.clone());
+            }
+        }
+        let not_found = || Error::NotFound {
+            wanted: wanted.to_owned(),
+            path: self.0.clone(),
+        };
+        if wanted.is_empty() {
+            return Err(not_found());
+        }
+        let mut containers: Vec<&String> = all
+            .iter()
+            .map(|(_, container, _)| container)
+            .filter(|container| container.starts_with(wanted))
+            .collect();
+        containers.sort();
+        containers.dedup();
+        let recordings: Vec<&String> = all
+            .iter()
+            .map(|(recording, _, _)| recording)
+            .filter(|recording| recording.starts_with(wanted))
+            .collect();
+        match (containers.as_slice(), recordings.as_slice()) {
+            ([], []) => Err(not_found()),
+            ([one], []) => all
+                .iter()
+                .find(|(_, container, _)| container == *one)
+                .map_or_else(|| Err(not_found()), |(_, _, path)| load(path.clone())),
+            ([], [one]) => all
+                .iter()
+                .find(|(recording, _, _)| recording == *one)
+                .map_or_else(|| Err(not_found()), |(_, _, path)| load(path.clone())),
+            _ => Err(Error::Ambiguous {
+                wanted: wanted.to_owned(),
+                found: containers
+                    .into_iter()
+                    .chain(recordings)
+                    .take(5)
+                    .cloned()
+                    .collect(),
+            }),
+        }
+    }
+
+    fn profiles(&self) -> PathBuf {
+        self.0.join("profiles")
+    }
+
+    /// (recording id, container id, the profile's file) of all, by recording id, which begins with the time.
+    fn newest_first(&self) -> Result<Vec<(String, String, PathBuf)>, Error> {
+        let mut all = Vec::new();
+        for (container, path) in directories(&self.profiles())? {
+            for (recording, path) in directories(&path)? {
+                all.push((recording, container.clone(), path.join(PROFILE)));
+            }
+        }
+        all.sort_by(|one, other| other.cmp(one));
+        Ok(all)
+    }
+}
+
+/// Reads a profile.
+///
+/// # Errors
+/// [`Error::File`], [`Error::Malformed`], [`Error::Schema`].
+pub fn load(path: PathBuf) -> Result<Found, Error> {
+    #[derive(Deserialize)]
+    struct Head {
+        schema: Option<String>,
+    }
+    let content = file::read(&path)?;
+    let malformed = |source| Error::Malformed {
+        path: path.clone(),
+        source,
+    };
+    let head: Head = serde_json::from_slice(&content).map_err(malformed)?;
+    let schema = head.schema.unwrap_or_default();
+    if schema != SCHEMA {
+        return Err(Error::Schema { path, schema });
+    }
+    let profile = serde_json::from_slice(&content).map_err(malformed)?;
+    Ok(Found { path, profile })
+}
+
+fn read<T: for<'de> Deserialize<'de>>(path: &Path) -> Result<T, Error> {
+    serde_json::from_slice(&file::read(path)?).map_err(|source| Error::Malformed {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+/// The name of an id's directory. runc accepts `[\w+-.]+` and so `..` too, crun anything without a slash; a leading dot, which marks
+/// unfinished directories here, is escaped.
+fn directory_name(id: &str) -> Result<String, Error> {
+    if id.is_empty() || [".", ".."].contains(&id) || id.len() > 200 || id.contains(['/', '\0']) {
+        return Err(Error::Id(id.to_owned()));
+    }
+    Ok(match id.strip_prefix('.') {
+        Some(rest) => format!("%2e{rest}"),
+        None => id.to_owned(),
+    })
+}
+
+fn create_directory(path: &Path, may_exist: bool) -> Result<(), Error> {
+    match fs::DirBuilder::new().mode(0o700).create(path) {
+        Err(source) if source.kind() == io::ErrorKind::AlreadyExists && may_exist => Ok(()),
+        Err(source) if source.kind() == io::ErrorKind::NotFound && may_exist => {
+            // Only the store's own parents can be missing here; they are the distribution's and keep its modes.
+            path.parent()
+                .map_or(Err(source), fs::create_dir_all)
+                .and_then(|()| fs::DirBuilder::new().mode(0o700).create(path))
+                .map_err(|source| Error::CreateDirectory {
+                    path: path.to_owned(),
+                    source,
+                })
+        }
+        result => result.map_err(|source| Error::CreateDirectory {
+            path: path.to_owned(),
+            source,
+        }),
+    }
+}
+
+fn write_directory(directory: &Path, files: &Files) -> Result<(), Error> {
+    // A directory of that name can only be left by a killed process with our pid.
+    let _ = fs::remove_dir_all(directory);
+    create_directory(directory, false)?;
+    for (name, content) in files.named() {
+        let path = directory.join(name);
+        fs::OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&path)
+            .and_then(|mut file| {
+                file.write_all(content)?;
+                file.sync_all()
+            })
+            .map_err(|source| Error::Write { path, source })?;
+    }
+    Ok(())
+}
+
+fn retain(container: &Path, just_added: &str, retention: u32) -> Result<(), Error> {
+    let entries = fs::read_dir(container).map_err(|source| Error::List {
+        path: container.to_owned(),
+        source,
+    })?;
+    let mut finished = Vec::new();
+    for entry in entries.flatten() {
+        let Ok(name) = entry.file_name().into_string() else {
+            continue;
+        };
+        if name.starts_with('.') {
+            let old = entry
+                .metadata()
+                .and_then(|metadata| metadata.modified())
+                .is_ok_and(|time| {
+                    SystemTime::now()
+                        .duration_since(time)
+                        .is_ok_and(|age| age > ABANDONED)
+                });
+            if old {
+                remove(&entry.path())?;
+            }
+        } else if name != just_added {
+            finished.push((name, entry.path()));
+        }
+    }
+    if retention == 0 {
+        return Ok(());
+    }
+    finished.sort_by(|one, other| other.cmp(one));
+    let others = usize::try_from(retention).unwrap_or(usize::MAX) - 1;
+    for (_, path) in finished.into_iter().skip(others) {
+        remove(&path)?;
+    }
+    Ok(())
+}
+
+fn remove(path: &Path) -> Result<(), Error> {
+    match fs::remove_dir_all(path) {
+        // Another hook of the same container did it.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(source) => Err(Error::Remove {
+            path: path.to_owned(),
+            source,
+        }),
+        Ok(()) => Ok(()),
+    }
+}
+
+fn directories(path: &Path) -> Result<Vec<(String, PathBuf)>, Error> {
+    let entries = match fs::read_dir(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(source) => {
+            return Err(Error::List {
+                path: path.to_owned(),
+                source,
+            });
+        }
+        Ok(entries) => entries,
+    };
+    Ok(entries
+        .flatten()
+        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
+        .filter_map(|entry| Some((entry.file_name().into_string().ok()?, entry.path())))
+        .filter(|(name, _)| !name.starts_with('.'))
+        .collect())
+}
