@@ -1,0 +1,352 @@
+//! `create` and `run`: from the engine's configuration to a recording and a rewritten one.
+
+use crate::annotations::{self, Wishes};
+use crate::argv::{Command, Globals};
+use crate::bundle;
+use crate::label;
+use crate::rewrite::{self, Grant, Outcome, Plan};
+use crate::runtime::{self, LowLevel};
+use crate::sweep;
+use capprof_profile::configuration::{self, Configuration};
+use capprof_profile::file::{self, Attributes};
+use capprof_profile::recording::{
+    self, Directory, Process, Recording, Runtime, SCHEMA, container_key, restore_configuration,
+};
+use capprof_profile::{Capability, CapabilitySet};
+use serde_json::Value;
+use std::ffi::OsStr;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+/// What kept a container from being profiled, and hence from being created.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The configuration file of capprof.
+    #[error(transparent)]
+    Configuration(#[from] configuration::Error),
+    /// The container's id.
+    #[error("container id {0}: it may hold letters, digits and _ + - . only")]
+    Id(String),
+    /// config.json cannot be read.
+    #[error(transparent)]
+    Bundle(#[from] bundle::Error),
+    /// config.json asks capprof for something that means nothing.
+    #[error("read {}: {source}", path.display())]
+    Annotation {
+        /// The file.
+        path: PathBuf,
+        /// Which.
+        source: annotations::Error,
+    },
+    /// config.json is not what the runtime-spec says.
+    #[error("rewrite {}: {source}", path.display())]
+    Rewrite {
+        /// The file.
+        path: PathBuf,
+        /// What is not.
+        source: rewrite::Error,
+    },
+    /// There is no hook to run.
+    #[error("find capprof-hook: it is neither beside capprof nor in libexec/capprof: install it")]
+    Hook,
+    /// JSON cannot hold the path.
+    #[error("{what} {}: it must be UTF-8, for it goes into config.json", path.display())]
+    NotUnicode {
+        /// Whose path.
+        what: &'static str,
+        /// The path.
+        path: PathBuf,
+    },
+    /// Others could write to the state directory.
+    #[error("state directory {}: it must belong to the user that runs capprof and be writable by nobody else", path.display())]
+    Unsafe {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// The own capabilities cannot be read.
+    #[error("read own capabilities: {0}")]
+    Capabilities(#[from] caps::errors::CapsError),
+    /// No random number for the recording's id.
+    #[error("read random bytes: {0}")]
+    Random(#[from] getrandom::Error),
+    /// No SELinux label.
+    #[error(transparent)]
+    Label(#[from] label::Error),
+    /// The recording cannot be kept.
+    #[error(transparent)]
+    Recording(#[from] recording::Error),
+    /// A file cannot be written.
+    #[error(transparent)]
+    File(#[from] file::Error),
+}
+
+/// A container that the runtime is about to create, with all that has to be undone if it cannot.
+#[derive(Debug)]
+pub struct Prepared {
+    directory: Directory,
+    recording: Recording,
+}
+
+impl Prepared {
+    /// Puts everything back as it was.
+    pub fn undo(self) {
+        let _ = restore_configuration(&self.directory, &self.recording);
+        let _ = self.directory.remove();
+    }
+}
+
+/// Rewrites the configuration and starts a recording; `None` if the container is not to be profiled, and the runtime can have it as it is.
+///
+/// # Errors
+/// Any [`Error`]; then config.json is as it was and no recording is left.
+pub fn prepare(
+    globals: &Globals,
+    command: &Command,
+    id: &OsStr,
+    low_level: &LowLevel,
+) -> Result<Option<Prepared>, Error> {
+    let settings = Configuration::load(&Configuration::path())?;
+    // Both runtimes refuse other ids too. Here the result's path in the store depends on it.
+    let id = id
+        .to_str()
+        .filter(|id| {
+            let letters = |byte: u8| byte.is_ascii_alphanumeric() || b"_+-.".contains(&byte);
+            !id.is_empty() && !matches!(*id, "." | "..") && id.bytes().all(letters)
+        })
+        .ok_or_else(|| Error::Id(id.to_string_lossy().escape_default().to_string()))?;
+    let state = runtime::root(globals.root.as_deref(), low_level.family).join(id);
+    sweep::sweep(&settings.state);
+    // The runtime will refuse to create it a second time, and the first one needs its files.
+    if state.exists() {
+        return Ok(None);
+    }
+    let bundle = command.bundle.as_deref().unwrap_or(OsStr::new("."));
+    let mut source = bundle::Configuration::open(bundle, command.configuration.as_deref())?;
+    let left_behind = source.undo_rewriting();
+    let wishes = annotations::wishes(&source.value).map_err(|error| Error::Annotation {
+        path: source.path.clone(),
+        source: error,
+    })?;
+    if !wishes.profile || source.value.get("process").is_none_or(Value::is_null) {
+        if left_behind {
+            file::write(
+                &source.path,
+                &source.content,
+                Attributes::Like(&source.metadata),
+            )?;
+        }
+        return Ok(None);
+    }
+    let draft = Draft {
+        settings: &settings,
+        wishes,
+        id,
+        state,
+        low_level,
+    };
+    let (directory, recording, rewritten) = draft.record(&source)?;
+    let prepared = Prepared {
+        directory,
+        recording,
+    };
+    let written = prepared
+        .directory
+        .save(&prepared.recording)
+        .map_err(Error::from)
+        .and_then(|()| {
+            Ok(file::write(
+                &source.path,
+                &rewritten,
+                Attributes::Like(&source.metadata),
+            )?)
+        });
+    source.unlock();
+    match written {
+        Ok(()) => Ok(Some(prepared)),
+        Err(error) => {
+            prepared.undo();
+            Err(error)
+        }
+    }
+}
+
+/// What is known of a recording before its configuration is rewritten.
+struct Draft<'a> {
+    settings: &'a Configuration,
+    wishes: Wishes,
+    id: &'a str,
+    state: PathBuf,
+    low_level: &'a LowLevel,
+}
+
+impl Draft<'_> {
+    /// Makes the recording's directory with the engine's configuration in it, and the rewritten configuration.
+    fn record(
+        self,
+        source: &bundle::Configuration,
+    ) -> Result<(Directory, Recording, Vec<u8>), Error> {
+        let hook = sweep::hook().ok_or(Error::Hook)?;
+        let hook = unicode("capprof-hook", &hook)?;
+        let held = held()?;
+        let process = &source.value["process"];
+        let label = label::choose(
+            self.settings,
+            self.wishes.scope,
+            process
+                .get("selinuxLabel")
+                .and_then(Value::as_str)
+                .unwrap_or_default(),
+            &self.settings.state,
+        )?;
+        let now = jiff::Timestamp::now();
+        let recording_id = format!(
+            "{}-{:08x}",
+            now.strftime("%Y%m%dT%H%M%SZ"),
+            getrandom::u32()?
+        );
+        // Known before it is made, so that a configuration that cannot be rewritten leaves no directory.
+        let key = container_key(&self.state);
+        let expected = Directory::path_of(&self.settings.state, &key, &recording_id);
+        let plan = Plan {
+            grant: Grant {
+                held,
+                non_root: self.settings.grant_non_root,
+                relax_apparmor: self.settings.relax_apparmor,
+                label: label.as_ref().map(|label| label.context.as_str()),
+            },
+            relax_seccomp: self.settings.relax_seccomp,
+            hook,
+            directory: unicode("state directory", &expected)?,
+            timeout: self.settings.hook_timeout,
+        };
+        let failed = |error| Error::Rewrite {
+            path: source.path.clone(),
+            source: error,
+        };
+        let mut value = source.value.clone();
+        let Outcome {
+            original,
+            granted,
+            relaxed,
+        } = rewrite::rewrite(&mut value, &plan).map_err(failed)?;
+        let recording = Recording {
+            schema: SCHEMA.to_owned(),
+            id: recording_id.clone(),
+            container_id: self.id.to_owned(),
+            name: self.wishes.name,
+            workload: annotations::workload(&source.value),
+            created: now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+            bundle: source.bundle.clone(),
+            configuration: source.path.clone(),
+            runtime: Runtime {
+                name: self.low_level.family.name().to_owned(),
+                path: self.low_level.path.clone(),
+                state: self.state,
+            },
+            shim: own_process(),
+            uid: process
+                .as_object()
+                .map_or(Ok(0), rewrite::uid)
+                .map_err(failed)?,
+            args: texts(process.get("args")),
+            user_namespace: has_user_namespace(&source.value),
+            no_new_privileges: process.get("noNewPrivileges") == Some(&Value::Bool(true)),
+            root_filesystem: source
+                .value
+                .pointer("/root/path")
+                .and_then(Value::as_str)
+                .map(|path| runtime::absolute(&source.bundle.join(path))),
+            original,
+            granted,
+            relaxed,
+            recorders: self.settings.recorders,
+            label,
+            output: self.wishes.output,
+            store: self.settings.store.clone(),
+            retention: self.settings.retention,
+            fail_on_error: self.settings.fail_on_error,
+            preference: self.settings.prefer,
+        };
+        let directory = Directory::create(&self.settings.state, &key, &recording_id)?;
+        let kept = belongs_to_us(&self.settings.state).and_then(|()| {
+            let path = directory.original_configuration();
+            Ok(file::write(
+                &path,
+                &source.content,
+                Attributes::Mode(0o600),
+            )?)
+        });
+        if let Err(error) = kept {
+            let _ = directory.remove();
+            return Err(error);
+        }
+        Ok((directory, recording, value.to_string().into_bytes()))
+    }
+}
+
+/// What capprof itself holds, of what it can name: nobody can give more, and runtimes fail when asked to.
+///
+/// # Errors
+/// The kernel does not tell.
+pub fn held() -> Result<CapabilitySet, caps::errors::CapsError> {
+    let read = |set| -> Result<CapabilitySet, caps::errors::CapsError> {
+        Ok(caps::read(None, set)?
+            .iter()
+            .filter_map(|capability| Capability::from_number(capability.index()))
+            .collect())
+    };
+    let named: CapabilitySet = Capability::all().collect();
+    // The kernel's sets hold only what it knows (cap_last_cap).
+    Ok(read(caps::CapSet::Permitted)?
+        .intersection(read(caps::CapSet::Bounding)?)
+        .intersection(named))
+}
+
+/// The process that becomes the runtime.
+fn own_process() -> Process {
+    let pid = nix::unistd::getpid().as_raw();
+    Process::of(pid).unwrap_or(Process { pid, start_time: 0 })
+}
+
+fn unicode<'a>(what: &'static str, path: &'a Path) -> Result<&'a str, Error> {
+    path.to_str().ok_or_else(|| Error::NotUnicode {
+        what,
+        path: path.to_owned(),
+    })
+}
+
+/// The state directory names what hooks do as root.
+fn belongs_to_us(state: &Path) -> Result<(), Error> {
+    let own = nix::unistd::geteuid().as_raw();
+    let safe = [state.to_owned(), state.join("recordings")]
+        .iter()
+        .all(|path| {
+            std::fs::symlink_metadata(path)
+                .is_ok_and(|it| it.is_dir() && it.uid() == own && it.mode() & 0o022 == 0)
+        });
+    if safe {
+        Ok(())
+    } else {
+        Err(Error::Unsafe {
+            path: state.to_owned(),
+        })
+    }
+}
+
+fn texts(value: Option<&Value>) -> Vec<String> {
+    value
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .filter_map(|text| text.as_str().map(str::to_owned))
+        .collect()
+}
+
+fn has_user_namespace(configuration: &Value) -> bool {
+    configuration
+        .pointer("/linux/namespaces")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .any(|namespace| namespace.get("type").and_then(Value::as_str) == Some("user"))
+}

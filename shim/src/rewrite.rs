@@ -1,0 +1,443 @@
+//! What capprof changes in a configuration, and how it is undone.
+//!
+//! A configuration is a JSON value in which keys keep their order and numbers their digits; whatever capprof does not
+//! own passes through. Field names and meanings: runtime-spec, config.md and config-linux.md.
+
+use capprof_profile::CapabilitySet;
+use capprof_profile::configuration::{GrantNonRoot, RelaxSeccomp};
+use capprof_profile::recording::{MARK, ProcessSets, Relaxation};
+use serde_json::{Map, Value, json};
+use std::path::{Path, PathBuf};
+
+/// The annotation that holds the former values of all that was changed, so that a configuration can be put right when its recording is lost.
+pub const ORIGINAL: &str = "io.capprof.original";
+
+/// The name under which the hooks are called.
+const HOOK: &str = "capprof-hook";
+
+/// The whole environment of a hook: engines call `delete` with almost none.
+const HOOK_ENVIRONMENT: &str = "PATH=/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// Where a configuration is changed: the object that a key is in, and the key.
+const EDITED: [(&str, &str); 7] = [
+    ("/process", "capabilities"),
+    ("/process", "selinuxLabel"),
+    ("/process", "apparmorProfile"),
+    ("/linux", "seccomp"),
+    ("", "hooks"),
+    ("/annotations", MARK),
+    ("/annotations", ORIGINAL),
+];
+
+/// A configuration in which something is not what the runtime-spec says.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// A member of another kind.
+    #[error("{pointer} is not {expected}")]
+    Kind {
+        /// JSON pointer (RFC 6901).
+        pointer: String,
+        /// What it should be.
+        expected: &'static str,
+    },
+}
+
+fn kind(pointer: &str, expected: &'static str) -> Error {
+    Error::Kind {
+        pointer: if pointer.is_empty() {
+            "the configuration"
+        } else {
+            pointer
+        }
+        .to_owned(),
+        expected,
+    }
+}
+
+/// What a process is to get.
+#[derive(Clone, Copy, Debug)]
+pub struct Grant<'a> {
+    /// What capprof itself holds: nobody can give more.
+    pub held: CapabilitySet,
+    /// Which sets a process gets that does not run as root.
+    pub non_root: GrantNonRoot,
+    /// Whether the AppArmor profile is taken off.
+    pub relax_apparmor: bool,
+    /// The SELinux label, if it gets one.
+    pub label: Option<&'a str>,
+}
+
+/// What a configuration is to become.
+#[derive(Clone, Copy, Debug)]
+pub struct Plan<'a> {
+    /// What the container's process gets.
+    pub grant: Grant<'a>,
+    /// What happens to seccomp rules that refuse.
+    pub relax_seccomp: RelaxSeccomp,
+    /// Absolute path of `capprof-hook`.
+    pub hook: &'a str,
+    /// Absolute path of the recording's directory.
+    pub directory: &'a str,
+    /// Seconds.
+    pub timeout: u32,
+}
+
+/// What was changed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// The sets that the engine had asked for.
+    pub original: ProcessSets,
+    /// The sets that the process gets.
+    pub granted: ProcessSets,
+    /// What would have hidden checks.
+    pub relaxed: Vec<Relaxation>,
+}
+
+/// Changes a configuration so that its process is granted everything and its hooks record what it uses.
+///
+/// # Errors
+/// Something is not of the kind that the runtime-spec says; then the value is in no useful state.
+pub fn rewrite(configuration: &mut Value, plan: &Plan<'_>) -> Result<Outcome, Error> {
+    let before = configuration.clone();
+    let process = member_object(configuration, "", "process")?
+        .ok_or_else(|| kind("/process", "an object"))?;
+    let mut outcome = grant(process, &plan.grant)?;
+    if let Some(linux) = member_object(configuration, "", "linux")?
+        && let Some(change) = relax_seccomp(linux, plan.relax_seccomp)
+    {
+        outcome.relaxed.push(Relaxation {
+            pointer: "/linux/seccomp".to_owned(),
+            change,
+        });
+    }
+    add_hooks(configuration, plan)?;
+    annotate(configuration, &before, plan.directory)?;
+    Ok(outcome)
+}
+
+/// Gives a process of config.json, or of `exec --process FILE`, the capabilities and the label, and takes off what would hide checks.
+///
+/// # Errors
+/// Something is not of the kind that the runtime-spec says.
+pub fn grant(process: &mut Map<String, Value>, grant: &Grant<'_>) -> Result<Outcome, Error> {
+    let root = uid(process)? == 0;
+    let capabilities = filled(process, "capabilities", || json!({}))
+        .as_object_mut()
+        .ok_or_else(|| kind("/process/capabilities", "an object"))?;
+    let original = sets(capabilities)?;
+    let granted: &[&str] = match (root, grant.non_root) {
+        // execve of a root user fills permitted and effective from bounding; the other two stay the engine's.
+        (true, _) => &["bounding", "effective", "permitted"],
+        // Without ambient, execve of another user empties them (capabilities(7)).
+        (false, GrantNonRoot::Ambient) => &[
+            "bounding",
+            "effective",
+            "inheritable",
+            "permitted",
+            "ambient",
+        ],
+        (false, GrantNonRoot::Bounding) => &["bounding"],
+    };
+    for set in granted {
+        let names: Vec<Value> = grant
+            .held
+            .iter()
+            .map(|name| name.to_string().into())
+            .collect();
+        capabilities.insert((*set).to_owned(), Value::Array(names));
+    }
+    let granted = sets(capabilities)?;
+    if let Some(label) = grant.label {
+        process.insert("selinuxLabel".to_owned(), label.into());
+    }
+    let mut relaxed = Vec::new();
+    if grant.relax_apparmor {
+        let profile = process
+            .get("apparmorProfile")
+            .and_then(Value::as_str)
+            .unwrap_or_default();
+        if !matches!(profile, "" | "unconfined") {
+            relaxed.push(Relaxation {
+                pointer: "/process/apparmorProfile".to_owned(),
+                change: format!("profile {profile} taken off"),
+            });
+            process.shift_remove("apparmorProfile");
+        }
+    }
+    Ok(Outcome {
+        original,
+        granted,
+        relaxed,
+    })
+}
+
+/// The user id of a process inside its container; 0 where it is not given.
+///
+/// # Errors
+/// It is no 32-bit number.
+pub fn uid(process: &Map<String, Value>) -> Result<u32, Error> {
+    match process.get("user").and_then(|user| user.get("uid")) {
+        None | Some(Value::Null) => Ok(0),
+        Some(uid) => uid
+            .as_u64()
+            .and_then(|uid| u32::try_from(uid).ok())
+            .ok_or_else(|| kind("/process/user/uid", "a 32-bit number")),
+    }
+}
+
+/// The five sets. Names that nobody knows are left out, as runc and crun ignore them.
+fn sets(capabilities: &Map<String, Value>) -> Result<ProcessSets, Error> {
+    let set = |name: &str| -> Result<CapabilitySet, Error> {
+        let error = || {
+            kind(
+                &format!("/process/capabilities/{name}"),
+                "an array of names",
+            )
+        };
+        let names = match capabilities.get(name) {
+            None | Some(Value::Null) => return Ok(CapabilitySet::EMPTY),
+            Some(names) => names.as_array().ok_or_else(error)?,
+        };
+        let mut set = CapabilitySet::EMPTY;
+        for name in names {
+            let name = name.as_str().ok_or_else(error)?;
+            if name.starts_with("CAP_")
+                && let Ok(capability) = name.parse()
+            {
+                set.insert(capability);
+            }
+        }
+        Ok(set)
+    };
+    Ok(ProcessSets {
+        bounding: set("bounding")?,
+        effective: set("effective")?,
+        permitted: set("permitted")?,
+        inheritable: set("inheritable")?,
+        ambient: set("ambient")?,
+    })
+}
+
+/// Turns what refuses system calls into something that lets them reach their capability check; says what it did.
+///
+/// An engine makes the filter from the capabilities that it grants, and the filter answers before any check is made.
+/// `ENOSYS` stays: to a program it means "this kernel has no such call", whereupon it takes another one (clone3, for example).
+fn relax_seccomp(linux: &mut Map<String, Value>, relax: RelaxSeccomp) -> Option<String> {
+    let action = match relax {
+        RelaxSeccomp::Keep => return None,
+        RelaxSeccomp::Log => "SCMP_ACT_LOG",
+        RelaxSeccomp::Allow => "SCMP_ACT_ALLOW",
+    };
+    let seccomp = linux.get_mut("seccomp")?.as_object_mut()?;
+    let mut changes = Vec::new();
+    if refuses(seccomp, "defaultAction", "defaultErrnoRet") {
+        let former = seccomp.insert("defaultAction".to_owned(), action.into());
+        // Both runtimes reject an errno beside an action that returns none.
+        seccomp.shift_remove("defaultErrnoRet");
+        let former = former.as_ref().and_then(Value::as_str).unwrap_or_default();
+        changes.push(format!("default action {former}"));
+    }
+    let mut rules = 0;
+    for rule in seccomp
+        .get_mut("syscalls")
+        .and_then(Value::as_array_mut)
+        .into_iter()
+        .flatten()
+    {
+        if let Some(rule) = rule.as_object_mut()
+            && refuses(rule, "action", "errnoRet")
+        {
+            rule.insert("action".to_owned(), action.into());
+            rule.shift_remove("errnoRet");
+            rules += 1;
+        }
+    }
+    if rules > 0 {
+        changes.push(match rules {
+            1 => "1 rule".to_owned(),
+            _ => format!("{rules} rules"),
+        });
+    }
+    (!changes.is_empty()).then(|| format!("{} now {action}", changes.join(" and ")))
+}
+
+/// Whether the action keeps a system call from the kernel, other than by saying that there is no such call.
+fn refuses(holder: &Map<String, Value>, action: &str, errno: &str) -> bool {
+    match holder.get(action).and_then(Value::as_str) {
+        Some("SCMP_ACT_ERRNO") => {
+            holder.get(errno).and_then(Value::as_i64) != Some(i64::from(libc::ENOSYS))
+        }
+        Some(
+            "SCMP_ACT_KILL" | "SCMP_ACT_KILL_PROCESS" | "SCMP_ACT_KILL_THREAD" | "SCMP_ACT_TRAP",
+        ) => true,
+        _ => false,
+    }
+}
+
+/// Prestart last, so that what other hooks do is done; poststop first, since runc stops at the first that fails.
+fn add_hooks(configuration: &mut Value, plan: &Plan<'_>) -> Result<(), Error> {
+    let hook = |stage: &str| {
+        json!({
+            "path": plan.hook,
+            "args": [HOOK, stage, plan.directory],
+            "env": [HOOK_ENVIRONMENT],
+            "timeout": plan.timeout,
+        })
+    };
+    let configuration = configuration
+        .as_object_mut()
+        .ok_or_else(|| kind("", "an object"))?;
+    let hooks = filled(configuration, "hooks", || json!({}))
+        .as_object_mut()
+        .ok_or_else(|| kind("/hooks", "an object"))?;
+    filled(hooks, "prestart", || json!([]))
+        .as_array_mut()
+        .ok_or_else(|| kind("/hooks/prestart", "an array"))?
+        .push(hook("prestart"));
+    filled(hooks, "poststop", || json!([]))
+        .as_array_mut()
+        .ok_or_else(|| kind("/hooks/poststop", "an array"))?
+        .insert(0, hook("poststop"));
+    Ok(())
+}
+
+/// Marks the configuration as the recording's and keeps the former values in it.
+fn annotate(configuration: &mut Value, before: &Value, directory: &str) -> Result<(), Error> {
+    let mut saved = Map::new();
+    if !before.get("annotations").is_some_and(Value::is_object) {
+        saved.insert("/annotations".to_owned(), entry(before, "", "annotations"));
+    }
+    for (holder, key) in EDITED {
+        let changed = key == MARK
+            || key == ORIGINAL
+            || member(before, holder, key) != member(configuration, holder, key);
+        if changed {
+            saved.insert(format!("{holder}/{key}"), entry(before, holder, key));
+        }
+    }
+    let root = configuration
+        .as_object_mut()
+        .ok_or_else(|| kind("", "an object"))?;
+    let annotations = filled(root, "annotations", || json!({}))
+        .as_object_mut()
+        .ok_or_else(|| kind("/annotations", "an object"))?;
+    annotations.insert(MARK.to_owned(), directory.into());
+    annotations.insert(ORIGINAL.to_owned(), Value::Object(saved).to_string().into());
+    Ok(())
+}
+
+/// The recording's directory, if capprof has rewritten this configuration.
+///
+/// The annotation alone proves nothing, for in Kubernetes its value may come from whoever writes a pod. The hook does: nobody but
+/// the engine writes hooks.
+pub fn mark(configuration: &Value) -> Option<PathBuf> {
+    let directory = configuration.get("annotations")?.get(MARK)?.as_str()?;
+    let hooks = configuration.get("hooks")?.get("prestart")?.as_array()?;
+    let ours = hooks.iter().any(|hook| {
+        let is_hook = hook
+            .get("path")
+            .and_then(Value::as_str)
+            .is_some_and(|path| Path::new(path).file_name().is_some_and(|name| name == HOOK));
+        is_hook && hook.get("args") == Some(&json!([HOOK, "prestart", directory]))
+    });
+    ours.then(|| PathBuf::from(directory))
+}
+
+/// Undoes [`rewrite`]. A configuration that is not rewritten comes back as it is.
+pub fn restore(mut configuration: Value) -> Value {
+    if mark(&configuration).is_none() {
+        return configuration;
+    }
+    let saved = configuration
+        .get("annotations")
+        .and_then(|annotations| annotations.get(ORIGINAL))
+        .and_then(Value::as_str)
+        .and_then(|text| serde_json::from_str::<Map<String, Value>>(text).ok());
+    let Some(saved) = saved else {
+        return configuration;
+    };
+    for (holder, key) in EDITED {
+        if let Some(entry) = saved.get(&format!("{holder}/{key}"))
+            && let Some(holder) = configuration
+                .pointer_mut(holder)
+                .and_then(Value::as_object_mut)
+        {
+            put(holder, key, entry);
+        }
+    }
+    // There were none before: unless somebody has added others meanwhile, there are none again.
+    if let Some(entry) = saved.get("/annotations")
+        && configuration
+            .get("annotations")
+            .and_then(Value::as_object)
+            .is_some_and(Map::is_empty)
+        && let Some(root) = configuration.as_object_mut()
+    {
+        put(root, "annotations", entry);
+    }
+    configuration
+}
+
+/// A former value with its place among the keys; null if there was none.
+fn entry(before: &Value, holder: &str, key: &str) -> Value {
+    let holder = before.pointer(holder).and_then(Value::as_object);
+    let found = holder.and_then(|holder| {
+        let position = holder.keys().position(|other| other == key)?;
+        Some(json!({"at": position, "value": holder.get(key)?}))
+    });
+    found.unwrap_or(Value::Null)
+}
+
+fn put(holder: &mut Map<String, Value>, key: &str, entry: &Value) {
+    match entry.get("value") {
+        None => {
+            holder.shift_remove(key);
+        }
+        Some(value) => match holder.get_mut(key) {
+            Some(place) => *place = value.clone(),
+            None => {
+                let position = entry
+                    .get("at")
+                    .and_then(Value::as_u64)
+                    .and_then(|position| usize::try_from(position).ok())
+                    .unwrap_or(usize::MAX);
+                holder.shift_insert(position.min(holder.len()), key.to_owned(), value.clone());
+            }
+        },
+    }
+}
+
+fn member<'a>(value: &'a Value, holder: &str, key: &str) -> Option<&'a Value> {
+    value.pointer(holder)?.get(key)
+}
+
+/// The member, if it is there and not null.
+fn member_object<'a>(
+    value: &'a mut Value,
+    holder: &str,
+    key: &str,
+) -> Result<Option<&'a mut Map<String, Value>>, Error> {
+    let object = value
+        .as_object_mut()
+        .ok_or_else(|| kind(holder, "an object"))?;
+    match object.get_mut(key) {
+        None | Some(Value::Null) => Ok(None),
+        Some(member) => member
+            .as_object_mut()
+            .map(Some)
+            .ok_or_else(|| kind(&format!("{holder}/{key}"), "an object")),
+    }
+}
+
+/// The member, made if it is absent or null.
+fn filled<'a>(
+    object: &'a mut Map<String, Value>,
+    key: &str,
+    make: impl FnOnce() -> Value,
+) -> &'a mut Value {
+    let place = object.entry(key).or_insert(Value::Null);
+    if place.is_null() {
+        *place = make();
+    }
+    place
+}

@@ -1,0 +1,318 @@
+//! The low-level runtime: which one, where it is, and becoming it.
+
+use crate::argv::Family;
+use nix::errno::Errno;
+use std::convert::Infallible;
+use std::env;
+use std::ffi::{CString, OsStr, OsString};
+use std::fs;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Component, Path, PathBuf};
+
+/// Where a runtime that is given by name is looked for. Not PATH: podman calls `delete` without one, and `create` and `delete` must
+/// find the same.
+pub const DIRECTORIES: [&str; 6] = [
+    "/usr/local/sbin",
+    "/usr/local/bin",
+    "/usr/sbin",
+    "/usr/bin",
+    "/sbin",
+    "/bin",
+];
+
+/// What kept the low-level runtime from being found or started.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A name that is in none of the directories.
+    #[error("find the low-level runtime: {name} is in none of {}: install it, or set `runtime` in the configuration to an absolute path", DIRECTORIES.join(", "))]
+    NotFound {
+        /// The name.
+        name: String,
+    },
+    /// An absolute path to nothing that can be executed.
+    #[error("find the low-level runtime: {} is no executable file: correct `runtime` in the configuration", path.display())]
+    NotExecutable {
+        /// The path.
+        path: PathBuf,
+    },
+    /// All that was found is capprof.
+    #[error(
+        "find the low-level runtime: {name} is capprof itself: set `runtime` in the configuration to the real one"
+    )]
+    Itself {
+        /// The name or path.
+        name: String,
+    },
+    /// execve(2) failed.
+    #[error("start the low-level runtime {}: {source}", path.display())]
+    Execute {
+        /// The binary.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// A low-level runtime.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LowLevel {
+    /// Whose command line it understands.
+    pub family: Family,
+    /// The binary, absolute.
+    pub path: PathBuf,
+}
+
+/// The runtime's name or path: what capprof's own name ends in decides, else the configuration.
+pub fn select(own_name: &OsStr, configured: &str) -> String {
+    let own_name = own_name.as_bytes();
+    let suffix = Family::ALL
+        .into_iter()
+        .find(|family| own_name.ends_with(format!("-{family}").as_bytes()));
+    match suffix {
+        // Then the configured path is that runtime's, in a place of its own.
+        Some(family)
+            if configured.starts_with('/') && family_of(Path::new(configured)) == family =>
+        {
+            configured.to_owned()
+        }
+        Some(family) => family.name().to_owned(),
+        None => configured.to_owned(),
+    }
+}
+
+/// Whose command line the binary understands, by its file name.
+pub fn family_of(path: &Path) -> Family {
+    let name = path.file_name().unwrap_or_default().as_bytes();
+    if name.windows(4).any(|part| part == b"crun") {
+        Family::Crun
+    } else {
+        Family::Runc
+    }
+}
+
+/// Finds the binary.
+///
+/// # Errors
+/// [`Error::NotFound`], [`Error::NotExecutable`], [`Error::Itself`].
+pub fn find(name: &str) -> Result<LowLevel, Error> {
+    find_in(name, &DIRECTORIES, itself())
+}
+
+/// Device and inode of the running program.
+fn itself() -> Option<(u64, u64)> {
+    identity(Path::new("/proc/self/exe"))
+}
+
+fn identity(path: &Path) -> Option<(u64, u64)> {
+    let metadata = fs::metadata(path).ok()?;
+    Some((metadata.dev(), metadata.ino()))
+}
+
+fn find_in(name: &str, directories: &[&str], own: Option<(u64, u64)>) -> Result<LowLevel, Error> {
+    let is_itself = |path: &Path| own.is_some() && identity(path) == own;
+    if name.starts_with('/') {
+        let path = PathBuf::from(name);
+        if !is_executable(&path) {
+            return Err(Error::NotExecutable { path });
+        }
+        if is_itself(&path) {
+            return Err(Error::Itself {
+                name: name.to_owned(),
+            });
+        }
+        return Ok(LowLevel {
+            family: family_of(&path),
+            path,
+        });
+    }
+    let mut found_itself = false;
+    for directory in directories {
+        let path = Path::new(directory).join(name);
+        if !is_executable(&path) {
+            continue;
+        }
+        // capprof may be installed under the runtime's name in a directory that comes first.
+        if is_itself(&path) {
+            found_itself = true;
+            continue;
+        }
+        return Ok(LowLevel {
+            family: family_of(&path),
+            path,
+        });
+    }
+    let name = name.to_owned();
+    Err(if found_itself {
+        Error::Itself { name }
+    } else {
+        Error::NotFound { name }
+    })
+}
+
+/// Whether it is a file that somebody may execute.
+pub(crate) fn is_executable(path: &Path) -> bool {
+    fs::metadata(path)
+        .is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
+}
+
+/// The directory under which a runtime keeps its containers' state: `--root`, else the runtime's own default.
+///
+/// Sources: runc `main.go` and `utils_linux.go` (`shouldHonorXDGRuntimeDir`), crun `src/libcrun/status.c` (`get_run_directory`).
+pub fn root(option: Option<&OsStr>, family: Family) -> PathBuf {
+    if let Some(root) = option.filter(|root| !root.is_empty()) {
+        return absolute(Path::new(root));
+    }
+    let user = env::var_os("XDG_RUNTIME_DIR").filter(|directory| !directory.is_empty());
+    let name = family.name();
+    match (user, family) {
+        (Some(directory), Family::Crun) => absolute(&Path::new(&directory).join(name)),
+        (Some(directory), Family::Runc) if runc_is_rootless() => {
+            absolute(&Path::new(&directory).join(name))
+        }
+        _ => Path::new("/run").join(name),
+    }
+}
+
+fn runc_is_rootless() -> bool {
+    if !nix::unistd::geteuid().is_root() {
+        return true;
+    }
+    // libcontainer/userns: the initial user namespace maps everything to itself in one line.
+    let initial = fs::read_to_string("/proc/self/uid_map").map_or(true, |map| {
+        map.split_whitespace().eq(["0", "0", "4294967295"])
+    });
+    !initial && env::var_os("USER").is_none_or(|user| user != "root")
+}
+
+/// The path without `.`, `..` and doubled slashes, from the working directory if it is relative: Go's `filepath.Abs`, which does not look at the file system.
+pub(crate) fn absolute(path: &Path) -> PathBuf {
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let mut clean = PathBuf::new();
+    for component in path.components() {
+        match component {
+            Component::ParentDir => {
+                clean.pop();
+            }
+            Component::CurDir => {}
+            other => clean.push(other),
+        }
+    }
+    clean
+}
+
+/// Becomes the runtime: same process, arguments, environment, descriptors, working directory, signals.
+///
+/// The program's name becomes the binary's path, since crun chooses handlers by it.
+///
+/// # Errors
+/// [`Error::Execute`]; on success it does not return.
+pub fn hand_over(path: &Path, arguments: &[OsString]) -> Result<Infallible, Error> {
+    let failed = |source: io::Error| Error::Execute {
+        path: path.to_owned(),
+        source,
+    };
+    let c_string = |text: &OsStr| {
+        CString::new(text.as_bytes()).map_err(|_| failed(io::ErrorKind::InvalidInput.into()))
+    };
+    let program = c_string(path.as_os_str())?;
+    let mut list = vec![program.clone()];
+    for argument in arguments.iter().skip(1) {
+        list.push(c_string(argument)?);
+    }
+    nix::unistd::execv(&program, &list).map_err(|error: Errno| failed(error.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn executable(path: &Path) {
+        fs::write(path, "#!/bin/sh\n").unwrap();
+        fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+
+    #[test]
+    fn capprofs_own_name_decides_before_the_configuration() {
+        for (own, configured, expected) in [
+            ("/usr/bin/capprof", "runc", "runc"),
+            ("/usr/bin/capprof", "/opt/x", "/opt/x"),
+            ("/usr/bin/capprof-crun", "runc", "crun"),
+            ("capprof-runc", "crun", "runc"),
+            ("capprof-crun", "/opt/crun-1.29", "/opt/crun-1.29"),
+            ("capprof-crun", "/opt/runc", "crun"),
+            ("runc", "crun", "crun"),
+            ("", "runc", "runc"),
+        ] {
+            assert_eq!(select(OsStr::new(own), configured), expected, "{own}");
+        }
+    }
+
+    #[test]
+    fn a_file_name_tells_the_family() {
+        for (path, family) in [
+            ("/usr/sbin/runc", Family::Runc),
+            ("/usr/bin/crun", Family::Crun),
+            ("/usr/bin/crun-wasm", Family::Crun),
+            ("/opt/crun/youki", Family::Runc),
+        ] {
+            assert_eq!(family_of(Path::new(path)), family, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_name_is_looked_for_in_order_and_never_found_to_be_capprof() {
+        let directory = tempfile::tempdir().unwrap();
+        let (first, second) = (directory.path().join("a"), directory.path().join("b"));
+        let directories = [first.to_str().unwrap(), second.to_str().unwrap()];
+        let message = find_in("runc", &directories, None).unwrap_err().to_string();
+        assert!(
+            message.contains("runc is in none of /usr/local/sbin, "),
+            "{message}"
+        );
+        for directory in [&first, &second] {
+            fs::create_dir(directory).unwrap();
+        }
+        executable(&second.join("runc"));
+        // Not executable, hence passed over.
+        fs::write(first.join("runc"), "").unwrap();
+        assert_eq!(
+            find_in("runc", &directories, None).unwrap().path,
+            second.join("runc")
+        );
+        executable(&first.join("runc"));
+        assert_eq!(
+            find_in("runc", &directories, None).unwrap().path,
+            first.join("runc")
+        );
+        let own = identity(&first.join("runc"));
+        assert_eq!(
+            find_in("runc", &directories, own).unwrap().path,
+            second.join("runc")
+        );
+        fs::remove_file(second.join("runc")).unwrap();
+        // Under another name, too.
+        std::os::unix::fs::symlink(first.join("runc"), second.join("runc")).unwrap();
+        let error = find_in("runc", &directories, own).unwrap_err();
+        assert!(matches!(error, Error::Itself { .. }), "{error}");
+        let path = second.join("runc").to_str().unwrap().to_owned();
+        let error = find_in(&path, &[], own).unwrap_err();
+        assert!(matches!(error, Error::Itself { .. }), "{error}");
+        let error = find_in("/nonexistent/runc", &[], own).unwrap_err();
+        assert!(matches!(error, Error::NotExecutable { .. }), "{error}");
+    }
+
+    #[test]
+    fn a_root_is_the_same_however_it_is_spelled() {
+        for spelling in ["/run/x", "/run/x/", "/run//x", "/run/./x", "/run/y/../x"] {
+            assert_eq!(
+                root(Some(OsStr::new(spelling)), Family::Runc),
+                Path::new("/run/x"),
+                "{spelling}"
+            );
+        }
+        let relative = root(Some(OsStr::new("state")), Family::Runc);
+        assert_eq!(relative, env::current_dir().unwrap().join("state"));
+    }
+}

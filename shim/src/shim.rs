@@ -1,0 +1,158 @@
+//! From the command line to the low-level runtime.
+
+use crate::argv::{self, Command, Family, Globals};
+use crate::create::{self, Prepared};
+use crate::exec;
+use crate::report;
+use crate::runtime::{self, LowLevel};
+use crate::sweep;
+use capprof_profile::configuration::Configuration;
+use capprof_profile::recording::{Directory, Recording, container_key};
+use std::convert::Infallible;
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
+
+/// What keeps the low-level runtime from being started.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The arguments of `create` or `run`.
+    #[error("read arguments of {subcommand}: {source}")]
+    Arguments {
+        /// `create` or `run`.
+        subcommand: String,
+        /// What about them.
+        source: argv::Error,
+    },
+    /// The runtime cannot be found or started.
+    #[error(transparent)]
+    Runtime(#[from] runtime::Error),
+    /// The container cannot be profiled.
+    #[error(transparent)]
+    Create(#[from] create::Error),
+    /// The process cannot be profiled.
+    #[error(transparent)]
+    Exec(#[from] exec::Error),
+}
+
+/// Becomes the low-level runtime, or reports why not and gives the exit status.
+pub fn main(arguments: &[OsString]) -> i32 {
+    let own_name = arguments
+        .first()
+        .map_or(OsStr::new(""), OsString::as_os_str);
+    let path = Configuration::path();
+    let selected = runtime::select(own_name, &Configuration::runtime_alone(&path));
+    let family = runtime::family_of(Path::new(&selected));
+    let globals = argv::globals(arguments, family);
+    match run(arguments, &globals, &selected, family) {
+        Err(error) => {
+            report::error(&globals, &error.to_string());
+            1
+        }
+        Ok(never) => match never {},
+    }
+}
+
+fn run(
+    arguments: &[OsString],
+    globals: &Globals,
+    selected: &str,
+    family: Family,
+) -> Result<Infallible, Error> {
+    let (subcommand, rest) = match globals.subcommand {
+        Some(position) => (arguments[position].as_os_str(), &arguments[position + 1..]),
+        None => (OsStr::new(""), &[][..]),
+    };
+    match subcommand.to_str() {
+        Some("create" | "run") => {
+            let failed = |source| Error::Arguments {
+                subcommand: subcommand.to_string_lossy().into_owned(),
+                source,
+            };
+            if let Some(problem) = globals.refusal() {
+                return Err(failed(problem.clone()));
+            }
+            let command = argv::command_of_one_reading(subcommand, rest, family).map_err(failed)?;
+            create(arguments, globals, &command, &runtime::find(selected)?)
+        }
+        Some("exec") => {
+            let recording = recording_of(globals, subcommand, rest, family);
+            let process = argv::command(subcommand, rest, family)
+                .ok()
+                .and_then(|command| command.process);
+            if let (Some(recording), Some(process)) = (&recording, process) {
+                exec::prepare(Path::new(&process), recording)?;
+            }
+            hand_over(arguments, selected, recording)
+        }
+        other => {
+            let recording = recording_of(globals, subcommand, rest, family);
+            if other == Some("delete") {
+                sweep::sweep(&Configuration::state_alone(&Configuration::path()));
+            }
+            hand_over(arguments, selected, recording)
+        }
+    }
+}
+
+fn create(
+    arguments: &[OsString],
+    globals: &Globals,
+    command: &Command,
+    low_level: &LowLevel,
+) -> Result<Infallible, Error> {
+    let prepared: Option<Prepared> = match &command.id {
+        // Otherwise the runtime explains how it wants to be called, and creates nothing.
+        Some(id) if command.positional == 1 && !command.help => {
+            create::prepare(globals, command, id, low_level)?
+        }
+        _ => None,
+    };
+    let failed = runtime::hand_over(&low_level.path, arguments);
+    if let Some(prepared) = prepared {
+        prepared.undo();
+    }
+    Ok(failed?)
+}
+
+/// The recording of the container that the arguments name, if it is being profiled. Whatever goes wrong here, the container must be reached.
+fn recording_of(
+    globals: &Globals,
+    subcommand: &OsStr,
+    rest: &[OsString],
+    family: Family,
+) -> Option<Recording> {
+    let state = Configuration::state_alone(&Configuration::path());
+    let all = Directory::list(&state, None).ok()?;
+    if all.is_empty() {
+        return None;
+    }
+    let id = [family, family.other()]
+        .into_iter()
+        .find_map(|family| argv::command(subcommand, rest, family).ok()?.id)?;
+    // Which root it is depends on the runtime, unless the caller says it.
+    [family, family.other()].into_iter().find_map(|family| {
+        let path = runtime::root(globals.root.as_deref(), family).join(&id);
+        Directory::list(&state, Some(&container_key(&path)))
+            .ok()?
+            .iter()
+            .rev()
+            .find_map(|directory| directory.load().ok())
+            .filter(|recording| recording.runtime.state == path)
+    })
+}
+
+/// Becomes the runtime that a container was created with, else the one that is configured.
+fn hand_over(
+    arguments: &[OsString],
+    selected: &str,
+    recording: Option<Recording>,
+) -> Result<Infallible, Error> {
+    if let Some(recording) = recording {
+        // If it has been removed meanwhile, the configured one is the best that is left.
+        let _ = runtime::hand_over(&recording.runtime.path, arguments);
+    }
+    Ok(runtime::hand_over(
+        &runtime::find(selected)?.path,
+        arguments,
+    )?)
+}
