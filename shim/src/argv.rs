@@ -1,7 +1,7 @@
 //! The command line of runc and crun: what capprof must know of it, and nothing else. It is passed on as it came.
 //!
 //! Both are implemented as the runtimes themselves read them: runc with Go's `flag` behind urfave/cli v1, which moves options in front of the
-//! positional arguments; crun with glibc's argp in order. On `create` and `run` an argument list that both accept and read differently is
+//! positional arguments, in an older and in a newer way; crun with glibc's argp in order. On `create` and `run` an argument list that both accept and read differently is
 //! refused, for capprof would rewrite one file and somebody might have meant the other.
 
 use std::ffi::{OsStr, OsString};
@@ -303,18 +303,68 @@ pub fn command(
     arguments: &[OsString],
     family: Family,
 ) -> Result<Command, Error> {
+    match family {
+        Family::Runc => read(subcommand, arguments, Rules::UrfaveNew)
+            .or_else(|error| read(subcommand, arguments, Rules::UrfaveOld).map_err(|_| error)),
+        Family::Crun => read(subcommand, arguments, Rules::Argp),
+    }
+}
+
+/// Reads what stands after `create` or `run`.
+///
+/// # Errors
+/// Those of [`command`], and [`Error::TwoReadings`] where another runtime, or another version of this one, accepts the list too and
+/// takes something else from it.
+pub fn command_of_one_reading(
+    subcommand: &OsStr,
+    arguments: &[OsString],
+    family: Family,
+) -> Result<Command, Error> {
+    let reading = command(subcommand, arguments, family)?;
+    // Without exactly one id, a runtime only explains itself.
+    let differs = |rules| {
+        read(subcommand, arguments, rules)
+            .is_ok_and(|other| other.positional == 1 && reading.positional == 1 && other != reading)
+    };
+    if Rules::ALL.into_iter().any(differs) {
+        let shown: Vec<String> = arguments.iter().map(|argument| show(argument)).collect();
+        return Err(Error::TwoReadings(shown.join(" ")));
+    }
+    Ok(reading)
+}
+
+/// How a list is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Rules {
+    /// urfave/cli v1.22.1 (runc 1.1).
+    UrfaveOld,
+    /// urfave/cli v1.22.10 and later (runc 1.2 to 1.5).
+    UrfaveNew,
+    /// argp with `ARGP_IN_ORDER` (crun).
+    Argp,
+}
+
+impl Rules {
+    const ALL: [Self; 3] = [Self::UrfaveOld, Self::UrfaveNew, Self::Argp];
+}
+
+fn read(subcommand: &OsStr, arguments: &[OsString], rules: Rules) -> Result<Command, Error> {
     let (flags, has_id) = SUBCOMMANDS
         .iter()
         .find(|(name, ..)| subcommand == *name)
         .map_or((NONE, false), |(_, flags, has_id)| (*flags, *has_id));
-    // urfave/cli v1: `exec` is declared with SkipArgReorder, since what follows the id is the container's own command.
-    let reordered;
-    let arguments = if family == Family::Runc && subcommand != "exec" {
-        reordered = reorder(flags, arguments);
-        &reordered
-    } else {
-        arguments
+    let family = match rules {
+        Rules::UrfaveOld | Rules::UrfaveNew => Family::Runc,
+        Rules::Argp => Family::Crun,
     };
+    // `exec` is declared with SkipArgReorder, since what follows the id is the container's own command.
+    let reordered = match rules {
+        _ if subcommand == "exec" => None,
+        Rules::UrfaveOld => Some(reorder_old(arguments)),
+        Rules::UrfaveNew => Some(reorder_new(flags, arguments)),
+        Rules::Argp => None,
+    };
+    let arguments = reordered.as_deref().unwrap_or(arguments);
     let mut found = Command::default();
     let mut position = 0;
     while position < arguments.len() {
@@ -348,26 +398,6 @@ pub fn command(
         found.id = positional.first().cloned();
     }
     Ok(found)
-}
-
-/// Reads what stands after `create` or `run`.
-///
-/// # Errors
-/// Those of [`command`], and [`Error::TwoReadings`] where the other runtime accepts the list too and takes something else from it.
-pub fn command_of_one_reading(
-    subcommand: &OsStr,
-    arguments: &[OsString],
-    family: Family,
-) -> Result<Command, Error> {
-    let reading = command(subcommand, arguments, family)?;
-    match command(subcommand, arguments, family.other()) {
-        // Without exactly one id, a runtime only explains itself.
-        Ok(other) if other.positional == 1 && reading.positional == 1 && other != reading => {
-            let shown: Vec<String> = arguments.iter().map(|argument| show(argument)).collect();
-            Err(Error::TwoReadings(shown.join(" ")))
-        }
-        _ => Ok(reading),
-    }
 }
 
 /// One step through an argument list.
@@ -432,9 +462,8 @@ fn go_step(argument: &OsStr, rest: &[OsString], flags: &'static [Flag]) -> Step 
     }
 }
 
-/// urfave/cli v1.22 `reorderArgs`: options go before the positional arguments, each with the next argument that has no dash,
-/// whether the option takes a value or not.
-fn reorder(flags: &[Flag], arguments: &[OsString]) -> Vec<OsString> {
+/// `reorderArgs` of urfave/cli v1.22.1: whatever has a dash goes to the front, with the next argument if that has none.
+fn reorder_old(arguments: &[OsString]) -> Vec<OsString> {
     let mut options = Vec::new();
     let mut remaining = Vec::new();
     let mut value_may_follow = false;
@@ -443,10 +472,36 @@ fn reorder(flags: &[Flag], arguments: &[OsString]) -> Vec<OsString> {
         if bytes == b"--" {
             remaining.extend_from_slice(&arguments[position..]);
             break;
-        } else if value_may_follow && !bytes.starts_with(b"-") {
+        }
+        if std::mem::take(&mut value_may_follow) && !bytes.starts_with(b"-") {
+            options.push(argument.clone());
+        } else if bytes.starts_with(b"-") && bytes != b"-" {
+            options.push(argument.clone());
+            value_may_follow = !bytes.contains(&b'=');
+        } else {
+            remaining.push(argument.clone());
+        }
+    }
+    options.append(&mut remaining);
+    options
+}
+
+/// `reorderArgs` of urfave/cli v1.22.10: options that the subcommand has go to the front, each with the next argument unless that
+/// is such an option too. Both ways do so for an option that takes no value as well.
+fn reorder_new(flags: &[Flag], arguments: &[OsString]) -> Vec<OsString> {
+    let mut options = Vec::new();
+    let mut remaining = Vec::new();
+    let mut value_may_follow = false;
+    for (position, argument) in arguments.iter().enumerate() {
+        let bytes = argument.as_bytes();
+        let is_option = is_go_option(flags, bytes);
+        if value_may_follow && !is_option {
             value_may_follow = false;
             options.push(argument.clone());
-        } else if is_go_option(flags, bytes) {
+        } else if bytes == b"--" {
+            remaining.extend_from_slice(&arguments[position..]);
+            break;
+        } else if is_option {
             options.push(argument.clone());
             value_may_follow = !bytes.contains(&b'=');
         } else {
@@ -569,4 +624,529 @@ fn owned(bytes: &[u8]) -> OsString {
 
 fn show(argument: &OsStr) -> String {
     argument.to_string_lossy().into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Family::{Crun, Runc};
+    use super::*;
+
+    /// What capprof makes of a `create` or `run`: bundle, `--config`, id; `None` where it refuses.
+    type Reading<'a> = Option<(&'a str, Option<&'a str>, &'a str)>;
+
+    fn list(words: &[&str]) -> Vec<OsString> {
+        words.iter().map(OsString::from).collect()
+    }
+
+    fn text(value: Option<&OsString>) -> Option<&str> {
+        value.map(|value| value.to_str().unwrap())
+    }
+
+    /// Splits at spaces; `''` is an empty argument.
+    fn words(line: &str) -> Vec<OsString> {
+        let words = line
+            .split_whitespace()
+            .map(|word| if word == "''" { "" } else { word });
+        words.map(OsString::from).collect()
+    }
+
+    fn read(line: &str, family: Family) -> Result<Command, Error> {
+        let arguments = words(line);
+        command_of_one_reading(&arguments[0], &arguments[1..], family)
+    }
+
+    fn check(line: &str, family: Family, expected: Reading<'_>) {
+        let command = read(line, family);
+        let found = command
+            .as_ref()
+            .ok()
+            .filter(|command| command.positional == 1);
+        let found = found.map(|command| {
+            (
+                text(command.bundle.as_ref()).unwrap_or("."),
+                text(command.configuration.as_ref()),
+                text(command.id.as_ref()).unwrap(),
+            )
+        });
+        assert_eq!(found, expected, "{family}: {line}: {command:?}");
+    }
+
+    #[test]
+    fn one_argument_list_two_readings() {
+        // facts: "Same argv, two readings", tried with runc 1.1.5 and crun 1.8.1; tests/same_argv.rs tries them again.
+        for (line, runc, crun) in [
+            (
+                "create --bundle X ID",
+                Some(("X", None, "ID")),
+                Some(("X", None, "ID")),
+            ),
+            (
+                "create --bundle=X ID",
+                Some(("X", None, "ID")),
+                Some(("X", None, "ID")),
+            ),
+            (
+                "create -b X ID",
+                Some(("X", None, "ID")),
+                Some(("X", None, "ID")),
+            ),
+            (
+                "create --bundle X --bundle Y ID",
+                Some(("Y", None, "ID")),
+                Some(("Y", None, "ID")),
+            ),
+            ("create -b=X ID", None, None),
+            ("create -bX ID", None, Some(("X", None, "ID"))),
+            (
+                "create -bundle X",
+                Some((".", None, "X")),
+                Some((".", None, "X")),
+            ),
+            ("create -bundle X ID", Some(("X", None, "ID")), None),
+            ("create -bundle=X ID", None, None),
+            ("create --bund X ID", None, Some(("X", None, "ID"))),
+            ("create ID --bundle X", Some(("X", None, "ID")), None),
+            (
+                "create --no-pivot=true --bundle X ID",
+                Some(("X", None, "ID")),
+                None,
+            ),
+            (
+                "create --bundle X -- ID",
+                Some(("X", None, "ID")),
+                Some(("X", None, "ID")),
+            ),
+            (
+                "create -f FILE --bundle X ID",
+                None,
+                Some(("X", Some("FILE"), "ID")),
+            ),
+            (
+                "create --config FILE --bundle X ID",
+                None,
+                Some(("X", Some("FILE"), "ID")),
+            ),
+            (
+                "create --config=FILE ID",
+                None,
+                Some((".", Some("FILE"), "ID")),
+            ),
+            (
+                "run -d --bundle X ID",
+                Some(("X", None, "ID")),
+                Some(("X", None, "ID")),
+            ),
+            ("run -db X ID", None, Some(("X", None, "ID"))),
+            (
+                "run --keep --detach=false --bundle X ID",
+                Some(("X", None, "ID")),
+                None,
+            ),
+        ] {
+            // These are the exceptions that the table cannot show: see below.
+            if line == "create -bundle X" {
+                continue;
+            }
+            check(line, Runc, runc);
+            check(line, Crun, crun);
+        }
+        // crun takes `-bundle` for `-b undle`, runc takes X for the bundle and misses an id: each of them is right by itself.
+        assert_eq!(
+            command(OsStr::new("create"), &list(&["-bundle", "X"]), Runc)
+                .unwrap()
+                .positional,
+            0
+        );
+        let crun = command(OsStr::new("create"), &list(&["-bundle", "X"]), Crun).unwrap();
+        assert_eq!(text(crun.bundle.as_ref()), Some("undle"));
+    }
+
+    #[test]
+    fn a_list_that_both_accept_and_read_differently_names_the_cure() {
+        for (line, family) in [
+            ("create -b=X ID", Runc),
+            ("create -b=X ID", Crun),
+            ("create -bundle=X ID", Runc),
+        ] {
+            let error = read(line, family).unwrap_err();
+            assert!(matches!(error, Error::TwoReadings(_)), "{line}: {error}");
+            assert!(
+                error.to_string().contains("write --bundle DIRECTORY"),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn versions_of_runc_that_differ_are_told_apart() {
+        let arguments = words("ID --bundle - --no-pivot");
+        let of = |rules| super::read(OsStr::new("create"), &arguments, rules);
+        assert_eq!(of(Rules::UrfaveNew).unwrap().bundle, Some("-".into()));
+        assert_ne!(of(Rules::UrfaveOld), of(Rules::UrfaveNew));
+        // A boolean option takes the id along in front of what follows, where it ends the options.
+        for rules in [Rules::UrfaveOld, Rules::UrfaveNew] {
+            let arguments = words("--no-pivot ID --bundle X");
+            assert_eq!(
+                super::read(OsStr::new("create"), &arguments, rules)
+                    .unwrap()
+                    .positional,
+                3
+            );
+        }
+    }
+
+    #[test]
+    fn odd_names_are_names() {
+        for family in Family::ALL {
+            check(
+                "create --bundle create create",
+                family,
+                Some(("create", None, "create")),
+            );
+            check("run --bundle run run", family, Some(("run", None, "run")));
+            // The value of --pid-file.
+            check(
+                "create --pid-file --bundle=x ID",
+                family,
+                Some((".", None, "ID")),
+            );
+            check("create --bundle -x ID", family, Some(("-x", None, "ID")));
+            check("create --bundle - ID", family, Some(("-", None, "ID")));
+            check("create --bundle '' ID", family, Some(("", None, "ID")));
+            check("create --bundle= ID", family, Some(("", None, "ID")));
+            check("create", family, None);
+            check("create --bundle X", family, None);
+            check("create --bundle", family, None);
+            check("create A B", family, None);
+            check("create --bundle X -", family, Some(("X", None, "-")));
+        }
+    }
+
+    #[test]
+    fn an_option_that_nobody_knows_is_refused_unless_its_value_is_glued_on() {
+        for family in Family::ALL {
+            let error = read("create --new X --bundle B ID", family).unwrap_err();
+            assert_eq!(error, Error::Unknown("--new".to_owned(), family));
+        }
+        let error = read("create --config F ID", Runc).unwrap_err();
+        assert_eq!(error, Error::Foreign("--config".to_owned(), Runc));
+        assert_eq!(
+            error.to_string(),
+            "option --config: runc has no such option"
+        );
+    }
+
+    #[test]
+    fn all_engines_ways_to_create_are_understood_alike() {
+        // facts: "How each engine calls the runtime".
+        for line in [
+            "runc --root /run/containerd/runc/k8s.io --log /b/log.json --log-format json --systemd-cgroup create --bundle /b --pid-file /b/init.pid ID",
+            "runc --root /run/containerd/runc/k8s.io --debug --log /b/log.json --log-format json create --bundle /b --pid-file /b/init.pid --console-socket /s --no-pivot --no-new-keyring --preserve-fds 2 ID",
+            "runc --root=/run/containerd/runc/k8s.io --log=/b/log.json --log-format=json --rootless=true run --bundle /b --pid-file /b/init.pid ID",
+            "capprof --root /run/containerd/runc/k8s.io --systemd-cgroup --log-format=json --log /b/log.json create --bundle /b --pid-file /p --preserve-fds 3 ID",
+            "capprof --systemd-cgroup --root=/run/containerd/runc/k8s.io --root=/run/containerd/runc/k8s.io --systemd-cgroup --log /b/log.json --log-format json create --bundle /b --pid-file /p --no-pivot --console-socket=/s ID",
+            "capprof --cgroup-manager disabled --root /run/containerd/runc/k8s.io --log /b/log.json --log-format json create --bundle /b --pid-file /p ID",
+            "crun --root /run/containerd/runc/k8s.io --log /b/log.json --log-level debug --log-format json create --bundle /b --pid-file /p ID",
+        ] {
+            let arguments = words(line);
+            for family in Family::ALL {
+                let globals = globals(&arguments, family);
+                assert_eq!(globals.refusal(), None, "{family}: {line}");
+                assert_eq!(
+                    text(globals.root.as_ref()),
+                    Some("/run/containerd/runc/k8s.io"),
+                    "{family}: {line}"
+                );
+                assert_eq!(
+                    text(globals.log.as_ref()),
+                    Some("/b/log.json"),
+                    "{family}: {line}"
+                );
+                assert_eq!(
+                    text(globals.log_format.as_ref()),
+                    Some("json"),
+                    "{family}: {line}"
+                );
+                // --rootless=true, --console-socket=/s and the like are right for both.
+                let position = globals.subcommand.unwrap();
+                let command = command_of_one_reading(
+                    &arguments[position],
+                    &arguments[position + 1..],
+                    family,
+                )
+                .unwrap();
+                assert_eq!(
+                    text(command.bundle.as_ref()),
+                    Some("/b"),
+                    "{family}: {line}"
+                );
+                assert_eq!(text(command.id.as_ref()), Some("ID"), "{family}: {line}");
+            }
+        }
+    }
+
+    #[test]
+    fn all_other_calls_of_engines_name_their_container() {
+        for (line, subcommand, id) in [
+            (
+                "runc --root R --log L --log-format json start ID",
+                "start",
+                Some("ID"),
+            ),
+            (
+                "runc --root R exec --process /tmp/runc-process1 --console-socket S --detach --pid-file P ID",
+                "exec",
+                Some("ID"),
+            ),
+            (
+                "capprof exec --pid-file P --process F --detach --preserve-fds 2 --console-socket S ID",
+                "exec",
+                Some("ID"),
+            ),
+            (
+                "capprof --root=R --root=R exec -d --console-socket=S --tty --pid-file=P ID cmd --process F",
+                "exec",
+                Some("ID"),
+            ),
+            ("runc delete --force ID", "delete", Some("ID")),
+            ("runc delete ID", "delete", Some("ID")),
+            ("runc kill --all ID 9", "kill", Some("ID")),
+            ("crio kill ID TERM", "kill", Some("ID")),
+            ("runc state ID", "state", Some("ID")),
+            ("runc pause ID", "pause", Some("ID")),
+            ("runc resume ID", "resume", Some("ID")),
+            ("runc events --stats ID", "events", Some("ID")),
+            ("runc events --interval=5s ID", "events", Some("ID")),
+            ("runc ps --format json ID", "ps", Some("ID")),
+            ("runc ps --format table ID -ef", "ps", Some("ID")),
+            (
+                "runc checkpoint --image-path I --work-path W --file-locks --leave-running --status-fd 3 ID",
+                "checkpoint",
+                Some("ID"),
+            ),
+            (
+                "runc restore --image-path I --work-path W -no-subreaper --bundle B ID",
+                "restore",
+                Some("ID"),
+            ),
+            ("runc update --resources=- ID", "update", Some("ID")),
+            ("runc update --resources - ID", "update", Some("ID")),
+            ("runc list --format=json", "list", None),
+            ("runc features", "features", None),
+            ("runc spec -b X", "spec", None),
+            ("runc mounts add X", "mounts", None),
+        ] {
+            let arguments = words(line);
+            let position = globals(&arguments, Runc).subcommand.unwrap();
+            assert_eq!(arguments[position], subcommand, "{line}");
+            let rest = &arguments[position + 1..];
+            // Where runc's own rules find nothing, crun's do.
+            let found = Family::ALL
+                .into_iter()
+                .find_map(|family| command(&arguments[position], rest, family).ok()?.id);
+            assert_eq!(text(found.as_ref()), id, "{line}");
+        }
+    }
+
+    #[test]
+    fn the_process_file_is_an_option_and_never_the_containers_argument() {
+        for (line, process) in [
+            ("exec --process F ID", Some("F")),
+            ("exec -p F ID", Some("F")),
+            ("exec --process=F ID", Some("F")),
+            ("exec ID --process F", None),
+            ("exec ID cmd -p F", None),
+            ("exec --env A=--process ID", None),
+            ("exec -e --process=F ID", None),
+            ("exec -t -d -p F ID", Some("F")),
+        ] {
+            let arguments = words(line);
+            for family in Family::ALL {
+                let command = command(&arguments[0], &arguments[1..], family).unwrap();
+                assert_eq!(text(command.process.as_ref()), process, "{family}: {line}");
+                assert_eq!(text(command.id.as_ref()), Some("ID"), "{family}: {line}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_subcommand_is_found_behind_any_options() {
+        for (line, subcommand) in [
+            ("capprof", None),
+            ("capprof --version", None),
+            ("capprof -v", None),
+            ("capprof --help create", None),
+            ("capprof --root create create ID", Some(3)),
+            ("capprof --root=create create ID", Some(2)),
+            ("capprof --log= create ID", Some(2)),
+            ("capprof --log=x create ID", Some(2)),
+            ("capprof --root '' create ID", Some(3)),
+            ("capprof -- create ID", Some(2)),
+            ("capprof --", None),
+            ("capprof --debug kill ID", Some(2)),
+            // Options of a runtime that is newer than this table, with a value and without.
+            ("capprof --new create ID", Some(2)),
+            ("capprof --new value kill create", Some(3)),
+            ("capprof --new=value create ID", Some(2)),
+            ("capprof --new=value unheard-of ID", Some(2)),
+            // Of the other runtime.
+            ("capprof --criu /x create ID", Some(3)),
+            ("capprof --cgroup-manager cgroupfs create ID", Some(3)),
+        ] {
+            for family in Family::ALL {
+                let globals = globals(&words(line), family);
+                assert_eq!(
+                    globals.subcommand, subcommand,
+                    "{family}: {line}: {globals:?}"
+                );
+            }
+        }
+        assert_eq!(
+            globals(&words("crun --cgroup-man X --sys create ID"), Crun).subcommand,
+            Some(4)
+        );
+        assert_eq!(
+            globals(&words("runc -root X -debug create ID"), Runc).root,
+            Some("X".into())
+        );
+    }
+
+    #[test]
+    fn what_the_runtime_refuses_before_the_subcommand_is_refused_on_create() {
+        let of = |line, family| globals(&words(line), family).refusal().cloned();
+        assert_eq!(of("x --systemd-cgroup=false create ID", Runc), None);
+        assert!(matches!(
+            of("x --systemd-cgroup=false create ID", Crun),
+            Some(Error::UnexpectedValue(_))
+        ));
+        assert!(matches!(
+            of("x --debug=maybe create ID", Runc),
+            Some(Error::UnexpectedValue(_))
+        ));
+        assert!(matches!(of("x --log", Runc), Some(Error::MissingValue(_))));
+        assert!(matches!(
+            of("x ---log create ID", Runc),
+            Some(Error::Syntax(..))
+        ));
+        assert!(matches!(
+            of("x --lo x create ID", Crun),
+            Some(Error::Ambiguous(_))
+        ));
+    }
+
+    #[test]
+    fn bytes_that_are_not_unicode_come_through() {
+        let odd = OsString::from_vec(b"/b\xff".to_vec());
+        for family in Family::ALL {
+            let arguments = ["--bundle".into(), odd.clone(), "ID".into()];
+            assert_eq!(
+                command_of_one_reading(OsStr::new("create"), &arguments, family)
+                    .unwrap()
+                    .bundle,
+                Some(odd.clone())
+            );
+            let glued = OsString::from_vec(b"--bundle=/b\xff".to_vec());
+            let arguments = [glued, "ID".into()];
+            assert_eq!(
+                command_of_one_reading(OsStr::new("create"), &arguments, family)
+                    .unwrap()
+                    .bundle,
+                Some(odd.clone())
+            );
+        }
+    }
+
+    #[test]
+    fn each_error_is_one_line() {
+        for (line, family, expected) in [
+            (
+                "create --no-pivot=x --bundle B ID",
+                Runc,
+                "option --no-pivot=x: it takes no such value",
+            ),
+            (
+                "create --bundle",
+                Runc,
+                "option --bundle: its value is missing",
+            ),
+            ("create -b", Crun, "option -b: its value is missing"),
+            ("create --no-p --bundle B ID", Crun, ""),
+            (
+                "create --no- --bundle B ID",
+                Crun,
+                "option --no-: it abbreviates more than one",
+            ),
+            ("create -Z ID", Crun, "option -Z: cannot be understood"),
+        ] {
+            match read(line, family) {
+                Ok(_) => assert_eq!(expected, "", "{line}"),
+                Err(error) if expected.ends_with("cannot be understood") => {
+                    assert!(matches!(error, Error::Unknown(..)), "{line}: {error}");
+                }
+                Err(error) => assert_eq!(error.to_string(), expected, "{line}"),
+            }
+        }
+    }
+
+    mod arbitrary {
+        use super::*;
+        use proptest::prelude::*;
+
+        fn argument() -> impl Strategy<Value = OsString> {
+            let known = proptest::sample::select(vec![
+                "create",
+                "run",
+                "exec",
+                "delete",
+                "--",
+                "-",
+                "--bundle",
+                "--bundle=",
+                "-b",
+                "-b=",
+                "-bX",
+                "--root",
+                "--log=",
+                "=",
+                "--config",
+                "-f",
+                "--no-pivot",
+                "-bundle",
+                "--process",
+                "--",
+                "ID",
+                "",
+                "-db",
+                "---",
+                "--=",
+                "-=",
+            ]);
+            prop_oneof![
+                known.prop_map(OsString::from),
+                proptest::collection::vec(1u8.., 0..8).prop_map(OsString::from_vec),
+            ]
+        }
+
+        proptest! {
+            #[test]
+            fn any_list_is_read_without_panic(arguments in proptest::collection::vec(argument(), 0..10)) {
+                for family in Family::ALL {
+                    let globals = globals(&arguments, family);
+                    if let Some(position) = globals.subcommand {
+                        prop_assert!((1..arguments.len()).contains(&position));
+                        let rest = &arguments[position + 1..];
+                        let _ = command(&arguments[position], rest, family);
+                        if let Ok(reading) = command_of_one_reading(&arguments[position], rest, family) {
+                            prop_assert!(reading.positional <= rest.len());
+                            // What is found was given.
+                            for value in [&reading.bundle, &reading.id].into_iter().flatten() {
+                                let given = rest.iter().any(|given| given.as_bytes().ends_with(value.as_bytes()));
+                                prop_assert!(given, "{value:?}");
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
 }
