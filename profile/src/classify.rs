@@ -578,3 +578,808 @@ fn root_may_write(check: &Observation, context: &Context) -> bool {
             _ => false,
         }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{check, record};
+    use Outcome::{Denied, Dismissed, Needed, Optional};
+
+    const ROOT: Context = Context {
+        uid: 0,
+        user_namespace: false,
+        no_new_privileges: false,
+        granted: CapabilitySet::EMPTY,
+    };
+
+    #[track_caller]
+    fn gives(check: &Observation, context: &Context, rule: &str, outcome: Outcome) {
+        let class = classify(check, context);
+        assert_eq!((class.rule.name, class.outcome), (rule, outcome));
+    }
+
+    #[track_caller]
+    fn is_used(check: &Observation) {
+        gives(check, &ROOT, "used", Needed(Reason::Used));
+    }
+
+    #[test]
+    fn ordinary_checks_count() {
+        is_used(&check(
+            Capability::SYS_ADMIN,
+            "mount",
+            &["ns_capable", "path_mount", "__x64_sys_mount"],
+        ));
+        is_used(&check(
+            Capability::SYSLOG,
+            "syslog",
+            &[
+                "capable",
+                "check_syslog_permissions",
+                "do_syslog",
+                "__x64_sys_syslog",
+            ],
+        ));
+        is_used(&record(Capability::NET_ADMIN));
+    }
+
+    #[test]
+    fn overcommit() {
+        for frames in [
+            // Linux 6.18, seen by the tracepoint: mmap, fork, growth of the stack.
+            &[
+                "security_vm_enough_memory_mm",
+                "__mmap_region",
+                "mmap_region",
+                "do_mmap",
+                "vm_mmap_pgoff",
+            ][..],
+            &[
+                "security_vm_enough_memory_mm",
+                "dup_mmap",
+                "copy_process",
+                "kernel_clone",
+                "__do_sys_clone",
+            ],
+            &[
+                "security_vm_enough_memory_mm",
+                "expand_stack",
+                "exc_page_fault",
+                "asm_exc_page_fault",
+            ],
+            // fexit sees what is not inlined; a build may rename copies.
+            &[
+                "cap_vm_enough_memory",
+                "security_vm_enough_memory_mm",
+                "shmem_zero_setup",
+            ],
+            &["__vm_enough_memory.part.0", "do_brk_flags"],
+        ] {
+            gives(
+                &check(Capability::SYS_ADMIN, "mmap", frames),
+                &ROOT,
+                "overcommit",
+                Dismissed,
+            );
+        }
+        // The same capability, asked for new namespaces in the same system call.
+        is_used(&check(
+            Capability::SYS_ADMIN,
+            "clone",
+            &[
+                "ns_capable",
+                "copy_namespaces",
+                "copy_process",
+                "kernel_clone",
+            ],
+        ));
+    }
+
+    #[test]
+    fn overcommit_without_a_stack() {
+        for syscall in ["", "brk", "mremap"] {
+            gives(
+                &check(Capability::SYS_ADMIN, syscall, &[]),
+                &ROOT,
+                "overcommit",
+                Dismissed,
+            );
+        }
+        // clone(2) asks also for namespaces, which is no probe; known to be silent, it can only be the probe.
+        is_used(&check(Capability::SYS_ADMIN, "clone", &[]));
+        let silent = Observation {
+            audit: Audit::Silent,
+            ..check(Capability::SYS_ADMIN, "clone", &[])
+        };
+        gives(&silent, &ROOT, "overcommit", Dismissed);
+    }
+
+    #[test]
+    fn refused_overcommit_is_still_a_probe() {
+        let refused = Observation {
+            verdict: Verdict::Denied,
+            namespace: Namespace::Initial,
+            ..check(
+                Capability::SYS_ADMIN,
+                "mmap",
+                &["security_vm_enough_memory_mm", "mmap_region"],
+            )
+        };
+        gives(&refused, &ROOT, "overcommit", Denied);
+    }
+
+    #[test]
+    fn namespace_owner() {
+        let unshare = Observation {
+            by_owner: true,
+            namespace: Namespace::Nested,
+            ..check(
+                Capability::SYS_ADMIN,
+                "unshare",
+                &["ns_capable", "unshare_nsproxy_namespaces", "ksys_unshare"],
+            )
+        };
+        gives(&unshare, &ROOT, "namespace-owner", Dismissed);
+    }
+
+    #[test]
+    fn nested_namespace() {
+        let mount = Observation {
+            namespace: Namespace::Nested,
+            ..check(
+                Capability::SYS_ADMIN,
+                "mount",
+                &["ns_capable", "path_mount"],
+            )
+        };
+        gives(&mount, &ROOT, "nested-namespace", Dismissed);
+    }
+
+    #[test]
+    fn initial_namespace_cannot_be_granted() {
+        let settime = Observation {
+            verdict: Verdict::Denied,
+            namespace: Namespace::Initial,
+            ..check(
+                Capability::SYS_TIME,
+                "clock_settime",
+                &["capable", "cap_settime"],
+            )
+        };
+        gives(&settime, &ROOT, "initial-namespace", Denied);
+        let chown = Observation {
+            verdict: Verdict::Denied,
+            ..check(
+                Capability::CHOWN,
+                "chown",
+                &["capable_wrt_inode_uidgid", "chown_ok"],
+            )
+        };
+        gives(&chown, &ROOT, "refused", Denied);
+    }
+
+    #[test]
+    fn overridden_credentials() {
+        let overlay = Observation {
+            overridden: true,
+            ..check(
+                Capability::SYS_ADMIN,
+                "statx",
+                &[
+                    "capable",
+                    "xattr_permission",
+                    "vfs_getxattr",
+                    "ovl_check_metacopy_xattr",
+                    "ovl_lookup",
+                ],
+            )
+        };
+        gives(&overlay, &ROOT, "overridden-credentials", Dismissed);
+        // The program's own request on the same file system.
+        is_used(&check(
+            Capability::DAC_OVERRIDE,
+            "openat",
+            &[
+                "capable_wrt_inode_uidgid",
+                "generic_permission",
+                "ovl_permission",
+                "inode_permission",
+            ],
+        ));
+    }
+
+    #[test]
+    fn access_asks_with_other_credentials_and_counts() {
+        let access = Observation {
+            overridden: true,
+            ..check(
+                Capability::DAC_READ_SEARCH,
+                "faccessat2",
+                &[
+                    "capable_wrt_inode_uidgid",
+                    "generic_permission",
+                    "inode_permission",
+                    "do_faccessat",
+                ],
+            )
+        };
+        gives(&access, &ROOT, "asked-by-access", Needed(Reason::Used));
+        let overlay = Observation {
+            call_site: vec![
+                "generic_permission".into(),
+                "ovl_permission".into(),
+                "do_faccessat".into(),
+            ],
+            ..access
+        };
+        gives(&overlay, &ROOT, "overridden-credentials", Dismissed);
+    }
+
+    #[test]
+    fn requests_under_chosen_credentials_count() {
+        let ring = Observation {
+            overridden: true,
+            ..check(
+                Capability::DAC_READ_SEARCH,
+                "io_uring_enter",
+                &[
+                    "capable_wrt_inode_uidgid",
+                    "generic_permission",
+                    "path_openat",
+                    "io_openat2",
+                    "io_issue_sqe",
+                ],
+            )
+        };
+        is_used(&ring);
+    }
+
+    #[test]
+    fn without_effect() {
+        let own_id = Observation {
+            without_effect: true,
+            ..check(
+                Capability::SETGID,
+                "setgid",
+                &["ns_capable_setid", "__sys_setgid"],
+            )
+        };
+        gives(&own_id, &ROOT, "without-effect", Dismissed);
+        is_used(&check(
+            Capability::SETGID,
+            "setgid",
+            &["ns_capable_setid", "__sys_setgid"],
+        ));
+    }
+
+    #[test]
+    fn seccomp_filter_is_enforced_and_its_compilation_is_not() {
+        for frames in [
+            &["ns_capable_noaudit", "do_seccomp", "__x64_sys_seccomp"][..],
+            &[
+                "ns_capable_noaudit",
+                "seccomp_prepare_filter",
+                "prctl_set_seccomp",
+            ],
+            &["ns_capable_noaudit", "__do_sys_landlock_restrict_self"],
+        ] {
+            gives(
+                &check(Capability::SYS_ADMIN, "seccomp", frames),
+                &ROOT,
+                "enforced-silently",
+                Needed(Reason::EnforcingSilent),
+            );
+        }
+        gives(
+            &check(
+                Capability::SYS_ADMIN,
+                "seccomp",
+                &[
+                    "ns_capable_noaudit",
+                    "do_jit",
+                    "bpf_int_jit_compile",
+                    "bpf_prog_select_runtime",
+                    "do_seccomp",
+                ],
+            ),
+            &ROOT,
+            "bpf-compiler",
+            Dismissed,
+        );
+    }
+
+    #[test]
+    fn bpf_verifier() {
+        gives(
+            &check(
+                Capability::PERFMON,
+                "bpf",
+                &["capable", "bpf_token_capable", "bpf_check", "bpf_prog_load"],
+            ),
+            &ROOT,
+            "bpf-verifier",
+            Optional,
+        );
+        // Tracing programs are refused without, and so are helpers.
+        is_used(&check(
+            Capability::PERFMON,
+            "bpf",
+            &["capable", "bpf_token_capable", "bpf_prog_load"],
+        ));
+        is_used(&check(
+            Capability::PERFMON,
+            "bpf",
+            &[
+                "capable",
+                "bpf_token_capable",
+                "bpf_base_func_proto",
+                "check_helper_call",
+                "bpf_check",
+            ],
+        ));
+    }
+
+    #[test]
+    fn kernel_addresses() {
+        gives(
+            &check(
+                Capability::SYSLOG,
+                "openat",
+                &["kallsyms_show_value", "kallsyms_open", "proc_reg_open"],
+            ),
+            &ROOT,
+            "kernel-addresses",
+            Optional,
+        );
+        gives(
+            &check(
+                Capability::SYSLOG,
+                "read",
+                &["has_capability_noaudit", "restricted_pointer", "vsnprintf"],
+            ),
+            &ROOT,
+            "kernel-addresses",
+            Optional,
+        );
+    }
+
+    #[test]
+    fn process_status() {
+        gives(
+            &check(
+                Capability::SYS_PTRACE,
+                "read",
+                &[
+                    "ns_capable_noaudit",
+                    "__ptrace_may_access",
+                    "ptrace_may_access",
+                    "do_task_stat",
+                    "proc_single_show",
+                ],
+            ),
+            &ROOT,
+            "process-status",
+            Optional,
+        );
+        is_used(&check(
+            Capability::SYS_PTRACE,
+            "readlink",
+            &[
+                "ns_capable",
+                "__ptrace_may_access",
+                "ptrace_may_access",
+                "proc_pid_get_link",
+            ],
+        ));
+    }
+
+    #[test]
+    fn page_frames() {
+        gives(
+            &check(
+                Capability::SYS_ADMIN,
+                "read",
+                &["file_ns_capable", "pagemap_read", "vfs_read"],
+            ),
+            &ROOT,
+            "page-frames",
+            Optional,
+        );
+    }
+
+    #[test]
+    fn socket_details() {
+        gives(
+            &check(
+                Capability::NET_ADMIN,
+                "recvmsg",
+                &[
+                    "ns_capable",
+                    "netlink_net_capable",
+                    "inet_diag_dump_icsk",
+                    "tcp_diag_dump",
+                ],
+            ),
+            &ROOT,
+            "socket-details",
+            Optional,
+        );
+        is_used(&check(
+            Capability::NET_ADMIN,
+            "sendmsg",
+            &[
+                "ns_capable",
+                "sock_diag_destroy",
+                "tcp_diag_destroy",
+                "inet_diag_cmd_exact",
+            ],
+        ));
+    }
+
+    #[test]
+    fn oom_score() {
+        gives(
+            &check(
+                Capability::SYS_RESOURCE,
+                "write",
+                &[
+                    "has_capability_noaudit",
+                    "__set_oom_adj",
+                    "oom_score_adj_write",
+                ],
+            ),
+            &ROOT,
+            "oom-score",
+            Dismissed,
+        );
+        is_used(&check(
+            Capability::SYS_RESOURCE,
+            "write",
+            &["capable", "__set_oom_adj", "oom_score_adj_write"],
+        ));
+    }
+
+    #[test]
+    fn sysctls_are_asked_for_on_every_look() {
+        for (capability, function) in [
+            (Capability::SYS_ADMIN, "pid_table_root_permissions"),
+            (Capability::CHECKPOINT_RESTORE, "ipc_permissions"),
+            (Capability::NET_ADMIN, "net_ctl_permissions"),
+            (Capability::SYS_RESOURCE, "set_permissions"),
+        ] {
+            let frames = ["ns_capable_noaudit", function, "sysctl_perm"];
+            for (syscall, rest) in [
+                ("openat", "proc_sys_permission"),
+                ("read", "proc_sys_call_handler"),
+            ] {
+                gives(
+                    &check(capability, syscall, &[&frames[..], &[rest]].concat()),
+                    &ROOT,
+                    "sysctl",
+                    Dismissed,
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn written_sysctls_need_it_where_the_mode_does_not_suffice() {
+        let user = Context { uid: 33, ..ROOT };
+        let inside = Context {
+            user_namespace: true,
+            ..ROOT
+        };
+        let write = |capability, function| {
+            check(
+                capability,
+                "write",
+                &[
+                    "ns_capable_noaudit",
+                    function,
+                    "sysctl_perm",
+                    "proc_sys_call_handler",
+                    "vfs_write",
+                ],
+            )
+        };
+        let needed = Needed(Reason::EnforcingSilent);
+        let network = write(Capability::NET_ADMIN, "net_ctl_permissions");
+        gives(&network, &ROOT, "sysctl", Dismissed);
+        gives(&network, &user, "sysctl-write", needed);
+        gives(&network, &inside, "sysctl-write", needed);
+        let processes = write(Capability::SYS_ADMIN, "pid_table_root_permissions");
+        gives(&processes, &inside, "sysctl", Dismissed);
+        gives(&processes, &user, "sysctl-write", needed);
+        gives(
+            &write(Capability::SYS_RESOURCE, "set_permissions"),
+            &ROOT,
+            "sysctl-write",
+            needed,
+        );
+        gives(
+            &write(Capability::CHECKPOINT_RESTORE, "ipc_permissions"),
+            &ROOT,
+            "sysctl-write",
+            needed,
+        );
+    }
+
+    #[test]
+    fn io_uring_accounting() {
+        gives(
+            &check(
+                Capability::IPC_LOCK,
+                "io_uring_setup",
+                &[
+                    "ns_capable_noaudit",
+                    "io_uring_create",
+                    "__x64_sys_io_uring_setup",
+                ],
+            ),
+            &ROOT,
+            "io-uring-accounting",
+            Optional,
+        );
+    }
+
+    #[test]
+    fn vsock() {
+        gives(
+            &check(
+                Capability::NET_ADMIN,
+                "socket",
+                &[
+                    "ns_capable_noaudit",
+                    "__vsock_create",
+                    "vsock_create",
+                    "__sock_create",
+                ],
+            ),
+            &ROOT,
+            "vsock",
+            Optional,
+        );
+    }
+
+    #[test]
+    fn xfs_quota() {
+        gives(
+            &check(
+                Capability::FOWNER,
+                "fchown",
+                &[
+                    "ns_capable_noaudit",
+                    "xfs_setattr_nonsize",
+                    "xfs_vn_setattr",
+                ],
+            ),
+            &ROOT,
+            "xfs-quota",
+            Optional,
+        );
+        is_used(&check(
+            Capability::FOWNER,
+            "fchmod",
+            &[
+                "capable_wrt_inode_uidgid",
+                "setattr_prepare",
+                "xfs_vn_setattr",
+            ],
+        ));
+    }
+
+    #[test]
+    fn attribute_list() {
+        for frames in [
+            &["capable", "ext4_xattr_trusted_list", "ext4_listxattr"][..],
+            &["ns_capable_noaudit", "ovl_listxattr", "vfs_listxattr"],
+            &["ns_capable_noaudit", "simple_xattr_list", "shmem_listxattr"],
+        ] {
+            gives(
+                &check(Capability::SYS_ADMIN, "llistxattr", frames),
+                &ROOT,
+                "attribute-list",
+                Optional,
+            );
+        }
+        is_used(&check(
+            Capability::SYS_ADMIN,
+            "lsetxattr",
+            &["capable", "xattr_permission", "vfs_setxattr"],
+        ));
+    }
+
+    #[test]
+    fn label_read() {
+        gives(
+            &check(
+                Capability::MAC_ADMIN,
+                "getxattr",
+                &[
+                    "has_cap_mac_admin",
+                    "selinux_inode_getsecurity",
+                    "xattr_getsecurity",
+                ],
+            ),
+            &ROOT,
+            "label-read",
+            Optional,
+        );
+        is_used(&check(
+            Capability::MAC_ADMIN,
+            "setxattr",
+            &["has_cap_mac_admin", "selinux_inode_setxattr"],
+        ));
+    }
+
+    #[test]
+    fn integrity_policy() {
+        gives(
+            &check(
+                Capability::SETUID,
+                "openat",
+                &[
+                    "has_capability_noaudit",
+                    "ima_match_policy",
+                    "ima_file_check",
+                ],
+            ),
+            &ROOT,
+            "integrity-policy",
+            Dismissed,
+        );
+    }
+
+    #[test]
+    fn module_autoload() {
+        gives(
+            &check(
+                Capability::NET_ADMIN,
+                "ioctl",
+                &["capable", "dev_load", "dev_ioctl", "sock_do_ioctl"],
+            ),
+            &ROOT,
+            "module-autoload",
+            Optional,
+        );
+        is_used(&check(
+            Capability::NET_ADMIN,
+            "ioctl",
+            &["ns_capable", "dev_ioctl", "sock_do_ioctl"],
+        ));
+    }
+
+    #[test]
+    fn namespace_list() {
+        gives(
+            &check(
+                Capability::SYS_ADMIN,
+                "ioctl",
+                &["ns_capable_noaudit", "get_sequential_mnt_ns", "ns_ioctl"],
+            ),
+            &ROOT,
+            "namespace-list",
+            Optional,
+        );
+        gives(
+            &check(
+                Capability::SYS_ADMIN,
+                "ioctl",
+                &["ns_capable_noaudit", "may_see_all_namespaces", "ns_ioctl"],
+            ),
+            &ROOT,
+            "enforced-silently",
+            Needed(Reason::EnforcingSilent),
+        );
+    }
+
+    #[test]
+    fn set_user_id_under_no_new_privs() {
+        let start = check(
+            Capability::SETUID,
+            "execve",
+            &[
+                "ns_capable",
+                "cap_bprm_creds_from_file",
+                "security_bprm_creds_from_file",
+                "begin_new_exec",
+            ],
+        );
+        gives(
+            &start,
+            &Context {
+                no_new_privileges: true,
+                ..ROOT
+            },
+            "no-new-privileges",
+            Dismissed,
+        );
+        is_used(&start);
+    }
+
+    #[test]
+    fn hard_link() {
+        gives(
+            &check(
+                Capability::DAC_OVERRIDE,
+                "linkat",
+                &[
+                    "capable_wrt_inode_uidgid",
+                    "generic_permission",
+                    "inode_permission",
+                    "may_linkat",
+                    "do_linkat",
+                ],
+            ),
+            &ROOT,
+            HARD_LINK,
+            Optional,
+        );
+        // The directory that the link is made in.
+        is_used(&check(
+            Capability::DAC_OVERRIDE,
+            "linkat",
+            &[
+                "capable_wrt_inode_uidgid",
+                "generic_permission",
+                "inode_permission",
+                "vfs_link",
+                "do_linkat",
+            ],
+        ));
+    }
+
+    #[test]
+    fn pre_exec() {
+        let entry = Observation {
+            pre_exec: true,
+            ..check(
+                Capability::DAC_READ_SEARCH,
+                "execve",
+                &[
+                    "capable_wrt_inode_uidgid",
+                    "generic_permission",
+                    "link_path_walk",
+                    "do_open_execat",
+                ],
+            )
+        };
+        gives(&entry, &ROOT, "pre-exec", Needed(Reason::PreExec));
+        let memory = Observation {
+            call_site: vec!["security_vm_enough_memory_mm".into(), "alloc_bprm".into()],
+            capability: Capability::SYS_ADMIN,
+            ..entry
+        };
+        gives(&memory, &ROOT, "overcommit", Dismissed);
+    }
+
+    #[test]
+    fn silent_at_an_unknown_site_counts() {
+        let check = check(
+            Capability::SYS_ADMIN,
+            "ioctl",
+            &["ns_capable_noaudit", "something_new"],
+        );
+        gives(
+            &check,
+            &ROOT,
+            "silent-unknown-site",
+            Needed(Reason::EnforcingSilent),
+        );
+    }
+
+    #[test]
+    fn names_are_unique_and_documented() {
+        let text = include_str!("../../docs/classification.md");
+        let mut seen = std::collections::BTreeSet::new();
+        for rule in rules() {
+            assert!(seen.insert(rule.name), "{} twice", rule.name);
+            assert!(
+                text.contains(&format!("`{}`", rule.name)),
+                "{} is not in docs/classification.md",
+                rule.name
+            );
+            assert!(!rule.explanation.contains('\n'));
+        }
+    }
+}

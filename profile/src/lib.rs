@@ -15,5 +15,7 @@ pub mod path;
 pub mod recording;
 pub mod result;
 pub mod store;
+#[cfg(test)]
+mod testing;
 
 pub use capability::{Capability, CapabilitySet};

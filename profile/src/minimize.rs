@@ -819,3 +819,723 @@ fn site(call_site: &[String]) -> String {
         .collect::<Vec<_>>()
         .join(" < ")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::observation::FileCapabilities;
+    use crate::testing::{check, record};
+    use proptest::prelude::*;
+
+    const DOCKER: [Capability; 4] = [
+        Capability::CHOWN,
+        Capability::DAC_OVERRIDE,
+        Capability::FOWNER,
+        Capability::NET_RAW,
+    ];
+
+    fn set(capabilities: &[Capability]) -> CapabilitySet {
+        capabilities.iter().copied().collect()
+    }
+
+    struct Case {
+        uid: u32,
+        original: ProcessSets,
+        granted: ProcessSets,
+        preference: Preference,
+        reports: Vec<RecorderReport>,
+        evidence: Vec<(Recorder, Evidence)>,
+    }
+
+    impl Default for Case {
+        fn default() -> Self {
+            let all: CapabilitySet = Capability::all().collect();
+            Self {
+                uid: 0,
+                original: ProcessSets::default(),
+                granted: ProcessSets {
+                    bounding: all,
+                    effective: all,
+                    permitted: all,
+                    ..ProcessSets::default()
+                },
+                preference: Preference::Default,
+                reports: Vec::new(),
+                evidence: Vec::new(),
+            }
+        }
+    }
+
+    impl Case {
+        fn seen(observations: Vec<Observation>) -> Self {
+            let mut case = Self::default();
+            for recorder in [Recorder::Ebpf, Recorder::Selinux] {
+                let observations: Vec<_> = observations
+                    .iter()
+                    .filter(|check| check.recorder == recorder)
+                    .cloned()
+                    .collect();
+                if !observations.is_empty() {
+                    case.evidence.push((
+                        recorder,
+                        Evidence {
+                            observations,
+                            ..Evidence::default()
+                        },
+                    ));
+                }
+            }
+            case
+        }
+
+        fn evidence(&mut self, recorder: Recorder) -> &mut Evidence {
+            if evidence_of(&self.input(), recorder).is_none() {
+                self.evidence.push((recorder, Evidence::default()));
+            }
+            self.evidence
+                .iter_mut()
+                .find(|(of, _)| *of == recorder)
+                .map(|(_, evidence)| evidence)
+                .unwrap()
+        }
+
+        fn input(&self) -> Input<'_> {
+            Input {
+                context: Context {
+                    uid: self.uid,
+                    user_namespace: false,
+                    no_new_privileges: false,
+                    granted: self.granted.bounding,
+                },
+                original: &self.original,
+                granted: &self.granted,
+                preference: self.preference,
+                reports: &self.reports,
+                evidence: &self.evidence,
+            }
+        }
+
+        fn minimize(&self) -> Minimized {
+            minimize(&self.input())
+        }
+    }
+
+    fn mount() -> Observation {
+        check(
+            Capability::SYS_ADMIN,
+            "mount",
+            &["ns_capable", "path_mount"],
+        )
+    }
+
+    fn read_file() -> Observation {
+        check(
+            Capability::DAC_READ_SEARCH,
+            "openat",
+            &["capable_wrt_inode_uidgid", "generic_permission", "may_open"],
+        )
+    }
+
+    fn write_file() -> Observation {
+        check(
+            Capability::DAC_OVERRIDE,
+            "openat",
+            &["capable_wrt_inode_uidgid", "generic_permission", "may_open"],
+        )
+    }
+
+    fn perf() -> Observation {
+        check(
+            Capability::PERFMON,
+            "perf_event_open",
+            &["capable", "__do_sys_perf_event_open"],
+        )
+    }
+
+    fn noise() -> Observation {
+        check(
+            Capability::SYS_ADMIN,
+            "mmap",
+            &["security_vm_enough_memory_mm"],
+        )
+    }
+
+    #[test]
+    fn rsyslogd_needs_what_it_used_and_nothing_else() {
+        let syslog = Observation {
+            program: "rsyslogd".into(),
+            count: 3,
+            last_ms: 90,
+            ..check(
+                Capability::SYSLOG,
+                "syslog",
+                &[
+                    "security_capable",
+                    "capable",
+                    "check_syslog_permissions",
+                    "do_syslog",
+                ],
+            )
+        };
+        let result = Case::seen(vec![noise(), syslog]).minimize();
+        assert_eq!(result.set, set(&[Capability::SYSLOG]));
+        assert_eq!(
+            result.needed,
+            [Need {
+                capability: Capability::SYSLOG,
+                reason: Reason::Used,
+                alternatives: vec![],
+                programs: vec!["rsyslogd".into()],
+                syscalls: vec!["syslog".into()],
+                sites: vec!["capable < check_syslog_permissions < do_syslog".into()],
+                count: 3,
+                first_ms: 5,
+                last_ms: 90,
+                recorders: vec![Recorder::Ebpf],
+                notes: vec![],
+            }]
+        );
+        assert_eq!(result.silent.len(), 1);
+        assert_eq!(result.silent[0].rule, "overcommit");
+        assert!(result.blind_spots.is_empty() && result.incomplete_because.is_empty());
+    }
+
+    #[test]
+    fn an_alternative_that_is_needed_anyway_absorbs() {
+        let result = Case::seen(vec![read_file(), write_file()]).minimize();
+        assert_eq!(result.set, set(&[Capability::DAC_OVERRIDE]));
+        assert_eq!(
+            result.needed[0].notes,
+            ["CAP_DAC_READ_SEARCH was asked for too, where CAP_DAC_OVERRIDE does as well"]
+        );
+        // open_by_handle_at(2) takes no other.
+        let handle = check(
+            Capability::DAC_READ_SEARCH,
+            "open_by_handle_at",
+            &["capable", "may_decode_fh", "do_handle_open"],
+        );
+        let result = Case::seen(vec![handle, write_file()]).minimize();
+        assert_eq!(
+            result.set,
+            set(&[Capability::DAC_OVERRIDE, Capability::DAC_READ_SEARCH])
+        );
+        let result = Case::seen(vec![perf(), mount()]).minimize();
+        assert_eq!(result.set, set(&[Capability::SYS_ADMIN]));
+    }
+
+    #[test]
+    fn the_capability_that_was_asked_for_is_preferred() {
+        let result = Case::seen(vec![read_file()]).minimize();
+        assert_eq!(result.set, set(&[Capability::DAC_READ_SEARCH]));
+        assert_eq!(result.needed[0].alternatives, [Capability::DAC_OVERRIDE]);
+        let result = Case::seen(vec![perf()]).minimize();
+        assert_eq!(result.set, set(&[Capability::PERFMON]));
+    }
+
+    #[test]
+    fn the_engines_own_is_preferred_by_default() {
+        let mut case = Case::seen(vec![read_file()]);
+        case.original.bounding = set(&DOCKER);
+        let result = case.minimize();
+        assert_eq!(result.set, set(&[Capability::DAC_OVERRIDE]));
+        assert_eq!(result.needed[0].alternatives, [Capability::DAC_READ_SEARCH]);
+        assert_eq!(result.needed[0].programs, ["program"]);
+        assert!(result.needed[0].notes[0].contains("asked for CAP_DAC_READ_SEARCH first"));
+        case.preference = Preference::Weaker;
+        assert_eq!(case.minimize().set, set(&[Capability::DAC_READ_SEARCH]));
+        // A privileged container was given both.
+        case.preference = Preference::Default;
+        case.original.bounding = Capability::all().collect();
+        assert_eq!(case.minimize().set, set(&[Capability::DAC_READ_SEARCH]));
+        // CAP_SYS_ADMIN is no bargain even where it was given.
+        let mut case = Case::seen(vec![perf()]);
+        case.original.bounding = set(&[Capability::SYS_ADMIN]);
+        assert_eq!(case.minimize().set, set(&[Capability::PERFMON]));
+    }
+
+    #[test]
+    fn the_weaker_is_taken_where_the_kernel_asks_for_the_stronger_first() {
+        let real_time = check(
+            Capability::SYS_ADMIN,
+            "ioprio_set",
+            &["capable", "ioprio_check_cap"],
+        );
+        let result = Case::seen(vec![real_time]).minimize();
+        assert_eq!(result.set, set(&[Capability::SYS_NICE]));
+        assert_eq!(result.needed[0].alternatives, [Capability::SYS_ADMIN]);
+    }
+
+    fn execution(effective: bool) -> Execution {
+        Execution {
+            path: "/usr/bin/ping".into(),
+            uid: 0,
+            file_capabilities: Some(FileCapabilities {
+                permitted: set(&[Capability::NET_RAW]),
+                inheritable: CapabilitySet::EMPTY,
+                effective,
+            }),
+            unreadable: None,
+            gained: CapabilitySet::EMPTY,
+            count: 2,
+        }
+    }
+
+    #[test]
+    fn effective_file_capabilities_are_needed_to_execute() {
+        let mut case = Case::default();
+        case.evidence(Recorder::Ebpf).executions = vec![execution(true)];
+        let result = case.minimize();
+        assert_eq!(result.set, set(&[Capability::NET_RAW]));
+        assert_eq!(result.needed[0].reason, Reason::FileCapability);
+        assert_eq!(result.needed[0].programs, ["ping"]);
+        assert!(result.needed[0].notes[0].contains("/usr/bin/ping"));
+        case.evidence(Recorder::Ebpf).executions = vec![execution(false)];
+        assert!(case.minimize().set.is_empty());
+    }
+
+    #[test]
+    fn a_file_that_could_not_be_read_is_a_blind_spot() {
+        let mut case = Case::default();
+        case.evidence(Recorder::Ebpf).executions = vec![Execution {
+            file_capabilities: None,
+            unreadable: Some("the file is gone".into()),
+            ..execution(true)
+        }];
+        let result = case.minimize();
+        assert_eq!(result.blind_spots.len(), 1);
+        assert_eq!(
+            result.blind_spots[0].reason,
+            "file capabilities of /usr/bin/ping could not be read: the file is gone"
+        );
+    }
+
+    fn capset(held: CapabilitySet, permitted: CapabilitySet, effective: CapabilitySet) -> Capset {
+        Capset {
+            program: "chronyd".into(),
+            executable: None,
+            held,
+            effective,
+            permitted,
+            inheritable: CapabilitySet::EMPTY,
+            count: 1,
+        }
+    }
+
+    #[test]
+    fn a_list_that_a_program_sets_is_needed() {
+        let all: CapabilitySet = Capability::all().collect();
+        let list = set(&[Capability::SYS_TIME, Capability::NET_BIND_SERVICE]);
+        let mut case = Case::default();
+        case.evidence(Recorder::Ebpf).capsets = vec![capset(all, list, list)];
+        let result = case.minimize();
+        assert_eq!(result.set, list);
+        assert_eq!(result.needed[0].reason, Reason::CapsetCompatibility);
+        assert_eq!(result.needed[0].syscalls, ["capset"]);
+        // A list set again by who holds no more than that is a list still.
+        case.evidence(Recorder::Ebpf).capsets = vec![capset(list, list, list)];
+        assert_eq!(case.minimize().set, list);
+    }
+
+    #[test]
+    fn all_but_a_few_is_no_list() {
+        let all: CapabilitySet = Capability::all().collect();
+        let fewer = all.difference(set(&[Capability::SYS_BOOT]));
+        let mut case = Case::default();
+        case.evidence(Recorder::Ebpf).capsets = vec![
+            capset(all, fewer, fewer),
+            capset(all, all, all),
+            capset(all, CapabilitySet::EMPTY, CapabilitySet::EMPTY),
+        ];
+        let result = case.minimize();
+        assert!(result.set.is_empty());
+        assert_eq!(result.notes.len(), 1);
+        assert!(
+            result.notes[0]
+                .starts_with("chronyd set its capabilities to what it held but for CAP_SYS_BOOT")
+        );
+        // Raising one by name while keeping all permitted is a list of one.
+        case.evidence(Recorder::Ebpf).capsets = vec![capset(all, all, set(&[Capability::NET_RAW]))];
+        assert_eq!(case.minimize().set, set(&[Capability::NET_RAW]));
+    }
+
+    #[test]
+    fn the_strongest_reason_stands_and_the_others_are_told() {
+        let mut case = Case::seen(vec![check(
+            Capability::NET_RAW,
+            "socket",
+            &["ns_capable", "inet_create"],
+        )]);
+        case.evidence(Recorder::Ebpf).executions = vec![execution(true)];
+        let need = &case.minimize().needed[0];
+        assert_eq!(need.reason, Reason::Used);
+        assert_eq!(
+            need.notes[0],
+            "also a file capability of an executed program"
+        );
+    }
+
+    #[test]
+    fn two_recorders_are_united_and_counted_once() {
+        let result = Case::seen(vec![
+            Observation {
+                count: 7,
+                ..mount()
+            },
+            record(Capability::SYS_ADMIN),
+            record(Capability::SYSLOG),
+        ])
+        .minimize();
+        assert_eq!(
+            result.set,
+            set(&[Capability::SYS_ADMIN, Capability::SYSLOG])
+        );
+        let [admin, syslog] = &result.needed[..] else {
+            panic!()
+        };
+        assert_eq!(admin.recorders, [Recorder::Ebpf, Recorder::Selinux]);
+        assert_eq!(admin.count, 7);
+        assert!(admin.notes.is_empty());
+        assert_eq!(
+            syslog.notes,
+            ["seen by SELinux alone; eBPF did not: unexplained"]
+        );
+    }
+
+    #[test]
+    fn differences_are_explained_where_a_reason_is_known() {
+        let note = |case: &Case| case.minimize().needed[0].notes.join("; ");
+        // A silent check leaves no record.
+        let mut case = Case::seen(vec![check(
+            Capability::SYS_ADMIN,
+            "seccomp",
+            &["ns_capable_noaudit", "do_seccomp"],
+        )]);
+        case.evidence(Recorder::Selinux);
+        assert_eq!(
+            note(&case),
+            "seen by eBPF alone; SELinux did not: the kernel asks without an audit record"
+        );
+        // A blind spot of the other.
+        let mut case = Case::seen(vec![mount()]);
+        case.evidence(Recorder::Selinux).blind_spots = vec![BlindSpot {
+            capability: Some(Capability::SYS_ADMIN),
+            recorder: Recorder::Selinux,
+            reason: "marked as granted by a silent probe".into(),
+        }];
+        assert_eq!(
+            note(&case),
+            "seen by eBPF alone; SELinux did not: marked as granted by a silent probe"
+        );
+        // Inlined calls.
+        let mut case = Case::seen(vec![record(Capability::SETPCAP)]);
+        case.evidence(Recorder::Ebpf);
+        case.reports = vec![RecorderReport {
+            recorder: Recorder::Ebpf,
+            recorded: true,
+            method: "fexit/cap_capable".into(),
+            refused: vec![],
+        }];
+        assert!(
+            note(&case)
+                .ends_with("fexit does not see calls that the compiler inlined in commoncap.c")
+        );
+    }
+
+    #[test]
+    fn what_ebpf_saw_through_does_not_count_by_selinux() {
+        let own_id = Observation {
+            without_effect: true,
+            ..check(
+                Capability::SETGID,
+                "setgid",
+                &["ns_capable_setid", "__sys_setgid"],
+            )
+        };
+        let observations = vec![own_id, record(Capability::SETGID)];
+        let result = Case::seen(observations.clone()).minimize();
+        assert!(result.set.is_empty());
+        assert_eq!(
+            result.silent[0].recorders,
+            [Recorder::Ebpf, Recorder::Selinux]
+        );
+        assert_eq!(result.notes.len(), 1);
+        // Not if eBPF lost anything.
+        let mut case = Case::seen(observations);
+        case.evidence(Recorder::Ebpf).losses = vec!["3 checks lost: map full".into()];
+        let result = case.minimize();
+        assert_eq!(result.set, set(&[Capability::SETGID]));
+        assert_eq!(result.incomplete_because, ["eBPF: 3 checks lost: map full"]);
+    }
+
+    #[test]
+    fn a_blind_spot_that_the_other_recorder_covers_is_none() {
+        let spot = BlindSpot {
+            capability: Some(Capability::NET_ADMIN),
+            recorder: Recorder::Selinux,
+            reason: "allowed to the domain without a record".into(),
+        };
+        let mut case = Case::default();
+        case.evidence(Recorder::Selinux).blind_spots = vec![spot.clone()];
+        assert_eq!(case.minimize().blind_spots, [spot.clone()]);
+        case.evidence(Recorder::Ebpf);
+        assert!(case.minimize().blind_spots.is_empty());
+        case.evidence(Recorder::Ebpf).losses = vec!["1 row lost".into()];
+        assert_eq!(case.minimize().blind_spots, [spot]);
+    }
+
+    #[test]
+    fn a_refusal_for_want_of_a_grant_is_a_blind_spot() {
+        let refused = Observation {
+            verdict: crate::observation::Verdict::Denied,
+            ..check(
+                Capability::SYS_RESOURCE,
+                "prlimit64",
+                &["capable", "do_prlimit"],
+            )
+        };
+        let mut case = Case::seen(vec![refused]);
+        assert!(case.minimize().blind_spots.is_empty());
+        case.granted.bounding.remove(Capability::SYS_RESOURCE);
+        let result = case.minimize();
+        assert_eq!(
+            result.blind_spots[0].capability,
+            Some(Capability::SYS_RESOURCE)
+        );
+        assert_eq!(result.denied[0].rule, "refused");
+        // SELinux hears nothing of it at all.
+        let mut case = Case::default();
+        case.granted.bounding.remove(Capability::SYS_RESOURCE);
+        case.evidence(Recorder::Selinux);
+        assert_eq!(case.minimize().blind_spots.len(), 1);
+    }
+
+    #[test]
+    fn hard_links_and_id_maps_are_blind_spots() {
+        let link = check(
+            Capability::DAC_OVERRIDE,
+            "linkat",
+            &["generic_permission", "may_linkat"],
+        );
+        let result = Case::seen(vec![link.clone()]).minimize();
+        assert!(result.set.is_empty());
+        assert_eq!(
+            result.blind_spots[0].capability,
+            Some(Capability::DAC_OVERRIDE)
+        );
+        assert!(
+            Case::seen(vec![link, write_file()])
+                .minimize()
+                .blind_spots
+                .is_empty()
+        );
+        let map = Observation {
+            namespace: crate::observation::Namespace::Nested,
+            ..check(
+                Capability::SYS_ADMIN,
+                "write",
+                &["file_ns_capable", "map_write", "proc_uid_map_write"],
+            )
+        };
+        let result = Case::seen(vec![map]).minimize();
+        assert_eq!(result.blind_spots[0].capability, Some(Capability::SETFCAP));
+    }
+
+    #[test]
+    fn nothing_recorded_is_incomplete() {
+        assert_eq!(
+            Case::default().minimize().incomplete_because,
+            ["no recorder recorded"]
+        );
+        let case = Case {
+            reports: vec![RecorderReport {
+                recorder: Recorder::Selinux,
+                recorded: true,
+                method: "audit log".into(),
+                refused: vec![],
+            }],
+            evidence: vec![(Recorder::Ebpf, Evidence::default())],
+            ..Case::default()
+        };
+        assert_eq!(
+            case.minimize().incomplete_because,
+            ["SELinux: was armed and brought nothing home"]
+        );
+    }
+
+    #[test]
+    fn root_gets_the_three_sets_and_another_user_all_five() {
+        let bind = check(
+            Capability::NET_BIND_SERVICE,
+            "bind",
+            &["ns_capable", "__inet_bind"],
+        );
+        let needed = set(&[Capability::NET_BIND_SERVICE]);
+        let mut case = Case::seen(vec![bind]);
+        case.original.inheritable = set(&DOCKER);
+        let sets = case.minimize().sets;
+        assert_eq!(
+            (sets.bounding, sets.effective, sets.permitted),
+            (needed, needed, needed)
+        );
+        assert!(sets.inheritable.is_empty() && sets.ambient.is_empty());
+
+        case.uid = 1000;
+        case.granted.ambient = case.granted.bounding;
+        case.evidence(Recorder::Ebpf).executions = vec![Execution {
+            gained: set(&[Capability::NET_RAW]),
+            uid: 1000,
+            ..execution(true)
+        }];
+        let mut ping = check(
+            Capability::NET_RAW,
+            "socket",
+            &["ns_capable", "inet_create"],
+        );
+        ping.executable = Some("/usr/bin/ping".into());
+        case.evidence(Recorder::Ebpf).observations.push(ping);
+        let result = case.minimize();
+        let both = set(&[Capability::NET_BIND_SERVICE, Capability::NET_RAW]);
+        assert_eq!(result.sets.bounding, both);
+        for carried in [
+            result.sets.ambient,
+            result.sets.inheritable,
+            result.sets.permitted,
+            result.sets.effective,
+        ] {
+            assert_eq!(carried, needed);
+        }
+        // Granted in the bounding set alone: whatever was used, set-user-ID programs used it.
+        case.granted.ambient = CapabilitySet::EMPTY;
+        let sets = case.minimize().sets;
+        assert_eq!((sets.bounding, sets.ambient), (both, CapabilitySet::EMPTY));
+    }
+
+    #[test]
+    fn use_by_exec_alone_is_told() {
+        let joined = Observation {
+            joined: true,
+            ..mount()
+        };
+        let result = Case::seen(vec![joined.clone()]).minimize();
+        assert_eq!(
+            result.needed[0].notes,
+            ["used only by processes that joined the container (exec)"]
+        );
+        assert!(
+            Case::seen(vec![joined, mount()]).minimize().needed[0]
+                .notes
+                .is_empty()
+        );
+    }
+
+    fn any_check() -> impl Strategy<Value = Observation> {
+        let sites = prop_oneof![
+            Just(vec!["ns_capable", "path_mount"]),
+            Just(vec!["capable_wrt_inode_uidgid", "generic_permission"]),
+            Just(vec!["security_vm_enough_memory_mm"]),
+            Just(vec!["ns_capable_noaudit", "do_seccomp"]),
+            Just(vec!["capable", "ioprio_check_cap"]),
+            Just(vec!["sockopt_ns_capable", "sk_setsockopt"]),
+            Just(vec!["bpf_token_capable", "bpf_prog_load"]),
+            Just(vec!["may_linkat"]),
+            Just(vec![]),
+        ];
+        (
+            0u8..45,
+            sites,
+            prop_oneof![Just("mmap"), Just("openat"), Just("clone"), Just("")],
+            any::<[bool; 5]>(),
+            1u64..1000,
+            prop_oneof![Just("a"), Just("b")],
+        )
+            .prop_map(|(number, site, syscall, flags, count, program)| {
+                let capability = Capability::from_number(number).unwrap();
+                let [selinux, denied, overridden, by_owner, pre_exec] = flags;
+                let base = if selinux {
+                    record(capability)
+                } else {
+                    check(capability, syscall, &site)
+                };
+                Observation {
+                    verdict: if denied {
+                        crate::observation::Verdict::Denied
+                    } else {
+                        crate::observation::Verdict::Granted
+                    },
+                    overridden,
+                    by_owner,
+                    pre_exec,
+                    program: program.into(),
+                    count,
+                    ..base
+                }
+            })
+    }
+
+    proptest! {
+        #[test]
+        fn the_order_of_observations_does_not_matter(
+            (checks, shuffled) in prop::collection::vec(any_check(), 0..30)
+                .prop_flat_map(|checks| (Just(checks.clone()), Just(checks).prop_shuffle()))
+        ) {
+            let mut one = Case::seen(checks);
+            let mut other = Case::seen(shuffled);
+            one.evidence(Recorder::Ebpf);
+            other.evidence(Recorder::Ebpf);
+            prop_assert_eq!(one.minimize(), other.minimize());
+        }
+
+        /// All demands of the smaller evidence are satisfied by the set of the larger, seen by one recorder.
+        #[test]
+        fn more_evidence_never_takes_a_satisfied_demand_away(
+            checks in prop::collection::vec(any_check(), 1..30),
+            keep in 0usize..30,
+        ) {
+            let checks: Vec<_> = checks
+                .into_iter()
+                .filter(|check| check.recorder == Recorder::Ebpf)
+                .collect();
+            let fewer = Case::seen(checks.iter().take(keep).cloned().collect()).minimize();
+            let more = Case::seen(checks).minimize();
+            for need in &fewer.needed {
+                let satisfied = more.set.contains(need.capability)
+                    || need.alternatives.iter().any(|other| more.set.contains(*other));
+                prop_assert!(satisfied, "{} was lost", need.capability);
+            }
+        }
+
+        /// Each member is there for a demand, each demand has a member, and the lists agree with the set.
+        #[test]
+        fn the_set_satisfies_all_demands_and_no_member_is_superfluous(
+            checks in prop::collection::vec(any_check(), 0..30)
+        ) {
+            let case = Case::seen(checks);
+            let input = case.input();
+            let result = case.minimize();
+            let classified: Vec<_> = input
+                .evidence
+                .iter()
+                .flat_map(|(_, evidence)| &evidence.observations)
+                .map(|check| {
+                    let class = classify(check, &input.context);
+                    (check, class.outcome, class.rule)
+                })
+                .collect();
+            let mut own = classified.clone();
+            dismiss_what_the_other_recorder_saw_through(&input, &mut own);
+            let demands = demands(&input, &own, &mut Vec::new());
+            for demand in &demands {
+                prop_assert!(!demand.options.intersection(result.set).is_empty());
+            }
+            for capability in result.set.iter() {
+                let mut without = result.set;
+                without.remove(capability);
+                prop_assert!(demands.iter().any(|demand| demand.options.intersection(without).is_empty()));
+            }
+            let needed: CapabilitySet = result.needed.iter().map(|need| need.capability).collect();
+            prop_assert_eq!(needed, result.set);
+            let total: u64 = result.silent.iter().chain(&result.denied).map(|entry| entry.count).sum();
+            prop_assert!(total <= classified.iter().map(|(check, _, _)| check.count).sum());
+        }
+    }
+}
