@@ -1,0 +1,891 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/*
+ * capprof's recorder in the kernel: one program set for the whole host, pinned; containers are map entries.
+ *
+ *   containers  recording slot -> what is known of its container, and what was lost
+ *   tasks       thread group -> slot; a process not in it costs one failed lookup per capability check
+ *   joins       mount namespace -> slot, for processes that `exec` puts into a container
+ *   checks      what the kernel asked, counted
+ *   programs    which executables ran
+ *   capsets     what capset(2) was asked for
+ *   symbols     addresses on their way in, names on their way out (see name_symbols)
+ *
+ * User space writes a slot and its first process as PENDING, and nothing else: the runtime's own work, which that process
+ * does until it executes the container's program, must not count. Layouts of keys and values are repeated in
+ * hooks/src/ebpf/layout.rs; a change of any of them needs a new version in the pin path.
+ */
+#include "kernel.h"
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_tracing.h>
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
+
+/* Set by the loader. */
+const volatile struct {
+	u64 valid_capabilities; /* bits up to /proc/sys/kernel/cap_last_cap */
+	u64 text_low, text_high; /* where kernel code lies; empty range: every check takes a stack trace */
+} settings SEC(".rodata.settings");
+
+#define NULL ((void *)0)
+
+#define FRAMES 28
+#define WINDOW 44 /* words of kernel stack above the hook that tell one call path from another */
+#define PATH 1024
+#define PATH_NAME 256
+#define PATH_DEPTH 48
+#define ROWS_PER_SLOT 16384
+#define EXTENTS 5 /* UID_GID_MAP_MAX_BASE_EXTENTS */
+
+enum capability { CAP_SETGID = 6, CAP_SETUID = 7, CAP_SETPCAP = 8, CAP_NET_ADMIN = 12, CAP_SYS_ADMIN = 21, CAP_SYS_RESOURCE = 24, CAP_CHECKPOINT_RESTORE = 40 };
+
+#define CAP_OPT_NOAUDIT 2 /* include/linux/security.h */
+
+enum task_flag { TASK_PENDING = 1, TASK_JOINED = 2 };
+
+struct task {
+	u64 slot;
+	u64 program; /* key in programs; 0: none executed yet */
+	u32 flags;
+	u32 unused;
+};
+
+enum loss { LOSS_CHECKS, LOSS_STACKS, LOSS_TASKS, LOSS_PROGRAMS, LOSS_ARGUMENTS, LOSS_CAPSETS, LOSS_JOIN, LOSS_INFLIGHT, LOSSES };
+
+struct container {
+	u64 user_namespace; /* address; 0 until the container's program runs */
+	u64 executed_ns; /* boot time of that */
+	u64 root_dentry, root_mount; /* the container's root directory, as its program has it */
+	u64 losses[LOSSES];
+	u32 mount_namespace; /* inode number; 0 until then */
+	u32 init; /* thread group */
+	u32 ended; /* the first process is gone */
+	u32 rows;
+	u32 unjoinable[2]; /* mount namespaces that are not the container's own: the runtime's, the host's */
+	char recording[64];
+};
+
+enum check_flag {
+	CHECK_OVERRIDDEN = 1 << 0,
+	CHECK_OTHER = 1 << 1, /* credentials of somebody else: an opened file, another task */
+	CHECK_BY_OWNER = 1 << 2,
+	CHECK_PRE_EXEC = 1 << 3,
+	CHECK_JOINED = 1 << 4,
+	CHECK_SILENT = 1 << 5,
+	CHECK_AUDITED = 1 << 6,
+	CHECK_WITHOUT_EFFECT = 1 << 7,
+	CHECK_COMPAT = 1 << 8,
+	CHECK_OPEN_WRITE = 1 << 9,
+	CHECK_ROOT = 1 << 10,
+	CHECK_NAMESPACE = 16, /* shift */
+};
+
+enum namespace { NAMESPACE_UNKNOWN, NAMESPACE_OWN, NAMESPACE_INITIAL, NAMESPACE_NESTED, NAMESPACE_FOREIGN };
+
+struct check_key {
+	u64 slot;
+	u64 program;
+	u64 site; /* digest of the call path */
+	s32 syscall;
+	u32 flags;
+	u32 capability;
+	u32 denied;
+};
+
+struct check {
+	u64 count;
+	u64 first_ns, last_ns;
+	u32 tgid;
+	s32 frames; /* or a negative error number */
+	char comm[16];
+	u64 stack[FRAMES];
+};
+
+enum program_flag { PROGRAM_OTHER_MOUNT = 1, PROGRAM_OUTSIDE = 2, PROGRAM_TRUNCATED = 4 };
+
+struct program_key {
+	u64 slot;
+	u64 program;
+};
+
+struct program {
+	u64 count;
+	u64 gained;
+	u32 uid;
+	u32 flags;
+	u32 length;
+	u32 unused;
+	char comm[16];
+	char path[PATH + PATH_NAME]; /* names from the file upwards, each ended by NUL */
+};
+
+struct capset_key {
+	u64 slot;
+	u64 program;
+	u64 held, effective, permitted, inheritable;
+};
+
+struct check_scratch {
+	struct check check;
+	u64 words[WINDOW];
+};
+
+struct symbol {
+	u64 address;
+};
+
+/* How this set was loaded, for whoever finds it pinned. */
+struct state {
+	u64 build; /* digest of the object file */
+	u32 length;
+	u32 unused;
+	char text[4080]; /* JSON: method and refusals */
+};
+
+struct inflight {
+	u64 cred, ns, site;
+	s32 capability;
+	u32 opts;
+};
+
+#define MAP(name, kind, entries, key_type, value_type)  \
+	struct {                                        \
+		__uint(type, BPF_MAP_TYPE_##kind);      \
+		__uint(max_entries, entries);           \
+		__uint(map_flags, BPF_F_NO_PREALLOC);   \
+		__type(key, key_type);                  \
+		__type(value, value_type);              \
+	} name SEC(".maps")
+
+MAP(containers, HASH, 4096, u64, struct container);
+MAP(tasks, HASH, 65536, u32, struct task);
+MAP(joins, HASH, 4096, u32, u64);
+MAP(checks, HASH, 65536, struct check_key, struct check);
+MAP(programs, HASH, 16384, struct program_key, struct program);
+MAP(capsets, HASH, 16384, struct capset_key, u64);
+MAP(calls, HASH, 4096, u64, struct inflight);
+
+#define ARRAY(name, kind, entries, value_type)     \
+	struct {                                   \
+		__uint(type, BPF_MAP_TYPE_##kind); \
+		__uint(max_entries, entries);      \
+		__type(key, u32);                  \
+		__type(value, value_type);         \
+	} name SEC(".maps")
+
+ARRAY(state, ARRAY, 1, struct state);
+ARRAY(symbols, ARRAY, 1024, struct symbol);
+ARRAY(program_scratch, PERCPU_ARRAY, 1, struct program);
+ARRAY(check_scratches, PERCPU_ARRAY, 1, struct check_scratch);
+
+
+static __always_inline void lose(struct container *container, enum loss loss)
+{
+	__sync_fetch_and_add(&container->losses[loss], 1);
+}
+
+static __always_inline u64 mix(u64 digest, u64 word)
+{
+	digest = (digest ^ word) * 0x9e3779b97f4a7c15ULL;
+	return digest ^ (digest >> 29);
+}
+
+static __always_inline u64 read_set(const void *set)
+{
+	u64 bits = 0;
+	bpf_probe_read_kernel(&bits, sizeof(bits), set);
+	return bits;
+}
+
+struct call {
+	s32 number; /* -1: not in a system call */
+	bool compat;
+	u64 arguments[3];
+};
+
+/* The system call that the task is in, by the registers it came with. */
+static __always_inline struct call current_call(struct task_struct *task)
+{
+	struct call call = { .number = -1 };
+	struct pt_regs *regs;
+
+	/* Threads that the kernel made have registers, and nothing true in them. */
+	if (task->flags & (PF_KTHREAD | PF_IO_WORKER | PF_USER_WORKER))
+		return call;
+	regs = (struct pt_regs *)bpf_task_pt_regs(task);
+#if defined(__TARGET_ARCH_x86)
+	call.number = BPF_CORE_READ(regs, orig_ax);
+	call.compat = task->thread_info.status & TS_COMPAT;
+	call.arguments[0] = BPF_CORE_READ(regs, di);
+	call.arguments[1] = BPF_CORE_READ(regs, si);
+	call.arguments[2] = BPF_CORE_READ(regs, dx);
+#else
+	call.number = BPF_CORE_READ(regs, syscallno);
+	call.compat = task->thread_info.flags & (1UL << TIF_32BIT);
+	call.arguments[0] = BPF_CORE_READ(regs, orig_x0);
+	call.arguments[1] = BPF_CORE_READ(regs, regs[1]);
+	call.arguments[2] = BPF_CORE_READ(regs, regs[2]);
+#endif
+	return call;
+}
+
+static __always_inline bool is_execve(s32 number, bool compat)
+{
+	if (compat)
+		return number == COMPAT_execve || number == COMPAT_execveat;
+	return number == SYS_execve || number == SYS_execveat;
+}
+
+static __always_inline u32 mount_namespace(struct task_struct *task)
+{
+	return BPF_CORE_READ(task, nsproxy, mnt_ns, ns.inum);
+}
+
+/* kernel/user_namespace.c, map_id_down(). False where the map is too long to walk here or has no such id. */
+static __noinline bool map_down(const struct uid_gid_map *map, u32 id, u32 *kernel_id)
+{
+	struct {
+		u32 first, lower_first, count;
+	} extents[EXTENTS] = {};
+	u32 length = BPF_CORE_READ(map, nr_extents);
+
+	if (length > EXTENTS ||
+	    bpf_probe_read_kernel(extents, sizeof(extents), __builtin_preserve_access_index(&map->extent)))
+		return false;
+	for (u32 i = 0; i < EXTENTS; i++) {
+		if (i < length && id >= extents[i].first && id - extents[i].first < extents[i].count) {
+			*kernel_id = extents[i].lower_first + (id - extents[i].first);
+			return true;
+		}
+	}
+	return false;
+}
+
+static __always_inline bool map_uid(const struct cred *cred, u32 id, u32 *kernel_id)
+{
+	struct user_namespace *ns = BPF_CORE_READ(cred, user_ns);
+	return map_down(__builtin_preserve_access_index(&ns->uid_map), id, kernel_id);
+}
+
+static __always_inline bool map_gid(const struct cred *cred, u32 id, u32 *kernel_id)
+{
+	struct user_namespace *ns = BPF_CORE_READ(cred, user_ns);
+	return map_down(__builtin_preserve_access_index(&ns->gid_map), id, kernel_id);
+}
+
+/* capset(2)'s arguments, as the kernel is about to read or has just read them. */
+struct capset_arguments {
+	u64 effective, permitted, inheritable;
+};
+
+static __always_inline bool read_capset(const struct call *call, struct capset_arguments *sets)
+{
+	u32 version = 0, words[6] = {};
+
+	if (bpf_probe_read_user(&version, sizeof(version), (void *)call->arguments[0]))
+		return false;
+	/* _LINUX_CAPABILITY_VERSION_1 has one word per set; 2 and 3 have two. */
+	if (version == 0x19980330) {
+		if (bpf_probe_read_user(words, 12, (void *)call->arguments[1]))
+			return false;
+	} else if (bpf_probe_read_user(words, sizeof(words), (void *)call->arguments[1])) {
+		return false;
+	}
+	sets->effective = (words[0] | (u64)words[3] << 32) & settings.valid_capabilities;
+	sets->permitted = (words[1] | (u64)words[4] << 32) & settings.valid_capabilities;
+	sets->inheritable = (words[2] | (u64)words[5] << 32) & settings.valid_capabilities;
+	return true;
+}
+
+static __always_inline void count_capset(struct container *container, const struct task *task, u64 held,
+					 const struct capset_arguments *sets)
+{
+	struct capset_key key = {
+		.slot = task->slot,
+		.program = task->program,
+		.held = held,
+		.effective = sets->effective,
+		.permitted = sets->permitted,
+		.inheritable = sets->inheritable,
+	};
+	u64 one = 1, *count = bpf_map_lookup_elem(&capsets, &key);
+
+	if (!count && bpf_map_update_elem(&capsets, &key, &one, BPF_NOEXIST) == 0)
+		return;
+	if (!count)
+		count = bpf_map_lookup_elem(&capsets, &key);
+	if (count)
+		__sync_fetch_and_add(count, 1);
+	else
+		lose(container, LOSS_CAPSETS);
+}
+
+/*
+ * The check inside capset(2) is made first of all, and only its refusal of inheritable bits depends on the answer
+ * (security/commoncap.c, cap_capset()). The other rules are repeated here to know whether the call will succeed.
+ */
+static __noinline bool capset_without_effect(struct container *container, const struct task *task, const struct cred *cred,
+						  const struct call *call, int ret)
+{
+	struct capset_arguments sets;
+	u64 inheritable = read_set(__builtin_preserve_access_index(&cred->cap_inheritable));
+	u64 permitted = read_set(__builtin_preserve_access_index(&cred->cap_permitted));
+	u64 bounding = read_set(__builtin_preserve_access_index(&cred->cap_bset));
+	bool raises;
+
+	if (!read_capset(call, &sets)) {
+		lose(container, LOSS_ARGUMENTS);
+		return false;
+	}
+	raises = sets.inheritable & ~(inheritable | permitted);
+	if (!(raises && ret) && !(sets.inheritable & ~(inheritable | bounding)) && !(sets.permitted & ~permitted) &&
+	    !(sets.effective & ~sets.permitted))
+		count_capset(container, task, permitted, &sets);
+	return !raises;
+}
+
+/* Whether the kernel, had it said no, would have let the call do just the same (kernel/sys.c). */
+static __noinline bool ids_without_effect(const struct cred *cred, const struct call *call, s32 capability)
+{
+	u32 real = capability == CAP_SETUID ? BPF_CORE_READ(cred, uid.val) : BPF_CORE_READ(cred, gid.val);
+	u32 effective = capability == CAP_SETUID ? BPF_CORE_READ(cred, euid.val) : BPF_CORE_READ(cred, egid.val);
+	u32 saved = capability == CAP_SETUID ? BPF_CORE_READ(cred, suid.val) : BPF_CORE_READ(cred, sgid.val);
+	bool all = call->number == (capability == CAP_SETUID ? SYS_setresuid : SYS_setresgid);
+
+	if (!all && call->number != (capability == CAP_SETUID ? SYS_setuid : SYS_setgid))
+		return false;
+#pragma unroll
+	for (int i = 0; i < 3; i++) {
+		u32 id = call->arguments[i], kernel_id = 0;
+
+		if (i > 0 && !all)
+			break;
+		if (all && id == (u32)-1)
+			continue;
+		if (!(capability == CAP_SETUID ? map_uid(cred, id, &kernel_id) : map_gid(cred, id, &kernel_id)))
+			return false;
+		/* With the capability, setuid sets the real and the saved id as well. */
+		if (!all && (kernel_id != real || kernel_id != saved))
+			return false;
+		/* setresuid may take any of the three without it. */
+		if (all && kernel_id != real && kernel_id != effective && kernel_id != saved)
+			return false;
+	}
+	return true;
+}
+
+static __always_inline bool opens_for_writing(const struct call *call)
+{
+	u64 flags = 0;
+
+	if (call->number == SYS_openat)
+		flags = call->arguments[2];
+	else if (call->number == SYS_open)
+		flags = call->arguments[1];
+	else if (call->number == SYS_creat)
+		flags = 1;
+	else if (call->number == SYS_openat2)
+		bpf_probe_read_user(&flags, sizeof(flags), (void *)call->arguments[2]);
+	return flags & 3; /* O_ACCMODE */
+}
+
+static __noinline enum namespace classify_namespace(const struct container *container, struct user_namespace *target)
+{
+	struct user_namespace *ns = target;
+
+	if ((u64)target == container->user_namespace)
+		return NAMESPACE_OWN;
+	if (!container->user_namespace)
+		return NAMESPACE_UNKNOWN;
+	if (!BPF_CORE_READ(target, parent))
+		return NAMESPACE_INITIAL;
+	for (int i = 0; i < 32; i++) { /* kernel/user_namespace.c refuses more levels */
+		ns = BPF_CORE_READ(ns, parent);
+		if (!ns)
+			break;
+		if ((u64)ns == container->user_namespace)
+			return NAMESPACE_NESTED;
+	}
+	return NAMESPACE_FOREIGN;
+}
+
+/* security/commoncap.c, cap_capable(): the owner of a namespace has all capabilities in it. */
+static __noinline bool granted_to_owner(const struct cred *cred, struct user_namespace *target)
+{
+	struct user_namespace *own = BPF_CORE_READ(cred, user_ns), *ns = target;
+
+	for (int i = 0; i < 32; i++) {
+		struct user_namespace *parent;
+
+		if (!ns || ns == own)
+			return false;
+		parent = BPF_CORE_READ(ns, parent);
+		if (parent == own && BPF_CORE_READ(ns, owner.val) == BPF_CORE_READ(cred, euid.val))
+			return true;
+		ns = parent;
+	}
+	return false;
+}
+
+/*
+ * A digest of the return addresses on the stack above the hook. A stack trace costs two microseconds, this a tenth of one;
+ * it tells call paths apart, so that one trace per path is enough. What functions left lying between live frames may make
+ * two digests of one path: that costs a row, and is put together again when names are known.
+ */
+static __always_inline u64 digest_stack(u64 *words, const void *stack)
+{
+	u64 digest = 1;
+
+	if (settings.text_high == 0 || bpf_probe_read_kernel(words, WINDOW * sizeof(u64), stack))
+		return 0;
+#pragma unroll
+	for (int i = 0; i < WINDOW; i++)
+		if (words[i] - settings.text_low < settings.text_high - settings.text_low)
+			digest = mix(digest, words[i]);
+	return digest | 1;
+}
+
+/* `stack`: from where to read return addresses; `site`: the digest, where it is known already. */
+static __always_inline void record(void *ctx, const void *stack, u64 site, const struct cred *cred, struct user_namespace *target, s32 capability,
+				   u32 opts, bool opts_known, int ret)
+{
+	struct task_struct *current = bpf_get_current_task_btf();
+	u32 tgid = current->tgid, zero = 0;
+	struct task *found = bpf_map_lookup_elem(&tasks, &tgid), task;
+	struct container *container;
+	struct call call;
+	struct check *row, *fresh;
+	struct check_scratch *scratch;
+	struct check_key key = {};
+	u64 now;
+
+	if (found) {
+		task = *found;
+		call = current_call(current);
+		if (task.flags & TASK_PENDING) {
+			if (!is_execve(call.number, call.compat))
+				return;
+			key.flags |= CHECK_PRE_EXEC;
+		}
+	} else {
+		u32 mounts;
+		u64 *slot;
+
+		/* A process on its way in by `exec`: of its work for the runtime only the last step is the container's. */
+		call = current_call(current);
+		if (!is_execve(call.number, call.compat))
+			return;
+		mounts = mount_namespace(current);
+		slot = bpf_map_lookup_elem(&joins, &mounts);
+		if (!slot)
+			return;
+		task.slot = *slot;
+		task.program = 0;
+		task.flags = TASK_JOINED;
+		key.flags |= CHECK_PRE_EXEC;
+	}
+	container = bpf_map_lookup_elem(&containers, &task.slot);
+	if (!container)
+		return;
+
+	if (task.flags & TASK_JOINED)
+		key.flags |= CHECK_JOINED;
+	if (call.compat)
+		key.flags |= CHECK_COMPAT;
+	if (cred != current->real_cred)
+		key.flags |= cred == current->cred ? CHECK_OVERRIDDEN : CHECK_OTHER;
+	if (opts_known)
+		key.flags |= opts & CAP_OPT_NOAUDIT ? CHECK_SILENT : CHECK_AUDITED;
+	if (task.flags & TASK_PENDING) {
+		/* Not armed yet, but at this point the runtime's process is in the container's namespaces. */
+		struct user_namespace *own = BPF_CORE_READ(current, real_cred, user_ns);
+		key.flags |= (own == target ? NAMESPACE_OWN : NAMESPACE_INITIAL) << CHECK_NAMESPACE;
+	} else {
+		key.flags |= classify_namespace(container, target) << CHECK_NAMESPACE;
+	}
+	if (ret == 0 && target != BPF_CORE_READ(cred, user_ns) && granted_to_owner(cred, target))
+		key.flags |= CHECK_BY_OWNER;
+	if (!call.compat) {
+		if (capability == CAP_SETUID || capability == CAP_SETGID) {
+			if (ids_without_effect(cred, &call, capability))
+				key.flags |= CHECK_WITHOUT_EFFECT;
+		} else if (capability == CAP_SETPCAP && call.number == SYS_capset) {
+			if (capset_without_effect(container, &task, cred, &call, ret))
+				key.flags |= CHECK_WITHOUT_EFFECT;
+		} else if (capability == CAP_SYS_ADMIN || capability == CAP_NET_ADMIN || capability == CAP_SYS_RESOURCE ||
+			   capability == CAP_CHECKPOINT_RESTORE) {
+			/* Files of /proc/sys ask whoever opens them; only a writer needs the answer. */
+			if (opens_for_writing(&call))
+				key.flags |= CHECK_OPEN_WRITE;
+		}
+	}
+
+	key.slot = task.slot;
+	key.program = task.program;
+	key.syscall = call.number;
+	key.capability = capability;
+	key.denied = ret != 0;
+	now = bpf_ktime_get_boot_ns();
+	scratch = bpf_map_lookup_elem(&check_scratches, &zero);
+	if (!scratch)
+		return;
+	if (stack)
+		site = digest_stack(scratch->words, stack);
+	key.site = site;
+	if (site) {
+		row = bpf_map_lookup_elem(&checks, &key);
+		if (row) {
+			__sync_fetch_and_add(&row->count, 1);
+			row->last_ns = now;
+			return;
+		}
+	}
+
+	fresh = &scratch->check;
+	fresh->count = 1;
+	fresh->first_ns = fresh->last_ns = now;
+	fresh->tgid = tgid;
+	bpf_get_current_comm(fresh->comm, sizeof(fresh->comm));
+	fresh->frames = bpf_get_stack(ctx, fresh->stack, sizeof(fresh->stack), 0);
+	if (fresh->frames > 0) {
+		fresh->frames /= sizeof(u64);
+	} else {
+		fresh->frames = 0;
+		lose(container, LOSS_STACKS);
+	}
+	if (!site) {
+		u64 digest = 2;
+		for (int i = 0; i < FRAMES; i++)
+			if (i < fresh->frames)
+				digest = mix(digest, fresh->stack[i]);
+		key.site = digest & ~1ULL;
+		row = bpf_map_lookup_elem(&checks, &key);
+		if (row) {
+			__sync_fetch_and_add(&row->count, 1);
+			row->last_ns = now;
+			return;
+		}
+	}
+	if (container->rows >= ROWS_PER_SLOT) {
+		lose(container, LOSS_CHECKS);
+		return;
+	}
+	if (bpf_map_update_elem(&checks, &key, fresh, BPF_NOEXIST) == 0) {
+		__sync_fetch_and_add(&container->rows, 1);
+		return;
+	}
+	/* Another processor was faster, or there is no room. */
+	row = bpf_map_lookup_elem(&checks, &key);
+	if (row)
+		__sync_fetch_and_add(&row->count, 1);
+	else
+		lose(container, LOSS_CHECKS);
+}
+
+/* Linux 6.14 and later; sees every check, but not with which options it was made. */
+SEC("tp_btf/cap_capable")
+int BPF_PROG(tp_cap_capable, const struct cred *cred, struct user_namespace *target, const struct user_namespace *capable,
+	     int capability, int ret)
+{
+	record(ctx, ctx, 0, cred, target, capability, 0, false, ret);
+	return 0;
+}
+
+/* Sees the options, but not the checks that the compiler put in line inside security/commoncap.c. */
+SEC("fexit/cap_capable")
+int BPF_PROG(fexit_cap_capable, const struct cred *cred, struct user_namespace *target, int capability, unsigned int opts, int ret)
+{
+	record(ctx, ctx, 0, cred, target, capability, opts, true, ret);
+	return 0;
+}
+
+SEC("kprobe/cap_capable")
+int BPF_KPROBE(kprobe_cap_capable, const struct cred *cred, struct user_namespace *target, int capability, unsigned int opts)
+{
+	u64 thread = bpf_get_current_pid_tgid();
+	u32 tgid = thread >> 32, zero = 0;
+	struct check_scratch *scratch;
+	struct inflight call = { .cred = (u64)cred, .ns = (u64)target, .capability = capability, .opts = opts };
+	struct task *task = bpf_map_lookup_elem(&tasks, &tgid);
+
+	if (!task) {
+		struct task_struct *current = bpf_get_current_task_btf();
+		struct call now = current_call(current);
+		u32 mounts;
+
+		if (!is_execve(now.number, now.compat))
+			return 0;
+		mounts = mount_namespace(current);
+		if (!bpf_map_lookup_elem(&joins, &mounts))
+			return 0;
+	}
+	scratch = bpf_map_lookup_elem(&check_scratches, &zero);
+	if (scratch)
+		call.site = digest_stack(scratch->words, (void *)PT_REGS_SP(ctx));
+	if (bpf_map_update_elem(&calls, &thread, &call, BPF_ANY) && task) {
+		struct container *container = bpf_map_lookup_elem(&containers, &task->slot);
+		if (container)
+			lose(container, LOSS_INFLIGHT);
+	}
+	return 0;
+}
+
+SEC("kretprobe/cap_capable")
+int BPF_KRETPROBE(kretprobe_cap_capable, int ret)
+{
+	u64 thread = bpf_get_current_pid_tgid();
+	struct inflight *call = bpf_map_lookup_elem(&calls, &thread), copy;
+
+	if (!call)
+		return 0;
+	copy = *call;
+	bpf_map_delete_elem(&calls, &thread);
+	record(ctx, NULL, copy.site, (const struct cred *)copy.cred, (struct user_namespace *)copy.ns, copy.capability, copy.opts, true, ret);
+	return 0;
+}
+
+/* Stands beside fexit/cap_capable, for the check that is in line here. */
+SEC("fexit/cap_capset")
+int BPF_PROG(fexit_cap_capset, struct cred *new, const struct cred *old, const kernel_cap_t *effective,
+	     const kernel_cap_t *inheritable, const kernel_cap_t *permitted, int ret)
+{
+	struct task_struct *current = bpf_get_current_task_btf();
+	u32 tgid = current->tgid;
+	struct task *task = bpf_map_lookup_elem(&tasks, &tgid);
+	struct container *container;
+	u64 held, before;
+	struct capset_arguments sets = {
+		.effective = read_set(effective),
+		.permitted = read_set(permitted),
+		.inheritable = read_set(inheritable),
+	};
+
+	if (!task || task->flags & TASK_PENDING)
+		return 0;
+	container = bpf_map_lookup_elem(&containers, &task->slot);
+	if (!container)
+		return 0;
+	held = read_set(__builtin_preserve_access_index(&old->cap_permitted));
+	before = read_set(__builtin_preserve_access_index(&old->cap_inheritable));
+	if (ret == 0)
+		count_capset(container, task, held, &sets);
+	if (sets.inheritable & ~(before | held))
+		record(ctx, NULL, 0, old, BPF_CORE_READ(old, user_ns), CAP_SETPCAP, 0, true, ret);
+	return 0;
+}
+
+/* The same, for PR_SET_SECUREBITS. */
+SEC("fexit/cap_task_prctl")
+int BPF_PROG(fexit_cap_task_prctl, int option, unsigned long arg2, unsigned long arg3, unsigned long arg4, unsigned long arg5,
+	     int ret)
+{
+	struct task_struct *current = bpf_get_current_task_btf();
+
+	if (option == 28 /* PR_SET_SECUREBITS */ && (ret == 0 || ret == -1))
+		record(ctx, NULL, 0, current->cred, BPF_CORE_READ(current, cred, user_ns), CAP_SETPCAP, 0, true, ret);
+	return 0;
+}
+
+static __always_inline void write_path(struct program *program, const struct path *file, const struct container *container)
+{
+	struct dentry *dentry = BPF_CORE_READ(file, dentry);
+	struct vfsmount *vfsmount = BPF_CORE_READ(file, mnt);
+	struct mount *mount = (void *)vfsmount - bpf_core_field_offset(struct mount, mnt);
+
+	/* Length and flags live in memory, where the verifier does not follow them from turn to turn. */
+	program->flags = PROGRAM_TRUNCATED;
+	program->length = 0;
+	for (int i = 0; i < PATH_DEPTH; i++) {
+		struct dentry *parent;
+		u32 offset, length;
+
+		if ((u64)dentry == container->root_dentry && (u64)vfsmount == container->root_mount) {
+			program->flags &= ~PROGRAM_TRUNCATED;
+			return;
+		}
+		parent = BPF_CORE_READ(dentry, d_parent);
+		if (dentry == BPF_CORE_READ(vfsmount, mnt_root) || dentry == parent) {
+			struct mount *above = BPF_CORE_READ(mount, mnt_parent);
+
+			if (above == mount) {
+				/* A mount namespace made inside the container has mounts of its own, of the same tree. */
+				if ((u64)dentry != container->root_dentry)
+					program->flags |= PROGRAM_OUTSIDE;
+				program->flags &= ~PROGRAM_TRUNCATED;
+				return;
+			}
+			dentry = BPF_CORE_READ(mount, mnt_mountpoint);
+			mount = above;
+			vfsmount = (void *)mount + bpf_core_field_offset(struct mount, mnt);
+			program->flags |= PROGRAM_OTHER_MOUNT;
+			continue;
+		}
+		offset = program->length;
+		if (offset >= PATH)
+			return;
+		length = BPF_CORE_READ(dentry, d_name.len);
+		if (length >= PATH_NAME)
+			return;
+		if (bpf_probe_read_kernel(&program->path[offset], length, BPF_CORE_READ(dentry, d_name.name)))
+			return;
+		offset += length;
+		if (offset >= PATH + PATH_NAME)
+			return;
+		program->path[offset] = 0;
+		program->length = offset + 1;
+		dentry = parent;
+	}
+}
+
+/* Counts an execution and gives the program's key. */
+static __always_inline u64 execute(struct container *container, u64 slot, struct task_struct *task, struct linux_binprm *bprm)
+{
+	struct file *file = BPF_CORE_READ(bprm, file);
+	const struct cred *cred = task->cred;
+	struct program_key key = { .slot = slot };
+	struct program *program;
+	u64 comm[2] = {}, digest = 1, permitted, ambient;
+	u32 uid = BPF_CORE_READ(cred, euid.val), zero = 0, root = 0;
+
+	bpf_get_current_comm(comm, sizeof(comm));
+	digest = mix(digest, BPF_CORE_READ(file, f_inode, i_ino));
+	digest = mix(digest, BPF_CORE_READ(file, f_inode, i_sb, s_dev));
+	digest = mix(digest, (u64)BPF_CORE_READ(file, f_path.dentry));
+	digest = mix(digest, uid);
+	digest = mix(digest, comm[0]);
+	digest = mix(digest, comm[1]);
+	key.program = digest | 1;
+
+	permitted = read_set(__builtin_preserve_access_index(&cred->cap_permitted));
+	ambient = read_set(__builtin_preserve_access_index(&cred->cap_ambient));
+	/* An exec as root gets its set without file capabilities. */
+	if (!map_uid(cred, 0, &root) || uid == root)
+		permitted = 0;
+
+	program = bpf_map_lookup_elem(&programs, &key);
+	if (!program) {
+		program = bpf_map_lookup_elem(&program_scratch, &zero);
+		if (!program)
+			return key.program;
+		program->count = 1;
+		program->gained = permitted & ~ambient;
+		program->uid = uid;
+		__builtin_memcpy(program->comm, comm, sizeof(comm));
+		write_path(program, __builtin_preserve_access_index(&file->f_path), container);
+		if (bpf_map_update_elem(&programs, &key, program, BPF_NOEXIST) == 0)
+			return key.program;
+		program = bpf_map_lookup_elem(&programs, &key);
+	}
+	if (program) {
+		__sync_fetch_and_add(&program->count, 1);
+		program->gained |= permitted & ~ambient;
+	} else {
+		lose(container, LOSS_PROGRAMS);
+	}
+	return key.program;
+}
+
+SEC("tp_btf/sched_process_exec")
+int BPF_PROG(process_exec, struct task_struct *task, int old_pid, struct linux_binprm *bprm)
+{
+	u32 tgid = task->tgid, mounts;
+	struct task *member = bpf_map_lookup_elem(&tasks, &tgid), fresh = {};
+	struct container *container;
+	u64 *slot;
+
+	if (member) {
+		container = bpf_map_lookup_elem(&containers, &member->slot);
+		if (!container)
+			return 0;
+		if (member->flags & TASK_PENDING) {
+			mounts = mount_namespace(task);
+			container->user_namespace = (u64)BPF_CORE_READ(task, cred, user_ns);
+			container->mount_namespace = mounts;
+			container->root_dentry = (u64)BPF_CORE_READ(task, fs, root.dentry);
+			container->root_mount = (u64)BPF_CORE_READ(task, fs, root.mnt);
+			container->init = tgid;
+			container->executed_ns = bpf_ktime_get_boot_ns();
+			if (mounts != container->unjoinable[0] && mounts != container->unjoinable[1] &&
+			    bpf_map_update_elem(&joins, &mounts, &member->slot, BPF_NOEXIST))
+				lose(container, LOSS_JOIN);
+			member->flags &= ~TASK_PENDING;
+		}
+		member->program = execute(container, member->slot, task, bprm);
+		return 0;
+	}
+	mounts = mount_namespace(task);
+	slot = bpf_map_lookup_elem(&joins, &mounts);
+	if (!slot)
+		return 0;
+	container = bpf_map_lookup_elem(&containers, slot);
+	if (!container)
+		return 0;
+	fresh.slot = *slot;
+	fresh.flags = TASK_JOINED;
+	fresh.program = execute(container, fresh.slot, task, bprm);
+	if (bpf_map_update_elem(&tasks, &tgid, &fresh, BPF_ANY))
+		lose(container, LOSS_TASKS);
+	return 0;
+}
+
+SEC("tp_btf/sched_process_fork")
+int BPF_PROG(process_fork, struct task_struct *parent, struct task_struct *child)
+{
+	u32 tgid = parent->tgid, child_tgid = child->tgid;
+	struct task *member, fresh;
+
+	if (tgid == child_tgid)
+		return 0;
+	member = bpf_map_lookup_elem(&tasks, &tgid);
+	/* What the runtime forks before the container's program runs is the runtime's: its hooks, for example. */
+	if (!member || member->flags & TASK_PENDING)
+		return 0;
+	fresh = *member;
+	if (bpf_map_update_elem(&tasks, &child_tgid, &fresh, BPF_ANY)) {
+		struct container *container = bpf_map_lookup_elem(&containers, &fresh.slot);
+		if (container)
+			lose(container, LOSS_TASKS);
+	}
+	return 0;
+}
+
+SEC("tp_btf/sched_process_exit")
+int BPF_PROG(process_exit, struct task_struct *task)
+{
+	u32 tgid = task->tgid;
+	struct task *member = bpf_map_lookup_elem(&tasks, &tgid);
+	struct container *container;
+
+	if (!member || BPF_CORE_READ(task, signal, live.counter))
+		return 0;
+	container = bpf_map_lookup_elem(&containers, &member->slot);
+	if (container && (container->init == tgid || member->flags & TASK_PENDING)) {
+		u32 mounts = container->mount_namespace;
+		u64 *slot = bpf_map_lookup_elem(&joins, &mounts);
+
+		/* Numbers of namespaces are used again at once. */
+		if (slot && *slot == member->slot)
+			bpf_map_delete_elem(&joins, &mounts);
+		container->ended = 1;
+	}
+	bpf_map_delete_elem(&tasks, &tgid);
+	return 0;
+}
+
+/*
+ * Names of kernel functions without /proc/kallsyms, which takes tens of milliseconds to read and may hide its addresses:
+ * whoever reads the pinned iterator gets one line for each address that user space has put into the map.
+ */
+SEC("iter/bpf_map_elem")
+int name_symbols(struct bpf_iter__bpf_map_elem *ctx)
+{
+	static const char format[] = "%ps\n";
+	struct symbol *symbol = ctx->value;
+	u64 address;
+
+	if (!symbol || !symbol->address)
+		return 0;
+	address = symbol->address;
+	bpf_seq_printf(ctx->meta->seq, format, sizeof(format), &address, sizeof(address));
+	return 0;
+}

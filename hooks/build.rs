@@ -1,0 +1,58 @@
+//! Compiles the eBPF recorder (`bpf/capprof.bpf.c`) with clang. `CLANG` names another compiler.
+
+use std::env;
+use std::error::Error;
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    for input in ["bpf/capprof.bpf.c", "bpf/kernel.h", "build.rs"] {
+        println!("cargo:rerun-if-changed={input}");
+    }
+    println!("cargo:rerun-if-env-changed=CLANG");
+
+    let target = match env::var("CARGO_CFG_TARGET_ARCH")?.as_str() {
+        "x86_64" => "x86",
+        "aarch64" => "arm64",
+        other => return Err(format!("the eBPF recorder is not ported to {other}").into()),
+    };
+    // libbpf's own headers, from the copy that libbpf-sys brings.
+    let headers = env::var("DEP_BPF_INCLUDE")?;
+    let object = PathBuf::from(env::var("OUT_DIR")?).join("capprof.bpf.o");
+    let clang = env::var("CLANG").unwrap_or_else(|_| "clang".to_owned());
+    let status = Command::new(&clang)
+        .args([
+            "-g", "-O2", "-target", "bpf", "-mcpu=v3", "-Wall", "-Werror",
+        ])
+        .arg(format!("-D__TARGET_ARCH_{target}"))
+        .arg(format!("-I{headers}"))
+        // The paths of this machine are no business of whoever reads the binary.
+        .arg(format!(
+            "-fdebug-prefix-map={}=.",
+            env::var("CARGO_MANIFEST_DIR")?
+        ))
+        .arg(format!("-fdebug-prefix-map={headers}=libbpf"))
+        .args(["-c", "bpf/capprof.bpf.c", "-o"])
+        .arg(&object)
+        .status()
+        .map_err(|error| format!("run {clang}: {error} (install clang, or set CLANG)"))?;
+    if !status.success() {
+        return Err(format!("{clang} could not compile bpf/capprof.bpf.c").into());
+    }
+    // Debug sections, of which libbpf needs none, are most of the file.
+    for strip in ["llvm-strip", "llvm-strip-14"] {
+        if let Ok(status) = Command::new(strip).arg("-g").arg(&object).status()
+            && status.success()
+        {
+            break;
+        }
+    }
+    let build = fs::read(&object)?
+        .iter()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+        });
+    println!("cargo:rustc-env=CAPPROF_BPF_BUILD={build}");
+    Ok(())
+}

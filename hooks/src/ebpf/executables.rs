@@ -1,0 +1,187 @@
+//! Executables of the container: their paths, and the file capabilities that they carry.
+
+use super::layout::{Program, program};
+use capprof_profile::CapabilitySet;
+use capprof_profile::observation::FileCapabilities;
+use rustix::fs::{Mode, OFlags, ResolveFlags, fgetxattr, openat2};
+use rustix::io::Errno;
+use std::ffi::OsString;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Path, PathBuf};
+
+/// `VFS_CAP_REVISION_MASK` and what stands under it, include/uapi/linux/capability.h.
+const REVISION_MASK: u32 = 0xff00_0000;
+const REVISION_1: u32 = 0x0100_0000;
+const REVISION_2: u32 = 0x0200_0000;
+const REVISION_3: u32 = 0x0300_0000;
+const EFFECTIVE: u32 = 1;
+
+/// The executable's path inside the container; relative where it lies in no file system of the container (memfd_create(2)).
+pub(super) fn path(row: &Program) -> PathBuf {
+    let length = usize::try_from(row.length).unwrap_or(usize::MAX);
+    let mut names: Vec<&[u8]> = row
+        .path
+        .get(..length.min(row.path.len()))
+        .unwrap_or_default()
+        .split(|byte| *byte == 0)
+        .filter(|name| !name.is_empty())
+        .collect();
+    names.reverse();
+    let mut path = Vec::new();
+    for name in names {
+        if !path.is_empty() || row.flags & (program::OUTSIDE | program::TRUNCATED) == 0 {
+            path.push(b'/');
+        }
+        path.extend_from_slice(name);
+    }
+    PathBuf::from(OsString::from_vec(path))
+}
+
+/// The container's root file system as the host sees it.
+pub(super) struct Root(Result<OwnedFd, String>);
+
+impl Root {
+    pub(super) fn open(path: Option<&Path>) -> Self {
+        let Some(path) = path else {
+            return Self(Err(
+                "the recording does not know the container's root file system".to_owned(),
+            ));
+        };
+        Self(
+            rustix::fs::open(
+                path,
+                OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
+                Mode::empty(),
+            )
+            .map_err(|error| format!("open {}: {error}", path.display())),
+        )
+    }
+
+    /// The file capabilities of an executable; the error says why they could not be read.
+    pub(super) fn file_capabilities(
+        &self,
+        row: &Program,
+        path: &Path,
+        user_namespace: bool,
+    ) -> Result<Option<FileCapabilities>, String> {
+        if row.flags & program::TRUNCATED != 0 {
+            return Err("its path is too long".to_owned());
+        }
+        if row.flags & program::OUTSIDE != 0 {
+            return Err("it lies in no file system of the container".to_owned());
+        }
+        if row.flags & program::OTHER_MOUNT != 0 {
+            return Err("it lies on a mount that is gone with the container".to_owned());
+        }
+        let root = self.0.as_ref().map_err(Clone::clone)?;
+        // The container made this path: no link in it may lead out, and opening must not wait.
+        let file = openat2(
+            root,
+            path,
+            OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC,
+            Mode::empty(),
+            ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS | ResolveFlags::NO_SYMLINKS,
+        )
+        .map_err(|error| match error {
+            Errno::NOENT => "it is gone from the root file system".to_owned(),
+            error => format!("open: {error}"),
+        })?;
+        let mut value = [0_u8; 24];
+        match fgetxattr(&file, "security.capability", &mut value) {
+            Ok(length) => parse(value.get(..length).unwrap_or_default(), user_namespace),
+            Err(Errno::NODATA | Errno::NOTSUP) => Ok(None),
+            Err(error) => Err(format!("read security.capability: {error}")),
+        }
+    }
+}
+
+/// `struct vfs_cap_data` and `struct vfs_ns_cap_data`, capabilities(7) "File capability extended attribute versioning".
+fn parse(value: &[u8], user_namespace: bool) -> Result<Option<FileCapabilities>, String> {
+    let words: Vec<u32> = value
+        .chunks_exact(4)
+        .filter_map(|word| Some(u32::from_le_bytes(word.try_into().ok()?)))
+        .collect();
+    let word = |index: usize| words.get(index).copied().unwrap_or(0);
+    let revision = word(0) & REVISION_MASK;
+    let expected = match revision {
+        REVISION_1 => 12,
+        REVISION_2 => 20,
+        REVISION_3 => 24,
+        _ => return Err("security.capability has an unknown revision".to_owned()),
+    };
+    if value.len() != expected {
+        return Err("security.capability has a wrong length".to_owned());
+    }
+    // Capabilities given inside a user namespace count there only; read from outside, they keep that root's id.
+    if revision == REVISION_3 && word(5) != 0 && !user_namespace {
+        return Ok(None);
+    }
+    let high = |index: usize| match revision {
+        REVISION_1 => 0,
+        _ => u64::from(word(index)) << 32,
+    };
+    Ok(Some(FileCapabilities {
+        permitted: CapabilitySet::from_bits(u64::from(word(1)) | high(3)),
+        inheritable: CapabilitySet::from_bits(u64::from(word(2)) | high(4)),
+        effective: word(0) & EFFECTIVE != 0,
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use capprof_profile::Capability;
+    use zerocopy::FromZeros;
+
+    fn program(names: &[u8], flags: u32) -> Program {
+        let mut row = Program::new_zeroed();
+        row.path[..names.len()].copy_from_slice(names);
+        row.length = u32::try_from(names.len()).unwrap();
+        row.flags = flags;
+        row
+    }
+
+    fn words(words: &[u32]) -> Vec<u8> {
+        words.iter().flat_map(|word| word.to_le_bytes()).collect()
+    }
+
+    #[test]
+    fn names_from_the_file_upwards_make_a_path() {
+        assert_eq!(
+            path(&program(b"ping\0bin\0usr\0", 0)),
+            Path::new("/usr/bin/ping")
+        );
+        assert_eq!(
+            path(&program(b"memfd:x\0", program::OUTSIDE)),
+            Path::new("memfd:x")
+        );
+        assert_eq!(path(&program(b"", 0)), Path::new(""));
+    }
+
+    #[test]
+    fn revisions_of_file_capabilities_are_told_apart() {
+        let ping = parse(&words(&[REVISION_2 | EFFECTIVE, 1 << 13, 0, 0, 0]), false)
+            .unwrap()
+            .unwrap();
+        assert!(ping.effective);
+        assert_eq!(
+            ping.permitted,
+            CapabilitySet::from_iter([Capability::NET_RAW])
+        );
+        let bpf = parse(&words(&[REVISION_2, 0, 1 << 13, 1 << 7, 0]), false)
+            .unwrap()
+            .unwrap();
+        assert!(!bpf.effective);
+        assert_eq!(bpf.permitted, CapabilitySet::from_iter([Capability::BPF]));
+        assert_eq!(
+            bpf.inheritable,
+            CapabilitySet::from_iter([Capability::NET_RAW])
+        );
+        let other_root = words(&[REVISION_3, 1 << 13, 0, 0, 0, 100_000]);
+        assert_eq!(parse(&other_root, false), Ok(None));
+        assert!(parse(&other_root, true).unwrap().is_some());
+        assert!(parse(&words(&[REVISION_2, 0, 0, 0]), false).is_err());
+        assert!(parse(&words(&[0, 0, 0, 0, 0]), false).is_err());
+    }
+}

@@ -1,0 +1,399 @@
+//! From map rows to evidence.
+
+use super::executables::{self, Root};
+use super::layout::{
+    self, CapsetKey, Check, CheckKey, Container, LOSSES, Program, ProgramKey, Task, check,
+};
+use super::pins::Set;
+use super::symbols::{Symbols, audit};
+use super::{Armed, Error};
+use capprof_profile::observation::{
+    Audit, BlindSpot, Capset, Evidence, Execution, Namespace, Observation, Recorder, Syscall,
+    Verdict,
+};
+use capprof_profile::recording::Recording;
+use capprof_profile::{Capability, CapabilitySet};
+use libbpf_rs::{MapCore, MapFlags};
+use std::collections::HashMap;
+use std::path::PathBuf;
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+/// A program of the container, by its key in the map.
+struct Known {
+    comm: String,
+    path: Option<PathBuf>,
+}
+
+pub(super) fn gather(recording: &Recording, armed: &Armed) -> Evidence {
+    let mut evidence = Evidence::default();
+    let set = match Set::open() {
+        Ok(Some(set)) => set,
+        Ok(None) => {
+            let line = "the eBPF programs were unloaded while the container ran".to_owned();
+            evidence.losses.push(line);
+            return evidence;
+        }
+        Err(error) => {
+            evidence.losses.push(error.to_string());
+            return evidence;
+        }
+    };
+    let container = container(&set, armed.slot, &mut evidence);
+    let programs: Vec<(ProgramKey, Program)> =
+        select(&set, "programs", &mut evidence, |key: &ProgramKey| {
+            key.slot == armed.slot
+        });
+    let checks: Vec<(CheckKey, Check)> = select(&set, "checks", &mut evidence, |key: &CheckKey| {
+        key.slot == armed.slot
+    });
+    let capsets: Vec<(CapsetKey, u64)> =
+        select(&set, "capsets", &mut evidence, |key: &CapsetKey| {
+            key.slot == armed.slot
+        });
+    if let Some(container) = container {
+        account(&container, armed, &set, checks.len(), &mut evidence);
+    }
+    let known: HashMap<u64, Known> = programs
+        .iter()
+        .map(|(key, row)| {
+            let reachable =
+                row.flags & (layout::program::OUTSIDE | layout::program::TRUNCATED) == 0;
+            let known = Known {
+                comm: layout::text(&row.comm),
+                path: reachable.then(|| executables::path(row)),
+            };
+            (key.program, known)
+        })
+        .collect();
+    evidence.observations = observations(&set, armed, &checks, &known, &mut evidence.losses);
+    evidence.executions = executions(recording, &programs);
+    evidence.capsets = capsets
+        .iter()
+        .map(|(key, count)| {
+            let program = known.get(&key.program);
+            Capset {
+                program: program.map(|known| known.comm.clone()).unwrap_or_default(),
+                executable: program.and_then(|known| known.path.clone()),
+                held: CapabilitySet::from_bits(key.held),
+                effective: CapabilitySet::from_bits(key.effective),
+                permitted: CapabilitySet::from_bits(key.permitted),
+                inheritable: CapabilitySet::from_bits(key.inheritable),
+                count: *count,
+            }
+        })
+        .collect();
+    evidence.blind_spots.extend(blind_spots(&armed.method));
+    // The order of rows in a map is chance.
+    evidence.observations.sort_by(|one, other| {
+        (one.first_ms, one.capability, &one.program, &one.call_site).cmp(&(
+            other.first_ms,
+            other.capability,
+            &other.program,
+            &other.call_site,
+        ))
+    });
+    evidence
+        .executions
+        .sort_by(|one, other| (&one.path, one.uid).cmp(&(&other.path, other.uid)));
+    evidence
+}
+
+fn container(set: &Set, slot: u64, evidence: &mut Evidence) -> Option<Container> {
+    let value = set.map("containers").and_then(|map| {
+        map.lookup(slot.as_bytes(), MapFlags::ANY)
+            .map_err(|error| Error::update("containers", &error))
+    });
+    match value {
+        Ok(Some(value)) => match Container::read_from_bytes(&value) {
+            Ok(container) => return Some(container),
+            Err(_) => evidence
+                .losses
+                .push("the eBPF programs were exchanged while the container ran".to_owned()),
+        },
+        Ok(None) => evidence.losses.push(
+            "the eBPF state of this recording was removed while the container ran".to_owned(),
+        ),
+        Err(error) => evidence.losses.push(error.to_string()),
+    }
+    None
+}
+
+/// Rows of a map; what cannot be read is a loss.
+fn select<K, V>(
+    set: &Set,
+    name: &str,
+    evidence: &mut Evidence,
+    wanted: impl Fn(&K) -> bool,
+) -> Vec<(K, V)>
+where
+    K: FromBytes + KnownLayout + Immutable,
+    V: FromBytes + KnownLayout + Immutable,
+{
+    set.select(name, wanted).unwrap_or_else(|error| {
+        evidence.losses.push(error.to_string());
+        Vec::new()
+    })
+}
+
+/// What the kernel side says about itself.
+fn account(
+    container: &Container,
+    armed: &Armed,
+    set: &Set,
+    checks: usize,
+    evidence: &mut Evidence,
+) {
+    if container.executed_ns == 0 {
+        let line = "the container's program was never executed: nothing was recorded".to_owned();
+        evidence.losses.push(line);
+    } else if container.unjoinable.contains(&container.mount_namespace) {
+        evidence.blind_spots.push(BlindSpot {
+            capability: None,
+            recorder: Recorder::Ebpf,
+            reason: "the container shares a mount namespace with the host: processes that `exec` adds cannot be told from the host's"
+                .to_owned(),
+        });
+    }
+    for (count, what) in container.losses.iter().zip(LOSSES) {
+        if *count > 0 {
+            evidence.losses.push(format!("{count} {what}"));
+        }
+    }
+    // A row is counted when it is in the map: fewer read than counted means that reading went wrong.
+    let counted = usize::try_from(container.rows).unwrap_or(usize::MAX);
+    if checks < counted {
+        evidence.losses.push(format!(
+            "{} of {counted} rows of capability checks could not be read",
+            counted - checks
+        ));
+    }
+    let missed = set.missed().saturating_sub(armed.missed);
+    if missed > 0 {
+        evidence.losses.push(format!(
+            "{missed} runs of the eBPF programs were skipped by the kernel on this host meanwhile, perhaps of this container"
+        ));
+    }
+}
+
+/// What makes two rows one observation.
+type Kind<'row> = (&'row CheckKey, Vec<String>);
+
+fn observations(
+    set: &Set,
+    armed: &Armed,
+    checks: &[(CheckKey, Check)],
+    known: &HashMap<u64, Known>,
+    losses: &mut Vec<String>,
+) -> Vec<Observation> {
+    let stack = |row: &Check| -> Vec<u64> {
+        let length = usize::try_from(row.frames)
+            .unwrap_or(0)
+            .min(row.stack.len());
+        row.stack.get(..length).unwrap_or_default().to_vec()
+    };
+    let stacks: Vec<Vec<u64>> = checks.iter().map(|(_, row)| stack(row)).collect();
+    let (symbols, problem) = Symbols::resolve(set, stacks.iter().map(Vec::as_slice));
+    losses.extend(problem);
+
+    let milliseconds = |nanoseconds: u64| nanoseconds.saturating_sub(armed.armed_ns) / 1_000_000;
+    let mut merged: HashMap<_, Observation> = HashMap::new();
+    for ((key, row), stack) in checks.iter().zip(&stacks) {
+        let Some(capability) = u8::try_from(key.capability)
+            .ok()
+            .and_then(Capability::from_number)
+        else {
+            losses.push(format!("a check of unknown capability {}", key.capability));
+            continue;
+        };
+        let call_site = symbols.call_site(stack);
+        let kind: Kind<'_> = (key, call_site);
+        let program = known.get(&key.program);
+        let observation = Observation {
+            recorder: Recorder::Ebpf,
+            capability,
+            verdict: match key.denied {
+                0 => Verdict::Granted,
+                _ => Verdict::Denied,
+            },
+            namespace: match key.flags >> check::NAMESPACE {
+                1 => Namespace::Own,
+                2 => Namespace::Initial,
+                3 => Namespace::Nested,
+                4 => Namespace::Foreign,
+                _ => Namespace::Unknown,
+            },
+            audit: match key.flags & (check::SILENT | check::AUDITED) {
+                check::SILENT => Audit::Silent,
+                check::AUDITED => Audit::Audited,
+                _ => audit(&kind.1),
+            },
+            overridden: key.flags & check::OVERRIDDEN != 0,
+            by_owner: key.flags & check::BY_OWNER != 0,
+            pre_exec: key.flags & check::PRE_EXEC != 0,
+            joined: key.flags & check::JOINED != 0,
+            without_effect: key.flags & check::WITHOUT_EFFECT != 0
+                || opened_for_reading(key.flags, &kind.1),
+            program: program.map_or_else(|| layout::text(&row.comm), |known| known.comm.clone()),
+            executable: program.and_then(|known| known.path.clone()),
+            pid: row.tgid,
+            syscall: Some(syscall(key.syscall, key.flags & check::COMPAT != 0)),
+            call_site: kind.1.clone(),
+            path: None,
+            count: row.count,
+            first_ms: milliseconds(row.first_ns),
+            last_ms: milliseconds(row.last_ns),
+        };
+        let identity = (
+            key.program,
+            key.syscall,
+            key.flags,
+            key.capability,
+            key.denied,
+            kind.1,
+        );
+        merged
+            .entry(identity)
+            .and_modify(|all| {
+                all.count += observation.count;
+                all.last_ms = all.last_ms.max(observation.last_ms);
+                if observation.first_ms < all.first_ms {
+                    all.first_ms = observation.first_ms;
+                    all.pid = observation.pid;
+                }
+            })
+            .or_insert(observation);
+    }
+    merged.into_values().collect()
+}
+
+/// Entries of /proc/sys whose permissions ask for a capability of whoever looks at them, before it is known what for. A reader
+/// gets the same without: these files are readable for everyone.
+fn opened_for_reading(flags: u32, call_site: &[String]) -> bool {
+    const SITES: [&str; 4] = [
+        "net_ctl_permissions",
+        "ipc_permissions",
+        "pid_table_root_permissions",
+        "set_permissions",
+    ];
+    flags & check::OPEN_WRITE == 0 && call_site.iter().any(|name| SITES.contains(&name.as_str()))
+}
+
+fn syscall(number: i32, compat: bool) -> Syscall {
+    let name = match (usize::try_from(number), compat) {
+        (Ok(number), false) => syscalls::Sysno::new(number)
+            .map_or_else(|| number.to_string(), |known| known.name().to_owned()),
+        #[cfg(target_arch = "x86_64")]
+        (Ok(number), true) => syscalls::x86::Sysno::new(number)
+            .map_or_else(|| number.to_string(), |known| known.name().to_owned()),
+        #[cfg(not(target_arch = "x86_64"))]
+        (Ok(number), true) => syscalls::arm::Sysno::new(number)
+            .map_or_else(|| number.to_string(), |known| known.name().to_owned()),
+        (Err(_), _) => number.to_string(),
+    };
+    Syscall {
+        number: i64::from(number),
+        name,
+    }
+}
+
+fn executions(recording: &Recording, programs: &[(ProgramKey, Program)]) -> Vec<Execution> {
+    let root = Root::open(recording.root_filesystem.as_deref());
+    let mut merged: HashMap<(PathBuf, u32), Execution> = HashMap::new();
+    for (_, row) in programs {
+        let path = executables::path(row);
+        let gained = CapabilitySet::from_bits(row.gained);
+        merged
+            .entry((path.clone(), row.uid))
+            .and_modify(|execution| {
+                execution.count += row.count;
+                execution.gained = execution.gained.union(gained);
+            })
+            .or_insert_with(|| {
+                let (file_capabilities, unreadable) =
+                    match root.file_capabilities(row, &path, recording.user_namespace) {
+                        Ok(capabilities) => (capabilities, None),
+                        Err(reason) => (None, Some(reason)),
+                    };
+                Execution {
+                    path,
+                    uid: row.uid,
+                    file_capabilities,
+                    unreadable,
+                    gained,
+                    count: row.count,
+                }
+            });
+    }
+    merged.into_values().collect()
+}
+
+/// What a way to attach cannot see.
+fn blind_spots(method: &str) -> Vec<BlindSpot> {
+    let spot = |capability, reason: &str| BlindSpot {
+        capability: Some(capability),
+        recorder: Recorder::Ebpf,
+        reason: reason.to_owned(),
+    };
+    let mut spots = Vec::new();
+    if method.starts_with("tp_btf") {
+        return spots;
+    }
+    if !method.contains("cap_task_prctl") {
+        spots.push(spot(
+            Capability::SETPCAP,
+            "capset(2) and prctl(PR_SET_SECUREBITS) ask in a place that this kernel does not let be seen",
+        ));
+    }
+    spots.push(spot(
+        Capability::SYS_RAWIO,
+        "mmap(2) of addresses below vm.mmap_min_addr asks in a place that this kernel does not let be seen",
+    ));
+    spots
+}
+
+/// Removes all rows of a slot.
+pub(super) fn forget(set: &Set, slot: u64) -> Result<(), Error> {
+    // First of all what makes the kernel side count.
+    delete(set, "containers", [slot])?;
+    let tasks = set.rows::<u32, Task>("tasks")?;
+    delete(
+        set,
+        "tasks",
+        tasks
+            .iter()
+            .filter(|(_, task)| task.slot == slot)
+            .map(|(tgid, _)| *tgid),
+    )?;
+    let joins = set.rows::<u32, u64>("joins")?;
+    delete(
+        set,
+        "joins",
+        joins
+            .iter()
+            .filter(|(_, joined)| *joined == slot)
+            .map(|(mounts, _)| *mounts),
+    )?;
+    let checks = set.select::<CheckKey, Check>("checks", |key| key.slot == slot)?;
+    delete(set, "checks", checks.iter().map(|(key, _)| *key))?;
+    let programs = set.select::<ProgramKey, Program>("programs", |key| key.slot == slot)?;
+    delete(set, "programs", programs.iter().map(|(key, _)| *key))?;
+    let capsets = set.select::<CapsetKey, u64>("capsets", |key| key.slot == slot)?;
+    delete(set, "capsets", capsets.iter().map(|(key, _)| *key))
+}
+
+fn delete<K: IntoBytes + Immutable>(
+    set: &Set,
+    name: &'static str,
+    keys: impl IntoIterator<Item = K>,
+) -> Result<(), Error> {
+    let map = set.map(name)?;
+    for key in keys {
+        match map.delete(key.as_bytes()) {
+            Err(error) if error.kind() != libbpf_rs::ErrorKind::NotFound => {
+                return Err(Error::update(name, &error));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,163 @@
+//! Keys and values of the maps, as `bpf/capprof.bpf.c` lays them out.
+
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+/// `FRAMES` in the program.
+pub(super) const FRAMES: usize = 28;
+
+/// Length of `struct program`'s path: `PATH + PATH_NAME`.
+const PATH: usize = 1024 + 256;
+
+/// How many addresses the map `symbols` takes.
+pub(super) const SYMBOLS: u32 = 1024;
+
+/// Flags of `struct task`.
+pub(super) const TASK_PENDING: u32 = 1;
+
+/// What the kernel counts as lost, in the order of `enum loss`, each as the line's words after the number.
+pub(super) const LOSSES: [&str; 8] = [
+    "capability checks did not fit into the map of checks",
+    "capability checks have no call site: no stack trace could be taken",
+    "new processes did not fit into the map of tasks, and were not recorded",
+    "executions did not fit into the map of programs",
+    "calls of capset(2) had arguments that could not be read",
+    "calls of capset(2) did not fit into the map of capability sets",
+    "times the container's mount namespace could not be registered: processes started by `exec` were not recorded",
+    "capability checks were not followed to their end: the map of calls was full",
+];
+
+/// `struct container`.
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub(super) struct Container {
+    pub(super) user_namespace: u64,
+    pub(super) executed_ns: u64,
+    pub(super) root_dentry: u64,
+    pub(super) root_mount: u64,
+    pub(super) losses: [u64; LOSSES.len()],
+    pub(super) mount_namespace: u32,
+    pub(super) init: u32,
+    pub(super) ended: u32,
+    pub(super) rows: u32,
+    pub(super) unjoinable: [u32; 2],
+    pub(super) recording: [u8; 64],
+}
+
+/// `struct task`.
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub(super) struct Task {
+    pub(super) slot: u64,
+    pub(super) program: u64,
+    pub(super) flags: u32,
+    pub(super) unused: u32,
+}
+
+/// `enum check_flag`.
+pub(super) mod check {
+    pub(in super::super) const OVERRIDDEN: u32 = 1 << 0;
+    pub(in super::super) const BY_OWNER: u32 = 1 << 2;
+    pub(in super::super) const PRE_EXEC: u32 = 1 << 3;
+    pub(in super::super) const JOINED: u32 = 1 << 4;
+    pub(in super::super) const SILENT: u32 = 1 << 5;
+    pub(in super::super) const AUDITED: u32 = 1 << 6;
+    pub(in super::super) const WITHOUT_EFFECT: u32 = 1 << 7;
+    pub(in super::super) const COMPAT: u32 = 1 << 8;
+    pub(in super::super) const OPEN_WRITE: u32 = 1 << 9;
+    pub(in super::super) const NAMESPACE: u32 = 16;
+}
+
+/// `struct check_key`.
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub(super) struct CheckKey {
+    pub(super) slot: u64,
+    pub(super) program: u64,
+    pub(super) site: u64,
+    pub(super) syscall: i32,
+    pub(super) flags: u32,
+    pub(super) capability: u32,
+    pub(super) denied: u32,
+}
+
+/// `struct check`.
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub(super) struct Check {
+    pub(super) count: u64,
+    pub(super) first_ns: u64,
+    pub(super) last_ns: u64,
+    pub(super) tgid: u32,
+    pub(super) frames: i32,
+    pub(super) comm: [u8; 16],
+    pub(super) stack: [u64; FRAMES],
+}
+
+/// `enum program_flag`.
+pub(super) mod program {
+    pub(in super::super) const OTHER_MOUNT: u32 = 1;
+    pub(in super::super) const OUTSIDE: u32 = 2;
+    pub(in super::super) const TRUNCATED: u32 = 4;
+}
+
+/// `struct program_key`.
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub(super) struct ProgramKey {
+    pub(super) slot: u64,
+    pub(super) program: u64,
+}
+
+/// `struct program`.
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub(super) struct Program {
+    pub(super) count: u64,
+    pub(super) gained: u64,
+    pub(super) uid: u32,
+    pub(super) flags: u32,
+    pub(super) length: u32,
+    pub(super) unused: u32,
+    pub(super) comm: [u8; 16],
+    pub(super) path: [u8; PATH],
+}
+
+/// `struct capset_key`.
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub(super) struct CapsetKey {
+    pub(super) slot: u64,
+    pub(super) program: u64,
+    pub(super) held: u64,
+    pub(super) effective: u64,
+    pub(super) permitted: u64,
+    pub(super) inheritable: u64,
+}
+
+/// `struct state`.
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub(super) struct State {
+    pub(super) build: u64,
+    pub(super) length: u32,
+    pub(super) unused: u32,
+    pub(super) text: [u8; 4080],
+}
+
+/// `settings`, the section `.rodata.settings`.
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub(super) struct Settings {
+    pub(super) valid_capabilities: u64,
+    pub(super) text_low: u64,
+    pub(super) text_high: u64,
+}
+
+/// A kernel string: the bytes before the first NUL, lossily decoded.
+pub(super) fn text(bytes: &[u8]) -> String {
+    let end = bytes
+        .iter()
+        .position(|byte| *byte == 0)
+        .unwrap_or(bytes.len());
+    String::from_utf8_lossy(bytes.get(..end).unwrap_or_default()).into_owned()
+}

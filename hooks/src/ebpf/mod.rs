@@ -1,0 +1,279 @@
+//! The eBPF recorder: counts the kernel's capability checks of a container's processes.
+//!
+//! One program set serves the whole host. It is loaded by the first [`arm`] after boot, pinned in bpffs, and stays: containers are
+//! entries in its maps, so that nothing but map updates stands between a container and its program. See `bpf/capprof.bpf.c`.
+
+mod executables;
+mod gather;
+mod layout;
+mod pins;
+mod programs;
+mod symbols;
+
+use capprof_profile::observation::Evidence;
+use capprof_profile::recording::{Process, Recording};
+use layout::{Container, TASK_PENDING, Task};
+use libbpf_rs::{MapCore, MapFlags};
+use pins::Set;
+use rustix::time::{ClockId, clock_gettime};
+use serde::{Deserialize, Serialize};
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
+use std::time::Duration;
+use zerocopy::IntoBytes;
+
+pub use programs::Report;
+
+/// An operation of the eBPF recorder that failed, with its object.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// bpffs is not there and could not be mounted.
+    #[error("mount bpffs at {}: {source}", path.display())]
+    Mount {
+        /// Where.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The lock that keeps two hooks from loading at once.
+    #[error("lock {}: {source}", path.display())]
+    Lock {
+        /// The lock file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Every way to attach was refused.
+    #[error("attach eBPF to cap_capable: {}", refused.join("; "))]
+    Refused {
+        /// Each way with its reason, a line each.
+        refused: Vec<String>,
+    },
+    /// A pinned map, program or link could not be opened, written or removed.
+    #[error("{operation} {}: {reason}", path.display())]
+    Pin {
+        /// What was tried: `open`, `pin`, `remove`.
+        operation: &'static str,
+        /// The pin.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// A map could not be changed.
+    #[error("update eBPF map {map}: {reason}")]
+    Update {
+        /// The map's name.
+        map: &'static str,
+        /// Why.
+        reason: String,
+    },
+    /// A namespace of a process could not be looked at.
+    #[error("read {}: {source}", path.display())]
+    Namespace {
+        /// Its link under /proc.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Process ids of this hook are not those of the kernel's initial namespace.
+    #[error(
+        "arm eBPF: this hook runs in a pid namespace of its own, whose process ids eBPF does not know"
+    )]
+    NestedPidNamespace,
+    /// The process ended before it could be armed.
+    #[error("arm eBPF: process {pid} is gone")]
+    Gone {
+        /// Its id.
+        pid: i32,
+    },
+}
+
+/// What [`arm`] leaves for [`collect`] and [`release`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Armed {
+    /// The recording's key in the maps: boot time in nanoseconds at arming, unique on this host until it boots again.
+    pub slot: u64,
+    /// How the capability checks are seen: `tp_btf/cap_capable`.
+    pub method: String,
+    /// What was tried before and refused, a line each.
+    pub refused: Vec<String>,
+    /// When the recording was armed, nanoseconds of `CLOCK_BOOTTIME`.
+    pub armed_ns: u64,
+    /// How many runs of its programs the kernel had skipped by then (`recursion_misses`).
+    pub missed: u64,
+}
+
+/// Makes the container's first process known to the kernel side, which starts to count when it executes the container's program.
+///
+/// Loads and pins the program set if nobody has yet.
+///
+/// # Errors
+/// Nothing can be attached ([`Error::Refused`] tells what was tried), or the process is gone. Then nothing stays armed.
+pub fn arm(recording: &Recording, init: Process) -> Result<Armed, Error> {
+    // Whoever may not look at process 1 is in a container itself, whose mount namespace is the one that matters.
+    let unjoinable = [
+        namespace("self", "mnt")?,
+        namespace("1", "mnt").unwrap_or(0),
+    ];
+    if namespace("self", "pid")? != INITIAL_PID_NAMESPACE {
+        return Err(Error::NestedPidNamespace);
+    }
+    let set = Set::ensure()?;
+    let missed = set.missed();
+    let mut container = Container {
+        user_namespace: 0,
+        executed_ns: 0,
+        root_dentry: 0,
+        root_mount: 0,
+        losses: [0; layout::LOSSES.len()],
+        mount_namespace: 0,
+        init: init.pid.unsigned_abs(),
+        ended: 0,
+        rows: 0,
+        unjoinable,
+        recording: [0; 64],
+    };
+    for (to, from) in container.recording.iter_mut().zip(recording.id.bytes()) {
+        *to = from;
+    }
+    let containers = set.map("containers")?;
+    let slot = loop {
+        let slot = boot_time();
+        match containers.update(slot.as_bytes(), container.as_bytes(), MapFlags::NO_EXIST) {
+            Ok(()) => break slot,
+            // Two hooks in one nanosecond.
+            Err(error) if error.kind() == libbpf_rs::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(Error::update("containers", &error)),
+        }
+    };
+    let armed = Armed {
+        slot,
+        method: set.method(),
+        refused: set.refused(),
+        armed_ns: slot,
+        missed,
+    };
+    let task = Task {
+        slot,
+        program: 0,
+        flags: TASK_PENDING,
+        unused: 0,
+    };
+    let result = set.map("tasks").and_then(|tasks| {
+        tasks
+            .update(init.pid.as_bytes(), task.as_bytes(), MapFlags::ANY)
+            .map_err(|error| Error::update("tasks", &error))
+    });
+    // Asked after the update: whoever dies from now on takes its entry along.
+    let result = match init.exists() {
+        false => result.and(Err(Error::Gone { pid: init.pid })),
+        true => result,
+    };
+    if let Err(error) = result {
+        let _ = drop_slot(slot);
+        return Err(error);
+    }
+    Ok(armed)
+}
+
+/// Reads what the kernel counted for a recording.
+///
+/// Never fails as a whole: what could not be read is a line in [`Evidence::losses`].
+pub fn collect(recording: &Recording, armed: &Armed) -> Evidence {
+    gather::gather(recording, armed)
+}
+
+/// Forgets a recording; the programs stay loaded for the next one. A recording that is forgotten already is no error.
+///
+/// # Errors
+/// [`Error::Pin`], [`Error::Update`].
+pub fn release(armed: &Armed) -> Result<(), Error> {
+    drop_slot(armed.slot)
+}
+
+/// The recordings that the kernel side knows, by slot, with their ids.
+///
+/// # Errors
+/// [`Error::Pin`]. Where nothing is loaded there are none.
+pub fn live_slots() -> Result<Vec<(u64, String)>, Error> {
+    let Some(set) = Set::open()? else {
+        return Ok(Vec::new());
+    };
+    Ok(set
+        .rows::<u64, Container>("containers")?
+        .into_iter()
+        .map(|(slot, container)| (slot, layout::text(&container.recording)))
+        .collect())
+}
+
+/// Removes everything that belongs to one slot.
+///
+/// # Errors
+/// [`Error::Pin`], [`Error::Update`].
+pub fn drop_slot(slot: u64) -> Result<(), Error> {
+    match Set::open()? {
+        Some(set) => gather::forget(&set, slot),
+        None => Ok(()),
+    }
+}
+
+/// Forgets the slots of recordings that are not in `live`; gives a line for each.
+///
+/// # Errors
+/// [`Error::Pin`], [`Error::Update`].
+pub fn sweep(live: &[String]) -> Result<Vec<String>, Error> {
+    /// A recording may have been armed after `live` was listed.
+    const YOUNG: Duration = Duration::from_secs(60);
+    let mut done = Vec::new();
+    for (slot, recording) in live_slots()? {
+        let age = Duration::from_nanos(boot_time().saturating_sub(slot));
+        if live.contains(&recording) || age < YOUNG {
+            continue;
+        }
+        drop_slot(slot)?;
+        done.push(format!(
+            "forgot eBPF state of recording {recording}, which is gone"
+        ));
+    }
+    Ok(done)
+}
+
+/// Unloads the program set; gives whether there was one. Recordings in progress lose what they have.
+///
+/// # Errors
+/// [`Error::Pin`], [`Error::Lock`].
+pub fn unload() -> Result<bool, Error> {
+    pins::unload()
+}
+
+/// Tries every way to attach, without leaving anything behind, and tells what came of each.
+pub fn probe() -> Report {
+    programs::probe()
+}
+
+/// `PROC_PID_INIT_INO`, include/linux/proc_ns.h.
+const INITIAL_PID_NAMESPACE: u32 = 0xEFFF_FFFC;
+
+fn namespace(process: &str, kind: &str) -> Result<u32, Error> {
+    let path = PathBuf::from(format!("/proc/{process}/ns/{kind}"));
+    match std::fs::metadata(&path) {
+        Ok(metadata) => Ok(u32::try_from(metadata.ino()).unwrap_or(0)),
+        Err(source) => Err(Error::Namespace { path, source }),
+    }
+}
+
+fn boot_time() -> u64 {
+    let now = clock_gettime(ClockId::Boottime);
+    let seconds = u64::try_from(now.tv_sec).unwrap_or(0);
+    seconds * 1_000_000_000 + u64::try_from(now.tv_nsec).unwrap_or(0)
+}
+
+impl Error {
+    fn update(map: &'static str, error: &libbpf_rs::Error) -> Self {
+        Self::Update {
+            map,
+            reason: programs::describe(error),
+        }
+    }
+}

@@ -1,0 +1,393 @@
+//! The program set in bpffs: where it is pinned, and how one process after the other finds it.
+
+use super::layout::State;
+use super::{Error, programs};
+use capprof_profile::recording::STATE_DIRECTORY;
+use libbpf_rs::{MapCore, MapFlags, MapHandle, ProgramHandle};
+use rustix::mount::{MountFlags, mount};
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::fs::{self, DirBuilder, File};
+use std::io::{self, Read};
+use std::os::fd::{AsFd, AsRawFd};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout};
+
+const BPFFS: &str = "/sys/fs/bpf";
+
+/// The last component is the version of the maps' layout: another layout must not meet these pins.
+const DIRECTORY: &str = "/sys/fs/bpf/capprof/v1";
+
+/// The map that is pinned last: where it is, all is.
+const LAST: &str = "state";
+
+/// Which build of the program this binary carries.
+const BUILD: &str = env!("CAPPROF_BPF_BUILD");
+
+/// Maps that user space works with, with sizes of key and value.
+const MAPS: [&str; 8] = [
+    "containers",
+    "tasks",
+    "joins",
+    "checks",
+    "programs",
+    "capsets",
+    "symbols",
+    LAST,
+];
+
+/// What the loader leaves for whoever finds the set.
+#[derive(Debug, Serialize, Deserialize)]
+struct Loaded {
+    method: String,
+    refused: Vec<String>,
+    /// Programs that run at capability checks and process events.
+    programs: Vec<String>,
+}
+
+/// The pinned program set.
+pub(super) struct Set {
+    state: State,
+    loaded: Loaded,
+}
+
+impl Set {
+    /// Opens the set, and loads it if there is none or if it is another build's and serves nobody.
+    pub(super) fn ensure() -> Result<Self, Error> {
+        if let Some(set) = Self::open()?
+            && set.is_ours()
+        {
+            return Ok(set);
+        }
+        mount_bpffs()?;
+        let _lock = lock()?;
+        // Somebody may have been faster.
+        if let Some(set) = Self::open()? {
+            if set.is_ours() || !super::live_slots()?.is_empty() {
+                return Ok(set);
+            }
+        }
+        remove()?;
+        let result = Self::load();
+        if result.is_err() {
+            // Half a set is worse than none.
+            let _ = remove();
+        }
+        result
+    }
+
+    /// Opens the set; `None` if none is pinned.
+    pub(super) fn open() -> Result<Option<Self>, Error> {
+        let path = Path::new(DIRECTORY).join(LAST);
+        let map = match open_map(&path) {
+            Ok(map) => map,
+            Err(_) if !path.exists() => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let malformed = |reason: &str| Error::Pin {
+            operation: "read",
+            path: path.clone(),
+            reason: format!("{reason} (capprofctl recover --unload removes what is there)"),
+        };
+        let value = map
+            .lookup(0_u32.as_bytes(), MapFlags::ANY)
+            .map_err(|error| malformed(&programs::describe(&error)))?
+            .unwrap_or_default();
+        let state = State::read_from_bytes(&value)
+            .map_err(|_| malformed("its values have another size than this version's"))?;
+        let text = usize::try_from(state.length)
+            .ok()
+            .and_then(|length| state.text.get(..length))
+            .unwrap_or_default();
+        let loaded = serde_json::from_slice(text).map_err(|error| malformed(&error.to_string()))?;
+        Ok(Some(Self { state, loaded }))
+    }
+
+    fn is_ours(&self) -> bool {
+        BUILD.parse() == Ok(self.state.build)
+    }
+
+    fn load() -> Result<Self, Error> {
+        let mut loaded = programs::load().map_err(|refused| Error::Refused { refused })?;
+        let directory = Path::new(DIRECTORY);
+        let names: Vec<String> = loaded
+            .links
+            .iter()
+            .map(|(name, _)| (*name).to_owned())
+            .filter(|name| name != "name_symbols")
+            .collect();
+        let description = Loaded {
+            method: loaded.method.to_owned(),
+            refused: loaded.refused,
+            programs: names,
+        };
+        let mut state = State::new_zeroed();
+        state.build = BUILD.parse().unwrap_or_default();
+        let mut text = serde_json::to_vec(&description).unwrap_or_default();
+        if text.len() > state.text.len() {
+            text = serde_json::to_vec(&Loaded {
+                refused: Vec::new(),
+                ..description
+            })
+            .unwrap_or_default();
+        }
+        for (to, from) in state.text.iter_mut().zip(&text) {
+            *to = *from;
+        }
+        state.length = u32::try_from(text.len()).unwrap_or(0);
+
+        for parent in [directory.parent().unwrap_or(directory), directory] {
+            match DirBuilder::new().mode(0o700).create(parent) {
+                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                    return Err(Error::pin("create", parent, &error));
+                }
+                _ => {}
+            }
+        }
+        for (name, link) in &mut loaded.links {
+            let path = directory.join(format!("link-{name}"));
+            link.pin(&path)
+                .map_err(|error| Error::pin("pin", &path, &programs::describe(&error)))?;
+        }
+        for mut program in loaded.object.progs_mut() {
+            if !program.autoload() {
+                continue;
+            }
+            let path = directory.join(format!("program-{}", program.name().display()));
+            program
+                .pin(&path)
+                .map_err(|error| Error::pin("pin", &path, &programs::describe(&error)))?;
+        }
+        for name in MAPS {
+            for mut map in loaded.object.maps_mut().filter(|map| map.name() == name) {
+                if name == LAST {
+                    map.update(0_u32.as_bytes(), state.as_bytes(), MapFlags::ANY)
+                        .map_err(|error| Error::update(LAST, &error))?;
+                }
+                let path = directory.join(name);
+                map.pin(&path)
+                    .map_err(|error| Error::pin("pin", &path, &programs::describe(&error)))?;
+            }
+        }
+        Self::open()?.ok_or_else(|| Error::pin("open", directory, &"nothing is there"))
+    }
+
+    /// How capability checks are seen.
+    pub(super) fn method(&self) -> String {
+        self.loaded.method.clone()
+    }
+
+    /// What was refused when the set was loaded.
+    pub(super) fn refused(&self) -> Vec<String> {
+        self.loaded.refused.clone()
+    }
+
+    /// One of the maps.
+    pub(super) fn map(&self, name: &str) -> Result<MapHandle, Error> {
+        open_map(&Path::new(DIRECTORY).join(name))
+    }
+
+    /// The whole content of a map.
+    pub(super) fn rows<K, V>(&self, name: &str) -> Result<Vec<(K, V)>, Error>
+    where
+        K: FromBytes + KnownLayout + Immutable,
+        V: FromBytes + KnownLayout + Immutable,
+    {
+        self.select(name, |_| true)
+    }
+
+    /// The rows of a map whose key is wanted.
+    pub(super) fn select<K, V>(
+        &self,
+        name: &str,
+        wanted: impl Fn(&K) -> bool,
+    ) -> Result<Vec<(K, V)>, Error>
+    where
+        K: FromBytes + KnownLayout + Immutable,
+        V: FromBytes + KnownLayout + Immutable,
+    {
+        let map = self.map(name)?;
+        let error = |reason: String| Error::Pin {
+            operation: "read",
+            path: Path::new(DIRECTORY).join(name),
+            reason,
+        };
+        let iterator = map
+            .lookup_batch(256, MapFlags::ANY, MapFlags::ANY)
+            .map_err(|reason| error(programs::describe(&reason)))?;
+        let mut rows = Vec::new();
+        for (key, value) in iterator {
+            let (Ok(key), Ok(value)) = (K::read_from_bytes(&key), V::read_from_bytes(&value))
+            else {
+                return Err(error(
+                    "its rows have another size than this version's (capprofctl recover --unload removes what is there)"
+                        .to_owned(),
+                ));
+            };
+            if wanted(&key) {
+                rows.push((key, value));
+            }
+        }
+        Ok(rows)
+    }
+
+    /// How many runs of the programs the kernel has skipped because the same program was running on that processor
+    /// (`recursion_misses`, kernel/bpf/syscall.c).
+    pub(super) fn missed(&self) -> u64 {
+        self.loaded
+            .programs
+            .iter()
+            .filter_map(|name| {
+                let path = Path::new(DIRECTORY).join(format!("program-{name}"));
+                let program = ProgramHandle::from_pinned_path(path).ok()?;
+                let descriptor = program.as_fd().as_raw_fd();
+                let information = fs::read_to_string(format!("/proc/self/fdinfo/{descriptor}"));
+                information.ok()?.lines().find_map(|line| {
+                    line.strip_prefix("recursion_misses:")?
+                        .trim()
+                        .parse::<u64>()
+                        .ok()
+                })
+            })
+            .sum()
+    }
+
+    /// Asks the kernel for the names of addresses, as many as the map takes.
+    pub(super) fn name(&self, addresses: &[u64]) -> Result<HashMap<u64, String>, Error> {
+        let map = self.map("symbols")?;
+        let mut names = HashMap::new();
+        // The map serves one at a time.
+        let _lock = lock()?;
+        for chunk in addresses.chunks(super::layout::SYMBOLS as usize) {
+            let mut values = vec![0_u64; super::layout::SYMBOLS as usize];
+            for (to, from) in values.iter_mut().zip(chunk) {
+                *to = *from;
+            }
+            let keys: Vec<u32> = (0..super::layout::SYMBOLS).collect();
+            map.update_batch(
+                keys.as_bytes(),
+                values.as_bytes(),
+                super::layout::SYMBOLS,
+                MapFlags::ANY,
+                MapFlags::ANY,
+            )
+            .map_err(|error| Error::update("symbols", &error))?;
+            let path = Path::new(DIRECTORY).join("link-name_symbols");
+            let mut text = String::new();
+            File::open(&path)
+                .and_then(|mut file| file.read_to_string(&mut text))
+                .map_err(|error| Error::pin("read", &path, &error))?;
+            if text.lines().count() != chunk.len() {
+                return Err(Error::pin(
+                    "read",
+                    &path,
+                    &format!(
+                        "{} names for {} addresses",
+                        text.lines().count(),
+                        chunk.len()
+                    ),
+                ));
+            }
+            names.extend(
+                chunk
+                    .iter()
+                    .copied()
+                    .zip(text.lines().map(ToOwned::to_owned)),
+            );
+        }
+        Ok(names)
+    }
+}
+
+/// Removes the pins, whereupon the kernel detaches and frees the programs; gives whether there were any.
+pub(super) fn unload() -> Result<bool, Error> {
+    if !Path::new(DIRECTORY).exists() {
+        return Ok(false);
+    }
+    let _lock = lock()?;
+    remove()?;
+    Ok(true)
+}
+
+fn remove() -> Result<(), Error> {
+    let directory = Path::new(DIRECTORY);
+    let entries = match fs::read_dir(directory) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(Error::pin("list", directory, &error)),
+        Ok(entries) => entries,
+    };
+    // What says that the set is whole goes first.
+    let mut names: Vec<OsString> = entries.flatten().map(|entry| entry.file_name()).collect();
+    names.sort_by_key(|name| name != LAST);
+    for name in names {
+        let path = directory.join(name);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(Error::pin("remove", &path, &error));
+            }
+            _ => {}
+        }
+    }
+    for path in [Some(directory), directory.parent()].into_iter().flatten() {
+        // The parent may hold another version's set.
+        let _ = fs::remove_dir(path);
+    }
+    Ok(())
+}
+
+fn open_map(path: &Path) -> Result<MapHandle, Error> {
+    MapHandle::from_pinned_path(path)
+        .map_err(|error| Error::pin("open", path, &programs::describe(&error)))
+}
+
+fn mount_bpffs() -> Result<(), Error> {
+    /// `BPF_FS_MAGIC`, include/uapi/linux/magic.h.
+    const MAGIC: u64 = 0xcafe_4a11;
+    let path = PathBuf::from(BPFFS);
+    let mounted = rustix::fs::statfs(&path)
+        .is_ok_and(|statistics| u64::try_from(statistics.f_type) == Ok(MAGIC));
+    if mounted {
+        return Ok(());
+    }
+    // As systemd does.
+    let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
+    mount("bpf", &path, "bpf", flags, c"mode=700").map_err(|error| Error::Mount {
+        path,
+        source: error.into(),
+    })
+}
+
+/// Keeps other hooks from loading, unloading and naming until it is dropped.
+fn lock() -> Result<File, Error> {
+    let directory = Path::new(STATE_DIRECTORY);
+    let path = directory.join("ebpf.lock");
+    let open = || {
+        match DirBuilder::new().mode(0o700).create(directory) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+            _ => {}
+        }
+        let file = File::options().create(true).append(true).open(&path)?;
+        file.lock()?;
+        Ok(file)
+    };
+    open().map_err(|source| Error::Lock {
+        path: path.clone(),
+        source,
+    })
+}
+
+impl Error {
+    pub(super) fn pin(
+        operation: &'static str,
+        path: &Path,
+        reason: &dyn std::fmt::Display,
+    ) -> Self {
+        Self::Pin {
+            operation,
+            path: path.to_owned(),
+            reason: reason.to_string(),
+        }
+    }
+}

@@ -1,0 +1,249 @@
+//! Loading and attaching the program set.
+
+use super::layout::Settings;
+use capprof_profile::capability::CapabilitySet;
+use libbpf_rs::{
+    Link, MapCore, Object, ObjectBuilder, OpenObject, PrintLevel, get_print, set_print,
+};
+use serde::{Deserialize, Serialize};
+use std::fs;
+use std::os::fd::AsFd;
+use std::sync::Mutex;
+use zerocopy::IntoBytes;
+
+/// The compiled program, `bpf/capprof.bpf.c`.
+const OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/capprof.bpf.o"));
+
+/// Needed whichever way capability checks are seen: who belongs to a container, and the names of kernel functions.
+const COMMON: [&str; 4] = [
+    "process_exec",
+    "process_fork",
+    "process_exit",
+    "name_symbols",
+];
+
+/// A way to see capability checks.
+pub(super) struct Method {
+    /// As it is shown.
+    pub(super) name: &'static str,
+    /// The programs that it takes.
+    programs: &'static [&'static str],
+}
+
+/// In order of preference.
+///
+/// The tracepoint sees every check. fexit misses checks that the compiler put in line inside security/commoncap.c; two of
+/// them are seen by fexit on the functions that contain them. Kprobes miss them for good.
+pub(super) const METHODS: [Method; 4] = [
+    Method {
+        name: "tp_btf/cap_capable",
+        programs: &["tp_cap_capable"],
+    },
+    Method {
+        name: "fexit/cap_capable, fexit/cap_capset, fexit/cap_task_prctl",
+        programs: &[
+            "fexit_cap_capable",
+            "fexit_cap_capset",
+            "fexit_cap_task_prctl",
+        ],
+    },
+    Method {
+        name: "fexit/cap_capable",
+        programs: &["fexit_cap_capable"],
+    },
+    Method {
+        name: "kprobe/cap_capable",
+        programs: &["kprobe_cap_capable", "kretprobe_cap_capable"],
+    },
+];
+
+/// A program set in the kernel, attached, and not yet pinned.
+pub(super) struct Loaded {
+    pub(super) object: Object,
+    pub(super) links: Vec<(&'static str, Link)>,
+    pub(super) method: &'static str,
+    /// What was tried before, a line each.
+    pub(super) refused: Vec<String>,
+}
+
+/// What became of one way to attach.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attempt {
+    /// `tp_btf/cap_capable`.
+    pub method: String,
+    /// Why it was refused; `None` if it works.
+    pub refused: Option<String>,
+}
+
+/// What the eBPF recorder can do on this host.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Report {
+    /// Whether it can record.
+    pub usable: bool,
+    /// How it would; empty if it cannot.
+    pub method: String,
+    /// Every way, in order of preference.
+    pub attempts: Vec<Attempt>,
+    /// What was refused, a line each.
+    pub refused: Vec<String>,
+    /// Whether the program set is loaded already.
+    pub loaded: bool,
+    /// How many recordings it serves.
+    pub recordings: usize,
+}
+
+/// Loads and attaches in the first way that works.
+pub(super) fn load() -> Result<Loaded, Vec<String>> {
+    let mut refused = Vec::new();
+    for method in &METHODS {
+        match attach(method) {
+            Ok((object, links)) => {
+                return Ok(Loaded {
+                    object,
+                    links,
+                    method: method.name,
+                    refused,
+                });
+            }
+            Err(reason) => refused.push(format!("{}: {reason}", method.name)),
+        }
+    }
+    Err(refused)
+}
+
+pub(super) fn probe() -> Report {
+    let attempts: Vec<Attempt> = METHODS
+        .iter()
+        .map(|method| Attempt {
+            method: method.name.to_owned(),
+            refused: attach(method).err(),
+        })
+        .collect();
+    let method = attempts
+        .iter()
+        .find(|attempt| attempt.refused.is_none())
+        .map(|attempt| attempt.method.clone());
+    Report {
+        usable: method.is_some(),
+        method: method.unwrap_or_default(),
+        refused: attempts
+            .iter()
+            .filter_map(|attempt| {
+                Some(format!("{}: {}", attempt.method, attempt.refused.as_ref()?))
+            })
+            .collect(),
+        attempts,
+        loaded: matches!(super::Set::open(), Ok(Some(_))),
+        recordings: super::live_slots().map_or(0, |slots| slots.len()),
+    }
+}
+
+type Attached = (Object, Vec<(&'static str, Link)>);
+
+fn attach(method: &Method) -> Result<Attached, String> {
+    listen(|| {
+        let mut open = ObjectBuilder::default()
+            .name("capprof")
+            .and_then(|builder| builder.open_memory(OBJECT))
+            .map_err(|error| format!("open: {}", describe(&error)))?;
+        choose(&mut open, method);
+        configure(&mut open)?;
+        let object = open
+            .load()
+            .map_err(|error| format!("load: {}", describe(&error)))?;
+        let links = link(&object, method)?;
+        Ok((object, links))
+    })
+}
+
+fn choose(open: &mut OpenObject, method: &Method) {
+    for mut program in open.progs_mut() {
+        let wanted = program
+            .name()
+            .to_str()
+            .is_some_and(|name| COMMON.contains(&name) || method.programs.contains(&name));
+        program.set_autoload(wanted);
+    }
+}
+
+fn configure(open: &mut OpenObject) -> Result<(), String> {
+    let last: u32 = fs::read_to_string("/proc/sys/kernel/cap_last_cap")
+        .ok()
+        .and_then(|text| text.trim().parse().ok())
+        .unwrap_or(CapabilitySet::from_bits(u64::MAX).len() - 1);
+    let settings = Settings {
+        valid_capabilities: u64::MAX >> 63_u32.saturating_sub(last),
+        // Kernel image and modules (Documentation/arch/x86/x86_64/mm.rst). Elsewhere code lies among data: no digest there.
+        text_low: if cfg!(target_arch = "x86_64") {
+            0xffff_ffff_8000_0000
+        } else {
+            0
+        },
+        text_high: if cfg!(target_arch = "x86_64") {
+            0xffff_ffff_ff00_0000
+        } else {
+            0
+        },
+    };
+    for mut map in open.maps_mut() {
+        if map.name() == ".rodata.settings" {
+            return map
+                .set_initial_value(settings.as_bytes())
+                .map_err(|error| format!("configure: {}", describe(&error)));
+        }
+    }
+    Err("configure: the program has no section .rodata.settings".to_owned())
+}
+
+fn link(object: &Object, method: &Method) -> Result<Vec<(&'static str, Link)>, String> {
+    let symbols = object
+        .maps()
+        .find(|map| map.name() == "symbols")
+        .ok_or("the program has no map symbols")?;
+    let mut links = Vec::new();
+    // Membership first: a check of a process that is not known yet must not be missed for order's sake.
+    for name in COMMON.iter().chain(method.programs) {
+        let program = object
+            .progs_mut()
+            .find(|program| program.name() == *name)
+            .ok_or_else(|| format!("the program has no function {name}"))?;
+        let link = match *name {
+            "name_symbols" => program.attach_iter(symbols.as_fd()),
+            "kprobe_cap_capable" => program.attach_kprobe(false, "cap_capable"),
+            "kretprobe_cap_capable" => program.attach_kprobe(true, "cap_capable"),
+            _ => program.attach_trace(),
+        };
+        let link = link.map_err(|error| format!("attach {name}: {}", describe(&error)))?;
+        links.push((*name, link));
+    }
+    Ok(links)
+}
+
+/// What libbpf said while it was loading.
+static SAID: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+/// Runs `work` with libbpf's warnings kept off standard error and added to the error's reason.
+fn listen<T>(work: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
+    let before = get_print();
+    set_print(Some((PrintLevel::Warn, |_, line| {
+        if let Ok(mut said) = SAID.lock() {
+            said.push(line);
+        }
+    })));
+    let result = work();
+    set_print(before);
+    let said = SAID
+        .lock()
+        .map(|mut said| std::mem::take(&mut *said))
+        .unwrap_or_default();
+    result.map_err(|reason| match said.first() {
+        // The first warning names the cause; what follows repeats it on every level above.
+        Some(line) => format!("{reason} ({})", line.trim().trim_start_matches("libbpf: ")),
+        None => reason,
+    })
+}
+
+/// An error of libbpf-rs on one line.
+pub(super) fn describe(error: &libbpf_rs::Error) -> String {
+    format!("{error:#}").replace('\n', " ")
+}

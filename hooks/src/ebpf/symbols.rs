@@ -1,0 +1,232 @@
+//! Call sites: from return addresses to names of kernel functions.
+
+use super::pins::Set;
+use capprof_profile::observation::Audit;
+use std::collections::{BTreeSet, HashMap};
+use std::fs;
+
+/// Where the kernel's entry code begins: what called that is of no interest.
+const ENTRY: [&str; 16] = [
+    "x64_sys_call",
+    "ia32_sys_call",
+    "do_syscall_64",
+    "do_int80_syscall_32",
+    "do_int80_emulation",
+    "__do_fast_syscall_32",
+    "do_fast_syscall_32",
+    "do_SYSENTER_32",
+    "entry_",
+    "asm_exc_",
+    "ret_from_fork",
+    "fred_",
+    "el0_svc",
+    "el0t_64_sync",
+    "invoke_syscall",
+    "do_el0_svc",
+];
+
+/// The machinery between the checked function and the recorder.
+const MACHINERY: [&str; 16] = [
+    "bpf_prog_",
+    "bpf_trampoline_",
+    "bpf_trace_run",
+    "__bpf_trace_",
+    "__bpf_prog_",
+    "__traceiter_",
+    "trace_cap_capable",
+    "kprobe_",
+    "kretprobe_",
+    "__kretprobe_",
+    "arch_rethook_",
+    "rethook_",
+    "ftrace_",
+    "trace_call_bpf",
+    "aggr_",
+    "arch_ftrace_",
+];
+
+/// Names for the return addresses of all rows.
+pub(super) struct Symbols(HashMap<u64, String>);
+
+impl Symbols {
+    /// Asks the kernel for the functions that these return addresses lie in; the error tells why names are missing.
+    pub(super) fn resolve<'row>(
+        set: &Set,
+        stacks: impl Iterator<Item = &'row [u64]>,
+    ) -> (Self, Option<String>) {
+        let addresses: BTreeSet<u64> = stacks.flatten().map(|address| call(*address)).collect();
+        let addresses: Vec<u64> = addresses.into_iter().collect();
+        if addresses.is_empty() {
+            return (Self(HashMap::new()), None);
+        }
+        match set.name(&addresses) {
+            Ok(names) => (Self(names), None),
+            Err(error) => match from_kallsyms(&addresses) {
+                Some(names) => (Self(names), None),
+                None => (
+                    Self(HashMap::new()),
+                    Some(format!(
+                        "call sites have no names: {error}, and /proc/kallsyms hides its addresses"
+                    )),
+                ),
+            },
+        }
+    }
+
+    /// The functions from the one that asked outwards, without the recorder's own and without the entry code.
+    pub(super) fn call_site(&self, stack: &[u64]) -> Vec<String> {
+        let names: Vec<String> = stack
+            .iter()
+            .filter_map(|address| self.0.get(&call(*address)))
+            .map(|name| clean(name))
+            .collect();
+        trim(&names)
+    }
+}
+
+/// A return address may lie behind the end of a function that ends with a call.
+fn call(address: u64) -> u64 {
+    address.saturating_sub(1)
+}
+
+/// `shmem_get_inode.isra.0` and `ovl_permission [overlay]` are known by what stands before.
+fn clean(name: &str) -> String {
+    name.split(['.', ' ', '+'])
+        .next()
+        .unwrap_or_default()
+        .to_owned()
+}
+
+fn trim(names: &[String]) -> Vec<String> {
+    let starts =
+        |name: &String, prefixes: &[&str]| prefixes.iter().any(|prefix| name.starts_with(prefix));
+    let start = match names.iter().position(|name| name == "cap_capable") {
+        Some(checked) => checked + 1,
+        None => names
+            .iter()
+            .take_while(|name| starts(name, &MACHINERY) || name.starts_with("0x"))
+            .count(),
+    };
+    names
+        .iter()
+        .skip(start)
+        .take_while(|name| !starts(name, &ENTRY))
+        .cloned()
+        .collect()
+}
+
+/// Whether the kernel asked silently, as far as the functions that asked tell (kernel/capability.c, security/commoncap.c).
+pub(super) fn audit(call_site: &[String]) -> Audit {
+    for name in call_site.iter().take(3) {
+        match name.as_str() {
+            "security_vm_enough_memory_mm"
+            | "cap_vm_enough_memory"
+            | "ns_capable_noaudit"
+            | "has_ns_capability_noaudit"
+            | "has_capability_noaudit"
+            | "capable_noaudit"
+            | "ptracer_capable" => return Audit::Silent,
+            "ns_capable"
+            | "capable"
+            | "ns_capable_setid"
+            | "file_ns_capable"
+            | "has_ns_capability"
+            | "has_capability"
+            | "cap_capset"
+            | "security_capset"
+            | "cap_task_prctl"
+            | "security_task_prctl" => return Audit::Audited,
+            _ => {}
+        }
+    }
+    Audit::Unknown
+}
+
+/// `/proc/kallsyms`, for kernels that cannot run the program which names symbols.
+fn from_kallsyms(addresses: &[u64]) -> Option<HashMap<u64, String>> {
+    let text = fs::read_to_string("/proc/kallsyms").ok()?;
+    let mut functions: Vec<(u64, &str)> = text
+        .lines()
+        .filter_map(|line| {
+            let mut fields = line.split_whitespace();
+            let address = u64::from_str_radix(fields.next()?, 16).ok()?;
+            let kind = fields.next()?;
+            (address != 0 && matches!(kind, "t" | "T" | "w" | "W"))
+                .then_some((address, fields.next()?))
+        })
+        .collect();
+    if functions.is_empty() {
+        return None;
+    }
+    functions.sort_unstable();
+    Some(
+        addresses
+            .iter()
+            .filter_map(|address| {
+                let after = functions.partition_point(|(start, _)| start <= address);
+                let (_, name) = functions.get(after.checked_sub(1)?)?;
+                Some((*address, (*name).to_owned()))
+            })
+            .collect(),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(text: &str) -> Vec<String> {
+        text.split_whitespace().map(clean).collect()
+    }
+
+    #[test]
+    fn a_call_site_begins_behind_the_check_and_ends_before_the_entry() {
+        let stack = "bpf_prog_0f1c_tp_cap_capable bpf_trace_run5 __bpf_trace_cap_capable cap_capable security_capable \
+            ns_capable path_mount.isra.0 __x64_sys_mount do_syscall_64 entry_SYSCALL_64_after_hwframe";
+        assert_eq!(
+            trim(&names(stack)),
+            [
+                "security_capable",
+                "ns_capable",
+                "path_mount",
+                "__x64_sys_mount"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_trampoline_hides_the_checked_function() {
+        let stack = "bpf_prog_1_fexit_cap_capable bpf_trampoline_6442 security_capable capable do_seccomp do_syscall_64";
+        assert_eq!(
+            trim(&names(stack)),
+            ["security_capable", "capable", "do_seccomp"]
+        );
+    }
+
+    #[test]
+    fn modules_and_clones_of_a_function_have_its_name() {
+        assert_eq!(clean("ovl_permission [overlay]"), "ovl_permission");
+        assert_eq!(clean("do_mount.constprop.0.cold"), "do_mount");
+        assert_eq!(clean("ns_capable+0x2f"), "ns_capable");
+    }
+
+    #[test]
+    fn who_asked_tells_whether_silently() {
+        assert_eq!(
+            audit(&names("security_capable ns_capable_noaudit do_seccomp")),
+            Audit::Silent
+        );
+        assert_eq!(
+            audit(&names("security_vm_enough_memory_mm mmap_region")),
+            Audit::Silent
+        );
+        assert_eq!(
+            audit(&names("security_capable ns_capable path_mount")),
+            Audit::Audited
+        );
+        assert_eq!(
+            audit(&names("security_capable generic_permission")),
+            Audit::Unknown
+        );
+    }
+}
