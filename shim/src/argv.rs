@@ -336,9 +336,9 @@ pub fn command_of_one_reading(
 /// How a list is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Rules {
-    /// urfave/cli v1.22.1 (runc 1.1).
+    /// urfave/cli v1.22.1 (runc 1.0 and 1.1 as released).
     UrfaveOld,
-    /// urfave/cli v1.22.10 and later (runc 1.2 to 1.5).
+    /// urfave/cli v1.22.9 and later (later runc; Debian's 1.1).
     UrfaveNew,
     /// argp with `ARGP_IN_ORDER` (crun).
     Argp,
@@ -486,7 +486,7 @@ fn reorder_old(arguments: &[OsString]) -> Vec<OsString> {
     options
 }
 
-/// `reorderArgs` of urfave/cli v1.22.10: options that the subcommand has go to the front, each with the next argument unless that
+/// `reorderArgs` of urfave/cli v1.22.9: options that the subcommand has go to the front, each with the next argument unless that
 /// is such an option too. Both ways do so for an option that takes no value as well.
 fn reorder_new(flags: &[Flag], arguments: &[OsString]) -> Vec<OsString> {
     let mut options = Vec::new();
@@ -499,7 +499,8 @@ fn reorder_new(flags: &[Flag], arguments: &[OsString]) -> Vec<OsString> {
             value_may_follow = false;
             options.push(argument.clone());
         } else if bytes == b"--" {
-            remaining.extend_from_slice(&arguments[position..]);
+            remaining.insert(0, argument.clone());
+            remaining.extend_from_slice(&arguments[position + 1..]);
             break;
         } else if is_option {
             options.push(argument.clone());
