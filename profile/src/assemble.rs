@@ -100,3 +100,291 @@ fn names(set: CapabilitySet) -> Value {
             .collect::<Vec<_>>()
     )
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::Capability;
+    use crate::configuration::Preference;
+    use crate::observation::{
+        BlindSpot, Capset, Execution, FileCapabilities, Namespace, Observation, Verdict,
+    };
+    use crate::recording::{Process, ProcessSets, Recorders, Relaxation, Runtime, Workload};
+    use crate::testing::{check, record};
+
+    pub(crate) fn recording(container_id: &str, id: &str) -> Recording {
+        let all: CapabilitySet = Capability::all().collect();
+        Recording {
+            schema: crate::recording::SCHEMA.to_owned(),
+            id: id.to_owned(),
+            container_id: container_id.to_owned(),
+            name: Some("web".to_owned()),
+            workload: Workload {
+                image: Some("docker.io/library/nginx:1.27".to_owned()),
+                ..Workload::default()
+            },
+            created: "2026-11-23T15:01:02Z".to_owned(),
+            bundle: "/run/bundle".into(),
+            configuration: "/run/bundle/config.json".into(),
+            runtime: Runtime {
+                name: "runc".to_owned(),
+                path: "/usr/bin/runc".into(),
+                state: "/run/runc/web".into(),
+            },
+            shim: Process {
+                pid: 1,
+                start_time: 1,
+            },
+            uid: 0,
+            args: vec![
+                "nginx".to_owned(),
+                "-g".to_owned(),
+                "daemon off;".to_owned(),
+            ],
+            user_namespace: false,
+            no_new_privileges: false,
+            root_filesystem: Some("/run/bundle/rootfs".into()),
+            original: ProcessSets {
+                bounding: [Capability::CHOWN, Capability::NET_RAW]
+                    .into_iter()
+                    .collect(),
+                ..ProcessSets::default()
+            },
+            granted: ProcessSets {
+                bounding: all,
+                effective: all,
+                permitted: all,
+                ..ProcessSets::default()
+            },
+            relaxed: vec![Relaxation {
+                pointer: "/linux/seccomp".to_owned(),
+                change: "SCMP_ACT_ERRNO became SCMP_ACT_LOG".to_owned(),
+            }],
+            recorders: Recorders::Auto,
+            label: None,
+            output: None,
+            store: "/var/lib/capprof".into(),
+            retention: 20,
+            fail_on_error: false,
+            preference: Preference::Default,
+        }
+    }
+
+    pub(crate) fn reports() -> Vec<RecorderReport> {
+        vec![
+            RecorderReport {
+                recorder: Recorder::Ebpf,
+                recorded: true,
+                method: "tp_btf/cap_capable".to_owned(),
+                refused: vec![],
+            },
+            RecorderReport {
+                recorder: Recorder::Selinux,
+                recorded: false,
+                method: String::new(),
+                refused: vec!["SELinux is not enabled on this host".to_owned()],
+            },
+        ]
+    }
+
+    pub(crate) fn host() -> HostReport {
+        HostReport {
+            kernel: "6.12.117+deb13-amd64".to_owned(),
+            architecture: "x86_64".to_owned(),
+            capprof: "0.1.0".to_owned(),
+        }
+    }
+
+    /// Everything that can be in a profile.
+    pub(crate) fn full_evidence() -> Vec<(Recorder, Evidence)> {
+        let bind = Observation {
+            program: "nginx".to_owned(),
+            count: 2,
+            ..check(
+                Capability::NET_BIND_SERVICE,
+                "bind",
+                &["ns_capable", "__inet_bind", "inet_bind", "__sys_bind"],
+            )
+        };
+        let refused = Observation {
+            verdict: Verdict::Denied,
+            namespace: Namespace::Initial,
+            ..check(
+                Capability::SYS_TIME,
+                "adjtimex",
+                &["capable", "ntp_validate_timex"],
+            )
+        };
+        vec![
+            (
+                Recorder::Ebpf,
+                Evidence {
+                    observations: vec![
+                        bind,
+                        refused,
+                        check(
+                            Capability::SYS_ADMIN,
+                            "brk",
+                            &["security_vm_enough_memory_mm"],
+                        ),
+                        check(
+                            Capability::DAC_READ_SEARCH,
+                            "openat",
+                            &["capable_wrt_inode_uidgid", "generic_permission"],
+                        ),
+                        check(
+                            Capability::DAC_OVERRIDE,
+                            "linkat",
+                            &["generic_permission", "may_linkat"],
+                        ),
+                    ],
+                    executions: vec![Execution {
+                        path: "/usr/bin/ping".into(),
+                        uid: 0,
+                        file_capabilities: Some(FileCapabilities {
+                            permitted: [Capability::NET_RAW].into_iter().collect(),
+                            inheritable: CapabilitySet::EMPTY,
+                            effective: true,
+                        }),
+                        unreadable: None,
+                        gained: CapabilitySet::EMPTY,
+                        count: 1,
+                    }],
+                    capsets: vec![Capset {
+                        program: "nginx".to_owned(),
+                        executable: None,
+                        held: Capability::all().collect(),
+                        effective: CapabilitySet::EMPTY,
+                        permitted: [Capability::SETUID].into_iter().collect(),
+                        inheritable: CapabilitySet::EMPTY,
+                        count: 1,
+                    }],
+                    losses: vec!["2 checks lost: map full".to_owned()],
+                    blind_spots: vec![BlindSpot {
+                        capability: None,
+                        recorder: Recorder::Ebpf,
+                        reason: "kernel functions could not be named".to_owned(),
+                    }],
+                },
+            ),
+            (
+                Recorder::Selinux,
+                Evidence {
+                    observations: vec![record(Capability::NET_BIND_SERVICE)],
+                    ..Evidence::default()
+                },
+            ),
+        ]
+    }
+
+    #[track_caller]
+    fn is_valid(profile: &Profile) {
+        let schema: Value =
+            serde_json::from_str(include_str!("../../docs/profile.schema.json")).unwrap();
+        let validator = jsonschema::draft202012::new(&schema).unwrap();
+        let value = serde_json::to_value(profile).unwrap();
+        let errors: Vec<String> = validator
+            .iter_errors(&value)
+            .map(|error| format!("{}: {error}", error.instance_path()))
+            .collect();
+        assert!(errors.is_empty(), "{}", errors.join("\n"));
+        let read: Profile = serde_json::from_value(value).unwrap();
+        assert_eq!(read, *profile);
+    }
+
+    #[test]
+    fn profiles_agree_with_the_schema() {
+        let recording = recording("web-1", "20261123T150102Z-1a2b3c4d");
+        let finished = || "2026-11-23T15:02:00Z".to_owned();
+        let full = profile(&recording, reports(), full_evidence(), finished(), host());
+        is_valid(&full);
+        assert!(!full.complete);
+        assert!(!full.needed.is_empty() && !full.silent.is_empty() && !full.denied.is_empty());
+        let empty = profile(
+            &recording,
+            reports(),
+            vec![(Recorder::Ebpf, Evidence::default())],
+            finished(),
+            host(),
+        );
+        is_valid(&empty);
+        assert!(empty.complete && empty.minimized.is_empty());
+        is_valid(&profile(&recording, vec![], vec![], finished(), host()));
+    }
+
+    #[test]
+    fn the_schema_refuses_what_is_not_a_profile() {
+        let schema: Value =
+            serde_json::from_str(include_str!("../../docs/profile.schema.json")).unwrap();
+        let validator = jsonschema::draft202012::new(&schema).unwrap();
+        let recording = recording("web-1", "20261123T150102Z-1a2b3c4d");
+        let good = serde_json::to_value(profile(
+            &recording,
+            reports(),
+            full_evidence(),
+            "2026-11-23T15:02:00Z".to_owned(),
+            host(),
+        ))
+        .unwrap();
+        assert!(validator.is_valid(&good));
+        for (pointer, value) in [
+            ("/complete", json!(true)),
+            ("/minimized", json!(["chown"])),
+            ("/needed/0/reason", json!("because")),
+            ("/schema", json!("capprof.profile/v2")),
+            ("/recording_id", json!("../../etc")),
+        ] {
+            let mut bad = good.clone();
+            *bad.pointer_mut(pointer).unwrap() = value;
+            assert!(!validator.is_valid(&bad), "{pointer}");
+        }
+    }
+
+    #[test]
+    fn every_field_is_described() {
+        let text = include_str!("../../docs/profile.md");
+        let schema: Value =
+            serde_json::from_str(include_str!("../../docs/profile.schema.json")).unwrap();
+        for pointer in [
+            "/properties",
+            "/$defs/need/properties",
+            "/$defs/dismissed/properties",
+            "/$defs/sets/properties",
+        ] {
+            for field in schema.pointer(pointer).unwrap().as_object().unwrap().keys() {
+                assert!(
+                    text.contains(&format!("`{field}`")),
+                    "{field} is not in docs/profile.md"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn only_the_capability_sets_of_a_configuration_change() {
+        let text = r#"{"ociVersion":"1.2.0","process":{"terminal":false,"capabilities":{"bounding":["CAP_CHOWN","CAP_NET_RAW"],"effective":["CAP_CHOWN"],"permitted":["CAP_CHOWN"]},"rlimits":[{"hard":18446744073709551615,"soft":1.50}],"args":["sh"]},"annotations":{"z":"1","a":"2"}}"#;
+        let recording = recording("web-1", "20261123T150102Z-1a2b3c4d");
+        let evidence = vec![(
+            Recorder::Ebpf,
+            Evidence {
+                observations: vec![check(Capability::CHOWN, "chown", &["chown_ok"])],
+                ..Evidence::default()
+            },
+        )];
+        let profile = profile(&recording, reports(), evidence, String::new(), host());
+        let minimized = minimized_configuration(serde_json::from_str(text).unwrap(), &profile);
+        assert_eq!(
+            serde_json::to_string(&minimized).unwrap(),
+            text.replace(r#"["CAP_CHOWN","CAP_NET_RAW"]"#, r#"["CAP_CHOWN"]"#)
+        );
+        // Nothing to write them to.
+        let hooks = json!({"ociVersion": "1.2.0"});
+        assert_eq!(minimized_configuration(hooks.clone(), &profile), hooks);
+        // No capabilities at all in the original means none: the sets are written out.
+        let without = minimized_configuration(json!({"process": {}}), &profile);
+        assert_eq!(
+            without,
+            json!({"process": {"capabilities": {"bounding": ["CAP_CHOWN"], "effective": ["CAP_CHOWN"], "permitted": ["CAP_CHOWN"]}}})
+        );
+    }
+}

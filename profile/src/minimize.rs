@@ -1276,7 +1276,7 @@ mod tests {
         };
         let mut case = Case::default();
         case.evidence(Recorder::Selinux).blind_spots = vec![spot.clone()];
-        assert_eq!(case.minimize().blind_spots, [spot.clone()]);
+        assert_eq!(case.minimize().blind_spots, std::slice::from_ref(&spot));
         case.evidence(Recorder::Ebpf);
         assert!(case.minimize().blind_spots.is_empty());
         case.evidence(Recorder::Ebpf).losses = vec!["1 row lost".into()];

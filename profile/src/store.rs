@@ -269,15 +269,21 @@ impl Store {
         Ok((summaries, errors))
     }
 
-    /// Finds one profile: `latest` or `last`; a file, or a directory with a `capprof.json`, where there is a `/` in it or it ends in
-    /// `.json`; a recording's id; a container's id; a name (annotation, container, pod, image); or the unique beginning of an id. Of
-    /// several recordings of one container or name, the newest.
+    /// Finds one profile: `latest` or `last`; a path of a file, or of a directory with a `capprof.json` in it; a recording's id; a
+    /// container's id; a name (annotation, container, pod, image); or the unique beginning of an id. Of several recordings of one
+    /// container or name, the newest.
     ///
     /// # Errors
     /// Any of reading.
     pub fn find(&self, wanted: &str) -> Result<Found, Error> {
-        if wanted.contains('/') || wanted.ends_with(".json") {
-            let path = Path::new(wanted);
+        let path = Path::new(wanted);
+        // An image's name has slashes too.
+        if ["/", "./", "../"]
+            .iter()
+            .any(|start| wanted.starts_with(start))
+            || wanted.ends_with(".json")
+            || (wanted.contains('/') && path.exists())
+        {
             return load(if path.is_dir() {
                 path.join(PROFILE)
             } else {
@@ -293,10 +299,14 @@ impl Store {
                 }),
             };
         }
+        let directory = directory_name(wanted).ok();
         if let Some((_, _, path)) = all
             .iter()
             .find(|(recording, _, _)| recording == wanted)
-            .or_else(|| all.iter().find(|(_, container, _)| container == wanted))
+            .or_else(|| {
+                all.iter()
+                    .find(|(_, container, _)| Some(container) == directory.as_ref())
+            })
         {
             return load(path.clone());
         }
@@ -511,4 +521,211 @@ fn directories(path: &Path) -> Result<Vec<(String, PathBuf)>, Error> {
         .filter_map(|entry| Some((entry.file_name().into_string().ok()?, entry.path())))
         .filter(|(name, _)| !name.starts_with('.'))
         .collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::assemble::tests::{full_evidence, host, recording, reports};
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+
+    fn profile(container_id: &str, id: &str) -> Profile {
+        crate::assemble::profile(
+            &recording(container_id, id),
+            reports(),
+            full_evidence(),
+            "2026-11-23T15:02:00Z".to_owned(),
+            host(),
+        )
+    }
+
+    fn add(store: &Store, container_id: &str, id: &str, retention: u32) -> Result<(), Error> {
+        let profile = profile(container_id, id);
+        let files = Files::new(&profile, &serde_json::json!({})).unwrap();
+        store.add(&profile, &files, retention)
+    }
+
+    fn ids(store: &Store) -> Vec<String> {
+        let (summaries, errors) = store.list().unwrap();
+        assert!(errors.is_empty(), "{errors:?}");
+        summaries
+            .into_iter()
+            .map(|summary| summary.recording_id)
+            .collect()
+    }
+
+    #[test]
+    fn a_result_lies_in_root_only_directories() {
+        let directory = tempfile::tempdir().unwrap();
+        let base = directory.path().join("lib/capprof");
+        let store = Store::at(&base);
+        assert!(ids(&store).is_empty());
+        add(&store, "web.1+a_b-c", "20260101T000000Z-00000001", 20).unwrap();
+        let place = base.join("profiles/web.1+a_b-c/20260101T000000Z-00000001");
+        for path in [&base, &base.join("profiles"), &place] {
+            assert_eq!(
+                fs::metadata(path).unwrap().mode() & 0o777,
+                0o700,
+                "{}",
+                path.display()
+            );
+        }
+        for name in [PROFILE, CONFIGURATION] {
+            assert_eq!(
+                fs::metadata(place.join(name)).unwrap().mode() & 0o777,
+                0o600
+            );
+        }
+        assert_eq!(fs::read_dir(place.parent().unwrap()).unwrap().count(), 1);
+        // Once more, as after a crash between writing and forgetting.
+        add(&store, "web.1+a_b-c", "20260101T000000Z-00000001", 20).unwrap();
+        assert_eq!(ids(&store), ["20260101T000000Z-00000001"]);
+    }
+
+    #[test]
+    fn ids_cannot_lead_out_of_the_store() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::at(directory.path().join("store"));
+        for id in ["..", ".", "", "a/b", "../../etc"] {
+            let error = add(&store, id, "20260101T000000Z-00000001", 20).unwrap_err();
+            assert!(matches!(error, Error::Id(_)), "{id}: {error}");
+        }
+        assert!(add(&store, "a", "../b", 20).is_err());
+        assert!(!directory.path().join("store").exists());
+        add(&store, "..b", "20260101T000000Z-00000001", 20).unwrap();
+        assert_eq!(store.list().unwrap().0[0].container_id, "..b");
+        assert_eq!(store.find("..b").unwrap().profile.container_id, "..b");
+    }
+
+    #[test]
+    fn the_oldest_of_a_container_go_and_others_stay() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::at(directory.path());
+        add(&store, "b", "20200101T000000Z-00000009", 2).unwrap();
+        for day in 1..=4 {
+            add(
+                &store,
+                "a",
+                &format!("2026010{day}T000000Z-0000000{day}"),
+                2,
+            )
+            .unwrap();
+        }
+        assert_eq!(
+            ids(&store),
+            [
+                "20260104T000000Z-00000004",
+                "20260103T000000Z-00000003",
+                "20200101T000000Z-00000009"
+            ]
+        );
+        // The one just added stays even if a clock was set back.
+        add(&store, "a", "20250101T000000Z-00000005", 1).unwrap();
+        assert_eq!(
+            ids(&store),
+            ["20250101T000000Z-00000005", "20200101T000000Z-00000009"]
+        );
+        add(&store, "a", "20260101T000000Z-00000001", 0).unwrap();
+        assert_eq!(ids(&store).len(), 3);
+    }
+
+    #[test]
+    fn what_a_killed_process_left_is_neither_shown_nor_kept() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::at(directory.path());
+        let left = directory
+            .path()
+            .join("profiles/a/.20260101T000000Z-00000001.77");
+        fs::create_dir_all(&left).unwrap();
+        fs::write(left.join(PROFILE), "{").unwrap();
+        add(&store, "a", "20260102T000000Z-00000002", 20).unwrap();
+        assert!(left.exists(), "may be another hook's, at work");
+        assert_eq!(ids(&store).len(), 1);
+        let old = SystemTime::now() - 2 * ABANDONED;
+        File::open(&left).unwrap().set_modified(old).unwrap();
+        add(&store, "a", "20260103T000000Z-00000003", 20).unwrap();
+        assert!(!left.exists());
+    }
+
+    #[test]
+    fn a_failed_write_leaves_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("file");
+        fs::write(&file, "").unwrap();
+        let error = add(&Store::at(&file), "a", "20260101T000000Z-00000001", 20).unwrap_err();
+        assert!(error.to_string().contains("file/profiles"), "{error}");
+        assert_eq!(fs::read(&file).unwrap(), b"");
+    }
+
+    #[test]
+    fn a_profile_is_found_by_all_its_names() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::at(directory.path());
+        assert!(matches!(
+            store.find("latest").unwrap_err(),
+            Error::Empty { .. }
+        ));
+        add(&store, "aabb01", "20260102T000000Z-00000001", 20).unwrap();
+        add(&store, "aabb01", "20260103T000000Z-00000002", 20).unwrap();
+        add(&store, "aacc02", "20260101T000000Z-00000003", 20).unwrap();
+        let found = |wanted: &str| store.find(wanted).map(|found| found.profile.recording_id);
+        for (wanted, expected) in [
+            ("latest", "20260103T000000Z-00000002"),
+            ("last", "20260103T000000Z-00000002"),
+            ("20260102T000000Z-00000001", "20260102T000000Z-00000001"),
+            ("20260102", "20260102T000000Z-00000001"),
+            ("aabb01", "20260103T000000Z-00000002"),
+            ("aac", "20260101T000000Z-00000003"),
+            ("web", "20260103T000000Z-00000002"),
+            ("docker.io/library/nginx:1.27", "20260103T000000Z-00000002"),
+        ] {
+            assert_eq!(found(wanted).unwrap(), expected, "{wanted}");
+        }
+        let error = found("aa").unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "\"aa\" is the beginning of several ids: aabb01, aacc02"
+        );
+        assert!(matches!(
+            found("nothing").unwrap_err(),
+            Error::NotFound { .. }
+        ));
+        assert!(matches!(found("").unwrap_err(), Error::NotFound { .. }));
+        let place = directory
+            .path()
+            .join("profiles/aacc02/20260101T000000Z-00000003");
+        for path in [&place, &place.join(PROFILE)] {
+            assert_eq!(
+                found(path.to_str().unwrap()).unwrap(),
+                "20260101T000000Z-00000003"
+            );
+        }
+    }
+
+    #[test]
+    fn a_damaged_profile_is_told_and_hides_no_other() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::at(directory.path());
+        add(&store, "a", "20260101T000000Z-00000001", 20).unwrap();
+        for (name, content) in [
+            ("20260102T000000Z-00000002", "{\"schema\":\"capprof.pro"),
+            (
+                "20260103T000000Z-00000003",
+                "{\"schema\":\"capprof.profile/v9\"}",
+            ),
+        ] {
+            let place = directory.path().join("profiles/a").join(name);
+            fs::create_dir(&place).unwrap();
+            fs::set_permissions(&place, fs::Permissions::from_mode(0o700)).unwrap();
+            fs::write(place.join(PROFILE), content).unwrap();
+        }
+        let (summaries, errors) = store.list().unwrap();
+        assert_eq!(summaries.len(), 1);
+        assert_eq!(errors.len(), 2);
+        let error = store.find("20260103").unwrap_err().to_string();
+        assert!(
+            error.contains("schema \"capprof.profile/v9\", expected \"capprof.profile/v1\""),
+            "{error}"
+        );
+    }
 }
