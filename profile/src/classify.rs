@@ -162,6 +162,26 @@ static RULES: &[Rule] = &[
         outcome: Outcome::Dismissed,
         applies: |check, _| check.overridden && !carries_out_own_request(check),
     },
+    // The permissions callbacks of namespaced sysctls are asked on every look at the file, before it is known what for; see
+    // fs/proc/proc_sysctl.c sysctl_perm(). The recorder tells who only reads, or may write as the host's root.
+    Rule {
+        name: "sysctl-write",
+        explanation: "a sysctl was written, or opened for it, that this process may not write without",
+        outcome: Outcome::Needed(Reason::EnforcingSilent),
+        applies: |check, context| {
+            sysctl(check)
+                && !check.without_effect
+                && !root_may_write(check, context)
+                && !in_syscall(check, READING)
+                && !in_syscall(check, ACCESS)
+        },
+    },
+    Rule {
+        name: "sysctl",
+        explanation: "asked at every look at a sysctl, which may be read (and by root written) without",
+        outcome: Outcome::Dismissed,
+        applies: |check, _| sysctl(check),
+    },
     Rule {
         name: "without-effect",
         explanation: "the system call would have done the same without (setting ids that are set already, raising nothing)",
@@ -263,24 +283,6 @@ static RULES: &[Rule] = &[
                 && asked_in(check, &["__set_oom_adj"])
                 && silent(check)
         },
-    },
-    // The permissions callbacks of namespaced sysctls are asked on every look at the file; see fs/proc/proc_sysctl.c sysctl_perm().
-    Rule {
-        name: "sysctl-write",
-        explanation: "a sysctl was written that this process may not write without",
-        outcome: Outcome::Needed(Reason::EnforcingSilent),
-        applies: |check, context| {
-            check.verdict == Verdict::Granted
-                && sysctl(check)
-                && writes_sysctl(check)
-                && !root_may_write(check, context)
-        },
-    },
-    Rule {
-        name: "sysctl",
-        explanation: "asked at every look at a sysctl, which may be read (and by root written) without",
-        outcome: Outcome::Dismissed,
-        applies: |check, _| sysctl(check),
     },
     // io_uring/io_uring.c io_uring_create()
     Rule {
@@ -528,7 +530,7 @@ fn in_overlayfs(check: &Observation) -> bool {
 }
 
 fn in_access(check: &Observation) -> bool {
-    in_syscall(check, &["access", "faccessat", "faccessat2"]) && !in_overlayfs(check)
+    in_syscall(check, ACCESS) && !in_overlayfs(check)
 }
 
 fn carries_out_own_request(check: &Observation) -> bool {
@@ -554,17 +556,24 @@ fn sysctl(check: &Observation) -> bool {
     ) || (silent(check) && asked_in(check, &["sysctl_perm"]))
 }
 
-/// Opening a sysctl asks the same for reading and writing; write(2) itself asks again (proc_sys_call_handler()).
-fn writes_sysctl(check: &Observation) -> bool {
-    asked_in(check, &["proc_sys_write"])
-        || (asked_in(check, &["proc_sys_call_handler"])
-            && in_syscall(
-                check,
-                &[
-                    "write", "writev", "pwrite64", "pwritev", "pwritev2", "sendfile", "splice",
-                ],
-            ))
-}
+/// System calls that read, or look up names.
+const READING: &[&str] = &[
+    "read",
+    "readv",
+    "pread64",
+    "preadv",
+    "preadv2",
+    "stat",
+    "lstat",
+    "newfstatat",
+    "statx",
+    "readlink",
+    "readlinkat",
+    "getdents64",
+];
+
+/// System calls that only say what would be allowed.
+const ACCESS: &[&str] = &["access", "faccessat", "faccessat2"];
 
 /// Whether the file's mode lets this container's root write all the same.
 ///
@@ -1041,24 +1050,37 @@ mod tests {
 
     #[test]
     fn sysctls_are_asked_for_on_every_look() {
+        let user = Context { uid: 33, ..ROOT };
         for (capability, function) in [
             (Capability::SYS_ADMIN, "pid_table_root_permissions"),
             (Capability::CHECKPOINT_RESTORE, "ipc_permissions"),
             (Capability::NET_ADMIN, "net_ctl_permissions"),
             (Capability::SYS_RESOURCE, "set_permissions"),
         ] {
-            let frames = ["ns_capable_noaudit", function, "sysctl_perm"];
-            for (syscall, rest) in [
-                ("openat", "proc_sys_permission"),
-                ("read", "proc_sys_call_handler"),
-            ] {
-                gives(
-                    &check(capability, syscall, &[&frames[..], &[rest]].concat()),
-                    &ROOT,
-                    "sysctl",
-                    Dismissed,
-                );
-            }
+            let frames = [
+                "ns_capable_noaudit",
+                function,
+                "sysctl_perm",
+                "proc_sys_permission",
+            ];
+            // Opened for reading, as the recorder saw from the arguments.
+            let open = Observation {
+                without_effect: true,
+                ..check(capability, "openat", &frames)
+            };
+            gives(&open, &user, "sysctl", Dismissed);
+            gives(
+                &check(capability, "read", &frames),
+                &user,
+                "sysctl",
+                Dismissed,
+            );
+            gives(
+                &check(capability, "faccessat2", &frames),
+                &user,
+                "sysctl",
+                Dismissed,
+            );
         }
     }
 
@@ -1087,6 +1109,16 @@ mod tests {
         gives(&network, &ROOT, "sysctl", Dismissed);
         gives(&network, &user, "sysctl-write", needed);
         gives(&network, &inside, "sysctl-write", needed);
+        let open = check(
+            Capability::NET_ADMIN,
+            "openat",
+            &[
+                "ns_capable_noaudit",
+                "net_ctl_permissions",
+                "proc_sys_permission",
+            ],
+        );
+        gives(&open, &user, "sysctl-write", needed);
         let processes = write(Capability::SYS_ADMIN, "pid_table_root_permissions");
         gives(&processes, &inside, "sysctl", Dismissed);
         gives(&processes, &user, "sysctl-write", needed);
