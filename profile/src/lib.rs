@@ -13,6 +13,7 @@ pub mod minimize;
 pub mod observation;
 pub mod path;
 pub mod recording;
+pub mod render;
 pub mod result;
 pub mod store;
 #[cfg(test)]

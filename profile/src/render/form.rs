@@ -1,0 +1,348 @@
+//! The minimized set in the words of an engine, ready to paste.
+//!
+//! Only what the engine can carry out is written. What a process that does not run as root gets of the capabilities that it is
+//! given differs:
+//!
+//! - podman puts what `--cap-add` names into the ambient set of a user other than root (pkg/specgen/generate/security_linux.go).
+//! - docker does not (moby/moby#8460), nor do containerd and CRI-O for Kubernetes (kubernetes/kubernetes#56374): there it reaches the
+//!   bounding set, from which programs with file capabilities and set-user-ID programs take it, unless no_new_privs is on.
+//! - systemd has `AmbientCapabilities=`.
+
+use crate::result::Profile;
+use crate::{Capability, CapabilitySet};
+use std::fmt;
+
+/// Whom the form is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Engine {
+    /// Options of `docker run`.
+    Docker,
+    /// Options of `podman run`.
+    Podman,
+    /// `securityContext` of a container in a pod.
+    Kubernetes,
+    /// A service in a compose file.
+    Compose,
+    /// Lines of a `.container` unit (podman-systemd.unit(5)).
+    Quadlet,
+    /// Lines of a `.service` unit (systemd.exec(5)), for the program without a container.
+    Systemd,
+}
+
+impl Engine {
+    /// All of them, in the order in which a report shows them.
+    pub const ALL: [Self; 6] = [
+        Self::Docker,
+        Self::Podman,
+        Self::Kubernetes,
+        Self::Compose,
+        Self::Quadlet,
+        Self::Systemd,
+    ];
+}
+
+impl fmt::Display for Engine {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Docker => "docker",
+            Self::Podman => "podman",
+            Self::Kubernetes => "kubernetes",
+            Self::Compose => "compose",
+            Self::Quadlet => "quadlet",
+            Self::Systemd => "systemd",
+        })
+    }
+}
+
+/// An engine that cannot give this workload what it needs, and what to do instead, on one line.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{engine} cannot give this workload its capabilities: {reason}")]
+pub struct Unable {
+    /// Which.
+    pub engine: Engine,
+    /// Why, and what to do instead.
+    pub reason: String,
+}
+
+/// The form for one engine: lines to paste, each with a newline; caveats are comments before them.
+///
+/// # Errors
+/// The engine cannot carry it out.
+pub fn form(engine: Engine, profile: &Profile) -> Result<String, Unable> {
+    let set = profile.minimized;
+    if let Some(unnamed) = set.iter().find(|capability| !has_name(*capability)) {
+        return Err(Unable {
+            engine,
+            reason: format!(
+                "capability {unnamed} is newer than this version of capprof, which does not know its name"
+            ),
+        });
+    }
+    let caveat = caveat(engine, profile)?.map_or_else(String::new, |text| format!("# {text}\n"));
+    let body = match engine {
+        Engine::Docker | Engine::Podman => command(engine, profile),
+        Engine::Kubernetes => kubernetes(profile),
+        Engine::Compose => compose(profile),
+        Engine::Quadlet => quadlet(set),
+        Engine::Systemd => systemd(profile),
+    };
+    Ok(caveat + &body)
+}
+
+fn has_name(capability: Capability) -> bool {
+    Capability::all().any(|named| named == capability)
+}
+
+/// What has to be done beside the form; an error where nothing helps.
+fn caveat(engine: Engine, profile: &Profile) -> Result<Option<String>, Unable> {
+    let uid = profile.process.uid;
+    let carried = profile.minimized_sets.ambient;
+    let ambient = matches!(engine, Engine::Podman | Engine::Quadlet | Engine::Systemd);
+    if uid == 0 || carried.is_empty() || ambient {
+        return Ok(None);
+    }
+    let name = if engine == Engine::Compose {
+        "docker".to_owned()
+    } else {
+        engine.to_string()
+    };
+    if profile.process.no_new_privileges {
+        return Err(Unable {
+            engine,
+            reason: format!(
+                "{name} gives user {uid} no ambient capabilities, and no_new_privs keeps it from file capabilities; run it with podman, or \
+                 start it as root and let it drop to {uid} itself"
+            ),
+        });
+    }
+    let setcap = profile
+        .needed
+        .iter()
+        .filter(|need| carried.contains(need.capability))
+        .flat_map(|need| &need.programs)
+        .collect::<std::collections::BTreeSet<_>>()
+        .into_iter()
+        .map(|program| super::text::printable(program))
+        .collect::<Vec<_>>()
+        .join(", ");
+    Ok(Some(format!(
+        "{name} makes these effective for root alone. For user {uid}, give them in the image to {setcap}: \
+         setcap {}+ep FILE",
+        carried
+            .iter()
+            .map(|capability| capability.to_string().to_lowercase())
+            .collect::<Vec<_>>()
+            .join(",")
+    )))
+}
+
+fn short_names(set: CapabilitySet) -> Vec<String> {
+    set.iter().map(Capability::short_name).collect()
+}
+
+fn command(engine: Engine, profile: &Profile) -> String {
+    let mut line = format!("{engine} run --cap-drop=all");
+    for name in short_names(profile.minimized) {
+        line.push_str(" --cap-add=");
+        line.push_str(&name);
+    }
+    format!("{line} {}\n", image(profile))
+}
+
+/// The image's name, if it can stand in a command line as it is.
+fn image(profile: &Profile) -> &str {
+    profile
+        .workload
+        .image
+        .as_deref()
+        .filter(|image| is_plain(image) && !image.starts_with('-'))
+        .unwrap_or("IMAGE")
+}
+
+fn is_plain(text: &str) -> bool {
+    !text.is_empty()
+        && text
+            .chars()
+            .all(|character| character.is_ascii_alphanumeric() || "._-/:@".contains(character))
+}
+
+fn kubernetes(profile: &Profile) -> String {
+    let mut text = String::from("securityContext:\n");
+    if profile.process.no_new_privileges {
+        text.push_str("  allowPrivilegeEscalation: false\n");
+    }
+    text.push_str("  capabilities:\n    drop: [\"ALL\"]\n");
+    if !profile.minimized.is_empty() {
+        text.push_str(&format!("    add: [{}]\n", quoted(profile.minimized)));
+    }
+    text
+}
+
+fn compose(profile: &Profile) -> String {
+    let service = profile
+        .name
+        .as_deref()
+        .or(profile.workload.container.as_deref())
+        .filter(|name| is_plain(name) && !name.contains(['/', ':', '@']))
+        .unwrap_or("SERVICE");
+    let mut text = format!("services:\n  {service}:\n    cap_drop: [\"ALL\"]\n");
+    if !profile.minimized.is_empty() {
+        text.push_str(&format!("    cap_add: [{}]\n", quoted(profile.minimized)));
+    }
+    text
+}
+
+fn quoted(set: CapabilitySet) -> String {
+    short_names(set)
+        .into_iter()
+        .map(|name| format!("\"{name}\""))
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+fn quadlet(set: CapabilitySet) -> String {
+    let mut text = String::from("[Container]\nDropCapability=all\n");
+    if !set.is_empty() {
+        text.push_str(&format!("AddCapability={}\n", short_names(set).join(" ")));
+    }
+    text
+}
+
+fn systemd(profile: &Profile) -> String {
+    let full = |set: CapabilitySet| {
+        set.iter()
+            .map(|capability| capability.to_string())
+            .collect::<Vec<_>>()
+            .join(" ")
+    };
+    // An empty assignment means the empty set.
+    let mut text = format!(
+        "[Service]\nCapabilityBoundingSet={}\n",
+        full(profile.minimized)
+    );
+    let carried = profile.minimized_sets.ambient;
+    if profile.process.uid != 0 && !carried.is_empty() {
+        text.push_str(&format!("AmbientCapabilities={}\n", full(carried)));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::assemble::{profile, tests};
+    use crate::observation::{Evidence, Recorder};
+    use crate::testing::check;
+
+    fn workload(uid: u32, no_new_privileges: bool, needs: &[Capability]) -> Profile {
+        let mut recording = tests::recording("web-1", "20261123T150102Z-1a2b3c4d");
+        recording.uid = uid;
+        recording.no_new_privileges = no_new_privileges;
+        recording.granted.ambient = recording.granted.bounding;
+        let evidence = Evidence {
+            observations: needs
+                .iter()
+                .map(|capability| check(*capability, "syscall", &["ns_capable", "somewhere"]))
+                .collect(),
+            ..Evidence::default()
+        };
+        profile(
+            &recording,
+            tests::reports(),
+            vec![(Recorder::Ebpf, evidence)],
+            String::new(),
+            tests::host(),
+        )
+    }
+
+    fn all(profile: &Profile) -> Vec<String> {
+        Engine::ALL
+            .iter()
+            .map(|engine| form(*engine, profile).unwrap_or_else(|unable| unable.to_string()))
+            .collect()
+    }
+
+    #[test]
+    fn root() {
+        let profile = workload(0, false, &[Capability::SYSLOG, Capability::CHOWN]);
+        assert_eq!(
+            all(&profile),
+            [
+                "docker run --cap-drop=all --cap-add=CHOWN --cap-add=SYSLOG docker.io/library/nginx:1.27\n",
+                "podman run --cap-drop=all --cap-add=CHOWN --cap-add=SYSLOG docker.io/library/nginx:1.27\n",
+                "securityContext:\n  capabilities:\n    drop: [\"ALL\"]\n    add: [\"CHOWN\", \"SYSLOG\"]\n",
+                "services:\n  web:\n    cap_drop: [\"ALL\"]\n    cap_add: [\"CHOWN\", \"SYSLOG\"]\n",
+                "[Container]\nDropCapability=all\nAddCapability=CHOWN SYSLOG\n",
+                "[Service]\nCapabilityBoundingSet=CAP_CHOWN CAP_SYSLOG\n",
+            ]
+        );
+    }
+
+    #[test]
+    fn nothing_needed() {
+        assert_eq!(
+            all(&workload(1000, false, &[])),
+            [
+                "docker run --cap-drop=all docker.io/library/nginx:1.27\n",
+                "podman run --cap-drop=all docker.io/library/nginx:1.27\n",
+                "securityContext:\n  capabilities:\n    drop: [\"ALL\"]\n",
+                "services:\n  web:\n    cap_drop: [\"ALL\"]\n",
+                "[Container]\nDropCapability=all\n",
+                "[Service]\nCapabilityBoundingSet=\n",
+            ]
+        );
+    }
+
+    #[test]
+    fn another_user_gets_no_advice_that_the_engine_cannot_carry_out() {
+        let profile = workload(1000, false, &[Capability::NET_RAW]);
+        let docker = form(Engine::Docker, &profile).unwrap();
+        assert_eq!(
+            docker,
+            "# docker makes these effective for root alone. For user 1000, give them in the image to program: setcap cap_net_raw+ep FILE\n\
+             docker run --cap-drop=all --cap-add=NET_RAW docker.io/library/nginx:1.27\n"
+        );
+        assert!(
+            form(Engine::Podman, &profile)
+                .unwrap()
+                .starts_with("podman run")
+        );
+        assert_eq!(
+            form(Engine::Systemd, &profile).unwrap(),
+            "[Service]\nCapabilityBoundingSet=CAP_NET_RAW\nAmbientCapabilities=CAP_NET_RAW\n"
+        );
+        // no_new_privs takes file capabilities away as well.
+        let profile = workload(1000, true, &[Capability::NET_RAW]);
+        for engine in [Engine::Docker, Engine::Compose, Engine::Kubernetes] {
+            let unable = form(engine, &profile).unwrap_err().to_string();
+            assert!(unable.contains("run it with podman"), "{unable}");
+            assert!(!unable.contains('\n'));
+        }
+        assert!(form(Engine::Quadlet, &profile).is_ok());
+    }
+
+    #[test]
+    fn names_that_would_break_the_form_are_left_out() {
+        let mut profile = workload(0, true, &[Capability::CHOWN]);
+        profile.workload.image = Some("a; rm -rf /".to_owned());
+        profile.name = Some("x: {".to_owned());
+        assert_eq!(
+            form(Engine::Docker, &profile).unwrap(),
+            "docker run --cap-drop=all --cap-add=CHOWN IMAGE\n"
+        );
+        assert!(
+            form(Engine::Compose, &profile)
+                .unwrap()
+                .contains("\n  SERVICE:\n")
+        );
+        assert!(
+            form(Engine::Kubernetes, &profile)
+                .unwrap()
+                .contains("allowPrivilegeEscalation: false")
+        );
+        profile
+            .minimized
+            .insert(Capability::from_number(45).unwrap());
+        assert!(form(Engine::Docker, &profile).is_err());
+    }
+}
