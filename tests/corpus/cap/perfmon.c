@@ -13,9 +13,13 @@ static int count_kernel_events(void)
 	must(read(fd, text, sizeof text - 1) > 0, "read kernel.perf_event_paranoid");
 	if (atoi(text) < 2)
 		return skip("kernel.perf_event_paranoid is below 2");
-	struct perf_event_attr event = {.type = PERF_TYPE_SOFTWARE, .size = sizeof event, .config = PERF_COUNT_SW_CPU_CLOCK, .disabled = 1};
-	return verdict("count kernel events", syscall(SYS_perf_event_open, &event, 0, -1, -1, PERF_FLAG_FD_CLOEXEC));
+	if (atoi(text) > 2)
+		return skip("kernel.perf_event_paranoid is above 2, where Debian's kernel asks for CAP_SYS_ADMIN alone");
+	// An event that exists would make the kernel patch its scheduler's code, which an emulated machine with two processors
+	// may not survive.
+	struct perf_event_attr event = {.type = 0x7ffffffe, .size = sizeof event, .disabled = 1};
+	return harmless_verdict("count kernel events", syscall(SYS_perf_event_open, &event, 0, -1, -1, PERF_FLAG_FD_CLOEXEC), ENOENT);
 }
 
 PROGRAM(count_kernel_events, .capabilities = "CAP_PERFMON", .alternatives = "CAP_PERFMON:CAP_SYS_ADMIN", .asks = "perf_allow_kernel", .initial = true,
-	.needs = "kernel.perf_event_paranoid of 2 or more;under SELinux: perf_event { open kernel }", .note = "a software clock of its own that is never started");
+	.needs = "kernel.perf_event_paranoid=2;under SELinux: perf_event { open kernel }", .note = "of a kind that does not exist: the capability is asked before the kind is looked up");
