@@ -1,2 +1,35 @@
-//! placeholder until the crate is written
-fn main() {}
+//! `capprofctl`: profiles for people.
+//!
+//! Reads what the hooks wrote. `recover` and `doctor` ask `capprof-hook`, which knows the recorders.
+
+mod cli;
+mod command;
+mod exit;
+mod hook;
+mod output;
+
+use clap::Parser;
+use exit::Exit;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let arguments = match cli::Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        // Help and version come this way too, and are no errors.
+        Err(error) => {
+            let _ = error.print();
+            return match error.use_stderr() {
+                true => Exit::Usage.into(),
+                false => Exit::Success.into(),
+            };
+        }
+    };
+    match command::run(&arguments) {
+        Ok(exit) => exit.into(),
+        Err(error) if output::is_closed(&error) => Exit::Success.into(),
+        Err(error) => {
+            output::error(&error);
+            Exit::Error.into()
+        }
+    }
+}

@@ -10,7 +10,7 @@ use crate::CapabilitySet;
 use crate::file::{self, Attributes};
 use crate::recording::Workload;
 use crate::result::{Profile, SCHEMA};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -166,7 +166,7 @@ impl Files {
 }
 
 /// What `list` shows of a profile.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Summary {
     /// See [`Profile::schema`].
     pub schema: String,

@@ -1,0 +1,151 @@
+//! The command line, defined once: help, man pages and completions are made from it.
+
+use capprof_profile::render::Engine;
+use clap::{Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+/// Show which Linux capabilities profiled containers need
+///
+/// Containers that are run by the OCI runtime capprof leave a profile each. This command shows them.
+#[derive(Debug, Parser)]
+#[command(
+    name = "capprofctl",
+    version,
+    max_term_width = 100,
+    after_long_help = "Exit status:\n  0  done\n  1  error\n  2  wrong usage\n  3  the profile is incomplete (report --strict)"
+)]
+pub(crate) struct Arguments {
+    /// Where profiles are kept [default: the configuration's, /var/lib/capprof]
+    #[arg(long, global = true, value_name = "DIRECTORY")]
+    pub(crate) store: Option<PathBuf>,
+
+    /// What to do
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Show a profile: what the workload needs, why, and how to say so to an engine
+    Report {
+        /// A recording, container, name, pod or image, the beginning of an id, a file, or `latest`
+        #[arg(default_value = "latest", value_name = "PROFILE")]
+        profile: String,
+
+        /// What to print
+        #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
+        format: Format,
+
+        /// Exit with status 3 if the profile is incomplete
+        #[arg(long)]
+        strict: bool,
+    },
+
+    /// List the profiles in the store, newest first
+    List {
+        /// What to print
+        #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
+        format: ListFormat,
+    },
+
+    /// Finish recordings whose container is gone, and restore what they left switched
+    ///
+    /// Runs on its own before every new recording and from a timer; this is for impatience and after accidents.
+    Recover {
+        /// Also finish recordings of containers that have ended and are not deleted yet
+        #[arg(long)]
+        stopped: bool,
+
+        /// Also unload the eBPF programs if no recording is left
+        #[arg(long)]
+        unload: bool,
+
+        /// Where recordings in progress are kept [default: the configuration's, /run/capprof]
+        #[arg(long, value_name = "DIRECTORY")]
+        state: Option<PathBuf>,
+    },
+
+    /// Tell what can be recorded on this host, and why not what cannot
+    Doctor {
+        /// What to print
+        #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
+        format: ListFormat,
+
+        /// Where recordings in progress are kept [default: the configuration's, /run/capprof]
+        #[arg(long, value_name = "DIRECTORY")]
+        state: Option<PathBuf>,
+    },
+
+    /// Write man pages into a directory
+    #[command(hide = true)]
+    Man {
+        /// The directory, which must exist
+        directory: PathBuf,
+    },
+
+    /// Print a completion script
+    #[command(hide = true)]
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+/// What `report` prints.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// A report for people
+    #[default]
+    Text,
+    /// The profile itself (docs/profile.md)
+    Json,
+    /// Options of docker run
+    Docker,
+    /// Options of podman run
+    Podman,
+    /// A securityContext
+    Kubernetes,
+    /// A service in a compose file
+    Compose,
+    /// Lines of a .container unit
+    Quadlet,
+    /// Lines of a .service unit
+    Systemd,
+}
+
+impl Format {
+    /// The engine whose form it is.
+    pub(crate) fn engine(self) -> Option<Engine> {
+        match self {
+            Self::Text | Self::Json => None,
+            Self::Docker => Some(Engine::Docker),
+            Self::Podman => Some(Engine::Podman),
+            Self::Kubernetes => Some(Engine::Kubernetes),
+            Self::Compose => Some(Engine::Compose),
+            Self::Quadlet => Some(Engine::Quadlet),
+            Self::Systemd => Some(Engine::Systemd),
+        }
+    }
+}
+
+/// What `list` and `doctor` print.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ListFormat {
+    /// For people
+    #[default]
+    Text,
+    /// For scripts
+    Json,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_definitions_are_sound() {
+        Arguments::command().debug_assert();
+    }
+}

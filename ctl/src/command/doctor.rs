@@ -1,0 +1,120 @@
+//! `capprofctl doctor`
+
+use crate::cli::ListFormat;
+use crate::exit::Exit;
+use crate::{hook, output};
+use anyhow::Context;
+use serde_json::Value;
+use std::ffi::OsStr;
+use std::fmt::Write;
+use std::path::Path;
+
+/// Shows what the hook binary finds out about this host.
+///
+/// # Errors
+/// It could not be run, or what it says cannot be read.
+pub(crate) fn run(state: &Path, format: ListFormat) -> anyhow::Result<Exit> {
+    let json = hook::run(&[
+        OsStr::new("doctor"),
+        OsStr::new("--state"),
+        state.as_os_str(),
+    ])?;
+    match format {
+        ListFormat::Json => output::print_raw(&json)?,
+        ListFormat::Text => {
+            let report: Value =
+                serde_json::from_str(&json).context("read what capprof-hook doctor said")?;
+            output::print(&text(&report))?;
+        }
+    }
+    Ok(Exit::Success)
+}
+
+/// The report for people. What this version does not know is shown all the same, by its names.
+fn text(report: &Value) -> String {
+    let mut text = String::new();
+    let recorders = report.get("recorders").and_then(Value::as_object);
+    for (name, recorder) in recorders.into_iter().flatten() {
+        let name = match name.as_str() {
+            "ebpf" => "eBPF",
+            "selinux" => "SELinux",
+            other => other,
+        };
+        let method = recorder.get("method").and_then(Value::as_str).unwrap_or("");
+        let state = match recorder.get("usable").and_then(Value::as_bool) {
+            Some(true) if method.is_empty() => "can record".to_owned(),
+            Some(true) => format!("can record, by {method}"),
+            Some(false) => "cannot record".to_owned(),
+            None => String::new(),
+        };
+        let _ = writeln!(text, "{name}: {state}");
+        for (key, value) in recorder.as_object().into_iter().flatten() {
+            if !["usable", "method"].contains(&key.as_str()) {
+                describe(&mut text, key, value, 1);
+            }
+        }
+        text.push('\n');
+    }
+    for (key, value) in report.as_object().into_iter().flatten() {
+        if key != "recorders" {
+            describe(&mut text, key, value, 0);
+        }
+    }
+    text
+}
+
+fn describe(text: &mut String, key: &str, value: &Value, depth: usize) {
+    let indent = "  ".repeat(depth);
+    let name = key.replace('_', " ");
+    match value {
+        Value::Null => {}
+        Value::Bool(answer) => {
+            let _ = writeln!(
+                text,
+                "{indent}{name}: {}",
+                if *answer { "yes" } else { "no" }
+            );
+        }
+        Value::Number(number) => {
+            let _ = writeln!(text, "{indent}{name}: {number}");
+        }
+        Value::String(line) if line.is_empty() => {}
+        Value::String(line) => {
+            let _ = writeln!(text, "{indent}{name}: {line}");
+        }
+        Value::Array(entries) => {
+            if !entries.is_empty() {
+                let _ = writeln!(text, "{indent}{name}:");
+            }
+            for entry in entries {
+                let _ = writeln!(text, "{indent}  {}", one_line(entry));
+            }
+        }
+        Value::Object(entries) => {
+            if !entries.is_empty() {
+                let _ = writeln!(text, "{indent}{name}:");
+            }
+            for (key, value) in entries {
+                describe(text, key, value, depth + 1);
+            }
+        }
+    }
+}
+
+/// An entry of a list: a blind spot as `CAPABILITY: reason`, an attempt as its values.
+fn one_line(entry: &Value) -> String {
+    match entry {
+        Value::String(line) => line.clone(),
+        Value::Object(fields) => fields
+            .values()
+            .filter_map(|value| match value {
+                Value::Null => None,
+                Value::String(text) if text.is_empty() => None,
+                Value::String(text) => Some(text.clone()),
+                other => Some(other.to_string()),
+            })
+            .collect::<Vec<_>>()
+            .join(": "),
+        other => other.to_string(),
+    }
+}

@@ -1,0 +1,28 @@
+//! `capprofctl list`
+
+use crate::cli::ListFormat;
+use crate::exit::Exit;
+use crate::output;
+use capprof_profile::render;
+use capprof_profile::store::Store;
+
+/// Prints all profiles; those that cannot be read are told on standard error.
+///
+/// # Errors
+/// The store cannot be listed, or a profile in it cannot be read.
+pub(crate) fn run(store: &Store, format: ListFormat) -> anyhow::Result<Exit> {
+    let (summaries, errors) = store.list()?;
+    match format {
+        ListFormat::Text => output::print(&render::list(&summaries, &output::styles()))?,
+        ListFormat::Json => {
+            output::print_raw(&(serde_json::to_string_pretty(&summaries)? + "\n"))?;
+        }
+    }
+    for error in &errors {
+        output::message(&error.to_string());
+    }
+    Ok(match errors.is_empty() {
+        true => Exit::Success,
+        false => Exit::Error,
+    })
+}

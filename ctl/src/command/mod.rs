@@ -1,0 +1,67 @@
+//! What the subcommands do.
+
+mod doctor;
+mod list;
+mod recover;
+mod report;
+
+use crate::cli::{Arguments, Command};
+use crate::exit::Exit;
+use crate::output;
+use anyhow::Context;
+use capprof_profile::configuration::Configuration;
+use capprof_profile::store::Store;
+use clap::CommandFactory;
+use std::path::{Path, PathBuf};
+
+/// Runs a subcommand.
+///
+/// # Errors
+/// Whatever kept it from being done.
+pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
+    match &arguments.command {
+        Command::Report {
+            profile,
+            format,
+            strict,
+        } => report::run(&store(arguments)?, profile, *format, *strict),
+        Command::List { format } => list::run(&store(arguments)?, *format),
+        Command::Recover {
+            stopped,
+            unload,
+            state,
+        } => recover::run(&state_directory(state.as_deref())?, *stopped, *unload),
+        Command::Doctor { format, state } => {
+            doctor::run(&state_directory(state.as_deref())?, *format)
+        }
+        Command::Man { directory } => man(directory),
+        Command::Completions { shell } => completions(*shell),
+    }
+}
+
+fn store(arguments: &Arguments) -> anyhow::Result<Store> {
+    Ok(Store::at(match &arguments.store {
+        Some(path) => path.clone(),
+        None => Configuration::load(&Configuration::path())?.store,
+    }))
+}
+
+fn state_directory(wanted: Option<&Path>) -> anyhow::Result<PathBuf> {
+    Ok(match wanted {
+        Some(path) => path.to_owned(),
+        None => Configuration::load(&Configuration::path())?.state,
+    })
+}
+
+fn man(directory: &Path) -> anyhow::Result<Exit> {
+    clap_mangen::generate_to(Arguments::command(), directory)
+        .with_context(|| format!("write man pages into {}", directory.display()))?;
+    Ok(Exit::Success)
+}
+
+fn completions(shell: clap_complete::Shell) -> anyhow::Result<Exit> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Arguments::command(), "capprofctl", &mut script);
+    output::print_raw(&String::from_utf8_lossy(&script))?;
+    Ok(Exit::Success)
+}

@@ -1,0 +1,26 @@
+//! `capprofctl recover`
+
+use crate::exit::Exit;
+use crate::{hook, output};
+use std::ffi::OsStr;
+use std::path::Path;
+
+/// Has the hook binary finish what is abandoned, and shows what it did.
+///
+/// # Errors
+/// It could not be run, or something could not be finished.
+pub(crate) fn run(state: &Path, stopped: bool, unload: bool) -> anyhow::Result<Exit> {
+    let mut arguments = vec![
+        OsStr::new("recover"),
+        OsStr::new("--state"),
+        state.as_os_str(),
+    ];
+    if stopped {
+        arguments.push(OsStr::new("--stopped"));
+    }
+    if unload {
+        arguments.push(OsStr::new("--unload"));
+    }
+    output::print(&hook::run(&arguments)?)?;
+    Ok(Exit::Success)
+}

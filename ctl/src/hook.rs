@@ -1,0 +1,57 @@
+//! `capprof-hook`, which holds the recorders, run as a helper.
+
+use anyhow::{Context, bail};
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+const NAME: &str = "capprof-hook";
+
+/// Runs a subcommand and gives what it wrote to standard output. Its standard error is ours.
+///
+/// # Errors
+/// It was not found, could not be started, or failed; the exit status is told, what it wrote of the reason has been shown.
+pub(crate) fn run(arguments: &[&OsStr]) -> anyhow::Result<String> {
+    let path = find()?;
+    let subcommand = arguments
+        .first()
+        .map(|name| name.to_string_lossy())
+        .unwrap_or_default();
+    let output = Command::new(&path)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stderr(Stdio::inherit())
+        .output()
+        .with_context(|| format!("run {}", path.display()))?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    if !output.status.success() {
+        crate::output::print(&text)?;
+        bail!("{NAME} {subcommand} failed: {}", output.status);
+    }
+    Ok(text)
+}
+
+/// Beside this program's own executable, else in the libexec directory of the same prefix.
+fn find() -> anyhow::Result<PathBuf> {
+    let own = std::env::current_exe().context("find own executable")?;
+    let directory = own.parent().unwrap_or(Path::new("/"));
+    let mut candidates = vec![directory.join(NAME)];
+    if let Some(prefix) = directory.parent() {
+        candidates.push(prefix.join("libexec/capprof").join(NAME));
+    }
+    for fixed in ["/usr/local/libexec/capprof", "/usr/libexec/capprof"] {
+        candidates.push(Path::new(fixed).join(NAME));
+    }
+    candidates.dedup();
+    match candidates.iter().find(|path| path.is_file()) {
+        Some(path) => Ok(path.clone()),
+        None => bail!(
+            "find {NAME}: not at {}",
+            candidates
+                .iter()
+                .map(|path| path.display().to_string())
+                .collect::<Vec<_>>()
+                .join(", ")
+        ),
+    }
+}
