@@ -1,5 +1,6 @@
 //! The configuration file that the low-level runtime will read: where it is, and holding it still while it is rewritten.
 
+use crate::document::Document;
 use crate::rewrite;
 use crate::runtime;
 use capprof_profile::file;
@@ -61,6 +62,12 @@ pub enum Error {
         /// Its size.
         size: u64,
     },
+    /// JSON is UTF-8.
+    #[error("read {}: not JSON: not UTF-8", path.display())]
+    NotUnicode {
+        /// The file.
+        path: PathBuf,
+    },
     /// Nothing in it.
     #[error("read {}: the file is empty", path.display())]
     Empty {
@@ -103,9 +110,9 @@ pub struct Configuration {
     /// Its mode and owner.
     pub metadata: Metadata,
     /// What is in it, byte for byte.
-    pub content: Vec<u8>,
-    /// The same as a value.
-    pub value: Value,
+    pub content: String,
+    /// The same, taken apart.
+    pub document: Document,
     lock: Flock<OwnedFd>,
 }
 
@@ -140,15 +147,15 @@ impl Configuration {
                 source,
             })?;
             let (metadata, content) = read_regular(&path)?;
-            let value = parse(&path, &content)?;
-            match taken_by(&value) {
+            let document = parse(&path, &content, Document::parse)?;
+            match taken_by(&document.value) {
                 None => {
                     return Ok(Self {
                         bundle,
                         path,
                         metadata,
                         content,
-                        value,
+                        document,
                         lock,
                     });
                 }
@@ -166,15 +173,18 @@ impl Configuration {
     ///
     /// The bytes that the recording kept are preferred, unless somebody has changed the file since.
     pub fn undo_rewriting(&mut self) -> bool {
-        let Some(directory) = rewrite::mark(&self.value) else {
+        let Some(directory) = rewrite::mark(&self.document.value) else {
             return false;
         };
-        let restored = rewrite::restore(self.value.take());
-        let kept = file::read(&Directory::at(directory).original_configuration()).ok();
-        self.content = kept
-            .filter(|kept| serde_json::from_slice::<Value>(kept).is_ok_and(|kept| kept == restored))
-            .unwrap_or_else(|| restored.to_string().into_bytes());
-        self.value = restored;
+        self.document.value = rewrite::restore(self.document.value.take());
+        let restored = self.document.write(&self.content);
+        let kept = Directory::at(directory).original_configuration();
+        let kept = std::fs::read_to_string(kept).ok().filter(|kept| {
+            Document::parse(kept).is_ok_and(|document| document.write(kept) == restored)
+        });
+        // What was JSON before is UTF-8 still.
+        self.content = kept.unwrap_or_else(|| String::from_utf8_lossy(&restored).into_owned());
+        self.document = Document::parse(&self.content).unwrap_or_default();
         true
     }
 
@@ -225,7 +235,7 @@ fn resolve(bundle: &Path, name: &OsStr) -> Result<PathBuf, Error> {
 ///
 /// # Errors
 /// [`Error::Read`], [`Error::NotRegular`], [`Error::TooLarge`].
-pub fn read_regular(path: &Path) -> Result<(Metadata, Vec<u8>), Error> {
+pub fn read_regular(path: &Path) -> Result<(Metadata, String), Error> {
     let failed = |source| Error::Read {
         path: path.to_owned(),
         source,
@@ -253,6 +263,9 @@ pub fn read_regular(path: &Path) -> Result<(Metadata, Vec<u8>), Error> {
     file.take(LARGEST)
         .read_to_end(&mut content)
         .map_err(failed)?;
+    let content = String::from_utf8(content).map_err(|_| Error::NotUnicode {
+        path: path.to_owned(),
+    })?;
     Ok((metadata, content))
 }
 
@@ -260,13 +273,17 @@ pub fn read_regular(path: &Path) -> Result<(Metadata, Vec<u8>), Error> {
 ///
 /// # Errors
 /// [`Error::Empty`], [`Error::Malformed`].
-pub fn parse(path: &Path, content: &[u8]) -> Result<Value, Error> {
-    if content.iter().all(u8::is_ascii_whitespace) {
+pub fn parse<'a, T>(
+    path: &Path,
+    content: &'a str,
+    parse: impl FnOnce(&'a str) -> serde_json::Result<T>,
+) -> Result<T, Error> {
+    if content.trim().is_empty() {
         return Err(Error::Empty {
             path: path.to_owned(),
         });
     }
-    serde_json::from_slice(content).map_err(|source| Error::Malformed {
+    parse(content).map_err(|source| Error::Malformed {
         path: path.to_owned(),
         source,
     })

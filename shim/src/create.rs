@@ -123,15 +123,22 @@ pub fn prepare(
     let bundle = command.bundle.as_deref().unwrap_or(OsStr::new("."));
     let mut source = bundle::Configuration::open(bundle, command.configuration.as_deref())?;
     let left_behind = source.undo_rewriting();
-    let wishes = annotations::wishes(&source.value).map_err(|error| Error::Annotation {
-        path: source.path.clone(),
-        source: error,
-    })?;
-    if !wishes.profile || source.value.get("process").is_none_or(Value::is_null) {
+    let wishes =
+        annotations::wishes(&source.document.value).map_err(|error| Error::Annotation {
+            path: source.path.clone(),
+            source: error,
+        })?;
+    if !wishes.profile
+        || source
+            .document
+            .value
+            .get("process")
+            .is_none_or(Value::is_null)
+    {
         if left_behind {
             file::write(
                 &source.path,
-                &source.content,
+                source.content.as_bytes(),
                 Attributes::Like(&source.metadata),
             )?;
         }
@@ -188,7 +195,7 @@ impl Draft<'_> {
         let hook = sweep::hook().ok_or(Error::Hook)?;
         let hook = unicode("capprof-hook", &hook)?;
         let held = held()?;
-        let process = &source.value["process"];
+        let process = &source.document.value["process"];
         let label = label::choose(
             self.settings,
             self.wishes.scope,
@@ -223,18 +230,18 @@ impl Draft<'_> {
             path: source.path.clone(),
             source: error,
         };
-        let mut value = source.value.clone();
+        let mut document = source.document.clone();
         let Outcome {
             original,
             granted,
             relaxed,
-        } = rewrite::rewrite(&mut value, &plan).map_err(failed)?;
+        } = rewrite::rewrite(&mut document.value, &plan).map_err(failed)?;
         let recording = Recording {
             schema: SCHEMA.to_owned(),
             id: recording_id.clone(),
             container_id: self.id.to_owned(),
             name: self.wishes.name,
-            workload: annotations::workload(&source.value),
+            workload: annotations::workload(&source.document.value),
             created: now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
             bundle: source.bundle.clone(),
             configuration: source.path.clone(),
@@ -249,9 +256,10 @@ impl Draft<'_> {
                 .map_or(Ok(0), rewrite::uid)
                 .map_err(failed)?,
             args: texts(process.get("args")),
-            user_namespace: has_user_namespace(&source.value),
+            user_namespace: has_user_namespace(&source.document.value),
             no_new_privileges: process.get("noNewPrivileges") == Some(&Value::Bool(true)),
             root_filesystem: source
+                .document
                 .value
                 .pointer("/root/path")
                 .and_then(Value::as_str)
@@ -272,7 +280,7 @@ impl Draft<'_> {
             let path = directory.original_configuration();
             Ok(file::write(
                 &path,
-                &source.content,
+                source.content.as_bytes(),
                 Attributes::Mode(0o600),
             )?)
         });
@@ -280,7 +288,7 @@ impl Draft<'_> {
             let _ = directory.remove();
             return Err(error);
         }
-        Ok((directory, recording, value.to_string().into_bytes()))
+        Ok((directory, recording, document.write(&source.content)))
     }
 }
 

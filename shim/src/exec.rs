@@ -47,7 +47,7 @@ pub fn prepare(process: &Path, recording: &Recording) -> Result<(), Error> {
             source,
         })?;
     let (metadata, content) = bundle::read_regular(&path)?;
-    let mut value = bundle::parse(&path, &content)?;
+    let mut value = bundle::parse(&path, &content, serde_json::from_str)?;
     let failed = |source| Error::Rewrite {
         path: path.clone(),
         source,

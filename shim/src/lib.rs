@@ -13,6 +13,7 @@ pub mod annotations;
 pub mod argv;
 pub mod bundle;
 pub mod create;
+pub mod document;
 pub mod exec;
 pub mod label;
 pub mod report;
