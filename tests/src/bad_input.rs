@@ -115,7 +115,7 @@ fn trivial(environment: &Arc<Environment>, runtime: &Runtime) -> anyhow::Result<
 fn missing_config(environment: &Arc<Environment>, runtime: &Runtime) -> anyhow::Result<()> {
     let container = trivial(environment, runtime)?;
     fs::remove_file(container.bundle().join("config.json"))?;
-    expect_refusal(&container, "config.json: No such file or directory")
+    expect_refusal(&container, "config.json: it does not exist")
 }
 
 fn empty_config(environment: &Arc<Environment>, runtime: &Runtime) -> anyhow::Result<()> {

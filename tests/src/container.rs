@@ -44,52 +44,18 @@ impl Container {
             configuration: vec![format!("runtime = \"{}\"", runtime.name)],
             directory,
         };
-        let root = container.bundle().join("rootfs");
-        for name in ["bin", "tmp", "proc", "dev", "sys", "other", "etc"] {
-            fs::create_dir_all(root.join(name))?;
-        }
-        make_accessible(&container.bundle())?;
-        fs::copy(which("busybox")?, root.join("bin/busybox"))?;
-        for name in ["sh", "ls", "cat", "true", "sleep"] {
-            std::os::unix::fs::symlink("busybox", root.join("bin").join(name))?;
-        }
-        fs::copy(&environment.corpus, root.join("bin/corpus"))?;
-        // runc gives a tmpfs the mode of the directory that it covers.
-        set_mode(&root.join("tmp"), 0o1777)?;
-        container.prepare_others_files(0)?;
-        succeed(
-            Command::new(runtime.name)
-                .arg("spec")
-                .current_dir(container.bundle()),
-        )?;
-        let other = container.path("other");
-        container.edit(|config| {
-            config["process"]["args"] = json!(arguments);
-            config["process"]["terminal"] = json!(false);
-            config["process"]["noNewPrivileges"] = json!(false);
-            config["process"]["user"] = json!({"uid": 0, "gid": 0});
-            config["root"]["readonly"] = json!(true);
-            config["hostname"] = json!("corpus");
-            remove(config, "/process", "rlimits");
-            remove(config, "/linux", "seccomp");
-            if let Some(mounts) = config["mounts"].as_array_mut() {
-                mounts.retain(|mount| mount["destination"] != "/sys/fs/cgroup");
-                mounts.push(
-                    json!({"destination": "/tmp", "type": "tmpfs", "source": "tmpfs",
-                    "options": ["nosuid", "nodev", "mode=1777"]}),
-                );
-                mounts.push(
-                    json!({"destination": "/other", "type": "bind", "source": other,
-                    "options": ["bind", "rw"]}),
-                );
-            }
-        })?;
+        container.lay_out(&[], arguments)?;
         Ok(container)
     }
 
     /// A file or directory of this container's own.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
+    }
+
+    /// The directory that the container has at `/other`.
+    pub(crate) fn other(&self) -> PathBuf {
+        self.bundle().join("other")
     }
 
     /// The bundle directory.
@@ -106,43 +72,36 @@ impl Container {
         Ok(())
     }
 
-    /// Gives the container a user namespace whose root is user 100000.
+    /// Lays the bundle out anew with a user namespace whose root is user 100000.
     pub(crate) fn use_user_namespace(&self) -> anyhow::Result<()> {
-        const FIRST: u32 = 100_000;
-        self.edit(|config| {
-            let mapping = json!([{"containerID": 0, "hostID": FIRST, "size": 65536}]);
-            config["linux"]["uidMappings"] = mapping.clone();
-            config["linux"]["gidMappings"] = mapping;
-            if let Some(namespaces) = config["linux"]["namespaces"].as_array_mut() {
-                namespaces.push(json!({"type": "user"}));
-            }
-        })?;
-        self.prepare_others_files(FIRST)?;
+        let config: Value = serde_json::from_slice(&fs::read(self.bundle().join("config.json"))?)?;
+        let arguments: Vec<String> = serde_json::from_value(config["process"]["args"].clone())?;
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        fs::remove_dir_all(self.bundle())?;
+        self.lay_out(&["--userns"], &arguments)
+    }
+
+    /// The corpus's own bundle, with a few more names for busybox.
+    fn lay_out(&self, options: &[&str], arguments: &[&str]) -> anyhow::Result<()> {
         succeed(
-            Command::new("chown")
-                .arg("-R")
-                .arg(format!("{FIRST}:{FIRST}"))
-                .arg(self.bundle().join("rootfs")),
-        )
+            Command::new(&self.environment.bundle)
+                .arg("--corpus")
+                .arg(&self.environment.corpus)
+                .args(["--runtime", self.runtime.name])
+                .args(options)
+                .arg(self.bundle()),
+        )?;
+        let root = self.bundle().join("rootfs");
+        for name in ["ls", "cat", "true", "sleep"] {
+            std::os::unix::fs::symlink("busybox", root.join("bin").join(name))?;
+        }
+        fs::create_dir_all(root.join("etc"))?;
+        self.edit(|config| config["process"]["args"] = json!(arguments))
     }
 
     /// Lets the process run as this user and group.
     pub(crate) fn use_user(&self, id: u32) -> anyhow::Result<()> {
         self.edit(|config| config["process"]["user"] = json!({"uid": id, "gid": id}))
-    }
-
-    /// Files that belong to other users, which programs that override permissions work on.
-    fn prepare_others_files(&self, first_id: u32) -> anyhow::Result<()> {
-        let other = self.path("other");
-        if other.exists() {
-            fs::remove_dir_all(&other)?;
-        }
-        succeed(
-            Command::new(&self.environment.corpus)
-                .arg("--prepare")
-                .arg(other)
-                .arg(first_id.to_string()),
-        )
     }
 
     /// capprof with the runtime's global options and these arguments, not yet started. It is killed after a minute.
@@ -271,26 +230,11 @@ pub(crate) fn succeed(command: &mut Command) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn remove(config: &mut Value, object: &str, key: &str) {
-    if let Some(object) = config.pointer_mut(object).and_then(Value::as_object_mut) {
-        object.shift_remove(key);
-    }
-}
-
-fn set_mode(path: &Path, mode: u32) -> anyhow::Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    Ok(fs::set_permissions(path, fs::Permissions::from_mode(mode))?)
-}
-
 /// A process in a user namespace, or another user, must be able to reach what lies inside.
 fn make_accessible(path: &Path) -> anyhow::Result<()> {
-    set_mode(path, 0o755)
-}
-
-fn which(name: &str) -> anyhow::Result<PathBuf> {
-    ["/bin", "/usr/bin", "/usr/local/bin"]
-        .iter()
-        .map(|directory| Path::new(directory).join(name))
-        .find(|path| path.exists())
-        .with_context(|| format!("{name} is not installed"))
+    use std::os::unix::fs::PermissionsExt;
+    Ok(fs::set_permissions(
+        path,
+        fs::Permissions::from_mode(0o755),
+    )?)
 }

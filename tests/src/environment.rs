@@ -12,6 +12,8 @@ pub(crate) struct Environment {
     pub(crate) binaries: PathBuf,
     /// The built corpus.
     pub(crate) corpus: PathBuf,
+    /// The script that lays out a bundle for it.
+    pub(crate) bundle: PathBuf,
     /// What to write as `recorders` into capprof's configuration, one after the other.
     pub(crate) recorders: Vec<String>,
     /// Whether the system's own directories are used.
@@ -58,8 +60,10 @@ impl Environment {
         };
         let binaries = path("CAPPROF_BIN", own.clone());
         let corpus = path("CAPPROF_CORPUS", own.join("corpus"));
+        let bundle = corpus.with_file_name("corpus-bundle");
         for file in [
             &corpus,
+            &bundle,
             &binaries.join("capprof"),
             &binaries.join("capprofctl"),
         ] {
@@ -77,6 +81,7 @@ impl Environment {
         })?;
         Ok(Self {
             corpus,
+            bundle,
             recorders: std::env::var("CAPPROF_E2E_RECORDERS")
                 .unwrap_or_else(|_| "auto".to_owned())
                 .split(',')

@@ -199,7 +199,7 @@ fn wait_until(
 
 /// Waits until the container's script has made this file in its `/other`.
 fn wait_for(container: &Container, name: &str) -> anyhow::Result<()> {
-    let path = container.path("other").join(name);
+    let path = container.other().join(name);
     wait_until(name, || Ok(path.exists()))
 }
 
@@ -582,13 +582,13 @@ fn files_keep_the_engines_level(
         crate::container::succeed(
             Command::new("chcon")
                 .args(["-R", &format!("system_u:object_r:container_file_t:{level}")])
-                .arg(container.path("other"))
+                .arg(container.other())
                 .arg(container.bundle().join("rootfs")),
         )
     };
     relabel(&container)?;
     run_and_expect(&container, &[])?;
-    let made = label_of(&container.path("other").join("made"))?;
+    let made = label_of(&container.other().join("made"))?;
     ensure!(
         made.ends_with(&format!(":{level}")),
         "a file in the volume got {made}"
@@ -597,8 +597,8 @@ fn files_keep_the_engines_level(
     let reader = Container::new(environment, runtime, &["/bin/cat", "/other/made"])?;
     set_label(&reader, level)?;
     relabel(&reader)?;
-    fs::remove_dir_all(reader.path("other"))?;
-    fs::rename(container.path("other"), reader.path("other"))?;
+    fs::remove_dir_all(reader.other())?;
+    fs::rename(container.other(), reader.other())?;
     reader.edit(|config| config["annotations"] = serde_json::json!({"io.capprof.mode": "off"}))?;
     let output = reader.run()?;
     ensure!(
@@ -668,7 +668,7 @@ fn a_flood_of_other_denials(
             "for n in $(seq 2000); do : < /root/.profile; done",
         ])
         .output();
-    fs::write(container.path("other").join("go"), "")?;
+    fs::write(container.other().join("go"), "")?;
     wait_for(&container, "done")?;
     flood.wait()?;
     drop(denied);
@@ -702,7 +702,7 @@ fn interrupted(
     start(&container)?;
     wait_for(&container, "ready")?;
     interruption()?;
-    fs::write(container.path("other").join("go"), "")?;
+    fs::write(container.other().join("go"), "")?;
     wait_for(&container, "done")?;
     end(&container)?;
     container.profile()
