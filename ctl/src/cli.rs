@@ -1,6 +1,7 @@
 //! The command line, defined once: help, man pages and completions are made from it.
 
-use capprof_profile::render::Engine;
+use crate::engine::Engine;
+use capprof_profile::render;
 use clap::{Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -77,6 +78,40 @@ pub(crate) enum Command {
         state: Option<PathBuf>,
     },
 
+    /// Register the runtime with an engine
+    ///
+    /// Adds to the engine's configuration and keeps all else; the former file stays beside it.
+    Install {
+        /// Which
+        #[arg(long, value_enum)]
+        engine: Engine,
+
+        /// Show what would be written
+        #[arg(long)]
+        dry_run: bool,
+
+        /// Where the engine's configuration lies, for images that are being made
+        #[arg(long, default_value = "/", value_name = "DIRECTORY", hide = true)]
+        root: PathBuf,
+    },
+
+    /// Take the runtime out of an engine's configuration
+    ///
+    /// Refused while containers exist that were made with it: their engine could neither stop nor remove them.
+    Uninstall {
+        /// Which
+        #[arg(long, value_enum)]
+        engine: Engine,
+
+        /// Show what would be written
+        #[arg(long)]
+        dry_run: bool,
+
+        /// Where the engine's configuration lies, for images that are being made
+        #[arg(long, default_value = "/", value_name = "DIRECTORY", hide = true)]
+        root: PathBuf,
+    },
+
     /// Write man pages into a directory
     #[command(hide = true)]
     Man {
@@ -116,15 +151,15 @@ pub(crate) enum Format {
 
 impl Format {
     /// The engine whose form it is.
-    pub(crate) fn engine(self) -> Option<Engine> {
+    pub(crate) fn engine(self) -> Option<render::Engine> {
         match self {
             Self::Text | Self::Json => None,
-            Self::Docker => Some(Engine::Docker),
-            Self::Podman => Some(Engine::Podman),
-            Self::Kubernetes => Some(Engine::Kubernetes),
-            Self::Compose => Some(Engine::Compose),
-            Self::Quadlet => Some(Engine::Quadlet),
-            Self::Systemd => Some(Engine::Systemd),
+            Self::Docker => Some(render::Engine::Docker),
+            Self::Podman => Some(render::Engine::Podman),
+            Self::Kubernetes => Some(render::Engine::Kubernetes),
+            Self::Compose => Some(render::Engine::Compose),
+            Self::Quadlet => Some(render::Engine::Quadlet),
+            Self::Systemd => Some(render::Engine::Systemd),
         }
     }
 }

@@ -4,6 +4,7 @@
 
 mod cli;
 mod command;
+mod engine;
 mod exit;
 mod hook;
 mod output;

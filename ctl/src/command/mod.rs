@@ -1,6 +1,7 @@
 //! What the subcommands do.
 
 mod doctor;
+mod install;
 mod list;
 mod recover;
 mod report;
@@ -34,6 +35,16 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
         Command::Doctor { format, state } => {
             doctor::run(&state_directory(state.as_deref())?, *format)
         }
+        Command::Install {
+            engine,
+            dry_run,
+            root,
+        } => install::install(*engine, root, *dry_run),
+        Command::Uninstall {
+            engine,
+            dry_run,
+            root,
+        } => install::uninstall(*engine, root, *dry_run),
         Command::Man { directory } => man(directory),
         Command::Completions { shell } => completions(*shell),
     }

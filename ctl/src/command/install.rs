@@ -1,0 +1,73 @@
+//! `capprofctl install` and `capprofctl uninstall`
+
+use crate::engine::{Change, Engine, users};
+use crate::exit::Exit;
+use crate::output;
+use anyhow::{Context, bail};
+use std::path::{Path, PathBuf};
+
+/// Registers the runtime with an engine.
+///
+/// # Errors
+/// The engine's configuration cannot be read, understood or written.
+pub(crate) fn install(engine: Engine, root: &Path, dry_run: bool) -> anyhow::Result<Exit> {
+    let runtime = runtime()?;
+    carry_out(engine, engine.install(root, &runtime)?, dry_run)
+}
+
+/// Takes the runtime out of an engine's configuration.
+///
+/// # Errors
+/// As [`install`]; or containers of this runtime exist, which are named.
+pub(crate) fn uninstall(engine: Engine, root: &Path, dry_run: bool) -> anyhow::Result<Exit> {
+    let users = users::of(engine, root)?;
+    if !users.is_empty() {
+        bail!(
+            "remove these containers first, their engine needs capprof for that: {}",
+            users.join(", ")
+        );
+    }
+    carry_out(engine, engine.uninstall(root)?, dry_run)
+}
+
+fn carry_out(engine: Engine, change: Option<Change>, dry_run: bool) -> anyhow::Result<Exit> {
+    let Some(change) = change else {
+        output::print("nothing to do: the engine's configuration is so already\n")?;
+        return Ok(Exit::Success);
+    };
+    let path = change.path.display();
+    if dry_run {
+        output::print(&match &change.after {
+            Some(text) => format!("would write {path}:\n{text}"),
+            None => format!("would remove {path}\n"),
+        })?;
+        return Ok(Exit::Success);
+    }
+    let backup = change.apply()?;
+    let done = match change.after {
+        Some(_) => "wrote",
+        None => "removed",
+    };
+    let mut text = format!("{done} {path}\n");
+    if let Some(backup) = backup {
+        text.push_str(&format!("the former file is {}\n", backup.display()));
+    }
+    if let Some(reload) = engine.reload() {
+        text.push_str(&format!("now run: {reload}\n"));
+    }
+    output::print(&text)?;
+    Ok(Exit::Success)
+}
+
+/// The runtime beside this program.
+fn runtime() -> anyhow::Result<PathBuf> {
+    let own = std::env::current_exe().context("find own executable")?;
+    let runtime = own.with_file_name("capprof");
+    if !runtime.is_file() {
+        bail!(
+            "find capprof: not at {}: install it first",
+            runtime.display()
+        );
+    }
+    Ok(runtime)
+}

@@ -1,0 +1,165 @@
+//! `/etc/containerd/config.toml` (containerd-config.toml(5)).
+//!
+//! Edited in place and not by a drop-in: containerd before 2.0 does not merge a plugin's configuration from an imported file, but puts it
+//! in place of the whole (containerd issue 5837), and the node's network would be gone.
+
+use super::NAME;
+use anyhow::{Context, bail};
+use toml_edit::{Array, DocumentMut, Item, Table, TableLike, value};
+
+/// The configuration with the runtime handler added.
+///
+/// # Errors
+/// It is no TOML, of a version without plugins by name, or holds something else where tables belong.
+pub(super) fn add(before: Option<&str>, runtime: &str) -> anyhow::Result<String> {
+    let mut document: DocumentMut = before.unwrap_or("version = 2\n").parse()?;
+    let plugin = plugin(&document)?;
+    let runtimes = descend(
+        document.as_table_mut(),
+        &["plugins", plugin, "containerd", "runtimes"],
+    )?;
+    // As on this node: with the wrong cgroup driver pods fail.
+    let systemd_cgroup = runtimes
+        .get("runc")
+        .and_then(|runc| runc.get("options")?.get("SystemdCgroup")?.as_bool());
+    let registered = runtimes
+        .get(NAME)
+        .and_then(|handler| handler.get("options")?.get("BinaryName")?.as_str())
+        == Some(runtime);
+    if registered && let Some(text) = before {
+        return Ok(text.to_owned());
+    }
+    let mut options = Table::new();
+    options["BinaryName"] = value(runtime);
+    if let Some(systemd_cgroup) = systemd_cgroup {
+        options["SystemdCgroup"] = value(systemd_cgroup);
+    }
+    // Pods may choose mode, name, output and scope.
+    let annotations = || value(Array::from_iter(["io.capprof.*"]));
+    let mut handler = Table::new();
+    handler["runtime_type"] = value("io.containerd.runc.v2");
+    handler["pod_annotations"] = annotations();
+    handler["container_annotations"] = annotations();
+    handler["options"] = Item::Table(options);
+    runtimes.insert(NAME, Item::Table(handler));
+    Ok(document.to_string())
+}
+
+/// The configuration without the runtime handler; `None` if nothing but the version is left.
+///
+/// # Errors
+/// As [`add`], or the handler is the default one.
+pub(super) fn remove(before: &str) -> anyhow::Result<Option<String>> {
+    let mut document: DocumentMut = before.parse()?;
+    let plugin = plugin(&document)?;
+    let containerd = document
+        .get("plugins")
+        .and_then(|item| item.get(plugin)?.get("containerd"));
+    let Some(containerd) = containerd else {
+        return Ok(Some(before.to_owned()));
+    };
+    if containerd
+        .get("runtimes")
+        .and_then(|runtimes| runtimes.get(NAME))
+        .is_none()
+    {
+        return Ok(Some(before.to_owned()));
+    }
+    if containerd
+        .get("default_runtime_name")
+        .and_then(Item::as_str)
+        == Some(NAME)
+    {
+        bail!("default_runtime_name is {NAME}: name another one first");
+    }
+    let path = ["plugins", plugin, "containerd", "runtimes"];
+    descend(document.as_table_mut(), &path)?.remove(NAME);
+    // Tables that were made only to hold it.
+    for length in (1..=path.len()).rev() {
+        let (last, above) = (path[length - 1], &path[..length - 1]);
+        let parent = descend(document.as_table_mut(), above)?;
+        let made_by_us = parent
+            .get(last)
+            .and_then(Item::as_table)
+            .is_some_and(|table| table.is_empty() && table.is_implicit());
+        if made_by_us {
+            parent.remove(last);
+        }
+    }
+    let text = document.to_string();
+    Ok((text.trim() != "version = 2").then_some(text))
+}
+
+/// The plugin that holds the runtimes, by the version of the configuration's format.
+fn plugin(document: &DocumentMut) -> anyhow::Result<&'static str> {
+    match document.get("version").and_then(Item::as_integer) {
+        Some(2) => Ok("io.containerd.grpc.v1.cri"),
+        Some(3 | 4) => Ok("io.containerd.cri.v1.runtime"),
+        version => bail!(
+            "version {}: expected 2, 3 or 4; `containerd config migrate` gives a newer one",
+            version.unwrap_or(1)
+        ),
+    }
+}
+
+/// The table at the end of the path; those that are missing are made, without headers of their own.
+fn descend<'a>(
+    from: &'a mut dyn TableLike,
+    path: &[&str],
+) -> anyhow::Result<&'a mut dyn TableLike> {
+    let mut table = from;
+    for (depth, key) in path.iter().enumerate() {
+        let item = table.entry(key).or_insert_with(|| {
+            let mut made = Table::new();
+            made.set_implicit(true);
+            Item::Table(made)
+        });
+        table = item
+            .as_table_like_mut()
+            .with_context(|| format!("{}: not a table", path[..=depth].join(".")))?;
+    }
+    Ok(table)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_handler_is_added_where_the_version_has_it() {
+        for (version, plugin) in [
+            (2, "io.containerd.grpc.v1.cri"),
+            (3, "io.containerd.cri.v1.runtime"),
+            (4, "io.containerd.cri.v1.runtime"),
+        ] {
+            let text = add(Some(&format!("version = {version}\n")), "/usr/bin/capprof").unwrap();
+            let document: DocumentMut = text.parse().unwrap();
+            let handler = &document["plugins"][plugin]["containerd"]["runtimes"]["capprof"];
+            assert_eq!(
+                handler["runtime_type"].as_str(),
+                Some("io.containerd.runc.v2")
+            );
+            assert_eq!(
+                handler["options"]["BinaryName"].as_str(),
+                Some("/usr/bin/capprof")
+            );
+            assert!(handler["options"].get("SystemdCgroup").is_none());
+            assert!(!text.contains("[plugins]"), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_cgroup_driver_is_that_of_runc() {
+        let before = "version = 2\n[plugins.\"io.containerd.grpc.v1.cri\".containerd.runtimes.runc.options]\nSystemdCgroup = true\n";
+        let text = add(Some(before), "/usr/bin/capprof").unwrap();
+        assert_eq!(text.matches("SystemdCgroup = true").count(), 2, "{text}");
+        assert!(text.starts_with(before), "{text}");
+    }
+
+    #[test]
+    fn tables_that_somebody_wrote_stay_though_empty() {
+        let before = "version = 2\n\n[plugins]\n";
+        let with = add(Some(before), "/usr/bin/capprof").unwrap();
+        assert_eq!(remove(&with).unwrap().as_deref(), Some(before));
+    }
+}

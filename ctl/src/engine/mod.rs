@@ -1,0 +1,319 @@
+//! Engines, and how they are told about the runtime `capprof`.
+//!
+//! What an engine's configuration holds besides stays as it is, down to comments where the format has any. The file as it was is kept
+//! beside it. All paths are below a root, which is `/` but for tests and for images.
+
+mod containerd;
+mod docker;
+mod drop_in;
+pub(crate) mod users;
+
+use anyhow::{Context, bail};
+use capprof_profile::file::{self, Attributes};
+use clap::ValueEnum;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// The runtime's name in every engine.
+const NAME: &str = "capprof";
+
+/// Where the former file is kept: the name with this at its end.
+const BACKUP: &str = ".before-capprof";
+
+/// An engine that can be told about the runtime.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Engine {
+    /// /etc/docker/daemon.json
+    Docker,
+    /// /etc/containers/containers.conf.d/50-capprof.conf
+    Podman,
+    /// /etc/containerd/config.toml: runtime handler for Kubernetes
+    Containerd,
+    /// /etc/crio/crio.conf.d/50-capprof.conf: runtime handler for Kubernetes
+    Crio,
+}
+
+impl Engine {
+    /// What makes the engine read its configuration again.
+    pub(crate) fn reload(self) -> Option<&'static str> {
+        match self {
+            Self::Docker => Some("systemctl reload docker"),
+            Self::Podman => None,
+            Self::Containerd => Some("systemctl restart containerd"),
+            Self::Crio => Some("systemctl reload crio"),
+        }
+    }
+
+    /// What has to be written so that the engine knows the runtime; `None` if it does already.
+    ///
+    /// # Errors
+    /// The configuration cannot be read or understood.
+    pub(crate) fn install(self, root: &Path, runtime: &Path) -> anyhow::Result<Option<Change>> {
+        let runtime = runtime
+            .to_str()
+            .with_context(|| format!("{}: not UTF-8", runtime.display()))?;
+        self.change(root, |before| match self {
+            Self::Docker => docker::add(before, runtime).map(Some),
+            Self::Podman => Ok(Some(drop_in::podman(runtime))),
+            Self::Containerd => containerd::add(before, runtime).map(Some),
+            Self::Crio => Ok(Some(drop_in::crio(runtime))),
+        })
+    }
+
+    /// What has to be written so that the engine no longer knows the runtime; `None` if it does not.
+    ///
+    /// # Errors
+    /// The configuration cannot be read or understood, or names the runtime as its default.
+    pub(crate) fn uninstall(self, root: &Path) -> anyhow::Result<Option<Change>> {
+        self.change(root, |before| match (self, before) {
+            (_, None) | (Self::Podman | Self::Crio, _) => Ok(None),
+            (Self::Docker, Some(text)) => docker::remove(text),
+            (Self::Containerd, Some(text)) => containerd::remove(text),
+        })
+    }
+
+    /// The file that names the engine's runtimes.
+    fn configuration(self, root: &Path) -> PathBuf {
+        root.join(match self {
+            Self::Docker => "etc/docker/daemon.json",
+            Self::Podman => "etc/containers/containers.conf.d/50-capprof.conf",
+            Self::Containerd => "etc/containerd/config.toml",
+            Self::Crio => "etc/crio/crio.conf.d/50-capprof.conf",
+        })
+    }
+
+    fn change(
+        self,
+        root: &Path,
+        edit: impl Fn(Option<&str>) -> anyhow::Result<Option<String>>,
+    ) -> anyhow::Result<Option<Change>> {
+        let path = self.configuration(root);
+        let before = match fs::read_to_string(&path) {
+            Ok(text) => Some(text),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => return Err(error).with_context(|| format!("read {}", path.display())),
+        };
+        let after = edit(before.as_deref()).with_context(|| format!("edit {}", path.display()))?;
+        Ok((before != after).then_some(Change {
+            path,
+            before,
+            after,
+        }))
+    }
+}
+
+/// A file, as it is and as it is to be; `None` where there is none.
+#[derive(Debug)]
+pub(crate) struct Change {
+    pub(crate) path: PathBuf,
+    before: Option<String>,
+    pub(crate) after: Option<String>,
+}
+
+impl Change {
+    /// Writes the file, after the former one was kept beside it. Gives where.
+    ///
+    /// # Errors
+    /// A file cannot be written; then the engine's configuration is as it was.
+    pub(crate) fn apply(&self) -> anyhow::Result<Option<PathBuf>> {
+        let Some(directory) = self.path.parent() else {
+            bail!("write {}: not in a directory", self.path.display());
+        };
+        fs::create_dir_all(directory)
+            .with_context(|| format!("create directory {}", directory.display()))?;
+        // Followed, where the configuration is a link: what it points to is what is edited.
+        let path = fs::canonicalize(&self.path).unwrap_or_else(|_| self.path.clone());
+        let backup = match &self.before {
+            None => None,
+            Some(text) => {
+                let mut name = self.path.clone().into_os_string();
+                name.push(BACKUP);
+                let backup = PathBuf::from(name);
+                let metadata =
+                    fs::metadata(&path).with_context(|| format!("read {}", self.path.display()))?;
+                file::write(&backup, text.as_bytes(), Attributes::Like(&metadata))?;
+                Some(backup)
+            }
+        };
+        match (&self.after, fs::metadata(&path)) {
+            (Some(text), Ok(metadata)) => {
+                file::write(&path, text.as_bytes(), Attributes::Like(&metadata))?;
+            }
+            (Some(text), Err(_)) => file::write(&path, text.as_bytes(), Attributes::Mode(0o644))?,
+            (None, _) => {
+                fs::remove_file(&path).with_context(|| format!("remove {}", self.path.display()))?
+            }
+        }
+        Ok(backup)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    const RUNTIME: &str = "/usr/bin/capprof";
+
+    fn write(root: &Path, name: &str, text: &str) -> PathBuf {
+        let path = root.join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, text).unwrap();
+        path
+    }
+
+    #[test]
+    fn installing_twice_changes_once_and_uninstalling_gives_the_former_text_back() {
+        for (engine, name, text) in [
+            (
+                Engine::Docker,
+                "etc/docker/daemon.json",
+                "{\n  \"log-driver\": \"journald\",\n  \"runtimes\": {\n    \"other\": {\n      \"path\": \"/opt/other\"\n    }\n  },\n  \"x\": 1.50\n}\n",
+            ),
+            (
+                Engine::Containerd,
+                "etc/containerd/config.toml",
+                "# mine\nversion = 2\n\n[plugins]\n  [plugins.\"io.containerd.grpc.v1.cri\"]\n    [plugins.\"io.containerd.grpc.v1.cri\".cni]\n      bin_dir = \"/usr/lib/cni\" # here\n",
+            ),
+        ] {
+            let root = tempfile::tempdir().unwrap();
+            let path = write(root.path(), name, text);
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+            let change = engine
+                .install(root.path(), Path::new(RUNTIME))
+                .unwrap()
+                .unwrap();
+            let backup = change.apply().unwrap().unwrap();
+            assert_eq!(fs::read_to_string(backup).unwrap(), text);
+            assert_eq!(
+                fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+                0o640
+            );
+            assert!(
+                engine
+                    .install(root.path(), Path::new(RUNTIME))
+                    .unwrap()
+                    .is_none()
+            );
+            engine
+                .uninstall(root.path())
+                .unwrap()
+                .unwrap()
+                .apply()
+                .unwrap();
+            assert_eq!(fs::read_to_string(&path).unwrap(), text);
+            assert!(engine.uninstall(root.path()).unwrap().is_none());
+        }
+    }
+
+    #[test]
+    fn what_did_not_exist_is_made_and_removed() {
+        for engine in Engine::value_variants() {
+            let root = tempfile::tempdir().unwrap();
+            let change = engine
+                .install(root.path(), Path::new(RUNTIME))
+                .unwrap()
+                .unwrap();
+            assert!(change.apply().unwrap().is_none());
+            assert!(fs::read_to_string(&change.path).unwrap().contains(RUNTIME));
+            assert!(
+                engine
+                    .install(root.path(), Path::new(RUNTIME))
+                    .unwrap()
+                    .is_none()
+            );
+            engine
+                .uninstall(root.path())
+                .unwrap()
+                .unwrap()
+                .apply()
+                .unwrap();
+            assert!(!change.path.exists(), "{engine:?}");
+        }
+    }
+
+    #[test]
+    fn another_path_is_corrected() {
+        for engine in Engine::value_variants() {
+            let root = tempfile::tempdir().unwrap();
+            let install = |runtime: &str| engine.install(root.path(), Path::new(runtime)).unwrap();
+            install("/usr/local/bin/capprof").unwrap().apply().unwrap();
+            let change = install("/opt/bin/capprof").unwrap();
+            change.apply().unwrap();
+            let text = fs::read_to_string(&change.path).unwrap();
+            assert!(text.contains("\"/opt/bin/capprof\""), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_configuration_that_cannot_be_understood_is_left_alone() {
+        for (engine, name, text, expected) in [
+            (
+                Engine::Docker,
+                "etc/docker/daemon.json",
+                "{ \"runtimes\": ",
+                "EOF",
+            ),
+            (
+                Engine::Docker,
+                "etc/docker/daemon.json",
+                "[]",
+                "not an object",
+            ),
+            (
+                Engine::Docker,
+                "etc/docker/daemon.json",
+                "{\"runtimes\": 1}",
+                "runtimes: not an object",
+            ),
+            (
+                Engine::Containerd,
+                "etc/containerd/config.toml",
+                "version = ",
+                "line 1",
+            ),
+            (
+                Engine::Containerd,
+                "etc/containerd/config.toml",
+                "root = \"/x\"\n",
+                "containerd config migrate",
+            ),
+            (
+                Engine::Containerd,
+                "etc/containerd/config.toml",
+                "version = 2\nplugins = 1\n",
+                "plugins: not a table",
+            ),
+        ] {
+            let root = tempfile::tempdir().unwrap();
+            let path = write(root.path(), name, text);
+            let error = engine.install(root.path(), Path::new(RUNTIME)).unwrap_err();
+            let message = format!("{error:#}");
+            assert!(message.contains(expected), "{message}");
+            assert!(message.contains(name), "{message}");
+            assert_eq!(fs::read_to_string(path).unwrap(), text);
+        }
+    }
+
+    #[test]
+    fn a_default_runtime_is_not_taken_away() {
+        for (engine, name, text) in [
+            (
+                Engine::Docker,
+                "etc/docker/daemon.json",
+                "{\"default-runtime\": \"capprof\", \"runtimes\": {\"capprof\": {\"path\": \"/usr/bin/capprof\"}}}",
+            ),
+            (
+                Engine::Containerd,
+                "etc/containerd/config.toml",
+                "version = 3\n[plugins.'io.containerd.cri.v1.runtime'.containerd]\ndefault_runtime_name = 'capprof'\n[plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.capprof]\nruntime_type = 'io.containerd.runc.v2'\n",
+            ),
+        ] {
+            let root = tempfile::tempdir().unwrap();
+            write(root.path(), name, text);
+            let message = format!("{:#}", engine.uninstall(root.path()).unwrap_err());
+            assert!(message.contains("default"), "{message}");
+        }
+    }
+}

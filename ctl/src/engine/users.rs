@@ -1,0 +1,249 @@
+//! Containers that were made with the runtime: without it their engine can neither stop nor remove them.
+
+use super::{Engine, NAME};
+use anyhow::{Context, bail};
+use serde_json::Value;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// The engine's containers of this runtime, a line each.
+///
+/// # Errors
+/// They cannot be found out.
+pub(crate) fn of(engine: Engine, root: &Path) -> anyhow::Result<Vec<String>> {
+    let mut found = match engine {
+        Engine::Docker => docker(root),
+        Engine::Podman if root == Path::new("/") => podman()?,
+        Engine::Podman => Vec::new(),
+        Engine::Containerd => containerd(root),
+        Engine::Crio => crio(root),
+    };
+    found.sort();
+    Ok(found)
+}
+
+/// From dockerd's own files, so that it need not run: running and stopped ones.
+fn docker(root: &Path) -> Vec<String> {
+    let data = json(&root.join("etc/docker/daemon.json"))
+        .and_then(|configuration| Some(configuration.get("data-root")?.as_str()?.to_owned()))
+        .unwrap_or_else(|| "/var/lib/docker".to_owned());
+    entries(&root.join(data.trim_start_matches('/')).join("containers"))
+        .into_iter()
+        .filter(|directory| {
+            json(&directory.join("hostconfig.json"))
+                .is_some_and(|host| host.get("Runtime").and_then(Value::as_str) == Some(NAME))
+        })
+        .map(|directory| {
+            let name = json(&directory.join("config.v2.json")).and_then(|config| {
+                Some(
+                    config
+                        .get("Name")?
+                        .as_str()?
+                        .trim_start_matches('/')
+                        .to_owned(),
+                )
+            });
+            named(&directory, name)
+        })
+        .collect()
+}
+
+/// By podman's client: its store is a data base of its own.
+fn podman() -> anyhow::Result<Vec<String>> {
+    let ask = |arguments: &[&str]| {
+        let output = match Command::new("podman").args(arguments).output() {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(String::new()),
+            result => result.context("run podman")?,
+        };
+        if !output.status.success() {
+            bail!(
+                "podman {}: {}",
+                arguments.join(" "),
+                String::from_utf8_lossy(&output.stderr).trim()
+            );
+        }
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    let ids = ask(&["ps", "--all", "--quiet", "--no-trunc"])?;
+    let mut arguments = vec![
+        "container",
+        "inspect",
+        "--format",
+        "{{.OCIRuntime}} {{.Id}} {{.Name}}",
+    ];
+    arguments.extend(ids.split_whitespace());
+    if arguments.len() == 4 {
+        return Ok(Vec::new());
+    }
+    Ok(ask(&arguments)?
+        .lines()
+        .filter_map(|line| {
+            let mut words = line.splitn(3, ' ');
+            let runtime = Path::new(words.next()?).file_name()?.to_str()?;
+            let (id, name) = (words.next()?, words.next()?);
+            is_ours(runtime).then(|| format!("{name} ({id})"))
+        })
+        .collect())
+}
+
+/// From what containerd's shims keep beside the bundles of their tasks. docker's are docker's.
+fn containerd(root: &Path) -> Vec<String> {
+    entries(&root.join("run/containerd/io.containerd.runtime.v2.task"))
+        .into_iter()
+        .filter(|namespace| !namespace.ends_with("moby"))
+        .flat_map(|namespace| entries(&namespace))
+        .filter(|bundle| {
+            json(&bundle.join("options.json")).is_some_and(|options| {
+                // Once by the name in Go, once by that of protobuf's JSON.
+                ["BinaryName", "binary_name", "binaryName"]
+                    .iter()
+                    .filter_map(|key| options.get(key)?.as_str())
+                    .filter_map(|path| Path::new(path).file_name()?.to_str())
+                    .any(is_ours)
+            })
+        })
+        .map(|bundle| {
+            let annotation = |key: &str| {
+                json(&bundle.join("config.json")).and_then(|config| {
+                    Some(config.get("annotations")?.get(key)?.as_str()?.to_owned())
+                })
+            };
+            let name = annotation("io.kubernetes.cri.sandbox-name").map(|pod| {
+                match annotation("io.kubernetes.cri.container-name") {
+                    Some(container) => format!("{pod}/{container}"),
+                    None => pod,
+                }
+            });
+            named(&bundle, name)
+        })
+        .collect()
+}
+
+/// From the command lines of the monitors that CRI-O starts, one for each container.
+fn crio(root: &Path) -> Vec<String> {
+    entries(&root.join("proc"))
+        .into_iter()
+        .filter_map(|process| {
+            let line = fs::read(process.join("cmdline")).ok()?;
+            let words: Vec<String> = line
+                .split(|byte| *byte == 0)
+                .map(|word| String::from_utf8_lossy(word).into_owned())
+                .collect();
+            let after = |option: &str| {
+                let at = words.iter().position(|word| word == option)?;
+                words.get(at + 1).map(String::as_str)
+            };
+            let monitor = Path::new(words.first()?).file_name()? == "conmon";
+            let of_crio = after("--exit-dir").is_some_and(|path| path.contains("crio"));
+            let runtime = Path::new(after("-r")?).file_name()?.to_str()?;
+            (monitor && of_crio && is_ours(runtime)).then(|| after("-c").map(str::to_owned))?
+        })
+        .collect()
+}
+
+fn is_ours(runtime: &str) -> bool {
+    runtime
+        .strip_prefix(NAME)
+        .is_some_and(|rest| matches!(rest, "" | "-runc" | "-crun"))
+}
+
+fn named(directory: &Path, name: Option<String>) -> String {
+    let id = directory
+        .file_name()
+        .map(|id| id.to_string_lossy().into_owned())
+        .unwrap_or_default();
+    match name {
+        Some(name) => format!("{name} ({id})"),
+        None => id,
+    }
+}
+
+fn entries(directory: &Path) -> Vec<PathBuf> {
+    fs::read_dir(directory)
+        .map(|entries| entries.flatten().map(|entry| entry.path()).collect())
+        .unwrap_or_default()
+}
+
+fn json(path: &Path) -> Option<Value> {
+    serde_json::from_slice(&fs::read(path).ok()?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn write(root: &Path, name: &str, text: &str) {
+        let path = root.join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+
+    #[test]
+    fn docker_containers_are_found_in_its_files() {
+        let root = tempfile::tempdir().unwrap();
+        write(
+            root.path(),
+            "etc/docker/daemon.json",
+            "{\"data-root\": \"/srv/docker\"}",
+        );
+        for (id, runtime) in [("1", "capprof"), ("2", "runc")] {
+            write(
+                root.path(),
+                &format!("srv/docker/containers/{id}/hostconfig.json"),
+                &format!("{{\"Runtime\": \"{runtime}\"}}"),
+            );
+        }
+        write(
+            root.path(),
+            "srv/docker/containers/1/config.v2.json",
+            "{\"Name\": \"/web\"}",
+        );
+        assert_eq!(of(Engine::Docker, root.path()).unwrap(), ["web (1)"]);
+    }
+
+    #[test]
+    fn containerd_tasks_are_found_and_dockers_are_not() {
+        let root = tempfile::tempdir().unwrap();
+        for (task, options) in [
+            (
+                "k8s.io/1",
+                "{\"BinaryName\":\"/usr/bin/capprof\",\"Root\":\"\"}",
+            ),
+            ("k8s.io/2", "{\"BinaryName\":\"/usr/bin/runc\"}"),
+            ("default/3", "{\"binary_name\":\"/usr/bin/capprof-crun\"}"),
+            ("moby/4", "{\"BinaryName\":\"/usr/bin/capprof\"}"),
+        ] {
+            write(
+                root.path(),
+                &format!("run/containerd/io.containerd.runtime.v2.task/{task}/options.json"),
+                options,
+            );
+        }
+        write(
+            root.path(),
+            "run/containerd/io.containerd.runtime.v2.task/k8s.io/1/config.json",
+            "{\"annotations\": {\"io.kubernetes.cri.sandbox-name\": \"pod\", \"io.kubernetes.cri.container-name\": \"web\"}}",
+        );
+        assert_eq!(
+            of(Engine::Containerd, root.path()).unwrap(),
+            ["3", "pod/web (1)"]
+        );
+    }
+
+    #[test]
+    fn crio_monitors_are_found() {
+        let root = tempfile::tempdir().unwrap();
+        write(
+            root.path(),
+            "proc/1/cmdline",
+            "/usr/bin/conmon\0-b\0/b\0-c\0abc\0--exit-dir\0/var/run/crio/exits\0-r\0/usr/bin/capprof\0",
+        );
+        write(
+            root.path(),
+            "proc/2/cmdline",
+            "/usr/bin/conmon\0-c\0def\0--exit-dir\0/run/libpod/exits\0-r\0/usr/bin/capprof\0",
+        );
+        assert_eq!(of(Engine::Crio, root.path()).unwrap(), ["abc"]);
+    }
+}
