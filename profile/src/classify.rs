@@ -529,7 +529,7 @@ fn in_overlayfs(check: &Observation) -> bool {
     })
 }
 
-fn in_access(check: &Observation) -> bool {
+pub(crate) fn in_access(check: &Observation) -> bool {
     in_syscall(check, ACCESS) && !in_overlayfs(check)
 }
 
