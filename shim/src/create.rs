@@ -57,6 +57,12 @@ pub enum Error {
         /// The path.
         path: PathBuf,
     },
+    /// Neither recorder can be had from inside a user namespace.
+    #[error(
+        "this user cannot profile containers: eBPF and SELinux record for the host's root alone; run the container once as root, \
+         for example with sudo, or with annotation io.capprof.mode=off"
+    )]
+    Rootless,
     /// Others could write to the state directory.
     #[error("state directory {}: it must belong to the user that runs capprof and be writable by nobody else", path.display())]
     Unsafe {
@@ -144,6 +150,9 @@ pub fn prepare(
         }
         return Ok(None);
     }
+    if !is_root_of_host() {
+        return Err(Error::Rootless);
+    }
     let draft = Draft {
         settings: &settings,
         wishes,
@@ -206,11 +215,7 @@ impl Draft<'_> {
             &self.settings.state,
         )?;
         let now = jiff::Timestamp::now();
-        let recording_id = format!(
-            "{}-{:08x}",
-            now.strftime("%Y%m%dT%H%M%SZ"),
-            getrandom::u32()?
-        );
+        let recording_id = recording_id(now)?;
         // Known before it is made, so that a configuration that cannot be rewritten leaves no directory.
         let key = container_key(&self.state);
         let expected = Directory::path_of(&self.settings.state, &key, &recording_id);
@@ -292,6 +297,15 @@ impl Draft<'_> {
     }
 }
 
+/// `20261123T150102Z-1a2b3c4d`: the second, then 16 bits of its fraction and 16 random ones, so that ids sort by time within a second as well.
+fn recording_id(now: jiff::Timestamp) -> Result<String, getrandom::Error> {
+    let nanoseconds = u64::from(now.subsec_nanosecond().unsigned_abs());
+    let fraction = (nanoseconds << 16) / 1_000_000_000;
+    let random = getrandom::u32()? >> 16;
+    let second = now.strftime("%Y%m%dT%H%M%SZ");
+    Ok(format!("{second}-{fraction:04x}{random:04x}"))
+}
+
 /// What capprof itself holds, of what it can name: nobody can give more, and runtimes fail when asked to.
 ///
 /// # Errors
@@ -308,6 +322,13 @@ pub fn held() -> Result<CapabilitySet, caps::errors::CapsError> {
     Ok(read(caps::CapSet::Permitted)?
         .intersection(read(caps::CapSet::Bounding)?)
         .intersection(named))
+}
+
+/// Whether this is root, and not only in a user namespace: bpf(2) and SELinux ask for capabilities on the initial one.
+fn is_root_of_host() -> bool {
+    let every_id = std::fs::read_to_string("/proc/self/uid_map")
+        .is_ok_and(|map| map.split_whitespace().eq(["0", "0", "4294967295"]));
+    every_id && nix::unistd::geteuid().is_root()
 }
 
 /// The process that becomes the runtime.
@@ -357,4 +378,24 @@ fn has_user_namespace(configuration: &Value) -> bool {
         .into_iter()
         .flatten()
         .any(|namespace| namespace.get("type").and_then(Value::as_str) == Some("user"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn recording_ids_sort_by_time() {
+        let start: jiff::Timestamp = "2026-11-23T15:01:02Z".parse().unwrap();
+        let ids: Vec<String> = [0, 20_000, 1_000_000, 999_999_999, 1_000_000_000]
+            .into_iter()
+            .map(|nanoseconds| {
+                let duration = jiff::SignedDuration::from_nanos(nanoseconds);
+                recording_id(start.checked_add(duration).unwrap()).unwrap()
+            })
+            .collect();
+        assert!(ids.is_sorted(), "{ids:?}");
+        assert!(ids[0].starts_with("20261123T150102Z-0000"), "{ids:?}");
+        assert!(ids.iter().all(|id| id.len() == 25), "{ids:?}");
+    }
 }
