@@ -5,7 +5,7 @@ use crate::{ebpf, selinux};
 use anyhow::{Context, bail};
 use capprof_profile::observation::Recorder;
 use capprof_profile::recording::{
-    Directory, Process, Recorders, Recording, restore_configuration,
+    Directory, Process, Recorders, Recording, Scope, restore_configuration,
 };
 use capprof_profile::result::RecorderReport;
 use oci_spec::runtime::State;
@@ -47,9 +47,21 @@ fn arm(directory: &Directory, recording: &Recording) -> anyhow::Result<()> {
     if recording.recorders != Recorders::Ebpf {
         let report = match selinux::arm(recording, directory, init) {
             Ok(state) => {
-                let report = recorded(Recorder::Selinux, state.method(), Vec::new());
+                let report = match state.refused() {
+                    Some(reason) => refused(Recorder::Selinux, reason.to_owned()),
+                    None => recorded(Recorder::Selinux, state.method(), Vec::new()),
+                };
                 armed.selinux = Some(state);
                 report
+            }
+            // Without the lease the container could not enter the domain of its label.
+            Err(error)
+                if recording
+                    .label
+                    .as_ref()
+                    .is_some_and(|label| label.scope == Scope::Domain) =>
+            {
+                return Err(error.into());
             }
             Err(error) => refused(Recorder::Selinux, error.to_string()),
         };
@@ -66,7 +78,8 @@ fn arm(directory: &Directory, recording: &Recording) -> anyhow::Result<()> {
         };
         armed.reports.push(report);
     }
-    if armed.ebpf.is_none() && armed.selinux.is_none() {
+    if !armed.reports.iter().any(|report| report.recorded) {
+        armed.release(directory, recording);
         let tried: Vec<String> = armed
             .reports
             .iter()

@@ -26,7 +26,7 @@ pub(crate) fn run(state: &Path, stopped: bool, unload: bool) -> anyhow::Result<(
         .iter()
         .filter_map(|directory| Some(directory.load().ok()?.id))
         .collect();
-    match selinux::sweep(state, &live) {
+    match selinux::sweep(state) {
         Ok(lines) => {
             for line in &lines {
                 journal::warning(line);

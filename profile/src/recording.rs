@@ -179,6 +179,9 @@ pub struct Label {
     pub original: String,
     /// The scope that the label was made for: never [`Scope::Auto`].
     pub scope: Scope,
+    /// In scope `host`, the booleans to switch off, as configured. Empty: those that give the domain capabilities, found by asking the policy.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub booleans: Vec<String>,
 }
 
 /// What the shim knows of a recording. Written once, before the low-level runtime is started.

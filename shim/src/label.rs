@@ -1,31 +1,743 @@
-//! The SELinux label of a recording.
+//! The SELinux label of a recording: one that no other recording has, and that keeps what the engine's label gives access to.
+//!
+//! Type: in scope `domain` capprof's own, in scope `host` the engine's. Low level: the engine's, since files made in volumes take it where
+//! the policy has no `default_range` (Debian), and volumes are labelled with it. High level: the low one with two categories that nobody else
+//! uses. The extra categories make the label unique and fresh (its decisions are in no cache yet), and engines never choose a label of that
+//! form: theirs have one level.
+//!
+//! In a pod, others run at the very level that the engine gave, and the policy lets them reach only levels that theirs dominates: there the
+//! label keeps the plain level, unless another recording has it. The prestart hook empties the access vector cache then.
+//!
+//! The shim runs in the engine's domain, which may not even look into selinuxfs on Debian. What cannot be asked here is asked by the prestart
+//! hook, in a domain of its own, before the container starts.
 
 use capprof_profile::configuration::Configuration;
-use capprof_profile::recording::{Label, Scope};
-use std::path::Path;
+use capprof_profile::recording::{Directory, Label, Process, Recorders, Scope};
+use nix::fcntl::{Flock, FlockArg};
+use std::collections::BTreeSet;
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Read, Seek, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+/// The type of profiled containers in scope `domain` (packaging/selinux).
+const DOMAIN: &str = "capprof_t";
+
+/// The boolean that only capprof's policy module has.
+const BOOLEAN: &str = "booleans/capprof_recording";
+
+/// Categories that policies have, as a rule (`mcs_num_cats`): c0 to c1023.
+const CATEGORIES: u32 = 1024;
+
+/// How many labels are remembered. An access vector cache holds some 500 decisions: what lies further back is in none.
+const REMEMBERED: usize = 20_000;
+
+/// How many pairs of categories are tried.
+const ATTEMPTS: u32 = 256;
 
 /// Why no label could be made.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The host has SELinux, and this capprof makes no labels.
-    #[error("choose an SELinux label: not built into this capprof")]
-    Unsupported,
+    /// Scope `domain` is wanted and the policy module is not there.
+    #[error(
+        "choose an SELinux label: scope domain needs capprof's policy module, which is not loaded (semodule -i /usr/share/capprof/selinux/capprof.cil)"
+    )]
+    NoModule,
+    /// The engine's label is no context with a level.
+    #[error(
+        "choose an SELinux label: {label}: expected user:role:type:level; a policy without levels (MCS or MLS) cannot tell recordings apart"
+    )]
+    NoLevel {
+        /// The label.
+        label: String,
+    },
+    /// No two categories are free.
+    #[error("choose an SELinux label: no two categories are free above {level}")]
+    Exhausted {
+        /// The low level.
+        level: String,
+    },
+    /// The kernel does not take the label.
+    #[error("choose an SELinux label: {label}: not valid under the loaded policy")]
+    Invalid {
+        /// The label.
+        label: String,
+    },
+    /// The list of labels in use could not be read or written.
+    #[error("choose an SELinux label: {}: {source}", path.display())]
+    Registry {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The kernel gave no random number.
+    #[error("choose an SELinux label: {0}")]
+    Random(#[from] getrandom::Error),
 }
 
-/// The label for a new recording; `None` on a host without SELinux.
+/// The label for a new recording; `None` on a host without SELinux, or if only the eBPF recorder is wanted.
 ///
 /// `scope` is what an annotation asks for, `original` the engine's label or empty, `state` the state directory.
 ///
 /// # Errors
 /// The host has SELinux and no label can be made.
 pub fn choose(
-    _configuration: &Configuration,
-    _scope: Option<Scope>,
-    _original: &str,
-    _state: &Path,
+    configuration: &Configuration,
+    scope: Option<Scope>,
+    original: &str,
+    state: &Path,
 ) -> Result<Option<Label>, Error> {
-    if Path::new("/sys/fs/selinux/enforce").exists() {
-        return Err(Error::Unsupported);
+    let host = Host::new(Path::new("/proc"), Path::new("/sys/fs/selinux"));
+    if configuration.recorders == Recorders::Ebpf || !host.has_selinux() {
+        return Ok(None);
     }
-    Ok(None)
+    let scope = host.scope(scope.unwrap_or(configuration.scope))?;
+    let wanted = Wanted::from_engine(original, scope, default_context().as_deref())?;
+    let context = host.unused(&wanted, state)?;
+    Ok(Some(Label {
+        context,
+        original: original.to_owned(),
+        scope,
+        booleans: match scope {
+            Scope::Host => configuration.booleans.clone(),
+            Scope::Domain | Scope::Auto => Vec::new(),
+        },
+    }))
+}
+
+/// The context of ordinary containers in the policy's own list, for engines that gave no label (`lxc_contexts`, go-selinux's template).
+fn default_context() -> Option<String> {
+    let configuration = fs::read_to_string("/etc/selinux/config").ok()?;
+    let name = configuration
+        .lines()
+        .find_map(|line| line.strip_prefix("SELINUXTYPE="))?
+        .trim();
+    let list = fs::read_to_string(format!("/etc/selinux/{name}/contexts/lxc_contexts")).ok()?;
+    list.lines().find_map(|line| {
+        let (key, value) = line.split_once('=')?;
+        (key.trim() == "process").then(|| value.trim().trim_matches('"').to_owned())
+    })
+}
+
+/// One level: a sensitivity with a set of categories, `s0:c1,c5.c9`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Level {
+    sensitivity: String,
+    categories: BTreeSet<u32>,
+}
+
+impl Level {
+    fn parse(text: &str) -> Option<Self> {
+        let (sensitivity, list) = match text.split_once(':') {
+            Some((sensitivity, list)) => (sensitivity, Some(list)),
+            None => (text, None),
+        };
+        sensitivity
+            .strip_prefix('s')?
+            .parse::<u32>()
+            .ok()
+            .map(drop)?;
+        let mut categories = BTreeSet::new();
+        for part in list.iter().flat_map(|list| list.split(',')) {
+            let number = |text: &str| text.strip_prefix('c')?.parse::<u32>().ok();
+            match part.split_once('.') {
+                Some((first, last)) => {
+                    let (first, last) = (number(first)?, number(last)?);
+                    // A policy's categories are counted in an array of bits; a number beyond any policy is no category.
+                    if last >= 65_536 {
+                        return None;
+                    }
+                    categories.extend(first..=last);
+                }
+                None => {
+                    categories.insert(number(part)?);
+                }
+            }
+        }
+        Some(Self {
+            sensitivity: sensitivity.to_owned(),
+            categories,
+        })
+    }
+}
+
+impl std::fmt::Display for Level {
+    /// As the kernel prints it (security/selinux/ss/mls.c, `mls_sid_to_context()`): three and more in a row as `c1.c3`.
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(&self.sensitivity)?;
+        let mut separator = ':';
+        let mut rest = self.categories.iter().copied().peekable();
+        while let Some(first) = rest.next() {
+            let mut last = first;
+            while let Some(next) = rest.next_if_eq(&(last + 1)) {
+                last = next;
+            }
+            write!(formatter, "{separator}c{first}")?;
+            separator = ',';
+            match last - first {
+                0 => {}
+                1 => write!(formatter, ",c{last}")?,
+                _ => write!(formatter, ".c{last}")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A label but for what makes it unique.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Wanted {
+    /// `user:role:type`.
+    identity: String,
+    low: Level,
+}
+
+impl Wanted {
+    fn from_engine(original: &str, scope: Scope, default: Option<&str>) -> Result<Self, Error> {
+        // Privileged, `label=disable`, an engine that was not told about SELinux: what an ordinary container would have, without categories.
+        let unlabelled = original.is_empty();
+        let context = if unlabelled {
+            default.unwrap_or("system_u:system_r:container_t:s0")
+        } else {
+            original
+        };
+        let no_level = || Error::NoLevel {
+            label: context.to_owned(),
+        };
+        let mut parts = context.splitn(4, ':');
+        let mut part = || parts.next().filter(|part| !part.is_empty());
+        let (Some(user), Some(role), Some(type_), Some(range)) = (part(), part(), part(), part())
+        else {
+            return Err(no_level());
+        };
+        let low = range.split_once('-').map_or(range, |(low, _)| low);
+        let mut low = Level::parse(low).ok_or_else(no_level)?;
+        if unlabelled {
+            low.categories.clear();
+        }
+        let type_ = match scope {
+            Scope::Host => type_,
+            Scope::Domain | Scope::Auto => DOMAIN,
+        };
+        Ok(Self {
+            identity: format!("{user}:{role}:{type_}"),
+            low,
+        })
+    }
+
+    fn plain(&self) -> String {
+        format!("{}:{}", self.identity, self.low)
+    }
+
+    fn extended(&self, categories: [u32; 2]) -> String {
+        let mut high = self.low.clone();
+        high.categories.extend(categories);
+        format!("{}:{}-{high}", self.identity, self.low)
+    }
+}
+
+/// What the running processes of the host use.
+#[derive(Debug, Default)]
+struct InUse {
+    contexts: BTreeSet<String>,
+    categories: BTreeSet<u32>,
+}
+
+/// The places where the host tells of itself.
+#[derive(Debug)]
+struct Host {
+    proc: PathBuf,
+    selinuxfs: PathBuf,
+}
+
+impl Host {
+    fn new(proc: &Path, selinuxfs: &Path) -> Self {
+        Self {
+            proc: proc.to_owned(),
+            selinuxfs: selinuxfs.to_owned(),
+        }
+    }
+
+    /// Whether SELinux is on and has a policy: the kernel registers its file system only if it is on, and other security modules use
+    /// /proc/PID/attr, too, with words of another form.
+    fn has_selinux(&self) -> bool {
+        let registered = fs::read_to_string(self.proc.join("filesystems"))
+            .is_ok_and(|list| list.split_whitespace().any(|word| word == "selinuxfs"));
+        registered
+            && context(&self.proc.join("self/attr/current"))
+                .is_some_and(|context| context.split(':').count() >= 3)
+    }
+
+    fn scope(&self, wanted: Scope) -> Result<Scope, Error> {
+        if wanted == Scope::Host {
+            return Ok(Scope::Host);
+        }
+        let loaded = match fs::metadata(self.selinuxfs.join(BOOLEAN)) {
+            Ok(_) => true,
+            // A confined engine: nothing of the host can be switched from its domain, so the module's own domain is the only way.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => true,
+            Err(_) => false,
+        };
+        match (wanted, loaded) {
+            (_, true) => Ok(Scope::Domain),
+            (Scope::Domain, false) => Err(Error::NoModule),
+            (_, false) => Ok(Scope::Host),
+        }
+    }
+
+    /// Finds a label that no process, recording or earlier recording has, and remembers it.
+    fn unused(&self, wanted: &Wanted, state: &Path) -> Result<String, Error> {
+        let mut registry = Registry::open(state)?;
+        let in_use = self.in_use();
+        let plain = wanted.plain();
+        let pod = !wanted.low.categories.is_empty()
+            && in_use
+                .contexts
+                .iter()
+                .any(|context| context.splitn(4, ':').nth(3) == Some(&wanted.low.to_string()));
+        if pod
+            && !in_use.contexts.contains(&plain)
+            && !registry.is_live(&plain)
+            && !recorded(state, &plain)
+        {
+            self.check(&plain)?;
+            registry.add(&plain)?;
+            return Ok(plain);
+        }
+        let free: Vec<u32> = (0..CATEGORIES)
+            .filter(|category| {
+                !wanted.low.categories.contains(category) && !in_use.categories.contains(category)
+            })
+            .collect();
+        for _ in 0..ATTEMPTS {
+            let (Some(one), Some(other)) = (pick(&free)?, pick(&free)?) else {
+                break;
+            };
+            let context = wanted.extended([one, other]);
+            if one != other && !in_use.contexts.contains(&context) && !registry.has(&context) {
+                self.check(&context)?;
+                registry.add(&context)?;
+                return Ok(context);
+            }
+        }
+        Err(Error::Exhausted {
+            level: wanted.low.to_string(),
+        })
+    }
+
+    /// The contexts of all processes that may be looked at. Engines run with all categories; those do not count as used.
+    fn in_use(&self) -> InUse {
+        let mut in_use = InUse::default();
+        for entry in fs::read_dir(&self.proc).into_iter().flatten().flatten() {
+            let number = entry.file_name();
+            if !number
+                .as_encoded_bytes()
+                .first()
+                .is_some_and(u8::is_ascii_digit)
+            {
+                continue;
+            }
+            let Some(context) = context(&entry.path().join("attr/current")) else {
+                continue;
+            };
+            if let Some(range) = context.splitn(4, ':').nth(3) {
+                for level in range.split('-').filter_map(Level::parse) {
+                    if level.categories.len() < 64 {
+                        in_use.categories.extend(level.categories);
+                    }
+                }
+            }
+            in_use.contexts.insert(context);
+        }
+        in_use
+    }
+
+    /// Asks the kernel whether it takes the context. Where this domain may not ask, the prestart hook will.
+    fn check(&self, context: &str) -> Result<(), Error> {
+        let result = OpenOptions::new()
+            .write(true)
+            .open(self.selinuxfs.join("context"))
+            .and_then(|mut file| file.write_all(context.as_bytes()));
+        match result {
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput => Err(Error::Invalid {
+                label: context.to_owned(),
+            }),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn context(path: &Path) -> Option<String> {
+    let content = fs::read(path).ok()?;
+    let text = content
+        .split(|byte| *byte == 0 || *byte == b'\n')
+        .next()
+        .unwrap_or_default();
+    let text = std::str::from_utf8(text).ok()?;
+    (!text.is_empty()).then(|| text.to_owned())
+}
+
+/// One of them at random; `None` if there is none.
+fn pick(from: &[u32]) -> Result<Option<u32>, Error> {
+    let Ok(length) = u32::try_from(from.len()) else {
+        return Ok(None);
+    };
+    if length == 0 {
+        return Ok(None);
+    }
+    // The slight preference for the first ones does not matter: nothing is kept secret by it.
+    let index = usize::try_from(getrandom::u32()? % length).unwrap_or_default();
+    Ok(from.get(index).copied())
+}
+
+/// Whether a recording in progress has the label.
+fn recorded(state: &Path, context: &str) -> bool {
+    Directory::list(state, None).is_ok_and(|directories| {
+        directories
+            .iter()
+            .filter_map(|directory| directory.load().ok()?.label)
+            .any(|label| label.context == context)
+    })
+}
+
+/// The labels that were given out since boot: `<pid> <start time> <context>` a line, in the state directory, under a lock.
+#[derive(Debug)]
+struct Registry {
+    path: PathBuf,
+    file: Flock<File>,
+    lines: Vec<String>,
+}
+
+impl Registry {
+    fn open(state: &Path) -> Result<Self, Error> {
+        let path = state.join("labels");
+        let error = |source| Error::Registry {
+            path: path.clone(),
+            source,
+        };
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(state)
+            .map_err(error)?;
+        let file = OpenOptions::new()
+            .read(true)
+            .append(true)
+            .create(true)
+            .mode(0o600)
+            .open(&path)
+            .map_err(error)?;
+        let mut file =
+            Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, errno)| error(errno.into()))?;
+        let mut content = String::new();
+        file.read_to_string(&mut content).map_err(error)?;
+        Ok(Self {
+            lines: content.lines().map(str::to_owned).collect(),
+            path: path.clone(),
+            file,
+        })
+    }
+
+    fn has(&self, context: &str) -> bool {
+        self.lines
+            .iter()
+            .any(|line| line.rsplit(' ').next() == Some(context))
+    }
+
+    /// Whether a shim that took the label is still at work: its recording may not be written down yet.
+    fn is_live(&self, context: &str) -> bool {
+        self.lines.iter().any(|line| {
+            let mut words = line.split(' ');
+            let pid = words.next().and_then(|word| word.parse().ok());
+            let start_time = words.next().and_then(|word| word.parse().ok());
+            words.next() == Some(context)
+                && matches!((pid, start_time), (Some(pid), Some(start_time))
+                    if Process { pid, start_time }.exists())
+        })
+    }
+
+    fn add(&mut self, context: &str) -> Result<(), Error> {
+        let pid = std::process::id();
+        let own = i32::try_from(pid).ok().and_then(Process::of);
+        let line = format!(
+            "{pid} {} {context}",
+            own.map_or(0, |process| process.start_time)
+        );
+        let result = if self.lines.len() >= REMEMBERED {
+            self.lines.drain(..REMEMBERED / 2);
+            let mut content = self.lines.join("\n");
+            content.push('\n');
+            content.push_str(&line);
+            content.push('\n');
+            self.file
+                .set_len(0)
+                .and_then(|()| self.file.rewind())
+                .and_then(|()| self.file.write_all(content.as_bytes()))
+        } else {
+            self.file.write_all(format!("{line}\n").as_bytes())
+        };
+        result.map_err(|source| Error::Registry {
+            path: self.path.clone(),
+            source,
+        })?;
+        self.lines.push(line);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use tempfile::TempDir;
+
+    const ENGINE: &str = "system_u:system_r:container_t:s0:c1,c2";
+
+    /// A directory with the files by which a host tells of itself.
+    struct Pretended {
+        root: TempDir,
+    }
+
+    impl Pretended {
+        fn new() -> Self {
+            let root = tempfile::tempdir().unwrap();
+            fs::create_dir_all(root.path().join("proc/self/attr")).unwrap();
+            fs::create_dir_all(root.path().join("selinux/booleans")).unwrap();
+            fs::write(
+                root.path().join("proc/filesystems"),
+                "nodev\tselinuxfs\n\text4\n",
+            )
+            .unwrap();
+            fs::write(
+                root.path().join("proc/self/attr/current"),
+                "system_u:system_r:dockerd_t:s0-s0:c0.c1023\0",
+            )
+            .unwrap();
+            Self { root }
+        }
+
+        fn process(&self, pid: u32, context: &str) {
+            let path = self.root.path().join(format!("proc/{pid}/attr"));
+            fs::create_dir_all(&path).unwrap();
+            fs::write(path.join("current"), format!("{context}\0")).unwrap();
+        }
+
+        fn host(&self) -> Host {
+            Host::new(
+                &self.root.path().join("proc"),
+                &self.root.path().join("selinux"),
+            )
+        }
+
+        fn state(&self) -> PathBuf {
+            self.root.path().join("state")
+        }
+
+        fn label(&self, original: &str) -> Result<String, Error> {
+            let wanted = Wanted::from_engine(original, Scope::Domain, None)?;
+            self.host().unused(&wanted, &self.state())
+        }
+    }
+
+    fn levels(context: &str) -> (Level, Level) {
+        let range = context.splitn(4, ':').nth(3).unwrap();
+        let (low, high) = range.split_once('-').unwrap_or((range, range));
+        (Level::parse(low).unwrap(), Level::parse(high).unwrap())
+    }
+
+    #[test]
+    fn without_selinux_there_is_no_label() {
+        let pretended = Pretended::new();
+        assert!(pretended.host().has_selinux());
+        let current = pretended.root.path().join("proc/self/attr/current");
+        fs::write(&current, "docker-default (enforce)\n").unwrap();
+        assert!(!pretended.host().has_selinux());
+        fs::write(&current, "kernel\0").unwrap();
+        assert!(!pretended.host().has_selinux());
+        fs::write(current, "system_u:system_r:kernel_t:s0").unwrap();
+        fs::write(
+            pretended.root.path().join("proc/filesystems"),
+            "nodev\tsysfs\n",
+        )
+        .unwrap();
+        assert!(!pretended.host().has_selinux());
+    }
+
+    #[test]
+    fn the_scope_follows_the_module() {
+        let pretended = Pretended::new();
+        let host = pretended.host();
+        assert!(matches!(host.scope(Scope::Domain), Err(Error::NoModule)));
+        assert_eq!(host.scope(Scope::Auto).unwrap(), Scope::Host);
+        fs::write(pretended.root.path().join("selinux").join(BOOLEAN), "0 0").unwrap();
+        assert_eq!(host.scope(Scope::Domain).unwrap(), Scope::Domain);
+        assert_eq!(host.scope(Scope::Auto).unwrap(), Scope::Domain);
+        assert_eq!(host.scope(Scope::Host).unwrap(), Scope::Host);
+    }
+
+    #[test]
+    fn the_low_level_is_the_engines_and_the_high_one_nobody_elses() {
+        let pretended = Pretended::new();
+        // Everything but c7 and c9 is used by somebody.
+        let used: Vec<String> = (3..CATEGORIES)
+            .filter(|c| *c != 7 && *c != 9)
+            .map(|c| format!("c{c}"))
+            .collect();
+        for (pid, part) in used.chunks(40).enumerate() {
+            let pid = u32::try_from(pid).unwrap() + 10;
+            pretended.process(
+                pid,
+                &format!("system_u:system_r:container_t:s0:{}", part.join(",")),
+            );
+        }
+        pretended.process(5, "system_u:system_r:dockerd_t:s0-s0:c0.c1023");
+        pretended.process(6, "system_u:system_r:container_t:s0:c0");
+        let context = pretended.label(ENGINE).unwrap();
+        assert_eq!(
+            context,
+            "system_u:system_r:capprof_t:s0:c1,c2-s0:c1,c2,c7,c9"
+        );
+    }
+
+    #[test]
+    fn a_thousand_labels_are_all_different_and_outlive_their_recordings() {
+        let pretended = Pretended::new();
+        let labels: BTreeSet<String> = (0..1000)
+            .map(|_| pretended.label(ENGINE).unwrap())
+            .collect();
+        assert_eq!(labels.len(), 1000);
+        for label in &labels {
+            let (low, high) = levels(label);
+            assert_eq!(low.to_string(), "s0:c1,c2");
+            assert_eq!(high.categories.len(), 4);
+            assert!(low.categories.is_subset(&high.categories));
+        }
+    }
+
+    #[test]
+    fn two_shims_at_once_get_different_labels() {
+        let pretended = Pretended::new();
+        let labels: Vec<String> = std::thread::scope(|scope| {
+            let workers: Vec<_> = (0..8)
+                .map(|_| {
+                    scope.spawn(|| {
+                        (0..20)
+                            .map(|_| pretended.label(ENGINE).unwrap())
+                            .collect::<Vec<_>>()
+                    })
+                })
+                .collect();
+            workers
+                .into_iter()
+                .flat_map(|worker| worker.join().unwrap())
+                .collect()
+        });
+        assert_eq!(labels.iter().collect::<BTreeSet<_>>().len(), 160);
+    }
+
+    #[test]
+    fn in_a_pod_the_first_keeps_the_pods_level_and_the_second_does_not() {
+        let pretended = Pretended::new();
+        // The pod's sandbox.
+        pretended.process(10, ENGINE);
+        let first = pretended.label(ENGINE).unwrap();
+        assert_eq!(first, "system_u:system_r:capprof_t:s0:c1,c2");
+        // The first's shim is this very process, and alive.
+        let second = pretended.label(ENGINE).unwrap();
+        assert_ne!(second, first);
+        assert_eq!(levels(&second).0, levels(&first).0);
+        // Long after the first's shim, while its container runs.
+        fs::write(pretended.state().join("labels"), format!("1 0 {first}\n")).unwrap();
+        pretended.process(11, &first);
+        assert_ne!(pretended.label(ENGINE).unwrap(), first);
+        // When it has ended, its level is free again.
+        fs::remove_dir_all(pretended.root.path().join("proc/11")).unwrap();
+        assert_eq!(pretended.label(ENGINE).unwrap(), first);
+    }
+
+    #[test]
+    fn an_engine_without_labels_gets_the_lowest_level() {
+        let wanted = |scope, default| Wanted::from_engine("", scope, default).unwrap().plain();
+        assert_eq!(
+            wanted(Scope::Domain, None),
+            "system_u:system_r:capprof_t:s0"
+        );
+        assert_eq!(
+            wanted(Scope::Host, Some("system_u:system_r:svirt_lxc_net_t:s0")),
+            "system_u:system_r:svirt_lxc_net_t:s0"
+        );
+        let pretended = Pretended::new();
+        pretended.process(10, "system_u:system_r:init_t:s0");
+        // Everybody runs at s0: that is not a pod.
+        assert_eq!(levels(&pretended.label("").unwrap()).1.categories.len(), 2);
+    }
+
+    #[test]
+    fn in_scope_host_the_engines_type_stays() {
+        let wanted = Wanted::from_engine(
+            "unconfined_u:system_r:container_init_t:s0:c3,c4-s0:c3,c4,c9",
+            Scope::Host,
+            None,
+        )
+        .unwrap();
+        assert_eq!(
+            wanted.extended([8, 5]),
+            "unconfined_u:system_r:container_init_t:s0:c3,c4-s0:c3.c5,c8"
+        );
+    }
+
+    #[test]
+    fn a_label_without_level_is_refused() {
+        for label in [
+            "nonsense",
+            "user_u:role_r:type_t",
+            "u:r:t:",
+            "u:r:t:x0",
+            "u:r:t:s0:d1",
+        ] {
+            let error = Wanted::from_engine(label, Scope::Domain, None).unwrap_err();
+            assert!(matches!(error, Error::NoLevel { .. }), "{label}");
+        }
+    }
+
+    #[test]
+    fn the_list_of_labels_stays_bounded() {
+        let pretended = Pretended::new();
+        fs::create_dir_all(pretended.state()).unwrap();
+        let path = pretended.state().join("labels");
+        fs::write(&path, "1 0 u:r:t:s0\n".repeat(REMEMBERED)).unwrap();
+        let label = pretended.label(ENGINE).unwrap();
+        let content = fs::read_to_string(&path).unwrap();
+        assert_eq!(content.lines().count(), REMEMBERED / 2 + 1);
+        assert!(content.ends_with(&format!("{label}\n")));
+    }
+
+    proptest! {
+        #[test]
+        fn a_level_is_printed_as_it_is_read(categories in proptest::collection::btree_set(0u32..1024, 0..20)) {
+            let level = Level { sensitivity: "s0".to_owned(), categories };
+            prop_assert_eq!(Level::parse(&level.to_string()), Some(level));
+        }
+
+        #[test]
+        fn arbitrary_labels_never_panic(label in ".{0,60}") {
+            let _ = Wanted::from_engine(&label, Scope::Domain, None);
+        }
+    }
+
+    #[test]
+    fn levels_are_printed_in_the_kernels_form() {
+        for text in [
+            "s0",
+            "s0:c1",
+            "s0:c1,c2",
+            "s0:c1.c3",
+            "s0:c0.c1023",
+            "s1:c1,c5.c9,c11,c12",
+        ] {
+            assert_eq!(Level::parse(text).unwrap().to_string(), text);
+        }
+        assert_eq!(Level::parse("s0:c3,c1,c2").unwrap().to_string(), "s0:c1.c3");
+    }
 }

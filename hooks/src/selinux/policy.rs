@@ -1,0 +1,267 @@
+//! What the loaded policy says: whether a context is valid, what a domain may do with a record and what without.
+//!
+//! Through libselinux (crate `selinux`), in raw form: nothing here talks to mcstransd(8).
+
+use capprof_profile::{Capability, CapabilitySet};
+use selinux::{KernelSupport, OpaqueSecurityContext, SELinuxMode, SecurityClass, SecurityContext};
+use std::ffi::CString;
+
+/// A question to the policy that could not be answered.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// The context is not valid under the loaded policy.
+    #[error(
+        "check context {context}: not valid under the loaded policy{}",
+        if context.contains(":capprof_t:") { ": capprof's policy module is not loaded (semodule -i capprof.cil)" } else { "" }
+    )]
+    Invalid {
+        /// The context.
+        context: String,
+    },
+    /// The question could not be asked.
+    #[error("{question}: {source} (if the domain of this process may not ask: is capprof's policy module installed and capprof-hook labelled capprof_hook_exec_t?)")]
+    Ask {
+        /// What was asked.
+        question: String,
+        /// libselinux's answer.
+        source: selinux::errors::Error,
+    },
+}
+
+/// Whether SELinux is on in this kernel and a policy is loaded.
+pub(crate) fn is_on() -> bool {
+    // Not current_mode(): a domain that may not read the mode would take SELinux for off.
+    selinux::kernel_support() != KernelSupport::Unsupported
+}
+
+/// Whether the machine enforces.
+pub(crate) fn enforcing() -> bool {
+    selinux::current_mode() == SELinuxMode::Enforcing
+}
+
+/// The four classes of capabilities (security/selinux/include/classmap.h).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Class {
+    /// Numbers 0 to 31, asked of the initial user namespace.
+    Capability,
+    /// 32 and above, asked of the initial user namespace.
+    Capability2,
+    /// 0 to 31, asked of another user namespace.
+    CapUserns,
+    /// 32 and above, asked of another user namespace.
+    Cap2Userns,
+}
+
+impl Class {
+    /// The two classes that cover all capabilities in the container's own user namespace.
+    pub(crate) fn of(user_namespace: bool) -> [Self; 2] {
+        match user_namespace {
+            false => [Self::Capability, Self::Capability2],
+            true => [Self::CapUserns, Self::Cap2Userns],
+        }
+    }
+
+    /// The class's name in the policy.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Capability => "capability",
+            Self::Capability2 => "capability2",
+            Self::CapUserns => "cap_userns",
+            Self::Cap2Userns => "cap2_userns",
+        }
+    }
+
+    /// Whether the class has this capability.
+    pub(crate) fn covers(self, capability: Capability) -> bool {
+        match self {
+            Self::Capability | Self::CapUserns => capability.number() < 32,
+            Self::Capability2 | Self::Cap2Userns => capability.number() >= 32,
+        }
+    }
+}
+
+/// What a domain may do to itself in one class, by capability.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Decision {
+    /// Allowed by the policy.
+    pub(crate) allowed: CapabilitySet,
+    /// Leaves a record when allowed (`auditallow`).
+    pub(crate) audit_allowed: CapabilitySet,
+    /// Leaves a record when denied (not `dontaudit`).
+    pub(crate) audit_denied: CapabilitySet,
+    /// The policy does not know the capability.
+    pub(crate) unknown: CapabilitySet,
+    /// The domain is permissive.
+    pub(crate) permissive: bool,
+}
+
+impl Decision {
+    /// Capabilities whose use leaves no record: allowed without one, or refused without one.
+    pub(crate) fn hidden(&self) -> CapabilitySet {
+        self.allowed
+            .difference(self.audit_allowed)
+            .union(
+                Capability::all()
+                    .filter(|capability| {
+                        !self.allowed.contains(*capability)
+                            && !self.audit_denied.contains(*capability)
+                    })
+                    .collect(),
+            )
+            .union(self.unknown)
+    }
+
+    /// Capabilities that are refused, with a record. In a permissive domain the record is written once, and not at all after
+    /// a silent check (security/selinux/avc.c, `avc_denied()`).
+    pub(crate) fn recorded_when_denied(&self) -> CapabilitySet {
+        self.audit_denied.difference(self.allowed)
+    }
+}
+
+/// The context as the kernel prints it.
+///
+/// # Errors
+/// [`Error::Invalid`], [`Error::Ask`].
+pub(crate) fn canonical(context: &str) -> Result<String, Error> {
+    let invalid = || Error::Invalid {
+        context: context.to_owned(),
+    };
+    let ask = |source| Error::Ask {
+        question: format!("check context {context}"),
+        source,
+    };
+    let text = CString::new(context).map_err(|_| invalid())?;
+    let security_context = SecurityContext::from_c_str(&text, true);
+    match security_context.canonicalize() {
+        Ok(canonical) => Ok(canonical
+            .to_c_string()
+            .map_err(ask)?
+            .map_or_else(String::new, |text| text.to_string_lossy().into_owned())),
+        Err(source) => match &source {
+            selinux::errors::Error::IO { source: io, .. }
+                if io.raw_os_error() == Some(nix::libc::EINVAL) =>
+            {
+                Err(invalid())
+            }
+            _ => Err(ask(source)),
+        },
+    }
+}
+
+/// What the context may do to itself in one of the four classes. A class that the policy does not know decides nothing: all is hidden.
+///
+/// # Errors
+/// [`Error::Invalid`], [`Error::Ask`].
+pub(crate) fn decision(context: &str, class: Class) -> Result<Decision, Error> {
+    let ask = |source| Error::Ask {
+        question: format!("compute access of {context} in class {}", class.name()),
+        source,
+    };
+    let covered = || Capability::all().filter(|capability| class.covers(*capability));
+    let Ok(security_class) = SecurityClass::from_name(class.name()) else {
+        return Ok(Decision {
+            unknown: covered().collect(),
+            ..Decision::default()
+        });
+    };
+    let text = CString::new(context).map_err(|_| Error::Invalid {
+        context: context.to_owned(),
+    })?;
+    let security_context = SecurityContext::from_c_str(&text, true);
+    let answer = security_context
+        .query_access_decision(&security_context, security_class, u32::MAX)
+        .map_err(ask)?;
+    // Policies number permissions as they like: go by name.
+    let mut decision = Decision {
+        permissive: answer.flags & 1 != 0,
+        ..Decision::default()
+    };
+    for capability in covered() {
+        let name = capability.short_name().to_ascii_lowercase();
+        let Ok(bit) = security_class.access_vector_bit(&name) else {
+            decision.unknown.insert(capability);
+            continue;
+        };
+        for (vector, set) in [
+            (answer.allowed, &mut decision.allowed),
+            (answer.auditallow, &mut decision.audit_allowed),
+            (answer.auditdeny, &mut decision.audit_denied),
+        ] {
+            if vector & bit != 0 {
+                set.insert(capability);
+            }
+        }
+    }
+    // Those of the other class do not count as unanswered here.
+    for capability in Capability::all().filter(|capability| !class.covers(*capability)) {
+        decision.audit_denied.insert(capability);
+    }
+    Ok(decision)
+}
+
+/// Type and range of a context.
+///
+/// # Errors
+/// [`Error::Invalid`], [`Error::Ask`].
+pub(crate) fn type_and_range(context: &str) -> Result<(String, String), Error> {
+    let ask = |source| Error::Ask {
+        question: format!("read context {context}"),
+        source,
+    };
+    let parts = OpaqueSecurityContext::new(context).map_err(ask)?;
+    let text = |part: selinux::errors::Result<CString>| {
+        part.map(|text| text.to_string_lossy().into_owned())
+    };
+    Ok((
+        text(parts.the_type()).map_err(ask)?,
+        // A policy without levels has contexts without a range.
+        text(parts.range()).unwrap_or_default(),
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hidden_is_what_is_allowed_or_refused_without_a_record() {
+        let set =
+            |capabilities: &[Capability]| capabilities.iter().copied().collect::<CapabilitySet>();
+        let all: CapabilitySet = Capability::all().collect();
+        let decision = Decision {
+            allowed: set(&[Capability::CHOWN, Capability::SYS_ADMIN]),
+            audit_allowed: set(&[Capability::SYS_ADMIN]),
+            audit_denied: all.difference(set(&[Capability::FSETID])),
+            unknown: CapabilitySet::EMPTY,
+            permissive: true,
+        };
+        assert_eq!(
+            decision.hidden(),
+            set(&[Capability::CHOWN, Capability::FSETID])
+        );
+        assert!(
+            !decision
+                .recorded_when_denied()
+                .contains(Capability::SYS_ADMIN)
+        );
+        assert!(decision.recorded_when_denied().contains(Capability::KILL));
+    }
+
+    #[test]
+    fn without_selinux_nothing_is_on_and_nothing_panics() {
+        if is_on() {
+            eprintln!("skipped: SELinux is on here");
+            return;
+        }
+        assert!(!enforcing());
+        assert!(canonical("system_u:system_r:capprof_t:s0").is_err());
+    }
+
+    #[test]
+    fn a_context_is_taken_apart_without_a_kernel() {
+        let (type_, range) =
+            type_and_range("system_u:system_r:capprof_t:s0:c1,c2-s0:c1,c2,c500,c501").unwrap();
+        assert_eq!(type_, "capprof_t");
+        assert_eq!(range, "s0:c1,c2-s0:c1,c2,c500,c501");
+    }
+}

@@ -1,0 +1,441 @@
+//! Audit records as text: the lines that auditd(8) writes to its log, and the messages of the kernel's multicast group.
+//!
+//! The grammar is that of `include/linux/audit.h` (`audit_log_format`, `audit_log_untrustedstring`) and
+//! `security/selinux/avc.c`. Nothing here panics, whatever the bytes are.
+
+use std::borrow::Cow;
+
+/// When a record was made and which event it belongs to: `audit(1795441500.475:14)`.
+///
+/// Records of one event (an AVC record and the SYSCALL record that goes with it) share it. The clock may jump; it is never used to order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Stamp {
+    /// Milliseconds since the epoch, by the clock of that moment.
+    pub(crate) milliseconds: u64,
+    /// The kernel's counter since boot.
+    pub(crate) serial: u64,
+}
+
+/// The kinds of records that capprof reads (`include/uapi/linux/audit.h`, libaudit's `msg_typetab.h`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// 1400: a decision of the access vector cache.
+    Avc,
+    /// 1300: the system call in which it was made.
+    Syscall,
+    /// 1302: a path that the system call was about.
+    Path,
+    /// 1307: the working directory that its relative paths start from.
+    Cwd,
+    /// 1327: the command line.
+    Proctitle,
+    /// 1320: the end of an event.
+    Eoe,
+    /// 1107: a message of an object manager in user space; the fence is one.
+    UserAvc,
+    /// 1404: enforcing mode was switched.
+    MacStatus,
+    /// 1405: a boolean was switched.
+    MacConfigChange,
+    /// 1403: a policy was loaded.
+    MacPolicyLoad,
+    /// 1200: auditd started.
+    DaemonStart,
+    /// 1201: auditd stopped.
+    DaemonEnd,
+    /// 1202: auditd stopped because of an error.
+    DaemonAbort,
+    /// Any other.
+    Other,
+}
+
+impl Kind {
+    fn from_name(name: &[u8]) -> Self {
+        match name {
+            b"AVC" => Self::Avc,
+            b"SYSCALL" => Self::Syscall,
+            b"PATH" => Self::Path,
+            b"CWD" => Self::Cwd,
+            b"PROCTITLE" => Self::Proctitle,
+            b"EOE" => Self::Eoe,
+            b"USER_AVC" => Self::UserAvc,
+            b"MAC_STATUS" => Self::MacStatus,
+            b"MAC_CONFIG_CHANGE" => Self::MacConfigChange,
+            b"MAC_POLICY_LOAD" => Self::MacPolicyLoad,
+            b"DAEMON_START" => Self::DaemonStart,
+            b"DAEMON_END" => Self::DaemonEnd,
+            b"DAEMON_ABORT" => Self::DaemonAbort,
+            _ => Self::Other,
+        }
+    }
+
+    /// The kind that a netlink message's type stands for.
+    pub(crate) fn from_number(number: u16) -> Self {
+        match number {
+            1400 => Self::Avc,
+            1300 => Self::Syscall,
+            1302 => Self::Path,
+            1307 => Self::Cwd,
+            1327 => Self::Proctitle,
+            1320 => Self::Eoe,
+            1107 => Self::UserAvc,
+            1404 => Self::MacStatus,
+            1405 => Self::MacConfigChange,
+            1403 => Self::MacPolicyLoad,
+            1200 => Self::DaemonStart,
+            1201 => Self::DaemonEnd,
+            1202 => Self::DaemonAbort,
+            _ => Self::Other,
+        }
+    }
+}
+
+/// One record; `body` is what follows `audit(…):`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Record<'a> {
+    /// What it tells of.
+    pub(crate) kind: Kind,
+    /// Which event it belongs to.
+    pub(crate) stamp: Stamp,
+    /// Its fields.
+    pub(crate) body: &'a [u8],
+}
+
+/// Separates a record from the interpretations that auditd appends with `log_format = ENRICHED` (auditd.conf(5)).
+const ENRICHMENT: u8 = 0x1d;
+
+impl<'a> Record<'a> {
+    /// Reads a line of the log, without its line feed: `[node=NAME ]type=AVC msg=audit(1795441500.475:14): …`.
+    pub(crate) fn from_line(line: &'a [u8]) -> Option<Self> {
+        let line = match line.strip_prefix(b"node=") {
+            Some(rest) => rest.get(memchr::memchr(b' ', rest)? + 1..)?,
+            None => line,
+        };
+        let rest = line.strip_prefix(b"type=")?;
+        let end = memchr::memchr(b' ', rest)?;
+        let kind = Kind::from_name(rest.get(..end)?);
+        let rest = rest.get(end + 1..)?.strip_prefix(b"msg=")?;
+        Self::from_text(kind, rest)
+    }
+
+    /// Reads what the kernel sends to the multicast group: the message's type, and `audit(1795441500.475:14): …`.
+    pub(crate) fn from_message(number: u16, payload: &'a [u8]) -> Option<Self> {
+        let payload = payload.strip_suffix(b"\0").unwrap_or(payload);
+        Self::from_text(Kind::from_number(number), payload)
+    }
+
+    fn from_text(kind: Kind, text: &'a [u8]) -> Option<Self> {
+        let rest = text.strip_prefix(b"audit(")?;
+        let (seconds, rest) = number(rest)?;
+        let (milliseconds, rest) = number(rest.strip_prefix(b".")?)?;
+        let (serial, rest) = number(rest.strip_prefix(b":")?)?;
+        let body = rest.strip_prefix(b"):")?;
+        let body = body.strip_prefix(b" ").unwrap_or(body);
+        let body = match memchr::memchr(ENRICHMENT, body) {
+            Some(end) => body.get(..end)?,
+            None => body,
+        };
+        Some(Self {
+            kind,
+            stamp: Stamp {
+                milliseconds: seconds.checked_mul(1000)?.checked_add(milliseconds)?,
+                serial,
+            },
+            body,
+        })
+    }
+
+    /// The fields of the body in their order. Words that are not `key=value` are passed over.
+    pub(crate) fn fields(&self) -> Fields<'a> {
+        Fields(self.body)
+    }
+
+    /// The first field of that name, as it stands there (with its quotes).
+    pub(crate) fn field(&self, key: &str) -> Option<&'a [u8]> {
+        self.fields()
+            .find_map(|(name, value)| (name == key.as_bytes()).then_some(value))
+    }
+
+    /// The first field of that name, as a number.
+    pub(crate) fn number(&self, key: &str) -> Option<i64> {
+        std::str::from_utf8(self.field(key)?).ok()?.parse().ok()
+    }
+
+    /// The first field of that name, which the kernel writes with `audit_log_untrustedstring()`: in quotes, or in hexadecimal
+    /// if it holds bytes that a line cannot. `None` also for `(null)` and `?`.
+    pub(crate) fn text(&self, key: &str) -> Option<Cow<'a, [u8]>> {
+        untrusted(self.field(key)?)
+    }
+}
+
+/// Decodes a value written by `audit_log_untrustedstring()` (kernel/audit.c).
+fn untrusted(value: &[u8]) -> Option<Cow<'_, [u8]>> {
+    if let Some(rest) = value.strip_prefix(b"\"") {
+        return Some(Cow::Borrowed(rest.strip_suffix(b"\"").unwrap_or(rest)));
+    }
+    if value == b"(null)" || value == b"?" || value.is_empty() {
+        return None;
+    }
+    if value.len().is_multiple_of(2) && value.iter().all(u8::is_ascii_hexdigit) {
+        let digit = |byte: u8| char::from(byte).to_digit(16);
+        return value
+            .chunks_exact(2)
+            .map(|pair| match pair {
+                [high, low] => u8::try_from(digit(*high)? * 16 + digit(*low)?).ok(),
+                _ => None,
+            })
+            .collect::<Option<Vec<u8>>>()
+            .map(Cow::Owned);
+    }
+    Some(Cow::Borrowed(value))
+}
+
+fn number(text: &[u8]) -> Option<(u64, &[u8])> {
+    let end = text
+        .iter()
+        .position(|byte| !byte.is_ascii_digit())
+        .unwrap_or(text.len());
+    let (digits, rest) = text.split_at_checked(end)?;
+    Some((std::str::from_utf8(digits).ok()?.parse().ok()?, rest))
+}
+
+/// See [`Record::fields`].
+#[derive(Clone, Debug)]
+pub(crate) struct Fields<'a>(&'a [u8]);
+
+impl<'a> Iterator for Fields<'a> {
+    type Item = (&'a [u8], &'a [u8]);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            let start = self.0.iter().position(|byte| *byte != b' ')?;
+            let text = self.0.get(start..)?;
+            let word = memchr::memchr(b' ', text).unwrap_or(text.len());
+            let Some(equals) = text.get(..word).and_then(|word| memchr::memchr(b'=', word)) else {
+                self.0 = text.get(word..)?;
+                continue;
+            };
+            let key = text.get(..equals)?;
+            let value = text.get(equals + 1..)?;
+            // A quoted value may hold blanks; it cannot hold its own quote (kernel/audit.c, audit_string_contains_control()).
+            let end = match value.first() {
+                Some(quote @ (b'"' | b'\'')) => value
+                    .get(1..)
+                    .and_then(|rest| memchr::memchr(*quote, rest))
+                    .map(|end| end + 2),
+                _ => None,
+            }
+            .or_else(|| memchr::memchr(b' ', value))
+            .unwrap_or(value.len());
+            let (value, rest) = value.split_at_checked(end)?;
+            self.0 = rest;
+            return Some((key, value));
+        }
+    }
+}
+
+/// What SELinux decided, from the body of an AVC record (security/selinux/avc.c, `avc_audit_pre_callback()`):
+/// `avc:  denied  { chown } for  pid=160 comm="cp" capability=0  scontext=… tcontext=… tclass=capability permissive=1`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Avc<'a> {
+    /// `granted` rather than `denied`.
+    pub(crate) granted: bool,
+    /// What stands between the braces.
+    pub(crate) permissions: Vec<&'a [u8]>,
+    /// The context of who asked.
+    pub(crate) source: Context<'a>,
+    /// The object class.
+    pub(crate) class: &'a [u8],
+    /// Whether the access was let through nevertheless. Granted records do not have the field.
+    pub(crate) permissive: bool,
+    /// The number of the capability, in records of capability classes.
+    pub(crate) capability: Option<u8>,
+}
+
+impl<'a> Avc<'a> {
+    /// Reads an AVC record; `None` if it is not one, or cut short.
+    pub(crate) fn from_record(record: &Record<'a>) -> Option<Self> {
+        let rest = record.body.strip_prefix(b"avc:")?.trim_ascii_start();
+        let (granted, rest) = match rest.strip_prefix(b"denied") {
+            Some(rest) => (false, rest),
+            None => (true, rest.strip_prefix(b"granted")?),
+        };
+        let rest = rest.trim_ascii_start().strip_prefix(b"{")?;
+        let end = memchr::memchr(b'}', rest)?;
+        let permissions = rest
+            .get(..end)?
+            .split(|byte| *byte == b' ')
+            .filter(|word| !word.is_empty())
+            .collect();
+        let record = Record {
+            body: rest.get(end + 1..)?,
+            ..*record
+        };
+        Some(Self {
+            granted,
+            permissions,
+            source: Context::parse(record.field("scontext")?)?,
+            class: record.field("tclass")?,
+            permissive: record.number("permissive") == Some(1),
+            capability: record
+                .number("capability")
+                .and_then(|number| u8::try_from(number).ok()),
+        })
+    }
+}
+
+/// A security context in its four parts; the last, the range of levels, is empty where the policy has no levels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Context<'a> {
+    /// The SELinux user.
+    pub(crate) user: &'a [u8],
+    /// The role.
+    pub(crate) role: &'a [u8],
+    /// The type.
+    pub(crate) type_: &'a [u8],
+    /// `s0:c1,c2-s0:c1,c2,c500,c501`: low level, and high level if it differs.
+    pub(crate) range: &'a [u8],
+}
+
+impl<'a> Context<'a> {
+    /// Splits `user:role:type[:range]`.
+    pub(crate) fn parse(text: &'a [u8]) -> Option<Self> {
+        let mut parts = text.splitn(4, |byte| *byte == b':');
+        let context = Self {
+            user: parts.next()?,
+            role: parts.next()?,
+            type_: parts.next()?,
+            range: parts.next().unwrap_or_default(),
+        };
+        (!context.user.is_empty() && !context.role.is_empty() && !context.type_.is_empty())
+            .then_some(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    // From a running kernel 6.12 (Debian 13, auditd 4.0).
+    const DENIED: &[u8] = br#"type=AVC msg=audit(1795441500.475:14): avc:  denied  { chown } for  pid=160 comm="cptool" capability=0  scontext=system_u:system_r:cp_perm_t:s0:c1,c2 tcontext=system_u:system_r:cp_perm_t:s0:c1,c2 tclass=capability permissive=1"#;
+    const GRANTED: &[u8] = br#"audit(1795441500.475:76): avc:  granted  { sys_admin } for  pid=169 comm="cptool" capability=21  scontext=system_u:system_r:cp_perm_t:s0:c1,c2 tcontext=system_u:system_r:cp_perm_t:s0:c1,c2 tclass=capability"#;
+
+    #[test]
+    fn a_denied_record_of_the_log() {
+        let record = Record::from_line(DENIED).unwrap();
+        assert_eq!(record.kind, Kind::Avc);
+        assert_eq!(
+            record.stamp,
+            Stamp {
+                milliseconds: 1_795_441_500_475,
+                serial: 14
+            }
+        );
+        let avc = Avc::from_record(&record).unwrap();
+        assert!(!avc.granted);
+        assert!(avc.permissive);
+        assert_eq!(avc.permissions, [b"chown"]);
+        assert_eq!(avc.class, b"capability");
+        assert_eq!(avc.capability, Some(0));
+        assert_eq!(avc.source.type_, b"cp_perm_t");
+        assert_eq!(avc.source.range, b"s0:c1,c2");
+        assert_eq!(record.text("comm").unwrap().as_ref(), b"cptool");
+        assert_eq!(record.number("pid"), Some(160));
+    }
+
+    #[test]
+    fn a_granted_message_of_the_multicast_group() {
+        let record = Record::from_message(1400, GRANTED).unwrap();
+        let avc = Avc::from_record(&record).unwrap();
+        assert!(avc.granted);
+        assert!(!avc.permissive);
+        assert_eq!(avc.capability, Some(21));
+    }
+
+    #[test]
+    fn the_enriched_form_with_a_node_is_the_same_record() {
+        let mut line = b"node=host.example ".to_vec();
+        line.extend_from_slice(DENIED);
+        line.extend_from_slice(b"\x1dARCH=x86_64 tclass=file scontext=a:b:c:s0");
+        assert_eq!(
+            Avc::from_record(&Record::from_line(&line).unwrap()),
+            Avc::from_record(&Record::from_line(DENIED).unwrap())
+        );
+    }
+
+    #[test]
+    fn hexadecimal_and_absent_values() {
+        let record = Record::from_message(
+            1300,
+            br#"audit(1.0:1): comm=612062 exe="/usr/bin/a b" tty=(none) key=(null) name=? odd=abc pid=7"#,
+        )
+        .unwrap();
+        assert_eq!(record.text("comm").unwrap().as_ref(), b"a b");
+        assert_eq!(record.text("exe").unwrap().as_ref(), b"/usr/bin/a b");
+        assert_eq!(record.text("key"), None);
+        assert_eq!(record.text("name"), None);
+        assert_eq!(record.text("odd").unwrap().as_ref(), b"abc");
+        assert_eq!(record.number("pid"), Some(7));
+    }
+
+    #[test]
+    fn a_comm_cannot_forge_a_field() {
+        // A program may call itself anything; quotes and blanks in a name come out in hexadecimal.
+        let record = Record::from_message(
+            1400,
+            br#"audit(1.0:1): avc:  denied  { chown } for  pid=1 comm="x tclass=file" capability=0  scontext=u:r:t:s0 tcontext=u:r:t:s0 tclass=capability permissive=1"#,
+        )
+        .unwrap();
+        assert_eq!(Avc::from_record(&record).unwrap().class, b"capability");
+    }
+
+    #[test]
+    fn a_record_without_a_valid_context_is_not_attributed() {
+        let record = Record::from_message(
+            1400,
+            b"audit(1.0:1): avc:  denied  { chown } for  pid=1 ssid=12 tsid=12 tclass=capability permissive=1",
+        )
+        .unwrap();
+        assert_eq!(Avc::from_record(&record), None);
+    }
+
+    proptest! {
+        #[test]
+        fn arbitrary_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
+            if let Some(record) = Record::from_line(&bytes) {
+                let _ = (record.fields().count(), Avc::from_record(&record), record.text("comm"));
+            }
+            let _ = Record::from_message(1400, &bytes);
+        }
+
+        #[test]
+        fn mangled_records_never_panic(
+            cut in 0..DENIED.len(),
+            at in 0..DENIED.len(),
+            put in proptest::collection::vec(any::<u8>(), 0..4),
+        ) {
+            let mut line = DENIED.to_vec();
+            line.splice(at..at, put);
+            line.truncate(cut);
+            if let Some(record) = Record::from_line(&line) {
+                let _ = (record.fields().count(), Avc::from_record(&record), record.text("comm"), record.number("pid"));
+            }
+        }
+
+        #[test]
+        fn a_name_is_read_back_as_the_kernel_writes_it(name in proptest::collection::vec(1u8.., 1..16)) {
+            let control = name.iter().any(|byte| *byte == b'"' || *byte < 0x21 || *byte > 0x7e);
+            let written = if control {
+                name.iter().map(|byte| format!("{byte:02X}")).collect::<String>().into_bytes()
+            } else {
+                [b"\"", name.as_slice(), b"\""].concat()
+            };
+            let text = [b"audit(1.0:1): pid=1 comm=".as_slice(), &written, b" capability=3"].concat();
+            let record = Record::from_message(1400, &text).unwrap();
+            let comm = record.text("comm").unwrap();
+            prop_assert_eq!(comm.as_ref(), name.as_slice());
+            prop_assert_eq!(record.number("capability"), Some(3));
+        }
+    }
+}

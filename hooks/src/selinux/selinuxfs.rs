@@ -1,0 +1,115 @@
+//! Booleans and enforcing mode through selinuxfs (security/selinux/selinuxfs.c), for the crate `selinux` has no booleans.
+
+use crate::lease::{Switch, Switches};
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Where selinuxfs is mounted.
+pub(crate) const ROOT: &str = "/sys/fs/selinux";
+
+/// The switches of the running kernel, or of a directory of that form.
+#[derive(Debug)]
+pub(crate) struct Selinuxfs(PathBuf);
+
+impl Selinuxfs {
+    /// That of the running kernel.
+    pub(crate) fn new() -> Self {
+        Self(PathBuf::from(ROOT))
+    }
+
+    /// One at another place.
+    #[cfg(test)]
+    pub(crate) fn at(root: PathBuf) -> Self {
+        Self(root)
+    }
+
+    /// All booleans of the policy with their values, in alphabetical order.
+    ///
+    /// # Errors
+    /// The directory cannot be listed; a boolean that cannot be read is left out.
+    pub(crate) fn booleans(&self) -> io::Result<Vec<(String, bool)>> {
+        let mut found: Vec<(String, bool)> = fs::read_dir(self.0.join("booleans"))?
+            .flatten()
+            .filter_map(|entry| {
+                let name = entry.file_name().into_string().ok()?;
+                let value = self.get(&Switch::Boolean(name.clone())).ok()??;
+                Some((name, value))
+            })
+            .collect();
+        found.sort();
+        Ok(found)
+    }
+
+    /// Empties the access vector cache: a commit does so even if nothing is pending (security/selinux/ss/services.c, `security_set_bools()`).
+    ///
+    /// # Errors
+    /// The policy refuses `setbool`.
+    pub(crate) fn flush(&self) -> io::Result<()> {
+        self.write("commit_pending_bools", "1")
+    }
+
+    /// Whether this process could throw a switch, as far as that can be told without throwing it; else why not, in one line.
+    ///
+    /// # Errors
+    /// The problem.
+    pub(crate) fn writable(&self, switch: &Switch) -> Result<(), String> {
+        let path = self.path(switch);
+        match fs::OpenOptions::new().write(true).open(&path) {
+            Ok(_) => Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Err(format!(
+                "the loaded policy has no {switch}: load capprof's policy module (semodule -i capprof.cil)"
+            )),
+            Err(error) => Err(format!("switch {switch}: open {}: {error}", path.display())),
+        }
+    }
+
+    fn path(&self, switch: &Switch) -> PathBuf {
+        match switch {
+            Switch::Enforcing => self.0.join("enforce"),
+            Switch::Boolean(name) => self.0.join("booleans").join(name),
+        }
+    }
+
+    fn write(&self, name: impl AsRef<Path>, value: &str) -> io::Result<()> {
+        // One write(2) is one request to the kernel.
+        fs::OpenOptions::new()
+            .write(true)
+            .open(self.0.join(name))
+            .and_then(|mut file| io::Write::write_all(&mut file, value.as_bytes()))
+    }
+}
+
+impl Switches for Selinuxfs {
+    fn get(&self, switch: &Switch) -> io::Result<Option<bool>> {
+        match fs::read_to_string(self.path(switch)) {
+            // A boolean reads as "current pending".
+            Ok(text) => Ok(Some(text.trim_start().starts_with('1'))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn set(&self, settings: &[(&Switch, bool)]) -> io::Result<()> {
+        let mut pending = false;
+        for (switch, value) in settings {
+            let text = if *value { "1" } else { "0" };
+            match switch {
+                Switch::Enforcing => {
+                    if std::mem::take(&mut pending) {
+                        self.flush()?;
+                    }
+                    self.write("enforce", text)?;
+                }
+                Switch::Boolean(name) => {
+                    self.write(Path::new("booleans").join(name), text)?;
+                    pending = true;
+                }
+            }
+        }
+        if pending {
+            self.flush()?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,253 @@
+//! The listener that stays beside a container: it hears audit's multicast group where no auditd writes a log, and ends floods.
+//!
+//! The prestart hook joins the group and hands the socket down as standard input, so that nothing is missed in between. The listener
+//! has a session, a control group (where control groups are version 2) and no streams of its own. It ends by itself: with the fence, or when the
+//! recording's directory is gone.
+
+use super::audit::{Heard, Listener};
+use super::events::{Collector, Target};
+use super::selinuxfs::Selinuxfs;
+use super::{AUDIT_BOOLEAN, Error, state_of};
+use crate::journal;
+use crate::lease::{Kind, Leases, Switch};
+use capprof_profile::Capability;
+use capprof_profile::recording::{Directory, Process};
+use nix::unistd::{dup2_stderr, dup2_stdout, setsid};
+use serde::{Deserialize, Serialize};
+use std::fs::{self, File};
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// What the listener is told, in the recording's directory.
+const ORDERS: &str = "watch.json";
+
+/// What it has seen, in the recording's directory.
+pub(super) const SEEN: &str = "seen.json";
+
+/// How many records of a capability are enough.
+const ENOUGH: u64 = 100;
+
+/// After how many records of a capability its auditing ends although another recording has not seen enough of it yet.
+const TOO_MANY: u64 = 5_000;
+
+/// How long one turn waits for a record, in milliseconds.
+const PATIENCE: i64 = 200;
+
+/// Between two writes of what was seen.
+const INTERVAL: Duration = Duration::from_millis(500);
+
+/// The control group of all listeners, where they outlive the engine's service.
+const CONTROL_GROUP: &str = "/sys/fs/cgroup/capprof";
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Orders {
+    target: Target,
+    /// The capabilities whose auditing can be ended, and the booleans that do it.
+    booleans: Vec<(Capability, String)>,
+}
+
+/// Starts the listener for a recording.
+///
+/// # Errors
+/// [`Error::Audit`] if the group cannot be joined, [`Error::Listener`] if the process cannot be started.
+pub(super) fn start(
+    directory: &Directory,
+    target: &Target,
+    booleans: Vec<(Capability, String)>,
+) -> Result<Process, Error> {
+    let socket = Listener::join()?;
+    directory.save_json(
+        ORDERS,
+        &Orders {
+            target: target.clone(),
+            booleans,
+        },
+    )?;
+    let listener = |source: io::Error| Error::Listener { source };
+    let program = std::env::current_exe().map_err(listener)?;
+    let child = Command::new(program)
+        .arg("watch")
+        .arg(directory.path())
+        .env_clear()
+        .current_dir("/")
+        .stdin(Stdio::from(socket))
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .map_err(listener)?;
+    // Whoever adopts it reaps it: the hook ends long before.
+    let pid = i32::try_from(child.id())
+        .map_err(|_| listener(io::Error::from(io::ErrorKind::InvalidData)))?;
+    Process::of(pid).ok_or_else(|| listener(io::Error::from(io::ErrorKind::NotFound)))
+}
+
+/// Listens until the fence has passed or the recording is gone.
+///
+/// # Errors
+/// The recording's directory cannot be read or written, or standard input is not a socket of the group.
+pub(super) fn run(directory: &Directory) -> Result<(), Error> {
+    let listener_error = |source: io::Error| Error::Listener { source };
+    let socket = io::stdin()
+        .as_fd()
+        .try_clone_to_owned()
+        .map_err(listener_error)?;
+    detach().map_err(listener_error)?;
+    let orders: Orders = directory.load_json(ORDERS)?;
+    let mut collector = Collector::new(orders.target);
+    let mut listener = Listener::on(socket, PATIENCE)?;
+    let mut floods: Vec<Flood> = orders
+        .booleans
+        .into_iter()
+        .map(|(capability, boolean)| Flood::new(capability, boolean))
+        .collect();
+    let mut written = Instant::now();
+    let mut written_kinds = 0;
+    let mut overflowed = false;
+    loop {
+        match listener.hear()? {
+            Heard::Record(kind, payload) => {
+                collector.message(kind, payload);
+            }
+            Heard::Nothing => {}
+            Heard::Overflow => {
+                overflowed = true;
+                collector.lost(
+                    "audit's multicast group: records came faster than they were read (ENOBUFS)"
+                        .to_owned(),
+                );
+            }
+        }
+        for flood in &mut floods {
+            flood.check(directory, &collector);
+        }
+        let passed = collector.fence().is_some();
+        if passed || written.elapsed() >= INTERVAL {
+            if !directory.path().exists() {
+                return Ok(());
+            }
+            if passed || overflowed || collector.kinds() != written_kinds {
+                written_kinds = collector.kinds();
+                overflowed = false;
+                directory.save_json(SEEN, &collector.seen())?;
+            }
+            written = Instant::now();
+        }
+        if passed {
+            return Ok(());
+        }
+    }
+}
+
+/// Leaves everything that ties this process to the hook that started it.
+fn detach() -> io::Result<()> {
+    // Fails only for a leader of a process group, which a child of the hook is not.
+    let _ = setsid();
+    let null: OwnedFd = File::options()
+        .read(true)
+        .write(true)
+        .open("/dev/null")?
+        .into();
+    dup2_stdout(&null)?;
+    dup2_stderr(&null)?;
+    // Not on a host with control groups of version 1, and not where the policy forbids it: then the listener ends with the engine's service.
+    let _ = fs::create_dir(CONTROL_GROUP);
+    let _ = fs::write(format!("{CONTROL_GROUP}/cgroup.procs"), "0");
+    Ok(())
+}
+
+/// Removes the listeners' control group after the last of them.
+pub(super) fn remove_control_group() {
+    let _ = fs::remove_dir(CONTROL_GROUP);
+}
+
+/// The auditing of one capability whose every use is recorded, and when to end it.
+#[derive(Debug)]
+struct Flood {
+    capability: Capability,
+    boolean: String,
+    /// The count at which to look again.
+    next: u64,
+    marked: bool,
+}
+
+impl Flood {
+    fn new(capability: Capability, boolean: String) -> Self {
+        Self {
+            capability,
+            boolean,
+            next: ENOUGH,
+            marked: false,
+        }
+    }
+
+    /// Says in the recording's directory when this recording has seen enough, and switches auditing off if all have, or if it is too much.
+    fn check(&mut self, directory: &Directory, collector: &Collector) {
+        let (own, any) = collector.granted(self.capability);
+        if any < self.next {
+            return;
+        }
+        self.next = any + ENOUGH;
+        let mark = format!("enough-{}", self.capability);
+        // Uses in a nested user namespace say nothing about the container's own.
+        if own >= ENOUGH && !self.marked {
+            self.marked = fs::write(directory.path().join(&mark), "").is_ok();
+        }
+        let selinuxfs = Selinuxfs::new();
+        let result = Leases::new(state_of(directory), &selinuxfs).switch_if(
+            Kind::Domain,
+            &Switch::Boolean(self.boolean.clone()),
+            false,
+            |recordings| {
+                any >= TOO_MANY
+                    || recordings
+                        .iter()
+                        .all(|recording| recording.join(&mark).exists())
+            },
+        );
+        match result {
+            Ok(true) => journal::warning(&format!(
+                "auditing of {} ended after {any} records ({} off until the last recording ends)",
+                self.capability, self.boolean
+            )),
+            Ok(false) => {}
+            Err(error) => {
+                // Once is enough: every further hundred records would say the same.
+                self.next = u64::MAX;
+                journal::warning(&format!("end auditing of {}: {error}", self.capability));
+            }
+        }
+    }
+}
+
+/// The booleans that end the auditing of one capability each, as far as the loaded policy has them.
+pub(super) fn audit_booleans(booleans: &[(String, bool)]) -> Vec<(Capability, String)> {
+    booleans
+        .iter()
+        .filter_map(|(name, _)| {
+            let capability = name.strip_prefix(AUDIT_BOOLEAN)?;
+            let capability = format!("CAP_{}", capability.to_ascii_uppercase());
+            Some((capability.parse().ok()?, name.clone()))
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn booleans_of_the_policy_module_are_told_by_name() {
+        let booleans = [
+            ("capprof_audit_sys_admin".to_owned(), true),
+            ("capprof_audit_nonsense".to_owned(), true),
+            ("capprof_recording".to_owned(), false),
+            ("virt_use_nfs".to_owned(), false),
+        ];
+        assert_eq!(
+            audit_booleans(&booleans),
+            [(Capability::SYS_ADMIN, "capprof_audit_sys_admin".to_owned())]
+        );
+    }
+}
