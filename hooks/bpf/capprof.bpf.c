@@ -24,16 +24,19 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 /* Set by the loader. */
 const volatile struct {
 	u64 valid_capabilities; /* bits up to /proc/sys/kernel/cap_last_cap */
-	u64 text_low, text_high; /* where kernel code lies; empty range: every check takes a stack trace */
 } settings SEC(".rodata.settings");
 
 #define NULL ((void *)0)
 
 #define FRAMES 28
-#define WINDOW 44 /* words of kernel stack above the hook that tell one call path from another */
+#define WINDOW 64 /* words of kernel stack above the hook; a power of two */
+#define DEPTH 8 /* return addresses that are compared to tell call paths apart */
+#define LEARNED 12 /* frames that are looked for, and that make two paths different */
+#define PATHS 64 /* call paths of one kind of check */
+#define VERIFY 256 /* every how many hits a path is compared by a stack trace; a power of two */
 #define PATH 1024
 #define PATH_NAME 256
-#define PATH_DEPTH 48
+#define PATH_DEPTH 32
 #define ROWS_PER_SLOT 16384
 #define EXTENTS 5 /* UID_GID_MAP_MAX_BASE_EXTENTS */
 
@@ -50,7 +53,7 @@ struct task {
 	u32 unused;
 };
 
-enum loss { LOSS_CHECKS, LOSS_STACKS, LOSS_TASKS, LOSS_PROGRAMS, LOSS_ARGUMENTS, LOSS_CAPSETS, LOSS_JOIN, LOSS_INFLIGHT, LOSSES };
+enum loss { LOSS_CHECKS, LOSS_STACKS, LOSS_TASKS, LOSS_PROGRAMS, LOSS_ARGUMENTS, LOSS_CAPSETS, LOSS_JOIN, LOSS_INFLIGHT, LOSS_PATHS, LOSSES };
 
 struct container {
 	u64 user_namespace; /* address; 0 until the container's program runs */
@@ -82,14 +85,16 @@ enum check_flag {
 
 enum namespace { NAMESPACE_UNKNOWN, NAMESPACE_OWN, NAMESPACE_INITIAL, NAMESPACE_NESTED, NAMESPACE_FOREIGN };
 
+/* One kind of check, and one call path of it: paths are numbered as they come. */
 struct check_key {
 	u64 slot;
 	u64 program;
-	u64 site; /* digest of the call path */
 	s32 syscall;
 	u32 flags;
 	u32 capability;
 	u32 denied;
+	u32 path;
+	u32 unused;
 };
 
 struct check {
@@ -98,6 +103,9 @@ struct check {
 	u32 tgid;
 	s32 frames; /* or a negative error number */
 	char comm[16];
+	u64 digest; /* of the innermost frames */
+	u32 from, depth; /* which frames were found in the window, and where */
+	u8 offsets[DEPTH];
 	u64 stack[FRAMES];
 };
 
@@ -128,6 +136,8 @@ struct capset_key {
 struct check_scratch {
 	struct check check;
 	u64 words[WINDOW];
+	u64 address; /* see value_of() */
+	u64 above; /* bits of words that lie beyond the last one found */
 };
 
 struct symbol {
@@ -143,7 +153,7 @@ struct state {
 };
 
 struct inflight {
-	u64 cred, ns, site;
+	u64 cred, ns, stack;
 	s32 capability;
 	u32 opts;
 };
@@ -179,6 +189,11 @@ ARRAY(program_scratch, PERCPU_ARRAY, 1, struct program);
 ARRAY(check_scratches, PERCPU_ARRAY, 1, struct check_scratch);
 
 
+/*
+ * Functions that are not static are looked at by the verifier once, and not at every call: that is half of the time that
+ * loading takes. They take no kernel pointers, only their values.
+ */
+
 static __always_inline void lose(struct container *container, enum loss loss)
 {
 	__sync_fetch_and_add(&container->losses[loss], 1);
@@ -204,29 +219,37 @@ struct call {
 };
 
 /* The system call that the task is in, by the registers it came with. */
-static __always_inline struct call current_call(struct task_struct *task)
+static __always_inline struct pt_regs *current_call(struct task_struct *task, struct call *call)
 {
-	struct call call = { .number = -1 };
-	struct pt_regs *regs;
+	struct pt_regs *regs = (struct pt_regs *)bpf_task_pt_regs(task);
 
 	/* Threads that the kernel made have registers, and nothing true in them. */
-	if (task->flags & (PF_KTHREAD | PF_IO_WORKER | PF_USER_WORKER))
-		return call;
-	regs = (struct pt_regs *)bpf_task_pt_regs(task);
+	if (task->flags & (PF_KTHREAD | PF_IO_WORKER | PF_USER_WORKER)) {
+		call->number = -1;
+		call->compat = false;
+		return regs;
+	}
 #if defined(__TARGET_ARCH_x86)
-	call.number = BPF_CORE_READ(regs, orig_ax);
-	call.compat = task->thread_info.status & TS_COMPAT;
-	call.arguments[0] = BPF_CORE_READ(regs, di);
-	call.arguments[1] = BPF_CORE_READ(regs, si);
-	call.arguments[2] = BPF_CORE_READ(regs, dx);
+	call->number = regs->orig_ax;
+	call->compat = task->thread_info.status & TS_COMPAT;
 #else
-	call.number = BPF_CORE_READ(regs, syscallno);
-	call.compat = task->thread_info.flags & (1UL << TIF_32BIT);
-	call.arguments[0] = BPF_CORE_READ(regs, orig_x0);
-	call.arguments[1] = BPF_CORE_READ(regs, regs[1]);
-	call.arguments[2] = BPF_CORE_READ(regs, regs[2]);
+	call->number = regs->syscallno;
+	call->compat = task->thread_info.flags & (1UL << TIF_32BIT);
 #endif
-	return call;
+	return regs;
+}
+
+static __always_inline void read_arguments(struct pt_regs *regs, struct call *call)
+{
+#if defined(__TARGET_ARCH_x86)
+	call->arguments[0] = regs->di;
+	call->arguments[1] = regs->si;
+	call->arguments[2] = regs->dx;
+#else
+	call->arguments[0] = regs->orig_x0;
+	call->arguments[1] = regs->regs[1];
+	call->arguments[2] = regs->regs[2];
+#endif
 }
 
 static __always_inline bool is_execve(s32 number, bool compat)
@@ -241,9 +264,10 @@ static __always_inline u32 mount_namespace(struct task_struct *task)
 	return BPF_CORE_READ(task, nsproxy, mnt_ns, ns.inum);
 }
 
-/* kernel/user_namespace.c, map_id_down(). False where the map is too long to walk here or has no such id. */
-static __noinline bool map_down(const struct uid_gid_map *map, u32 id, u32 *kernel_id)
+/* kernel/user_namespace.c, map_id_down(). -1 where the map is too long to walk here or has no such id. */
+__noinline u64 map_down(u64 address, u32 id)
 {
+	const struct uid_gid_map *map = (void *)address;
 	struct {
 		u32 first, lower_first, count;
 	} extents[EXTENTS] = {};
@@ -251,26 +275,23 @@ static __noinline bool map_down(const struct uid_gid_map *map, u32 id, u32 *kern
 
 	if (length > EXTENTS ||
 	    bpf_probe_read_kernel(extents, sizeof(extents), __builtin_preserve_access_index(&map->extent)))
-		return false;
-	for (u32 i = 0; i < EXTENTS; i++) {
-		if (i < length && id >= extents[i].first && id - extents[i].first < extents[i].count) {
-			*kernel_id = extents[i].lower_first + (id - extents[i].first);
-			return true;
-		}
-	}
-	return false;
+		return -1;
+	for (u32 i = 0; i < EXTENTS; i++)
+		if (i < length && id >= extents[i].first && id - extents[i].first < extents[i].count)
+			return extents[i].lower_first + (id - extents[i].first);
+	return -1;
 }
 
-static __always_inline bool map_uid(const struct cred *cred, u32 id, u32 *kernel_id)
+static __always_inline u64 map_uid(const struct cred *cred, u32 id)
 {
 	struct user_namespace *ns = BPF_CORE_READ(cred, user_ns);
-	return map_down(__builtin_preserve_access_index(&ns->uid_map), id, kernel_id);
+	return map_down((u64)__builtin_preserve_access_index(&ns->uid_map), id);
 }
 
-static __always_inline bool map_gid(const struct cred *cred, u32 id, u32 *kernel_id)
+static __always_inline u64 map_gid(const struct cred *cred, u32 id)
 {
 	struct user_namespace *ns = BPF_CORE_READ(cred, user_ns);
-	return map_down(__builtin_preserve_access_index(&ns->gid_map), id, kernel_id);
+	return map_down((u64)__builtin_preserve_access_index(&ns->gid_map), id);
 }
 
 /* capset(2)'s arguments, as the kernel is about to read or has just read them. */
@@ -356,13 +377,15 @@ static __noinline bool ids_without_effect(const struct cred *cred, const struct 
 		return false;
 #pragma unroll
 	for (int i = 0; i < 3; i++) {
-		u32 id = call->arguments[i], kernel_id = 0;
+		u32 id = call->arguments[i];
+		u64 kernel_id;
 
 		if (i > 0 && !all)
 			break;
 		if (all && id == (u32)-1)
 			continue;
-		if (!(capability == CAP_SETUID ? map_uid(cred, id, &kernel_id) : map_gid(cred, id, &kernel_id)))
+		kernel_id = capability == CAP_SETUID ? map_uid(cred, id) : map_gid(cred, id);
+		if (kernel_id == (u64)-1)
 			return false;
 		/* With the capability, setuid sets the real and the saved id as well. */
 		if (!all && (kernel_id != real || kernel_id != saved))
@@ -389,71 +412,140 @@ static __always_inline bool opens_for_writing(const struct call *call)
 	return flags & 3; /* O_ACCMODE */
 }
 
-static __noinline enum namespace classify_namespace(const struct container *container, struct user_namespace *target)
+__noinline int classify_namespace(u64 own, u64 target)
 {
-	struct user_namespace *ns = target;
+	struct user_namespace *ns = (void *)target;
 
-	if ((u64)target == container->user_namespace)
-		return NAMESPACE_OWN;
-	if (!container->user_namespace)
+	if (!own)
 		return NAMESPACE_UNKNOWN;
-	if (!BPF_CORE_READ(target, parent))
+	if (!BPF_CORE_READ(ns, parent))
 		return NAMESPACE_INITIAL;
 	for (int i = 0; i < 32; i++) { /* kernel/user_namespace.c refuses more levels */
 		ns = BPF_CORE_READ(ns, parent);
 		if (!ns)
 			break;
-		if ((u64)ns == container->user_namespace)
+		if ((u64)ns == own)
 			return NAMESPACE_NESTED;
 	}
 	return NAMESPACE_FOREIGN;
 }
 
 /* security/commoncap.c, cap_capable(): the owner of a namespace has all capabilities in it. */
-static __noinline bool granted_to_owner(const struct cred *cred, struct user_namespace *target)
+__noinline int granted_to_owner(u64 own, u32 euid, u64 target)
 {
-	struct user_namespace *own = BPF_CORE_READ(cred, user_ns), *ns = target;
+	struct user_namespace *ns = (void *)target;
 
 	for (int i = 0; i < 32; i++) {
 		struct user_namespace *parent;
 
-		if (!ns || ns == own)
-			return false;
+		if (!ns || (u64)ns == own)
+			return 0;
 		parent = BPF_CORE_READ(ns, parent);
-		if (parent == own && BPF_CORE_READ(ns, owner.val) == BPF_CORE_READ(cred, euid.val))
-			return true;
+		if ((u64)parent == own && BPF_CORE_READ(ns, owner.val) == euid)
+			return 1;
 		ns = parent;
 	}
-	return false;
+	return 0;
 }
 
 /*
- * A digest of the return addresses on the stack above the hook. A stack trace costs two microseconds, this a tenth of one;
- * it tells call paths apart, so that one trace per path is enough. What functions left lying between live frames may make
- * two digests of one path: that costs a row, and is put together again when names are known.
+ * A stack trace costs two microseconds. Return addresses of one call path lie at the same distances from the hook each time, so
+ * that a path which was traced once is known again by reading a few words. Two paths cannot be mistaken for each other: where
+ * they first differ, the same place holds different addresses. (Until it is known which of two equal words is the return
+ * address and which was left lying, a trace puts it right.)
  */
-static __always_inline u64 digest_stack(u64 *words, const void *stack)
+__noinline int is_path(const struct check *row, const struct check_scratch *scratch)
 {
-	u64 digest = 1;
-
-	if (settings.text_high == 0 || bpf_probe_read_kernel(words, WINDOW * sizeof(u64), stack))
+	if (!row || !scratch || !row->depth)
 		return 0;
-#pragma unroll
-	for (int i = 0; i < WINDOW; i++)
-		if (words[i] - settings.text_low < settings.text_high - settings.text_low)
-			digest = mix(digest, words[i]);
-	return digest | 1;
+	for (u32 i = 0; i < DEPTH; i++) {
+		u32 frame = row->from + i;
+
+		if (i >= row->depth)
+			break;
+		if (frame >= FRAMES || scratch->words[row->offsets[i] & (WINDOW - 1)] != row->stack[frame])
+			return 0;
+	}
+	return 1;
 }
 
-/* `stack`: from where to read return addresses; `site`: the digest, where it is known already. */
-static __always_inline void record(void *ctx, const void *stack, u64 site, const struct cred *cred, struct user_namespace *target, s32 capability,
-				   u32 opts, bool opts_known, int ret)
+/* Bit i is set where words[i] is the address. Without branches, of which the verifier would follow each both ways. */
+__noinline u64 find_word(const struct check_scratch *scratch, u64 address)
+{
+	u64 found = 0;
+
+	if (!scratch)
+		return 0;
+	for (u32 i = 0; i < WINDOW; i++) {
+		u64 difference = scratch->words[i] ^ address;
+
+		difference |= -difference;
+		barrier_var(difference); /* or the compiler makes a branch of it */
+		found |= (~difference >> 63) << i;
+	}
+	return found;
+}
+
+/* Finds the frames of a trace in the window. */
+__noinline int learn_path(struct check_scratch *scratch)
+{
+	struct check *row;
+
+	if (!scratch)
+		return 0;
+	row = &scratch->check;
+	row->depth = 0;
+	row->from = 0;
+	scratch->above = ~0ULL;
+	/* The first frame is the recorder, the last lies above a gap of random size (CONFIG_RANDOMIZE_KSTACK_OFFSET). */
+	for (u32 frame = 1; frame < LEARNED; frame++) {
+		u32 depth = row->depth;
+		u64 found;
+
+		if ((s32)frame >= row->frames - 1 || depth >= DEPTH)
+			break;
+		found = find_word(scratch, row->stack[frame]) & scratch->above;
+		found &= -found;
+		if (!found) {
+			if (depth)
+				break;
+			continue;
+		}
+		if (!depth)
+			row->from = frame;
+		row->offsets[depth] = __builtin_popcountll(found - 1);
+		row->depth = depth + 1;
+		scratch->above = ~(found | (found - 1));
+	}
+	return row->depth;
+}
+
+static __always_inline void count_check(struct check *row, u64 now)
+{
+	__sync_fetch_and_add(&row->count, 1);
+	row->last_ns = now;
+}
+
+/* The verifier lets no kernel pointer be passed as a number; what comes back from memory is one. */
+static __always_inline u64 value_of(struct check_scratch *scratch, const void *pointer)
+{
+	*(volatile u64 *)&scratch->address = (u64)pointer;
+	return *(volatile u64 *)&scratch->address;
+}
+
+/* A field of what a tracepoint or fexit hands over can be read at once; where a kprobe got its pointers nobody knows. */
+#define GET(pointer, field) (typed ? (pointer)->field : BPF_CORE_READ(pointer, field))
+
+/* `stack`: where return addresses begin; NULL where they are not known to lie at fixed distances. */
+static __always_inline void record(void *ctx, const void *stack, const struct cred *cred, struct user_namespace *target, s32 capability,
+				   u32 opts, bool opts_known, int ret, const bool typed)
 {
 	struct task_struct *current = bpf_get_current_task_btf();
-	u32 tgid = current->tgid, zero = 0;
+	u32 tgid = bpf_get_current_pid_tgid() >> 32, zero = 0;
 	struct task *found = bpf_map_lookup_elem(&tasks, &tgid), task;
 	struct container *container;
-	struct call call;
+	struct pt_regs *regs;
+	struct call call = {};
 	struct check *row, *fresh;
 	struct check_scratch *scratch;
 	struct check_key key = {};
@@ -461,7 +553,7 @@ static __always_inline void record(void *ctx, const void *stack, u64 site, const
 
 	if (found) {
 		task = *found;
-		call = current_call(current);
+		regs = current_call(current, &call);
 		if (task.flags & TASK_PENDING) {
 			if (!is_execve(call.number, call.compat))
 				return;
@@ -472,7 +564,7 @@ static __always_inline void record(void *ctx, const void *stack, u64 site, const
 		u64 *slot;
 
 		/* A process on its way in by `exec`: of its work for the runtime only the last step is the container's. */
-		call = current_call(current);
+		regs = current_call(current, &call);
 		if (!is_execve(call.number, call.compat))
 			return;
 		mounts = mount_namespace(current);
@@ -485,8 +577,10 @@ static __always_inline void record(void *ctx, const void *stack, u64 site, const
 		key.flags |= CHECK_PRE_EXEC;
 	}
 	container = bpf_map_lookup_elem(&containers, &task.slot);
-	if (!container)
+	scratch = bpf_map_lookup_elem(&check_scratches, &zero);
+	if (!container || !scratch)
 		return;
+	read_arguments(regs, &call);
 
 	if (task.flags & TASK_JOINED)
 		key.flags |= CHECK_JOINED;
@@ -498,12 +592,16 @@ static __always_inline void record(void *ctx, const void *stack, u64 site, const
 		key.flags |= opts & CAP_OPT_NOAUDIT ? CHECK_SILENT : CHECK_AUDITED;
 	if (task.flags & TASK_PENDING) {
 		/* Not armed yet, but at this point the runtime's process is in the container's namespaces. */
-		struct user_namespace *own = BPF_CORE_READ(current, real_cred, user_ns);
+		struct user_namespace *own = current->real_cred->user_ns;
 		key.flags |= (own == target ? NAMESPACE_OWN : NAMESPACE_INITIAL) << CHECK_NAMESPACE;
 	} else {
-		key.flags |= classify_namespace(container, target) << CHECK_NAMESPACE;
+		u32 class = (u64)target == container->user_namespace ?
+				    NAMESPACE_OWN :
+				    classify_namespace(container->user_namespace, value_of(scratch, target));
+		key.flags |= class << CHECK_NAMESPACE;
 	}
-	if (ret == 0 && target != BPF_CORE_READ(cred, user_ns) && granted_to_owner(cred, target))
+	if (ret == 0 && target != GET(cred, user_ns) &&
+	    granted_to_owner((u64)BPF_CORE_READ(cred, user_ns), GET(cred, euid.val), value_of(scratch, target)))
 		key.flags |= CHECK_BY_OWNER;
 	if (!call.compat) {
 		if (capability == CAP_SETUID || capability == CAP_SETGID) {
@@ -514,9 +612,11 @@ static __always_inline void record(void *ctx, const void *stack, u64 site, const
 				key.flags |= CHECK_WITHOUT_EFFECT;
 		} else if (capability == CAP_SYS_ADMIN || capability == CAP_NET_ADMIN || capability == CAP_SYS_RESOURCE ||
 			   capability == CAP_CHECKPOINT_RESTORE) {
-			/* Files of /proc/sys ask whoever opens them; only a writer needs the answer. */
+			/* Files of /proc/sys ask whoever opens them; only a writer needs the answer, and root has it without. */
 			if (opens_for_writing(&call))
 				key.flags |= CHECK_OPEN_WRITE;
+			if (GET(cred, euid.val) == 0)
+				key.flags |= CHECK_ROOT;
 		}
 	}
 
@@ -526,25 +626,29 @@ static __always_inline void record(void *ctx, const void *stack, u64 site, const
 	key.capability = capability;
 	key.denied = ret != 0;
 	now = bpf_ktime_get_boot_ns();
-	scratch = bpf_map_lookup_elem(&check_scratches, &zero);
-	if (!scratch)
-		return;
-	if (stack)
-		site = digest_stack(scratch->words, stack);
-	key.site = site;
-	if (site) {
-		row = bpf_map_lookup_elem(&checks, &key);
-		if (row) {
-			__sync_fetch_and_add(&row->count, 1);
-			row->last_ns = now;
-			return;
+	fresh = &scratch->check;
+	if (stack && bpf_probe_read_kernel(scratch->words, sizeof(scratch->words), stack) == 0) {
+		for (u32 i = 0; i < PATHS; i++) {
+			key.path = i;
+			row = bpf_map_lookup_elem(&checks, &key);
+			if (!row)
+				break;
+			if (is_path(row, scratch)) {
+				if (row->count & (VERIFY - 1)) {
+					count_check(row, now);
+					return;
+				}
+				break;
+			}
 		}
+	} else {
+		stack = NULL;
 	}
 
-	fresh = &scratch->check;
 	fresh->count = 1;
 	fresh->first_ns = fresh->last_ns = now;
 	fresh->tgid = tgid;
+	fresh->depth = 0;
 	bpf_get_current_comm(fresh->comm, sizeof(fresh->comm));
 	fresh->frames = bpf_get_stack(ctx, fresh->stack, sizeof(fresh->stack), 0);
 	if (fresh->frames > 0) {
@@ -553,33 +657,46 @@ static __always_inline void record(void *ctx, const void *stack, u64 site, const
 		fresh->frames = 0;
 		lose(container, LOSS_STACKS);
 	}
-	if (!site) {
-		u64 digest = 2;
-		for (int i = 0; i < FRAMES; i++)
-			if (i < fresh->frames)
-				digest = mix(digest, fresh->stack[i]);
-		key.site = digest & ~1ULL;
+	fresh->digest = 1;
+	for (u32 i = 1; i < LEARNED; i++)
+		if ((s32)i < fresh->frames)
+			fresh->digest = mix(fresh->digest, fresh->stack[i]);
+	if (stack)
+		learn_path(scratch);
+
+	for (u32 i = 0; i < PATHS; i++) {
+		key.path = i;
 		row = bpf_map_lookup_elem(&checks, &key);
-		if (row) {
-			__sync_fetch_and_add(&row->count, 1);
-			row->last_ns = now;
+		if (!row) {
+			if (container->rows >= ROWS_PER_SLOT)
+				break;
+			if (bpf_map_update_elem(&checks, &key, fresh, BPF_NOEXIST) == 0) {
+				__sync_fetch_and_add(&container->rows, 1);
+				return;
+			}
+			/* Another processor was faster, or there is no room. */
+			row = bpf_map_lookup_elem(&checks, &key);
+			if (!row)
+				break;
+		}
+		if (row->digest == fresh->digest) {
+			count_check(row, now);
+			if (fresh->depth) {
+				/* Equal frames in other places: what was found before had been left lying. */
+				row->from = fresh->from;
+				row->depth = fresh->depth;
+				__builtin_memcpy(row->offsets, fresh->offsets, sizeof(row->offsets));
+			}
 			return;
 		}
 	}
-	if (container->rows >= ROWS_PER_SLOT) {
-		lose(container, LOSS_CHECKS);
-		return;
-	}
-	if (bpf_map_update_elem(&checks, &key, fresh, BPF_NOEXIST) == 0) {
-		__sync_fetch_and_add(&container->rows, 1);
-		return;
-	}
-	/* Another processor was faster, or there is no room. */
-	row = bpf_map_lookup_elem(&checks, &key);
+	/* Whose work the kernel does under other credentials needs no telling apart. */
+	key.path = 0;
+	row = key.flags & CHECK_OVERRIDDEN ? bpf_map_lookup_elem(&checks, &key) : NULL;
 	if (row)
-		__sync_fetch_and_add(&row->count, 1);
+		count_check(row, now);
 	else
-		lose(container, LOSS_CHECKS);
+		lose(container, container->rows >= ROWS_PER_SLOT ? LOSS_CHECKS : LOSS_PATHS);
 }
 
 /* Linux 6.14 and later; sees every check, but not with which options it was made. */
@@ -587,7 +704,7 @@ SEC("tp_btf/cap_capable")
 int BPF_PROG(tp_cap_capable, const struct cred *cred, struct user_namespace *target, const struct user_namespace *capable,
 	     int capability, int ret)
 {
-	record(ctx, ctx, 0, cred, target, capability, 0, false, ret);
+	record(ctx, ctx, cred, target, capability, 0, false, ret, true);
 	return 0;
 }
 
@@ -595,7 +712,7 @@ int BPF_PROG(tp_cap_capable, const struct cred *cred, struct user_namespace *tar
 SEC("fexit/cap_capable")
 int BPF_PROG(fexit_cap_capable, const struct cred *cred, struct user_namespace *target, int capability, unsigned int opts, int ret)
 {
-	record(ctx, ctx, 0, cred, target, capability, opts, true, ret);
+	record(ctx, ctx, cred, target, capability, opts, true, ret, true);
 	return 0;
 }
 
@@ -603,25 +720,22 @@ SEC("kprobe/cap_capable")
 int BPF_KPROBE(kprobe_cap_capable, const struct cred *cred, struct user_namespace *target, int capability, unsigned int opts)
 {
 	u64 thread = bpf_get_current_pid_tgid();
-	u32 tgid = thread >> 32, zero = 0;
-	struct check_scratch *scratch;
-	struct inflight call = { .cred = (u64)cred, .ns = (u64)target, .capability = capability, .opts = opts };
+	u32 tgid = thread >> 32;
+	struct inflight call = { .cred = (u64)cred, .ns = (u64)target, .stack = PT_REGS_SP(ctx), .capability = capability, .opts = opts };
 	struct task *task = bpf_map_lookup_elem(&tasks, &tgid);
 
 	if (!task) {
 		struct task_struct *current = bpf_get_current_task_btf();
-		struct call now = current_call(current);
+		struct call now = {};
 		u32 mounts;
 
+		current_call(current, &now);
 		if (!is_execve(now.number, now.compat))
 			return 0;
 		mounts = mount_namespace(current);
 		if (!bpf_map_lookup_elem(&joins, &mounts))
 			return 0;
 	}
-	scratch = bpf_map_lookup_elem(&check_scratches, &zero);
-	if (scratch)
-		call.site = digest_stack(scratch->words, (void *)PT_REGS_SP(ctx));
 	if (bpf_map_update_elem(&calls, &thread, &call, BPF_ANY) && task) {
 		struct container *container = bpf_map_lookup_elem(&containers, &task->slot);
 		if (container)
@@ -640,7 +754,9 @@ int BPF_KRETPROBE(kretprobe_cap_capable, int ret)
 		return 0;
 	copy = *call;
 	bpf_map_delete_elem(&calls, &thread);
-	record(ctx, NULL, copy.site, (const struct cred *)copy.cred, (struct user_namespace *)copy.ns, copy.capability, copy.opts, true, ret);
+	/* Above the return address, which the probe has exchanged, lies what lay there at the call. */
+	record(ctx, (void *)(copy.stack + 8), (const struct cred *)copy.cred, (struct user_namespace *)copy.ns, copy.capability, copy.opts, true, ret,
+	       false);
 	return 0;
 }
 
@@ -670,7 +786,7 @@ int BPF_PROG(fexit_cap_capset, struct cred *new, const struct cred *old, const k
 	if (ret == 0)
 		count_capset(container, task, held, &sets);
 	if (sets.inheritable & ~(before | held))
-		record(ctx, NULL, 0, old, BPF_CORE_READ(old, user_ns), CAP_SETPCAP, 0, true, ret);
+		record(ctx, NULL, old, old->user_ns, CAP_SETPCAP, 0, true, ret, true);
 	return 0;
 }
 
@@ -682,7 +798,7 @@ int BPF_PROG(fexit_cap_task_prctl, int option, unsigned long arg2, unsigned long
 	struct task_struct *current = bpf_get_current_task_btf();
 
 	if (option == 28 /* PR_SET_SECUREBITS */ && (ret == 0 || ret == -1))
-		record(ctx, NULL, 0, current->cred, BPF_CORE_READ(current, cred, user_ns), CAP_SETPCAP, 0, true, ret);
+		record(ctx, NULL, current->cred, current->cred->user_ns, CAP_SETPCAP, 0, true, ret, true);
 	return 0;
 }
 
@@ -745,7 +861,7 @@ static __always_inline u64 execute(struct container *container, u64 slot, struct
 	struct program_key key = { .slot = slot };
 	struct program *program;
 	u64 comm[2] = {}, digest = 1, permitted, ambient;
-	u32 uid = BPF_CORE_READ(cred, euid.val), zero = 0, root = 0;
+	u32 uid = cred->euid.val, zero = 0;
 
 	bpf_get_current_comm(comm, sizeof(comm));
 	digest = mix(digest, BPF_CORE_READ(file, f_inode, i_ino));
@@ -759,7 +875,7 @@ static __always_inline u64 execute(struct container *container, u64 slot, struct
 	permitted = read_set(__builtin_preserve_access_index(&cred->cap_permitted));
 	ambient = read_set(__builtin_preserve_access_index(&cred->cap_ambient));
 	/* An exec as root gets its set without file capabilities. */
-	if (!map_uid(cred, 0, &root) || uid == root)
+	if (uid == map_uid(cred, 0))
 		permitted = 0;
 
 	program = bpf_map_lookup_elem(&programs, &key);

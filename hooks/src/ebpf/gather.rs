@@ -232,7 +232,7 @@ fn observations(
             pre_exec: key.flags & check::PRE_EXEC != 0,
             joined: key.flags & check::JOINED != 0,
             without_effect: key.flags & check::WITHOUT_EFFECT != 0
-                || opened_for_reading(key.flags, &kind.1),
+                || sysctl_without_effect(key.flags, &kind.1),
             program: program.map_or_else(|| layout::text(&row.comm), |known| known.comm.clone()),
             executable: program.and_then(|known| known.path.clone()),
             pid: row.tgid,
@@ -266,16 +266,33 @@ fn observations(
     merged.into_values().collect()
 }
 
-/// Entries of /proc/sys whose permissions ask for a capability of whoever looks at them, before it is known what for. A reader
-/// gets the same without: these files are readable for everyone.
-fn opened_for_reading(flags: u32, call_site: &[String]) -> bool {
-    const SITES: [&str; 4] = [
+/// Entries of /proc/sys whose permissions ask for a capability of whoever looks at them, before it is known what for
+/// (`ctl_table_root.permissions`; fs/proc/proc_sysctl.c, `sysctl_perm()`). Whoever reads gets the same without, for these files
+/// are readable for everyone. Whoever writes as the host's root gets it as their owner, save for those of System V IPC.
+fn sysctl_without_effect(flags: u32, call_site: &[String]) -> bool {
+    const ASKING: [&str; 4] = [
         "net_ctl_permissions",
-        "ipc_permissions",
         "pid_table_root_permissions",
+        "ipc_permissions",
         "set_permissions",
     ];
-    flags & check::OPEN_WRITE == 0 && call_site.iter().any(|name| SITES.contains(&name.as_str()))
+    const WRITING: [&str; 5] = [
+        "vfs_write",
+        "vfs_iter_write",
+        "vfs_writev",
+        "iter_file_splice_write",
+        "io_write",
+    ];
+    const ASKED: [&str; 3] = ["do_faccessat", "__do_sys_faccessat", "__x64_sys_access"];
+    let has = |names: &[&str]| call_site.iter().any(|name| names.contains(&name.as_str()));
+    if !has(&ASKING) {
+        return false;
+    }
+    if flags & check::ROOT != 0 && has(&["net_ctl_permissions", "pid_table_root_permissions"]) {
+        return true;
+    }
+    // access(2) says what would be allowed, and may have been asked about writing.
+    flags & check::OPEN_WRITE == 0 && !has(&WRITING) && !has(&ASKED)
 }
 
 fn syscall(number: i32, compat: bool) -> Syscall {
@@ -396,4 +413,71 @@ fn delete<K: IntoBytes + Immutable>(
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn site(text: &str) -> Vec<String> {
+        text.split(" < ").map(ToOwned::to_owned).collect()
+    }
+
+    #[test]
+    fn whoever_reads_a_sysctl_needs_nothing() {
+        let open = site(
+            "security_capable < ns_capable_noaudit < net_ctl_permissions < sysctl_perm < proc_sys_permission < inode_permission \
+             < may_open < path_openat < do_filp_open < do_sys_openat2 < __x64_sys_openat",
+        );
+        assert!(sysctl_without_effect(0, &open));
+        assert!(!sysctl_without_effect(check::OPEN_WRITE, &open));
+        assert!(sysctl_without_effect(
+            check::OPEN_WRITE | check::ROOT,
+            &open
+        ));
+        let read = site(
+            "security_capable < ns_capable_noaudit < net_ctl_permissions < sysctl_perm < proc_sys_call_handler < vfs_read",
+        );
+        assert!(sysctl_without_effect(0, &read));
+    }
+
+    #[test]
+    fn whoever_writes_a_sysctl_does() {
+        let write =
+            "sysctl_perm < proc_sys_call_handler < vfs_write < ksys_write < __x64_sys_write";
+        assert!(!sysctl_without_effect(
+            0,
+            &site(&format!(
+                "ns_capable_noaudit < net_ctl_permissions < {write}"
+            ))
+        ));
+        assert!(!sysctl_without_effect(
+            check::ROOT,
+            &site(&format!("ns_capable_noaudit < ipc_permissions < {write}"))
+        ));
+        let access = "sysctl_perm < proc_sys_permission < inode_permission < do_faccessat < __x64_sys_faccessat";
+        assert!(!sysctl_without_effect(
+            0,
+            &site(&format!("ns_capable_noaudit < ipc_permissions < {access}"))
+        ));
+    }
+
+    #[test]
+    fn no_other_site_is_taken_for_a_sysctl() {
+        assert!(!sysctl_without_effect(
+            check::ROOT,
+            &site("security_capable < ns_capable < path_mount < __x64_sys_mount")
+        ));
+    }
+
+    #[test]
+    fn system_calls_have_names_by_table() {
+        assert_eq!(syscall(-1, false).name, "-1");
+        assert_eq!(syscall(999_999, false).name, "999999");
+        #[cfg(target_arch = "x86_64")]
+        {
+            assert_eq!(syscall(165, false).name, "mount");
+            assert_eq!(syscall(21, true).name, "mount");
+        }
+    }
 }

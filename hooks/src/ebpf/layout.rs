@@ -5,6 +5,9 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 /// `FRAMES` in the program.
 pub(super) const FRAMES: usize = 28;
 
+/// `DEPTH` in the program.
+const DEPTH: usize = 8;
+
 /// Length of `struct program`'s path: `PATH + PATH_NAME`.
 const PATH: usize = 1024 + 256;
 
@@ -15,7 +18,7 @@ pub(super) const SYMBOLS: u32 = 1024;
 pub(super) const TASK_PENDING: u32 = 1;
 
 /// What the kernel counts as lost, in the order of `enum loss`, each as the line's words after the number.
-pub(super) const LOSSES: [&str; 8] = [
+pub(super) const LOSSES: [&str; 9] = [
     "capability checks did not fit into the map of checks",
     "capability checks have no call site: no stack trace could be taken",
     "new processes did not fit into the map of tasks, and were not recorded",
@@ -24,6 +27,7 @@ pub(super) const LOSSES: [&str; 8] = [
     "calls of capset(2) did not fit into the map of capability sets",
     "times the container's mount namespace could not be registered: processes started by `exec` were not recorded",
     "capability checks were not followed to their end: the map of calls was full",
+    "capability checks came from more call paths than are told apart",
 ];
 
 /// `struct container`.
@@ -64,6 +68,7 @@ pub(super) mod check {
     pub(in super::super) const WITHOUT_EFFECT: u32 = 1 << 7;
     pub(in super::super) const COMPAT: u32 = 1 << 8;
     pub(in super::super) const OPEN_WRITE: u32 = 1 << 9;
+    pub(in super::super) const ROOT: u32 = 1 << 10;
     pub(in super::super) const NAMESPACE: u32 = 16;
 }
 
@@ -73,11 +78,12 @@ pub(super) mod check {
 pub(super) struct CheckKey {
     pub(super) slot: u64,
     pub(super) program: u64,
-    pub(super) site: u64,
     pub(super) syscall: i32,
     pub(super) flags: u32,
     pub(super) capability: u32,
     pub(super) denied: u32,
+    pub(super) path: u32,
+    pub(super) unused: u32,
 }
 
 /// `struct check`.
@@ -90,6 +96,10 @@ pub(super) struct Check {
     pub(super) tgid: u32,
     pub(super) frames: i32,
     pub(super) comm: [u8; 16],
+    pub(super) digest: u64,
+    pub(super) from: u32,
+    pub(super) depth: u32,
+    pub(super) offsets: [u8; DEPTH],
     pub(super) stack: [u64; FRAMES],
 }
 
@@ -149,8 +159,6 @@ pub(super) struct State {
 #[repr(C)]
 pub(super) struct Settings {
     pub(super) valid_capabilities: u64,
-    pub(super) text_low: u64,
-    pub(super) text_high: u64,
 }
 
 /// A kernel string: the bytes before the first NUL, lossily decoded.

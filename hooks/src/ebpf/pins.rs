@@ -214,8 +214,10 @@ impl Set {
             path: Path::new(DIRECTORY).join(name),
             reason,
         };
+        // In one go: the kernel ends a batch early where a bucket does not fit, which libbpf-rs takes for the end of the map.
+        // Memory that no row is written to is never touched.
         let iterator = map
-            .lookup_batch(256, MapFlags::ANY, MapFlags::ANY)
+            .lookup_batch(map.max_entries(), MapFlags::ANY, MapFlags::ANY)
             .map_err(|reason| error(programs::describe(&reason)))?;
         let mut rows = Vec::new();
         for (key, value) in iterator {

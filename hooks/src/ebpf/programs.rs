@@ -173,17 +173,6 @@ fn configure(open: &mut OpenObject) -> Result<(), String> {
         .unwrap_or(CapabilitySet::from_bits(u64::MAX).len() - 1);
     let settings = Settings {
         valid_capabilities: u64::MAX >> 63_u32.saturating_sub(last),
-        // Kernel image and modules (Documentation/arch/x86/x86_64/mm.rst). Elsewhere code lies among data: no digest there.
-        text_low: if cfg!(target_arch = "x86_64") {
-            0xffff_ffff_8000_0000
-        } else {
-            0
-        },
-        text_high: if cfg!(target_arch = "x86_64") {
-            0xffff_ffff_ff00_0000
-        } else {
-            0
-        },
     };
     for mut map in open.maps_mut() {
         if map.name() == ".rodata.settings" {
