@@ -13,7 +13,7 @@ use std::path::PathBuf;
     name = "capprofctl",
     version,
     max_term_width = 100,
-    after_long_help = "Exit status:\n  0  done\n  1  error\n  2  wrong usage\n  3  the profile is incomplete (report --strict)"
+    after_long_help = "Exit status:\n  0  done\n  1  error\n  2  wrong usage\n  3  a profile is incomplete (--strict)"
 )]
 pub(crate) struct Arguments {
     /// Where profiles are kept [default: the configuration's, /var/lib/capprof]
@@ -48,6 +48,27 @@ pub(crate) enum Command {
         /// What to print
         #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
         format: ListFormat,
+    },
+
+    /// Unite profiles of one workload from many runs and hosts
+    ///
+    /// Shows what any run needed, in how many runs, and when the last new capability appeared. The result can be merged again.
+    Merge {
+        /// Files, directories with profiles in them, or `-` for JSON documents on standard input
+        #[arg(required = true, value_name = "PROFILE")]
+        profiles: Vec<PathBuf>,
+
+        /// Merge profiles of different images or configurations too
+        #[arg(long)]
+        mixed: bool,
+
+        /// What to print
+        #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
+        format: Format,
+
+        /// Exit with status 3 if a profile is incomplete
+        #[arg(long)]
+        strict: bool,
     },
 
     /// Finish recordings whose container is gone, and restore what they left switched

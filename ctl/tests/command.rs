@@ -245,6 +245,78 @@ fn a_reader_that_has_gone_is_no_error() {
 }
 
 #[test]
+fn profiles_are_merged_from_files_directories_and_standard_input() {
+    let store = store();
+    let json = |output: Output| -> serde_json::Value {
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+        serde_json::from_slice(&output.stdout).unwrap()
+    };
+    let directory = store.path().to_str().unwrap();
+    let merged = json(capprofctl(
+        store.path(),
+        &["merge", "--format", "json", directory],
+    ));
+    assert_eq!(merged["needed"][0]["runs"], 2);
+    assert_eq!(merged["incomplete_runs"][0], "20261101T000000Z-00000001");
+
+    let files: Vec<String> = [
+        "web-1/20261123T150102Z-1a2b3c4d",
+        "db-1/20261101T000000Z-00000001",
+    ]
+    .iter()
+    .map(|place| format!("{directory}/profiles/{place}/capprof.json"))
+    .collect();
+    let by_file = ["merge", "--format=json", &files[0], &files[1]];
+    assert_eq!(json(capprofctl(store.path(), &by_file)), merged);
+    let stream: String = files
+        .iter()
+        .map(|path| fs::read_to_string(path).unwrap())
+        .collect();
+    let input = store.path().join("stream");
+    fs::write(&input, stream).unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_capprofctl"))
+        .args(["merge", "--format=json", "-"])
+        .stdin(fs::File::open(&input).unwrap())
+        .output()
+        .unwrap();
+    assert_eq!(json(output), merged);
+
+    let output = capprofctl(store.path(), &["merge", "--strict", directory]);
+    assert_eq!(output.status.code(), Some(3));
+    assert!(text(&output.stdout).starts_with("INCOMPLETE: 1 of 2 runs lost something"));
+    let output = capprofctl(store.path(), &["merge", "--format", "docker", &files[0]]);
+    assert_eq!(
+        text(&output.stdout),
+        "docker run --cap-drop=all --cap-add=SYSLOG IMAGE\n"
+    );
+}
+
+#[test]
+fn profiles_of_different_workloads_are_merged_only_when_asked() {
+    let store = store();
+    let path = store.path().join("other.json");
+    let mut other: serde_json::Value = serde_json::from_str(include_str!("profile.json")).unwrap();
+    other["recording_id"] = "20261124T000000Z-00000009".into();
+    other["workload"]["image"] = "redis".into();
+    fs::write(&path, other.to_string()).unwrap();
+    let arguments = [
+        "merge",
+        store.path().to_str().unwrap(),
+        path.to_str().unwrap(),
+    ];
+    let output = capprofctl(store.path(), &arguments);
+    assert_eq!(output.status.code(), Some(1));
+    let message = text(&output.stderr);
+    assert!(message.contains("merge: image differs: "), "{message}");
+    assert!(
+        message.ends_with("--mixed merges them all the same\n"),
+        "{message}"
+    );
+    let output = capprofctl(store.path(), &[&arguments[..], &["--mixed"]].concat());
+    assert_eq!(output.status.code(), Some(0));
+}
+
+#[test]
 fn man_pages_and_completions_know_the_subcommands() {
     let directory = tempfile::tempdir().unwrap();
     let output = capprofctl(

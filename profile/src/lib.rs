@@ -9,6 +9,7 @@ pub mod capability;
 pub mod classify;
 pub mod configuration;
 pub mod file;
+pub mod merge;
 pub mod minimize;
 pub mod observation;
 pub mod path;

@@ -3,6 +3,7 @@
 mod doctor;
 mod install;
 mod list;
+mod merge;
 mod recover;
 mod report;
 
@@ -27,6 +28,12 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
             strict,
         } => report::run(&store(arguments)?, profile, *format, *strict),
         Command::List { format } => list::run(&store(arguments)?, *format),
+        Command::Merge {
+            profiles,
+            mixed,
+            format,
+            strict,
+        } => merge::run(profiles, *mixed, *format, *strict),
         Command::Recover {
             stopped,
             unload,

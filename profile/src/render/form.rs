@@ -8,8 +8,10 @@
 //!   bounding set, from which programs with file capabilities and set-user-ID programs take it, unless no_new_privs is on.
 //! - systemd has `AmbientCapabilities=`.
 
+use crate::merge::Merged;
 use crate::result::Profile;
 use crate::{Capability, CapabilitySet};
+use std::collections::BTreeSet;
 use std::fmt;
 
 /// Whom the form is for.
@@ -64,12 +66,81 @@ pub struct Unable {
     pub reason: String,
 }
 
+/// What a form is made of.
+#[derive(Clone, Debug)]
+pub struct Workload<'a> {
+    name: Option<&'a str>,
+    image: Option<&'a str>,
+    uid: u32,
+    no_new_privileges: bool,
+    minimized: CapabilitySet,
+    ambient: CapabilitySet,
+    programs: Vec<(Capability, &'a String)>,
+}
+
+impl<'a> From<&'a Profile> for Workload<'a> {
+    fn from(profile: &'a Profile) -> Self {
+        Self {
+            name: profile
+                .name
+                .as_deref()
+                .or(profile.workload.container.as_deref()),
+            image: profile.workload.image.as_deref(),
+            uid: profile.process.uid,
+            no_new_privileges: profile.process.no_new_privileges,
+            minimized: profile.minimized,
+            ambient: profile.minimized_sets.ambient,
+            programs: profile
+                .needed
+                .iter()
+                .flat_map(|need| {
+                    need.programs
+                        .iter()
+                        .map(|program| (need.capability, program))
+                })
+                .collect(),
+        }
+    }
+}
+
+impl<'a> From<&'a Merged> for Workload<'a> {
+    /// Of several workloads, what holds for the most restricted: a user other than root, no_new_privs.
+    fn from(merged: &'a Merged) -> Self {
+        let image = match merged.workloads.as_slice() {
+            [one] => one.image.as_deref(),
+            _ => None,
+        };
+        let processes = || merged.workloads.iter().map(|workload| &workload.process);
+        Self {
+            name: match merged.names.len() {
+                1 => merged.names.first().map(String::as_str),
+                _ => None,
+            },
+            image,
+            uid: processes().map(|process| process.uid).max().unwrap_or(0),
+            no_new_privileges: processes().any(|process| process.no_new_privileges),
+            minimized: merged.minimized,
+            ambient: merged.minimized_sets.ambient,
+            programs: merged
+                .needed
+                .iter()
+                .flat_map(|need| {
+                    need.programs
+                        .iter()
+                        .map(|program| (need.capability, program))
+                })
+                .collect(),
+        }
+    }
+}
+
 /// The form for one engine: lines to paste, each with a newline; caveats are comments before them.
 ///
 /// # Errors
 /// The engine cannot carry it out.
-pub fn form(engine: Engine, profile: &Profile) -> Result<String, Unable> {
-    let set = profile.minimized;
+pub fn form<'a>(engine: Engine, workload: impl Into<Workload<'a>>) -> Result<String, Unable> {
+    let workload = &workload.into();
+    let set = workload.minimized;
     if let Some(unnamed) = set.iter().find(|capability| !has_name(*capability)) {
         return Err(Unable {
             engine,
@@ -78,13 +149,13 @@ pub fn form(engine: Engine, profile: &Profile) -> Result<String, Unable> {
             ),
         });
     }
-    let caveat = caveat(engine, profile)?.map_or_else(String::new, |text| format!("# {text}\n"));
+    let caveat = caveat(engine, workload)?.map_or_else(String::new, |text| format!("# {text}\n"));
     let body = match engine {
-        Engine::Docker | Engine::Podman => command(engine, profile),
-        Engine::Kubernetes => kubernetes(profile),
-        Engine::Compose => compose(profile),
+        Engine::Docker | Engine::Podman => command(engine, workload),
+        Engine::Kubernetes => kubernetes(workload),
+        Engine::Compose => compose(workload),
         Engine::Quadlet => quadlet(set),
-        Engine::Systemd => systemd(profile),
+        Engine::Systemd => systemd(workload),
     };
     Ok(caveat + &body)
 }
@@ -94,9 +165,9 @@ fn has_name(capability: Capability) -> bool {
 }
 
 /// What has to be done beside the form; an error where nothing helps.
-fn caveat(engine: Engine, profile: &Profile) -> Result<Option<String>, Unable> {
-    let uid = profile.process.uid;
-    let carried = profile.minimized_sets.ambient;
+fn caveat(engine: Engine, workload: &Workload<'_>) -> Result<Option<String>, Unable> {
+    let uid = workload.uid;
+    let carried = workload.ambient;
     let ambient = matches!(engine, Engine::Podman | Engine::Quadlet | Engine::Systemd);
     if uid == 0 || carried.is_empty() || ambient {
         return Ok(None);
@@ -106,7 +177,7 @@ fn caveat(engine: Engine, profile: &Profile) -> Result<Option<String>, Unable> {
     } else {
         engine.to_string()
     };
-    if profile.process.no_new_privileges {
+    if workload.no_new_privileges {
         return Err(Unable {
             engine,
             reason: format!(
@@ -115,12 +186,12 @@ fn caveat(engine: Engine, profile: &Profile) -> Result<Option<String>, Unable> {
             ),
         });
     }
-    let setcap = profile
-        .needed
+    let setcap = workload
+        .programs
         .iter()
-        .filter(|need| carried.contains(need.capability))
-        .flat_map(|need| &need.programs)
-        .collect::<std::collections::BTreeSet<_>>()
+        .filter(|(capability, _)| carried.contains(*capability))
+        .map(|(_, program)| *program)
+        .collect::<BTreeSet<_>>()
         .into_iter()
         .map(|program| super::text::printable(program))
         .collect::<Vec<_>>()
@@ -140,21 +211,19 @@ fn short_names(set: CapabilitySet) -> Vec<String> {
     set.iter().map(Capability::short_name).collect()
 }
 
-fn command(engine: Engine, profile: &Profile) -> String {
+fn command(engine: Engine, workload: &Workload<'_>) -> String {
     let mut line = format!("{engine} run --cap-drop=all");
-    for name in short_names(profile.minimized) {
+    for name in short_names(workload.minimized) {
         line.push_str(" --cap-add=");
         line.push_str(&name);
     }
-    format!("{line} {}\n", image(profile))
+    format!("{line} {}\n", image(workload))
 }
 
 /// The image's name, if it can stand in a command line as it is.
-fn image(profile: &Profile) -> &str {
-    profile
-        .workload
+fn image<'a>(workload: &Workload<'a>) -> &'a str {
+    workload
         .image
-        .as_deref()
         .filter(|image| is_plain(image) && !image.starts_with('-'))
         .unwrap_or("IMAGE")
 }
@@ -166,28 +235,26 @@ fn is_plain(text: &str) -> bool {
             .all(|character| character.is_ascii_alphanumeric() || "._-/:@".contains(character))
 }
 
-fn kubernetes(profile: &Profile) -> String {
+fn kubernetes(workload: &Workload<'_>) -> String {
     let mut text = String::from("securityContext:\n");
-    if profile.process.no_new_privileges {
+    if workload.no_new_privileges {
         text.push_str("  allowPrivilegeEscalation: false\n");
     }
     text.push_str("  capabilities:\n    drop: [\"ALL\"]\n");
-    if !profile.minimized.is_empty() {
-        text.push_str(&format!("    add: [{}]\n", quoted(profile.minimized)));
+    if !workload.minimized.is_empty() {
+        text.push_str(&format!("    add: [{}]\n", quoted(workload.minimized)));
     }
     text
 }
 
-fn compose(profile: &Profile) -> String {
-    let service = profile
+fn compose(workload: &Workload<'_>) -> String {
+    let service = workload
         .name
-        .as_deref()
-        .or(profile.workload.container.as_deref())
         .filter(|name| is_plain(name) && !name.contains(['/', ':', '@']))
         .unwrap_or("SERVICE");
     let mut text = format!("services:\n  {service}:\n    cap_drop: [\"ALL\"]\n");
-    if !profile.minimized.is_empty() {
-        text.push_str(&format!("    cap_add: [{}]\n", quoted(profile.minimized)));
+    if !workload.minimized.is_empty() {
+        text.push_str(&format!("    cap_add: [{}]\n", quoted(workload.minimized)));
     }
     text
 }
@@ -208,7 +275,7 @@ fn quadlet(set: CapabilitySet) -> String {
     text
 }
 
-fn systemd(profile: &Profile) -> String {
+fn systemd(workload: &Workload<'_>) -> String {
     let full = |set: CapabilitySet| {
         set.iter()
             .map(|capability| capability.to_string())
@@ -218,10 +285,10 @@ fn systemd(profile: &Profile) -> String {
     // An empty assignment means the empty set.
     let mut text = format!(
         "[Service]\nCapabilityBoundingSet={}\n",
-        full(profile.minimized)
+        full(workload.minimized)
     );
-    let carried = profile.minimized_sets.ambient;
-    if profile.process.uid != 0 && !carried.is_empty() {
+    let carried = workload.ambient;
+    if workload.uid != 0 && !carried.is_empty() {
         text.push_str(&format!("AmbientCapabilities={}\n", full(carried)));
     }
     text

@@ -3,5 +3,5 @@
 mod form;
 mod text;
 
-pub use form::{Engine, Unable, form};
-pub use text::{Styles, list, text};
+pub use form::{Engine, Unable, Workload, form};
+pub use text::{Styles, list, merged, text};

@@ -1,7 +1,10 @@
 //! The report that a person reads in ten seconds.
 
-use super::{Engine, form};
+use super::{Engine, Workload, form};
+use crate::Capability;
+use crate::merge::Merged;
 use crate::minimize::recorder_name;
+use crate::observation::BlindSpot;
 use crate::result::{Dismissed, Need, Profile, Reason};
 use crate::store::Summary;
 use anstyle::{AnsiColor, Style};
@@ -45,12 +48,59 @@ pub fn text(profile: &Profile, styles: &Styles) -> String {
     report.incomplete(profile);
     report.head(profile);
     report.needs(profile);
-    report.blind_spots(profile);
+    report.blind_spots(profile.blind_spots.iter());
     report.optional(profile);
     report.refused(profile);
     report.dismissed(profile);
     report.notes(profile);
     report.forms(profile);
+    report.text
+}
+
+/// The report of a merged profile, each line with a newline.
+pub fn merged(merged: &Merged, styles: &Styles) -> String {
+    let mut report = Report {
+        text: String::new(),
+        styles,
+    };
+    report.merged_head(merged);
+    report.table(
+        &[
+            "CAPABILITY",
+            "RUNS",
+            "FIRST SEEN",
+            "PROGRAM",
+            "SYSCALL",
+            "WHY",
+        ],
+        1,
+        merged
+            .needed
+            .iter()
+            .map(|need| {
+                let mut notes = Vec::new();
+                if !merged.minimized.contains(need.capability) {
+                    notes.push(format!(
+                        "not in the set: {} does as well",
+                        need.alternatives.intersection(merged.minimized)
+                    ));
+                } else if !need.alternatives.is_empty() {
+                    notes.push(would_do(need.alternatives.iter()));
+                }
+                let row = vec![
+                    need.capability.to_string(),
+                    need.runs.to_string(),
+                    need.first_seen.clone(),
+                    first_few(&need.programs.iter().cloned().collect::<Vec<_>>()),
+                    first_few(&need.syscalls.iter().cloned().collect::<Vec<_>>()),
+                    reason(need.reason).to_owned(),
+                ];
+                (row, notes)
+            })
+            .collect(),
+    );
+    report.blind_spots(merged.blind_spots.iter());
+    report.forms(merged);
     report.text
 }
 
@@ -134,80 +184,126 @@ impl Report<'_> {
         self.styled(&line);
     }
 
+    fn merged_head(&mut self, merged: &Merged) {
+        let runs = merged.runs.len();
+        if !merged.complete {
+            let line = styled(
+                &format!(
+                    "INCOMPLETE: {} of {runs} runs lost something: {}",
+                    merged.incomplete_runs.len(),
+                    first_few(&merged.incomplete_runs)
+                ),
+                self.styles.warning,
+            );
+            self.styled(&line);
+        }
+        let names = first_few(&merged.names.iter().cloned().collect::<Vec<_>>());
+        let images: Vec<String> = merged
+            .workloads
+            .iter()
+            .filter_map(|workload| workload.image.clone())
+            .collect();
+        let line = styled(&names, self.styles.heading);
+        let line = match images.is_empty() {
+            true => line,
+            false => format!("{line} ({})", printable(&first_few(&images))),
+        };
+        self.styled(&line);
+        let mut line = match runs {
+            1 => "1 run".to_owned(),
+            number => format!("{number} runs"),
+        };
+        if let (Some(first), Some(last)) = (
+            merged.runs.values().map(|run| &run.started).min(),
+            merged.runs.values().map(|run| &run.started).max(),
+        ) {
+            let _ = write!(line, " from {first} to {last}");
+        }
+        if let Some(last) = &merged.last_new {
+            let _ = write!(
+                line,
+                "; the last new capability appeared at {last}, {} complete runs since",
+                merged.runs_since_last_new
+            );
+        }
+        let line = styled(&line, self.styles.faint);
+        self.styled(&line);
+        self.text.push('\n');
+        let line = match merged.minimized.len() {
+            0 => "needs no capabilities".to_owned(),
+            1 => "needs 1 capability".to_owned(),
+            number => format!("needs {number} capabilities"),
+        };
+        let line = styled(&line, self.styles.heading);
+        self.styled(&line);
+    }
+
     fn needs(&mut self, profile: &Profile) {
-        if profile.needed.is_empty() {
+        let rows = profile
+            .needed
+            .iter()
+            .map(|need| {
+                let mut notes = need.notes.clone();
+                if !need.alternatives.is_empty() {
+                    notes.push(would_do(need.alternatives.iter().copied()));
+                }
+                let row = vec![
+                    need.capability.to_string(),
+                    first_few(&need.programs),
+                    first_few(&need.syscalls),
+                    need.count.to_string(),
+                    why(need),
+                ];
+                (row, notes)
+            })
+            .collect();
+        self.table(
+            &["CAPABILITY", "PROGRAM", "SYSCALL", "COUNT", "WHY"],
+            3,
+            rows,
+        );
+    }
+
+    /// Rows with their notes below; the column of numbers to the right.
+    fn table(&mut self, titles: &[&str], numbers: usize, rows: Vec<(Vec<String>, Vec<String>)>) {
+        if rows.is_empty() {
             return;
         }
-        let mut rows = vec![
-            ["CAPABILITY", "PROGRAM", "SYSCALL", "COUNT", "WHY"]
-                .map(str::to_owned)
-                .to_vec(),
-        ];
-        for need in &profile.needed {
-            rows.push(vec![
-                need.capability.to_string(),
-                first_few(&need.programs),
-                first_few(&need.syscalls),
-                match need.count {
-                    0 => "-".to_owned(),
-                    count => count.to_string(),
-                },
-                why(need),
-            ]);
-        }
-        let widths = widths(&rows);
-        for (index, row) in rows.iter().enumerate() {
+        let titles = titles.iter().map(|title| (*title).to_owned()).collect();
+        let rows: Vec<(Vec<String>, Vec<String>)> =
+            [(titles, Vec::new())].into_iter().chain(rows).collect();
+        let widths = widths(rows.iter().map(|(row, _)| row));
+        for (index, (row, notes)) in rows.iter().enumerate() {
             let mut line = String::from(" ");
             for (column, (cell, width)) in row.iter().zip(&widths).enumerate() {
-                let padding = width.saturating_sub(cell.chars().count());
+                let padding = " ".repeat(width.saturating_sub(cell.chars().count()));
                 let style = match (index, column) {
                     (0, _) => self.styles.faint,
                     (_, 0) => self.styles.capability,
                     _ => Style::new(),
                 };
-                line.push(' ');
-                // Numbers to the right.
-                if column == 3 {
-                    line.push_str(&" ".repeat(padding));
-                }
-                line.push_str(&styled(cell, style));
-                if column != 3 && column + 1 < row.len() {
-                    line.push_str(&" ".repeat(padding));
-                }
-                line.push(' ');
+                let cell = styled(cell, style);
+                let _ = match column == numbers {
+                    true => write!(line, " {padding}{cell} "),
+                    false if column + 1 == row.len() => write!(line, " {cell}"),
+                    false => write!(line, " {cell}{padding} "),
+                };
             }
-            let line = line.trim_end().to_owned();
             self.styled(&line);
-            if let Some(need) = index
-                .checked_sub(1)
-                .and_then(|index| profile.needed.get(index))
-            {
-                let mut notes = need.notes.clone();
-                if !need.alternatives.is_empty() {
-                    notes.push(format!(
-                        "{} would do instead",
-                        need.alternatives
-                            .iter()
-                            .map(ToString::to_string)
-                            .collect::<Vec<_>>()
-                            .join(" or ")
-                    ));
-                }
-                for note in notes {
-                    let note = styled(&format!("      {note}"), self.styles.faint);
-                    self.styled(&note);
-                }
+            for note in notes {
+                let note = styled(&format!("      {note}"), self.styles.faint);
+                self.styled(&note);
             }
         }
     }
 
-    fn blind_spots(&mut self, profile: &Profile) {
-        if profile.blind_spots.is_empty() {
+    fn blind_spots<'b>(&mut self, spots: impl ExactSizeIterator<Item = &'b BlindSpot>) {
+        if spots.len() == 0 {
             return;
         }
-        self.heading("what this recording could not see");
+        self.heading("what could not be seen");
         let mut grouped: Vec<(&str, Vec<String>)> = Vec::new();
-        for spot in &profile.blind_spots {
+        for spot in spots {
             let name = spot
                 .capability
                 .map_or_else(|| "any".to_owned(), |capability| capability.to_string());
@@ -303,7 +399,8 @@ impl Report<'_> {
         }
     }
 
-    fn forms(&mut self, profile: &Profile) {
+    fn forms<'b>(&mut self, workload: impl Into<Workload<'b>>) {
+        let workload = workload.into();
         for engine in Engine::ALL {
             let heading = match engine {
                 Engine::Kubernetes => "Kubernetes".to_owned(),
@@ -311,7 +408,7 @@ impl Report<'_> {
                 other => other.to_string(),
             };
             self.heading(&heading);
-            match form(engine, profile) {
+            match form(engine, workload.clone()) {
                 Ok(form) => {
                     for line in form.lines() {
                         self.line(&format!("  {line}"));
@@ -323,14 +420,23 @@ impl Report<'_> {
     }
 }
 
-fn why(need: &Need) -> String {
-    let reason = match need.reason {
+fn reason(reason: Reason) -> &'static str {
+    match reason {
         Reason::Used => "used",
         Reason::EnforcingSilent => "used, asked silently",
         Reason::PreExec => "to start the program",
         Reason::FileCapability => "file capability",
         Reason::CapsetCompatibility => "set by capset(2)",
-    };
+    }
+}
+
+fn would_do(others: impl Iterator<Item = Capability>) -> String {
+    let others: Vec<String> = others.map(|other| other.to_string()).collect();
+    format!("{} would do instead", others.join(" or "))
+}
+
+fn why(need: &Need) -> String {
+    let reason = reason(need.reason);
     let site = need.sites.first().map(|site| {
         site.split(" < ")
             .filter(|frame| !is_wrapper(frame))
@@ -371,11 +477,11 @@ fn first_few(names: &[String]) -> String {
     }
 }
 
-fn widths(rows: &[Vec<String>]) -> Vec<usize> {
-    let columns = rows.iter().map(Vec::len).max().unwrap_or_default();
+fn widths<'a>(rows: impl Iterator<Item = &'a Vec<String>> + Clone) -> Vec<usize> {
+    let columns = rows.clone().map(Vec::len).max().unwrap_or_default();
     (0..columns)
         .map(|column| {
-            rows.iter()
+            rows.clone()
                 .filter_map(|row| row.get(column))
                 .map(|cell| cell.chars().count())
                 .max()
@@ -447,7 +553,7 @@ pub fn list(summaries: &[Summary], styles: &Styles) -> String {
             },
         ]);
     }
-    let widths = widths(&rows);
+    let widths = widths(rows.iter());
     let mut text = String::new();
     for (index, row) in rows.iter().enumerate() {
         let mut line = String::new();
@@ -501,7 +607,7 @@ needs 4 capabilities (the engine gave 2)
   CAP_NET_RAW           ping            -            1  file capability
       file capability of /usr/bin/ping, which cannot be executed without
 
-what this recording could not see
+what could not be seen
   any: kernel functions could not be named
   CAP_DAC_OVERRIDE: program made hard links to files that it may not both read and write by their mode: fails without, or without CAP_FOWNER, for files of other users; which files these were was not seen
 
@@ -563,6 +669,41 @@ systemd
         assert!(!text(&profile, &Styles::plain()).contains('\u{1b}'));
         // Colours are escape sequences of our own.
         assert!(text(&profile, &Styles::coloured()).contains("\u{1b}[1m"));
+    }
+
+    #[test]
+    fn the_report_of_a_merged_profile() {
+        let mut merge = crate::merge::Merge::default();
+        let mut other = full();
+        other.recording_id = "20261201T000000Z-00000002".to_owned();
+        other.complete = true;
+        other.needed.truncate(1);
+        for profile in [&full(), &other] {
+            merge.add(&serde_json::to_vec(profile).unwrap()).unwrap();
+        }
+        let report = merged(&merge.finish(false).unwrap(), &Styles::plain());
+        let (table, _) = report.split_once("\ndocker\n").unwrap();
+        assert_data_eq!(
+            table,
+            snapbox::str![[r#"
+INCOMPLETE: 1 of 2 runs lost something: 20261123T150102Z-1a2b3c4d
+web (docker.io/library/nginx:1.27)
+2 runs from 2026-11-23T15:01:02Z to 2026-11-23T15:01:02Z; the last new capability appeared at 2026-11-23T15:01:02Z, 0 complete runs since
+
+needs 4 capabilities
+  CAPABILITY            RUNS  FIRST SEEN            PROGRAM         SYSCALL  WHY
+  CAP_DAC_READ_SEARCH      2  2026-11-23T15:01:02Z  program         openat   used
+      CAP_DAC_OVERRIDE would do instead
+  CAP_SETUID               1  2026-11-23T15:01:02Z  nginx           capset   set by capset(2)
+  CAP_NET_BIND_SERVICE     1  2026-11-23T15:01:02Z  nginx, program  bind     used
+  CAP_NET_RAW              1  2026-11-23T15:01:02Z  ping            -        file capability
+
+what could not be seen
+  any: kernel functions could not be named
+  CAP_DAC_OVERRIDE: program made hard links to files that it may not both read and write by their mode: fails without, or without CAP_FOWNER, for files of other users; which files these were was not seen
+
+"#]]
+        );
     }
 
     #[test]

@@ -1,0 +1,104 @@
+//! `capprofctl merge`
+
+use crate::cli::Format;
+use crate::exit::Exit;
+use crate::output;
+use anyhow::{Context, bail};
+use capprof_profile::merge::Merge;
+use capprof_profile::{file, render, store};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use std::fs;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+/// Merges profiles and prints the result.
+///
+/// # Errors
+/// One of them cannot be read, or is of another workload; nothing is printed then.
+pub(crate) fn run(
+    profiles: &[PathBuf],
+    mixed: bool,
+    format: Format,
+    strict: bool,
+) -> anyhow::Result<Exit> {
+    let mut merge = Merge::default();
+    for path in profiles {
+        if path == Path::new("-") {
+            add_stream(&mut merge)?;
+        } else if path.is_dir() {
+            let mut found = Vec::new();
+            find(path, &mut found)?;
+            if found.is_empty() {
+                bail!("merge {}: no {} in it", path.display(), store::PROFILE);
+            }
+            for path in found {
+                add(&mut merge, &path)?;
+            }
+        } else {
+            add(&mut merge, path)?;
+        }
+    }
+    let merged = merge.finish(mixed).map_err(|error| match error {
+        capprof_profile::merge::Error::Different { .. } => {
+            anyhow::anyhow!("{error}; --mixed merges them all the same")
+        }
+        other => other.into(),
+    })?;
+    match format.engine() {
+        Some(engine) => output::print_raw(&render::form(engine, &merged)?)?,
+        None if format == Format::Json => {
+            output::print_raw(&(serde_json::to_string_pretty(&merged)? + "\n"))?;
+        }
+        None => output::print(&render::merged(&merged, &output::styles()))?,
+    }
+    Ok(match strict && !merged.complete {
+        true => Exit::Incomplete,
+        false => Exit::Success,
+    })
+}
+
+fn add(merge: &mut Merge, path: &Path) -> anyhow::Result<()> {
+    merge
+        .add(&file::read(path)?)
+        .with_context(|| format!("read {}", path.display()))
+}
+
+/// JSON documents one after the other, as `cat` of files and `journalctl --output=cat` give them.
+fn add_stream(merge: &mut Merge) -> anyhow::Result<()> {
+    let mut input = Vec::new();
+    std::io::stdin()
+        .lock()
+        .read_to_end(&mut input)
+        .context("read standard input")?;
+    let documents = serde_json::Deserializer::from_slice(&input).into_iter::<Document<'_>>();
+    for (number, document) in (1..).zip(documents) {
+        let context = || format!("read document {number} of standard input");
+        merge
+            .add(document.with_context(context)?.0.get().as_bytes())
+            .with_context(context)?;
+    }
+    Ok(())
+}
+
+#[derive(Deserialize)]
+#[serde(transparent)]
+struct Document<'a>(#[serde(borrow)] &'a RawValue);
+
+/// The profiles below a directory, as the store lays them out or otherwise. Links are not followed.
+fn find(directory: &Path, found: &mut Vec<PathBuf>) -> anyhow::Result<()> {
+    let context = || format!("list {}", directory.display());
+    for entry in fs::read_dir(directory).with_context(context)? {
+        let entry = entry.with_context(context)?;
+        let kind = entry.file_type().with_context(context)?;
+        if kind.is_dir() {
+            // The store's unfinished results.
+            if !entry.file_name().as_encoded_bytes().starts_with(b".") {
+                find(&entry.path(), found)?;
+            }
+        } else if kind.is_file() && entry.file_name() == store::PROFILE {
+            found.push(entry.path());
+        }
+    }
+    Ok(())
+}
