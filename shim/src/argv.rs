@@ -68,6 +68,9 @@ pub enum Error {
     /// An abbreviation of several options.
     #[error("option {0}: it abbreviates more than one")]
     Ambiguous(String),
+    /// Go's `flag` knows nothing of long and short names of one option; urfave/cli allows only one of them.
+    #[error("option {0}: it is given by its long and by its short name, which runc refuses")]
+    TwoNames(String),
     /// Both runtimes accept the list, and each takes something else from it.
     #[error(
         "{0}: runc and crun read this differently; write --bundle DIRECTORY before the container's id"
@@ -366,6 +369,7 @@ fn read(subcommand: &OsStr, arguments: &[OsString], rules: Rules) -> Result<Comm
     };
     let arguments = reordered.as_deref().unwrap_or(arguments);
     let mut found = Command::default();
+    let mut names: Vec<(&str, bool)> = Vec::new();
     let mut position = 0;
     while position < arguments.len() {
         match step(&arguments[position..], flags, family) {
@@ -376,6 +380,13 @@ fn read(subcommand: &OsStr, arguments: &[OsString], rules: Rules) -> Result<Comm
             }
             Step::Options(options, consumed) => {
                 for (flag, value) in options {
+                    if family == Family::Runc {
+                        let is_short = is_short(&arguments[position]);
+                        if names.contains(&(flag.long, !is_short)) {
+                            return Err(Error::TwoNames(show(&arguments[position])));
+                        }
+                        names.push((flag.long, is_short));
+                    }
                     match flag.long {
                         "bundle" => found.bundle = value,
                         "config" => found.configuration = value,
@@ -600,6 +611,12 @@ fn argp_long(name: &[u8], flags: &'static [Flag]) -> Result<&'static Flag, usize
         (Some(flag), 0) => Ok(flag),
         (Some(_), more) => Err(more + 1),
     }
+}
+
+/// Whether an option is given by a single letter.
+fn is_short(argument: &OsStr) -> bool {
+    let (name, _) = split(argument.as_bytes());
+    name.iter().filter(|byte| **byte != b'-').count() == 1
 }
 
 fn unknown(argument: &OsStr, of_the_other: bool, family: Family) -> Error {

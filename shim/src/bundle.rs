@@ -2,7 +2,6 @@
 
 use crate::document::Document;
 use crate::rewrite;
-use crate::runtime;
 use capprof_profile::file;
 use capprof_profile::recording::{Directory, MARK};
 use nix::fcntl::{Flock, OFlag};
@@ -17,6 +16,9 @@ use std::time::{Duration, Instant};
 
 /// The largest configuration that is read, in bytes.
 pub const LARGEST: u64 = 64 << 20;
+
+/// What the file is called unless crun is told otherwise.
+const USUAL: &str = "config.json";
 
 /// How long another `create` of the same bundle is waited for. It needs the file until its runtime has read it.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -124,11 +126,7 @@ impl Configuration {
     /// # Errors
     /// Any [`Error`].
     pub fn open(bundle: &OsStr, named: Option<&OsStr>) -> Result<Self, Error> {
-        let given = Path::new(if bundle.is_empty() {
-            OsStr::new(".")
-        } else {
-            bundle
-        });
+        let given = Path::new(bundle);
         let failed = |source| Error::Bundle {
             path: given.to_owned(),
             source,
@@ -137,7 +135,7 @@ impl Configuration {
         if !bundle.is_dir() {
             return Err(failed(io::ErrorKind::NotADirectory.into()));
         }
-        let path = resolve(&bundle, named.unwrap_or(OsStr::new("config.json")))?;
+        let path = resolve(&bundle, named)?;
         let parent = path.parent().unwrap_or(&bundle).to_owned();
         let started = Instant::now();
         loop {
@@ -208,18 +206,20 @@ fn taken_by(value: &Value) -> Option<PathBuf> {
 }
 
 /// The file that the runtime will open, links resolved. A link may lead around in the bundle, not out of it.
-fn resolve(bundle: &Path, name: &OsStr) -> Result<PathBuf, Error> {
-    let path = runtime::absolute(&bundle.join(name));
+fn resolve(bundle: &Path, named: Option<&OsStr>) -> Result<PathBuf, Error> {
+    // crun, src/create.c: a name that is given is looked for from the working directory, except the usual one.
+    let path = match named {
+        Some(name) if name != USUAL => PathBuf::from(name),
+        _ => bundle.join(USUAL),
+    };
     let failed = |source| Error::Read {
         path: path.clone(),
         source,
     };
     let resolved = path.canonicalize().map_err(failed)?;
     // A file that `--config` names outside the bundle may be meant; a link that leads out of where it lies is not.
-    let parent = path
-        .parent()
-        .unwrap_or(bundle)
-        .canonicalize()
+    let parent = std::path::absolute(&path)
+        .and_then(|path| path.parent().unwrap_or(bundle).canonicalize())
         .map_err(failed)?;
     if resolved.starts_with(bundle) || resolved.starts_with(&parent) {
         Ok(resolved)

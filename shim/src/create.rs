@@ -1,7 +1,7 @@
 //! `create` and `run`: from the engine's configuration to a recording and a rewritten one.
 
 use crate::annotations::{self, Wishes};
-use crate::argv::{Command, Globals};
+use crate::argv::{Command, Family, Globals};
 use crate::bundle;
 use crate::label;
 use crate::rewrite::{self, Grant, Outcome, Plan};
@@ -126,7 +126,11 @@ pub fn prepare(
     if state.exists() {
         return Ok(None);
     }
-    let bundle = command.bundle.as_deref().unwrap_or(OsStr::new("."));
+    let bundle = match command.bundle.as_deref() {
+        // runc takes an empty name for none; to crun it is a directory that does not exist.
+        Some(bundle) if !bundle.is_empty() || low_level.family == Family::Crun => bundle,
+        _ => OsStr::new("."),
+    };
     let mut source = bundle::Configuration::open(bundle, command.configuration.as_deref())?;
     let left_behind = source.undo_rewriting();
     let wishes =

@@ -699,25 +699,39 @@ mod creating {
         let crun = fixture.path("crun");
         symlink(program("true"), &crun).unwrap();
         fixture.configure(crun.to_str().unwrap(), "");
-        fs::copy(fixture.config(), fixture.path("bundle/other.json")).unwrap();
-        let bundle = fixture.bundle();
-        let output = fixture.run(&[
+        let other = fixture.path("other.json");
+        fs::copy(fixture.config(), &other).unwrap();
+        // From the working directory, not from the bundle.
+        let arguments = [
             "create",
             "--config",
             "other.json",
             "--bundle",
-            bundle.to_str().unwrap(),
+            "bundle",
             "x",
-        ]);
+        ];
+        let arguments = arguments.map(OsStr::new);
+        let mut command = fixture.command(&arguments);
+        let output = command
+            .current_dir(fixture.directory.path())
+            .output()
+            .unwrap();
         assert!(output.status.success(), "{output:?}");
         assert_eq!(fixture.read(), configuration());
         let (_, recording) = fixture.recording();
-        assert_eq!(
-            recording.configuration,
-            fixture.path("bundle/other.json").canonicalize().unwrap()
-        );
+        assert_eq!(recording.configuration, other.canonicalize().unwrap());
+        assert_eq!(recording.bundle, fixture.bundle().canonicalize().unwrap());
         assert_eq!(recording.runtime.name, "crun");
         assert_eq!(recording.runtime.state, Path::new("/run/crun/x"));
+        // Except under its usual name.
+        let arguments = ["create", "-f", "config.json", "-bbundle", "y"].map(OsStr::new);
+        let mut command = fixture.command(&arguments);
+        let output = command
+            .current_dir(fixture.directory.path())
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{output:?}");
+        assert_ne!(fixture.read(), configuration());
     }
 }
 

@@ -1,0 +1,192 @@
+//! The argument lists of `create`, as capprof reads them and as the real runc and crun do.
+//!
+//! In a directory where nothing exists, a runtime complains of the first file that it looks for, and that tells what it has read.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::print_stderr, reason = "a test that cannot run here says so")]
+
+use capprof::argv::{self, Family};
+use proptest::prelude::*;
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use tempfile::TempDir;
+
+/// A real runtime.
+struct Runtime {
+    family: Family,
+    path: String,
+    /// An empty directory.
+    directory: TempDir,
+}
+
+fn runtimes() -> Vec<Runtime> {
+    Family::ALL
+        .into_iter()
+        .filter_map(|family| {
+            let found = ["/usr/sbin", "/usr/bin", "/usr/local/sbin", "/usr/local/bin"]
+                .into_iter()
+                .map(|directory| format!("{directory}/{family}"))
+                .find(|path| Path::new(path).exists());
+            if found.is_none() {
+                eprintln!("skipped: {family} is not installed");
+            }
+            Some(Runtime {
+                family,
+                path: found?,
+                directory: TempDir::new().unwrap(),
+            })
+        })
+        .collect()
+}
+
+impl Runtime {
+    /// What the runtime looks for first: crun's `--config`, else the bundle, `.` for none; `None` if it refuses the arguments.
+    fn reads(&self, arguments: &[OsString]) -> Option<String> {
+        let output = Command::new(&self.path)
+            .arg("--root")
+            .arg(self.directory.path().join("root"))
+            .arg("create")
+            .args(arguments)
+            .current_dir(&self.directory)
+            .env_remove("LISTEN_FDS")
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        // What runc looks for before it may make its root; crun makes it.
+        let _ = std::fs::remove_dir_all(self.directory.path().join("root"));
+        // Only help succeeds.
+        if output.status.success() {
+            return None;
+        }
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        let between = |start: &str, end: &str| {
+            let (_, rest) = stderr.split_once(start)?;
+            Some(rest.split_once(end)?.0.to_owned())
+        };
+        between("chdir ", ": no such file or directory")
+            .or_else(|| between("realpath `", "` failed"))
+            .or_else(|| {
+                let nothing = stderr.contains("config.json not found")
+                    || stderr.contains("error loading config.json")
+                    || stderr.contains("open `config.json`");
+                nothing.then(|| ".".to_owned())
+            })
+    }
+
+    /// The same as capprof reads it.
+    fn expected(&self, arguments: &[OsString]) -> Option<String> {
+        let command = argv::command(OsStr::new("create"), arguments, self.family).ok()?;
+        if command.help || command.positional != 1 {
+            return None;
+        }
+        let configuration = command.configuration.filter(|name| name != "config.json");
+        let bundle = command
+            .bundle
+            .filter(|bundle| !bundle.is_empty() || self.family == Family::Crun);
+        let first = configuration.or(bundle).unwrap_or_else(|| ".".into());
+        Some(first.into_string().unwrap())
+    }
+}
+
+fn words(line: &str) -> Vec<OsString> {
+    line.split_whitespace().map(OsString::from).collect()
+}
+
+#[test]
+fn lists_that_somebody_may_write() {
+    for runtime in runtimes() {
+        for line in [
+            "--bundle X ID",
+            "--bundle=X ID",
+            "-b X ID",
+            "-b=X ID",
+            "-bX ID",
+            "-bundle X",
+            "-bundle X ID",
+            "-bundle=X ID",
+            "--bund X ID",
+            "--bundle X --bundle Y ID",
+            "--bundle X -b Y ID",
+            "ID",
+            "ID --bundle X",
+            "ID --no-pivot --bundle X",
+            "--no-pivot ID --bundle X",
+            "--no-pivot --bundle X ID",
+            "--no-pivot=true --bundle X ID",
+            "--no-pivot=maybe --bundle X ID",
+            "--bundle X -- ID",
+            "-- ID --bundle X",
+            "ID -- --bundle X",
+            "--bundle -- ID",
+            "--bundle - ID",
+            "--bundle -x ID",
+            "--bundle",
+            "--bundle X",
+            "--bundle= ID",
+            "-f FILE ID",
+            "-fFILE --bundle X ID",
+            "--config FILE --bundle X ID",
+            "--pid-file P --bundle X ID",
+            "--pid-file --bundle X ID",
+            "--pid-file=P --console-socket S --preserve-fds 2 --no-new-keyring --bundle X ID",
+            "--no-such-option --bundle X ID",
+            "--no-n --bundle X ID",
+            "--no- --bundle X ID",
+            "--help --bundle X ID",
+            "---bundle X ID",
+            "--=X ID",
+            "ID ID --bundle X",
+            "",
+        ] {
+            let arguments = words(line);
+            assert_eq!(
+                runtime.expected(&arguments),
+                runtime.reads(&arguments),
+                "{} create {line}",
+                runtime.family
+            );
+        }
+    }
+}
+
+fn argument() -> impl Strategy<Value = OsString> {
+    proptest::sample::select(vec![
+        "--bundle",
+        "--bundle=A",
+        "-b",
+        "-b=B",
+        "-bC",
+        "-bundle",
+        "-bundle=D",
+        "--bun",
+        "X",
+        "Y",
+        "ID",
+        "--no-pivot",
+        "--no-pivot=true",
+        "--no-pivot=0",
+        "--",
+        "-",
+        "--pid-file",
+        "--pid-file=P",
+        "-pid-file",
+        "--no-new-keyring",
+        "-no-new-keyring",
+        "-x",
+        "--x=1",
+    ])
+    .prop_map(OsString::from)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 120, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn lists_that_nobody_writes(mut arguments in proptest::collection::vec(argument(), 0..5), id in 0usize..6) {
+        // Most lists have an id, or there would be nothing to compare.
+        arguments.insert(id.min(arguments.len()), "ID".into());
+        for runtime in runtimes() {
+            prop_assert_eq!(runtime.expected(&arguments), runtime.reads(&arguments), "{} create {:?}", runtime.family, arguments);
+        }
+    }
+}
