@@ -40,7 +40,7 @@ const volatile struct {
 #define ROWS_PER_SLOT 16384
 #define EXTENTS 5 /* UID_GID_MAP_MAX_BASE_EXTENTS */
 
-enum capability { CAP_SETGID = 6, CAP_SETUID = 7, CAP_SETPCAP = 8, CAP_NET_ADMIN = 12, CAP_SYS_ADMIN = 21, CAP_SYS_RESOURCE = 24, CAP_CHECKPOINT_RESTORE = 40 };
+enum capability { CAP_FSETID = 4, CAP_SETGID = 6, CAP_SETUID = 7, CAP_SETPCAP = 8, CAP_NET_ADMIN = 12, CAP_SYS_ADMIN = 21, CAP_SYS_RESOURCE = 24, CAP_CHECKPOINT_RESTORE = 40 };
 
 #define CAP_OPT_NOAUDIT 2 /* include/linux/security.h */
 
@@ -397,6 +397,21 @@ static __noinline bool ids_without_effect(const struct cred *cred, const struct 
 	return true;
 }
 
+/*
+ * Whoever changes the mode of a file of a group that is not its own is asked, since the set-gid bit is taken out of the new mode
+ * without; that matters only where the new mode has it (fs/attr.c, setattr_prepare()).
+ */
+static __always_inline bool mode_without_set_gid(const struct call *call)
+{
+	const u64 set_gid = 02000;
+
+	if (call->number == SYS_chmod || call->number == SYS_fchmod)
+		return !(call->arguments[1] & set_gid);
+	if (call->number == SYS_fchmodat || call->number == SYS_fchmodat2)
+		return !(call->arguments[2] & set_gid);
+	return false;
+}
+
 static __always_inline bool opens_for_writing(const struct call *call)
 {
 	u64 flags = 0;
@@ -609,6 +624,9 @@ static __always_inline void record(void *ctx, const void *stack, const struct cr
 				key.flags |= CHECK_WITHOUT_EFFECT;
 		} else if (capability == CAP_SETPCAP && call.number == SYS_capset) {
 			if (capset_without_effect(container, &task, cred, &call, ret))
+				key.flags |= CHECK_WITHOUT_EFFECT;
+		} else if (capability == CAP_FSETID) {
+			if (mode_without_set_gid(&call))
 				key.flags |= CHECK_WITHOUT_EFFECT;
 		} else if (capability == CAP_SYS_ADMIN || capability == CAP_NET_ADMIN || capability == CAP_SYS_RESOURCE ||
 			   capability == CAP_CHECKPOINT_RESTORE) {

@@ -234,20 +234,26 @@ enum {
 	SYS_open = 2,
 	SYS_execve = 59,
 	SYS_creat = 85,
+	SYS_chmod = 90,
+	SYS_fchmod = 91,
 	SYS_setuid = 105,
 	SYS_setgid = 106,
 	SYS_setresuid = 117,
 	SYS_setresgid = 119,
 	SYS_capset = 126,
 	SYS_openat = 257,
+	SYS_fchmodat = 268,
 	SYS_execveat = 322,
 	SYS_openat2 = 437,
+	SYS_fchmodat2 = 452,
 	COMPAT_execve = 11,
 	COMPAT_execveat = 358,
 };
 #else
 #define TIF_32BIT 22 /* arch/arm64/include/asm/thread_info.h */
 enum {
+	SYS_fchmod = 52,
+	SYS_fchmodat = 53,
 	SYS_openat = 56,
 	SYS_capset = 91,
 	SYS_setgid = 144,
@@ -257,8 +263,10 @@ enum {
 	SYS_execve = 221,
 	SYS_execveat = 281,
 	SYS_openat2 = 437,
+	SYS_fchmodat2 = 452,
 	SYS_open = -2, /* none in this table */
 	SYS_creat = -2,
+	SYS_chmod = -2,
 	COMPAT_execve = 11,
 	COMPAT_execveat = 387,
 };

@@ -3,7 +3,8 @@
 //! runc shows a failing hook's standard error in its own message. crun gives hooks /dev/null, so the message is also put on
 //! the runtime's standard error, where engines look for it. Either way the system log has it.
 
-use std::fs::{self, OpenOptions};
+use rustix::process::{PidfdFlags, PidfdGetfdFlags};
+use std::fs;
 use std::io::{self, Write};
 use std::os::unix::net::UnixDatagram;
 
@@ -30,12 +31,14 @@ fn standard_error_is_discarded() -> bool {
     fs::read_link("/proc/self/fd/2").is_ok_and(|target| target == *"/dev/null")
 }
 
+/// Writes to the very file that the runtime has open: a file opened a second time has a position of its own, and the runtime's message
+/// would come to lie over this one.
 fn tell_runtime(line: &str) {
-    let parent = std::os::unix::process::parent_id();
-    let path = format!("/proc/{parent}/fd/2");
-    if let Ok(mut stream) = OpenOptions::new().append(true).open(path) {
-        let _ = writeln!(stream, "{line}");
-    }
+    let _ = rustix::process::getppid()
+        .ok_or(rustix::io::Errno::SRCH)
+        .and_then(|parent| rustix::process::pidfd_open(parent, PidfdFlags::empty()))
+        .and_then(|parent| rustix::process::pidfd_getfd(parent, 2, PidfdGetfdFlags::empty()))
+        .and_then(|stream| rustix::io::write(stream, format!("{line}\n").as_bytes()));
 }
 
 fn system_log(priority: u8, message: &str) {

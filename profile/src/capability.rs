@@ -275,12 +275,18 @@ impl fmt::Display for CapabilitySet {
     }
 }
 
+impl Extend<Capability> for CapabilitySet {
+    fn extend<I: IntoIterator<Item = Capability>>(&mut self, iterator: I) {
+        for capability in iterator {
+            self.insert(capability);
+        }
+    }
+}
+
 impl FromIterator<Capability> for CapabilitySet {
     fn from_iter<I: IntoIterator<Item = Capability>>(iterator: I) -> Self {
         let mut set = Self::EMPTY;
-        for capability in iterator {
-            set.insert(capability);
-        }
+        set.extend(iterator);
         set
     }
 }
