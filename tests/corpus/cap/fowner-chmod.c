@@ -8,4 +8,4 @@ static int change_mode(void)
 	return verdict("change the mode of another user's file", chmod(OTHER "/our-group", 0644));
 }
 
-PROGRAM(change_mode, .capabilities = "CAP_FOWNER", .asks = "inode_owner_or_capable", .needs = OTHER "/our-group", .note = "to the mode that it has; a file of another group asks CAP_FSETID too: see mislead/chmod-other");
+PROGRAM(change_mode, .capabilities = "CAP_FOWNER", .also_asked = "CAP_FSETID", .asks = "inode_owner_or_capable", .needs = OTHER "/our-group", .note = "to the mode that it has; CAP_FSETID is asked only of a process that is not in group 0: see mislead/chmod-other");

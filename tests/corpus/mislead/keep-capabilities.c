@@ -18,6 +18,6 @@ static int switch_user(void)
 	return verdict("bind to port 81", bind(fd, (struct sockaddr *)&address, sizeof address));
 }
 
-PROGRAM(switch_user, .capabilities = "CAP_SETUID CAP_NET_BIND_SERVICE", .asks = "__sys_setresuid; __inet_bind",
+PROGRAM(switch_user, .capabilities = "CAP_SETUID CAP_NET_BIND_SERVICE", .also_asked = "CAP_SETPCAP", .asks = "__sys_setresuid; __inet_bind",
 	.needs = "net.ipv4.ip_unprivileged_port_start above 81 in the container's network namespace",
-	.note = "as dnsmasq, named and chronyd: the user changes and one capability stays");
+	.note = "as dnsmasq, named and chronyd: the user changes and one capability stays; only root loses its effective set on the way, and with it the question for CAP_SETPCAP");

@@ -12,7 +12,7 @@ static int read_clocks(void)
 	must(adjtimex(&state) >= 0, "read the clock's adjustment");
 	must(clock_gettime(CLOCK_REALTIME, &time) == 0 && clock_gettime(CLOCK_BOOTTIME, &time) == 0, "read the clocks");
 	must(nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL) == 0, "sleep");
-	must(setpriority(PRIO_PROCESS, 0, 1) == 0, "lower the priority");
+	must(setpriority(PRIO_PROCESS, 0, 19) == 0, "lower the priority");
 	return SUCCEEDED;
 }
 

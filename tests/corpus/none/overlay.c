@@ -38,6 +38,6 @@ static int use_overlay(void)
 	return SUCCEEDED;
 }
 
-PROGRAM(use_overlay, .also_asked = "CAP_DAC_OVERRIDE CAP_DAC_READ_SEARCH CAP_SYS_ADMIN", .asks = "ovl_copy_up_one and others, with the credentials of whoever mounted the file system",
+PROGRAM(use_overlay, .also_asked = "CAP_CHOWN CAP_DAC_OVERRIDE CAP_DAC_READ_SEARCH CAP_FOWNER CAP_FSETID CAP_SYS_ADMIN", .asks = "ovl_copy_up_one and others, with the credentials of whoever mounted the file system",
 	.needs = "/overlay: a writable directory on overlayfs with own files named file and other in a lower layer",
 	.note = "hundreds of questions with exchanged credentials, none of them the program's");
