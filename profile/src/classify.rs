@@ -154,14 +154,6 @@ static RULES: &[Rule] = &[
         outcome: Outcome::Dismissed,
         applies: |check, _| check.namespace == Namespace::Nested,
     },
-    // override_creds(): overlayfs with its mounter's credentials, coredumps, binfmt_misc. Not so where a user's own request is carried
-    // out with credentials that it chose or had before: access(2) of older kernels, io_uring, cgroup.procs.
-    Rule {
-        name: "overridden-credentials",
-        explanation: "the kernel asked on its own behalf, with other credentials than the program's (overlayfs)",
-        outcome: Outcome::Dismissed,
-        applies: |check, _| check.overridden && !carries_out_own_request(check),
-    },
     // The permissions callbacks of namespaced sysctls are asked on every look at the file, before it is known what for; see
     // fs/proc/proc_sysctl.c sysctl_perm(). The recorder tells who only reads, or may write as the host's root.
     Rule {
@@ -182,11 +174,39 @@ static RULES: &[Rule] = &[
         outcome: Outcome::Dismissed,
         applies: |check, _| sysctl(check),
     },
+    // fs/open.c do_faccessat(): looks and does nothing; older kernels, and newer ones for users with capabilities, exchange the
+    // credentials for it. What the program does with the answer asks for itself.
+    Rule {
+        name: "asked-by-access",
+        explanation: "the program asked with access(2) whether it may, and was told yes: counts only if it goes by the answer",
+        outcome: Outcome::Optional,
+        applies: |check, _| in_syscall(check, ACCESS) && !(check.overridden && in_overlayfs(check)),
+    },
+    // override_creds(): overlayfs with its mounter's credentials, coredumps, binfmt_misc. Not so where a user's own request is carried
+    // out with credentials that it chose or had before: io_uring, cgroup.procs, the opener of a file, a tracer.
+    Rule {
+        name: "overridden-credentials",
+        explanation: "the kernel asked on its own behalf, with other credentials than the program's (overlayfs)",
+        outcome: Outcome::Dismissed,
+        applies: |check, _| check.overridden && !carries_out_own_request(check),
+    },
     Rule {
         name: "without-effect",
         explanation: "the system call would have done the same without (setting ids that are set already, raising nothing)",
         outcome: Outcome::Dismissed,
         applies: |check, _| check.without_effect,
+    },
+    // fs/attr.c notify_change() turns the loss of the set-user-ID bit into a change of mode, and setattr_prepare() then asks about the
+    // set-group-ID bit, which chown(2) itself has dealt with unless the group may not execute the file.
+    Rule {
+        name: "chown-mode",
+        explanation: "asked while the owner of a set-user-ID file was changed; without it a set-group-ID bit without group execution is cleared",
+        outcome: Outcome::Optional,
+        applies: |check, _| {
+            check.capability == Capability::FSETID
+                && in_syscall(check, &["chown", "fchown", "lchown", "fchownat"])
+                && asked_in(check, &["setattr_prepare", "setattr_copy"])
+        },
     },
     // arch/x86/net/bpf_jit_comp.c emit_spectre_bhb_barrier(), include/linux/filter.h bpf_jit_blinding_enabled().
     Rule {
@@ -438,13 +458,6 @@ static RULES: &[Rule] = &[
             }) && silent_or_unknown(check)
         },
     },
-    // access(2) before Linux 6.7 exchanges the credentials for ones made of the real ids; later kernels ask with the program's own.
-    Rule {
-        name: "asked-by-access",
-        explanation: "the program asked with access(2) whether it may, and was told yes",
-        outcome: Outcome::Needed(Reason::Used),
-        applies: |check, _| in_access(check),
-    },
     Rule {
         name: "silent-unknown-site",
         explanation: "the kernel asked without an audit record, at a place that capprof has no rule for: counted to be safe",
@@ -529,19 +542,16 @@ fn in_overlayfs(check: &Observation) -> bool {
     })
 }
 
-pub(crate) fn in_access(check: &Observation) -> bool {
-    in_syscall(check, ACCESS) && !in_overlayfs(check)
-}
-
 fn carries_out_own_request(check: &Observation) -> bool {
     !in_overlayfs(check)
-        && (in_access(check)
+        && (
             // io_uring carries requests out under credentials that their maker registered (IORING_REGISTER_PERSONALITY, SQPOLL).
-            || asked_in(check, &["io_issue_sqe", "__io_issue_sqe", "io_wq_submit_work", "io_sq_thread"])
+            asked_in(check, &["io_issue_sqe", "__io_issue_sqe", "io_wq_submit_work", "io_sq_thread"])
             // kernel/cgroup/cgroup.c __cgroup_procs_write(): those who opened the file are asked.
             || asked_in(check, &["cgroup_attach_permissions", "cgroup_procs_write_permission"])
             // The credentials with which a file was opened, or a tracer's: others than the task's, and not the kernel's own.
-            || asked_in(check, &["file_ns_capable", "ptracer_capable"]))
+            || asked_in(check, &["file_ns_capable", "ptracer_capable"])
+        )
 }
 
 fn sysctl(check: &Observation) -> bool {
@@ -798,30 +808,55 @@ mod tests {
     }
 
     #[test]
-    fn access_asks_with_other_credentials_and_counts() {
-        let access = Observation {
+    fn access_only_asks() {
+        let frames = [
+            "capable_wrt_inode_uidgid",
+            "generic_permission",
+            "ovl_permission",
+            "inode_permission",
+            "do_faccessat",
+        ];
+        let access = check(Capability::DAC_OVERRIDE, "faccessat2", &frames);
+        gives(&access, &ROOT, "asked-by-access", Optional);
+        // With exchanged credentials, on another file system than overlayfs.
+        let exchanged = Observation {
             overridden: true,
-            ..check(
-                Capability::DAC_READ_SEARCH,
-                "faccessat2",
-                &[
-                    "capable_wrt_inode_uidgid",
-                    "generic_permission",
-                    "inode_permission",
-                    "do_faccessat",
-                ],
-            )
+            call_site: vec!["generic_permission".into(), "do_faccessat".into()],
+            ..access.clone()
         };
-        gives(&access, &ROOT, "asked-by-access", Needed(Reason::Used));
-        let overlay = Observation {
-            call_site: vec![
-                "generic_permission".into(),
-                "ovl_permission".into(),
-                "do_faccessat".into(),
-            ],
+        gives(&exchanged, &ROOT, "asked-by-access", Optional);
+        let layer = Observation {
+            overridden: true,
             ..access
         };
-        gives(&overlay, &ROOT, "overridden-credentials", Dismissed);
+        gives(&layer, &ROOT, "overridden-credentials", Dismissed);
+        is_used(&check(Capability::DAC_OVERRIDE, "openat", &frames));
+    }
+
+    #[test]
+    fn chown_of_a_set_user_id_file() {
+        let frames = [
+            "capable_wrt_inode_uidgid",
+            "setattr_prepare",
+            "notify_change",
+            "chown_common",
+        ];
+        gives(
+            &check(Capability::FSETID, "fchownat", &frames),
+            &ROOT,
+            "chown-mode",
+            Optional,
+        );
+        is_used(&check(Capability::CHOWN, "fchownat", &frames));
+        is_used(&check(
+            Capability::FSETID,
+            "fchmodat",
+            &[
+                "capable_wrt_inode_uidgid",
+                "setattr_prepare",
+                "chmod_common",
+            ],
+        ));
     }
 
     #[test]

@@ -4,6 +4,7 @@ use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, Flock, FlockArg, OFlag, open};
 use nix::sys::stat::{Mode, fchmod};
 use nix::unistd::{Gid, Uid, fchown, fsync};
+use rustix::fs::{XattrFlags, fgetxattr, fsetxattr, lgetxattr};
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
@@ -35,7 +36,7 @@ pub enum Error {
 /// Whose mode and owner a new file gets.
 #[derive(Debug, Clone, Copy)]
 pub enum Attributes<'a> {
-    /// Those of an existing file.
+    /// Those of an existing file; of the file that is replaced, the SELinux label too, if the policy lets the process give it.
     Like(&'a fs::Metadata),
     /// This mode, and the process's own user and group.
     Mode(u32),
@@ -119,6 +120,7 @@ fn write_unnamed(path: &Path, content: &[u8], attributes: Attributes<'_>) -> io:
                     )?;
                 }
                 fchmod(&file, Mode::from_bits_truncate(metadata.mode() & 0o7777))?;
+                copy_label(path, &file);
             }
             Attributes::Mode(mode) => fchmod(&file, Mode::from_bits_truncate(mode))?,
         }
@@ -139,6 +141,21 @@ fn write_unnamed(path: &Path, content: &[u8], attributes: Attributes<'_>) -> io:
     result
 }
 
+/// Gives a file the SELinux label of the one that it will replace. What the policy gives a new file in that directory is
+/// nearly always the same; where it is not and may not be changed, the content matters more.
+fn copy_label(path: &Path, file: &File) {
+    const LABEL: &str = "security.selinux";
+    // The kernel's own limit for contexts is a page.
+    let (mut old, mut new) = ([0; 4096], [0; 4096]);
+    let Ok(length) = lgetxattr(path, LABEL, &mut old) else {
+        return;
+    };
+    let current = fgetxattr(file, LABEL, &mut new).map(|length| &new[..length]);
+    if current != Ok(&old[..length]) {
+        let _ = fsetxattr(file, LABEL, &old[..length], XattrFlags::empty());
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -155,6 +172,22 @@ mod tests {
         assert_eq!(fs::read(&path).unwrap(), b"new");
         assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o640);
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_file_that_is_replaced_keeps_its_label() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("config.json");
+        let file = File::create(&path).unwrap();
+        let label = b"system_u:object_r:container_file_t:s0:c1,c2\0";
+        if fsetxattr(&file, "security.selinux", label, XattrFlags::empty()).is_err() {
+            eprintln!("skipped: this user or file system has no SELinux labels");
+            return;
+        }
+        write(&path, b"new", Attributes::Like(&file.metadata().unwrap())).unwrap();
+        let mut found = [0; 128];
+        let length = lgetxattr(&path, "security.selinux", &mut found).unwrap();
+        assert_eq!(&found[..length], label);
     }
 
     #[test]

@@ -360,12 +360,6 @@ fn need(
     ) {
         notes.push("asked silently at a place that capprof has no rule for: may not be needed".to_owned());
     }
-    if evidence
-        .iter()
-        .all(|demand| matches!(demand.source, Source::Check(check) if classify::in_access(check)))
-    {
-        notes.push("only asked about with access(2), never used: may not be needed".to_owned());
-    }
     notes.extend(difference(capability, evidence, input));
 
     let mut tally = Tally::default();
@@ -642,7 +636,8 @@ fn blind_spots(
                 ),
             });
         }
-        // kernel/user_namespace.c verify_root_map() looks at a bit that create_user_ns() has kept: nothing asks.
+        // kernel/user_namespace.c verify_root_map() looks at a bit that create_user_ns() has kept: nothing asks. Other users than root
+        // can map themselves alone, for which it does not matter.
         if check
             .call_site
             .iter()
@@ -1429,29 +1424,6 @@ mod tests {
         );
         assert!(
             Case::seen(vec![joined, mount()]).minimize().needed[0]
-                .notes
-                .is_empty()
-        );
-    }
-
-    #[test]
-    fn a_question_by_access_alone_is_told() {
-        let asked = check(
-            Capability::DAC_OVERRIDE,
-            "access",
-            &[
-                "capable_wrt_inode_uidgid",
-                "generic_permission",
-                "do_faccessat",
-            ],
-        );
-        let need = &Case::seen(vec![asked.clone()]).minimize().needed[0];
-        assert_eq!(
-            need.notes,
-            ["only asked about with access(2), never used: may not be needed"]
-        );
-        assert!(
-            Case::seen(vec![asked, write_file()]).minimize().needed[0]
                 .notes
                 .is_empty()
         );
