@@ -44,6 +44,14 @@ fn main() -> anyhow::Result<()> {
             ebpf::release(&armed)?;
             eprintln_time("release", started);
         }
+        // A process that was there when the hook looked, and is not any more.
+        "arm-gone" => {
+            let pid = arguments[2].parse()?;
+            let init = Process { pid, start_time: 1 };
+            ebpf::arm(&directory().load()?, init)?;
+        }
+        // What makes the kernel side count.
+        "processes" => println!("{:?}", ebpf::processes()?),
         "probe" => println!("{}", serde_json::to_string_pretty(&ebpf::probe())?),
         "slots" => println!("{:?}", ebpf::live_slots()?),
         "unload" => println!("{}", ebpf::unload()?),

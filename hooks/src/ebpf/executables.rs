@@ -1,6 +1,6 @@
 //! Executables of the container: their paths, and the file capabilities that they carry.
 
-use super::layout::{Program, program};
+use super::layout::{self, Program, program};
 use capprof_profile::CapabilitySet;
 use capprof_profile::observation::FileCapabilities;
 use rustix::fs::{Mode, OFlags, ResolveFlags, fgetxattr, openat2};
@@ -34,6 +34,10 @@ pub(super) fn path(row: &Program) -> PathBuf {
             path.push(b'/');
         }
         path.extend_from_slice(name);
+    }
+    if path.is_empty() {
+        // A file that was never in any directory.
+        return PathBuf::from(format!("anonymous file ({})", layout::text(&row.comm)));
     }
     PathBuf::from(OsString::from_vec(path))
 }
@@ -156,7 +160,8 @@ mod tests {
             path(&program(b"memfd:x\0", program::OUTSIDE)),
             Path::new("memfd:x")
         );
-        assert_eq!(path(&program(b"", 0)), Path::new(""));
+        let anonymous = program(b"", program::OUTSIDE);
+        assert_eq!(path(&anonymous), Path::new("anonymous file ()"));
     }
 
     #[test]

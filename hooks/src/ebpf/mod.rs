@@ -207,6 +207,26 @@ pub fn live_slots() -> Result<Vec<(u64, String)>, Error> {
         .collect())
 }
 
+/// The thread groups that belong to recordings, and the mount namespaces that lead to one, by number.
+///
+/// # Errors
+/// [`Error::Pin`]. Where nothing is loaded there are none.
+#[cfg_attr(
+    not(test),
+    allow(dead_code, reason = "the tests look behind the scenes")
+)]
+pub fn processes() -> Result<(Vec<u32>, Vec<u32>), Error> {
+    let Some(set) = Set::open()? else {
+        return Ok((Vec::new(), Vec::new()));
+    };
+    let tasks = set.rows::<u32, Task>("tasks")?;
+    let joins = set.rows::<u32, u64>("joins")?;
+    Ok((
+        tasks.into_iter().map(|(tgid, _)| tgid).collect(),
+        joins.into_iter().map(|(mounts, _)| mounts).collect(),
+    ))
+}
+
 /// Removes everything that belongs to one slot.
 ///
 /// # Errors

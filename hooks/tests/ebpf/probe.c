@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the tests of the eBPF recorder have a container do, one action per argument; compiled static by the tests. */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static struct __user_cap_header_struct header = { _LINUX_CAPABILITY_VERSION_3, 0 };
+static struct __user_cap_data_struct sets[2];
+
+static void fail(const char *action)
+{
+	perror(action);
+	exit(1);
+}
+
+static void must(int result, const char *action)
+{
+	if (result < 0)
+		fail(action);
+}
+
+static void *execute(void *path)
+{
+	execl(path, path, "nothing", (char *)0);
+	return NULL;
+}
+
+static void act(const char *action)
+{
+	pthread_t thread;
+	char buffer[65536];
+	ssize_t length;
+
+	if (!strcmp(action, "nothing"))
+		return;
+	if (!strcmp(action, "chroot")) {
+		must(chroot("/"), action);
+	} else if (!strcmp(action, "chroot-1000")) {
+		for (int i = 0; i < 1000; i++)
+			must(chroot("/"), action);
+	} else if (!strcmp(action, "forks-then-namespace")) {
+		/* One system call, one capability, two call paths; the second comes late. */
+		for (int i = 0; i < 300; i++) {
+			int child = syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
+			must(child, action);
+			if (child == 0)
+				_exit(0);
+			waitpid(child, NULL, 0);
+		}
+		int child = syscall(SYS_clone, SIGCHLD | CLONE_NEWUTS, 0, 0, 0, 0);
+		must(child, action);
+		if (child == 0)
+			_exit(0);
+		waitpid(child, NULL, 0);
+	} else if (!strcmp(action, "setuid-same")) {
+		must(syscall(SYS_setuid, getuid()), action);
+	} else if (!strcmp(action, "setresgid-same")) {
+		must(syscall(SYS_setresgid, -1, getegid(), -1), action);
+	} else if (!strcmp(action, "setgid-other")) {
+		must(syscall(SYS_setgid, 7), action);
+	} else if (!strcmp(action, "setuid-other")) {
+		must(syscall(SYS_setuid, 7), action);
+	} else if (!strcmp(action, "capset-list")) {
+		/* What a program does that knows what it wants. */
+		memset(sets, 0, sizeof(sets));
+		sets[0].permitted = sets[0].effective = 1 << CAP_NET_ADMIN | 1 << CAP_NET_BIND_SERVICE;
+		must(syscall(SYS_capset, &header, sets), action);
+	} else if (!strcmp(action, "capset-refused")) {
+		must(syscall(SYS_capget, &header, sets), action);
+		sets[0].permitted &= ~(1 << CAP_KILL);
+		sets[0].effective &= ~(1 << CAP_KILL);
+		must(syscall(SYS_capset, &header, sets), action);
+		sets[0].permitted |= 1 << CAP_KILL;
+		if (syscall(SYS_capset, &header, sets) == 0)
+			fail(action);
+	} else if (!strcmp(action, "capset-inheritable")) {
+		/* An inheritable bit that is not permitted: the one thing that CAP_SETPCAP gives here. */
+		must(syscall(SYS_capget, &header, sets), action);
+		sets[0].permitted &= ~(1 << CAP_KILL);
+		sets[0].effective &= ~(1 << CAP_KILL);
+		must(syscall(SYS_capset, &header, sets), action);
+		sets[0].inheritable |= 1 << CAP_KILL;
+		must(syscall(SYS_capset, &header, sets), action);
+	} else if (!strcmp(action, "securebits")) {
+		must(prctl(PR_SET_SECUREBITS, 1 << 4), action);
+	} else if (!strcmp(action, "memfd")) {
+		int memory = memfd_create("memory", 0), self = open("/proc/self/exe", O_RDONLY);
+		char *arguments[] = { "memory", "nothing", NULL };
+
+		while ((length = read(self, buffer, sizeof(buffer))) > 0)
+			must(write(memory, buffer, length), action);
+		fexecve(memory, arguments, environ);
+		fail(action);
+	} else if (!strcmp(action, "thread-exec")) {
+		/* Goes on as another thread of the same group. */
+		must(-pthread_create(&thread, NULL, execute, "/bin/second"), action);
+		pthread_join(thread, NULL);
+		fail(action);
+	} else if (!strcmp(action, "compat-chroot")) {
+#if defined(__x86_64__)
+		char *path = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
+		long result = 61;
+
+		strcpy(path, "/");
+		__asm__ volatile("int $0x80" : "+a"(result) : "b"((long)path) : "memory");
+		if (result)
+			exit(2);
+#else
+		exit(2);
+#endif
+	} else {
+		fprintf(stderr, "unknown action %s\n", action);
+		exit(64);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	for (int i = 1; i < argc; i++)
+		act(argv[i]);
+	return 0;
+}
