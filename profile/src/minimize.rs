@@ -128,7 +128,10 @@ fn dismiss_what_the_other_recorder_saw_through(
         }
         match outcome {
             Outcome::Needed(_) => needed.insert(check.capability),
-            Outcome::Dismissed | Outcome::Optional if !classify::silent(check) => {
+            // Neither silent checks nor those with other credentials, which have another label, leave a record of the container's.
+            Outcome::Dismissed | Outcome::Optional
+                if !classify::silent(check) && !check.overridden =>
+            {
                 let entry = dismissed
                     .entry(check.capability)
                     .or_insert((*rule, *outcome));
@@ -1260,6 +1263,21 @@ mod tests {
             [Recorder::Ebpf, Recorder::Selinux]
         );
         assert_eq!(result.notes.len(), 1);
+        // Not if the kernel asked silently, or of overlayfs's mounter: neither leaves a record under the container's label.
+        for other in [
+            Observation {
+                audit: crate::observation::Audit::Silent,
+                ..observations[0].clone()
+            },
+            Observation {
+                overridden: true,
+                without_effect: false,
+                ..observations[0].clone()
+            },
+        ] {
+            let result = Case::seen(vec![other, observations[1].clone()]).minimize();
+            assert_eq!(result.set, set(&[Capability::SETGID]));
+        }
         // Not if eBPF lost anything.
         let mut case = Case::seen(observations);
         case.evidence(Recorder::Ebpf).losses = vec!["3 checks lost: map full".into()];
