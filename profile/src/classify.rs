@@ -1,7 +1,7 @@
 //! What one observation means: whether the kernel's question mattered, and by which rule that was decided.
 //!
 //! Pure: an [`Observation`] and the little that must be known of the container go in, a [`Classification`] comes out.
-//! One rule is one entry of [`RULES`]; the first that applies decides. A check is dismissed only by a rule that says why;
+//! One rule is one entry of the table [`rules`] goes through; the first that applies decides. A check is dismissed only by a rule that says why;
 //! what no rule knows counts. `docs/classification.md` describes each rule for users, and a test holds it against this table.
 //!
 //! Rules go by the kernel functions on the stack, of which some are inlined or tail calls and never show, so a rule names
