@@ -228,6 +228,15 @@ fn containers() -> Option<String> {
     runtime("runc")
 }
 
+/// Whether this is root; a test that needs it says that it is skipped.
+fn root() -> bool {
+    let root = fs::metadata("/proc/self").unwrap().uid() == 0;
+    if !root {
+        eprintln!("skipped: only root can profile");
+    }
+    root
+}
+
 fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
@@ -449,6 +458,9 @@ mod creating {
 
     #[test]
     fn the_runtime_finds_a_rewritten_configuration_and_a_recording() {
+        if !root() {
+            return;
+        }
         // `ls` knows neither `create` nor its options, and says so; what it was called for has happened before.
         let fixture = Fixture::new(&program("true"));
         let original = fs::read(fixture.config()).unwrap();
@@ -511,6 +523,9 @@ mod creating {
 
     #[test]
     fn one_id_under_two_roots_is_two_containers() {
+        if !root() {
+            return;
+        }
         let fixture = Fixture::new(&program("true"));
         let bundle = fixture.bundle();
         for root in ["one", "two"] {
@@ -546,6 +561,9 @@ mod creating {
 
     #[test]
     fn a_bundle_need_not_be_unicode_nor_the_place_itself() {
+        if !root() {
+            return;
+        }
         let fixture = Fixture::new(&program("true"));
         let odd = fixture
             .directory
@@ -575,6 +593,9 @@ mod creating {
 
     #[test]
     fn a_link_inside_the_bundle_is_followed_and_stays_a_link() {
+        if !root() {
+            return;
+        }
         let fixture = Fixture::new(&program("true"));
         fs::rename(fixture.config(), fixture.path("bundle/rootfs/real.json")).unwrap();
         symlink("rootfs/real.json", fixture.config()).unwrap();
@@ -593,6 +614,9 @@ mod creating {
 
     #[test]
     fn what_is_not_to_be_profiled_is_handed_over_untouched() {
+        if !root() {
+            return;
+        }
         let fixture = Fixture::new(&program("true"));
         let mut off = configuration();
         off["annotations"] = json!({"io.capprof.mode": "off"});
@@ -614,6 +638,9 @@ mod creating {
 
     #[test]
     fn a_container_that_exists_is_left_to_the_runtime() {
+        if !root() {
+            return;
+        }
         let fixture = Fixture::new(&program("true"));
         fs::create_dir_all(fixture.path("root/x")).unwrap();
         assert!(fixture.create("create", "x").status.success());
@@ -623,6 +650,9 @@ mod creating {
 
     #[test]
     fn a_runtime_that_cannot_be_started_leaves_everything_as_it_was() {
+        if !root() {
+            return;
+        }
         let fixture = Fixture::new("/dev/null");
         let broken = fixture.path("runc");
         // Executable, and no program.
@@ -644,6 +674,9 @@ mod creating {
 
     #[test]
     fn a_configuration_that_a_lost_recording_left_behind_is_put_right() {
+        if !root() {
+            return;
+        }
         let fixture = Fixture::new(&program("true"));
         let mut original = configuration();
         original["process"]["apparmorProfile"] = json!("docker-default");
@@ -679,6 +712,9 @@ mod creating {
 
     #[test]
     fn what_somebody_changed_in_a_rewritten_configuration_is_kept() {
+        if !root() {
+            return;
+        }
         let fixture = Fixture::new(&program("true"));
         assert!(fixture.create("create", "x").status.success());
         let mut changed = fixture.read();
@@ -695,6 +731,9 @@ mod creating {
 
     #[test]
     fn cruns_other_configuration_file_is_the_one_that_is_rewritten() {
+        if !root() {
+            return;
+        }
         let fixture = Fixture::new("runc");
         let crun = fixture.path("crun");
         symlink(program("true"), &crun).unwrap();
@@ -805,6 +844,9 @@ mod bad_input {
 
     #[test]
     fn of_configurations() {
+        if !root() {
+            return;
+        }
         let fixture = Fixture::new(&program("true"));
         with(&fixture, "", "config.json: the file is empty");
         with(&fixture, " \n", "config.json: the file is empty");
@@ -908,6 +950,9 @@ mod bad_input {
 
     #[test]
     fn of_arguments() {
+        if !root() {
+            return;
+        }
         let fixture = Fixture::new(&program("true"));
         let bundle = fixture.bundle();
         let bundle = bundle.as_os_str();
@@ -958,6 +1003,9 @@ mod bad_input {
 
     #[test]
     fn of_capprofs_own_surroundings() {
+        if !root() {
+            return;
+        }
         let fixture = Fixture::new(&program("true"));
         fixture.configure(&program("true"), "no_such_key = 1\n");
         create(&fixture, "config.toml: line 3: unknown field `no_such_key`");
@@ -995,6 +1043,9 @@ mod bad_input {
 
     #[test]
     fn of_file_systems() {
+        if !root() {
+            return;
+        }
         if fs::metadata("/proc/self").unwrap().uid() != 0 {
             eprintln!("skipped: mounting needs root");
             return;
@@ -1038,7 +1089,56 @@ mod bad_input {
     }
 
     #[test]
+    fn of_users() {
+        let rootless = || {
+            let mut command = Command::new("unshare");
+            command.args(["--user", "--map-root-user"]);
+            command
+        };
+        if !rootless()
+            .arg("true")
+            .stderr(Stdio::null())
+            .status()
+            .is_ok_and(|status| status.success())
+        {
+            eprintln!("skipped: no user namespaces on this machine");
+            return;
+        }
+        let fixture = Fixture::new(&program("true"));
+        let before = fs::read(fixture.config()).unwrap();
+        let create = |fixture: &Fixture| {
+            rootless()
+                .arg(fixture.path("bin/capprof"))
+                .args([
+                    "create",
+                    "--bundle",
+                    fixture.bundle().to_str().unwrap(),
+                    "x",
+                ])
+                .env("CAPPROF_CONFIG", fixture.path("config.toml"))
+                .output()
+                .unwrap()
+        };
+        let output = create(&fixture);
+        assert_eq!(output.status.code(), Some(1));
+        assert!(
+            text(&output.stderr).starts_with("capprof: this user cannot profile containers: "),
+            "{output:?}"
+        );
+        assert_eq!(fs::read(fixture.config()).unwrap(), before);
+        assert!(!fixture.state().exists());
+        // The runtime itself is not kept from him.
+        let mut off = configuration();
+        off["annotations"] = json!({"io.capprof.mode": "off"});
+        fixture.write(&off);
+        assert!(create(&fixture).status.success());
+    }
+
+    #[test]
     fn a_log_that_cannot_be_written_is_no_second_error() {
+        if !root() {
+            return;
+        }
         let fixture = Fixture::new(&program("true"));
         fs::write(fixture.config(), "").unwrap();
         let bundle = fixture.bundle();
@@ -1061,6 +1161,9 @@ mod bad_input {
 
     #[test]
     fn unknown_capabilities_are_no_obstacle() {
+        if !root() {
+            return;
+        }
         let fixture = Fixture::new(&program("true"));
         let mut value = configuration();
         value["process"]["capabilities"] =
@@ -1081,6 +1184,9 @@ mod executing {
 
     #[test]
     fn a_process_file_gets_the_grant_of_its_container() {
+        if !root() {
+            return;
+        }
         let fixture = Fixture::new(&program("true"));
         let root = fixture.path("root");
         let root = root.to_str().unwrap();
@@ -1119,6 +1225,9 @@ mod executing {
 
     #[test]
     fn a_process_file_that_is_none_is_said_so() {
+        if !root() {
+            return;
+        }
         let fixture = Fixture::new(&program("true"));
         assert!(fixture.create("create", "x").status.success());
         let root = fixture.path("root");
@@ -1153,6 +1262,9 @@ mod executing {
 
     #[test]
     fn a_container_stays_with_the_runtime_that_made_it() {
+        if !root() {
+            return;
+        }
         let fixture = Fixture::new("runc");
         let (first, second) = (fixture.path("first"), fixture.path("second-crun"));
         symlink(program("true"), &first).unwrap();
@@ -1193,6 +1305,9 @@ mod sweeping {
 
     #[test]
     fn recovery_is_called_for_an_abandoned_recording_and_gets_nothing_of_the_callers() {
+        if !root() {
+            return;
+        }
         let fixture = Fixture::new(&program("true"));
         let note = fixture.path("bin/recover");
         assert!(fixture.create("create", "x").status.success());
@@ -1224,6 +1339,9 @@ mod sweeping {
 
     #[test]
     fn recovery_that_hangs_or_fails_or_is_missing_stops_nothing() {
+        if !root() {
+            return;
+        }
         let fixture = Fixture::new(&program("true"));
         let directory = abandoned(&fixture);
         fs::write(fixture.path("bin/hang"), "").unwrap();
@@ -1245,6 +1363,9 @@ mod sweeping {
 
     #[test]
     fn a_directory_that_was_never_filled_goes_after_a_while() {
+        if !root() {
+            return;
+        }
         let fixture = Fixture::new(&program("true"));
         let directory =
             Directory::create(&fixture.state(), "key", "20260101T000000Z-00000000").unwrap();
@@ -1259,6 +1380,9 @@ mod sweeping {
 
     #[test]
     fn a_configuration_that_another_runtime_has_not_read_yet_is_waited_for() {
+        if !root() {
+            return;
+        }
         let fixture = Fixture::new(&program("true"));
         let directory = abandoned(&fixture);
         // As if the runtime were alive and had not come to its hooks: this very process is.
