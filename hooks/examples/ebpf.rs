@@ -50,6 +50,7 @@ fn main() -> anyhow::Result<()> {
             let init = Process { pid, start_time: 1 };
             ebpf::arm(&directory().load()?, init)?;
         }
+        "load" => ebpf::load(&arguments[1])?,
         // What makes the kernel side count.
         "processes" => println!("{:?}", ebpf::processes()?),
         "probe" => println!("{}", serde_json::to_string_pretty(&ebpf::probe())?),

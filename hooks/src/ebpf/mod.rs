@@ -23,11 +23,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 use zerocopy::IntoBytes;
 
-pub use programs::Report;
+pub(crate) use programs::Report;
 
 /// An operation of the eBPF recorder that failed, with its object.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub(crate) enum Error {
     /// bpffs is not there and could not be mounted.
     #[error("mount bpffs at {}: {source}", path.display())]
     Mount {
@@ -91,17 +91,17 @@ pub enum Error {
 
 /// What [`arm`] leaves for [`collect`] and [`release`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Armed {
+pub(crate) struct Armed {
     /// The recording's key in the maps: boot time in nanoseconds at arming, unique on this host until it boots again.
-    pub slot: u64,
+    pub(crate) slot: u64,
     /// How the capability checks are seen: `tp_btf/cap_capable`.
-    pub method: String,
+    pub(crate) method: String,
     /// What was tried before and refused, a line each.
-    pub refused: Vec<String>,
+    pub(crate) refused: Vec<String>,
     /// When the recording was armed, nanoseconds of `CLOCK_BOOTTIME`.
-    pub armed_ns: u64,
+    pub(crate) armed_ns: u64,
     /// How many runs of its programs the kernel had skipped by then (`recursion_misses`).
-    pub missed: u64,
+    pub(crate) missed: u64,
 }
 
 /// Makes the container's first process known to the kernel side, which starts to count when it executes the container's program.
@@ -110,7 +110,7 @@ pub struct Armed {
 ///
 /// # Errors
 /// Nothing can be attached ([`Error::Refused`] tells what was tried), or the process is gone. Then nothing stays armed.
-pub fn arm(recording: &Recording, init: Process) -> Result<Armed, Error> {
+pub(crate) fn arm(recording: &Recording, init: Process) -> Result<Armed, Error> {
     // Whoever may not look at process 1 is in a container itself, whose mount namespace is the one that matters.
     let unjoinable = [
         namespace("self", "mnt")?,
@@ -119,7 +119,7 @@ pub fn arm(recording: &Recording, init: Process) -> Result<Armed, Error> {
     if namespace("self", "pid")? != INITIAL_PID_NAMESPACE {
         return Err(Error::NestedPidNamespace);
     }
-    let set = Set::ensure()?;
+    let set = Set::ensure(None)?;
     let missed = set.missed();
     let mut container = Container {
         user_namespace: 0,
@@ -180,7 +180,7 @@ pub fn arm(recording: &Recording, init: Process) -> Result<Armed, Error> {
 /// Reads what the kernel counted for a recording.
 ///
 /// Never fails as a whole: what could not be read is a line in [`Evidence::losses`].
-pub fn collect(recording: &Recording, armed: &Armed) -> Evidence {
+pub(crate) fn collect(recording: &Recording, armed: &Armed) -> Evidence {
     gather::gather(recording, armed)
 }
 
@@ -188,7 +188,7 @@ pub fn collect(recording: &Recording, armed: &Armed) -> Evidence {
 ///
 /// # Errors
 /// [`Error::Pin`], [`Error::Update`].
-pub fn release(armed: &Armed) -> Result<(), Error> {
+pub(crate) fn release(armed: &Armed) -> Result<(), Error> {
     drop_slot(armed.slot)
 }
 
@@ -196,7 +196,7 @@ pub fn release(armed: &Armed) -> Result<(), Error> {
 ///
 /// # Errors
 /// [`Error::Pin`]. Where nothing is loaded there are none.
-pub fn live_slots() -> Result<Vec<(u64, String)>, Error> {
+pub(crate) fn live_slots() -> Result<Vec<(u64, String)>, Error> {
     let Some(set) = Set::open()? else {
         return Ok(Vec::new());
     };
@@ -207,6 +207,15 @@ pub fn live_slots() -> Result<Vec<(u64, String)>, Error> {
         .collect())
 }
 
+/// Loads the program set, if none is, in one certain way.
+///
+/// # Errors
+/// As [`arm`].
+#[allow(dead_code, reason = "the tests try each way")]
+pub(crate) fn load(method: &str) -> Result<(), Error> {
+    Set::ensure(Some(method)).map(|_| ())
+}
+
 /// The thread groups that belong to recordings, and the mount namespaces that lead to one, by number.
 ///
 /// # Errors
@@ -215,7 +224,7 @@ pub fn live_slots() -> Result<Vec<(u64, String)>, Error> {
     not(test),
     allow(dead_code, reason = "the tests look behind the scenes")
 )]
-pub fn processes() -> Result<(Vec<u32>, Vec<u32>), Error> {
+pub(crate) fn processes() -> Result<(Vec<u32>, Vec<u32>), Error> {
     let Some(set) = Set::open()? else {
         return Ok((Vec::new(), Vec::new()));
     };
@@ -231,7 +240,7 @@ pub fn processes() -> Result<(Vec<u32>, Vec<u32>), Error> {
 ///
 /// # Errors
 /// [`Error::Pin`], [`Error::Update`].
-pub fn drop_slot(slot: u64) -> Result<(), Error> {
+pub(crate) fn drop_slot(slot: u64) -> Result<(), Error> {
     match Set::open()? {
         Some(set) => gather::forget(&set, slot),
         None => Ok(()),
@@ -242,7 +251,7 @@ pub fn drop_slot(slot: u64) -> Result<(), Error> {
 ///
 /// # Errors
 /// [`Error::Pin`], [`Error::Update`].
-pub fn sweep(live: &[String]) -> Result<Vec<String>, Error> {
+pub(crate) fn sweep(live: &[String]) -> Result<Vec<String>, Error> {
     /// A recording may have been armed after `live` was listed.
     const YOUNG: Duration = Duration::from_secs(60);
     let mut done = Vec::new();
@@ -263,12 +272,12 @@ pub fn sweep(live: &[String]) -> Result<Vec<String>, Error> {
 ///
 /// # Errors
 /// [`Error::Pin`], [`Error::Lock`].
-pub fn unload() -> Result<bool, Error> {
+pub(crate) fn unload() -> Result<bool, Error> {
     pins::unload()
 }
 
 /// Tries every way to attach, without leaving anything behind, and tells what came of each.
-pub fn probe() -> Report {
+pub(crate) fn probe() -> Report {
     programs::probe()
 }
 

@@ -54,8 +54,9 @@ pub(super) struct Set {
 }
 
 impl Set {
-    /// Opens the set, and loads it if there is none or if it is another build's and serves nobody.
-    pub(super) fn ensure() -> Result<Self, Error> {
+    /// Opens the set, and loads it if there is none or if it is another build's and serves nobody; in the way that `only`
+    /// names, if it is given.
+    pub(super) fn ensure(only: Option<&str>) -> Result<Self, Error> {
         if let Some(set) = Self::open()?
             && set.is_ours()
         {
@@ -64,13 +65,13 @@ impl Set {
         mount_bpffs()?;
         let _lock = lock()?;
         // Somebody may have been faster.
-        if let Some(set) = Self::open()? {
-            if set.is_ours() || !super::live_slots()?.is_empty() {
-                return Ok(set);
-            }
+        if let Some(set) = Self::open()?
+            && (set.is_ours() || !super::live_slots()?.is_empty())
+        {
+            return Ok(set);
         }
         remove()?;
-        let result = Self::load();
+        let result = Self::load(only);
         if result.is_err() {
             // Half a set is worse than none.
             let _ = remove();
@@ -109,8 +110,8 @@ impl Set {
         BUILD.parse() == Ok(self.state.build)
     }
 
-    fn load() -> Result<Self, Error> {
-        let mut loaded = programs::load().map_err(|refused| Error::Refused { refused })?;
+    fn load(only: Option<&str>) -> Result<Self, Error> {
+        let mut loaded = programs::load(only).map_err(|refused| Error::Refused { refused })?;
         let directory = Path::new(DIRECTORY);
         let names: Vec<String> = loaded
             .links

@@ -68,34 +68,37 @@ pub(super) struct Loaded {
 
 /// What became of one way to attach.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Attempt {
+pub(crate) struct Attempt {
     /// `tp_btf/cap_capable`.
-    pub method: String,
+    pub(crate) method: String,
     /// Why it was refused; `None` if it works.
-    pub refused: Option<String>,
+    pub(crate) refused: Option<String>,
 }
 
 /// What the eBPF recorder can do on this host.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Report {
+pub(crate) struct Report {
     /// Whether it can record.
-    pub usable: bool,
+    pub(crate) usable: bool,
     /// How it would; empty if it cannot.
-    pub method: String,
+    pub(crate) method: String,
     /// Every way, in order of preference.
-    pub attempts: Vec<Attempt>,
+    pub(crate) attempts: Vec<Attempt>,
     /// What was refused, a line each.
-    pub refused: Vec<String>,
+    pub(crate) refused: Vec<String>,
     /// Whether the program set is loaded already.
-    pub loaded: bool,
+    pub(crate) loaded: bool,
     /// How many recordings it serves.
-    pub recordings: usize,
+    pub(crate) recordings: usize,
 }
 
-/// Loads and attaches in the first way that works.
-pub(super) fn load() -> Result<Loaded, Vec<String>> {
+/// Loads and attaches in the first way that works; of those whose name begins so, if one is given.
+pub(super) fn load(only: Option<&str>) -> Result<Loaded, Vec<String>> {
     let mut refused = Vec::new();
     for method in &METHODS {
+        if only.is_some_and(|only| !method.name.starts_with(only)) {
+            continue;
+        }
         match attach(method) {
             Ok((object, links)) => {
                 return Ok(Loaded {
