@@ -17,7 +17,7 @@ pub(crate) fn print(text: &str) -> anyhow::Result<()> {
 /// Writes to standard output as it is, for scripts.
 ///
 /// # Errors
-/// As [`print`].
+/// As [`print()`].
 pub(crate) fn print_raw(text: &str) -> anyhow::Result<()> {
     let mut stream = io::stdout().lock();
     stream.write_all(text.as_bytes())?;
@@ -25,7 +25,7 @@ pub(crate) fn print_raw(text: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The styles of all reports; [`print`] takes them off where they are not wanted.
+/// The styles of all reports; [`print()`] takes them off where they are not wanted.
 pub(crate) fn styles() -> Styles {
     Styles::coloured()
 }

@@ -45,11 +45,30 @@ fn text(report: &Value) -> String {
             Some(true) if method.is_empty() => "can record".to_owned(),
             Some(true) => format!("can record, by {method}"),
             Some(false) => "cannot record".to_owned(),
-            None => String::new(),
+            // SELinux's mode: off, permissive, enforcing.
+            None => recorder
+                .get("selinux")
+                .and_then(Value::as_str)
+                .unwrap_or("unknown")
+                .to_owned(),
         };
         let _ = writeln!(text, "{name}: {state}");
+        let mut shown = vec!["usable", "method", "selinux"];
+        if let Some(attempts) = recorder.get("attempts").and_then(Value::as_array) {
+            // They say the same as `refused`, and what works besides.
+            shown.extend(["attempts", "refused"]);
+            for attempt in attempts {
+                let field = |name| attempt.get(name).and_then(Value::as_str);
+                let _ = writeln!(
+                    text,
+                    "  {}: {}",
+                    field("method").unwrap_or("?"),
+                    field("refused").unwrap_or("works")
+                );
+            }
+        }
         for (key, value) in recorder.as_object().into_iter().flatten() {
-            if !["usable", "method"].contains(&key.as_str()) {
+            if !shown.contains(&key.as_str()) {
                 describe(&mut text, key, value, 1);
             }
         }
@@ -65,7 +84,11 @@ fn text(report: &Value) -> String {
 
 fn describe(text: &mut String, key: &str, value: &Value, depth: usize) {
     let indent = "  ".repeat(depth);
-    let name = key.replace('_', " ");
+    // Names of booleans and the like stay as they are.
+    let name = match key.starts_with("capprof_") {
+        true => key.to_owned(),
+        false => key.replace('_', " "),
+    };
     match value {
         Value::Null => {}
         Value::Bool(answer) => {
@@ -106,8 +129,10 @@ fn one_line(entry: &Value) -> String {
     match entry {
         Value::String(line) => line.clone(),
         Value::Object(fields) => fields
-            .values()
-            .filter_map(|value| match value {
+            .iter()
+            // The heading says already whose it is.
+            .filter(|(key, _)| *key != "recorder")
+            .filter_map(|(_, value)| match value {
                 Value::Null => None,
                 Value::String(text) if text.is_empty() => None,
                 Value::String(text) => Some(text.clone()),
@@ -116,5 +141,62 @@ fn one_line(entry: &Value) -> String {
             .collect::<Vec<_>>()
             .join(": "),
         other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn what_works_and_what_was_refused_is_told_in_words() {
+        let report = json!({
+            "version": "0.1.0",
+            "recorders": {
+                "ebpf": {
+                    "usable": true,
+                    "method": "tp_btf/cap_capable",
+                    "attempts": [
+                        {"method": "tp_btf/cap_capable", "refused": null},
+                        {"method": "fexit/cap_capable", "refused": "load: Operation not permitted"},
+                    ],
+                    "refused": ["fexit/cap_capable: load: Operation not permitted"],
+                    "loaded": false,
+                },
+                "selinux": {
+                    "selinux": "enforcing",
+                    "module": {"loaded": true, "booleans": {"capprof_recording": false}},
+                    "scopes": {"host": {"possible": true, "blind_spots": [
+                        {"capability": "CAP_CHOWN", "recorder": "selinux", "reason": "allowed without a record"},
+                    ]}},
+                    "problems": [],
+                },
+            },
+            "recordings": 0,
+        });
+        assert_eq!(
+            text(&report),
+            "\
+eBPF: can record, by tp_btf/cap_capable
+  tp_btf/cap_capable: works
+  fexit/cap_capable: load: Operation not permitted
+  loaded: no
+
+SELinux: enforcing
+  module:
+    loaded: yes
+    booleans:
+      capprof_recording: no
+  scopes:
+    host:
+      possible: yes
+      blind spots:
+        CAP_CHOWN: allowed without a record
+
+version: 0.1.0
+recordings: 0
+"
+        );
     }
 }
