@@ -144,6 +144,7 @@ pub(crate) mod tests {
             user_namespace: false,
             no_new_privileges: false,
             root_filesystem: Some("/run/bundle/rootfs".into()),
+            bind_mounts: Vec::new(),
             original: ProcessSets {
                 bounding: [Capability::CHOWN, Capability::NET_RAW]
                     .into_iter()

@@ -120,6 +120,17 @@ pub struct Workload {
     pub container: Option<String>,
 }
 
+/// A file or directory of the host that the container has in a place of its own (runtime-spec, config.md, "Mounts").
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BindMount {
+    /// Where in the container, absolute.
+    #[serde(with = "crate::path")]
+    pub destination: PathBuf,
+    /// What of the host, absolute.
+    #[serde(with = "crate::path")]
+    pub source: PathBuf,
+}
+
 /// The five capability sets of a process in config.json (runtime-spec, config.md, "Linux Process").
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProcessSets {
@@ -220,6 +231,9 @@ pub struct Recording {
     /// `root.path`, absolute: where the container's root file system is on the host.
     #[serde(with = "crate::path::optional", default)]
     pub root_filesystem: Option<PathBuf>,
+    /// The bind mounts over it, in the order in which they are made.
+    #[serde(default)]
+    pub bind_mounts: Vec<BindMount>,
     /// Sets in the engine's configuration.
     pub original: ProcessSets,
     /// Sets in the rewritten configuration.
@@ -553,6 +567,7 @@ mod tests {
             user_namespace: false,
             no_new_privileges: false,
             root_filesystem: None,
+            bind_mounts: Vec::new(),
             original: ProcessSets::default(),
             granted: ProcessSets::default(),
             relaxed: Vec::new(),

@@ -10,7 +10,8 @@ use crate::sweep;
 use capprof_profile::configuration::{self, Configuration};
 use capprof_profile::file::{self, Attributes};
 use capprof_profile::recording::{
-    self, Directory, Process, Recording, Runtime, SCHEMA, container_key, restore_configuration,
+    self, BindMount, Directory, Process, Recording, Runtime, SCHEMA, container_key,
+    restore_configuration,
 };
 use capprof_profile::{Capability, CapabilitySet};
 use serde_json::Value;
@@ -273,6 +274,7 @@ impl Draft<'_> {
                 .pointer("/root/path")
                 .and_then(Value::as_str)
                 .map(|path| runtime::absolute(&source.bundle.join(path))),
+            bind_mounts: bind_mounts(&source.document.value, &source.bundle),
             original,
             granted,
             relaxed,
@@ -382,6 +384,30 @@ fn has_user_namespace(configuration: &Value) -> bool {
         .into_iter()
         .flatten()
         .any(|namespace| namespace.get("type").and_then(Value::as_str) == Some("user"))
+}
+
+/// The bind mounts of a configuration; one that says nothing readable is the runtime's to refuse.
+fn bind_mounts(config: &Value, bundle: &Path) -> Vec<BindMount> {
+    let mounts = config.pointer("/mounts").and_then(Value::as_array);
+    mounts
+        .into_iter()
+        .flatten()
+        .filter(|mount| {
+            let options = mount.get("options").and_then(Value::as_array);
+            mount.get("type").and_then(Value::as_str) == Some("bind")
+                || options
+                    .into_iter()
+                    .flatten()
+                    .any(|option| matches!(option.as_str(), Some("bind" | "rbind")))
+        })
+        .filter_map(|mount| {
+            Some(BindMount {
+                destination: Path::new("/").join(mount.get("destination")?.as_str()?),
+                // Relative to the bundle (runtime-spec).
+                source: runtime::absolute(&bundle.join(mount.get("source")?.as_str()?)),
+            })
+        })
+        .collect()
 }
 
 #[cfg(test)]

@@ -9,10 +9,11 @@ use std::fmt;
 use std::ops::Range;
 
 /// What is taken apart: members of the configuration, and of two objects in it. `true`: an object of which only some members are.
-const TAKEN_APART: [(&str, &str, bool); 13] = [
+const TAKEN_APART: [(&str, &str, bool); 14] = [
     ("", "process", true),
     ("", "linux", true),
     ("", "root", false),
+    ("", "mounts", false),
     ("", "hooks", false),
     ("", "annotations", false),
     ("/process", "user", false),

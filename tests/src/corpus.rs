@@ -258,6 +258,14 @@ const UNDECIDED: [&str; 4] = [
     "setuid-fallback",
 ];
 
+/// Programs whose needs the kernel asks nobody about, and that the eBPF recorder finds by other means.
+const WITHOUT_CHECK: [&str; 2] = [
+    // The sets that a program passes to capset(2).
+    "capset-keep",
+    // The attribute of the file that it executes.
+    "file-capability",
+];
+
 /// Programs whose needs a recorder cannot tell from nothing at all, and has to name as a blind spot. The table counts it as missing.
 const NAMED: [&str; 1] = [
     // The kernel asks alike for a file of one's own, and nobody sees whose it was.
@@ -292,7 +300,7 @@ impl Program {
     /// Whether the kernel gives this recorder anything to see of the program's need.
     fn visible_to(&self, recorder: Recorder) -> bool {
         match recorder {
-            Recorder::Ebpf => self.ebpf_visible,
+            Recorder::Ebpf => self.ebpf_visible || WITHOUT_CHECK.contains(&self.name.as_str()),
             Recorder::Selinux => self.selinux_visible,
         }
     }

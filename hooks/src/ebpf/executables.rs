@@ -3,6 +3,7 @@
 use super::layout::{self, Program, program};
 use capprof_profile::CapabilitySet;
 use capprof_profile::observation::FileCapabilities;
+use capprof_profile::recording::BindMount;
 use rustix::fs::{Mode, OFlags, ResolveFlags, fgetxattr, openat2};
 use rustix::io::Errno;
 use std::ffi::OsString;
@@ -42,24 +43,36 @@ pub(super) fn path(row: &Program) -> PathBuf {
     PathBuf::from(OsString::from_vec(path))
 }
 
-/// The container's root file system as the host sees it.
-pub(super) struct Root(Result<OwnedFd, String>);
+/// The container's root file system, and what is mounted over it, as the host sees them.
+pub(super) struct Root<'a> {
+    directory: Result<OwnedFd, String>,
+    bind_mounts: &'a [BindMount],
+}
 
-impl Root {
-    pub(super) fn open(path: Option<&Path>) -> Self {
-        let Some(path) = path else {
-            return Self(Err(
-                "the recording does not know the container's root file system".to_owned(),
-            ));
-        };
-        Self(
-            rustix::fs::open(
-                path,
-                OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
-                Mode::empty(),
-            )
-            .map_err(|error| format!("open {}: {error}", path.display())),
-        )
+impl<'a> Root<'a> {
+    pub(super) fn open(path: Option<&Path>, bind_mounts: &'a [BindMount]) -> Self {
+        let directory = path
+            .ok_or_else(|| {
+                "the recording does not know the container's root file system".to_owned()
+            })
+            .and_then(open_directory);
+        Self {
+            directory,
+            bind_mounts,
+        }
+    }
+
+    /// What of the host lies at a path of a mount other than the root's: the bind mount's source, and the path below it.
+    fn on_bind_mount<'b>(&self, path: &'b Path) -> Option<(&'a Path, &'b Path)> {
+        self.bind_mounts
+            .iter()
+            .rev()
+            .filter_map(|mount| {
+                let below = path.strip_prefix(&mount.destination).ok()?;
+                Some((mount.source.as_path(), below))
+            })
+            // The innermost; of several in one place the last, which covers the others.
+            .min_by_key(|(_, below)| below.components().count())
     }
 
     /// The file capabilities of an executable; the error says why they could not be read.
@@ -75,10 +88,23 @@ impl Root {
         if row.flags & program::OUTSIDE != 0 {
             return Err("it lies in no file system of the container".to_owned());
         }
-        if row.flags & program::OTHER_MOUNT != 0 {
-            return Err("it lies on a mount that is gone with the container".to_owned());
-        }
-        let root = self.0.as_ref().map_err(Clone::clone)?;
+        let mounted;
+        let (root, path) = if row.flags & program::OTHER_MOUNT != 0 {
+            let (source, below) = self
+                .on_bind_mount(path)
+                .ok_or("it lies on a mount that is gone with the container")?;
+            // A file can be mounted as well as a directory.
+            let (directory, below) = match (source.parent(), source.file_name()) {
+                (Some(parent), Some(name)) if below.as_os_str().is_empty() => {
+                    (parent, Path::new(name))
+                }
+                _ => (source, below),
+            };
+            mounted = open_directory(directory)?;
+            (&mounted, below)
+        } else {
+            (self.directory.as_ref().map_err(Clone::clone)?, path)
+        };
         // The container made this path: no link in it may lead out, and opening must not wait.
         let file = openat2(
             root,
@@ -98,6 +124,15 @@ impl Root {
             Err(error) => Err(format!("read security.capability: {error}")),
         }
     }
+}
+
+fn open_directory(path: &Path) -> Result<OwnedFd, String> {
+    rustix::fs::open(
+        path,
+        OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
+        Mode::empty(),
+    )
+    .map_err(|error| format!("open {}: {error}", path.display()))
 }
 
 /// `struct vfs_cap_data` and `struct vfs_ns_cap_data`, capabilities(7) "File capability extended attribute versioning".

@@ -314,7 +314,7 @@ fn syscall(number: i32, compat: bool) -> Syscall {
 }
 
 fn executions(recording: &Recording, programs: &[(ProgramKey, Program)]) -> Vec<Execution> {
-    let root = Root::open(recording.root_filesystem.as_deref());
+    let root = Root::open(recording.root_filesystem.as_deref(), &recording.bind_mounts);
     let mut merged: HashMap<(PathBuf, u32), Execution> = HashMap::new();
     for (_, row) in programs {
         let path = executables::path(row);
