@@ -167,22 +167,22 @@ impl Configuration {
         Ok(configuration)
     }
 
-    /// The low-level runtime that the file names, whatever else is wrong with it: `kill` and `delete` must go on working.
-    pub fn runtime_alone(path: &Path) -> String {
-        Self::string_alone(path, "runtime").unwrap_or_else(|| Self::default().runtime)
-    }
-
-    /// The state directory that the file names, whatever else is wrong with it.
-    pub fn state_alone(path: &Path) -> PathBuf {
-        Self::string_alone(path, "state").map_or_else(|| Self::default().state, PathBuf::from)
-    }
-
-    fn string_alone(path: &Path, key: &str) -> Option<String> {
+    /// The defaults with nothing but the runtime and the state directory from the file, whatever else is wrong with it: `kill` and
+    /// `delete` must go on working.
+    pub fn essentials(path: &Path) -> Self {
+        let mut essentials = Self::default();
         let table = std::fs::read_to_string(path)
-            .ok()?
-            .parse::<toml::Table>()
-            .ok()?;
-        table.get(key)?.as_str().map(str::to_owned)
+            .ok()
+            .and_then(|text| text.parse::<toml::Table>().ok())
+            .unwrap_or_default();
+        let text = |key| Some(table.get(key)?.as_str()?.to_owned());
+        if let Some(runtime) = text("runtime") {
+            essentials.runtime = runtime;
+        }
+        if let Some(state) = text("state") {
+            essentials.state = state.into();
+        }
+        essentials
     }
 
     fn check(&self, path: &Path) -> Result<(), Error> {
@@ -270,11 +270,15 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("config.toml");
         std::fs::write(&path, "runtime = \"crun\"\nnonsense = 1\n").unwrap();
-        assert_eq!(Configuration::runtime_alone(&path), "crun");
-        assert_eq!(Configuration::state_alone(&path), Path::new("/run/capprof"));
+        let essentials = Configuration::essentials(&path);
+        assert_eq!(essentials.runtime, "crun");
+        assert_eq!(essentials.state, Path::new("/run/capprof"));
         std::fs::write(&path, "state = \"/run/other\"\nnonsense = 1\n").unwrap();
-        assert_eq!(Configuration::state_alone(&path), Path::new("/run/other"));
+        assert_eq!(
+            Configuration::essentials(&path).state,
+            Path::new("/run/other")
+        );
         std::fs::write(&path, "[[[").unwrap();
-        assert_eq!(Configuration::runtime_alone(&path), "runc");
+        assert_eq!(Configuration::essentials(&path), Configuration::default());
     }
 }

@@ -39,11 +39,18 @@ pub fn main(arguments: &[OsString]) -> i32 {
     let own_name = arguments
         .first()
         .map_or(OsStr::new(""), OsString::as_os_str);
-    let path = Configuration::path();
-    let selected = runtime::select(own_name, &Configuration::runtime_alone(&path));
+    let essentials = Configuration::essentials(&Configuration::path());
+    let selected = runtime::select(own_name, &essentials.runtime);
     let family = runtime::family_of(Path::new(&selected));
     let globals = argv::globals(arguments, family);
-    match run(arguments, &globals, &selected, family) {
+    let call = Call {
+        arguments,
+        globals: &globals,
+        selected: &selected,
+        family,
+        state: &essentials.state,
+    };
+    match call.run() {
         Err(error) => {
             report::error(&globals, &error.to_string());
             1
@@ -52,107 +59,107 @@ pub fn main(arguments: &[OsString]) -> i32 {
     }
 }
 
-fn run(
-    arguments: &[OsString],
-    globals: &Globals,
-    selected: &str,
+/// One call of capprof.
+struct Call<'a> {
+    arguments: &'a [OsString],
+    globals: &'a Globals,
+    /// Name or path of the runtime.
+    selected: &'a str,
+    /// Whose command line that runtime has.
     family: Family,
-) -> Result<Infallible, Error> {
-    let (subcommand, rest) = match globals.subcommand {
-        Some(position) => (arguments[position].as_os_str(), &arguments[position + 1..]),
-        None => (OsStr::new(""), &[][..]),
-    };
-    match subcommand.to_str() {
-        Some("create" | "run") => {
-            let failed = |source| Error::Arguments {
-                subcommand: subcommand.to_string_lossy().into_owned(),
-                source,
-            };
-            if let Some(problem) = globals.refusal() {
-                return Err(failed(problem.clone()));
-            }
-            let command = argv::command_of_one_reading(subcommand, rest, family).map_err(failed)?;
-            create(arguments, globals, &command, &runtime::find(selected)?)
-        }
-        Some("exec") => {
-            let recording = recording_of(globals, subcommand, rest, family);
-            let process = argv::command(subcommand, rest, family)
-                .ok()
-                .and_then(|command| command.process);
-            if let (Some(recording), Some(process)) = (&recording, process) {
-                exec::prepare(Path::new(&process), recording)?;
-            }
-            hand_over(arguments, selected, recording)
-        }
-        other => {
-            let recording = recording_of(globals, subcommand, rest, family);
-            if other == Some("delete") {
-                sweep::sweep(&Configuration::state_alone(&Configuration::path()));
-            }
-            hand_over(arguments, selected, recording)
-        }
-    }
+    /// The state directory.
+    state: &'a Path,
 }
 
-fn create(
-    arguments: &[OsString],
-    globals: &Globals,
-    command: &Command,
-    low_level: &LowLevel,
-) -> Result<Infallible, Error> {
-    let prepared: Option<Prepared> = match &command.id {
-        // Otherwise the runtime explains how it wants to be called, and creates nothing.
-        Some(id) if command.positional == 1 && !command.help => {
-            create::prepare(globals, command, id, low_level)?
+impl Call<'_> {
+    fn run(&self) -> Result<Infallible, Error> {
+        let (subcommand, rest) = match self.globals.subcommand {
+            Some(position) => (
+                self.arguments[position].as_os_str(),
+                &self.arguments[position + 1..],
+            ),
+            None => (OsStr::new(""), &[][..]),
+        };
+        match subcommand.to_str() {
+            Some("create" | "run") => {
+                let failed = |source| Error::Arguments {
+                    subcommand: subcommand.to_string_lossy().into_owned(),
+                    source,
+                };
+                if let Some(problem) = self.globals.refusal() {
+                    return Err(failed(problem.clone()));
+                }
+                let command =
+                    argv::command_of_one_reading(subcommand, rest, self.family).map_err(failed)?;
+                self.create(&command, &runtime::find(self.selected)?)
+            }
+            Some("exec") => {
+                let recording = self.recording(subcommand, rest);
+                // The runtime that the container was created with will read the arguments.
+                let family = recording.as_ref().map_or(self.family, |recording| {
+                    runtime::family_of(&recording.runtime.path)
+                });
+                let process = argv::command(subcommand, rest, family)
+                    .ok()
+                    .and_then(|command| command.process);
+                if let (Some(recording), Some(process)) = (&recording, process) {
+                    exec::prepare(Path::new(&process), recording)?;
+                }
+                self.hand_over(recording)
+            }
+            other => {
+                let recording = self.recording(subcommand, rest);
+                if other == Some("delete") {
+                    sweep::sweep(self.state);
+                }
+                self.hand_over(recording)
+            }
         }
-        _ => None,
-    };
-    let failed = runtime::hand_over(&low_level.path, arguments);
-    if let Some(prepared) = prepared {
-        prepared.undo();
     }
-    Ok(failed?)
-}
 
-/// The recording of the container that the arguments name, if it is being profiled. Whatever goes wrong here, the container must be reached.
-fn recording_of(
-    globals: &Globals,
-    subcommand: &OsStr,
-    rest: &[OsString],
-    family: Family,
-) -> Option<Recording> {
-    let state = Configuration::state_alone(&Configuration::path());
-    let all = Directory::list(&state, None).ok()?;
-    if all.is_empty() {
-        return None;
+    fn create(&self, command: &Command, low_level: &LowLevel) -> Result<Infallible, Error> {
+        let prepared: Option<Prepared> = match &command.id {
+            // Otherwise the runtime explains how it wants to be called, and creates nothing.
+            Some(id) if command.positional == 1 && !command.help => {
+                create::prepare(self.globals, command, id, low_level)?
+            }
+            _ => None,
+        };
+        let failed = runtime::hand_over(&low_level.path, self.arguments);
+        if let Some(prepared) = prepared {
+            prepared.undo();
+        }
+        Ok(failed?)
     }
-    let id = [family, family.other()]
-        .into_iter()
-        .find_map(|family| argv::command(subcommand, rest, family).ok()?.id)?;
-    // Which root it is depends on the runtime, unless the caller says it.
-    [family, family.other()].into_iter().find_map(|family| {
-        let path = runtime::root(globals.root.as_deref(), family).join(&id);
-        Directory::list(&state, Some(&container_key(&path)))
-            .ok()?
-            .iter()
-            .rev()
-            .find_map(|directory| directory.load().ok())
-            .filter(|recording| recording.runtime.state == path)
-    })
-}
 
-/// Becomes the runtime that a container was created with, else the one that is configured.
-fn hand_over(
-    arguments: &[OsString],
-    selected: &str,
-    recording: Option<Recording>,
-) -> Result<Infallible, Error> {
-    if let Some(recording) = recording {
-        // If it has been removed meanwhile, the configured one is the best that is left.
-        let _ = runtime::hand_over(&recording.runtime.path, arguments);
+    /// The recording of the container that the arguments name, if it is being profiled. Whatever goes wrong here, the container must be reached.
+    fn recording(&self, subcommand: &OsStr, rest: &[OsString]) -> Option<Recording> {
+        if Directory::list(self.state, None).ok()?.is_empty() {
+            return None;
+        }
+        let families = [self.family, self.family.other()];
+        let id = families
+            .into_iter()
+            .find_map(|family| argv::command(subcommand, rest, family).ok()?.id)?;
+        // Which root it is depends on the runtime, unless the caller says it.
+        families.into_iter().find_map(|family| {
+            let path = runtime::root(self.globals.root.as_deref(), family).join(&id);
+            Directory::list(self.state, Some(&container_key(&path)))
+                .ok()?
+                .iter()
+                .rev()
+                .find_map(|directory| directory.load().ok())
+                .filter(|recording| recording.runtime.state == path)
+        })
     }
-    Ok(runtime::hand_over(
-        &runtime::find(selected)?.path,
-        arguments,
-    )?)
+
+    /// Becomes the runtime that a container was created with, else the one that is configured.
+    fn hand_over(&self, recording: Option<Recording>) -> Result<Infallible, Error> {
+        if let Some(recording) = recording {
+            // If it has been removed meanwhile, the configured one is the best that is left.
+            let _ = runtime::hand_over(&recording.runtime.path, self.arguments);
+        }
+        let low_level = runtime::find(self.selected)?;
+        Ok(runtime::hand_over(&low_level.path, self.arguments)?)
+    }
 }
