@@ -4,11 +4,12 @@ use crate::environment::{Environment, Runtime};
 use anyhow::{Context, bail};
 use capprof_profile::result::Profile;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use tempfile::TempDir;
 
 static NUMBER: AtomicU32 = AtomicU32::new(0);
@@ -81,21 +82,19 @@ impl Container {
         self.lay_out(&["--userns"], &arguments)
     }
 
-    /// The corpus's own bundle, with a few more names for busybox.
+    /// A copy of the corpus's own bundle.
     fn lay_out(&self, options: &[&str], arguments: &[&str]) -> anyhow::Result<()> {
+        let template = template(&self.environment, self.runtime.name, options)?;
         succeed(
-            Command::new(&self.environment.bundle)
-                .arg("--corpus")
-                .arg(&self.environment.corpus)
-                .args(["--runtime", self.runtime.name])
-                .args(options)
+            Command::new("cp")
+                .arg("--archive")
+                .arg(&template)
                 .arg(self.bundle()),
         )?;
-        let root = self.bundle().join("rootfs");
-        for name in ["ls", "cat", "true", "sleep"] {
-            std::os::unix::fs::symlink("busybox", root.join("bin").join(name))?;
-        }
-        fs::create_dir_all(root.join("etc"))?;
+        let path = self.bundle().join("config.json");
+        let config = fs::read_to_string(&path)?;
+        let (from, to) = (template.to_string_lossy(), self.bundle());
+        fs::write(&path, config.replace(from.as_ref(), &to.to_string_lossy()))?;
         self.edit(|config| config["process"]["args"] = json!(arguments))
     }
 
@@ -210,6 +209,35 @@ impl Container {
     }
 }
 
+/// The corpus's bundle for one runtime and these options, with a few more names for busybox. Laid out once: in a guest that takes seconds.
+fn template(environment: &Environment, runtime: &str, options: &[&str]) -> anyhow::Result<PathBuf> {
+    static TEMPLATES: Mutex<BTreeMap<String, PathBuf>> = Mutex::new(BTreeMap::new());
+    let mut templates = TEMPLATES.lock().unwrap_or_else(PoisonError::into_inner);
+    let key = format!("{runtime} {}", options.join(" "));
+    if let Some(path) = templates.get(&key) {
+        return Ok(path.clone());
+    }
+    let path = environment
+        .templates
+        .path()
+        .join(templates.len().to_string());
+    succeed(
+        Command::new(&environment.bundle)
+            .arg("--corpus")
+            .arg(&environment.corpus)
+            .args(["--runtime", runtime])
+            .args(options)
+            .arg(&path),
+    )?;
+    let root = path.join("rootfs");
+    for name in ["ls", "cat", "true", "sleep"] {
+        std::os::unix::fs::symlink("busybox", root.join("bin").join(name))?;
+    }
+    fs::create_dir_all(root.join("etc"))?;
+    templates.insert(key, path.clone());
+    Ok(path)
+}
+
 impl Drop for Container {
     fn drop(&mut self) {
         // A test that failed half-way must not leave a container behind.
@@ -231,7 +259,7 @@ pub(crate) fn succeed(command: &mut Command) -> anyhow::Result<()> {
 }
 
 /// A process in a user namespace, or another user, must be able to reach what lies inside.
-fn make_accessible(path: &Path) -> anyhow::Result<()> {
+pub(crate) fn make_accessible(path: &Path) -> anyhow::Result<()> {
     use std::os::unix::fs::PermissionsExt;
     Ok(fs::set_permissions(
         path,

@@ -4,6 +4,7 @@ use anyhow::{Context, bail};
 use capprof_profile::CapabilitySet;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use tempfile::TempDir;
 
 /// The machine under test.
 #[derive(Debug)]
@@ -24,6 +25,8 @@ pub(crate) struct Environment {
     pub(crate) runtimes: Vec<Runtime>,
     /// Whether this is a guest, where a program may disturb the machine.
     pub(crate) guest: bool,
+    /// Where bundles are laid out once, for tests to copy.
+    pub(crate) templates: TempDir,
     /// `capprof-hook doctor`.
     pub(crate) doctor: serde_json::Value,
 }
@@ -79,7 +82,10 @@ impl Environment {
                 String::from_utf8_lossy(&doctor.stderr)
             )
         })?;
+        let templates = tempfile::Builder::new().prefix("capprof-e2e-").tempdir()?;
+        crate::container::make_accessible(templates.path())?;
         Ok(Self {
+            templates,
             corpus,
             bundle,
             recorders: std::env::var("CAPPROF_E2E_RECORDERS")
