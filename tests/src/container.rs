@@ -42,7 +42,11 @@ impl Container {
                 std::process::id(),
                 NUMBER.fetch_add(1, Ordering::Relaxed)
             ),
-            configuration: vec![format!("runtime = \"{}\"", runtime.name)],
+            // A guest is emulated, and much slower than any machine that a hook has to hurry on.
+            configuration: vec![
+                format!("runtime = \"{}\"", runtime.name),
+                "hook_timeout = 60".to_owned(),
+            ],
             directory,
         };
         container.lay_out(&[], arguments)?;
