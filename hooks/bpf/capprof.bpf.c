@@ -551,13 +551,25 @@ static __always_inline u64 value_of(struct check_scratch *scratch, const void *p
 /* A field of what a tracepoint or fexit hands over can be read at once; where a kprobe got its pointers nobody knows. */
 #define GET(pointer, field) (typed ? (pointer)->field : BPF_CORE_READ(pointer, field))
 
-/* `stack`: where return addresses begin; NULL where they are not known to lie at fixed distances. */
-static __always_inline void record(void *ctx, const void *stack, const struct cred *cred, struct user_namespace *target, s32 capability,
-				   u32 opts, bool opts_known, int ret, const bool typed)
+/* What the kernel asked, and what it answered. */
+struct question {
+	const void *stack; /* where return addresses begin; NULL where they are not known to lie at fixed distances */
+	s32 capability;
+	u32 opts;
+	bool opts_known;
+	bool denied;
+};
+
+/* The part for processes that belong to a container. */
+static __always_inline void record_member(void *ctx, const struct cred *cred, struct user_namespace *target,
+					  const struct question *question, const struct task *found, const bool typed)
 {
 	struct task_struct *current = bpf_get_current_task_btf();
-	u32 tgid = bpf_get_current_pid_tgid() >> 32, zero = 0;
-	struct task *found = bpf_map_lookup_elem(&tasks, &tgid), task;
+	u32 tgid = current->tgid, zero = 0, opts = question->opts;
+	s32 capability = question->capability, ret = question->denied;
+	bool opts_known = question->opts_known;
+	const void *stack = question->stack;
+	struct task task = *found;
 	struct container *container;
 	struct pt_regs *regs;
 	struct call call = {};
@@ -566,29 +578,11 @@ static __always_inline void record(void *ctx, const void *stack, const struct cr
 	struct check_key key = {};
 	u64 now;
 
-	if (found) {
-		task = *found;
-		regs = current_call(current, &call);
-		if (task.flags & TASK_PENDING) {
-			if (!is_execve(call.number, call.compat))
-				return;
-			key.flags |= CHECK_PRE_EXEC;
-		}
-	} else {
-		u32 mounts;
-		u64 *slot;
-
-		/* A process on its way in by `exec`: of its work for the runtime only the last step is the container's. */
-		regs = current_call(current, &call);
+	regs = current_call(current, &call);
+	if (task.flags & TASK_PENDING) {
+		/* Of the runtime's own work only the last step is the container's. */
 		if (!is_execve(call.number, call.compat))
 			return;
-		mounts = mount_namespace(current);
-		slot = bpf_map_lookup_elem(&joins, &mounts);
-		if (!slot)
-			return;
-		task.slot = *slot;
-		task.program = 0;
-		task.flags = TASK_JOINED;
 		key.flags |= CHECK_PRE_EXEC;
 	}
 	container = bpf_map_lookup_elem(&containers, &task.slot);
@@ -717,6 +711,42 @@ static __always_inline void record(void *ctx, const void *stack, const struct cr
 		lose(container, container->rows >= ROWS_PER_SLOT ? LOSS_CHECKS : LOSS_PATHS);
 }
 
+static __noinline int record_typed(void *ctx, const struct cred *cred, struct user_namespace *target,
+				   const struct question *question, const struct task *found)
+{
+	record_member(ctx, cred, target, question, found, true);
+	return 0;
+}
+
+static __noinline int record_untyped(void *ctx, const struct cred *cred, struct user_namespace *target,
+				     const struct question *question, const struct task *found)
+{
+	record_member(ctx, cred, target, question, found, false);
+	return 0;
+}
+
+/* For all other processes of the host one failed lookup is all. */
+static __always_inline void record(void *ctx, const void *stack, const struct cred *cred, struct user_namespace *target,
+				   s32 capability, u32 opts, bool opts_known, int ret, const bool typed)
+{
+	u32 tgid = bpf_get_current_pid_tgid() >> 32;
+	struct task *found = bpf_map_lookup_elem(&tasks, &tgid);
+
+	if (found) {
+		struct question question = {
+			.stack = stack,
+			.capability = capability,
+			.opts = opts,
+			.opts_known = opts_known,
+			.denied = ret != 0,
+		};
+		if (typed)
+			record_typed(ctx, cred, target, &question, found);
+		else
+			record_untyped(ctx, cred, target, &question, found);
+	}
+}
+
 /* Linux 6.14 and later; sees every check, but not with which options it was made. */
 SEC("tp_btf/cap_capable")
 int BPF_PROG(tp_cap_capable, const struct cred *cred, struct user_namespace *target, const struct user_namespace *capable,
@@ -742,19 +772,9 @@ int BPF_KPROBE(kprobe_cap_capable, const struct cred *cred, struct user_namespac
 	struct inflight call = { .cred = (u64)cred, .ns = (u64)target, .stack = PT_REGS_SP(ctx), .capability = capability, .opts = opts };
 	struct task *task = bpf_map_lookup_elem(&tasks, &tgid);
 
-	if (!task) {
-		struct task_struct *current = bpf_get_current_task_btf();
-		struct call now = {};
-		u32 mounts;
-
-		current_call(current, &now);
-		if (!is_execve(now.number, now.compat))
-			return 0;
-		mounts = mount_namespace(current);
-		if (!bpf_map_lookup_elem(&joins, &mounts))
-			return 0;
-	}
-	if (bpf_map_update_elem(&calls, &thread, &call, BPF_ANY) && task) {
+	if (!task)
+		return 0;
+	if (bpf_map_update_elem(&calls, &thread, &call, BPF_ANY)) {
 		struct container *container = bpf_map_lookup_elem(&containers, &task->slot);
 		if (container)
 			lose(container, LOSS_INFLIGHT);

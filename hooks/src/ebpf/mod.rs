@@ -220,10 +220,7 @@ pub(crate) fn load(method: &str) -> Result<(), Error> {
 ///
 /// # Errors
 /// [`Error::Pin`]. Where nothing is loaded there are none.
-#[cfg_attr(
-    not(test),
-    allow(dead_code, reason = "the tests look behind the scenes")
-)]
+#[allow(dead_code, reason = "the tests look behind the scenes")]
 pub(crate) fn processes() -> Result<(Vec<u32>, Vec<u32>), Error> {
     let Some(set) = Set::open()? else {
         return Ok((Vec::new(), Vec::new()));
