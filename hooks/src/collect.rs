@@ -149,7 +149,9 @@ fn collect(recording: &Recording, armed: &Armed) -> Collected {
         evidence.push((Recorder::Ebpf, ebpf::collect(recording, state)));
     }
     Collected {
-        finished: jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+        finished: jiff::Timestamp::now()
+            .strftime("%Y-%m-%dT%H:%M:%SZ")
+            .to_string(),
         evidence,
     }
 }

@@ -10,7 +10,9 @@ use capprof_profile::recording::Directory;
 /// runc's `delete` fail although the container is gone.
 pub(crate) fn run(directory: &Directory) -> anyhow::Result<()> {
     // Read before finishing: afterwards the recording is gone.
-    let fail = directory.load().is_ok_and(|recording| recording.fail_on_error);
+    let fail = directory
+        .load()
+        .is_ok_and(|recording| recording.fail_on_error);
     match collect::finish(directory) {
         Err(error) if !fail => {
             journal::error(&format!("{error:#}"));

@@ -19,7 +19,9 @@ pub(crate) enum Error {
         context: String,
     },
     /// The question could not be asked.
-    #[error("{question}: {source} (if the domain of this process may not ask: is capprof's policy module installed and capprof-hook labelled capprof_hook_exec_t?)")]
+    #[error(
+        "{question}: {source} (if the domain of this process may not ask: is capprof's policy module installed and capprof-hook labelled capprof_hook_exec_t?)"
+    )]
     Ask {
         /// What was asked.
         question: String,
