@@ -770,15 +770,35 @@ pub(crate) fn watch(directory: &Directory) -> Result<(), Error> {
 pub(crate) fn probe(state: &Path) -> serde_json::Value {
     if !policy::is_on() {
         return json!({
+            "usable": false,
             "selinux": "off",
-            "problems": ["SELinux is off on this host: the SELinux recorder is not available"],
+            "refused": ["SELinux is off on this host: the SELinux recorder is not available"],
         });
     }
     let selinuxfs = Selinuxfs::new();
     let booleans = selinuxfs.booleans().unwrap_or_default();
     let audit = probe_audit();
     let leases = Leases::new(state, &selinuxfs);
+    let domain = probe_scope(
+        &format!("system_u:system_r:{DOMAIN}:s0"),
+        &[Switch::Boolean(ENTRANCE.to_owned())],
+        &selinuxfs,
+        Scope::Domain,
+    );
+    let host = probe_scope(
+        &default_context().unwrap_or_else(|| "system_u:system_r:container_t:s0".to_owned()),
+        &[Switch::Enforcing],
+        &selinuxfs,
+        Scope::Host,
+    );
+    let refused: Vec<&serde_json::Value> = [&domain, &host]
+        .into_iter()
+        .filter_map(|scope| scope["problems"].as_array())
+        .flatten()
+        .collect();
     json!({
+        "usable": domain["possible"] == true || host["possible"] == true,
+        "refused": refused,
         "selinux": if policy::enforcing() { "enforcing" } else { "permissive" },
         "domain_of_this_process": std::fs::read_to_string("/proc/self/attr/current")
             .unwrap_or_default()
@@ -795,20 +815,7 @@ pub(crate) fn probe(state: &Path) -> serde_json::Value {
             "domain": leases.in_use(Kind::Domain).unwrap_or_default(),
             "host": leases.in_use(Kind::Host).unwrap_or_default(),
         },
-        "scopes": {
-            "domain": probe_scope(
-                &format!("system_u:system_r:{DOMAIN}:s0"),
-                &[Switch::Boolean(ENTRANCE.to_owned())],
-                &selinuxfs,
-                Scope::Domain,
-            ),
-            "host": probe_scope(
-                &default_context().unwrap_or_else(|| "system_u:system_r:container_t:s0".to_owned()),
-                &[Switch::Enforcing],
-                &selinuxfs,
-                Scope::Host,
-            ),
-        },
+        "scopes": {"domain": domain, "host": host},
         "audit": audit,
     })
 }
