@@ -8,7 +8,7 @@
 //! ```
 //!
 //! The first holder saves and switches, the last one out switches back. What somebody else switched meanwhile is left alone.
-//! If every process dies at any step, [`sweep`] finds the files and finishes.
+//! If every process dies at any step, [`Leases::sweep`] finds the files and finishes.
 
 use capprof_profile::file::{self, Attributes};
 use nix::fcntl::{Flock, FlockArg};
