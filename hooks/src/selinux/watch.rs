@@ -130,7 +130,11 @@ pub(super) fn run(directory: &Directory) -> Result<(), Error> {
             if passed || overflowed || collector.kinds() != written_kinds {
                 written_kinds = collector.kinds();
                 overflowed = false;
-                directory.save_json(SEEN, &collector.seen())?;
+                match directory.save_json(SEEN, &collector.seen()) {
+                    // Removed in this moment: the recording has ended without waiting for this listener.
+                    Err(_) if !directory.path().exists() => return Ok(()),
+                    result => result?,
+                }
             }
             written = Instant::now();
         }
