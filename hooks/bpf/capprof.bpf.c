@@ -133,10 +133,14 @@ struct capset_key {
 	u64 held, effective, permitted, inheritable;
 };
 
+/* In a map and not on the stack, where the verifier would follow each combination of flags by itself. */
 struct check_scratch {
 	struct check check;
+	struct check_key key;
 	u64 words[WINDOW];
 	u64 address; /* see value_of() */
+	u32 room; /* number of the first path that is not there, plus one; 0: all are */
+	u32 unused;
 	u64 above; /* bits of words that lie beyond the last one found */
 };
 
@@ -502,15 +506,23 @@ __noinline u64 find_word(const struct check_scratch *scratch, u64 address)
 }
 
 /* Finds the frames of a trace in the window. */
-__noinline int learn_path(struct check_scratch *scratch)
+__noinline int learn_path(struct check_scratch *scratch, bool have_words)
 {
 	struct check *row;
 
 	if (!scratch)
 		return 0;
 	row = &scratch->check;
+	row->digest = 1;
+	for (u32 frame = 1; frame < LEARNED; frame++) {
+		if ((s32)frame >= row->frames)
+			break;
+		row->digest = mix(row->digest, row->stack[frame]);
+	}
 	row->depth = 0;
 	row->from = 0;
+	if (!have_words)
+		return 0;
 	scratch->above = ~0ULL;
 	/* The first frame is the recorder, the last lies above a gap of random size (CONFIG_RANDOMIZE_KSTACK_OFFSET). */
 	for (u32 frame = 1; frame < LEARNED; frame++) {
@@ -541,15 +553,69 @@ static __always_inline void count_check(struct check *row, u64 now)
 	row->last_ns = now;
 }
 
+/* Counts the check if its path is known by the words on the stack, and not due to be looked at again. */
+__noinline int count_known_path(struct check_scratch *scratch, u64 now)
+{
+	struct check_key *key;
+
+	if (!scratch)
+		return 0;
+	key = &scratch->key;
+	for (u32 i = 0; i < PATHS; i++) {
+		struct check *row;
+
+		key->path = i;
+		row = bpf_map_lookup_elem(&checks, key);
+		if (!row)
+			return 0;
+		if (is_path(row, scratch)) {
+			if (!(row->count & (VERIFY - 1)))
+				return 0;
+			count_check(row, now);
+			return 1;
+		}
+	}
+	return 0;
+}
+
+/* Counts the check if its path is known by its trace, and otherwise finds a number for it. */
+__noinline int count_traced_path(struct check_scratch *scratch, u64 now)
+{
+	struct check_key *key;
+
+	if (!scratch)
+		return 0;
+	key = &scratch->key;
+	scratch->room = 0;
+	for (u32 i = 0; i < PATHS; i++) {
+		struct check *row;
+
+		key->path = i;
+		row = bpf_map_lookup_elem(&checks, key);
+		if (!row) {
+			scratch->room = i + 1;
+			return 0;
+		}
+		if (row->digest == scratch->check.digest) {
+			count_check(row, now);
+			if (scratch->check.depth) {
+				/* Equal frames in other places: what was found before had been left lying. */
+				row->from = scratch->check.from;
+				row->depth = scratch->check.depth;
+				__builtin_memcpy(row->offsets, scratch->check.offsets, sizeof(row->offsets));
+			}
+			return 1;
+		}
+	}
+	return 0;
+}
+
 /* The verifier lets no kernel pointer be passed as a number; what comes back from memory is one. */
 static __always_inline u64 value_of(struct check_scratch *scratch, const void *pointer)
 {
 	*(volatile u64 *)&scratch->address = (u64)pointer;
 	return *(volatile u64 *)&scratch->address;
 }
-
-/* A field of what a tracepoint or fexit hands over can be read at once; where a kprobe got its pointers nobody knows. */
-#define GET(pointer, field) (typed ? (pointer)->field : BPF_CORE_READ(pointer, field))
 
 /* What the kernel asked, and what it answered. */
 struct question {
@@ -561,8 +627,8 @@ struct question {
 };
 
 /* The part for processes that belong to a container. */
-static __always_inline void record_member(void *ctx, const struct cred *cred, struct user_namespace *target,
-					  const struct question *question, const struct task *found, const bool typed)
+static __noinline int record_member(void *ctx, const struct cred *cred, struct user_namespace *target,
+					  const struct question *question, const struct task *found)
 {
 	struct task_struct *current = bpf_get_current_task_btf();
 	u32 tgid = current->tgid, zero = 0, opts = question->opts;
@@ -575,87 +641,79 @@ static __always_inline void record_member(void *ctx, const struct cred *cred, st
 	struct call call = {};
 	struct check *row, *fresh;
 	struct check_scratch *scratch;
-	struct check_key key = {};
+	struct check_key *key;
+	u32 class;
 	u64 now;
+
+	container = bpf_map_lookup_elem(&containers, &task.slot);
+	scratch = bpf_map_lookup_elem(&check_scratches, &zero);
+	if (!container || !scratch)
+		return 0;
+	key = &scratch->key;
+	key->flags = 0;
+	key->unused = 0;
 
 	regs = current_call(current, &call);
 	if (task.flags & TASK_PENDING) {
 		/* Of the runtime's own work only the last step is the container's. */
 		if (!is_execve(call.number, call.compat))
-			return;
-		key.flags |= CHECK_PRE_EXEC;
+			return 0;
+		key->flags |= CHECK_PRE_EXEC;
 	}
-	container = bpf_map_lookup_elem(&containers, &task.slot);
-	scratch = bpf_map_lookup_elem(&check_scratches, &zero);
-	if (!container || !scratch)
-		return;
 	read_arguments(regs, &call);
 
 	if (task.flags & TASK_JOINED)
-		key.flags |= CHECK_JOINED;
+		key->flags |= CHECK_JOINED;
 	if (call.compat)
-		key.flags |= CHECK_COMPAT;
-	if (cred != current->real_cred)
-		key.flags |= cred == current->cred ? CHECK_OVERRIDDEN : CHECK_OTHER;
+		key->flags |= CHECK_COMPAT;
+	if (cred != BPF_CORE_READ(current, real_cred))
+		key->flags |= cred == BPF_CORE_READ(current, cred) ? CHECK_OVERRIDDEN : CHECK_OTHER;
 	if (opts_known)
-		key.flags |= opts & CAP_OPT_NOAUDIT ? CHECK_SILENT : CHECK_AUDITED;
+		key->flags |= opts & CAP_OPT_NOAUDIT ? CHECK_SILENT : CHECK_AUDITED;
 	if (task.flags & TASK_PENDING) {
 		/* Not armed yet, but at this point the runtime's process is in the container's namespaces. */
-		struct user_namespace *own = current->real_cred->user_ns;
-		key.flags |= (own == target ? NAMESPACE_OWN : NAMESPACE_INITIAL) << CHECK_NAMESPACE;
+		class = BPF_CORE_READ(current, real_cred, user_ns) == target ? NAMESPACE_OWN : NAMESPACE_INITIAL;
+	} else if ((u64)target == container->user_namespace) {
+		class = NAMESPACE_OWN;
 	} else {
-		u32 class = (u64)target == container->user_namespace ?
-				    NAMESPACE_OWN :
-				    classify_namespace(container->user_namespace, value_of(scratch, target));
-		key.flags |= class << CHECK_NAMESPACE;
+		u64 own = (u64)BPF_CORE_READ(cred, user_ns), asked = value_of(scratch, target);
+
+		class = classify_namespace(container->user_namespace, asked);
+		if (ret == 0 && asked != own && granted_to_owner(own, BPF_CORE_READ(cred, euid.val), asked))
+			key->flags |= CHECK_BY_OWNER;
 	}
-	if (ret == 0 && target != GET(cred, user_ns) &&
-	    granted_to_owner((u64)BPF_CORE_READ(cred, user_ns), GET(cred, euid.val), value_of(scratch, target)))
-		key.flags |= CHECK_BY_OWNER;
+	key->flags |= class << CHECK_NAMESPACE;
 	if (!call.compat) {
 		if (capability == CAP_SETUID || capability == CAP_SETGID) {
 			if (ids_without_effect(cred, &call, capability))
-				key.flags |= CHECK_WITHOUT_EFFECT;
+				key->flags |= CHECK_WITHOUT_EFFECT;
 		} else if (capability == CAP_SETPCAP && call.number == SYS_capset) {
 			if (capset_without_effect(container, &task, cred, &call, ret))
-				key.flags |= CHECK_WITHOUT_EFFECT;
+				key->flags |= CHECK_WITHOUT_EFFECT;
 		} else if (capability == CAP_FSETID) {
 			if (mode_without_set_gid(&call))
-				key.flags |= CHECK_WITHOUT_EFFECT;
+				key->flags |= CHECK_WITHOUT_EFFECT;
 		} else if (capability == CAP_SYS_ADMIN || capability == CAP_NET_ADMIN || capability == CAP_SYS_RESOURCE ||
 			   capability == CAP_CHECKPOINT_RESTORE) {
 			/* Files of /proc/sys ask whoever opens them; only a writer needs the answer, and root has it without. */
 			if (opens_for_writing(&call))
-				key.flags |= CHECK_OPEN_WRITE;
-			if (GET(cred, euid.val) == 0)
-				key.flags |= CHECK_ROOT;
+				key->flags |= CHECK_OPEN_WRITE;
+			if (BPF_CORE_READ(cred, euid.val) == 0)
+				key->flags |= CHECK_ROOT;
 		}
 	}
 
-	key.slot = task.slot;
-	key.program = task.program;
-	key.syscall = call.number;
-	key.capability = capability;
-	key.denied = ret != 0;
+	key->slot = task.slot;
+	key->program = task.program;
+	key->syscall = call.number;
+	key->capability = capability;
+	key->denied = ret != 0;
 	now = bpf_ktime_get_boot_ns();
 	fresh = &scratch->check;
-	if (stack && bpf_probe_read_kernel(scratch->words, sizeof(scratch->words), stack) == 0) {
-		for (u32 i = 0; i < PATHS; i++) {
-			key.path = i;
-			row = bpf_map_lookup_elem(&checks, &key);
-			if (!row)
-				break;
-			if (is_path(row, scratch)) {
-				if (row->count & (VERIFY - 1)) {
-					count_check(row, now);
-					return;
-				}
-				break;
-			}
-		}
-	} else {
+	if (!stack || bpf_probe_read_kernel(scratch->words, sizeof(scratch->words), stack))
 		stack = NULL;
-	}
+	else if (count_known_path(scratch, now))
+		return 0;
 
 	fresh->count = 1;
 	fresh->first_ns = fresh->last_ns = now;
@@ -669,65 +727,32 @@ static __always_inline void record_member(void *ctx, const struct cred *cred, st
 		fresh->frames = 0;
 		lose(container, LOSS_STACKS);
 	}
-	fresh->digest = 1;
-	for (u32 i = 1; i < LEARNED; i++)
-		if ((s32)i < fresh->frames)
-			fresh->digest = mix(fresh->digest, fresh->stack[i]);
-	if (stack)
-		learn_path(scratch);
-
-	for (u32 i = 0; i < PATHS; i++) {
-		key.path = i;
-		row = bpf_map_lookup_elem(&checks, &key);
-		if (!row) {
-			if (container->rows >= ROWS_PER_SLOT)
-				break;
-			if (bpf_map_update_elem(&checks, &key, fresh, BPF_NOEXIST) == 0) {
-				__sync_fetch_and_add(&container->rows, 1);
-				return;
-			}
-			/* Another processor was faster, or there is no room. */
-			row = bpf_map_lookup_elem(&checks, &key);
-			if (!row)
-				break;
+	learn_path(scratch, stack != NULL);
+	if (count_traced_path(scratch, now))
+		return 0;
+	if (scratch->room && container->rows < ROWS_PER_SLOT) {
+		key->path = scratch->room - 1;
+		if (bpf_map_update_elem(&checks, key, fresh, BPF_NOEXIST) == 0) {
+			__sync_fetch_and_add(&container->rows, 1);
+			return 0;
 		}
-		if (row->digest == fresh->digest) {
-			count_check(row, now);
-			if (fresh->depth) {
-				/* Equal frames in other places: what was found before had been left lying. */
-				row->from = fresh->from;
-				row->depth = fresh->depth;
-				__builtin_memcpy(row->offsets, fresh->offsets, sizeof(row->offsets));
-			}
-			return;
-		}
+		/* Another processor was faster, perhaps with the same path, or there is no room. */
+		if (count_traced_path(scratch, now))
+			return 0;
 	}
 	/* Whose work the kernel does under other credentials needs no telling apart. */
-	key.path = 0;
-	row = key.flags & CHECK_OVERRIDDEN ? bpf_map_lookup_elem(&checks, &key) : NULL;
+	key->path = 0;
+	row = key->flags & CHECK_OVERRIDDEN ? bpf_map_lookup_elem(&checks, key) : NULL;
 	if (row)
 		count_check(row, now);
 	else
 		lose(container, container->rows >= ROWS_PER_SLOT ? LOSS_CHECKS : LOSS_PATHS);
-}
-
-static __noinline int record_typed(void *ctx, const struct cred *cred, struct user_namespace *target,
-				   const struct question *question, const struct task *found)
-{
-	record_member(ctx, cred, target, question, found, true);
-	return 0;
-}
-
-static __noinline int record_untyped(void *ctx, const struct cred *cred, struct user_namespace *target,
-				     const struct question *question, const struct task *found)
-{
-	record_member(ctx, cred, target, question, found, false);
 	return 0;
 }
 
 /* For all other processes of the host one failed lookup is all. */
 static __always_inline void record(void *ctx, const void *stack, const struct cred *cred, struct user_namespace *target,
-				   s32 capability, u32 opts, bool opts_known, int ret, const bool typed)
+				   s32 capability, u32 opts, bool opts_known, int ret)
 {
 	u32 tgid = bpf_get_current_pid_tgid() >> 32;
 	struct task *found = bpf_map_lookup_elem(&tasks, &tgid);
@@ -740,10 +765,7 @@ static __always_inline void record(void *ctx, const void *stack, const struct cr
 			.opts_known = opts_known,
 			.denied = ret != 0,
 		};
-		if (typed)
-			record_typed(ctx, cred, target, &question, found);
-		else
-			record_untyped(ctx, cred, target, &question, found);
+		record_member(ctx, cred, target, &question, found);
 	}
 }
 
@@ -752,7 +774,7 @@ SEC("tp_btf/cap_capable")
 int BPF_PROG(tp_cap_capable, const struct cred *cred, struct user_namespace *target, const struct user_namespace *capable,
 	     int capability, int ret)
 {
-	record(ctx, ctx, cred, target, capability, 0, false, ret, true);
+	record(ctx, ctx, cred, target, capability, 0, false, ret);
 	return 0;
 }
 
@@ -760,7 +782,7 @@ int BPF_PROG(tp_cap_capable, const struct cred *cred, struct user_namespace *tar
 SEC("fexit/cap_capable")
 int BPF_PROG(fexit_cap_capable, const struct cred *cred, struct user_namespace *target, int capability, unsigned int opts, int ret)
 {
-	record(ctx, ctx, cred, target, capability, opts, true, ret, true);
+	record(ctx, ctx, cred, target, capability, opts, true, ret);
 	return 0;
 }
 
@@ -793,8 +815,7 @@ int BPF_KRETPROBE(kretprobe_cap_capable, int ret)
 	copy = *call;
 	bpf_map_delete_elem(&calls, &thread);
 	/* Above the return address, which the probe has exchanged, lies what lay there at the call. */
-	record(ctx, (void *)(copy.stack + 8), (const struct cred *)copy.cred, (struct user_namespace *)copy.ns, copy.capability, copy.opts, true, ret,
-	       false);
+	record(ctx, (void *)(copy.stack + 8), (const struct cred *)copy.cred, (struct user_namespace *)copy.ns, copy.capability, copy.opts, true, ret);
 	return 0;
 }
 
@@ -824,7 +845,7 @@ int BPF_PROG(fexit_cap_capset, struct cred *new, const struct cred *old, const k
 	if (ret == 0)
 		count_capset(container, task, held, &sets);
 	if (sets.inheritable & ~(before | held))
-		record(ctx, NULL, old, old->user_ns, CAP_SETPCAP, 0, true, ret, true);
+		record(ctx, NULL, old, BPF_CORE_READ(old, user_ns), CAP_SETPCAP, 0, true, ret);
 	return 0;
 }
 
@@ -836,16 +857,18 @@ int BPF_PROG(fexit_cap_task_prctl, int option, unsigned long arg2, unsigned long
 	struct task_struct *current = bpf_get_current_task_btf();
 
 	if (option == 28 /* PR_SET_SECUREBITS */ && (ret == 0 || ret == -1))
-		record(ctx, NULL, current->cred, current->cred->user_ns, CAP_SETPCAP, 0, true, ret, true);
+		record(ctx, NULL, BPF_CORE_READ(current, cred), BPF_CORE_READ(current, cred, user_ns), CAP_SETPCAP, 0, true, ret);
 	return 0;
 }
 
-static __always_inline void write_path(struct program *program, const struct path *file, const struct container *container)
+__noinline int write_path(struct program *program, u64 file_dentry, u64 file_mount, u64 root_dentry, u64 root_mount)
 {
-	struct dentry *dentry = BPF_CORE_READ(file, dentry);
-	struct vfsmount *vfsmount = BPF_CORE_READ(file, mnt);
+	struct dentry *dentry = (void *)file_dentry;
+	struct vfsmount *vfsmount = (void *)file_mount;
 	struct mount *mount = (void *)vfsmount - bpf_core_field_offset(struct mount, mnt);
 
+	if (!program)
+		return 0;
 	/* Length and flags live in memory, where the verifier does not follow them from turn to turn. */
 	program->flags = PROGRAM_TRUNCATED;
 	program->length = 0;
@@ -853,9 +876,9 @@ static __always_inline void write_path(struct program *program, const struct pat
 		struct dentry *parent;
 		u32 offset, length;
 
-		if ((u64)dentry == container->root_dentry && (u64)vfsmount == container->root_mount) {
+		if ((u64)dentry == root_dentry && (u64)vfsmount == root_mount) {
 			program->flags &= ~PROGRAM_TRUNCATED;
-			return;
+			return 0;
 		}
 		parent = BPF_CORE_READ(dentry, d_parent);
 		if (dentry == BPF_CORE_READ(vfsmount, mnt_root) || dentry == parent) {
@@ -863,10 +886,10 @@ static __always_inline void write_path(struct program *program, const struct pat
 
 			if (above == mount) {
 				/* A mount namespace made inside the container has mounts of its own, of the same tree. */
-				if ((u64)dentry != container->root_dentry)
+				if ((u64)dentry != root_dentry)
 					program->flags |= PROGRAM_OUTSIDE;
 				program->flags &= ~PROGRAM_TRUNCATED;
-				return;
+				return 0;
 			}
 			dentry = BPF_CORE_READ(mount, mnt_mountpoint);
 			mount = above;
@@ -876,30 +899,31 @@ static __always_inline void write_path(struct program *program, const struct pat
 		}
 		offset = program->length;
 		if (offset >= PATH)
-			return;
+			return 0;
 		length = BPF_CORE_READ(dentry, d_name.len);
 		if (length >= PATH_NAME)
-			return;
+			return 0;
 		if (bpf_probe_read_kernel(&program->path[offset], length, BPF_CORE_READ(dentry, d_name.name)))
-			return;
+			return 0;
 		offset += length;
 		if (offset >= PATH + PATH_NAME)
-			return;
+			return 0;
 		program->path[offset] = 0;
 		program->length = offset + 1;
 		dentry = parent;
 	}
+	return 0;
 }
 
 /* Counts an execution and gives the program's key. */
 static __always_inline u64 execute(struct container *container, u64 slot, struct task_struct *task, struct linux_binprm *bprm)
 {
 	struct file *file = BPF_CORE_READ(bprm, file);
-	const struct cred *cred = task->cred;
+	const struct cred *cred = BPF_CORE_READ(task, cred);
 	struct program_key key = { .slot = slot };
 	struct program *program;
 	u64 comm[2] = {}, digest = 1, permitted, ambient;
-	u32 uid = cred->euid.val, zero = 0;
+	u32 uid = BPF_CORE_READ(cred, euid.val), zero = 0;
 
 	bpf_get_current_comm(comm, sizeof(comm));
 	digest = mix(digest, BPF_CORE_READ(file, f_inode, i_ino));
@@ -925,7 +949,8 @@ static __always_inline u64 execute(struct container *container, u64 slot, struct
 		program->gained = permitted & ~ambient;
 		program->uid = uid;
 		__builtin_memcpy(program->comm, comm, sizeof(comm));
-		write_path(program, __builtin_preserve_access_index(&file->f_path), container);
+		write_path(program, (u64)BPF_CORE_READ(file, f_path.dentry), (u64)BPF_CORE_READ(file, f_path.mnt),
+			   container->root_dentry, container->root_mount);
 		if (bpf_map_update_elem(&programs, &key, program, BPF_NOEXIST) == 0)
 			return key.program;
 		program = bpf_map_lookup_elem(&programs, &key);
