@@ -156,11 +156,27 @@ fn recorded(
     script: &str,
 ) -> anyhow::Result<Container> {
     let mut container = Container::new(environment, runtime, &["/bin/sh", "-c", script])?;
+    share(&container)?;
     container
         .configuration
         .push("recorders = \"selinux\"".to_owned());
     container.configuration.push(format!("scope = \"{scope}\""));
     Ok(container)
+}
+
+/// Mounts a directory of root's own at `/shared`.
+fn share(container: &Container) -> anyhow::Result<()> {
+    let directory = container.path("shared");
+    fs::create_dir(&directory)?;
+    fs::create_dir(container.bundle().join("rootfs/shared"))?;
+    container.edit(|config| {
+        if let Some(mounts) = config["mounts"].as_array_mut() {
+            mounts.push(
+                serde_json::json!({"destination": "/shared", "type": "bind", "source": directory,
+                "options": ["bind", "rw"]}),
+            );
+        }
+    })
 }
 
 fn start(container: &Container) -> anyhow::Result<()> {
@@ -199,7 +215,7 @@ fn wait_until(
 
 /// Waits until the container's script has made this file in its `/other`.
 fn wait_for(container: &Container, name: &str) -> anyhow::Result<()> {
-    let path = container.other().join(name);
+    let path = container.path("shared").join(name);
     wait_until(name, || Ok(path.exists()))
 }
 
@@ -269,7 +285,7 @@ fn init(container: &Container) -> anyhow::Result<(i32, String)> {
     ))
 }
 
-const READY: &str = "> /other/ready; exec corpus wait";
+const READY: &str = "> /shared/ready; exec corpus wait";
 
 fn domain_keeps_the_host_enforcing(
     environment: &Arc<Environment>,
@@ -575,30 +591,31 @@ fn files_keep_the_engines_level(
         environment,
         runtime,
         "domain",
-        "echo profiled > /other/made",
+        "echo profiled > /shared/made",
     )?;
     set_label(&container, level)?;
     let relabel = |container: &Container| {
         crate::container::succeed(
             Command::new("chcon")
                 .args(["-R", &format!("system_u:object_r:container_file_t:{level}")])
-                .arg(container.other())
+                .arg(container.path("shared"))
                 .arg(container.bundle().join("rootfs")),
         )
     };
     relabel(&container)?;
     run_and_expect(&container, &[])?;
-    let made = label_of(&container.other().join("made"))?;
+    let made = label_of(&container.path("shared").join("made"))?;
     ensure!(
         made.ends_with(&format!(":{level}")),
         "a file in the volume got {made}"
     );
     // A normal container of the same level reads it afterwards.
-    let reader = Container::new(environment, runtime, &["/bin/cat", "/other/made"])?;
+    let reader = Container::new(environment, runtime, &["/bin/cat", "/shared/made"])?;
+    share(&reader)?;
     set_label(&reader, level)?;
     relabel(&reader)?;
-    fs::remove_dir_all(reader.other())?;
-    fs::rename(container.other(), reader.other())?;
+    fs::remove_dir_all(reader.path("shared"))?;
+    fs::rename(container.path("shared"), reader.path("shared"))?;
     reader.edit(|config| config["annotations"] = serde_json::json!({"io.capprof.mode": "off"}))?;
     let output = reader.run()?;
     ensure!(
@@ -638,7 +655,7 @@ fn a_flood_of_other_denials(
     runtime: &Runtime,
 ) -> anyhow::Result<()> {
     let script = format!(
-        "corpus sys_chroot; > /other/ready; while [ ! -e /other/go ]; do sleep 0.1; done; corpus net_raw; {}",
+        "corpus sys_chroot; > /shared/ready; while [ ! -e /shared/go ]; do sleep 0.1; done; corpus net_raw; {}",
         READY.replace("ready", "done")
     );
     let container = recorded(environment, runtime, "domain", &script)?;
@@ -668,7 +685,7 @@ fn a_flood_of_other_denials(
             "for n in $(seq 2000); do : < /root/.profile; done",
         ])
         .output();
-    fs::write(container.other().join("go"), "")?;
+    fs::write(container.path("shared").join("go"), "")?;
     wait_for(&container, "done")?;
     flood.wait()?;
     drop(denied);
@@ -695,14 +712,14 @@ fn interrupted(
     interruption: impl FnOnce() -> anyhow::Result<()>,
 ) -> anyhow::Result<Profile> {
     let script = format!(
-        "corpus sys_chroot; > /other/ready; while [ ! -e /other/go ]; do sleep 0.1; done; corpus net_raw; {}",
+        "corpus sys_chroot; > /shared/ready; while [ ! -e /shared/go ]; do sleep 0.1; done; corpus net_raw; {}",
         READY.replace("ready", "done")
     );
     let container = recorded(environment, runtime, "domain", &script)?;
     start(&container)?;
     wait_for(&container, "ready")?;
     interruption()?;
-    fs::write(container.other().join("go"), "")?;
+    fs::write(container.path("shared").join("go"), "")?;
     wait_for(&container, "done")?;
     end(&container)?;
     container.profile()
