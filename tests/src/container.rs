@@ -58,11 +58,6 @@ impl Container {
         self.directory.path().join(name)
     }
 
-    /// The directory that the container has at `/other`.
-    pub(crate) fn other(&self) -> PathBuf {
-        self.bundle().join("other")
-    }
-
     /// The bundle directory.
     pub(crate) fn bundle(&self) -> PathBuf {
         self.path("bundle")
