@@ -172,11 +172,11 @@ struct inflight {
 	} name SEC(".maps")
 
 MAP(containers, HASH, 4096, u64, struct container);
-MAP(tasks, HASH, 65536, u32, struct task);
+MAP(tasks, HASH, 16384, u32, struct task);
 MAP(joins, HASH, 4096, u32, u64);
-MAP(checks, HASH, 65536, struct check_key, struct check);
-MAP(programs, HASH, 16384, struct program_key, struct program);
-MAP(capsets, HASH, 16384, struct capset_key, u64);
+MAP(checks, HASH, 16384, struct check_key, struct check);
+MAP(programs, HASH, 4096, struct program_key, struct program);
+MAP(capsets, HASH, 4096, struct capset_key, u64);
 MAP(calls, HASH, 4096, u64, struct inflight);
 
 #define ARRAY(name, kind, entries, value_type)     \
