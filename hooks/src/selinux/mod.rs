@@ -32,7 +32,7 @@ use serde_json::json;
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// The boolean that opens the entrance to `capprof_t`.
 const ENTRANCE: &str = "capprof_recording";
@@ -479,14 +479,14 @@ fn read(armed: &Armed, losses: &mut Vec<String>) -> Seen {
     if let Err(error) = audit.user_avc(&format!("{}{nonce}", armed.target.fence)) {
         losses.push(format!("send the fence: {error}"));
     }
-    let deadline = Instant::now() + FENCE_PATIENCE;
+    let mut patience = Patience::default();
     let mut ways: Vec<(Seen, Vec<String>)> = Vec::new();
     let directory = Directory::at(armed.directory.clone());
     if let Some(listener) = armed.listener {
-        ways.push(read_listener(&directory, listener, &nonce, deadline));
+        ways.push(read_listener(&directory, listener, &nonce, &mut patience));
     }
     if let Some(position) = &armed.position {
-        ways.push(read_log(position, &armed.target, &nonce, deadline));
+        ways.push(read_log(position, &armed.target, &nonce, &mut patience));
     }
     match audit.status() {
         Ok(status) => {
@@ -517,17 +517,45 @@ fn read(armed: &Armed, losses: &mut Vec<String>) -> Seen {
         .unwrap_or_default()
 }
 
+/// How long is still waited for the fence, in time spent waiting: a host that was suspended in between has not had the time to deliver.
+#[derive(Debug)]
+struct Patience {
+    left: Duration,
+    pause: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            left: FENCE_PATIENCE,
+            pause: Duration::from_millis(1),
+        }
+    }
+}
+
+impl Patience {
+    /// Waits a little; says whether it was worth it.
+    fn wait(&mut self) -> bool {
+        if self.left.is_zero() {
+            return false;
+        }
+        std::thread::sleep(self.pause);
+        self.left = self.left.saturating_sub(self.pause);
+        self.pause = (self.pause * 2).min(Duration::from_millis(20));
+        true
+    }
+}
+
 fn read_log(
     position: &Position,
     target: &Target,
     nonce: &str,
-    deadline: Instant,
+    patience: &mut Patience,
 ) -> (Seen, Vec<String>) {
     let mut collector = Collector::new(target.clone());
     let mut losses = Vec::new();
     match Reader::resume(position) {
         Ok(mut reader) => {
-            let mut pause = Duration::from_millis(1);
             loop {
                 if let Err(error) = reader.read(|line| collector.line(line)) {
                     losses.push(error.to_string());
@@ -536,15 +564,13 @@ fn read_log(
                 if collector.fence() == Some(nonce) {
                     break;
                 }
-                if Instant::now() >= deadline {
+                if !patience.wait() {
                     losses.push(format!(
                         "the fence did not come through the audit log within {} s: auditd is stopped, suspended, or does not log user messages",
                         FENCE_PATIENCE.as_secs()
                     ));
                     break;
                 }
-                std::thread::sleep(pause);
-                pause = (pause * 2).min(Duration::from_millis(20));
             }
             losses.extend(reader.losses().iter().cloned());
         }
@@ -567,9 +593,8 @@ fn read_listener(
     directory: &Directory,
     listener: Process,
     nonce: &str,
-    deadline: Instant,
+    patience: &mut Patience,
 ) -> (Seen, Vec<String>) {
-    let mut pause = Duration::from_millis(1);
     loop {
         // Asked first: it may write and end between the two.
         let ended = !listener.exists() || is_zombie(listener);
@@ -577,7 +602,7 @@ fn read_listener(
         let passed = seen
             .as_ref()
             .is_some_and(|seen| seen.fence.as_deref() == Some(nonce));
-        if passed || ended || Instant::now() >= deadline {
+        if passed || ended || !patience.wait() {
             let seen = seen.unwrap_or_default();
             let mut losses = seen.losses.clone();
             if !passed {
@@ -599,8 +624,6 @@ fn read_listener(
             watch::remove_control_group();
             return (seen, losses);
         }
-        std::thread::sleep(pause);
-        pause = (pause * 2).min(Duration::from_millis(20));
     }
 }
 
