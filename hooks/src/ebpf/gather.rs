@@ -358,7 +358,7 @@ fn blind_spots(method: &str) -> Vec<BlindSpot> {
     if !method.contains("cap_task_prctl") {
         spots.push(spot(
             Capability::SETPCAP,
-            "capset(2) and prctl(PR_SET_SECUREBITS) ask in a place that this kernel does not let be seen",
+            "capset(2) and prctl(PR_SET_SECUREBITS) ask in a place that this kernel does not let be seen, and what capset(2) was asked for is not known",
         ));
     }
     spots.push(spot(
