@@ -11,7 +11,7 @@ BIN := $(TARGET)/release
 BUILD_PACKAGES := ca-certificates clang gcc libc6-dev libelf-dev libclang-dev libpcre2-dev libselinux1-dev llvm make pkg-config zlib1g-dev
 DEMO_PACKAGES := jq mmdebstrap mount runc crun util-linux
 TEST_PACKAGES := attr busybox-static bpftool checkpolicy cpio dpkg-dev e2fsprogs iproute2 libcap2-bin linux-libc-dev \
-	openssh-client policycoreutils procps qemu-system-x86 qemu-utils rpm secilc selinux-utils semodule-utils setools shellcheck strace xz-utils
+	openssh-client policycoreutils procps qemu-system-x86 qemu-utils rpm secilc selinux-utils semodule-utils setools shellcheck strace time xz-utils
 
 .DEFAULT_GOAL := help
 
@@ -47,6 +47,18 @@ test-host: test-deps build ## run the part of the suite that needs no guest
 .PHONY: test-vm
 test-vm: test-deps build ## run the part of the suite that runs in the guest
 	@tests/run guest
+
+.PHONY: test-engines
+test-engines: test-deps build ## run docker, podman and containerd with capprof in guests (long)
+	@tests/run engines
+
+.PHONY: deb
+deb: build ## build the Debian package into dist/
+	@BIN=$(BIN) packaging/deb/build
+
+.PHONY: rpm
+rpm: build ## build the RPM package into dist/
+	@BIN=$(BIN) packaging/rpm/build
 
 .PHONY: lint
 lint: ## check format, lints and documentation
