@@ -122,6 +122,11 @@ pub(crate) fn finish(directory: &Directory) -> anyhow::Result<()> {
     if !keep && let Err(error) = directory.remove() {
         errors.push(error.to_string());
     }
+    // A prestart hook that was killed while arming has written down no lease, and may hold one.
+    match selinux::sweep(selinux::state_of(directory)) {
+        Ok(lines) => lines.iter().for_each(|line| journal::warning(line)),
+        Err(error) => errors.push(error.to_string()),
+    }
     if errors.is_empty() {
         Ok(())
     } else {

@@ -152,7 +152,8 @@ impl Armed {
     }
 }
 
-fn state_of(directory: &Directory) -> &Path {
+/// The state directory that a recording's directory lies in.
+pub(crate) fn state_of(directory: &Directory) -> &Path {
     // <state>/recordings/<key>.<id>
     directory
         .path()
@@ -621,7 +622,6 @@ fn read_listener(
                     seen.malformed
                 ));
             }
-            watch::remove_control_group();
             return (seen, losses);
         }
     }
@@ -814,13 +814,14 @@ pub(crate) fn probe(state: &Path) -> serde_json::Value {
         &selinuxfs,
         Scope::Host,
     );
-    let refused: Vec<&serde_json::Value> = [&domain, &host]
+    let audited = matches!(audit["state"].as_str(), Some("on" | "disabled"));
+    let refused: Vec<&serde_json::Value> = [&domain, &host, &audit]
         .into_iter()
-        .filter_map(|scope| scope["problems"].as_array())
+        .filter_map(|part| part["problems"].as_array())
         .flatten()
         .collect();
     json!({
-        "usable": domain["possible"] == true || host["possible"] == true,
+        "usable": audited && (domain["possible"] == true || host["possible"] == true),
         "refused": refused,
         "selinux": if policy::enforcing() { "enforcing" } else { "permissive" },
         "domain_of_this_process": std::fs::read_to_string("/proc/self/attr/current")

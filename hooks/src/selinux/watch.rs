@@ -94,6 +94,12 @@ pub(super) fn run(directory: &Directory) -> Result<(), Error> {
         .try_clone_to_owned()
         .map_err(listener_error)?;
     detach().map_err(listener_error)?;
+    let result = listen(directory, socket);
+    leave_control_group();
+    result
+}
+
+fn listen(directory: &Directory, socket: OwnedFd) -> Result<(), Error> {
     let orders: Orders = directory.load_json(ORDERS)?;
     let mut collector = Collector::new(orders.target);
     let mut listener = Listener::on(socket, PATIENCE)?;
@@ -161,8 +167,10 @@ fn detach() -> io::Result<()> {
     Ok(())
 }
 
-/// Removes the listeners' control group after the last of them.
-pub(super) fn remove_control_group() {
+/// Leaves the listeners' control group, and removes it after the last of them.
+fn leave_control_group() {
+    let _ = fs::write("/sys/fs/cgroup/cgroup.procs", "0");
+    // Refused while another listener is in it.
     let _ = fs::remove_dir(CONTROL_GROUP);
 }
 
