@@ -48,6 +48,10 @@ test-host: test-deps build ## run the part of the suite that needs no guest
 test-vm: test-deps build ## run the part of the suite that runs in the guest
 	@tests/run guest
 
+.PHONY: test-selinux
+test-selinux: test-deps build ## watch in the guest what recordings switch and restore (long)
+	@tests/run selinux
+
 .PHONY: test-engines
 test-engines: test-deps build ## run docker, podman and containerd with capprof in guests (long)
 	@tests/run engines

@@ -168,16 +168,39 @@ pub(crate) fn tests(environment: &Arc<Environment>, table: &Arc<Table>) -> Vec<T
                         (runtime.clone(), recorder.clone(), program.clone());
                     let name_of_test = name.clone();
                     tests.push(Test::new(name, skip, move || -> Outcome {
-                        let profile = profile(&environment, &runtime, &recorder, &program, variant)
-                            .map_err(|error| format!("{error:#}"))?;
-                        let profile = match profile {
-                            Ran::Profiled(profile) => profile,
-                            Ran::Lacking(reason) => {
-                                table.skip(&name_of_test, &reason);
-                                return Ok(());
+                        let mut wrong = None;
+                        // Once more where the answer was wrong: a wrong answer that does not come again is a defect too, and another one.
+                        for _ in 0..2 {
+                            let ran = profile(&environment, &runtime, &recorder, &program, variant)
+                                .map_err(|error| format!("{error:#}"))?;
+                            let profile = match ran {
+                                Ran::Profiled(profile) => profile,
+                                Ran::Lacking(reason) => {
+                                    table.skip(&name_of_test, &reason);
+                                    return Ok(());
+                                }
+                            };
+                            match (judge(&program, &setting, &profile, &table), &wrong) {
+                                (Ok(()), None) => return Ok(()),
+                                (Ok(()), Some(first)) => {
+                                    table.skip(
+                                        &name_of_test,
+                                        &format!(
+                                            "unstable: right when run again, but first {first}"
+                                        ),
+                                    );
+                                    return Ok(());
+                                }
+                                (Err(error), _) => {
+                                    wrong = Some(format!(
+                                        "{}; {}",
+                                        error.message().unwrap_or_default(),
+                                        serde_json::to_string(&profile.needed).unwrap_or_default()
+                                    ));
+                                }
                             }
-                        };
-                        judge(&program, &setting, &profile, &table)
+                        }
+                        Err(wrong.unwrap_or_default().into())
                     }));
                 }
             }
