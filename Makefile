@@ -37,7 +37,7 @@ demo: deps build ## profile a real rsyslogd under runc, and under crun, and prin
 	@tests/demo/rsyslogd --bin $(BIN) --runtime crun --expect CAP_SYSLOG
 
 .PHONY: test
-test: test-deps build ## run the whole suite: here, and in a guest with SELinux enforcing
+test: test-deps build ## run the suite on this machine (test-vm, test-selinux, test-engines: in guests)
 	@tests/run
 
 .PHONY: test-host
