@@ -168,39 +168,15 @@ pub(crate) fn tests(environment: &Arc<Environment>, table: &Arc<Table>) -> Vec<T
                         (runtime.clone(), recorder.clone(), program.clone());
                     let name_of_test = name.clone();
                     tests.push(Test::new(name, skip, move || -> Outcome {
-                        let mut wrong = None;
-                        // Once more where the answer was wrong: a wrong answer that does not come again is a defect too, and another one.
-                        for _ in 0..2 {
-                            let ran = profile(&environment, &runtime, &recorder, &program, variant)
-                                .map_err(|error| format!("{error:#}"))?;
-                            let profile = match ran {
-                                Ran::Profiled(profile) => profile,
-                                Ran::Lacking(reason) => {
-                                    table.skip(&name_of_test, &reason);
-                                    return Ok(());
-                                }
-                            };
-                            match (judge(&program, &setting, &profile, &table), &wrong) {
-                                (Ok(()), None) => return Ok(()),
-                                (Ok(()), Some(first)) => {
-                                    table.skip(
-                                        &name_of_test,
-                                        &format!(
-                                            "unstable: right when run again, but first {first}"
-                                        ),
-                                    );
-                                    return Ok(());
-                                }
-                                (Err(error), _) => {
-                                    wrong = Some(format!(
-                                        "{}; {}",
-                                        error.message().unwrap_or_default(),
-                                        serde_json::to_string(&profile.needed).unwrap_or_default()
-                                    ));
-                                }
+                        let ran = profile(&environment, &runtime, &recorder, &program, variant)
+                            .map_err(|error| format!("{error:#}"))?;
+                        match ran {
+                            Ran::Profiled(profile) => judge(&program, &setting, &profile, &table),
+                            Ran::Lacking(reason) => {
+                                table.skip(&name_of_test, &reason);
+                                Ok(())
                             }
                         }
-                        Err(wrong.unwrap_or_default().into())
                     }));
                 }
             }
@@ -259,20 +235,19 @@ fn judge(program: &Program, setting: &str, profile: &Profile, table: &Table) -> 
         return Ok(());
     }
     Err(format!(
-        "expected {} (alternatives {:?}); {}; {}",
+        "expected {} (alternatives {:?}); {}; {}; {}",
         names(program.capabilities),
         program.alternatives,
         wrong.join("; "),
-        program.note
+        program.note,
+        serde_json::to_string(&profile.needed).unwrap_or_default()
     )
     .into())
 }
 
 /// Programs whose needs no single run with all capabilities can tell; a run without them can, and that is `capprofctl shrink`'s part.
 /// Their profiles may name what was asked besides. The table counts it as extra.
-const UNDECIDED: [&str; 4] = [
-    // access(2) uses nothing; what follows from the answer is the program's affair.
-    "access-forbidden",
+const UNDECIDED: [&str; 3] = [
     // Uses a capability if it finds that it holds it.
     "capget-branch",
     // Asked only because the tracing process holds what the traced one has dropped.
