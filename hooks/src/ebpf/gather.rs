@@ -390,12 +390,12 @@ pub(super) fn forget(set: &Set, slot: u64) -> Result<(), Error> {
             .filter(|(_, joined)| *joined == slot)
             .map(|(mounts, _)| *mounts),
     )?;
-    let checks = set.select::<CheckKey, Check>("checks", |key| key.slot == slot)?;
-    delete(set, "checks", checks.iter().map(|(key, _)| *key))?;
-    let programs = set.select::<ProgramKey, Program>("programs", |key| key.slot == slot)?;
-    delete(set, "programs", programs.iter().map(|(key, _)| *key))?;
-    let capsets = set.select::<CapsetKey, u64>("capsets", |key| key.slot == slot)?;
-    delete(set, "capsets", capsets.iter().map(|(key, _)| *key))
+    let checks = set.keys("checks", |key: &CheckKey| key.slot == slot)?;
+    delete(set, "checks", checks)?;
+    let programs = set.keys("programs", |key: &ProgramKey| key.slot == slot)?;
+    delete(set, "programs", programs)?;
+    let capsets = set.keys("capsets", |key: &CapsetKey| key.slot == slot)?;
+    delete(set, "capsets", capsets)
 }
 
 fn delete<K: IntoBytes + Immutable>(

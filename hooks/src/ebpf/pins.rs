@@ -236,6 +236,21 @@ impl Set {
         Ok(rows)
     }
 
+    /// The wanted keys of a map whose rows are too large to be read for that: a call each, but no memory for the whole map.
+    /// A key can be among them twice if others delete rows meanwhile.
+    pub(super) fn keys<K>(&self, name: &str, wanted: impl Fn(&K) -> bool) -> Result<Vec<K>, Error>
+    where
+        K: FromBytes + KnownLayout + Immutable,
+    {
+        let keys = self
+            .map(name)?
+            .keys()
+            .filter_map(|key| K::read_from_bytes(&key).ok())
+            .filter(wanted)
+            .collect();
+        Ok(keys)
+    }
+
     /// How many runs of the programs the kernel has skipped because the same program was running on that processor
     /// (`recursion_misses`, kernel/bpf/syscall.c).
     pub(super) fn missed(&self) -> u64 {
