@@ -27,9 +27,13 @@ deps: ## install what building and the demo need (apt)
 test-deps: ## install what the tests need (apt)
 	@packaging/deps $(BUILD_PACKAGES) $(DEMO_PACKAGES) $(TEST_PACKAGES)
 
+# Linked statically: started three times for a container, a binary that the dynamic linker need not prepare is there sooner, and it
+# runs on a node with another C library. The flag is for the binaries alone, since what runs inside the compiler cannot be static.
+LINK ?= -C target-feature=+crt-static
+
 .PHONY: build
-build: ## build the binaries into target/release
-	$(CARGO) build --release --locked --package capprof --package capprof-hook --package capprofctl
+build: ## build the binaries into target/release (LINK= for dynamically linked ones)
+	$(foreach package,capprof capprof-hook capprofctl,$(CARGO) rustc --release --locked --package $(package) --bin $(package) -- $(LINK) &&) true
 
 .PHONY: demo
 demo: deps build ## profile a real rsyslogd under runc, and under crun, and print the answer
