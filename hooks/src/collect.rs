@@ -4,7 +4,7 @@ use crate::{ebpf, journal, selinux};
 use anyhow::Context;
 use capprof_profile::file;
 use capprof_profile::observation::{Evidence, Recorder};
-use capprof_profile::recording::{Directory, Process, Recording, restore_configuration};
+use capprof_profile::recording::{Directory, Mode, Process, Recording, restore_configuration};
 use capprof_profile::result::{HostReport, Profile, RecorderReport};
 use capprof_profile::{assemble, store};
 use nix::fcntl::Flock;
@@ -122,11 +122,19 @@ pub(crate) fn finish(directory: &Directory) -> anyhow::Result<()> {
     if !keep && let Err(error) = directory.remove() {
         errors.push(error.to_string());
     }
+    if recording.mode == Mode::Enforce {
+        // Nothing was armed, and a user other than root may have run it.
+        return joined(&errors);
+    }
     // A prestart hook that was killed while arming has written down no lease, and may hold one.
     match selinux::sweep(selinux::state_of(directory)) {
         Ok(lines) => lines.iter().for_each(|line| journal::warning(line)),
         Err(error) => errors.push(error.to_string()),
     }
+    joined(&errors)
+}
+
+fn joined(errors: &[String]) -> anyhow::Result<()> {
     if errors.is_empty() {
         Ok(())
     } else {

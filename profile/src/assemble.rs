@@ -66,10 +66,14 @@ pub fn profile(
 /// The engine's configuration with its capability sets replaced by the minimized ones, and nothing else touched: key order and numbers
 /// survive. A configuration without a `process` object is given back as it is.
 pub fn minimized_configuration(mut original: Value, profile: &Profile) -> Value {
-    let Some(process) = original.get_mut("process").and_then(Value::as_object_mut) else {
-        return original;
-    };
-    let sets = &profile.minimized_sets;
+    if let Some(process) = original.get_mut("process").and_then(Value::as_object_mut) {
+        set_capabilities(process, &profile.minimized_sets.named());
+    }
+    original
+}
+
+/// Gives a process of config.json exactly these sets, by their names there; others stay as they are.
+pub fn set_capabilities(process: &mut Map<String, Value>, sets: &[(&str, CapabilitySet)]) {
     let capabilities = process
         .entry("capabilities")
         .or_insert_with(|| Value::Object(Map::new()));
@@ -77,20 +81,13 @@ pub fn minimized_configuration(mut original: Value, profile: &Profile) -> Value 
         *capabilities = Value::Object(Map::new());
     }
     if let Some(capabilities) = capabilities.as_object_mut() {
-        for (name, set) in [
-            ("bounding", sets.bounding),
-            ("effective", sets.effective),
-            ("permitted", sets.permitted),
-            ("inheritable", sets.inheritable),
-            ("ambient", sets.ambient),
-        ] {
+        for (name, set) in sets.iter().copied() {
             // A set that was not there and would be empty stays away.
             if !set.is_empty() || capabilities.contains_key(name) {
                 capabilities.insert(name.to_owned(), names(set));
             }
         }
     }
-    original
 }
 
 fn names(set: CapabilitySet) -> Value {
@@ -109,7 +106,7 @@ pub(crate) mod tests {
     use crate::observation::{
         BlindSpot, Capset, Execution, FileCapabilities, Namespace, Observation, Verdict,
     };
-    use crate::recording::{Process, ProcessSets, Recorders, Relaxation, Runtime, Workload};
+    use crate::recording::{Mode, Process, ProcessSets, Recorders, Relaxation, Runtime, Workload};
     use crate::testing::{check, record};
 
     pub(crate) fn recording(container_id: &str, id: &str) -> Recording {
@@ -117,6 +114,8 @@ pub(crate) mod tests {
         Recording {
             schema: crate::recording::SCHEMA.to_owned(),
             id: id.to_owned(),
+            mode: Mode::Profile,
+            profile: None,
             container_id: container_id.to_owned(),
             name: Some("web".to_owned()),
             workload: Workload {

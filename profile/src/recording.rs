@@ -146,6 +146,31 @@ pub struct ProcessSets {
     pub ambient: CapabilitySet,
 }
 
+impl ProcessSets {
+    /// The sets with their names in config.json, in the order in which the runtime-spec lists them.
+    pub fn named(&self) -> [(&'static str, CapabilitySet); 5] {
+        [
+            ("bounding", self.bounding),
+            ("effective", self.effective),
+            ("permitted", self.permitted),
+            ("inheritable", self.inheritable),
+            ("ambient", self.ambient),
+        ]
+    }
+
+    /// What is left of each set if nothing but this may be in it.
+    #[must_use]
+    pub fn at_most(&self, ceiling: CapabilitySet) -> Self {
+        Self {
+            bounding: self.bounding.intersection(ceiling),
+            effective: self.effective.intersection(ceiling),
+            permitted: self.permitted.intersection(ceiling),
+            inheritable: self.inheritable.intersection(ceiling),
+            ambient: self.ambient.intersection(ceiling),
+        }
+    }
+}
+
 /// Something in config.json that would have hidden capability checks, and what was done about it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Relaxation {
@@ -153,6 +178,17 @@ pub struct Relaxation {
     pub pointer: String,
     /// What was done, in one line.
     pub change: String,
+}
+
+/// What a container is run for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// It is granted everything, and what it uses is recorded.
+    #[default]
+    Profile,
+    /// It is granted what a profile or a list says, and nothing is recorded. The poststop hook puts the engine's configuration back.
+    Enforce,
 }
 
 /// Which recorders a recording wants.
@@ -202,6 +238,12 @@ pub struct Recording {
     pub schema: String,
     /// Unique and sortable by time: `20261123T150102Z-1a2b3c4d`.
     pub id: String,
+    /// What the container is run for.
+    #[serde(default)]
+    pub mode: Mode,
+    /// The recording whose profile says what the container is granted, where one does.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub profile: Option<String>,
     /// The id that the engine gave.
     pub container_id: String,
     /// Annotation `io.capprof.name`.
@@ -256,6 +298,17 @@ pub struct Recording {
     pub fail_on_error: bool,
     /// What a capability is chosen by where several would do.
     pub preference: crate::configuration::Preference,
+}
+
+impl Recording {
+    /// Whether the runtime has made the container of the configuration that it found.
+    ///
+    /// runc writes `state.json`, crun `status`, both after they have read it.
+    pub fn is_in_runtime_state(&self) -> bool {
+        ["state.json", "status"]
+            .iter()
+            .any(|name| self.runtime.state.join(name).exists())
+    }
 }
 
 /// A recording's directory, and what lies in it.
@@ -550,6 +603,8 @@ mod tests {
         Recording {
             schema: SCHEMA.to_owned(),
             id: "20260101T000000Z-1".to_owned(),
+            mode: Mode::Profile,
+            profile: None,
             container_id: "a".to_owned(),
             name: None,
             workload: Workload::default(),

@@ -105,6 +105,24 @@ pub enum Error {
         /// The store.
         path: PathBuf,
     },
+    /// Something was lost in each recording that goes by that name.
+    #[error("profile \"{wanted}\" is incomplete ({recording}: {reason}): record it again")]
+    Incomplete {
+        /// What was asked for.
+        wanted: String,
+        /// The newest recording.
+        recording: String,
+        /// What it lost.
+        reason: String,
+    },
+    /// Profiles of several programs go by that name.
+    #[error("\"{wanted}\" names profiles of different programs: {}: give one of these", found.join(", "))]
+    AmbiguousName {
+        /// What was asked for.
+        wanted: String,
+        /// The newest recording of each.
+        found: Vec<String>,
+    },
     /// Several go by that beginning.
     #[error("\"{wanted}\" is the beginning of several ids: {}", found.join(", "))]
     Ambiguous {
@@ -351,6 +369,76 @@ impl Store {
                     .chain(recordings)
                     .take(5)
                     .cloned()
+                    .collect(),
+            }),
+        }
+    }
+
+    /// Finds the newest complete profile of a recording's id, a container's id, the name that an annotation gave, or a name that an engine
+    /// gave (container, pod, image), in this order, and in full: what is enforced must not depend on what else is in the store. Nothing is
+    /// taken for a path, since whoever writes a pod may have written it.
+    ///
+    /// # Errors
+    /// Any of reading; [`Error::Incomplete`]; [`Error::AmbiguousName`] where an engine's name stands for several programs.
+    pub fn find_complete(&self, wanted: &str) -> Result<Found, Error> {
+        let all = self.newest_first()?;
+        let directory = directory_name(wanted).ok();
+        let by_id = |of: &dyn Fn(&(String, String, PathBuf)) -> bool| -> Vec<PathBuf> {
+            let found = all.iter().filter(|entry| of(entry));
+            found.map(|(_, _, path)| path.clone()).collect()
+        };
+        let mut candidates = by_id(&|(recording, _, _)| recording == wanted);
+        if candidates.is_empty() {
+            candidates = by_id(&|(_, container, _)| Some(container) == directory.as_ref());
+        }
+        let mut is_engines_name = false;
+        if candidates.is_empty() {
+            let called = |of: &dyn Fn(&Summary) -> bool| -> Vec<PathBuf> {
+                all.iter()
+                    .filter(|(_, _, path)| read::<Summary>(path).is_ok_and(|summary| of(&summary)))
+                    .map(|(_, _, path)| path.clone())
+                    .collect()
+            };
+            candidates = called(&|summary| summary.name.as_deref() == Some(wanted));
+            if candidates.is_empty() {
+                candidates = called(&|summary| summary.is_called(wanted));
+                is_engines_name = true;
+            }
+        }
+        let mut complete: Vec<Found> = Vec::new();
+        let mut incomplete: Option<Profile> = None;
+        for path in candidates {
+            let found = load(path)?;
+            if !found.profile.complete {
+                incomplete.get_or_insert(found.profile);
+                continue;
+            }
+            if !is_engines_name {
+                return Ok(found);
+            }
+            if complete
+                .iter()
+                .all(|known| known.profile.process != found.profile.process)
+            {
+                complete.push(found);
+            }
+        }
+        match (complete.len(), incomplete) {
+            (1, _) => Ok(complete.remove(0)),
+            (0, Some(profile)) => Err(Error::Incomplete {
+                wanted: wanted.to_owned(),
+                recording: profile.recording_id,
+                reason: profile.incomplete_because.join("; "),
+            }),
+            (0, None) => Err(Error::NotFound {
+                wanted: wanted.to_owned(),
+                path: self.0.clone(),
+            }),
+            _ => Err(Error::AmbiguousName {
+                wanted: wanted.to_owned(),
+                found: complete
+                    .into_iter()
+                    .map(|found| found.profile.recording_id)
                     .collect(),
             }),
         }
@@ -699,6 +787,64 @@ mod tests {
                 found(path.to_str().unwrap()).unwrap(),
                 "20260101T000000Z-00000003"
             );
+        }
+    }
+
+    #[test]
+    fn what_is_enforced_is_found_by_whole_names_and_is_complete() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::at(directory.path());
+        let keep = |container: &str, id: &str, edit: &dyn Fn(&mut Profile)| {
+            let mut profile = profile(container, id);
+            profile.complete = true;
+            profile.incomplete_because.clear();
+            edit(&mut profile);
+            let files = Files::new(&profile, &serde_json::json!({})).unwrap();
+            store.add(&profile, &files, 0).unwrap();
+        };
+        let lose = |profile: &mut Profile| {
+            profile.complete = false;
+            profile.incomplete_because = vec!["2 checks lost: map full".to_owned()];
+        };
+        keep("aabb01", "20260101T000000Z-00000001", &|_| {});
+        keep("aabb01", "20260102T000000Z-00000002", &|_| {});
+        keep("aabb01", "20260103T000000Z-00000003", &lose);
+        keep("aacc02", "20260104T000000Z-00000004", &|profile| {
+            profile.name = None;
+            profile.process.args = vec!["other".to_owned()];
+        });
+        keep("dd", "20260105T000000Z-00000005", &|profile| {
+            profile.name = Some("lost".to_owned());
+            profile.workload.image = Some("other:1".to_owned());
+            lose(profile);
+        });
+        let found = |wanted: &str| {
+            store
+                .find_complete(wanted)
+                .map(|found| found.profile.recording_id)
+                .map_err(|error| error.to_string())
+        };
+        let second = Ok("20260102T000000Z-00000002".to_owned());
+        // The newest of these is incomplete.
+        assert_eq!(found("web"), second);
+        assert_eq!(found("aabb01"), second);
+        assert_eq!(
+            found("20260101T000000Z-00000001").unwrap(),
+            "20260101T000000Z-00000001"
+        );
+        for wanted in ["lost", "dd", "20260105T000000Z-00000005", "other:1"] {
+            let error = found(wanted).unwrap_err();
+            assert!(error.contains("2 checks lost: map full"), "{error}");
+        }
+        assert_eq!(
+            found("docker.io/library/nginx:1.27").unwrap_err(),
+            "\"docker.io/library/nginx:1.27\" names profiles of different programs: 20260104T000000Z-00000004, \
+             20260102T000000Z-00000002: give one of these"
+        );
+        let place = directory.path().join("profiles/aacc02");
+        for wanted in ["", "last", "aab", "20260101", place.to_str().unwrap(), ".."] {
+            let error = found(wanted).unwrap_err();
+            assert!(error.starts_with("no profile"), "{error}");
         }
     }
 

@@ -1,29 +1,56 @@
 //! What a configuration's annotations say to capprof and about the workload.
 
+use capprof_profile::CapabilitySet;
 use capprof_profile::recording::{Scope, Workload};
 use serde_json::Value;
 use std::path::PathBuf;
 
-/// An annotation that cannot be followed.
+/// An annotation, or the environment variable in its place, that cannot be followed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// It has a value that means nothing.
-    #[error("annotation {key}={value}: {expected}")]
+    #[error("{key}={value}: {expected}")]
     Value {
-        /// The annotation.
-        key: &'static str,
+        /// `annotation io.capprof.mode`, `environment variable CAPPROF_MODE`.
+        key: String,
         /// What it was set to.
         value: String,
         /// What it may be.
-        expected: &'static str,
+        expected: String,
     },
+    /// There is nothing to enforce.
+    #[error("{0}=enforce: needs io.capprof.profile, io.capprof.name or io.capprof.capabilities")]
+    Nothing(String),
 }
+
+/// What a container is to be run for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// capprof has no part in it.
+    Off,
+    /// It is granted everything, and its use is recorded.
+    Profile,
+    /// It is granted this and no more.
+    Enforce(Limit),
+}
+
+/// What a container is limited to: a profile's sets, a list, or what a list leaves of a profile's sets. One of them is there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limit {
+    /// What the profile goes by; see [`capprof_profile::store::Store::find_complete`].
+    pub profile: Option<String>,
+    /// Nothing but these.
+    pub capabilities: Option<CapabilitySet>,
+}
+
+/// Where what is not in the annotations is looked for: variables by name.
+pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// What `io.capprof.*` asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wishes {
-    /// Whether the container is profiled at all.
-    pub profile: bool,
+    /// What the container is run for.
+    pub mode: Mode,
     /// A name for the result.
     pub name: Option<String>,
     /// A directory for the result.
@@ -32,29 +59,22 @@ pub struct Wishes {
     pub scope: Option<Scope>,
 }
 
-/// Reads `io.capprof.mode`, `io.capprof.name`, `io.capprof.output` and `io.capprof.scope`. A Kubernetes sandbox ("pause") container is not profiled.
+/// Reads `io.capprof.mode`, `io.capprof.profile`, `io.capprof.capabilities`, `io.capprof.name`, `io.capprof.output` and `io.capprof.scope`.
+/// A Kubernetes sandbox ("pause") container is left alone.
+///
+/// The environment is asked for `CAPPROF_MODE`, `CAPPROF_PROFILE` and `CAPPROF_CAPABILITIES` if none of the three annotations is there: a
+/// person who calls capprof can set them without editing a configuration.
 ///
 /// # Errors
 /// A value that means nothing.
-pub fn wishes(configuration: &Value) -> Result<Wishes, Error> {
+pub fn wishes(configuration: &Value, environment: Environment<'_>) -> Result<Wishes, Error> {
     let get = |key| annotation(configuration, key);
-    let refuse = |key, value: &str, expected| {
+    let refuse = |key: &str, value: &str, expected: &str| {
         Err(Error::Value {
-            key,
+            key: format!("annotation {key}"),
             value: value.to_owned(),
-            expected,
+            expected: expected.to_owned(),
         })
-    };
-    let sandbox = [
-        "io.kubernetes.cri.container-type",
-        "io.kubernetes.cri-o.ContainerType",
-    ]
-    .into_iter()
-    .any(|key| get(key) == Some("sandbox"));
-    let profile = match get("io.capprof.mode") {
-        None | Some("profile") => !sandbox,
-        Some("off") => false,
-        Some(value) => return refuse("io.capprof.mode", value, "expected profile or off"),
     };
     let name = match get("io.capprof.name") {
         Some(name)
@@ -90,12 +110,109 @@ pub fn wishes(configuration: &Value) -> Result<Wishes, Error> {
             return refuse("io.capprof.scope", value, "expected auto, domain or host");
         }
     };
+    let sandbox = [
+        "io.kubernetes.cri.container-type",
+        "io.kubernetes.cri-o.ContainerType",
+    ]
+    .into_iter()
+    .any(|key| get(key) == Some("sandbox"));
+    let mode = if sandbox {
+        Mode::Off
+    } else {
+        mode(configuration, environment, name.as_deref())?
+    };
     Ok(Wishes {
-        profile,
+        mode,
         name,
         output,
         scope,
     })
+}
+
+/// The mode, with what is to be enforced: the annotations', else the environment's.
+fn mode(
+    configuration: &Value,
+    environment: Environment<'_>,
+    name: Option<&str>,
+) -> Result<Mode, Error> {
+    const KEYS: [&str; 3] = [
+        "io.capprof.mode",
+        "io.capprof.profile",
+        "io.capprof.capabilities",
+    ];
+    const VARIABLES: [&str; 3] = ["CAPPROF_MODE", "CAPPROF_PROFILE", "CAPPROF_CAPABILITIES"];
+    let annotated = KEYS.map(|key| annotation(configuration, key).map(str::to_owned));
+    let (keys, [mode, profile, capabilities]) = if annotated.iter().any(Option::is_some) {
+        (KEYS.map(|key| format!("annotation {key}")), annotated)
+    } else {
+        (
+            VARIABLES.map(|key| format!("environment variable {key}")),
+            VARIABLES.map(environment),
+        )
+    };
+    let [of_mode, of_profile, of_capabilities] = keys;
+    let refuse = |key: String, value: String, expected: String| {
+        Err(Error::Value {
+            key,
+            value,
+            expected,
+        })
+    };
+    match mode.as_deref() {
+        None | Some("profile") => {
+            // Whoever writes this wants a limit, and would get everything.
+            for (key, value) in [(of_profile, profile), (of_capabilities, capabilities)] {
+                if let Some(value) = value {
+                    let expected = "goes with mode enforce only".to_owned();
+                    return refuse(key, value.escape_default().to_string(), expected);
+                }
+            }
+            Ok(Mode::Profile)
+        }
+        Some("off") => Ok(Mode::Off),
+        Some("enforce") => {
+            let capabilities = match capabilities.as_deref().map(parse_capabilities) {
+                None => None,
+                Some(Ok(set)) => Some(set),
+                Some(Err(name)) => {
+                    return refuse(
+                        of_capabilities,
+                        name.escape_default().to_string(),
+                        "expected names like CAP_CHOWN, separated by commas".to_owned(),
+                    );
+                }
+            };
+            // What a container was profiled as is what it is enforced as.
+            let profile = match capabilities {
+                None => profile.or_else(|| name.map(str::to_owned)),
+                Some(_) => profile,
+            };
+            if profile.is_none() && capabilities.is_none() {
+                return Err(Error::Nothing(of_mode));
+            }
+            Ok(Mode::Enforce(Limit {
+                profile,
+                capabilities,
+            }))
+        }
+        Some(value) => refuse(
+            of_mode,
+            value.escape_default().to_string(),
+            "expected profile, enforce or off".to_owned(),
+        ),
+    }
+}
+
+/// A list of names in which nothing is misspelt; the first that is, otherwise.
+fn parse_capabilities(list: &str) -> Result<CapabilitySet, String> {
+    list.split(',')
+        .map(str::trim)
+        .filter(|name| !name.is_empty())
+        .map(|name| match name.starts_with("CAP_") {
+            true => name.parse().map_err(|_| name.to_owned()),
+            false => Err(name.to_owned()),
+        })
+        .collect()
 }
 
 /// What the engine says of the workload. Keys: containerd `pkg/cri/annotations`, CRI-O `pkg/annotations` and the kubelet's labels,
@@ -135,7 +252,87 @@ fn annotation<'a>(configuration: &'a Value, key: &str) -> Option<&'a str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use capprof_profile::Capability;
     use serde_json::json;
+
+    const NONE: Environment<'_> = &|_| None;
+
+    fn limit(profile: Option<&str>, capabilities: Option<&[Capability]>) -> Mode {
+        Mode::Enforce(Limit {
+            profile: profile.map(str::to_owned),
+            capabilities: capabilities.map(|list| list.iter().copied().collect()),
+        })
+    }
+
+    #[test]
+    fn what_is_enforced_is_a_profile_or_a_list_or_a_part_of_a_profile() {
+        let of = |annotations: Value| wishes(&with(annotations), NONE).unwrap().mode;
+        let mode = "io.capprof.mode";
+        for (annotations, expected) in [
+            (
+                json!({mode: "enforce", "io.capprof.profile": "web"}),
+                limit(Some("web"), None),
+            ),
+            // The same name as when it was profiled.
+            (
+                json!({mode: "enforce", "io.capprof.name": "web"}),
+                limit(Some("web"), None),
+            ),
+            (
+                json!({mode: "enforce", "io.capprof.name": "web", "io.capprof.profile": "other"}),
+                limit(Some("other"), None),
+            ),
+            (
+                json!({mode: "enforce", "io.capprof.capabilities": "CAP_CHOWN, CAP_KILL,", "io.capprof.name": "web"}),
+                limit(None, Some(&[Capability::CHOWN, Capability::KILL])),
+            ),
+            (
+                json!({mode: "enforce", "io.capprof.capabilities": ""}),
+                limit(None, Some(&[])),
+            ),
+            (
+                json!({mode: "enforce", "io.capprof.profile": "web", "io.capprof.capabilities": "CAP_KILL"}),
+                limit(Some("web"), Some(&[Capability::KILL])),
+            ),
+            (json!({mode: "off", "io.capprof.profile": "web"}), Mode::Off),
+        ] {
+            assert_eq!(of(annotations.clone()), expected, "{annotations}");
+        }
+        for list in ["CHOWN", "cap_chown", "CAP_CHOWN;CAP_KILL", "7", "all"] {
+            let annotations = with(json!({mode: "enforce", "io.capprof.capabilities": list}));
+            let error = wishes(&annotations, NONE).unwrap_err().to_string();
+            assert_eq!(
+                error,
+                format!(
+                    "annotation io.capprof.capabilities={list}: expected names like CAP_CHOWN, separated by commas"
+                )
+            );
+        }
+    }
+
+    #[test]
+    fn the_environment_speaks_where_no_annotation_does() {
+        let environment: Environment<'_> = &|name| match name {
+            "CAPPROF_MODE" => Some("enforce".to_owned()),
+            "CAPPROF_CAPABILITIES" => Some("CAP_KILL".to_owned()),
+            _ => None,
+        };
+        let of = |annotations: Value| wishes(&with(annotations), environment).map(|it| it.mode);
+        assert_eq!(
+            of(json!({})).unwrap(),
+            limit(None, Some(&[Capability::KILL]))
+        );
+        assert_eq!(
+            of(json!({"io.capprof.mode": "profile"})).unwrap(),
+            Mode::Profile
+        );
+        assert!(of(json!({"io.capprof.profile": "web"})).is_err());
+        let wrong: Environment<'_> = &|name| (name == "CAPPROF_MODE").then(|| "on".to_owned());
+        assert_eq!(
+            wishes(&json!({}), wrong).unwrap_err().to_string(),
+            "environment variable CAPPROF_MODE=on: expected profile, enforce or off"
+        );
+    }
 
     fn with(annotations: Value) -> Value {
         json!({ "annotations": annotations })
@@ -143,7 +340,7 @@ mod tests {
 
     #[test]
     fn containers_are_profiled_unless_somebody_says_no() {
-        for (annotations, profile) in [
+        for (annotations, profiled) in [
             (json!(null), true),
             (json!({}), true),
             (json!({"io.capprof.mode": "profile"}), true),
@@ -166,12 +363,12 @@ mod tests {
             ),
         ] {
             assert_eq!(
-                wishes(&with(annotations.clone())).unwrap().profile,
-                profile,
+                wishes(&with(annotations.clone()), NONE).unwrap().mode,
+                if profiled { Mode::Profile } else { Mode::Off },
                 "{annotations}"
             );
         }
-        assert!(wishes(&json!({})).unwrap().profile);
+        assert_eq!(wishes(&json!({}), NONE).unwrap().mode, Mode::Profile);
     }
 
     #[test]
@@ -185,8 +382,12 @@ mod tests {
             ("io.capprof.output", "relative"),
             ("io.capprof.output", ""),
             ("io.capprof.scope", "all"),
+            ("io.capprof.mode", "enforce"),
+            // Without the mode these would be profiled, with everything.
+            ("io.capprof.profile", "web"),
+            ("io.capprof.capabilities", ""),
         ] {
-            let error = wishes(&with(json!({ key: value })))
+            let error = wishes(&with(json!({ key: value })), NONE)
                 .unwrap_err()
                 .to_string();
             assert!(error.starts_with(&format!("annotation {key}=")), "{error}");
@@ -196,10 +397,10 @@ mod tests {
 
     #[test]
     fn wishes_are_taken_as_they_are() {
-        let wishes = wishes(&with(json!({
+        let annotations = json!({
             "io.capprof.name": "my name", "io.capprof.output": "/srv/out", "io.capprof.scope": "host",
-        })))
-        .unwrap();
+        });
+        let wishes = wishes(&with(annotations), NONE).unwrap();
         assert_eq!(wishes.name.as_deref(), Some("my name"));
         assert_eq!(wishes.output, Some("/srv/out".into()));
         assert_eq!(wishes.scope, Some(Scope::Host));

@@ -242,6 +242,8 @@ pub struct Command {
     pub configuration: Option<OsString>,
     /// `--process` of `exec`.
     pub process: Option<OsString>,
+    /// What each `--cap` of `exec` names.
+    pub capabilities: Vec<OsString>,
     /// The container's id: the first positional argument.
     pub id: Option<OsString>,
     /// How many positional arguments there are.
@@ -391,6 +393,7 @@ fn read(subcommand: &OsStr, arguments: &[OsString], rules: Rules) -> Result<Comm
                         "bundle" => found.bundle = value,
                         "config" => found.configuration = value,
                         "process" => found.process = value,
+                        "cap" => found.capabilities.extend(value),
                         _ => {}
                     }
                 }

@@ -3,7 +3,7 @@
 use crate::document::Document;
 use crate::rewrite;
 use capprof_profile::file;
-use capprof_profile::recording::{Directory, MARK};
+use capprof_profile::recording::{Directory, MARK, Mode};
 use nix::fcntl::{Flock, OFlag};
 use serde_json::Value;
 use std::ffi::OsStr;
@@ -197,12 +197,12 @@ fn taken_by(value: &Value) -> Option<PathBuf> {
     // Most files carry no mark at all, which is quick to see.
     value.get("annotations")?.get(MARK)?;
     let path = rewrite::mark(value)?;
-    let directory = Directory::at(path.clone());
-    let waiting = !path.join("armed.json").exists()
-        && directory
-            .load()
-            .is_ok_and(|recording| recording.shim.exists());
-    waiting.then_some(path)
+    let recording = Directory::at(path.clone()).load().ok()?;
+    let has_been_read = match recording.mode {
+        Mode::Profile => path.join("armed.json").exists(),
+        Mode::Enforce => recording.is_in_runtime_state(),
+    };
+    (!has_been_read && recording.shim.exists()).then_some(path)
 }
 
 /// The file that the runtime will open, links resolved. A link may lead around in the bundle, not out of it.

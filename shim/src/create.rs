@@ -1,18 +1,20 @@
 //! `create` and `run`: from the engine's configuration to a recording and a rewritten one.
 
-use crate::annotations::{self, Wishes};
+use crate::annotations::{self, Limit, Mode, Wishes};
 use crate::argv::{Command, Family, Globals};
 use crate::bundle;
 use crate::label;
-use crate::rewrite::{self, Grant, Outcome, Plan};
+use crate::limit::{self, Resolved};
+use crate::rewrite::{self, Grant, Hooks, Outcome, Plan, Sets};
 use crate::runtime::{self, LowLevel};
 use crate::sweep;
-use capprof_profile::configuration::{self, Configuration};
+use capprof_profile::configuration::{self, Configuration, RelaxSeccomp};
 use capprof_profile::file::{self, Attributes};
 use capprof_profile::recording::{
     self, BindMount, Directory, Process, Recording, Runtime, SCHEMA, container_key,
     restore_configuration,
 };
+use capprof_profile::store::Store;
 use capprof_profile::{Capability, CapabilitySet};
 use serde_json::Value;
 use std::ffi::OsStr;
@@ -79,6 +81,9 @@ pub enum Error {
     /// No SELinux label.
     #[error(transparent)]
     Label(#[from] label::Error),
+    /// What is to be enforced is unknown or does not suit.
+    #[error(transparent)]
+    Limit(#[from] limit::Error),
     /// The recording cannot be kept.
     #[error(transparent)]
     Recording(#[from] recording::Error),
@@ -102,7 +107,10 @@ impl Prepared {
     }
 }
 
-/// Rewrites the configuration and starts a recording; `None` if the container is not to be profiled, and the runtime can have it as it is.
+/// Rewrites the configuration, and starts a recording if the container is to be profiled; `None` if capprof has no part in it, and the
+/// runtime can have it as it is.
+///
+/// `state` is the state directory.
 ///
 /// # Errors
 /// Any [`Error`]; then config.json is as it was and no recording is left.
@@ -111,8 +119,12 @@ pub fn prepare(
     command: &Command,
     id: &OsStr,
     low_level: &LowLevel,
+    state_directory: &Path,
 ) -> Result<Option<Prepared>, Error> {
-    let settings = Configuration::load(&Configuration::path())?;
+    let settings = Configuration {
+        state: state_directory.to_owned(),
+        ..Configuration::load(&Configuration::path())?
+    };
     // Both runtimes refuse other ids too. Here the result's path in the store depends on it.
     let id = id
         .to_str()
@@ -134,12 +146,13 @@ pub fn prepare(
     };
     let mut source = bundle::Configuration::open(bundle, command.configuration.as_deref())?;
     let left_behind = source.undo_rewriting();
-    let wishes =
-        annotations::wishes(&source.document.value).map_err(|error| Error::Annotation {
+    let wishes = annotations::wishes(&source.document.value, &variable).map_err(|error| {
+        Error::Annotation {
             path: source.path.clone(),
             source: error,
-        })?;
-    if !wishes.profile
+        }
+    })?;
+    if wishes.mode == Mode::Off
         || source
             .document
             .value
@@ -155,7 +168,7 @@ pub fn prepare(
         }
         return Ok(None);
     }
-    if !is_root_of_host() {
+    if wishes.mode == Mode::Profile && !is_root_of_host() {
         return Err(Error::Rootless);
     }
     let draft = Draft {
@@ -206,39 +219,32 @@ impl Draft<'_> {
         self,
         source: &bundle::Configuration,
     ) -> Result<(Directory, Recording, Vec<u8>), Error> {
-        let hook = sweep::hook().ok_or(Error::Hook)?;
-        let hook = unicode("capprof-hook", &hook)?;
-        let held = held()?;
         let process = &source.document.value["process"];
-        let label = label::choose(
-            self.settings,
-            self.wishes.scope,
-            process
-                .get("selinuxLabel")
-                .and_then(Value::as_str)
-                .unwrap_or_default(),
-            &self.settings.state,
-        )?;
         let now = jiff::Timestamp::now();
         let recording_id = recording_id(now)?;
         // Known before it is made, so that a configuration that cannot be rewritten leaves no directory.
         let key = container_key(&self.state);
         let expected = Directory::path_of(&self.settings.state, &key, &recording_id);
-        let plan = Plan {
-            grant: Grant {
-                held,
-                non_root: self.settings.grant_non_root,
-                relax_apparmor: self.settings.relax_apparmor,
-                label: label.as_ref().map(|label| label.context.as_str()),
-            },
-            relax_seccomp: self.settings.relax_seccomp,
-            hook,
-            directory: unicode("state directory", &expected)?,
-            timeout: self.settings.hook_timeout,
-        };
         let failed = |error| Error::Rewrite {
             path: source.path.clone(),
             source: error,
+        };
+        let treatment = match &self.wishes.mode {
+            Mode::Enforce(limit) => self.enforcing(limit, process)?,
+            Mode::Profile | Mode::Off => self.profiling(process)?,
+        };
+        let hook = sweep::hook().ok_or(Error::Hook)?;
+        let plan = Plan {
+            grant: Grant {
+                sets: treatment.sets,
+                relax_apparmor: treatment.relax_apparmor,
+                label: treatment.label.as_ref().map(|label| label.context.as_str()),
+            },
+            relax_seccomp: treatment.relax_seccomp,
+            hooks: treatment.hooks,
+            hook: unicode("capprof-hook", &hook)?,
+            directory: unicode("state directory", &expected)?,
+            timeout: self.settings.hook_timeout,
         };
         let mut document = source.document.clone();
         let Outcome {
@@ -249,6 +255,8 @@ impl Draft<'_> {
         let recording = Recording {
             schema: SCHEMA.to_owned(),
             id: recording_id.clone(),
+            mode: treatment.mode,
+            profile: treatment.profile,
             container_id: self.id.to_owned(),
             name: self.wishes.name,
             workload: annotations::workload(&source.document.value),
@@ -279,7 +287,7 @@ impl Draft<'_> {
             granted,
             relaxed,
             recorders: self.settings.recorders,
-            label,
+            label: treatment.label,
             output: self.wishes.output,
             store: self.settings.store.clone(),
             retention: self.settings.retention,
@@ -301,6 +309,67 @@ impl Draft<'_> {
         }
         Ok((directory, recording, document.write(&source.content)))
     }
+}
+
+/// What a mode makes of a container.
+struct Treatment {
+    mode: recording::Mode,
+    /// The recording whose profile is enforced.
+    profile: Option<String>,
+    sets: Sets,
+    relax_apparmor: bool,
+    relax_seccomp: RelaxSeccomp,
+    label: Option<recording::Label>,
+    hooks: Hooks,
+}
+
+impl Draft<'_> {
+    /// Everything is granted, what would hide checks is taken off, and recorders watch.
+    fn profiling(&self, process: &Value) -> Result<Treatment, Error> {
+        let held = held()?;
+        let label = label::choose(
+            self.settings,
+            self.wishes.scope,
+            process
+                .get("selinuxLabel")
+                .and_then(Value::as_str)
+                .unwrap_or_default(),
+            &self.settings.state,
+        )?;
+        Ok(Treatment {
+            mode: recording::Mode::Profile,
+            profile: None,
+            sets: Sets::Everything {
+                held,
+                non_root: self.settings.grant_non_root,
+            },
+            relax_apparmor: self.settings.relax_apparmor,
+            relax_seccomp: self.settings.relax_seccomp,
+            label,
+            hooks: Hooks::Record,
+        })
+    }
+
+    /// Only what is asked for is granted; all else stays as the engine wants it.
+    fn enforcing(&self, limit: &Limit, process: &Value) -> Result<Treatment, Error> {
+        let store = Store::at(&self.settings.store);
+        let process = process.as_object().cloned().unwrap_or_default();
+        let Resolved { sets, profile } = limit::resolve(limit, &store, &process)?;
+        Ok(Treatment {
+            mode: recording::Mode::Enforce,
+            profile,
+            sets: Sets::Exactly(sets),
+            relax_apparmor: false,
+            relax_seccomp: RelaxSeccomp::Keep,
+            label: None,
+            hooks: Hooks::PutBack,
+        })
+    }
+}
+
+/// An environment variable; one that is not UTF-8 is shown as far as it is, and will mean nothing.
+fn variable(name: &str) -> Option<String> {
+    std::env::var_os(name).map(|value| value.to_string_lossy().into_owned())
 }
 
 /// `20261123T150102Z-1a2b3c4d`: the second, then 16 bits of its fraction and 16 random ones, so that ids sort by time within a second as well.
@@ -331,7 +400,7 @@ pub fn held() -> Result<CapabilitySet, caps::errors::CapsError> {
 }
 
 /// Whether this is root, and not only in a user namespace: bpf(2) and SELinux ask for capabilities on the initial one.
-fn is_root_of_host() -> bool {
+pub fn is_root_of_host() -> bool {
     let every_id = std::fs::read_to_string("/proc/self/uid_map")
         .is_ok_and(|map| map.split_whitespace().eq(["0", "0", "4294967295"]));
     every_id && nix::unistd::geteuid().is_root()

@@ -1,19 +1,30 @@
-//! `exec --process FILE` in a container under profiling: the process gets what the container's own got.
+//! `exec` in a container of capprof's: under profiling the process gets what the container's own got; where a limit is enforced, nothing
+//! beyond that.
 //!
-//! Without a file the runtime takes capabilities and label from the rewritten configuration by itself.
+//! Without a file the runtime takes capabilities and label from the rewritten configuration by itself, and adds what `--cap` names.
 
+use crate::argv::Command;
 use crate::bundle;
 use crate::create::held;
-use crate::rewrite::{self, Grant};
+use crate::rewrite::{self, Grant, Sets};
+use capprof_profile::CapabilitySet;
 use capprof_profile::configuration::Configuration;
 use capprof_profile::file::{self, Attributes};
-use capprof_profile::recording::Recording;
+use capprof_profile::recording::{Mode, Recording};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 
-/// Why a process file could not be rewritten. It is as it was.
+/// Why a process must not be started, or its file could not be rewritten. It is as it was.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    /// `--cap` names what the container is not to have.
+    #[error("exec --cap {capability}: this container is limited to {limit}")]
+    Beyond {
+        /// What it names.
+        capability: String,
+        /// All that may be had.
+        limit: CapabilitySet,
+    },
     /// It cannot be read.
     #[error("exec --process: {0}")]
     Read(#[from] bundle::Error),
@@ -33,13 +44,32 @@ pub enum Error {
     Capabilities(#[from] caps::errors::CapsError),
 }
 
-/// Gives the process in a file the recording's grant and label.
+/// Sees to it that a process that is about to be started in a container gets what the container's recording says.
 ///
 /// # Errors
 /// Any [`Error`].
-pub fn prepare(process: &Path, recording: &Recording) -> Result<(), Error> {
-    // A mistake in the configuration fails the next `create`, not the life of a container that runs.
-    let settings = Configuration::load(&Configuration::path()).unwrap_or_default();
+pub fn prepare(command: &Command, recording: &Recording) -> Result<(), Error> {
+    if recording.mode == Mode::Enforce {
+        let limit = recording.granted.bounding;
+        let beyond = command.capabilities.iter().find(|name| {
+            let known = name.to_str().and_then(|name| name.parse().ok());
+            !known.is_some_and(|capability| limit.contains(capability))
+        });
+        if let Some(name) = beyond {
+            return Err(Error::Beyond {
+                capability: name.to_string_lossy().escape_default().to_string(),
+                limit,
+            });
+        }
+    }
+    match &command.process {
+        Some(file) => prepare_file(Path::new(file), recording),
+        None => Ok(()),
+    }
+}
+
+/// Gives the process in a file the recording's grant and label, or takes from it what is beyond the recording's limit.
+fn prepare_file(process: &Path, recording: &Recording) -> Result<(), Error> {
     let path = process
         .canonicalize()
         .map_err(|source| bundle::Error::Read {
@@ -58,11 +88,26 @@ pub fn prepare(process: &Path, recording: &Recording) -> Result<(), Error> {
             expected: "an object",
         }));
     };
-    let grant = Grant {
-        held: held()?.intersection(recording.granted.bounding),
-        non_root: settings.grant_non_root,
-        relax_apparmor: settings.relax_apparmor,
-        label: recording.label.as_ref().map(|label| label.context.as_str()),
+    let grant = match recording.mode {
+        // The runtime gives it the container's own, which are within the limit.
+        Mode::Enforce if object.get("capabilities").is_none_or(Value::is_null) => return Ok(()),
+        Mode::Enforce => Grant {
+            sets: Sets::AtMost(recording.granted.bounding),
+            relax_apparmor: false,
+            label: None,
+        },
+        Mode::Profile => {
+            // A mistake in the configuration fails the next `create`, not the life of a container that runs.
+            let settings = Configuration::load(&Configuration::path()).unwrap_or_default();
+            Grant {
+                sets: Sets::Everything {
+                    held: held()?.intersection(recording.granted.bounding),
+                    non_root: settings.grant_non_root,
+                },
+                relax_apparmor: settings.relax_apparmor,
+                label: recording.label.as_ref().map(|label| label.context.as_str()),
+            }
+        }
     };
     rewrite::grant(object, &grant).map_err(failed)?;
     file::write(

@@ -1,10 +1,11 @@
-//! `capprof`: an OCI runtime that gives a container every capability, has its use of them recorded, and becomes runc or crun.
+//! `capprof`: an OCI runtime that gives a container every capability and has its use of them recorded, or gives it what a profile says and no
+//! more, and becomes runc or crun.
 //!
 //! ```text
-//! argv ──▶ argv::globals ──▶ create, run ──▶ bundle ─▶ annotations ─▶ rewrite ─▶ recording ─┐
-//!                       ├──▶ exec ─────────▶ process file ─▶ rewrite ───────────────────────┼──▶ runtime::hand_over (execve)
-//!                       ├──▶ delete ───────▶ sweep ─────────────────────────────────────────┤
-//!                       └──▶ anything else ─────────────────────────────────────────────────┘
+//! argv ──▶ argv::globals ──▶ create, run ──▶ bundle ─▶ annotations ─▶ limit ─▶ rewrite ─▶ recording ─┐
+//!                       ├──▶ exec ─────────▶ process file ─▶ rewrite ────────────────────────────────┼──▶ runtime::hand_over (execve)
+//!                       ├──▶ delete ───────▶ sweep ──────────────────────────────────────────────────┤
+//!                       └──▶ anything else ──────────────────────────────────────────────────────────┘
 //! ```
 //!
 //! Nothing is written to standard output, and to standard error only what made it fail: on `create` both are the container's.
@@ -16,6 +17,7 @@ pub mod create;
 pub mod document;
 pub mod exec;
 pub mod label;
+pub mod limit;
 pub mod report;
 pub mod rewrite;
 pub mod runtime;

@@ -4,6 +4,7 @@
 //! own passes through. Field names and meanings: runtime-spec, config.md and config-linux.md.
 
 use capprof_profile::CapabilitySet;
+use capprof_profile::assemble::set_capabilities;
 use capprof_profile::configuration::{GrantNonRoot, RelaxSeccomp};
 use capprof_profile::recording::{MARK, ProcessSets, Relaxation};
 use serde_json::{Map, Value, json};
@@ -54,13 +55,27 @@ fn kind(pointer: &str, expected: &'static str) -> Error {
     }
 }
 
+/// The capability sets that a process is to get.
+#[derive(Clone, Copy, Debug)]
+pub enum Sets {
+    /// All that can be given.
+    Everything {
+        /// What capprof itself holds: nobody can give more.
+        held: CapabilitySet,
+        /// Which sets a process gets that does not run as root.
+        non_root: GrantNonRoot,
+    },
+    /// These.
+    Exactly(ProcessSets),
+    /// What it asks for, as far as it is in here.
+    AtMost(CapabilitySet),
+}
+
 /// What a process is to get.
 #[derive(Clone, Copy, Debug)]
 pub struct Grant<'a> {
-    /// What capprof itself holds: nobody can give more.
-    pub held: CapabilitySet,
-    /// Which sets a process gets that does not run as root.
-    pub non_root: GrantNonRoot,
+    /// Its capabilities.
+    pub sets: Sets,
     /// Whether the AppArmor profile is taken off.
     pub relax_apparmor: bool,
     /// The SELinux label, if it gets one.
@@ -74,12 +89,23 @@ pub struct Plan<'a> {
     pub grant: Grant<'a>,
     /// What happens to seccomp rules that refuse.
     pub relax_seccomp: RelaxSeccomp,
+    /// Which hooks are added.
+    pub hooks: Hooks,
     /// Absolute path of `capprof-hook`.
     pub hook: &'a str,
     /// Absolute path of the recording's directory.
     pub directory: &'a str,
     /// Seconds.
     pub timeout: u32,
+}
+
+/// The hooks of a container.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hooks {
+    /// Prestart, which arms recorders, and poststop, which collects.
+    Record,
+    /// Poststop alone, which puts the configuration back: runc reads it again at each `exec`, so it must stay as it is until then.
+    PutBack,
 }
 
 /// What was changed.
@@ -93,7 +119,7 @@ pub struct Outcome {
     pub relaxed: Vec<Relaxation>,
 }
 
-/// Changes a configuration so that its process is granted everything and its hooks record what it uses.
+/// Changes a configuration so that its process gets the capabilities, and capprof's hooks run with the container.
 ///
 /// # Errors
 /// Something is not of the kind that the runtime-spec says; then the value is in no useful state.
@@ -121,32 +147,29 @@ pub fn rewrite(configuration: &mut Value, plan: &Plan<'_>) -> Result<Outcome, Er
 /// Something is not of the kind that the runtime-spec says.
 pub fn grant(process: &mut Map<String, Value>, grant: &Grant<'_>) -> Result<Outcome, Error> {
     let root = uid(process)? == 0;
-    let capabilities = filled(process, "capabilities", || json!({}))
-        .as_object_mut()
-        .ok_or_else(|| kind("/process/capabilities", "an object"))?;
-    let original = sets(capabilities)?;
-    let granted: &[&str] = match (root, grant.non_root) {
-        // execve of a root user fills permitted and effective from bounding; the other two stay the engine's.
-        (true, _) => &["bounding", "effective", "permitted"],
-        // Without ambient, execve of another user empties them (capabilities(7)).
-        (false, GrantNonRoot::Ambient) => &[
-            "bounding",
-            "effective",
-            "inheritable",
-            "permitted",
-            "ambient",
-        ],
-        (false, GrantNonRoot::Bounding) => &["bounding"],
-    };
-    for set in granted {
-        let names: Vec<Value> = grant
-            .held
-            .iter()
-            .map(|name| name.to_string().into())
-            .collect();
-        capabilities.insert((*set).to_owned(), Value::Array(names));
+    let original = sets_of(process)?;
+    match grant.sets {
+        Sets::Everything { held, non_root } => {
+            let names: &[&str] = match (root, non_root) {
+                // execve of a root user fills permitted and effective from bounding; the other two stay the engine's.
+                (true, _) => &["bounding", "effective", "permitted"],
+                // Without ambient, execve of another user empties them (capabilities(7)).
+                (false, GrantNonRoot::Ambient) => &[
+                    "bounding",
+                    "effective",
+                    "inheritable",
+                    "permitted",
+                    "ambient",
+                ],
+                (false, GrantNonRoot::Bounding) => &["bounding"],
+            };
+            let sets: Vec<_> = names.iter().map(|name| (*name, held)).collect();
+            set_capabilities(process, &sets);
+        }
+        Sets::Exactly(sets) => set_capabilities(process, &sets.named()),
+        Sets::AtMost(ceiling) => set_capabilities(process, &original.at_most(ceiling).named()),
     }
-    let granted = sets(capabilities)?;
+    let granted = sets_of(process)?;
     if let Some(label) = grant.label {
         process.insert("selinuxLabel".to_owned(), label.into());
     }
@@ -185,8 +208,17 @@ pub fn uid(process: &Map<String, Value>) -> Result<u32, Error> {
     }
 }
 
-/// The five sets. Names that nobody knows are left out, as runc and crun ignore them.
-fn sets(capabilities: &Map<String, Value>) -> Result<ProcessSets, Error> {
+/// The five sets of a process. Names that nobody knows are left out, as runc and crun ignore them.
+///
+/// # Errors
+/// They are not what the runtime-spec says.
+pub fn sets_of(process: &Map<String, Value>) -> Result<ProcessSets, Error> {
+    let capabilities = match process.get("capabilities") {
+        None | Some(Value::Null) => return Ok(ProcessSets::default()),
+        Some(capabilities) => capabilities
+            .as_object()
+            .ok_or_else(|| kind("/process/capabilities", "an object"))?,
+    };
     let set = |name: &str| -> Result<CapabilitySet, Error> {
         let error = || {
             kind(
@@ -290,10 +322,12 @@ fn add_hooks(configuration: &mut Value, plan: &Plan<'_>) -> Result<(), Error> {
     let hooks = filled(configuration, "hooks", || json!({}))
         .as_object_mut()
         .ok_or_else(|| kind("/hooks", "an object"))?;
-    filled(hooks, "prestart", || json!([]))
-        .as_array_mut()
-        .ok_or_else(|| kind("/hooks/prestart", "an array"))?
-        .push(hook("prestart"));
+    if plan.hooks == Hooks::Record {
+        filled(hooks, "prestart", || json!([]))
+            .as_array_mut()
+            .ok_or_else(|| kind("/hooks/prestart", "an array"))?
+            .push(hook("prestart"));
+    }
     filled(hooks, "poststop", || json!([]))
         .as_array_mut()
         .ok_or_else(|| kind("/hooks/poststop", "an array"))?
@@ -308,8 +342,7 @@ fn annotate(configuration: &mut Value, before: &Value, directory: &str) -> Resul
         saved.insert("/annotations".to_owned(), entry(before, "", "annotations"));
     }
     for (holder, key) in EDITED {
-        let changed = key == MARK
-            || key == ORIGINAL
+        let changed = holder == "/annotations"
             || member(before, holder, key) != member(configuration, holder, key);
         if changed {
             saved.insert(format!("{holder}/{key}"), entry(before, holder, key));
@@ -332,13 +365,13 @@ fn annotate(configuration: &mut Value, before: &Value, directory: &str) -> Resul
 /// the engine writes hooks.
 pub fn mark(configuration: &Value) -> Option<PathBuf> {
     let directory = configuration.get("annotations")?.get(MARK)?.as_str()?;
-    let hooks = configuration.get("hooks")?.get("prestart")?.as_array()?;
+    let hooks = configuration.get("hooks")?.get("poststop")?.as_array()?;
     let ours = hooks.iter().any(|hook| {
         let is_hook = hook
             .get("path")
             .and_then(Value::as_str)
             .is_some_and(|path| Path::new(path).file_name().is_some_and(|name| name == HOOK));
-        is_hook && hook.get("args") == Some(&json!([HOOK, "prestart", directory]))
+        is_hook && hook.get("args") == Some(&json!([HOOK, "poststop", directory]))
     });
     ours.then(|| PathBuf::from(directory))
 }

@@ -7,10 +7,10 @@ use crate::report;
 use crate::runtime::{self, LowLevel};
 use crate::sweep;
 use capprof_profile::configuration::Configuration;
-use capprof_profile::recording::{Directory, Recording, container_key};
+use capprof_profile::recording::{Directory, Mode, Recording, container_key};
 use std::convert::Infallible;
 use std::ffi::{OsStr, OsString};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// What keeps the low-level runtime from being started.
 #[derive(Debug, thiserror::Error)]
@@ -48,7 +48,7 @@ pub fn main(arguments: &[OsString]) -> i32 {
         globals: &globals,
         selected: &selected,
         family,
-        state: &essentials.state,
+        state: state_directory(essentials.state),
     };
     match call.run() {
         Err(error) => {
@@ -68,7 +68,21 @@ struct Call<'a> {
     /// Whose command line that runtime has.
     family: Family,
     /// The state directory.
-    state: &'a Path,
+    state: PathBuf,
+}
+
+/// The state directory of whoever calls: as configured for root, in the user's own runtime directory for others. They cannot profile, but a
+/// limit can be enforced for them.
+fn state_directory(configured: PathBuf) -> PathBuf {
+    if create::is_root_of_host() {
+        return configured;
+    }
+    match std::env::var_os("XDG_RUNTIME_DIR") {
+        Some(directory) if Path::new(&directory).is_absolute() => {
+            Path::new(&directory).join("capprof")
+        }
+        _ => configured,
+    }
 }
 
 impl Call<'_> {
@@ -99,18 +113,22 @@ impl Call<'_> {
                 let family = recording.as_ref().map_or(self.family, |recording| {
                     runtime::family_of(&recording.runtime.path)
                 });
-                let process = argv::command(subcommand, rest, family)
-                    .ok()
-                    .and_then(|command| command.process);
-                if let (Some(recording), Some(process)) = (&recording, process) {
-                    exec::prepare(Path::new(&process), recording)?;
+                match (&recording, argv::command(subcommand, rest, family)) {
+                    (Some(recording), Ok(command)) => exec::prepare(&command, recording)?,
+                    (_, Err(source)) if self.names_a_limited_container(rest) => {
+                        return Err(Error::Arguments {
+                            subcommand: "exec".to_owned(),
+                            source,
+                        });
+                    }
+                    _ => {}
                 }
                 self.hand_over(recording)
             }
             other => {
                 let recording = self.recording(subcommand, rest);
                 if other == Some("delete") {
-                    sweep::sweep(self.state);
+                    sweep::sweep(&self.state);
                 }
                 self.hand_over(recording)
             }
@@ -121,7 +139,7 @@ impl Call<'_> {
         let prepared: Option<Prepared> = match &command.id {
             // Otherwise the runtime explains how it wants to be called, and creates nothing.
             Some(id) if command.positional == 1 && !command.help => {
-                create::prepare(self.globals, command, id, low_level)?
+                create::prepare(self.globals, command, id, low_level, &self.state)?
             }
             _ => None,
         };
@@ -132,9 +150,9 @@ impl Call<'_> {
         Ok(failed?)
     }
 
-    /// The recording of the container that the arguments name, if it is being profiled. Whatever goes wrong here, the container must be reached.
+    /// The recording of the container that the arguments name, if there is one. Whatever goes wrong here, the container must be reached.
     fn recording(&self, subcommand: &OsStr, rest: &[OsString]) -> Option<Recording> {
-        if Directory::list(self.state, None).ok()?.is_empty() {
+        if Directory::list(&self.state, None).ok()?.is_empty() {
             return None;
         }
         let families = [self.family, self.family.other()];
@@ -144,13 +162,25 @@ impl Call<'_> {
         // Which root it is depends on the runtime, unless the caller says it.
         families.into_iter().find_map(|family| {
             let path = runtime::root(self.globals.root.as_deref(), family).join(&id);
-            Directory::list(self.state, Some(&container_key(&path)))
+            Directory::list(&self.state, Some(&container_key(&path)))
                 .ok()?
                 .iter()
                 .rev()
                 .find_map(|directory| directory.load().ok())
                 .filter(|recording| recording.runtime.state == path)
         })
+    }
+
+    /// Whether a container with an enforced limit is meant by arguments that cannot be read: its id is among them.
+    fn names_a_limited_container(&self, rest: &[OsString]) -> bool {
+        Directory::list(&self.state, None)
+            .unwrap_or_default()
+            .iter()
+            .filter_map(|directory| directory.load().ok())
+            .any(|recording| {
+                recording.mode == Mode::Enforce
+                    && rest.iter().any(|word| *word == *recording.container_id)
+            })
     }
 
     /// Becomes the runtime that a container was created with, else the one that is configured.

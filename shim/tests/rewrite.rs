@@ -4,8 +4,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use capprof::rewrite::{self, Grant, Plan};
+use capprof::rewrite::{self, Grant, Hooks, Plan, Sets};
 use capprof_profile::configuration::{GrantNonRoot, RelaxSeccomp};
+use capprof_profile::recording::ProcessSets;
 use capprof_profile::{Capability, CapabilitySet};
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
@@ -18,21 +19,42 @@ const DIRECTORY: &str = "/run/capprof/recordings/0123456789abcdef.20261123T15010
 fn plan() -> Plan<'static> {
     Plan {
         grant: Grant {
-            held: [
-                Capability::CHOWN,
-                Capability::NET_ADMIN,
-                Capability::CHECKPOINT_RESTORE,
-            ]
-            .into_iter()
-            .collect(),
-            non_root: GrantNonRoot::Ambient,
+            sets: Sets::Everything {
+                held: held(),
+                non_root: GrantNonRoot::Ambient,
+            },
             relax_apparmor: true,
             label: None,
         },
         relax_seccomp: RelaxSeccomp::Log,
+        hooks: Hooks::Record,
         hook: HOOK,
         directory: DIRECTORY,
         timeout: 10,
+    }
+}
+
+fn held() -> CapabilitySet {
+    [
+        Capability::CHOWN,
+        Capability::NET_ADMIN,
+        Capability::CHECKPOINT_RESTORE,
+    ]
+    .into_iter()
+    .collect()
+}
+
+/// What becomes of a configuration where a limit is enforced.
+fn enforcing(sets: ProcessSets) -> Plan<'static> {
+    Plan {
+        grant: Grant {
+            sets: Sets::Exactly(sets),
+            relax_apparmor: false,
+            label: None,
+        },
+        relax_seccomp: RelaxSeccomp::Keep,
+        hooks: Hooks::PutBack,
+        ..plan()
     }
 }
 
@@ -86,10 +108,12 @@ fn whole_configurations() {
 fn other_settings() {
     let plan = Plan {
         grant: Grant {
-            non_root: GrantNonRoot::Bounding,
+            sets: Sets::Everything {
+                held: held(),
+                non_root: GrantNonRoot::Bounding,
+            },
             relax_apparmor: false,
             label: Some("system_u:system_r:capprof_t:s0:c182,c739-s0:c182,c500,c501,c739"),
-            ..plan().grant
         },
         relax_seccomp: RelaxSeccomp::Allow,
         ..plan()
@@ -103,6 +127,57 @@ fn other_settings() {
     let original = input("docker");
     let output = rewritten(original.clone(), &keep);
     assert_eq!(output["linux"], original["linux"]);
+}
+
+#[test]
+fn where_a_limit_is_enforced_nothing_but_the_sets_changes() {
+    let few: CapabilitySet = [Capability::KILL, Capability::SYSLOG].into_iter().collect();
+    let one: CapabilitySet = [Capability::KILL].into_iter().collect();
+    let sets = ProcessSets {
+        bounding: few,
+        effective: few,
+        permitted: few,
+        inheritable: one,
+        ambient: one,
+    };
+    for name in ["docker", "podman", "containerd-cri", "oddities"] {
+        snapshot(&format!("{name}-enforced"), name, &enforcing(sets));
+        snapshot(
+            &format!("{name}-enforced-nothing"),
+            name,
+            &enforcing(ProcessSets::default()),
+        );
+        let mut value = input(name);
+        let outcome = rewrite::rewrite(&mut value, &enforcing(sets)).unwrap();
+        assert_eq!(outcome.granted, sets);
+        assert_eq!(outcome.relaxed, []);
+        assert_eq!(value["hooks"]["prestart"], input(name)["hooks"]["prestart"]);
+        assert_eq!(rewrite::mark(&value), Some(PathBuf::from(DIRECTORY)));
+    }
+}
+
+#[test]
+fn a_process_gets_no_more_than_the_ceiling() {
+    let ceiling: CapabilitySet = [Capability::CHOWN, Capability::SYS_TIME]
+        .into_iter()
+        .collect();
+    let grant = Grant {
+        sets: Sets::AtMost(ceiling),
+        relax_apparmor: false,
+        label: None,
+    };
+    let mut process = json!({
+        "user": {"uid": 7}, "apparmorProfile": "x",
+        "capabilities": {"bounding": ["CAP_CHOWN", "CAP_KILL"], "ambient": ["CAP_KILL"], "effective": ["CAP_SYS_TIME", "chown"]},
+    });
+    rewrite::grant(process.as_object_mut().unwrap(), &grant).unwrap();
+    assert_eq!(
+        process,
+        json!({
+            "user": {"uid": 7}, "apparmorProfile": "x",
+            "capabilities": {"bounding": ["CAP_CHOWN"], "ambient": [], "effective": ["CAP_SYS_TIME"]},
+        })
+    );
 }
 
 #[test]
@@ -148,7 +223,7 @@ fn what_was_relaxed_is_said() {
 #[test]
 fn sets_are_recorded_as_they_were_and_as_they_are() {
     let outcome = |name: &str| rewrite::rewrite(&mut input(name), &plan()).unwrap();
-    let held = plan().grant.held;
+    let held = held();
     let docker = outcome("docker");
     assert_eq!(docker.original.bounding.len(), 14);
     assert_eq!(docker.original.ambient, CapabilitySet::EMPTY);
@@ -409,6 +484,19 @@ proptest! {
         let read: Value = serde_json::from_str(&text).unwrap();
         prop_assert_eq!(read.to_string(), text);
         prop_assert_eq!(rewrite::restore(read).to_string(), original.to_string());
+    }
+
+    #[test]
+    fn an_enforced_limit_is_exact_and_can_be_undone(original in configuration(), bits in proptest::array::uniform5(0..1u64 << 41)) {
+        let [bounding, effective, permitted, inheritable, ambient] = bits.map(CapabilitySet::from_bits);
+        let sets = ProcessSets { bounding, effective, permitted, inheritable, ambient };
+        let output = rewritten(original.clone(), &enforcing(sets));
+        prop_assert_eq!(outside(output.clone()), outside(original.clone()));
+        for pointer in ["/process/selinuxLabel", "/process/apparmorProfile", "/linux", "/hooks/prestart"] {
+            prop_assert_eq!(output.pointer(pointer), original.pointer(pointer));
+        }
+        prop_assert_eq!(rewrite::sets_of(output["process"].as_object().unwrap()).unwrap(), sets);
+        prop_assert_eq!(rewrite::restore(output).to_string(), original.to_string());
     }
 
     #[test]

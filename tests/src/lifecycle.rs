@@ -209,7 +209,7 @@ fn waiting(environment: &Arc<Environment>, runtime: &Runtime) -> anyhow::Result<
 }
 
 /// Stops it and waits for its end.
-fn stop(container: &Container) -> anyhow::Result<()> {
+pub(crate) fn stop(container: &Container) -> anyhow::Result<()> {
     container.capprof_succeeds(&["kill", &container.id, "KILL"])?;
     let deadline = Instant::now() + Duration::from_secs(10);
     while !container

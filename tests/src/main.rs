@@ -13,6 +13,7 @@
 mod bad_input;
 mod container;
 mod corpus;
+mod enforce;
 mod environment;
 mod lifecycle;
 mod selinux;
@@ -72,6 +73,7 @@ fn main() -> ExitCode {
     let table = Arc::new(corpus::Table::default());
     let mut tests = corpus::tests(&environment, &table);
     tests.extend(lifecycle::tests(&environment));
+    tests.extend(enforce::tests(&environment));
     tests.extend(bad_input::tests(&environment));
     tests.extend(selinux::tests(&environment));
     let trials = tests

@@ -1,0 +1,459 @@
+//! Mode `enforce`: what a container gets, and that nothing is left behind.
+
+use crate::container::Container;
+use crate::environment::{Environment, Runtime};
+use crate::lifecycle::stop;
+use crate::{Outcome, Test};
+use anyhow::{Context, ensure};
+use capprof_profile::recording::ProcessSets;
+use capprof_profile::{Capability, CapabilitySet};
+use serde_json::{Value, json};
+use std::fs;
+use std::sync::Arc;
+
+type Body = fn(&Arc<Environment>, &Runtime) -> anyhow::Result<()>;
+
+const BODIES: [(&str, Body); 7] = [
+    (
+        "a_list_is_all_that_a_process_gets",
+        a_list_is_all_that_a_process_gets,
+    ),
+    (
+        "a_profile_is_enforced_by_its_name",
+        a_profile_is_enforced_by_its_name,
+    ),
+    (
+        "another_user_gets_what_its_profile_says",
+        another_user_gets_what_its_profile_says,
+    ),
+    ("exec_gets_no_more", exec_gets_no_more),
+    ("config_json_comes_back", config_json_comes_back),
+    (
+        "a_killed_runtime_leaves_nothing",
+        a_killed_runtime_leaves_nothing,
+    ),
+    (
+        "what_cannot_be_enforced_is_not_run",
+        what_cannot_be_enforced_is_not_run,
+    ),
+];
+
+/// All of them under each runtime.
+pub(crate) fn tests(environment: &Arc<Environment>) -> Vec<Test> {
+    let mut tests = Vec::new();
+    for runtime in &environment.runtimes {
+        for (name, body) in BODIES {
+            let (environment, own) = (Arc::clone(environment), runtime.clone());
+            tests.push(Test::new(
+                format!("enforce/{}/{name}", runtime.name),
+                runtime.unusable.clone(),
+                move || -> Outcome {
+                    body(&environment, &own).map_err(|error| format!("{error:#}").into())
+                },
+            ));
+        }
+    }
+    tests
+}
+
+const STATUS: [&str; 2] = ["/bin/cat", "/proc/self/status"];
+
+fn set(members: &[Capability]) -> CapabilitySet {
+    members.iter().copied().collect()
+}
+
+fn annotate(container: &Container, annotations: Value) -> anyhow::Result<()> {
+    container.edit(|config| config["annotations"] = annotations)
+}
+
+/// The sets that a process finds itself with, from its /proc/self/status (proc(5)).
+fn sets(status: &[u8]) -> anyhow::Result<ProcessSets> {
+    let status = String::from_utf8_lossy(status).into_owned();
+    let of = |name: &str| -> anyhow::Result<CapabilitySet> {
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix(":\t"))
+            .with_context(|| format!("no {name} in {status}"))?;
+        Ok(CapabilitySet::from_bits(u64::from_str_radix(line, 16)?))
+    };
+    Ok(ProcessSets {
+        bounding: of("CapBnd")?,
+        effective: of("CapEff")?,
+        permitted: of("CapPrm")?,
+        inheritable: of("CapInh")?,
+        ambient: of("CapAmb")?,
+    })
+}
+
+/// Runs the container, which prints its status.
+fn run(container: &Container) -> anyhow::Result<ProcessSets> {
+    let output = container.run()?;
+    ensure!(
+        output.status.success(),
+        "the container failed: {}: {}",
+        output.status,
+        String::from_utf8_lossy(&output.stderr)
+    );
+    sets(&output.stdout)
+}
+
+fn expect_nothing_left(container: &Container) -> anyhow::Result<()> {
+    let left = container.recordings()?;
+    ensure!(left.is_empty(), "left behind: {left:?}");
+    Ok(())
+}
+
+fn a_list_is_all_that_a_process_gets(
+    environment: &Arc<Environment>,
+    runtime: &Runtime,
+) -> anyhow::Result<()> {
+    let container = Container::new(environment, runtime, &STATUS)?;
+    let root = |members: &[Capability]| ProcessSets {
+        bounding: set(members),
+        effective: set(members),
+        permitted: set(members),
+        ..ProcessSets::default()
+    };
+    let both = [Capability::KILL, Capability::SYSLOG];
+    for (list, members) in [("CAP_KILL,CAP_SYSLOG", &both[..]), ("", &[])] {
+        annotate(
+            &container,
+            json!({"io.capprof.mode": "enforce", "io.capprof.capabilities": list}),
+        )?;
+        let found = run(&container)?;
+        ensure!(found == root(members), "{list}: {found:?}");
+    }
+    // A person who calls capprof need not edit the configuration.
+    container.edit(|config| {
+        config
+            .as_object_mut()
+            .map(|config| config.remove("annotations"));
+    })?;
+    let bundle = container.bundle();
+    let output = container
+        .command(&["run", "--bundle", &bundle.to_string_lossy(), &container.id])?
+        .env("CAPPROF_MODE", "enforce")
+        .env("CAPPROF_CAPABILITIES", "CAP_SYSLOG")
+        .output()?;
+    let found = sets(&output.stdout)?;
+    ensure!(found == root(&[Capability::SYSLOG]), "{found:?}");
+    // Of another user what is not ambient is gone after execve.
+    container.use_user(1000)?;
+    annotate(
+        &container,
+        json!({"io.capprof.mode": "enforce", "io.capprof.capabilities": "CAP_KILL,CAP_SYSLOG"}),
+    )?;
+    let found = run(&container)?;
+    let all = ProcessSets {
+        inheritable: set(&both),
+        ambient: set(&both),
+        ..root(&both)
+    };
+    ensure!(found == all, "{found:?}");
+    ensure!(
+        !bundle.join("capprof.json").exists(),
+        "something was recorded"
+    );
+    expect_nothing_left(&container)
+}
+
+/// From profile to enforced by changing nothing but the mode.
+fn from_profile_to_enforced(
+    container: &Container,
+    script: &str,
+    expected: &[Capability],
+) -> anyhow::Result<ProcessSets> {
+    let program = |arguments: Value| container.edit(|config| config["process"]["args"] = arguments);
+    program(json!(["/bin/sh", "-c", script]))?;
+    annotate(container, json!({"io.capprof.name": "web"}))?;
+    let output = container.run()?;
+    ensure!(output.status.success(), "profiling: {output:?}");
+    let profile = container.profile()?;
+    ensure!(
+        profile.complete && profile.minimized == set(expected),
+        "{profile:?}"
+    );
+    let enforce = json!({"io.capprof.name": "web", "io.capprof.mode": "enforce"});
+    annotate(container, enforce)?;
+    let output = container.run()?;
+    ensure!(
+        output.status.success(),
+        "under its own profile: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    program(json!(STATUS))?;
+    let found = run(container)?;
+    ensure!(
+        found == profile.minimized_sets,
+        "{found:?} instead of {:?}",
+        profile.minimized_sets
+    );
+    // A part of a profile, as `shrink` tries it.
+    for member in expected {
+        annotate(
+            container,
+            json!({
+                "io.capprof.mode": "enforce", "io.capprof.profile": profile.recording_id,
+                "io.capprof.capabilities": member.to_string(),
+            }),
+        )?;
+        let part = run(container)?;
+        ensure!(
+            part == profile.minimized_sets.at_most(set(&[*member])),
+            "{member}: {part:?}"
+        );
+        program(json!(["/bin/sh", "-c", script]))?;
+        let output = container.run()?;
+        ensure!(!output.status.success(), "{member} alone suffices");
+        program(json!(STATUS))?;
+    }
+    Ok(found)
+}
+
+fn a_profile_is_enforced_by_its_name(
+    environment: &Arc<Environment>,
+    runtime: &Runtime,
+) -> anyhow::Result<()> {
+    if let Some(reason) = environment.unusable_recorder("auto") {
+        anyhow::bail!("cannot profile here: {reason}");
+    }
+    let container = Container::new(environment, runtime, &STATUS)?;
+    from_profile_to_enforced(
+        &container,
+        "corpus sys_chroot && corpus net_raw",
+        &[Capability::NET_RAW, Capability::SYS_CHROOT],
+    )?;
+    expect_nothing_left(&container)
+}
+
+fn another_user_gets_what_its_profile_says(
+    environment: &Arc<Environment>,
+    runtime: &Runtime,
+) -> anyhow::Result<()> {
+    let container = Container::new(environment, runtime, &STATUS)?;
+    container.use_user(1000)?;
+    let members = [Capability::NET_RAW, Capability::SYS_CHROOT];
+    let script = "corpus sys_chroot && corpus net_raw";
+    let found = from_profile_to_enforced(&container, script, &members)?;
+    ensure!(found.ambient == set(&members), "{found:?}");
+    // Root's sets would not suit, nor would these suit root.
+    container.use_user(0)?;
+    annotate(
+        &container,
+        json!({"io.capprof.mode": "enforce", "io.capprof.profile": "web"}),
+    )?;
+    let output = container.run()?;
+    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+    ensure!(
+        !output.status.success() && errors.contains("of user 1000, this one is of user 0"),
+        "{errors}"
+    );
+    expect_nothing_left(&container)
+}
+
+fn exec_gets_no_more(environment: &Arc<Environment>, runtime: &Runtime) -> anyhow::Result<()> {
+    let container = Container::new(environment, runtime, &["/bin/corpus", "wait"])?;
+    annotate(
+        &container,
+        json!({"io.capprof.mode": "enforce", "io.capprof.capabilities": "CAP_KILL,CAP_SYSLOG"}),
+    )?;
+    let bundle = container.bundle();
+    container.capprof_succeeds(&[
+        "run",
+        "--detach",
+        "--bundle",
+        &bundle.to_string_lossy(),
+        &container.id,
+    ])?;
+    let limit = set(&[Capability::KILL, Capability::SYSLOG]);
+    // As docker exec --privileged does.
+    let all: Vec<String> = environment
+        .held
+        .iter()
+        .map(|capability| capability.to_string())
+        .collect();
+    let file = container.path("process.json");
+    let exec = |capabilities: Option<Value>| -> anyhow::Result<ProcessSets> {
+        let mut process =
+            json!({"user": {"uid": 0, "gid": 0}, "args": STATUS, "env": ["PATH=/bin"], "cwd": "/"});
+        if let Some(capabilities) = capabilities {
+            process["capabilities"] = capabilities;
+        }
+        fs::write(&file, process.to_string())?;
+        let output = container.capprof_succeeds(&[
+            "exec",
+            "--process",
+            &file.to_string_lossy(),
+            &container.id,
+        ])?;
+        sets(&output.stdout)
+    };
+    let found = exec(Some(
+        json!({"bounding": all, "effective": all, "permitted": all, "inheritable": all, "ambient": all}),
+    ))?;
+    ensure!(
+        found.bounding == limit && found.effective == limit && found.ambient == limit,
+        "{found:?}"
+    );
+    let found = exec(Some(
+        json!({"bounding": ["CAP_KILL"], "effective": ["CAP_KILL"], "permitted": ["CAP_KILL", "CAP_SYS_ADMIN"]}),
+    ))?;
+    ensure!(found.permitted == set(&[Capability::KILL]), "{found:?}");
+    let found = exec(None)?;
+    ensure!(found.bounding.is_subset(limit), "{found:?}");
+    let id = container.id.as_str();
+    let output = container.capprof_succeeds(&["exec", id, STATUS[0], STATUS[1]])?;
+    let found = sets(&output.stdout)?;
+    ensure!(
+        found.bounding == limit && found.effective == limit,
+        "{found:?}"
+    );
+    for arguments in [
+        &["exec", "--cap", "CAP_SYS_ADMIN", id, STATUS[0], STATUS[1]][..],
+        &[
+            "exec",
+            "--cap=CAP_KILL",
+            "-c",
+            "CAP_SYS_CHROOT",
+            id,
+            STATUS[0],
+        ],
+        &["exec", "--not-invented-yet", id, STATUS[0]],
+    ] {
+        let output = container.capprof(arguments)?;
+        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+        ensure!(
+            !output.status.success() && output.stdout.is_empty() && errors.starts_with("capprof: "),
+            "{arguments:?}: {errors}"
+        );
+    }
+    stop(&container)?;
+    expect_nothing_left(&container)
+}
+
+fn config_json_comes_back(environment: &Arc<Environment>, runtime: &Runtime) -> anyhow::Result<()> {
+    let container = Container::new(environment, runtime, &["/bin/corpus", "wait"])?;
+    annotate(
+        &container,
+        json!({"io.capprof.mode": "enforce", "io.capprof.capabilities": "CAP_KILL"}),
+    )?;
+    let path = container.bundle().join("config.json");
+    let before = fs::read(&path)?;
+    let bundle = container.bundle();
+    let bundle = bundle.to_string_lossy();
+    let id = container.id.as_str();
+    container.capprof_succeeds(&["create", "--bundle", &bundle, id])?;
+    ensure!(fs::read(&path)? != before, "config.json was not rewritten");
+    container.capprof_succeeds(&["start", id])?;
+    stop(&container)?;
+    container.capprof_succeeds(&["run", "--detach", "--bundle", &bundle, id])?;
+    stop(&container)?;
+    ensure!(
+        fs::read(&path)? == before,
+        "after delete: config.json is not what it was"
+    );
+    expect_nothing_left(&container)
+}
+
+fn a_killed_runtime_leaves_nothing(
+    environment: &Arc<Environment>,
+    runtime: &Runtime,
+) -> anyhow::Result<()> {
+    let container = Container::new(environment, runtime, &["/bin/corpus", "wait"])?;
+    annotate(
+        &container,
+        json!({"io.capprof.mode": "enforce", "io.capprof.capabilities": "CAP_KILL"}),
+    )?;
+    let path = container.bundle().join("config.json");
+    let before = fs::read(&path)?;
+    let bundle = container.bundle();
+    let bundle = bundle.to_string_lossy();
+    let id = container.id.as_str();
+    // As if the machine had gone down: no poststop hook, the bundle has what the shim wrote, and what /run had is lost.
+    container.capprof_succeeds(&["create", "--bundle", &bundle, id])?;
+    let rewritten = fs::read(&path)?;
+    ensure!(rewritten != before, "config.json was not rewritten");
+    container.capprof_succeeds(&["delete", "--force", id])?;
+    ensure!(
+        fs::read(&path)? == before,
+        "after delete: config.json is not what it was"
+    );
+    expect_nothing_left(&container)?;
+    fs::write(&path, &rewritten)?;
+    container.edit(|config| {
+        config["annotations"]["io.capprof.capabilities"] = json!("CAP_SYSLOG");
+        config["process"]["args"] = json!(STATUS);
+    })?;
+    let found = run(&container)?;
+    ensure!(
+        found.bounding == set(&[Capability::SYSLOG]) && found.inheritable.is_empty(),
+        "{found:?}"
+    );
+    let value: Value = serde_json::from_slice(&fs::read(&path)?)?;
+    let original: Value = serde_json::from_slice(&before)?;
+    ensure!(
+        value["process"]["capabilities"] == original["process"]["capabilities"]
+            && value.get("hooks") == original.get("hooks"),
+        "config.json is not what it was: {value}"
+    );
+    // A runtime that is gone without a trace: the next call finds what it left.
+    container.edit(|config| config["process"]["args"] = json!(["/bin/absent"]))?;
+    let before = fs::read(&path)?;
+    let output = container.run()?;
+    ensure!(
+        !output.status.success(),
+        "a program that does not exist was run"
+    );
+    container.capprof(&["delete", "--force", id])?;
+    ensure!(
+        fs::read(&path)? == before,
+        "after a failed create: config.json is not what it was"
+    );
+    expect_nothing_left(&container)
+}
+
+fn what_cannot_be_enforced_is_not_run(
+    environment: &Arc<Environment>,
+    runtime: &Runtime,
+) -> anyhow::Result<()> {
+    let container = Container::new(environment, runtime, &STATUS)?;
+    let path = container.bundle().join("config.json");
+    for (annotations, expected) in [
+        (
+            json!({"io.capprof.mode": "enforce"}),
+            "needs io.capprof.profile",
+        ),
+        (
+            json!({"io.capprof.mode": "enforce", "io.capprof.profile": "absent"}),
+            "enforce: no profile \"absent\" in",
+        ),
+        (
+            json!({"io.capprof.mode": "enforce", "io.capprof.profile": "../../etc/passwd"}),
+            "enforce: no profile",
+        ),
+        (
+            json!({"io.capprof.mode": "enforce", "io.capprof.capabilities": "CAP_KILLL"}),
+            "expected names like CAP_CHOWN",
+        ),
+        (
+            json!({"io.capprof.profile": "web"}),
+            "goes with mode enforce only",
+        ),
+    ] {
+        annotate(&container, annotations.clone())?;
+        let before = fs::read(&path)?;
+        let output = container.run()?;
+        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+        ensure!(
+            !output.status.success() && output.stdout.is_empty() && errors.contains(expected),
+            "{annotations}: {errors}"
+        );
+        ensure!(
+            errors.trim_end().lines().count() == 1,
+            "{annotations}: {errors}"
+        );
+        ensure!(fs::read(&path)? == before, "{annotations}: config.json");
+        expect_nothing_left(&container)?;
+    }
+    Ok(())
+}
