@@ -7,6 +7,8 @@ mod command;
 mod engine;
 mod exit;
 mod hook;
+#[allow(dead_code, reason = "what shrink and verify start containers with")]
+mod launch;
 mod output;
 
 use clap::Parser;

@@ -248,6 +248,8 @@ pub struct Command {
     pub id: Option<OsString>,
     /// How many positional arguments there are.
     pub positional: usize,
+    /// `--detach` of `run` and `exec`.
+    pub detach: bool,
     /// Help is asked for: nothing else will happen.
     pub help: bool,
 }
@@ -393,6 +395,7 @@ fn read(subcommand: &OsStr, arguments: &[OsString], rules: Rules) -> Result<Comm
                         "bundle" => found.bundle = value,
                         "config" => found.configuration = value,
                         "process" => found.process = value,
+                        "detach" => found.detach = true,
                         "cap" => found.capabilities.extend(value),
                         _ => {}
                     }

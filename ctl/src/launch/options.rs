@@ -1,0 +1,692 @@
+//! Options of engines' command lines: which take a value, so that it is known where the image and its command begin.
+//!
+//! Sources: `docker --help` and `docker run --help` (20.10 to 28), podman(1) and podman-run(1) (4.3 to 5.6), nerdctl's
+//! docs/command-reference.md (2.1), `ctr run --help` (containerd 1.6 to 2.1). An option that is in no table is not guessed at.
+
+use std::ffi::{OsStr, OsString};
+use std::ops::Range;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+
+/// The options of one command: those that stand alone, and those that take a value. A single letter is another name of the
+/// option before it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Table {
+    pub(super) alone: &'static [&'static str],
+    pub(super) value: &'static [&'static str],
+    pub(super) syntax: Syntax,
+}
+
+/// How options are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Syntax {
+    /// github.com/spf13/pflag: names after two dashes, letters in clusters after one.
+    Pflag,
+    /// Go's `flag`: names and letters after one dash or two.
+    Go,
+}
+
+/// An option as it stands on a command line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Given {
+    /// Its long name.
+    pub(super) name: &'static str,
+    /// Its value; of one that stands alone, what it was set to, if anything.
+    pub(super) value: Option<OsString>,
+    /// The words that it takes.
+    pub(super) words: Range<usize>,
+    /// Whether it shares its word with other letters.
+    pub(super) in_cluster: bool,
+}
+
+impl Given {
+    /// Whether an option that stands alone is on.
+    pub(super) fn is_on(&self) -> bool {
+        self.value.as_ref().is_none_or(|value| {
+            ["true", "1", "t", "T", "True", "TRUE"]
+                .iter()
+                .any(|on| value == on)
+        })
+    }
+}
+
+/// What was found between a command and the first word that is none of its options.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Scan {
+    pub(super) given: Vec<Given>,
+    /// The first word that is neither option nor value.
+    pub(super) end: usize,
+    /// The first option that is in no table and has no value glued on: what follows it may be its value, so nothing after it is certain.
+    pub(super) unknown: Option<String>,
+}
+
+/// Reads options from `start` on.
+pub(super) fn scan(words: &[OsString], start: usize, table: &Table) -> Scan {
+    let mut scan = Scan {
+        end: start,
+        ..Scan::default()
+    };
+    while let Some(word) = words.get(scan.end) {
+        let bytes = word.as_bytes();
+        if bytes == b"--" {
+            scan.end += 1;
+            break;
+        }
+        if bytes == b"-" || !bytes.starts_with(b"-") {
+            break;
+        }
+        let (mut given, next) = match (table.syntax, bytes.strip_prefix(b"--")) {
+            (_, Some(body)) => long(words, scan.end, body, table),
+            (Syntax::Go, None) => long(words, scan.end, &bytes[1..], table),
+            (Syntax::Pflag, None) => letters(words, scan.end, &bytes[1..], table),
+        };
+        scan.given.append(&mut given);
+        match next {
+            Some(next) => scan.end = next,
+            None => {
+                scan.unknown = Some(word.to_string_lossy().into_owned());
+                break;
+            }
+        }
+    }
+    scan.end = scan.end.min(words.len());
+    scan
+}
+
+/// One option by its name. Without a next word to go on with, it is unknown.
+fn long(words: &[OsString], at: usize, body: &[u8], table: &Table) -> (Vec<Given>, Option<usize>) {
+    let (name, glued) = match body.iter().position(|byte| *byte == b'=') {
+        Some(position) => (&body[..position], Some(owned(&body[position + 1..]))),
+        None => (body, None),
+    };
+    let is = |list: &'static [&'static str]| find(list, name);
+    let given = |name, value, words| Given {
+        name,
+        value,
+        words,
+        in_cluster: false,
+    };
+    if let Some(name) = is(table.alone) {
+        return (vec![given(name, glued, at..at + 1)], Some(at + 1));
+    }
+    match (is(table.value), glued) {
+        (Some(name), Some(value)) => (vec![given(name, Some(value), at..at + 1)], Some(at + 1)),
+        (Some(name), None) => {
+            let value = words.get(at + 1).cloned();
+            (vec![given(name, value, at..at + 2)], Some(at + 2))
+        }
+        // Whatever it means, it takes no other word.
+        (None, Some(_)) => (Vec::new(), Some(at + 1)),
+        (None, None) => (Vec::new(), None),
+    }
+}
+
+/// A cluster of letters, of which the last may take a value.
+fn letters(
+    words: &[OsString],
+    at: usize,
+    body: &[u8],
+    table: &Table,
+) -> (Vec<Given>, Option<usize>) {
+    let mut given = Vec::new();
+    for (position, letter) in body.iter().enumerate() {
+        let rest = &body[position + 1..];
+        let (value, end, name) = if let Some(name) = find(table.alone, &[*letter]) {
+            match rest.strip_prefix(b"=") {
+                Some(value) => (Some(owned(value)), at + 1, name),
+                None => {
+                    given.push(Given {
+                        name,
+                        value: None,
+                        words: at..at + 1,
+                        in_cluster: body.len() > 1,
+                    });
+                    continue;
+                }
+            }
+        } else if let Some(name) = find(table.value, &[*letter]) {
+            match rest {
+                [] => (words.get(at + 1).cloned(), at + 2, name),
+                _ => (
+                    Some(owned(rest.strip_prefix(b"=").unwrap_or(rest))),
+                    at + 1,
+                    name,
+                ),
+            }
+        } else {
+            return (given, None);
+        };
+        given.push(Given {
+            name,
+            value,
+            words: at..end,
+            in_cluster: position > 0,
+        });
+        return (given, Some(end));
+    }
+    (given, Some(at + 1))
+}
+
+/// The long name of an option that has this name or letter.
+fn find(list: &'static [&'static str], wanted: &[u8]) -> Option<&'static str> {
+    let position = list.iter().position(|name| name.as_bytes() == wanted)?;
+    list[..=position]
+        .iter()
+        .rev()
+        .find(|name| name.len() > 1)
+        .copied()
+}
+
+fn owned(bytes: &[u8]) -> OsString {
+    OsString::from_vec(bytes.to_vec())
+}
+
+/// Whether a word looks like one of these options, wherever it stands.
+pub(super) fn looks_like(word: &OsStr, names: &[&str]) -> bool {
+    let bytes = word.as_bytes();
+    let Some(body) = bytes
+        .strip_prefix(b"--")
+        .or_else(|| bytes.strip_prefix(b"-"))
+    else {
+        return false;
+    };
+    let name = body.split(|byte| *byte == b'=').next().unwrap_or(body);
+    names.iter().any(|wanted| wanted.as_bytes() == name)
+}
+
+/// `docker`.
+pub(super) const DOCKER: Table = Table {
+    alone: &[
+        "debug",
+        "D",
+        "tls",
+        "tlsverify",
+        "version",
+        "v",
+        "help",
+        "h",
+    ],
+    value: &[
+        "config",
+        "context",
+        "c",
+        "host",
+        "H",
+        "log-level",
+        "l",
+        "tlscacert",
+        "tlscert",
+        "tlskey",
+    ],
+    syntax: Syntax::Pflag,
+};
+
+/// `podman`.
+pub(super) const PODMAN: Table = Table {
+    alone: &[
+        "help",
+        "h",
+        "noout",
+        "remote",
+        "r",
+        "syslog",
+        "trace",
+        "transient-store",
+        "version",
+        "v",
+    ],
+    value: &[
+        "cdi-spec-dir",
+        "cgroup-manager",
+        "config",
+        "conmon",
+        "connection",
+        "c",
+        "cpu-profile",
+        "default-mounts-file",
+        "events-backend",
+        "hooks-dir",
+        "identity",
+        "imagestore",
+        "log-level",
+        "max-workers",
+        "memory-profile",
+        "module",
+        "namespace",
+        "network-cmd-path",
+        "network-config-dir",
+        "out",
+        "pull-option",
+        "registries-conf",
+        "root",
+        "runroot",
+        "runtime",
+        "runtime-flag",
+        "ssh",
+        "storage-driver",
+        "storage-opt",
+        "tls-ca",
+        "tls-cert",
+        "tls-key",
+        "tmpdir",
+        "url",
+        "volumepath",
+    ],
+    syntax: Syntax::Pflag,
+};
+
+/// `nerdctl`.
+pub(super) const NERDCTL: Table = Table {
+    alone: &[
+        "debug",
+        "debug-full",
+        "experimental",
+        "help",
+        "h",
+        "insecure-registry",
+        "kube-hide-dupe",
+        "version",
+        "v",
+    ],
+    value: &[
+        "address",
+        "a",
+        "H",
+        "host",
+        "bridge-ip",
+        "cdi-spec-dirs",
+        "cgroup-manager",
+        "cni-netconfpath",
+        "cni-path",
+        "data-root",
+        "global-dns",
+        "host-gateway-ip",
+        "hosts-dir",
+        "namespace",
+        "n",
+        "snapshotter",
+        "storage-driver",
+        "userns-remap",
+    ],
+    syntax: Syntax::Pflag,
+};
+
+/// `ctr`.
+pub(super) const CTR: Table = Table {
+    alone: &["debug", "help", "h", "version", "v"],
+    value: &[
+        "address",
+        "a",
+        "timeout",
+        "connect-timeout",
+        "namespace",
+        "n",
+    ],
+    syntax: Syntax::Go,
+};
+
+/// `run` and `create` of docker, podman and nerdctl, which share one table: no name means different things to two of them.
+pub(super) const RUN: Table = Table {
+    alone: &[
+        "detach",
+        "d",
+        "disable-content-trust",
+        "env-host",
+        "help",
+        "http-proxy",
+        "init",
+        "insecure-registry",
+        "interactive",
+        "i",
+        "no-healthcheck",
+        "no-hostname",
+        "no-hosts",
+        "oom-kill-disable",
+        "passwd",
+        "privileged",
+        "publish-all",
+        "P",
+        "quiet",
+        "q",
+        "read-only",
+        "read-only-tmpfs",
+        "replace",
+        "rm",
+        "rmi",
+        "rootfs",
+        "sig-proxy",
+        "tls-verify",
+        "tty",
+        "t",
+        "unsetenv-all",
+        "use-api-socket",
+    ],
+    value: &[
+        "add-host",
+        "annotation",
+        "arch",
+        "attach",
+        "a",
+        "authfile",
+        "blkio-weight",
+        "blkio-weight-device",
+        "cap-add",
+        "cap-drop",
+        "cert-dir",
+        "cgroup-conf",
+        "cgroup-parent",
+        "cgroupns",
+        "cgroups",
+        "chrootdirs",
+        "cidfile",
+        "conmon-pidfile",
+        "cosign-certificate-identity",
+        "cosign-certificate-identity-regexp",
+        "cosign-certificate-oidc-issuer",
+        "cosign-certificate-oidc-issuer-regexp",
+        "cosign-key",
+        "cpu-count",
+        "cpu-percent",
+        "cpu-period",
+        "cpu-quota",
+        "cpu-rt-period",
+        "cpu-rt-runtime",
+        "cpu-shares",
+        "c",
+        "cpus",
+        "cpuset-cpus",
+        "cpuset-mems",
+        "creds",
+        "decryption-key",
+        "detach-keys",
+        "device",
+        "device-cgroup-rule",
+        "device-read-bps",
+        "device-read-iops",
+        "device-write-bps",
+        "device-write-iops",
+        "dns",
+        "dns-opt",
+        "dns-option",
+        "dns-search",
+        "domainname",
+        "entrypoint",
+        "env",
+        "e",
+        "env-file",
+        "env-merge",
+        "expose",
+        "gidmap",
+        "gpus",
+        "group-add",
+        "group-entry",
+        "health-cmd",
+        "health-interval",
+        "health-log-destination",
+        "health-max-log-count",
+        "health-max-log-size",
+        "health-on-failure",
+        "health-retries",
+        "health-start-interval",
+        "health-start-period",
+        "health-startup-cmd",
+        "health-startup-interval",
+        "health-startup-retries",
+        "health-startup-success",
+        "health-startup-timeout",
+        "health-timeout",
+        "hostname",
+        "h",
+        "hosts-file",
+        "hostuser",
+        "image-volume",
+        "init-binary",
+        "init-ctr",
+        "init-path",
+        "io-maxbandwidth",
+        "io-maxiops",
+        "ip",
+        "ip6",
+        "ipc",
+        "ipfs-address",
+        "isolation",
+        "kernel-memory",
+        "label",
+        "l",
+        "label-file",
+        "link",
+        "link-local-ip",
+        "log-driver",
+        "log-opt",
+        "mac-address",
+        "memory",
+        "m",
+        "memory-reservation",
+        "memory-swap",
+        "memory-swappiness",
+        "mount",
+        "name",
+        "net",
+        "net-alias",
+        "network",
+        "network-alias",
+        "oom-score-adj",
+        "os",
+        "passwd-entry",
+        "personality",
+        "pid",
+        "pidfile",
+        "pids-limit",
+        "platform",
+        "pod",
+        "pod-id-file",
+        "preserve-fd",
+        "preserve-fds",
+        "publish",
+        "p",
+        "pull",
+        "rdt-class",
+        "requires",
+        "restart",
+        "retry",
+        "retry-delay",
+        "runtime",
+        "sdnotify",
+        "seccomp-policy",
+        "secret",
+        "security-opt",
+        "shm-size",
+        "shm-size-systemd",
+        "stop-signal",
+        "stop-timeout",
+        "storage-opt",
+        "subgidname",
+        "subuidname",
+        "sysctl",
+        "systemd",
+        "timeout",
+        "tmpfs",
+        "tz",
+        "uidmap",
+        "ulimit",
+        "umask",
+        "unsetenv",
+        "user",
+        "u",
+        "userns",
+        "uts",
+        "variant",
+        "verify",
+        "volume",
+        "v",
+        "volume-driver",
+        "volumes-from",
+        "workdir",
+        "w",
+    ],
+    syntax: Syntax::Pflag,
+};
+
+/// `ctr run`.
+pub(super) const CTR_RUN: Table = Table {
+    alone: &[
+        "allow-new-privs",
+        "cni",
+        "detach",
+        "d",
+        "help",
+        "h",
+        "net-host",
+        "no-pivot",
+        "null-io",
+        "privileged",
+        "privileged-without-host-devices",
+        "read-only",
+        "remap-labels",
+        "rm",
+        "rootfs",
+        "runc-systemd-cgroup",
+        "sandbox",
+        "seccomp",
+        "tty",
+        "t",
+    ],
+    value: &[
+        "annotation",
+        "apparmor-default-profile",
+        "apparmor-profile",
+        "blockio-class",
+        "blockio-config-file",
+        "cap-add",
+        "cap-drop",
+        "cgroup",
+        "config",
+        "c",
+        "cpu-period",
+        "cpu-quota",
+        "cpu-shares",
+        "cpus",
+        "cpuset-cpus",
+        "cpuset-mems",
+        "cwd",
+        "device",
+        "env",
+        "env-file",
+        "fifo-dir",
+        "gidmap",
+        "gpus",
+        "hostname",
+        "label",
+        "log-uri",
+        "memory-limit",
+        "mount",
+        "pid-file",
+        "platform",
+        "rdt-class",
+        "rootfs-propagation",
+        "runc-binary",
+        "runc-root",
+        "runtime",
+        "runtime-config-path",
+        "seccomp-profile",
+        "shm-size",
+        "snapshotter",
+        "snapshotter-label",
+        "uidmap",
+        "user",
+        "u",
+        "with-ns",
+    ],
+    syntax: Syntax::Go,
+};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(line: &str) -> Vec<OsString> {
+        line.split_whitespace().map(OsString::from).collect()
+    }
+
+    /// Names and values, and the word after them.
+    fn read(line: &str, table: &Table) -> (Vec<String>, String) {
+        let words = words(line);
+        let scan = scan(&words, 0, table);
+        let given = scan.given.iter().map(|given| match &given.value {
+            Some(value) => format!("{}={}", given.name, value.to_string_lossy()),
+            None => given.name.to_owned(),
+        });
+        let next = match &scan.unknown {
+            Some(unknown) => format!("? {unknown}"),
+            None => words
+                .get(scan.end)
+                .map_or_else(String::new, |word| word.to_string_lossy().into_owned()),
+        };
+        (given.collect(), next)
+    }
+
+    #[test]
+    fn options_end_where_the_image_begins() {
+        for (line, given, next) in [
+            ("alpine --privileged", &[][..], "alpine"),
+            (
+                "-it --rm -v /a:/b alpine sh",
+                &["interactive", "tty", "rm", "volume=/a:/b"],
+                "alpine",
+            ),
+            (
+                "-itv /a:/b -p80:80 -e=A=B img",
+                &[
+                    "interactive",
+                    "tty",
+                    "volume=/a:/b",
+                    "publish=80:80",
+                    "env=A=B",
+                ],
+                "img",
+            ),
+            ("--name --privileged img", &["name=--privileged"], "img"),
+            ("--privileged=false -- img", &["privileged=false"], "img"),
+            ("-t=false img", &["tty=false"], "img"),
+            ("--new-thing=x img", &[], "img"),
+            ("--rm --new-thing x img", &["rm"], "? --new-thing"),
+            ("-dZ img", &["detach"], "? -dZ"),
+            ("- img", &[], "-"),
+            ("--user", &["user"], ""),
+        ] {
+            let (found, word) = read(line, &RUN);
+            assert_eq!(
+                (found.as_slice(), word.as_str()),
+                (
+                    &*given
+                        .iter()
+                        .map(|text| (*text).to_owned())
+                        .collect::<Vec<_>>(),
+                    next
+                ),
+                "{line}"
+            );
+        }
+        let (found, word) = read("-d --env A=B -rm image id", &CTR_RUN);
+        assert_eq!(found, ["detach", "env=A=B", "rm"]);
+        assert_eq!(word, "image");
+    }
+
+    #[test]
+    fn no_name_is_in_two_columns_and_letters_follow_their_name() {
+        for table in [DOCKER, PODMAN, NERDCTL, CTR, RUN, CTR_RUN] {
+            let mut all: Vec<&str> = table.alone.iter().chain(table.value).copied().collect();
+            assert!(
+                table
+                    .alone
+                    .iter()
+                    .chain(table.value)
+                    .next()
+                    .is_some_and(|name| name.len() > 1)
+            );
+            let count = all.len();
+            all.sort_unstable();
+            all.dedup();
+            assert_eq!(all.len(), count, "{table:?}");
+        }
+    }
+}
