@@ -11,7 +11,7 @@ BIN := $(TARGET)/release
 BUILD_PACKAGES := ca-certificates clang gcc libc6-dev libelf-dev libclang-dev libpcre2-dev libselinux1-dev llvm make pkg-config zlib1g-dev
 DEMO_PACKAGES := jq mmdebstrap mount runc crun util-linux
 TEST_PACKAGES := attr busybox-static bpftool checkpolicy cpio dpkg-dev e2fsprogs iproute2 libcap2-bin linux-libc-dev \
-	openssh-client policycoreutils procps qemu-system-x86 qemu-utils rpm secilc selinux-utils semodule-utils setools shellcheck strace time xz-utils
+	openssh-client policycoreutils procps python3 qemu-system-x86 qemu-utils rpm secilc selinux-utils semodule-utils setools shellcheck strace time xz-utils
 
 .DEFAULT_GOAL := help
 
@@ -41,7 +41,7 @@ demo: deps build ## profile a real rsyslogd under runc, and under crun, and prin
 	@tests/demo/rsyslogd --bin $(BIN) --runtime crun --expect CAP_SYSLOG
 
 .PHONY: test
-test: test-deps build ## run the suite on this machine (test-vm, test-selinux, test-engines: in guests)
+test: test-deps build ## run the suite on this machine (test-vm, test-selinux, test-engines: in guests; test-servers: longer)
 	@tests/run
 
 .PHONY: test-host
@@ -59,6 +59,10 @@ test-selinux: test-deps build ## watch in the guest what recordings switch and r
 .PHONY: test-engines
 test-engines: test-deps build ## run docker, podman and containerd with capprof in guests (long)
 	@tests/run engines
+
+.PHONY: test-servers
+test-servers: test-deps build ## prove each member of the servers' sets: run them without (twenty minutes)
+	@tests/run members
 
 .PHONY: deb
 deb: build ## build the Debian package into dist/
