@@ -31,6 +31,13 @@ pub(crate) fn run(arguments: &[&OsStr]) -> anyhow::Result<String> {
     Ok(text)
 }
 
+/// The arguments that name a directory of recordings in progress; none leave it to the configuration.
+pub(crate) fn state(directory: Option<&Path>) -> Vec<&OsStr> {
+    directory
+        .map(|directory| vec![OsStr::new("--state"), directory.as_os_str()])
+        .unwrap_or_default()
+}
+
 /// Beside this program's own executable, else in the libexec directory of the same prefix.
 fn find() -> anyhow::Result<PathBuf> {
     let own = std::env::current_exe().context("find own executable")?;

@@ -9,7 +9,7 @@
 //! ```
 //!
 //! DIRECTORY is the recording's own, made by the shim. A hook takes everything from there: engines start hooks with no
-//! environment, any working directory, and no PATH.
+//! environment, any working directory, and no PATH. `recover` and `doctor` look where the configuration says unless told otherwise.
 
 mod collect;
 mod doctor;
@@ -22,7 +22,8 @@ mod recover;
 mod selinux;
 
 use anyhow::{Context, bail};
-use capprof_profile::recording::{Directory, STATE_DIRECTORY};
+use capprof_profile::configuration::Configuration;
+use capprof_profile::recording::Directory;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -80,7 +81,8 @@ struct Options {
 impl Options {
     fn parse(mut arguments: impl Iterator<Item = OsString>) -> anyhow::Result<Self> {
         let mut options = Self {
-            state: PathBuf::from(STATE_DIRECTORY),
+            // Whatever else is wrong with the file: what a container left behind must not stay for it.
+            state: Configuration::essentials(&Configuration::path()).state,
             stopped: false,
             unload: false,
         };

@@ -9,16 +9,14 @@ use std::ffi::OsStr;
 use std::fmt::Write;
 use std::path::Path;
 
-/// Shows what the hook binary finds out about this host.
+/// Shows what the hook binary finds out about this host; recordings in progress are looked for where the configuration says, or in `state`.
 ///
 /// # Errors
 /// It could not be run, or what it says cannot be read.
-pub(crate) fn run(state: &Path, format: ListFormat) -> anyhow::Result<Exit> {
-    let json = hook::run(&[
-        OsStr::new("doctor"),
-        OsStr::new("--state"),
-        state.as_os_str(),
-    ])?;
+pub(crate) fn run(state: Option<&Path>, format: ListFormat) -> anyhow::Result<Exit> {
+    let mut arguments = vec![OsStr::new("doctor")];
+    arguments.extend(hook::state(state));
+    let json = hook::run(&arguments)?;
     match format {
         ListFormat::Json => output::print_raw(&json)?,
         ListFormat::Text => {

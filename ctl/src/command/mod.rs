@@ -14,7 +14,7 @@ use anyhow::Context;
 use capprof_profile::configuration::Configuration;
 use capprof_profile::store::Store;
 use clap::CommandFactory;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Runs a subcommand.
 ///
@@ -38,10 +38,8 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
             stopped,
             unload,
             state,
-        } => recover::run(&state_directory(state.as_deref())?, *stopped, *unload),
-        Command::Doctor { format, state } => {
-            doctor::run(&state_directory(state.as_deref())?, *format)
-        }
+        } => recover::run(state.as_deref(), *stopped, *unload),
+        Command::Doctor { format, state } => doctor::run(state.as_deref(), *format),
         Command::Install {
             engine,
             dry_run,
@@ -62,13 +60,6 @@ fn store(arguments: &Arguments) -> anyhow::Result<Store> {
         Some(path) => path.clone(),
         None => Configuration::load(&Configuration::path())?.store,
     }))
-}
-
-fn state_directory(wanted: Option<&Path>) -> anyhow::Result<PathBuf> {
-    Ok(match wanted {
-        Some(path) => path.to_owned(),
-        None => Configuration::load(&Configuration::path())?.state,
-    })
 }
 
 fn man(directory: &Path) -> anyhow::Result<Exit> {

@@ -5,16 +5,13 @@ use crate::{hook, output};
 use std::ffi::OsStr;
 use std::path::Path;
 
-/// Has the hook binary finish what is abandoned, and shows what it did.
+/// Has the hook binary finish what is abandoned where the configuration says, or in `state`, and shows what it did.
 ///
 /// # Errors
 /// It could not be run, or something could not be finished.
-pub(crate) fn run(state: &Path, stopped: bool, unload: bool) -> anyhow::Result<Exit> {
-    let mut arguments = vec![
-        OsStr::new("recover"),
-        OsStr::new("--state"),
-        state.as_os_str(),
-    ];
+pub(crate) fn run(state: Option<&Path>, stopped: bool, unload: bool) -> anyhow::Result<Exit> {
+    let mut arguments = vec![OsStr::new("recover")];
+    arguments.extend(hook::state(state));
     if stopped {
         arguments.push(OsStr::new("--stopped"));
     }
