@@ -84,6 +84,9 @@ pub(crate) trait Switches {
 
     /// Sets values in this order; adjoining booleans take effect together.
     fn set(&self, settings: &[(&Switch, bool)]) -> io::Result<()>;
+
+    /// Takes back a value that was written and has not taken effect: it would do so whenever anybody sets any boolean.
+    fn withdraw(&self, switch: &Switch) -> io::Result<()>;
 }
 
 /// What a lease is for. Each kind is counted and saved on its own.
@@ -115,6 +118,30 @@ struct Entry {
     former: bool,
     /// What capprof sets it to.
     ours: bool,
+    /// Another value of ours is giving way to this one: until that is done, either may be found, and neither is somebody else's.
+    #[serde(default)]
+    unsettled: bool,
+}
+
+impl Entry {
+    fn new(switch: &Switch, former: bool, ours: bool) -> Self {
+        Self {
+            switch: switch.clone(),
+            former,
+            ours,
+            unsettled: false,
+        }
+    }
+
+    /// Whether this value, found now, is one that somebody else has set.
+    fn is_foreign(&self, current: bool) -> bool {
+        current != self.ours && !self.unsettled
+    }
+
+    fn change_to(&mut self, value: bool) {
+        self.unsettled |= self.ours != value;
+        self.ours = value;
+    }
 }
 
 /// What was switched, in the order in which it was switched.
@@ -208,20 +235,16 @@ impl<'a, S: Switches> Leases<'a, S> {
             {
                 Some(entry) => {
                     // Another recording may want it otherwise, and may have it: that is not somebody else's change.
-                    if current != entry.ours {
+                    if entry.is_foreign(current) {
                         entry.former = current;
                         notes.push(format!(
                             "{switch} was switched {} by somebody else while a recording held it",
                             on_off(current)
                         ));
                     }
-                    entry.ours = *value;
+                    entry.change_to(*value);
                 }
-                None => saved.entries.push(Entry {
-                    switch: switch.clone(),
-                    former: current,
-                    ours: *value,
-                }),
+                None => saved.entries.push(Entry::new(switch, current, *value)),
             }
         }
         self.save(kind, &saved)?;
@@ -232,7 +255,31 @@ impl<'a, S: Switches> Leases<'a, S> {
             }
         }
         self.set(&settings)?;
+        self.settle(kind, saved, |switch| {
+            wanted.iter().any(|(wanted, _)| wanted == switch)
+        })?;
         Ok(notes)
+    }
+
+    /// Writes down that these switches have the values that they were to have.
+    fn settle(
+        &self,
+        kind: Kind,
+        mut saved: Saved,
+        is_set: impl Fn(&Switch) -> bool,
+    ) -> Result<(), Error> {
+        let mut settled = false;
+        for entry in &mut saved.entries {
+            if entry.unsettled && is_set(&entry.switch) {
+                entry.unsettled = false;
+                settled = true;
+            }
+        }
+        match settled {
+            true => self.save(kind, &saved),
+            // A write is synced, and every recording would wait for it.
+            false => Ok(()),
+        }
     }
 
     /// Ends a recording's claim. The last one out switches back, in the reverse order. Holding nothing is no error.
@@ -313,15 +360,12 @@ impl<'a, S: Switches> Leases<'a, S> {
             .iter_mut()
             .find(|entry| entry.switch == *switch)
         {
-            Some(entry) => entry.ours = value,
-            None => saved.entries.push(Entry {
-                switch: switch.clone(),
-                former: current,
-                ours: value,
-            }),
+            Some(entry) => entry.change_to(value),
+            None => saved.entries.push(Entry::new(switch, current, value)),
         }
         self.save(kind, &saved)?;
         self.set(&[(switch, value)])?;
+        self.settle(kind, saved, |set| set == switch)?;
         Ok(true)
     }
 
@@ -336,7 +380,7 @@ impl<'a, S: Switches> Leases<'a, S> {
         let mut changes = Vec::new();
         for entry in &saved.entries {
             if let Some(current) = self.get(&entry.switch)?
-                && current != entry.ours
+                && entry.is_foreign(current)
             {
                 changes.push(format!(
                     "{} was switched {} by somebody else while recording",
@@ -413,7 +457,8 @@ impl<'a, S: Switches> Leases<'a, S> {
             let Some(current) = self.get(&entry.switch)? else {
                 continue;
             };
-            if current != entry.ours {
+            if entry.is_foreign(current) {
+                self.withdraw(&entry.switch)?;
                 if !interrupted {
                     changes.push(format!(
                         "{} was switched {} by somebody else while recording: left alone",
@@ -421,8 +466,10 @@ impl<'a, S: Switches> Leases<'a, S> {
                         on_off(current)
                     ));
                 }
-            } else if entry.former != entry.ours {
+            } else if entry.former != current {
                 settings.push((&entry.switch, entry.former));
+            } else {
+                self.withdraw(&entry.switch)?;
             }
         }
         self.set(&settings)?;
@@ -455,6 +502,15 @@ impl<'a, S: Switches> Leases<'a, S> {
                 .join(", "),
             source,
         })
+    }
+
+    fn withdraw(&self, switch: &Switch) -> Result<(), Error> {
+        self.switches
+            .withdraw(switch)
+            .map_err(|source| Error::Switch {
+                what: switch.to_string(),
+                source,
+            })
     }
 
     fn saved(&self, kind: Kind) -> PathBuf {
@@ -571,6 +627,8 @@ mod tests {
     /// Switches that note the order in which they are set, and that can end the process (as far as a test can) at a given call.
     struct Panel {
         values: RefCell<BTreeMap<Switch, bool>>,
+        /// Booleans that were written and wait for a commit, which anybody may make.
+        pending: RefCell<BTreeMap<Switch, bool>>,
         order: RefCell<Vec<(Switch, bool)>>,
         steps_left: Cell<Option<u32>>,
     }
@@ -579,6 +637,7 @@ mod tests {
         fn new(values: &[(Switch, bool)]) -> Self {
             Self {
                 values: RefCell::new(values.iter().cloned().collect()),
+                pending: RefCell::default(),
                 order: RefCell::default(),
                 steps_left: Cell::new(None),
             }
@@ -593,6 +652,12 @@ mod tests {
                 self.steps_left.set(Some(left - 1));
             }
         }
+
+        fn commit(&self) {
+            for (switch, value) in std::mem::take(&mut *self.pending.borrow_mut()) {
+                self.values.borrow_mut().insert(switch, value);
+            }
+        }
     }
 
     impl Switches for Panel {
@@ -604,10 +669,26 @@ mod tests {
         fn set(&self, settings: &[(&Switch, bool)]) -> io::Result<()> {
             for (switch, value) in settings {
                 self.step();
-                self.values.borrow_mut().insert((*switch).clone(), *value);
                 self.order.borrow_mut().push(((*switch).clone(), *value));
+                match switch {
+                    Switch::Boolean(_) => &self.pending,
+                    Switch::Enforcing => {
+                        self.commit();
+                        &self.values
+                    }
+                }
+                .borrow_mut()
+                .insert((*switch).clone(), *value);
             }
             self.step();
+            self.commit();
+            self.step();
+            Ok(())
+        }
+
+        fn withdraw(&self, switch: &Switch) -> io::Result<()> {
+            self.step();
+            self.pending.borrow_mut().remove(switch);
             Ok(())
         }
     }
@@ -651,7 +732,9 @@ mod tests {
             self.panel.values.borrow()[switch]
         }
 
+        /// Also after the next commit, whoever makes it.
         fn is_as_before(&self) -> bool {
+            self.panel.commit();
             before()
                 .iter()
                 .all(|(switch, value)| self.value(switch) == *value)
@@ -905,6 +988,9 @@ mod tests {
                 }
                 Ok(())
             }
+            fn withdraw(&self, switch: &Switch) -> io::Result<()> {
+                self.0.withdraw(switch)
+            }
         }
         let host_state = Host::new(&before());
         let refusing = Refusing(&host_state.panel);
@@ -998,6 +1084,88 @@ mod tests {
         leases.release(Kind::Domain, "a").unwrap();
         leases.release(Kind::Domain, "c").unwrap();
         assert!(host_state.value(&audit));
+    }
+
+    #[test]
+    fn killed_while_a_value_of_ours_gives_way_to_another_the_first_one_is_not_forgotten() {
+        let audit = boolean("capprof_audit_sys_admin");
+        for steps in 0.. {
+            let host_state = Host::new(&[(audit.clone(), true)]);
+            let wanted = [(audit.clone(), true)];
+            let acquire = |id: &str| {
+                host_state
+                    .leases()
+                    .acquire(Kind::Domain, id, &host_state.recording(id), &wanted)
+            };
+            acquire("a").unwrap();
+            let switched = host_state
+                .leases()
+                .switch_if(Kind::Domain, &audit, false, |_| true);
+            assert!(switched.unwrap());
+            host_state.panel.steps_left.set(Some(steps));
+            let killed = catch_unwind(AssertUnwindSafe(|| acquire("b"))).is_err();
+            host_state.panel.steps_left.set(None);
+            if steps % 2 == 0 {
+                assert!(acquire("c").unwrap().is_empty(), "somebody was accused");
+            }
+            for id in ["a", "b", "c"] {
+                host_state.leases().release(Kind::Domain, id).unwrap();
+            }
+            assert!(host_state.value(&audit), "killed after {steps} steps");
+            if !killed {
+                return;
+            }
+        }
+    }
+
+    #[test]
+    fn killed_while_a_flood_is_ended_what_an_administrator_chose_is_not_forgotten() {
+        let audit = boolean("capprof_audit_sys_admin");
+        for steps in 0.. {
+            // Off, as an administrator wanted it.
+            let host_state = Host::new(&[(audit.clone(), false)]);
+            let wanted = [(audit.clone(), true)];
+            let acquire = |id: &str| {
+                host_state
+                    .leases()
+                    .acquire(Kind::Domain, id, &host_state.recording(id), &wanted)
+            };
+            acquire("a").unwrap();
+            host_state.panel.steps_left.set(Some(steps));
+            let killed = catch_unwind(AssertUnwindSafe(|| {
+                host_state
+                    .leases()
+                    .switch_if(Kind::Domain, &audit, false, |_| true)
+            }))
+            .is_err();
+            host_state.panel.steps_left.set(None);
+            acquire("b").unwrap();
+            for id in ["a", "b"] {
+                host_state.leases().release(Kind::Domain, id).unwrap();
+            }
+            assert!(!host_state.value(&audit), "killed after {steps} steps");
+            if !killed {
+                return;
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_written_and_not_committed_is_withdrawn_without_a_commit() {
+        let root = tempfile::tempdir().unwrap();
+        fs::create_dir(root.path().join("booleans")).unwrap();
+        fs::write(root.path().join("booleans/b"), "0 1").unwrap();
+        fs::write(root.path().join("commit_pending_bools"), "").unwrap();
+        let selinuxfs = crate::selinux::selinuxfs::Selinuxfs::at(root.path().to_owned());
+        let read = |name: &str| fs::read_to_string(root.path().join(name)).unwrap();
+        selinuxfs.withdraw(&boolean("b")).unwrap();
+        assert!(read("booleans/b").starts_with('0'));
+        assert_eq!(read("commit_pending_bools"), "");
+        // What nobody has written is not touched.
+        fs::write(root.path().join("booleans/b"), "1 1").unwrap();
+        selinuxfs.withdraw(&boolean("b")).unwrap();
+        assert_eq!(read("booleans/b"), "1 1");
+        selinuxfs.withdraw(&boolean("absent")).unwrap();
     }
 
     #[test]

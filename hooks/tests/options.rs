@@ -1,21 +1,7 @@
 //! What `capprof-hook recover` and `doctor` take from the configuration.
 
 use std::fs;
-use std::path::Path;
 use std::process::Command;
-
-/// How many recordings in progress `doctor` counts.
-fn recordings(configuration: &Path, arguments: &[&str]) -> u64 {
-    let output = Command::new(env!("CARGO_BIN_EXE_capprof-hook"))
-        .arg("doctor")
-        .args(arguments)
-        .env("CAPPROF_CONFIG", configuration)
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{output:?}");
-    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-    report["recordings"].as_u64().unwrap()
-}
 
 #[test]
 fn the_state_directory_is_that_of_the_configuration_unless_it_is_named() {
@@ -27,7 +13,16 @@ fn the_state_directory_is_that_of_the_configuration_unless_it_is_named() {
     // A key that no version knows must not keep recovery from finding what it has to recover.
     let text = format!("state = \"{}\"\nno_such_key = 1\n", configured.display());
     fs::write(&configuration, text).unwrap();
-    assert_eq!(recordings(&configuration, &[]), 1);
     let named = named.to_string_lossy();
-    assert_eq!(recordings(&configuration, &["--state", &named]), 0);
+    for (arguments, expected) in [(&[][..], 1), (&["--state", &*named], 0)] {
+        let output = Command::new(env!("CARGO_BIN_EXE_capprof-hook"))
+            .arg("doctor")
+            .args(arguments)
+            .env("CAPPROF_CONFIG", &configuration)
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{output:?}");
+        let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(report["recordings"], expected, "{arguments:?}");
+    }
 }

@@ -112,4 +112,20 @@ impl Switches for Selinuxfs {
         }
         Ok(())
     }
+
+    fn withdraw(&self, switch: &Switch) -> io::Result<()> {
+        let Switch::Boolean(name) = switch else {
+            return Ok(());
+        };
+        let text = match fs::read_to_string(self.path(switch)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            result => result?,
+        };
+        match text.split_whitespace().collect::<Vec<_>>()[..] {
+            [current, pending] if current != pending => {
+                self.write(Path::new("booleans").join(name), current)
+            }
+            _ => Ok(()),
+        }
+    }
 }
