@@ -3,13 +3,14 @@
 //! The unicast stream belongs to auditd and is never touched.
 
 use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, poll};
 use nix::sys::socket::sockopt::{RcvBufForce, ReceiveTimeout};
 use nix::sys::socket::{
     AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, bind, recvfrom, sendto,
     setsockopt, socket,
 };
 use nix::sys::time::TimeVal;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 const NLMSG_ERROR: u16 = 2;
 const NLM_F_REQUEST: u16 = 1;
@@ -241,6 +242,15 @@ pub(crate) struct Listener {
     buffer: Vec<u8>,
 }
 
+/// What ended the waiting of a [`Listener`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Woken {
+    /// There is a record to hear, or an overflow.
+    pub(crate) by_record: bool,
+    /// The process has ended.
+    pub(crate) by_process: bool,
+}
+
 /// What a [`Listener`] heard.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Heard<'a> {
@@ -285,6 +295,24 @@ impl Listener {
             socket,
             buffer: vec![0; MESSAGE],
         })
+    }
+
+    /// Waits for a record, or for the end of a process, but no longer than `patience` milliseconds.
+    pub(crate) fn wait(&self, process: Option<BorrowedFd<'_>>, patience: u16) -> Woken {
+        let mut descriptors = vec![PollFd::new(self.socket.as_fd(), PollFlags::POLLIN)];
+        descriptors.extend(process.map(|process| PollFd::new(process, PollFlags::POLLIN)));
+        // An error of the socket's is for hear() to tell.
+        let _ = poll(&mut descriptors, patience);
+        let is_ready = |index: usize| {
+            descriptors
+                .get(index)
+                .and_then(PollFd::any)
+                .unwrap_or_default()
+        };
+        Woken {
+            by_record: is_ready(0),
+            by_process: is_ready(1),
+        }
     }
 
     /// The next record.

@@ -179,7 +179,7 @@ fn kind_of(scope: Scope) -> Kind {
 pub(crate) fn arm(
     recording: &Recording,
     directory: &Directory,
-    _init: Process,
+    init: Process,
 ) -> Result<Armed, Error> {
     let label = recording.label.as_ref().ok_or(Error::NoLabel)?;
     if !policy::is_on() {
@@ -210,7 +210,7 @@ pub(crate) fn arm(
         blind_spots: Vec::new(),
         refused: None,
     };
-    let result = arm_leased(recording, directory, &mut armed);
+    let result = arm_leased(recording, directory, init, &mut armed);
     if let Err(error) = result {
         let selinuxfs = Selinuxfs::new();
         let _ = Leases::new(state_of(directory), &selinuxfs)
@@ -223,6 +223,7 @@ pub(crate) fn arm(
 fn arm_leased(
     recording: &Recording,
     directory: &Directory,
+    init: Process,
     armed: &mut Armed,
 ) -> Result<(), Error> {
     let selinuxfs = Selinuxfs::new();
@@ -259,7 +260,7 @@ fn arm_leased(
             .flush()
             .map_err(|source| Error::Flush { source })?;
     }
-    match arm_audit(directory, armed, audit_booleans) {
+    match arm_audit(directory, init, armed, audit_booleans) {
         Err(Error::Audit(error)) if armed.scope != Scope::Host => {
             armed.refused = Some(error.to_string());
             Ok(())
@@ -374,6 +375,7 @@ fn lease_host(
 
 fn arm_audit(
     directory: &Directory,
+    init: Process,
     armed: &mut Armed,
     audit_booleans: Vec<(Capability, String)>,
 ) -> Result<(), Error> {
@@ -383,7 +385,7 @@ fn arm_audit(
         None => None,
     };
     if armed.position.is_none() || !audit_booleans.is_empty() {
-        match watch::start(directory, &armed.target, audit_booleans) {
+        match watch::start(directory, &armed.target, init, audit_booleans) {
             Ok(process) => armed.listener = Some(process),
             // The log alone will do, without a bound on its volume.
             Err(error) if armed.position.is_some() => journal::warning(&error.to_string()),
@@ -422,6 +424,11 @@ fn now() -> u64 {
         .ok()
         .and_then(|elapsed| u64::try_from(elapsed.as_millis()).ok())
         .unwrap_or_default()
+}
+
+/// What tells one fence from another, in hexadecimal.
+fn nonce() -> String {
+    getrandom::u64().map_or_else(|_| format!("{:x}", now()), |nonce| format!("{nonce:016x}"))
 }
 
 fn since_boot() -> u64 {
@@ -475,8 +482,7 @@ fn read(armed: &Armed, losses: &mut Vec<String>) -> Seen {
             return Seen::default();
         }
     };
-    let nonce =
-        getrandom::u64().map_or_else(|_| format!("{:x}", now()), |nonce| format!("{nonce:016x}"));
+    let nonce = nonce();
     if let Err(error) = audit.user_avc(&format!("{}{nonce}", armed.target.fence)) {
         losses.push(format!("send the fence: {error}"));
     }
@@ -598,11 +604,13 @@ fn read_listener(
 ) -> (Seen, Vec<String>) {
     loop {
         // Asked first: it may write and end between the two.
-        let ended = !listener.exists() || is_zombie(listener);
+        let ended = !listener.exists() || is_zombie(listener.pid);
         let seen = directory.load_json::<Seen>(watch::SEEN).ok();
+        // It sends a fence of its own when no process of the container is left, and ends with it.
         let passed = seen
             .as_ref()
-            .is_some_and(|seen| seen.fence.as_deref() == Some(nonce));
+            .and_then(|seen| seen.fence.as_deref())
+            .is_some_and(|fence| ended || fence == nonce);
         if passed || ended || !patience.wait() {
             let seen = seen.unwrap_or_default();
             let mut losses = seen.losses.clone();
@@ -628,8 +636,8 @@ fn read_listener(
 }
 
 /// Whether the process has ended and waits for its parent to notice.
-fn is_zombie(process: Process) -> bool {
-    std::fs::read(format!("/proc/{}/stat", process.pid)).is_ok_and(|stat| {
+fn is_zombie(pid: i32) -> bool {
+    std::fs::read(format!("/proc/{pid}/stat")).is_ok_and(|stat| {
         let after_name = stat.iter().rposition(|byte| *byte == b')');
         after_name.and_then(|at| stat.get(at + 2)) == Some(&b'Z')
     })

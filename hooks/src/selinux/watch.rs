@@ -1,22 +1,26 @@
 //! The listener that stays beside a container: it hears audit's multicast group where no auditd writes a log, and ends floods.
 //!
 //! The prestart hook joins the group and hands the socket down as standard input, so that nothing is missed in between. The listener
-//! has a session, a control group (where control groups are version 2) and no streams of its own. It ends by itself: with the fence, or when the
-//! recording's directory is gone.
+//! has a session, a control group (where control groups are version 2) and no streams of its own. It ends by itself: when no process of the
+//! container is left and a fence of its own has passed, with the poststop hook's fence, or when the recording's directory is gone.
+//!
+//! It must not wait for the poststop hook. `crun run` adopts every orphan below it (PR_SET_CHILD_SUBREAPER), the listener among them, and
+//! runs that hook only when the last of its children has ended.
 
-use super::audit::{Heard, Listener};
+use super::audit::{Audit, Heard, Listener};
 use super::events::{Collector, Target};
 use super::selinuxfs::Selinuxfs;
-use super::{AUDIT_BOOLEAN, Error, state_of};
+use super::{AUDIT_BOOLEAN, Error, FENCE_PATIENCE, is_zombie, nonce, state_of};
 use crate::journal;
 use crate::lease::{Kind, Leases, Switch};
 use capprof_profile::Capability;
 use capprof_profile::recording::{Directory, Process};
 use nix::unistd::{dup2_stderr, dup2_stdout, setsid};
+use rustix::process::PidfdFlags;
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -33,7 +37,7 @@ const ENOUGH: u64 = 100;
 const TOO_MANY: u64 = 5_000;
 
 /// How long one turn waits for a record, in milliseconds.
-const PATIENCE: i64 = 200;
+const PATIENCE: u16 = 200;
 
 /// Between two writes of what was seen.
 const INTERVAL: Duration = Duration::from_millis(500);
@@ -44,6 +48,8 @@ const CONTROL_GROUP: &str = "/sys/fs/cgroup/capprof";
 #[derive(Debug, Serialize, Deserialize)]
 struct Orders {
     target: Target,
+    /// The container's first process.
+    init: Process,
     /// The capabilities whose auditing can be ended, and the booleans that do it.
     booleans: Vec<(Capability, String)>,
 }
@@ -55,6 +61,7 @@ struct Orders {
 pub(super) fn start(
     directory: &Directory,
     target: &Target,
+    init: Process,
     booleans: Vec<(Capability, String)>,
 ) -> Result<Process, Error> {
     let socket = Listener::join()?;
@@ -62,6 +69,7 @@ pub(super) fn start(
         ORDERS,
         &Orders {
             target: target.clone(),
+            init,
             booleans,
         },
     )?;
@@ -83,7 +91,7 @@ pub(super) fn start(
     Process::of(pid).ok_or_else(|| listener(io::Error::from(io::ErrorKind::NotFound)))
 }
 
-/// Listens until the fence has passed or the recording is gone.
+/// Listens until a fence has passed or the recording is gone.
 ///
 /// # Errors
 /// The recording's directory cannot be read or written, or standard input is not a socket of the group.
@@ -101,8 +109,9 @@ pub(super) fn run(directory: &Directory) -> Result<(), Error> {
 
 fn listen(directory: &Directory, socket: OwnedFd) -> Result<(), Error> {
     let orders: Orders = directory.load_json(ORDERS)?;
+    let mut life = Life::new(orders.init, orders.target.clone());
     let mut collector = Collector::new(orders.target);
-    let mut listener = Listener::on(socket, PATIENCE)?;
+    let mut listener = Listener::on(socket, PATIENCE.into())?;
     let mut floods: Vec<Flood> = orders
         .booleans
         .into_iter()
@@ -111,8 +120,14 @@ fn listen(directory: &Directory, socket: OwnedFd) -> Result<(), Error> {
     let mut written = Instant::now();
     let mut written_kinds = 0;
     let mut overflowed = false;
+    let mut fence_sent = None;
     loop {
-        match listener.hear()? {
+        let woken = listener.wait(life.descriptor(), PATIENCE);
+        let heard = match woken.by_record {
+            true => listener.hear()?,
+            false => Heard::Nothing,
+        };
+        match heard {
             Heard::Record(kind, payload) => {
                 collector.message(kind, payload);
             }
@@ -128,7 +143,14 @@ fn listen(directory: &Directory, socket: OwnedFd) -> Result<(), Error> {
         for flood in &mut floods {
             flood.check(directory, &collector);
         }
-        let passed = collector.fence().is_some();
+        if fence_sent.is_none() && life.is_over(woken.by_process) {
+            fence_sent = Some(Instant::now());
+            if let Err(error) = Audit::open().and_then(|audit| audit.user_avc(&life.fence())) {
+                collector.lost(format!("send the listener's fence: {error}"));
+            }
+        }
+        let given_up = fence_sent.is_some_and(|sent| sent.elapsed() >= FENCE_PATIENCE);
+        let passed = collector.fence().is_some() || given_up;
         if passed || written.elapsed() >= INTERVAL {
             if !directory.path().exists() {
                 return Ok(());
@@ -147,6 +169,69 @@ fn listen(directory: &Directory, socket: OwnedFd) -> Result<(), Error> {
         if passed {
             return Ok(());
         }
+    }
+}
+
+/// The container as it is known from outside.
+#[derive(Debug)]
+struct Life {
+    init: Process,
+    /// Readable when the first process has ended; `None` if it has, or if this kernel has no such descriptors.
+    descriptor: Option<OwnedFd>,
+    has_ended: bool,
+    target: Target,
+}
+
+impl Life {
+    fn new(init: Process, target: Target) -> Self {
+        let descriptor = rustix::process::Pid::from_raw(init.pid)
+            .and_then(|pid| rustix::process::pidfd_open(pid, PidfdFlags::empty()).ok());
+        // Opened first: it may have ended, and the number may be another's.
+        let has_ended = !init.exists();
+        Self {
+            init,
+            descriptor: descriptor.filter(|_| !has_ended),
+            has_ended,
+            target,
+        }
+    }
+
+    /// What becomes readable with the end of the first process.
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        self.descriptor.as_ref().map(AsFd::as_fd)
+    }
+
+    /// Whether no process of the container is left. Its first process takes all with it, unless the container shares a pid namespace.
+    fn is_over(&mut self, first_has_ended: bool) -> bool {
+        if !self.has_ended && (first_has_ended || self.descriptor.is_none()) {
+            self.has_ended = !self.init.exists() || is_zombie(self.init.pid);
+            if self.has_ended {
+                self.descriptor = None;
+            }
+        }
+        self.has_ended && !self.target.is_in_use()
+    }
+
+    /// The text of a fence behind the container's last record.
+    fn fence(&self) -> String {
+        format!("{}{}", self.target.fence, nonce())
+    }
+}
+
+impl Target {
+    /// Whether a process runs under the recording's label. One that may not be looked at counts as none.
+    fn is_in_use(&self) -> bool {
+        let label = format!(":{}:{}", self.type_, self.range);
+        fs::read_dir("/proc")
+            .into_iter()
+            .flatten()
+            .flatten()
+            .filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok())
+            .any(|pid| {
+                fs::read_to_string(format!("/proc/{pid}/attr/current"))
+                    .is_ok_and(|context| context.trim_end_matches(['\0', '\n']).ends_with(&label))
+                    && !is_zombie(pid)
+            })
     }
 }
 
