@@ -3,9 +3,11 @@
 //! runc shows a failing hook's standard error in its own message. crun gives hooks /dev/null, so the message is also put on
 //! the runtime's standard error, where engines look for it. Either way the system log has it.
 
+use rustix::fs::OFlags;
 use rustix::process::{PidfdFlags, PidfdGetfdFlags};
-use std::fs;
+use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::os::unix::net::UnixDatagram;
 
 /// `LOG_DAEMON | LOG_ERR` and `LOG_DAEMON | LOG_WARNING`, syslog(3).
@@ -32,13 +34,32 @@ fn standard_error_is_discarded() -> bool {
 }
 
 /// Writes to the very file that the runtime has open: a file opened a second time has a position of its own, and the runtime's message
-/// would come to lie over this one.
+/// would come to lie over this one. To share a descriptor takes the right to trace the runtime, which SELinux does not give to hooks;
+/// a pipe, which is what engines give to a runtime, or a terminal has no position and can as well be opened again.
 fn tell_runtime(line: &str) {
-    let _ = rustix::process::getppid()
-        .ok_or(rustix::io::Errno::SRCH)
-        .and_then(|parent| rustix::process::pidfd_open(parent, PidfdFlags::empty()))
+    let Some(parent) = rustix::process::getppid() else {
+        return;
+    };
+    let line = format!("{line}\n");
+    let shared = rustix::process::pidfd_open(parent, PidfdFlags::empty())
         .and_then(|parent| rustix::process::pidfd_getfd(parent, 2, PidfdGetfdFlags::empty()))
-        .and_then(|stream| rustix::io::write(stream, format!("{line}\n").as_bytes()));
+        .and_then(|stream| rustix::io::write(stream, line.as_bytes()));
+    if shared.is_ok() {
+        return;
+    }
+    let path = format!("/proc/{}/fd/2", parent.as_raw_nonzero());
+    let has_position = fs::metadata(&path).map_or(true, |metadata| {
+        let kind = metadata.file_type();
+        !(kind.is_fifo() || kind.is_char_device())
+    });
+    if !has_position {
+        let _ = OpenOptions::new()
+            .write(true)
+            // A pipe that nobody reads, or that is full, must not hold up a container.
+            .custom_flags((OFlags::NONBLOCK | OFlags::NOCTTY).bits().cast_signed())
+            .open(&path)
+            .and_then(|mut stream| stream.write_all(line.as_bytes()));
+    }
 }
 
 fn system_log(priority: u8, message: &str) {
