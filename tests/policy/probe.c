@@ -119,7 +119,7 @@ static int transaction(const char *path, const char *request, char *answer, size
 
 struct request {
 	struct nlmsghdr header;
-	char payload[512];
+	char payload[2048];
 };
 
 static int audit_socket(void)
@@ -189,6 +189,19 @@ static int audit_state(struct audit_status *status)
 	int result = audit_send(socket_, AUDIT_GET, NULL, 0);
 	if (!result)
 		result = audit_answer(socket_, AUDIT_GET, status, sizeof *status);
+	close(socket_);
+	return result;
+}
+
+/* To the end of the list. */
+static int audit_rules(void)
+{
+	int socket_ = audit_socket();
+	if (socket_ < 0)
+		return -1;
+	int result = audit_send(socket_, AUDIT_LIST_RULES, NULL, 0);
+	if (!result)
+		result = audit_answer(socket_, NLMSG_DONE, NULL, 0);
 	close(socket_);
 	return result;
 }
@@ -382,6 +395,7 @@ static void audit_acts(void)
 	struct audit_status status;
 	char nonce[64], text[4096];
 	report("audit_get", audit_state(&status) == 0);
+	report("audit_list_rules", audit_rules() == 0);
 	int listener = audit_join();
 	report("audit_join", listener >= 0);
 	snprintf(nonce, sizeof nonce, "probe-fence-%d", getpid());
@@ -548,6 +562,11 @@ static void forbidden_acts(void)
 	int refused = audit_send(socket_, AUDIT_SET, &status, sizeof status) < 0 ||
 		      audit_answer(socket_, 0, NULL, 0) < 0;
 	report("refused_audit_set", refused && (errno == EACCES || errno == EPERM));
+	/* Without fields: it would match nothing. */
+	struct audit_rule_data rule = { .flags = AUDIT_FILTER_EXCLUDE, .action = AUDIT_NEVER };
+	refused = audit_send(socket_, AUDIT_ADD_RULE, &rule, sizeof rule) < 0 ||
+		  audit_answer(socket_, 0, NULL, 0) < 0;
+	report("refused_audit_add_rule", refused && (errno == EACCES || errno == EPERM));
 	close(socket_);
 }
 

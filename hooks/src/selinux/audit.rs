@@ -2,6 +2,7 @@
 //!
 //! The unicast stream belongs to auditd and is never touched.
 
+use super::rules::Rule;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, poll};
 use nix::sys::socket::sockopt::{RcvBufForce, ReceiveTimeout};
@@ -13,9 +14,11 @@ use nix::sys::time::TimeVal;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 const NLMSG_ERROR: u16 = 2;
+const NLMSG_DONE: u16 = 3;
 const NLM_F_REQUEST: u16 = 1;
 const NLM_F_ACK: u16 = 4;
 const AUDIT_GET: u16 = 1000;
+const AUDIT_LIST_RULES: u16 = 1013;
 const AUDIT_USER_AVC: u16 = 1107;
 /// `AUDIT_NLGRP_READLOG`, as a bit of the mask of groups.
 const GROUP_READLOG: u32 = 1;
@@ -47,6 +50,11 @@ pub(crate) enum Error {
         /// The kernel's answer.
         errno: Errno,
     },
+    /// A rule of the host's own keeps every record from being made.
+    #[error(
+        "audit rule {0} keeps SELinux's records from being made (auditctl -l lists it, auditctl -d removes it)"
+    )]
+    Excluded(String),
     /// The kernel's answer is not what its header says.
     #[error("{0}: the kernel's answer is cut short")]
     Short(&'static str),
@@ -122,6 +130,26 @@ impl Audit {
                         lost: word(6)?,
                     });
                 }
+                NLMSG_ERROR => acknowledged(REQUEST, payload)?,
+                _ => {}
+            }
+        }
+    }
+
+    /// Asks for the rules that are loaded, in all lists.
+    ///
+    /// # Errors
+    /// [`Error::Request`], [`Error::Short`].
+    pub(super) fn rules(&self) -> Result<Vec<Rule>, Error> {
+        const REQUEST: &str = "list audit's rules";
+        self.send(REQUEST, AUDIT_LIST_RULES, NLM_F_REQUEST, b"")?;
+        let mut rules = Vec::new();
+        let mut buffer = [0; MESSAGE];
+        loop {
+            let (kind, payload) = self.receive(REQUEST, &mut buffer)?;
+            match kind {
+                AUDIT_LIST_RULES => rules.push(Rule::parse(payload).ok_or(Error::Short(REQUEST))?),
+                NLMSG_DONE => return Ok(rules),
                 NLMSG_ERROR => acknowledged(REQUEST, payload)?,
                 _ => {}
             }
@@ -369,6 +397,8 @@ mod tests {
             }
         };
         assert!(status.enabled <= 2, "{status:?}");
+        // Reaches the end of the list.
+        audit.rules().unwrap();
         let text = format!("capprof test {}", std::process::id());
         audit.user_avc(&text).unwrap();
         let mut listener = Listener::on(socket, 2000).unwrap();

@@ -1,6 +1,7 @@
 //! From audit records to observations: picks out one recording's records, puts those of one event together, and counts.
 
 use super::record::{Avc, Kind, Record, Stamp};
+use super::rules;
 use capprof_profile::Capability;
 use capprof_profile::observation::{Audit, Namespace, Observation, Recorder, Syscall, Verdict};
 use serde::{Deserialize, Serialize};
@@ -22,7 +23,7 @@ const KINDS_WITH_PROGRAM: usize = 8192;
 const SWITCHES: usize = 256;
 
 /// Whose records are looked for.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Target {
     /// The type of the recording's label.
     pub(crate) type_: String,
@@ -53,6 +54,10 @@ pub(crate) struct Seen {
     pub(crate) switched: BTreeSet<(String, bool)>,
     /// A policy was loaded.
     pub(crate) policy_loaded: bool,
+    /// A rule of audit's exclude list was removed: it may have hidden records.
+    pub(crate) exclusion_removed: bool,
+    /// What the counter of lost records stood at when somebody reset it.
+    pub(crate) lost_before_reset: Option<u32>,
     /// auditd was started or stopped.
     pub(crate) daemon_restarted: bool,
     /// The nonce of the last fence that passed.
@@ -196,10 +201,26 @@ impl Collector {
                 }
             }
             Kind::MacPolicyLoad => self.seen.policy_loaded = true,
+            Kind::ConfigChange => self.configuration(record),
             Kind::DaemonStart | Kind::DaemonEnd | Kind::DaemonAbort => {
                 self.seen.daemon_restarted = true;
             }
             Kind::Other => {}
+        }
+    }
+
+    /// `op=remove_rule key=(null) list=5 res=1`, `op=set lost=0 old=12 …` (kernel/auditfilter.c, kernel/audit.c).
+    fn configuration(&mut self, record: &Record<'_>) {
+        match record.field("op") {
+            Some(b"remove_rule") => {
+                self.seen.exclusion_removed |= record.number("list") == Some(rules::EXCLUDE.into())
+                    && record.number("res") == Some(1);
+            }
+            Some(b"set") if record.field("lost").is_some() => {
+                let old = record.number("old").and_then(|old| u32::try_from(old).ok());
+                self.seen.lost_before_reset = self.seen.lost_before_reset.max(old);
+            }
+            _ => {}
         }
     }
 
@@ -447,6 +468,28 @@ mod tests {
             collector.line(line.as_bytes());
         }
         collector.seen()
+    }
+
+    #[test]
+    fn changes_of_audits_rules_and_counters_are_seen() {
+        let change = |body: &str| {
+            collect(&[format!(
+                "type=CONFIG_CHANGE msg=audit(1795441500.475:7): {body}"
+            )])
+        };
+        let removed =
+            "auid=0 ses=1 subj=unconfined_u:unconfined_r:auditctl_t:s0 op=remove_rule key=(null)";
+        assert!(change(&format!("{removed} list=5 res=1")).exclusion_removed);
+        assert!(!change(&format!("{removed} list=4 res=1")).exclusion_removed);
+        assert!(!change(&format!("{removed} list=5 res=0")).exclusion_removed);
+        assert_eq!(
+            change("op=set lost=0 old=12 auid=0 ses=1 res=1").lost_before_reset,
+            Some(12)
+        );
+        assert_eq!(
+            change("op=set audit_rate_limit=5 old=0 auid=0 ses=1 res=1").lost_before_reset,
+            None
+        );
     }
 
     #[test]

@@ -13,6 +13,7 @@ mod events;
 mod log;
 mod policy;
 mod record;
+mod rules;
 pub(crate) mod selinuxfs;
 mod watch;
 
@@ -26,6 +27,7 @@ use events::{Collector, Seen, Target};
 use log::{Position, Reader};
 use nix::time::{ClockId, clock_gettime};
 use policy::{Class, Decision};
+use rules::Effect;
 use selinuxfs::Selinuxfs;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -233,7 +235,7 @@ fn arm_leased(
     let audit_booleans = match armed.scope {
         Scope::Host => {
             // Without audit there is nothing to be had in this scope, and nothing to switch.
-            Audit::open()?;
+            exclusions(&Audit::open()?, &armed.target)?;
             armed.booleans = lease_host(recording, directory, armed, &selinuxfs, &booleans)?;
             Vec::new()
         }
@@ -379,7 +381,9 @@ fn arm_audit(
     armed: &mut Armed,
     audit_booleans: Vec<(Capability, String)>,
 ) -> Result<(), Error> {
-    let status = Audit::open()?.status()?;
+    let audit = Audit::open()?;
+    let status = audit.status()?;
+    armed.blind_spots.extend(exclusions(&audit, &armed.target)?);
     armed.position = match log_of(&status) {
         Some(path) => Some(Position::end_of(&path)?),
         None => None,
@@ -397,6 +401,28 @@ fn arm_audit(
     armed.target.armed = now();
     armed.booted = since_boot();
     Ok(())
+}
+
+/// The rules of audit that may keep some of the records from being made, as blind spots.
+///
+/// # Errors
+/// [`audit::Error::Excluded`] if one keeps all of them, any other [`audit::Error`] if it cannot be told.
+fn exclusions(audit: &Audit, target: &Target) -> Result<Vec<BlindSpot>, audit::Error> {
+    let mut spots = Vec::new();
+    for rule in audit.rules()? {
+        match rule.effect(target) {
+            Effect::None => {}
+            Effect::Some => spots.push(BlindSpot {
+                capability: None,
+                recorder: Recorder::Selinux,
+                reason: format!(
+                    "audit rule {rule} keeps records of some processes from being made"
+                ),
+            }),
+            Effect::All => return Err(audit::Error::Excluded(rule.to_string())),
+        }
+    }
+    Ok(spots)
 }
 
 /// The log that is being written: only auditd writes one, while it is the reader of audit's unicast stream.
@@ -455,7 +481,7 @@ pub(crate) fn collect(recording: &Recording, armed: &Armed) -> Evidence {
         }];
         return evidence;
     }
-    let seen = read(armed, &mut evidence.losses);
+    let seen = read(armed, &mut evidence);
     judge(recording, armed, &seen, &mut evidence);
     // Records carry the time of a clock that the container may have set.
     let elapsed = since_boot().saturating_sub(armed.booted);
@@ -470,11 +496,14 @@ pub(crate) fn collect(recording: &Recording, armed: &Armed) -> Evidence {
         .collect();
     evidence.losses.sort();
     evidence.losses.dedup();
+    evidence.blind_spots.sort();
+    evidence.blind_spots.dedup();
     evidence
 }
 
 /// Reads log and listener up to a fence. What one of them lost counts only if the other lost something, too.
-fn read(armed: &Armed, losses: &mut Vec<String>) -> Seen {
+fn read(armed: &Armed, evidence: &mut Evidence) -> Seen {
+    let losses = &mut evidence.losses;
     let audit = match Audit::open() {
         Ok(audit) => audit,
         Err(error) => {
@@ -495,15 +524,14 @@ fn read(armed: &Armed, losses: &mut Vec<String>) -> Seen {
     if let Some(position) = &armed.position {
         ways.push(read_log(position, &armed.target, &nonce, &mut patience));
     }
-    match audit.status() {
+    // The fence has come through: whatever hid records before it is loaded, or its removal is on record.
+    match exclusions(&audit, &armed.target) {
+        Ok(spots) => evidence.blind_spots.extend(spots),
+        Err(error) => losses.push(error.to_string()),
+    }
+    let status = audit.status();
+    match &status {
         Ok(status) => {
-            if status.lost != armed.lost {
-                losses.push(format!(
-                    "the kernel lost {} audit records while recording (backlog limit {}, see auditctl -s)",
-                    status.lost.wrapping_sub(armed.lost),
-                    status.backlog_limit
-                ));
-            }
             if armed.position.is_some()
                 && status.daemon != armed.daemon
                 && let Some((_, lost)) = ways.last_mut()
@@ -518,10 +546,40 @@ fn read(armed: &Armed, losses: &mut Vec<String>) -> Seen {
     if !ways.iter().any(|(_, lost)| lost.is_empty()) {
         losses.extend(ways.iter().flat_map(|(_, lost)| lost.iter().cloned()));
     }
-    ways.into_iter()
+    let seen = ways
+        .into_iter()
         .map(|(seen, _)| seen)
         .reduce(join)
-        .unwrap_or_default()
+        .unwrap_or_default();
+    if let Ok(status) = status
+        && let Some(loss) = lost(armed.lost, status.lost, seen.lost_before_reset)
+    {
+        losses.push(format!(
+            "{loss} (backlog limit {}, rate limit {}, see auditctl -s)",
+            status.backlog_limit, status.rate_limit
+        ));
+    }
+    if seen.exclusion_removed {
+        losses.push(
+            "a rule of audit's exclude list was removed while recording: records may be missing"
+                .to_owned(),
+        );
+    }
+    seen
+}
+
+/// What the kernel's counter of lost records says, from its value at the start, at the end, and where somebody reset it in between.
+fn lost(start: u32, end: u32, before_reset: Option<u32>) -> Option<String> {
+    let count = match before_reset {
+        Some(before_reset) => before_reset.saturating_sub(start).saturating_add(end),
+        None if end < start => {
+            return Some(
+                "the kernel's counter of lost audit records was reset while recording".to_owned(),
+            );
+        }
+        None => end - start,
+    };
+    (count > 0).then(|| format!("the kernel lost {count} audit records while recording"))
 }
 
 /// How long is still waited for the fence, in time spent waiting: a host that was suspended in between has not had the time to deliver.
@@ -680,6 +738,8 @@ fn join(mut one: Seen, other: Seen) -> Seen {
     one.refused = one.refused.max(other.refused);
     one.enforced |= other.enforced;
     one.policy_loaded |= other.policy_loaded;
+    one.exclusion_removed |= other.exclusion_removed;
+    one.lost_before_reset = one.lost_before_reset.max(other.lost_before_reset);
     one.switched.extend(other.switched);
     one
 }
@@ -736,8 +796,6 @@ fn judge(recording: &Recording, armed: &Armed, seen: &Seen, evidence: &mut Evide
                 evidence
                     .blind_spots
                     .extend(blind::spots(recording.user_namespace, &decisions));
-                evidence.blind_spots.sort();
-                evidence.blind_spots.dedup();
             }
             Err(error) => evidence
                 .losses
@@ -795,7 +853,7 @@ pub(crate) fn watch(directory: &Directory) -> Result<(), Error> {
 ///
 /// ```json
 /// {"selinux": "enforcing", "domain_of_this_process": "…", "module": {"loaded": true, "booleans": {…}},
-///  "audit": {"state": "on", "daemon": "auditd", "log": "/var/log/audit/audit.log", "lost": 0, "backlog_limit": 8192, "problems": []},
+///  "audit": {"usable": true, "state": "on", "daemon": "auditd", "log": "/var/log/audit/audit.log", "lost": 0, "backlog_limit": 8192, "problems": []},
 ///  "scopes": {"domain": {"possible": true, "problems": [], "blind_spots": {"capability": ["…"]}}, "host": {…}}}
 /// ```
 pub(crate) fn probe(state: &Path) -> serde_json::Value {
@@ -822,14 +880,13 @@ pub(crate) fn probe(state: &Path) -> serde_json::Value {
         &selinuxfs,
         Scope::Host,
     );
-    let audited = matches!(audit["state"].as_str(), Some("on" | "disabled"));
     let refused: Vec<&serde_json::Value> = [&domain, &host, &audit]
         .into_iter()
         .filter_map(|part| part["problems"].as_array())
         .flatten()
         .collect();
     json!({
-        "usable": audited && (domain["possible"] == true || host["possible"] == true),
+        "usable": audit["usable"] == true && (domain["possible"] == true || host["possible"] == true),
         "refused": refused,
         "selinux": if policy::enforcing() { "enforcing" } else { "permissive" },
         "domain_of_this_process": std::fs::read_to_string("/proc/self/attr/current")
@@ -855,11 +912,15 @@ pub(crate) fn probe(state: &Path) -> serde_json::Value {
 fn probe_audit() -> serde_json::Value {
     let audit = match Audit::open() {
         Ok(audit) => audit,
-        Err(error) => return json!({"state": "off", "problems": [error.to_string()]}),
+        Err(error) => {
+            return json!({"usable": false, "state": "off", "problems": [error.to_string()]});
+        }
     };
     let status = match audit.status() {
         Ok(status) => status,
-        Err(error) => return json!({"state": "unknown", "problems": [error.to_string()]}),
+        Err(error) => {
+            return json!({"usable": false, "state": "unknown", "problems": [error.to_string()]});
+        }
     };
     let log = log_of(&status);
     let mut problems = Vec::new();
@@ -870,6 +931,15 @@ fn probe_audit() -> serde_json::Value {
     }
     if let Err(error) = audit::Listener::join() {
         problems.push(error.to_string());
+    }
+    let target = Target {
+        type_: DOMAIN.to_owned(),
+        ..Target::default()
+    };
+    let exclusions = exclusions(&audit, &target);
+    match &exclusions {
+        Ok(spots) => problems.extend(spots.iter().map(|spot| spot.reason.clone())),
+        Err(error) => problems.push(error.to_string()),
     }
     if status.rate_limit != 0 {
         problems.push(format!(
@@ -884,6 +954,7 @@ fn probe_audit() -> serde_json::Value {
         ));
     }
     json!({
+        "usable": exclusions.is_ok(),
         "state": match status.enabled {
             // AVC records are made nevertheless.
             0 => "disabled",
@@ -959,4 +1030,19 @@ fn default_context() -> Option<String> {
         let (key, value) = line.split_once('=')?;
         (key.trim() == "process").then(|| value.trim().trim_matches('"').to_owned())
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lost_records_are_counted_across_a_reset() {
+        assert_eq!(lost(5, 5, None), None);
+        assert!(lost(5, 7, None).unwrap().contains(" lost 2 "));
+        assert_eq!(lost(5, 0, Some(5)), None);
+        assert!(lost(5, 1, Some(8)).unwrap().contains(" lost 4 "));
+        // Its record was excluded, or lost itself.
+        assert!(lost(5, 0, None).unwrap().contains("reset"));
+    }
 }

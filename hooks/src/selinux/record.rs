@@ -39,6 +39,8 @@ pub(crate) enum Kind {
     MacConfigChange,
     /// 1403: a policy was loaded.
     MacPolicyLoad,
+    /// 1305: audit's state or rules were changed.
+    ConfigChange,
     /// 1200: auditd started.
     DaemonStart,
     /// 1201: auditd stopped.
@@ -62,6 +64,7 @@ impl Kind {
             b"MAC_STATUS" => Self::MacStatus,
             b"MAC_CONFIG_CHANGE" => Self::MacConfigChange,
             b"MAC_POLICY_LOAD" => Self::MacPolicyLoad,
+            b"CONFIG_CHANGE" => Self::ConfigChange,
             b"DAEMON_START" => Self::DaemonStart,
             b"DAEMON_END" => Self::DaemonEnd,
             b"DAEMON_ABORT" => Self::DaemonAbort,
@@ -82,6 +85,7 @@ impl Kind {
             1404 => Self::MacStatus,
             1405 => Self::MacConfigChange,
             1403 => Self::MacPolicyLoad,
+            1305 => Self::ConfigChange,
             1200 => Self::DaemonStart,
             1201 => Self::DaemonEnd,
             1202 => Self::DaemonAbort,

@@ -1,0 +1,288 @@
+//! Audit rules that keep AVC records from being made: the list `exclude` (auditctl(8)), which leaves neither a trace nor a count.
+//!
+//! A rule is `struct audit_rule_data` (include/uapi/linux/audit.h). What is done with it here is what `audit_filter()` in kernel/auditfilter.c
+//! does: all fields must match, the action does not matter, and a rule without fields matches nothing.
+
+use super::events::Target;
+
+/// `AUDIT_FILTER_EXCLUDE`; `AUDIT_FILTER_PREPEND` is a flag beside the list's number.
+pub(super) const EXCLUDE: u32 = 5;
+const PREPEND: u32 = 0x10;
+/// `AUDIT_MAX_FIELDS`.
+const FIELDS: usize = 64;
+/// The type of AVC records.
+const AVC: u32 = 1400;
+
+const MSGTYPE: u32 = 12;
+const SUBJ_TYPE: u32 = 15;
+/// Fields whose value is a string: subject and object (`AUDIT_SUBJ_USER` to `AUDIT_SUBJ_CLR`, `AUDIT_OBJ_USER` to `AUDIT_OBJ_LEV_HIGH`), watched
+/// files and directories, executable, key.
+const STRINGS: [u32; 14] = [13, 14, 15, 16, 17, 19, 20, 21, 22, 23, 105, 107, 112, 210];
+
+const EQUAL: u32 = 0x4000_0000;
+const NOT_EQUAL: u32 = 0x3000_0000;
+
+/// A field of a rule: what is compared, how, and with what.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Field {
+    kind: u32,
+    operator: u32,
+    value: u32,
+    text: Option<String>,
+}
+
+/// A rule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Rule {
+    list: u32,
+    fields: Vec<Field>,
+}
+
+/// What a rule does to the AVC records of a recording.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Effect {
+    /// None is excluded.
+    None,
+    /// Those of some processes may be: it depends on more than their kind and domain.
+    Some,
+    /// All of them are.
+    All,
+}
+
+impl Rule {
+    /// Reads what the kernel lists; `None` if it is cut short.
+    pub(super) fn parse(payload: &[u8]) -> Option<Self> {
+        let word = |at: usize| {
+            let bytes = payload.get(at..at.checked_add(4)?)?;
+            Some(u32::from_ne_bytes(bytes.try_into().ok()?))
+        };
+        // flags, action, field_count, mask[64], fields[64], values[64], fieldflags[64], buflen, buf
+        let array = |number: usize, index: usize| word(12 + 4 * (FIELDS * number + index));
+        let count = usize::try_from(word(8)?)
+            .ok()
+            .filter(|count| *count <= FIELDS)?;
+        let mut text = payload.get(12 + 4 * (FIELDS * 4) + 4..)?;
+        let mut fields = Vec::with_capacity(count);
+        for index in 0..count {
+            let (kind, value) = (array(1, index)?, array(2, index)?);
+            let text = if STRINGS.contains(&kind) {
+                let (own, rest) = text.split_at_checked(usize::try_from(value).ok()?)?;
+                text = rest;
+                Some(String::from_utf8_lossy(own).into_owned())
+            } else {
+                None
+            };
+            fields.push(Field {
+                kind,
+                operator: array(3, index)?,
+                value,
+                text,
+            });
+        }
+        Some(Self {
+            list: word(0)? & !PREPEND,
+            fields,
+        })
+    }
+
+    /// What it does to the records that a recording looks for.
+    pub(super) fn effect(&self, target: &Target) -> Effect {
+        if self.list != EXCLUDE || self.fields.is_empty() {
+            return Effect::None;
+        }
+        let answers: Vec<Option<bool>> = self
+            .fields
+            .iter()
+            .map(|field| field.matches(target))
+            .collect();
+        if answers.contains(&Some(false)) {
+            Effect::None
+        } else if answers.contains(&None) {
+            Effect::Some
+        } else {
+            Effect::All
+        }
+    }
+}
+
+impl Field {
+    /// Whether it matches an AVC record that a process of the target's makes; `None` if that depends on the process.
+    fn matches(&self, target: &Target) -> Option<bool> {
+        match (self.kind, self.operator, &self.text) {
+            (MSGTYPE, operator, _) => Some(compare(AVC, operator, self.value)),
+            (SUBJ_TYPE, EQUAL, Some(type_)) => Some(*type_ == target.type_),
+            (SUBJ_TYPE, NOT_EQUAL, Some(type_)) => Some(*type_ != target.type_),
+            _ => None,
+        }
+    }
+}
+
+/// `audit_comparator()`. An operator that the kernel does not know matches nothing.
+fn compare(one: u32, operator: u32, other: u32) -> bool {
+    match operator {
+        EQUAL => one == other,
+        NOT_EQUAL => one != other,
+        0x1000_0000 => one < other,
+        0x5000_0000 => one <= other,
+        0x2000_0000 => one > other,
+        0x6000_0000 => one >= other,
+        0x0800_0000 => one & other != 0,
+        0x4800_0000 => one & other == other,
+        _ => false,
+    }
+}
+
+impl std::fmt::Display for Rule {
+    /// As auditctl(8) lists it, with numbers for what it has names for.
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("-a never,exclude")?;
+        for field in &self.fields {
+            let name = match field.kind {
+                0 => "pid",
+                1 => "uid",
+                5 => "gid",
+                9 => "auid",
+                MSGTYPE => "msgtype",
+                13 => "subj_user",
+                14 => "subj_role",
+                SUBJ_TYPE => "subj_type",
+                16 => "subj_sen",
+                17 => "subj_clr",
+                112 => "exe",
+                210 => "key",
+                number => return write!(formatter, " -F field {number}…"),
+            };
+            let operator = match field.operator {
+                EQUAL => "=",
+                NOT_EQUAL => "!=",
+                0x1000_0000 => "<",
+                0x5000_0000 => "<=",
+                0x2000_0000 => ">",
+                0x6000_0000 => ">=",
+                0x0800_0000 => "&",
+                0x4800_0000 => "&=",
+                _ => "?",
+            };
+            write!(formatter, " -F {name}{operator}")?;
+            match (&field.text, field.kind, field.value) {
+                (Some(text), ..) => formatter.write_str(text)?,
+                (None, MSGTYPE, AVC) => formatter.write_str("AVC")?,
+                (None, _, value) => write!(formatter, "{value}")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn target() -> Target {
+        Target {
+            type_: "capprof_t".to_owned(),
+            range: "s0:c1,c2".to_owned(),
+            fence: "fence ".to_owned(),
+            user_namespace: false,
+            armed: 0,
+        }
+    }
+
+    /// As the kernel lays it out.
+    fn payload(list: u32, fields: &[(u32, u32, u32, &str)]) -> Vec<u8> {
+        let mut words = vec![list, 0, u32::try_from(fields.len()).unwrap()];
+        words.extend([0; FIELDS]);
+        for part in 0..3 {
+            for index in 0..FIELDS {
+                words.push(fields.get(index).map_or(0, |field| match part {
+                    0 => field.0,
+                    1 if !field.3.is_empty() => u32::try_from(field.3.len()).unwrap(),
+                    1 => field.2,
+                    _ => field.1,
+                }));
+            }
+        }
+        let text: String = fields.iter().map(|field| field.3).collect();
+        words.push(u32::try_from(text.len()).unwrap());
+        let mut bytes: Vec<u8> = words.iter().flat_map(|word| word.to_ne_bytes()).collect();
+        bytes.extend_from_slice(text.as_bytes());
+        bytes
+    }
+
+    fn effect(list: u32, fields: &[(u32, u32, u32, &str)]) -> Effect {
+        Rule::parse(&payload(list, fields))
+            .unwrap()
+            .effect(&target())
+    }
+
+    #[test]
+    fn a_rule_hides_what_all_of_its_fields_match() {
+        assert_eq!(effect(5, &[(12, EQUAL, 1400, "")]), Effect::All);
+        assert_eq!(effect(5 | PREPEND, &[(12, EQUAL, 1400, "")]), Effect::All);
+        // >= 1300 is how the whole of the kernel's records is excluded.
+        assert_eq!(effect(5, &[(12, 0x6000_0000, 1300, "")]), Effect::All);
+        assert_eq!(effect(5, &[(12, NOT_EQUAL, 1300, "")]), Effect::All);
+        // Audit's own rules have these.
+        assert_eq!(effect(5, &[(12, EQUAL, 1307, "")]), Effect::None);
+        assert_eq!(effect(5, &[]), Effect::None);
+        // Another list.
+        assert_eq!(effect(1, &[]), Effect::None);
+        assert_eq!(effect(4, &[(12, EQUAL, 1400, "")]), Effect::None);
+    }
+
+    #[test]
+    fn a_rule_about_the_domain_hides_that_domain() {
+        let avc = (12, EQUAL, 1400, "");
+        assert_eq!(effect(5, &[avc, (15, EQUAL, 0, "capprof_t")]), Effect::All);
+        assert_eq!(effect(5, &[avc, (15, EQUAL, 0, "sshd_t")]), Effect::None);
+        assert_eq!(effect(5, &[(15, NOT_EQUAL, 0, "sshd_t")]), Effect::All);
+        assert_eq!(effect(5, &[(15, NOT_EQUAL, 0, "capprof_t")]), Effect::None);
+    }
+
+    #[test]
+    fn a_rule_about_a_process_may_hide_some() {
+        let avc = (12, EQUAL, 1400, "");
+        assert_eq!(effect(5, &[avc, (1, EQUAL, 1000, "")]), Effect::Some);
+        assert_eq!(effect(5, &[(112, EQUAL, 0, "/bin/a"), avc]), Effect::Some);
+        assert_eq!(
+            effect(5, &[(112, EQUAL, 0, "/bin/a"), (15, EQUAL, 0, "sshd_t")]),
+            Effect::None
+        );
+    }
+
+    #[test]
+    fn a_rule_is_shown_as_auditctl_shows_it() {
+        let shown = |fields: &[(u32, u32, u32, &str)]| {
+            Rule::parse(&payload(5, fields)).unwrap().to_string()
+        };
+        assert_eq!(
+            shown(&[
+                (12, EQUAL, 1400, ""),
+                (15, NOT_EQUAL, 0, "a_t"),
+                (112, EQUAL, 0, "/b")
+            ]),
+            "-a never,exclude -F msgtype=AVC -F subj_type!=a_t -F exe=/b"
+        );
+        assert_eq!(
+            shown(&[(12, 0x6000_0000, 1300, ""), (1, EQUAL, 7, "")]),
+            "-a never,exclude -F msgtype>=1300 -F uid=7"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn arbitrary_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..1200)) {
+            if let Some(rule) = Rule::parse(&bytes) {
+                let _ = (rule.effect(&target()), rule.to_string());
+            }
+        }
+
+        #[test]
+        fn a_rule_that_is_cut_short_is_none(length in 0..1050_usize) {
+            let whole = payload(5, &[(15, EQUAL, 0, "capprof_t")]);
+            prop_assume!(length < whole.len());
+            prop_assert_eq!(Rule::parse(&whole[..length]), None);
+        }
+    }
+}
