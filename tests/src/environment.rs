@@ -25,6 +25,8 @@ pub(crate) struct Environment {
     pub(crate) runtimes: Vec<Runtime>,
     /// Whether this is a guest, where a program may disturb the machine.
     pub(crate) guest: bool,
+    /// Whether to run there what a slow machine leaves out.
+    pub(crate) full: bool,
     /// Where bundles are laid out once, for tests to copy.
     pub(crate) templates: TempDir,
     /// `capprof-hook doctor`.
@@ -97,6 +99,7 @@ impl Environment {
             held: held()?,
             runtimes: vec![runc(), crun()],
             guest: std::env::var_os("CAPPROF_E2E_GUEST").is_some(),
+            full: std::env::var_os("CAPPROF_E2E_FULL").is_some(),
             doctor,
             binaries,
         })

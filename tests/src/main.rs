@@ -5,6 +5,8 @@
 //!   CAPPROF_BIN       directory of capprof, capprof-hook and capprofctl (default: that of this program)
 //!   CAPPROF_CORPUS    the built corpus (default: `corpus` beside this program)
 //!   CAPPROF_E2E_RECORDERS   recorders to test, e.g. `ebpf,selinux` (default: auto)
+//!   CAPPROF_E2E_GUEST       set: this is a guest, which a test may disturb, and which is slow: run a selection of what fits it
+//!   CAPPROF_E2E_FULL        set: run all of it
 //!   CAPPROF_E2E_SYSTEM      set: use the system's own state and store directories, as an installed capprof does
 //! ```
 //!
