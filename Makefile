@@ -41,7 +41,7 @@ demo: deps build ## profile a real rsyslogd under runc, and under crun, and prin
 	@tests/demo/rsyslogd --bin $(BIN) --runtime crun --expect CAP_SYSLOG
 
 .PHONY: test
-test: test-deps build ## run the suite on this machine (test-vm, test-selinux, test-engines: in guests; test-servers: longer)
+test: test-deps build ## run the suite, SELinux's part in a guest (test-vm-full, test-engines: all that guests can run; test-servers: longer)
 	@tests/run
 
 .PHONY: test-host
@@ -52,9 +52,9 @@ test-host: test-deps build ## run the part of the suite that needs no guest
 test-vm: test-deps build ## run the part of the suite that runs in the guest
 	@tests/run guest
 
-.PHONY: test-selinux
-test-selinux: test-deps build ## watch in the guest what recordings switch and restore (long)
-	@tests/run selinux
+.PHONY: test-vm-full
+test-vm-full: test-deps build ## the same with every program, recorder, runtime and variant (hours)
+	@tests/run guest-full
 
 .PHONY: test-engines
 test-engines: test-deps build ## run docker, podman and containerd with capprof in guests (long)
