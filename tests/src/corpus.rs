@@ -327,7 +327,8 @@ const AS_USER: [&str; 5] = [
 ];
 
 /// Whether a guest, which is slow, runs this without being asked for everything: each program with both recorders under runc; by SELinux
-/// alone, under crun, a program for each capability; in a user namespace likewise, by SELinux alone under runc; a few under crun with both.
+/// alone, under crun, a program for each capability, and one that needs none; in a user namespace likewise, by SELinux alone under runc;
+/// a few under crun with both.
 fn is_selected(
     programs: &[Program],
     runtime: &Runtime,
@@ -344,7 +345,8 @@ fn is_selected(
                 && other.capabilities == own
                 && fits(other, variant)
         };
-        own.is_empty() && program.name == "noop"
+        // mount(2) comes after many a silent question for the same capability.
+        ["noop", "sys_admin-mount"].contains(&program.name.as_str())
             || own.len() == 1
                 && programs
                     .iter()
