@@ -462,4 +462,84 @@ mod tests {
         assert_eq!(path_in("write_logs = no\n"), None);
         assert_eq!(path_in("log_format = NOLOG"), None);
     }
+
+    /// Peak memory of this process in bytes (proc_pid_status(5), `VmHWM`).
+    fn peak() -> u64 {
+        let status = fs::read_to_string("/proc/self/status").unwrap();
+        let line = status.lines().find(|line| line.starts_with("VmHWM:"));
+        let kibibytes = line.and_then(|line| line.split_whitespace().nth(1));
+        kibibytes.unwrap().parse::<u64>().unwrap() * 1024
+    }
+
+    /// Prints what docs/performance.md tells.
+    #[test]
+    #[ignore = "a measurement, of an optimized build on an idle machine: cargo test --release -p capprof-hook --bin capprof-hook a_gibibyte -- --ignored --nocapture"]
+    fn a_gibibyte_of_log_takes_two_seconds_and_16_mib_at_most() {
+        use crate::selinux::events::{Collector, Target};
+        let target = Target {
+            type_: "capprof_t".to_owned(),
+            range: "s0:c1,c2-s0:c1,c2,c500,c501".to_owned(),
+            fence: "capprof fence ".to_owned(),
+            ..Target::default()
+        };
+        let event = |serial: u64| {
+            let (label, class) = match serial % 100 {
+                0 => (format!("{}:{}", target.type_, target.range), "capability"),
+                _ => ("container_t:s0:c3,c4".to_owned(), "file"),
+            };
+            let stamp = format!("msg=audit(1795441500.475:{serial}):");
+            format!(
+                "type=AVC {stamp} avc:  denied  {{ chown }} for  pid=160 comm=\"tool\" capability=0  scontext=system_u:system_r:{label} \
+                 tcontext=system_u:system_r:{label} tclass={class} permissive=1\n\
+                 type=SYSCALL {stamp} arch=c000003e syscall=92 success=yes exit=0 a0=7ffd a1=1 a2=1 a3=0 items=1 ppid=1 pid=160 auid=0 uid=0 \
+                 gid=0 euid=0 suid=0 fsuid=0 egid=0 sgid=0 fsgid=0 tty=(none) ses=1 comm=\"tool\" exe=\"/usr/bin/tool\" \
+                 subj=system_u:system_r:{label} key=(null)\x1dARCH=x86_64 SYSCALL=chown AUID=\"root\" UID=\"root\"\n\
+                 type=PROCTITLE {stamp} proctitle=746F6F6C00746573740066696C65\n"
+            )
+        };
+        let log = Log::new();
+        let mut file = io::BufWriter::new(File::create(&log.path).unwrap());
+        let (mut length, mut serial) = (0, 0);
+        while length < 1 << 30 {
+            let text = event(serial);
+            file.write_all(text.as_bytes()).unwrap();
+            length += text.len();
+            serial += 1;
+        }
+        file.flush().unwrap();
+        drop(file);
+        let start = Position {
+            offset: 0,
+            before: Vec::new(),
+            ..Position::end_of(&log.path).unwrap()
+        };
+        for (from, position) in [
+            ("start", start),
+            ("end", Position::end_of(&log.path).unwrap()),
+        ] {
+            let before = peak();
+            let began = std::time::Instant::now();
+            let mut collector = Collector::new(target.clone());
+            let mut reader = Reader::resume(&position).unwrap();
+            reader.read(|line| collector.line(line)).unwrap();
+            let elapsed = began.elapsed();
+            let seen = collector.seen();
+            let memory = peak() - before;
+            let count: u64 = seen.observations.iter().map(|one| one.count).sum();
+            println!(
+                "{length} bytes from the {from}: {elapsed:?}, {} KiB, {count} records",
+                memory / 1024
+            );
+            assert_eq!(
+                count,
+                if from == "start" {
+                    serial.div_ceil(100)
+                } else {
+                    0
+                }
+            );
+            assert!(elapsed.as_secs_f64() <= 2.0, "{elapsed:?}");
+            assert!(memory <= 16 << 20, "{memory}");
+        }
+    }
 }
