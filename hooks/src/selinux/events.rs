@@ -62,6 +62,8 @@ pub(crate) struct Seen {
     pub(crate) daemon_restarted: bool,
     /// The nonce of the last fence that passed.
     pub(crate) fence: Option<String>,
+    /// That fence was sent when no process of the container was left: there is nothing behind it.
+    pub(crate) over: bool,
     /// What was lost on the way, a line each.
     pub(crate) losses: Vec<String>,
 }

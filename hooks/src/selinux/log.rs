@@ -113,9 +113,8 @@ pub(crate) struct Reader {
     buffer: Vec<u8>,
     start: usize,
     end: usize,
-    /// Inside a line that is too long to be one.
+    /// Inside a line whose rest is of no use: it is too long, or began before the position.
     skipping: bool,
-    /// Whether the first line may lack its beginning.
     losses: Vec<String>,
 }
 
@@ -129,6 +128,7 @@ impl Reader {
     pub(crate) fn resume(position: &Position) -> Result<Self, Error> {
         let parts = parts(&position.path)?;
         let mut losses = Vec::new();
+        let mut skipping = false;
         let found = parts.iter().find_map(|part| {
             let file = File::open(part).ok()?;
             let metadata = file.metadata().ok()?;
@@ -143,6 +143,8 @@ impl Reader {
                 let same = length >= position.offset
                     && before(&file, position.offset).is_ok_and(|bytes| bytes == position.before);
                 let offset = if same {
+                    // It was written while the position was taken, about something older.
+                    skipping = position.before.last().is_some_and(|byte| *byte != b'\n');
                     position.offset
                 } else {
                     losses.push(format!(
@@ -175,7 +177,7 @@ impl Reader {
             buffer: vec![0; CHUNK],
             start: 0,
             end: 0,
-            skipping: false,
+            skipping,
             losses,
         })
     }
@@ -381,6 +383,19 @@ mod tests {
         assert_eq!(lines(&mut reader), ["new 1"]);
         log.append("w 2\n");
         assert_eq!(lines(&mut reader), ["new 2"]);
+        assert!(reader.losses().is_empty());
+    }
+
+    #[test]
+    fn the_rest_of_a_line_that_began_before_the_position_is_passed_over() {
+        let log = Log::new();
+        log.append("type=AVC msg=audit(1.0:1): avc:  den");
+        let position = Position::end_of(&log.path).unwrap();
+        let mut reader = Reader::resume(&position).unwrap();
+        log.append("ied  { chown }");
+        assert!(lines(&mut reader).is_empty());
+        log.append(" for  pid=1\nnew\n");
+        assert_eq!(lines(&mut reader), ["new"]);
         assert!(reader.losses().is_empty());
     }
 

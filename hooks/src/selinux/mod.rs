@@ -667,8 +667,7 @@ fn read_listener(
         // It sends a fence of its own when no process of the container is left, and ends with it.
         let passed = seen
             .as_ref()
-            .and_then(|seen| seen.fence.as_deref())
-            .is_some_and(|fence| ended || fence == nonce);
+            .is_some_and(|seen| seen.over || seen.fence.as_deref() == Some(nonce));
         if passed || ended || !patience.wait() {
             let seen = seen.unwrap_or_default();
             let mut losses = seen.losses.clone();

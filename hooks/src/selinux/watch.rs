@@ -120,7 +120,7 @@ fn listen(directory: &Directory, socket: OwnedFd) -> Result<(), Error> {
     let mut written = Instant::now();
     let mut written_kinds = 0;
     let mut overflowed = false;
-    let mut fence_sent = None;
+    let mut fence: Option<(String, Instant)> = None;
     loop {
         let woken = listener.wait(life.descriptor(), PATIENCE);
         let heard = match woken.by_record {
@@ -143,13 +143,17 @@ fn listen(directory: &Directory, socket: OwnedFd) -> Result<(), Error> {
         for flood in &mut floods {
             flood.check(directory, &collector);
         }
-        if fence_sent.is_none() && life.is_over(woken.by_process) {
-            fence_sent = Some(Instant::now());
-            if let Err(error) = Audit::open().and_then(|audit| audit.user_avc(&life.fence())) {
+        if fence.is_none() && life.is_over(woken.by_process) {
+            let nonce = nonce();
+            let text = life.fence(&nonce);
+            if let Err(error) = Audit::open().and_then(|audit| audit.user_avc(&text)) {
                 collector.lost(format!("send the listener's fence: {error}"));
             }
+            fence = Some((nonce, Instant::now()));
         }
-        let given_up = fence_sent.is_some_and(|sent| sent.elapsed() >= FENCE_PATIENCE);
+        let given_up = fence
+            .as_ref()
+            .is_some_and(|(_, sent)| sent.elapsed() >= FENCE_PATIENCE);
         let passed = collector.fence().is_some() || given_up;
         if passed || written.elapsed() >= INTERVAL {
             if !directory.path().exists() {
@@ -158,7 +162,12 @@ fn listen(directory: &Directory, socket: OwnedFd) -> Result<(), Error> {
             if passed || overflowed || collector.kinds() != written_kinds {
                 written_kinds = collector.kinds();
                 overflowed = false;
-                match directory.save_json(SEEN, &collector.seen()) {
+                let mut seen = collector.seen();
+                // Any other fence is the poststop hook's, which knows its nonce, or nobody's.
+                seen.over = fence
+                    .as_ref()
+                    .is_some_and(|(nonce, _)| seen.fence.as_ref() == Some(nonce));
+                match directory.save_json(SEEN, &seen) {
                     // Removed in this moment: the recording has ended without waiting for this listener.
                     Err(_) if !directory.path().exists() => return Ok(()),
                     result => result?,
@@ -213,8 +222,8 @@ impl Life {
     }
 
     /// The text of a fence behind the container's last record.
-    fn fence(&self) -> String {
-        format!("{}{}", self.target.fence, nonce())
+    fn fence(&self, nonce: &str) -> String {
+        format!("{}{nonce}", self.target.fence)
     }
 }
 
