@@ -486,6 +486,12 @@ mod tests {
         kibibytes.unwrap().parse::<u64>().unwrap() * 1024
     }
 
+    fn cpu_time() -> std::time::Duration {
+        nix::time::clock_gettime(nix::time::ClockId::CLOCK_PROCESS_CPUTIME_ID)
+            .unwrap()
+            .into()
+    }
+
     /// Prints what docs/performance.md tells.
     #[test]
     #[ignore = "a measurement, of an optimized build on an idle machine: cargo test --release -p capprof-hook --bin capprof-hook a_gibibyte -- --ignored --nocapture"]
@@ -533,16 +539,16 @@ mod tests {
             ("end", Position::end_of(&log.path).unwrap()),
         ] {
             let before = peak();
-            let began = std::time::Instant::now();
+            let (began, cpu) = (std::time::Instant::now(), cpu_time());
             let mut collector = Collector::new(target.clone());
             let mut reader = Reader::resume(&position).unwrap();
             reader.read(|line| collector.line(line)).unwrap();
-            let elapsed = began.elapsed();
+            let (elapsed, cpu) = (began.elapsed(), cpu_time() - cpu);
             let seen = collector.seen();
             let memory = peak() - before;
             let count: u64 = seen.observations.iter().map(|one| one.count).sum();
             println!(
-                "{length} bytes from the {from}: {elapsed:?}, {} KiB, {count} records",
+                "{length} bytes from the {from}: {elapsed:?} ({cpu:?} of a processor), {} KiB, {count} records",
                 memory / 1024
             );
             assert_eq!(
