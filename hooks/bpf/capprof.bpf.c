@@ -883,10 +883,14 @@ __noinline int write_path(struct program *program, u64 file_dentry, u64 file_mou
 		parent = BPF_CORE_READ(dentry, d_parent);
 		if (dentry == BPF_CORE_READ(vfsmount, mnt_root) || dentry == parent) {
 			struct mount *above = BPF_CORE_READ(mount, mnt_parent);
+			/*
+			 * A mount namespace made inside the container has mounts of its own, of the same tree; above its root lies what
+			 * pivot_root(2) left there.
+			 */
+			bool same_tree = (u64)dentry == root_dentry;
 
-			if (above == mount) {
-				/* A mount namespace made inside the container has mounts of its own, of the same tree. */
-				if ((u64)dentry != root_dentry)
+			if (same_tree || above == mount) {
+				if (!same_tree)
 					program->flags |= PROGRAM_OUTSIDE;
 				program->flags &= ~PROGRAM_TRUNCATED;
 				return 0;
