@@ -469,6 +469,45 @@ static RULES: &[Rule] = &[
 /// The rule of link(2), which [`crate::minimize`] makes a blind spot of.
 pub(crate) const HARD_LINK: &str = "hard-link";
 
+/// Uses that programs are known to do without, by capability and the kernel's function that asks. Whether this program does, a single run
+/// in which everything is granted cannot tell, so they count; `tests/servers/expected.toml` has the programs that were run without.
+static OFTEN_DONE_WITHOUT: &[(Capability, &[&str], &str)] = &[
+    // kernel/audit.c audit_receive_msg(): a session that PAM reports. OpenSSH takes a refusal for fatal.
+    (
+        Capability::AUDIT_WRITE,
+        &["audit_receive_msg", "audit_netlink_ok"],
+        "PAM goes on where it may not report a session, sshd does not",
+    ),
+    // kernel/signal.c check_kill_permission(): Apache, Postfix and sshd ignore the error of kill(2); HAProxy's workers stay.
+    (
+        Capability::KILL,
+        &["check_kill_permission"],
+        "what is told to end by a signal often ends by other means too",
+    ),
+    // kernel/nsproxy.c copy_namespaces() in clone(2), unshare_nsproxy_namespaces(): vsftpd.
+    (
+        Capability::SYS_ADMIN,
+        &["copy_namespaces", "unshare_nsproxy_namespaces"],
+        "many programs put their processes into namespaces only where that is allowed",
+    ),
+    // kernel/sys.c do_prlimit(), fs/proc/base.c __set_oom_adj(): named, PostgreSQL, sshd.
+    (
+        Capability::SYS_RESOURCE,
+        &["do_prlimit", "__set_oom_adj"],
+        "limits and scores that may not be changed are mostly kept as they are",
+    ),
+];
+
+/// What is known of programs that use a capability in this way, if they often do without.
+pub(crate) fn often_done_without(check: &Observation) -> Option<&'static str> {
+    OFTEN_DONE_WITHOUT
+        .iter()
+        .find(|(capability, functions, _)| {
+            *capability == check.capability && asked_in(check, functions)
+        })
+        .map(|(_, _, text)| *text)
+}
+
 /// A frame's function: without offset, module, and the suffixes that compilers add to copies (`.isra.0`, `.constprop.0`, `.part.0`).
 pub(crate) fn function(frame: &str) -> &str {
     let end = frame.find(['.', '+', ' ']).unwrap_or(frame.len());
@@ -640,6 +679,67 @@ mod tests {
             ],
         ));
         is_used(&record(Capability::NET_ADMIN));
+    }
+
+    #[test]
+    fn uses_that_programs_do_without_are_known() {
+        let known = |capability, syscall, frames: &[&str]| {
+            let check = check(capability, syscall, frames);
+            is_used(&check);
+            often_done_without(&check).is_some()
+        };
+        // Sites of Linux 6.18: vsftpd, apache2, vsftpd, named, sshd.
+        assert!(known(
+            Capability::AUDIT_WRITE,
+            "sendto",
+            &[
+                "ns_capable",
+                "audit_receive_msg",
+                "audit_receive",
+                "netlink_unicast"
+            ]
+        ));
+        assert!(known(
+            Capability::KILL,
+            "kill",
+            &[
+                "ns_capable",
+                "check_kill_permission",
+                "kill_pid_info_type",
+                "kill_something_info"
+            ]
+        ));
+        assert!(known(
+            Capability::SYS_ADMIN,
+            "clone",
+            &[
+                "ns_capable",
+                "copy_namespaces",
+                "copy_process",
+                "kernel_clone"
+            ]
+        ));
+        assert!(known(
+            Capability::SYS_RESOURCE,
+            "prlimit64",
+            &["capable", "do_prlimit"]
+        ));
+        assert!(known(
+            Capability::SYS_RESOURCE,
+            "write",
+            &["capable", "__set_oom_adj", "oom_score_adj_write"]
+        ));
+        // Mounting, and leaving root's group, are no such things.
+        assert!(!known(
+            Capability::SYS_ADMIN,
+            "mount",
+            &["ns_capable", "path_mount"]
+        ));
+        assert!(!known(
+            Capability::SETGID,
+            "setgroups",
+            &["ns_capable_setid", "__do_sys_setgroups"]
+        ));
     }
 
     #[test]

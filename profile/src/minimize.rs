@@ -363,6 +363,11 @@ fn need(
     ) {
         notes.push("asked silently at a place that capprof has no rule for: may not be needed".to_owned());
     }
+    if let Some(why) = perhaps_done_without(evidence) {
+        notes.push(format!(
+            "may not be needed, which only a run without it tells: {why}"
+        ));
+    }
     notes.extend(difference(capability, evidence, input));
 
     let mut tally = Tally::default();
@@ -403,6 +408,35 @@ fn need(
         recorders: tally.recorders(),
         notes,
     }
+}
+
+/// Why a program may do without a capability, if all its uses are of a kind that programs often do without. SELinux's records do not
+/// say which kind, and are of the same checks.
+fn perhaps_done_without(evidence: &[&Demand<'_>]) -> Option<String> {
+    let why = |demand: &&&Demand<'_>| match demand.source {
+        Source::Check(check) => classify::often_done_without(check),
+        Source::List(..) => {
+            Some("many programs list what they find that they hold, or ignore a refusal")
+        }
+        Source::File(..) => None,
+    };
+    let telling = || {
+        evidence
+            .iter()
+            .filter(|demand| demand.source.recorder() == Recorder::Ebpf)
+    };
+    // What is used and often done without may all the same be in a list that the program insists on.
+    let used: Vec<_> = telling()
+        .filter(|demand| !matches!(demand.source, Source::List(..)))
+        .collect();
+    let reasons: Option<BTreeSet<&str>> = if used.is_empty() {
+        telling().map(|demand| why(&demand)).collect()
+    } else {
+        used.iter().map(why).collect()
+    };
+    reasons
+        .filter(|reasons| !reasons.is_empty())
+        .map(|reasons| reasons.into_iter().collect::<Vec<_>>().join("; "))
 }
 
 /// What a reason means, for a sentence.
@@ -1333,6 +1367,44 @@ mod tests {
         case.granted.bounding.remove(Capability::SYS_RESOURCE);
         case.evidence(Recorder::Selinux);
         assert_eq!(case.minimize().blind_spots.len(), 1);
+    }
+
+    #[test]
+    fn what_programs_often_do_without_is_noted_and_counts() {
+        let note = |result: &Minimized| result.needed[0].notes.join("; ");
+        let report = check(
+            Capability::AUDIT_WRITE,
+            "sendto",
+            &["ns_capable", "audit_receive_msg"],
+        );
+        let result = Case::seen(vec![report.clone(), record(Capability::AUDIT_WRITE)]).minimize();
+        assert_eq!(result.set, set(&[Capability::AUDIT_WRITE]));
+        assert!(
+            note(&result).starts_with("may not be needed, which only a run without it tells: PAM")
+        );
+        // Used in another way too.
+        let other = check(
+            Capability::AUDIT_WRITE,
+            "sendto",
+            &["ns_capable", "elsewhere"],
+        );
+        assert_eq!(note(&Case::seen(vec![report, other]).minimize()), "");
+        // SELinux alone does not know how.
+        assert!(!note(&Case::seen(vec![record(Capability::KILL)]).minimize()).contains("may not"));
+        // Listed and not used; listed and used.
+        let mut case = Case::default();
+        let all = Capability::all().collect();
+        let listed = set(&[Capability::NET_ADMIN, Capability::NET_RAW]);
+        case.evidence(Recorder::Ebpf).capsets = vec![capset(all, listed, listed)];
+        let socket = check(
+            Capability::NET_RAW,
+            "socket",
+            &["ns_capable", "inet_create"],
+        );
+        case.evidence(Recorder::Ebpf).observations.push(socket);
+        let result = case.minimize();
+        assert!(note(&result).contains("may not be needed"));
+        assert!(!result.needed[1].notes.join("; ").contains("may not"));
     }
 
     #[test]

@@ -603,6 +603,7 @@ needs 4 capabilities (the engine gave 2)
       seen by eBPF alone; SELinux did not: unexplained
       CAP_DAC_OVERRIDE would do instead
   CAP_SETUID            nginx           capset       1  set by capset(2)
+      may not be needed, which only a run without it tells: many programs list what they find that they hold, or ignore a refusal
   CAP_NET_BIND_SERVICE  nginx, program  bind         2  used: __inet_bind < inet_bind
   CAP_NET_RAW           ping            -            1  file capability
       file capability of /usr/bin/ping, which cannot be executed without
