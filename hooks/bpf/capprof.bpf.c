@@ -8,6 +8,7 @@
  *   checks      what the kernel asked, counted
  *   programs    which executables ran
  *   capsets     what capset(2) was asked for
+ *   refusals    task -> checks refused in the system call that it is in, until that returns (see system_call_exit)
  *   symbols     addresses on their way in, names on their way out (see name_symbols)
  *
  * User space writes a slot and its first process as PENDING, and nothing else: the runtime's own work, which that process
@@ -39,6 +40,7 @@ const volatile struct {
 #define PATH_DEPTH 32
 #define ROWS_PER_SLOT 16384
 #define EXTENTS 5 /* UID_GID_MAP_MAX_BASE_EXTENTS */
+#define REFUSALS 16 /* kinds of refused checks in one system call */
 
 enum capability { CAP_FSETID = 4, CAP_SETGID = 6, CAP_SETUID = 7, CAP_SETPCAP = 8, CAP_NET_ADMIN = 12, CAP_SYS_ADMIN = 21, CAP_SYS_RESOURCE = 24, CAP_CHECKPOINT_RESTORE = 40 };
 
@@ -53,7 +55,10 @@ struct task {
 	u32 unused;
 };
 
-enum loss { LOSS_CHECKS, LOSS_STACKS, LOSS_TASKS, LOSS_PROGRAMS, LOSS_ARGUMENTS, LOSS_CAPSETS, LOSS_JOIN, LOSS_INFLIGHT, LOSS_PATHS, LOSSES };
+enum loss { LOSS_CHECKS, LOSS_STACKS, LOSS_TASKS, LOSS_PROGRAMS, LOSS_ARGUMENTS, LOSS_CAPSETS, LOSS_JOIN, LOSS_INFLIGHT, LOSS_PATHS, LOSS_RESULTS, LOSSES };
+
+/* What a system call came to in which a check was refused. */
+enum result { RESULT_SUCCESS, RESULT_EPERM, RESULT_EACCES, RESULT_OTHER, RESULTS };
 
 struct container {
 	u64 user_namespace; /* address; 0 until the container's program runs */
@@ -65,6 +70,10 @@ struct container {
 	u32 ended; /* the first process is gone */
 	u32 rows;
 	u32 unjoinable[2]; /* mount namespaces that are not the container's own: the runtime's, the host's */
+	u32 results_wanted; /* the results of system calls in which a check is refused are recorded */
+	u32 exited; /* exit_status is known */
+	s32 exit_status; /* of the first process, as wait(2) gives it */
+	u32 unused;
 	char recording[64];
 };
 
@@ -106,7 +115,18 @@ struct check {
 	u64 digest; /* of the innermost frames */
 	u32 from, depth; /* which frames were found in the window, and where */
 	u8 offsets[DEPTH];
+	u64 results[RESULTS]; /* of refused checks, where they are wanted */
 	u64 stack[FRAMES];
+};
+
+/* Checks refused in a system call that has not returned. */
+struct refusals {
+	u32 number;
+	u32 unused;
+	struct {
+		struct check_key key;
+		u64 count;
+	} of[REFUSALS];
 };
 
 enum program_flag { PROGRAM_OTHER_MOUNT = 1, PROGRAM_OUTSIDE = 2, PROGRAM_TRUNCATED = 4 };
@@ -192,6 +212,13 @@ ARRAY(symbols, ARRAY, 1024, struct symbol);
 ARRAY(program_scratch, PERCPU_ARRAY, 1, struct program);
 ARRAY(check_scratches, PERCPU_ARRAY, 1, struct check_scratch);
 
+/* Kept by task and not by its number, which execve(2) exchanges. Goes with the task. */
+struct {
+	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct refusals);
+} refusals SEC(".maps");
 
 /*
  * Functions that are not static are looked at by the verifier once, and not at every call: that is half of the time that
@@ -626,12 +653,104 @@ struct question {
 	bool denied;
 };
 
+static __always_inline bool same_kind(const struct check_key *one, const struct check_key *other)
+{
+	return one->slot == other->slot && one->program == other->program && one->syscall == other->syscall &&
+	       one->flags == other->flags && one->capability == other->capability && one->path == other->path;
+}
+
+/* Remembers the refused check that scratch->key is the row of, until the system call returns. */
+static __noinline int remember_refusal(struct container *container, struct check_scratch *scratch)
+{
+	struct task_struct *current = bpf_get_current_task_btf();
+	struct refusals *refused;
+	u32 number;
+
+	if (!container || !scratch)
+		return 0;
+	refused = bpf_task_storage_get(&refusals, current, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	if (!refused) {
+		lose(container, LOSS_RESULTS);
+		return 0;
+	}
+	number = refused->number;
+	for (u32 i = 0; i < REFUSALS; i++) {
+		if (i >= number)
+			break;
+		if (same_kind(&refused->of[i].key, &scratch->key)) {
+			refused->of[i].count++;
+			return 0;
+		}
+	}
+	if (number >= REFUSALS) {
+		lose(container, LOSS_RESULTS);
+		return 0;
+	}
+	refused->of[number].key = scratch->key;
+	refused->of[number].count = 1;
+	refused->number = number + 1;
+	return 0;
+}
+
+/* Counts the check in the row of its call path, which scratch->key then names; 0 if there is no room. */
+static __noinline int count_member(void *ctx, struct container *container, struct check_scratch *scratch, const void *stack)
+{
+	struct task_struct *current = bpf_get_current_task_btf();
+	struct check *row, *fresh;
+	struct check_key *key;
+	u64 now = bpf_ktime_get_boot_ns();
+
+	if (!container || !scratch)
+		return 0;
+	key = &scratch->key;
+	fresh = &scratch->check;
+	if (!stack || bpf_probe_read_kernel(scratch->words, sizeof(scratch->words), stack))
+		stack = NULL;
+	else if (count_known_path(scratch, now))
+		return 1;
+
+	fresh->count = 1;
+	fresh->first_ns = fresh->last_ns = now;
+	fresh->tgid = current->tgid;
+	fresh->depth = 0;
+	bpf_get_current_comm(fresh->comm, sizeof(fresh->comm));
+	fresh->frames = bpf_get_stack(ctx, fresh->stack, sizeof(fresh->stack), 0);
+	if (fresh->frames > 0) {
+		fresh->frames /= sizeof(u64);
+	} else {
+		fresh->frames = 0;
+		lose(container, LOSS_STACKS);
+	}
+	learn_path(scratch, stack != NULL);
+	if (count_traced_path(scratch, now))
+		return 1;
+	if (scratch->room && container->rows < ROWS_PER_SLOT) {
+		key->path = scratch->room - 1;
+		if (bpf_map_update_elem(&checks, key, fresh, BPF_NOEXIST) == 0) {
+			__sync_fetch_and_add(&container->rows, 1);
+			return 1;
+		}
+		/* Another processor was faster, perhaps with the same path, or there is no room. */
+		if (count_traced_path(scratch, now))
+			return 1;
+	}
+	/* Whose work the kernel does under other credentials needs no telling apart. */
+	key->path = 0;
+	row = key->flags & CHECK_OVERRIDDEN ? bpf_map_lookup_elem(&checks, key) : NULL;
+	if (row) {
+		count_check(row, now);
+		return 1;
+	}
+	lose(container, container->rows >= ROWS_PER_SLOT ? LOSS_CHECKS : LOSS_PATHS);
+	return 0;
+}
+
 /* The part for processes that belong to a container. */
 static __noinline int record_member(void *ctx, const struct cred *cred, struct user_namespace *target,
 					  const struct question *question, const struct task *found)
 {
 	struct task_struct *current = bpf_get_current_task_btf();
-	u32 tgid = current->tgid, zero = 0, opts = question->opts;
+	u32 zero = 0, opts = question->opts;
 	s32 capability = question->capability, ret = question->denied;
 	bool opts_known = question->opts_known;
 	const void *stack = question->stack;
@@ -639,11 +758,9 @@ static __noinline int record_member(void *ctx, const struct cred *cred, struct u
 	struct container *container;
 	struct pt_regs *regs;
 	struct call call = {};
-	struct check *row, *fresh;
 	struct check_scratch *scratch;
 	struct check_key *key;
 	u32 class;
-	u64 now;
 
 	container = bpf_map_lookup_elem(&containers, &task.slot);
 	scratch = bpf_map_lookup_elem(&check_scratches, &zero);
@@ -708,45 +825,8 @@ static __noinline int record_member(void *ctx, const struct cred *cred, struct u
 	key->syscall = call.number;
 	key->capability = capability;
 	key->denied = ret != 0;
-	now = bpf_ktime_get_boot_ns();
-	fresh = &scratch->check;
-	if (!stack || bpf_probe_read_kernel(scratch->words, sizeof(scratch->words), stack))
-		stack = NULL;
-	else if (count_known_path(scratch, now))
-		return 0;
-
-	fresh->count = 1;
-	fresh->first_ns = fresh->last_ns = now;
-	fresh->tgid = tgid;
-	fresh->depth = 0;
-	bpf_get_current_comm(fresh->comm, sizeof(fresh->comm));
-	fresh->frames = bpf_get_stack(ctx, fresh->stack, sizeof(fresh->stack), 0);
-	if (fresh->frames > 0) {
-		fresh->frames /= sizeof(u64);
-	} else {
-		fresh->frames = 0;
-		lose(container, LOSS_STACKS);
-	}
-	learn_path(scratch, stack != NULL);
-	if (count_traced_path(scratch, now))
-		return 0;
-	if (scratch->room && container->rows < ROWS_PER_SLOT) {
-		key->path = scratch->room - 1;
-		if (bpf_map_update_elem(&checks, key, fresh, BPF_NOEXIST) == 0) {
-			__sync_fetch_and_add(&container->rows, 1);
-			return 0;
-		}
-		/* Another processor was faster, perhaps with the same path, or there is no room. */
-		if (count_traced_path(scratch, now))
-			return 0;
-	}
-	/* Whose work the kernel does under other credentials needs no telling apart. */
-	key->path = 0;
-	row = key->flags & CHECK_OVERRIDDEN ? bpf_map_lookup_elem(&checks, key) : NULL;
-	if (row)
-		count_check(row, now);
-	else
-		lose(container, container->rows >= ROWS_PER_SLOT ? LOSS_CHECKS : LOSS_PATHS);
+	if (count_member(ctx, container, scratch, stack) && ret && container->results_wanted && call.number >= 0)
+		remember_refusal(container, scratch);
 	return 0;
 }
 
@@ -1050,8 +1130,50 @@ int BPF_PROG(process_exit, struct task_struct *task)
 		if (slot && *slot == member->slot)
 			bpf_map_delete_elem(&joins, &mounts);
 		container->ended = 1;
+		if (container->init == tgid && !(member->flags & TASK_PENDING)) {
+			/* kernel/exit.c, wait_task_zombie() */
+			container->exit_status = BPF_CORE_READ(task, signal, flags) & SIGNAL_GROUP_EXIT ?
+							 BPF_CORE_READ(task, signal, group_exit_code) :
+							 BPF_CORE_READ(task, group_leader, exit_code);
+			container->exited = 1;
+		}
 	}
 	bpf_map_delete_elem(&tasks, &tgid);
+	return 0;
+}
+
+/*
+ * What became of a system call in which a check was refused. Costs every system call of the host a little, so it is loaded beside the
+ * other programs, and attached, only as long as a container wants results.
+ */
+SEC("tp_btf/sys_exit")
+int BPF_PROG(system_call_exit, struct pt_regs *regs, long ret)
+{
+	struct task_struct *current = bpf_get_current_task_btf();
+	struct refusals *refused = bpf_task_storage_get(&refusals, current, 0, 0);
+	u32 number, result;
+
+	if (!refused || !refused->number)
+		return 0;
+	number = refused->number;
+	refused->number = 0;
+	if ((unsigned long)ret < (unsigned long)-4095L) /* MAX_ERRNO */
+		result = RESULT_SUCCESS;
+	else if (ret == -1 /* EPERM */)
+		result = RESULT_EPERM;
+	else if (ret == -13 /* EACCES */)
+		result = RESULT_EACCES;
+	else
+		result = RESULT_OTHER;
+	for (u32 i = 0; i < REFUSALS; i++) {
+		struct check *row;
+
+		if (i >= number)
+			break;
+		row = bpf_map_lookup_elem(&checks, &refused->of[i].key);
+		if (row)
+			__sync_fetch_and_add(&row->results[result], refused->of[i].count);
+	}
 	return 0;
 }
 

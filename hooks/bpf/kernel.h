@@ -33,6 +33,7 @@ enum {
 	BPF_MAP_TYPE_HASH = 1,
 	BPF_MAP_TYPE_ARRAY = 2,
 	BPF_MAP_TYPE_PERCPU_ARRAY = 6,
+	BPF_MAP_TYPE_TASK_STORAGE = 29,
 };
 enum {
 	BPF_ANY = 0,
@@ -40,12 +41,16 @@ enum {
 };
 enum {
 	BPF_F_NO_PREALLOC = 1,
+	BPF_LOCAL_STORAGE_GET_F_CREATE = 1,
 };
 
 /* include/linux/sched.h */
 #define PF_IO_WORKER 0x00000010
 #define PF_USER_WORKER 0x00004000
 #define PF_KTHREAD 0x00200000
+
+/* include/linux/sched/signal.h */
+#define SIGNAL_GROUP_EXIT 0x00000004
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
@@ -158,6 +163,8 @@ struct fs_struct {
 
 struct signal_struct {
 	atomic_t live;
+	int group_exit_code;
+	unsigned int flags;
 };
 
 struct thread_info {
@@ -172,6 +179,8 @@ struct task_struct {
 	unsigned int flags;
 	int pid;
 	int tgid;
+	int exit_code;
+	struct task_struct *group_leader;
 	const struct cred *real_cred;
 	const struct cred *cred;
 	char comm[16];

@@ -60,6 +60,7 @@ pub fn profile(
         relaxed: recording.relaxed.clone(),
         recorders: reports,
         notes: minimized.notes,
+        exit: evidence.iter().find_map(|(_, evidence)| evidence.exit),
     }
 }
 
@@ -104,7 +105,8 @@ pub(crate) mod tests {
     use crate::Capability;
     use crate::configuration::Preference;
     use crate::observation::{
-        BlindSpot, Capset, Execution, FileCapabilities, Namespace, Observation, Verdict,
+        BlindSpot, Capset, Execution, Exit, FileCapabilities, Namespace, Observation, Results,
+        Verdict,
     };
     use crate::recording::{Mode, Process, ProcessSets, Recorders, Relaxation, Runtime, Workload};
     use crate::testing::{check, record};
@@ -167,6 +169,7 @@ pub(crate) mod tests {
             retention: 20,
             fail_on_error: false,
             preference: Preference::Default,
+            verifies: None,
         }
     }
 
@@ -209,6 +212,10 @@ pub(crate) mod tests {
         let refused = Observation {
             verdict: Verdict::Denied,
             namespace: Namespace::Initial,
+            results: Some(Results {
+                eperm: 1,
+                ..Results::default()
+            }),
             ..check(
                 Capability::SYS_TIME,
                 "adjtimex",
@@ -265,6 +272,7 @@ pub(crate) mod tests {
                         recorder: Recorder::Ebpf,
                         reason: "kernel functions could not be named".to_owned(),
                     }],
+                    exit: Some(Exit::Code(3)),
                 },
             ),
             (
@@ -299,6 +307,7 @@ pub(crate) mod tests {
         let full = profile(&recording, reports(), full_evidence(), finished(), host());
         is_valid(&full);
         assert!(!full.complete);
+        assert_eq!(full.exit, Some(Exit::Code(3)));
         assert!(!full.needed.is_empty() && !full.silent.is_empty() && !full.denied.is_empty());
         let empty = profile(
             &recording,
@@ -350,6 +359,7 @@ pub(crate) mod tests {
             "/$defs/need/properties",
             "/$defs/dismissed/properties",
             "/$defs/sets/properties",
+            "/$defs/outcome/properties",
         ] {
             for field in schema.pointer(pointer).unwrap().as_object().unwrap().keys() {
                 assert!(

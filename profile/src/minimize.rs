@@ -8,7 +8,7 @@
 use crate::alternative::alternatives;
 use crate::classify::{self, Context, Outcome, Rule, classify};
 use crate::configuration::Preference;
-use crate::observation::{BlindSpot, Capset, Evidence, Execution, Observation, Recorder};
+use crate::observation::{BlindSpot, Capset, Evidence, Execution, Observation, Recorder, Results};
 use crate::recording::ProcessSets;
 use crate::result::{Dismissed, Need, Reason, RecorderReport};
 use crate::{Capability, CapabilitySet};
@@ -631,6 +631,7 @@ fn summary(
             syscalls: tally.list(Field::Syscall),
             sites: tally.list(Field::Site),
             count: tally.count(),
+            outcome: tally.results,
             recorders: tally.recorders(),
         })
         .collect()
@@ -773,11 +774,15 @@ struct Tally {
     fields: BTreeMap<(Field, String), BTreeMap<Recorder, u64>>,
     first: Option<u64>,
     last: Option<u64>,
+    results: Option<Results>,
 }
 
 impl Tally {
     fn check(&mut self, check: &Observation) {
         self.program(check.recorder, check.program.clone(), check.count);
+        if let Some(results) = &check.results {
+            self.results.get_or_insert_default().add(results);
+        }
         if let Some(syscall) = &check.syscall {
             self.add(
                 check.recorder,

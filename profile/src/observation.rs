@@ -61,6 +61,73 @@ pub struct Syscall {
     pub name: String,
 }
 
+/// What became of the system calls in which a check was refused, as numbers of checks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Results {
+    /// The system call succeeded all the same.
+    pub success: u64,
+    /// It failed with `EPERM`.
+    pub eperm: u64,
+    /// It failed with `EACCES`.
+    pub eacces: u64,
+    /// It failed with another error.
+    pub other_error: u64,
+    /// Not known: the check was not made in a system call (a page fault, a kernel thread), or that never returned, or was not followed.
+    pub unseen: u64,
+}
+
+impl Results {
+    /// How many checks were refused in system calls that then failed.
+    pub fn failed(&self) -> u64 {
+        self.eperm
+            .saturating_add(self.eacces)
+            .saturating_add(self.other_error)
+    }
+
+    /// Both together.
+    pub fn add(&mut self, other: &Self) {
+        for (to, from) in [
+            (&mut self.success, other.success),
+            (&mut self.eperm, other.eperm),
+            (&mut self.eacces, other.eacces),
+            (&mut self.other_error, other.other_error),
+            (&mut self.unseen, other.unseen),
+        ] {
+            *to = to.saturating_add(from);
+        }
+    }
+}
+
+/// How a container's first process ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Exit {
+    /// By itself, with this exit status.
+    Code(u8),
+    /// By this signal (signal(7)).
+    Signal(u8),
+}
+
+impl Exit {
+    /// From a status as wait(2) gives it.
+    pub fn from_wait_status(status: i32) -> Self {
+        let byte = |bits: i32| u8::try_from(bits).unwrap_or_default();
+        match status & 0x7f {
+            0 => Self::Code(byte(status >> 8 & 0xff)),
+            signal => Self::Signal(byte(signal)),
+        }
+    }
+}
+
+impl std::fmt::Display for Exit {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Code(code) => write!(formatter, "exit status {code}"),
+            Self::Signal(signal) => write!(formatter, "ended by signal {signal}"),
+        }
+    }
+}
+
 /// One kind of capability check, as one recorder saw it, with how often.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Observation {
@@ -106,6 +173,9 @@ pub struct Observation {
     pub first_ms: u64,
     /// When last.
     pub last_ms: u64,
+    /// Of a refused check, what its system calls came to; `None` where that was not recorded.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub results: Option<Results>,
 }
 
 /// File capabilities of an executable: `security.capability`, capabilities(7) "File capabilities".
@@ -181,4 +251,7 @@ pub struct Evidence {
     pub losses: Vec<String>,
     /// What could not be seen although nothing was lost.
     pub blind_spots: Vec<BlindSpot>,
+    /// How the container's first process ended, where the recorder knows.
+    #[serde(default)]
+    pub exit: Option<Exit>,
 }

@@ -298,6 +298,9 @@ pub struct Recording {
     pub fail_on_error: bool,
     /// What a capability is chosen by where several would do.
     pub preference: crate::configuration::Preference,
+    /// The id of the recording whose minimized sets the container runs with, to see whether they suffice; `None` while profiling.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub verifies: Option<String>,
 }
 
 impl Recording {
@@ -633,6 +636,7 @@ mod tests {
             retention: 0,
             fail_on_error: false,
             preference: crate::configuration::Preference::default(),
+            verifies: None,
         }
     }
 

@@ -1,6 +1,6 @@
 //! The profile: what a recording comes to. Written as `capprof.json`; the schema is documented in `docs/profile.md`.
 
-use crate::observation::{BlindSpot, Recorder};
+use crate::observation::{BlindSpot, Exit, Recorder, Results};
 use crate::recording::{ProcessSets, Recorders, Relaxation, Workload};
 use crate::{Capability, CapabilitySet};
 use serde::{Deserialize, Serialize};
@@ -72,6 +72,9 @@ pub struct Dismissed {
     pub sites: Vec<String>,
     /// How many checks.
     pub count: u64,
+    /// Of refused checks, what their system calls came to; only while verifying.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub outcome: Option<Results>,
     /// Who saw them.
     pub recorders: Vec<Recorder>,
 }
@@ -175,4 +178,7 @@ pub struct Profile {
     /// What else a reader should know, a line each.
     #[serde(default)]
     pub notes: Vec<String>,
+    /// How the container's first process ended; `None` where eBPF did not record.
+    #[serde(default)]
+    pub exit: Option<Exit>,
 }

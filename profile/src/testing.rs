@@ -31,6 +31,7 @@ pub(crate) fn check(capability: Capability, syscall: &str, call_site: &[&str]) -
         count: 1,
         first_ms: 5,
         last_ms: 5,
+        results: None,
     }
 }
 

@@ -293,6 +293,7 @@ impl Draft<'_> {
             retention: self.settings.retention,
             fail_on_error: self.settings.fail_on_error,
             preference: self.settings.prefer,
+            verifies: None,
         };
         let directory = Directory::create(&self.settings.state, &key, &recording_id)?;
         let kept = belongs_to_us(&self.settings.state).and_then(|()| {

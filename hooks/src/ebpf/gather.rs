@@ -8,8 +8,8 @@ use super::pins::Set;
 use super::symbols::{Symbols, audit};
 use super::{Armed, Error};
 use capprof_profile::observation::{
-    Audit, BlindSpot, Capset, Evidence, Execution, Namespace, Observation, Recorder, Syscall,
-    Verdict,
+    Audit, BlindSpot, Capset, Evidence, Execution, Exit, Namespace, Observation, Recorder, Results,
+    Syscall, Verdict,
 };
 use capprof_profile::recording::Recording;
 use capprof_profile::{Capability, CapabilitySet};
@@ -52,6 +52,16 @@ pub(super) fn gather(recording: &Recording, armed: &Armed) -> Evidence {
         });
     if let Some(container) = container {
         account(&container, armed, &set, checks.len(), &mut evidence);
+        if container.exited != 0 {
+            evidence.exit = Some(Exit::from_wait_status(container.exit_status));
+        }
+    }
+    if let Some(Err(reason)) = &armed.results {
+        evidence.blind_spots.push(BlindSpot {
+            capability: None,
+            recorder: Recorder::Ebpf,
+            reason: format!("what system calls came to in which a check was refused could not be recorded: {reason}"),
+        });
     }
     let known: HashMap<u64, Known> = programs
         .iter()
@@ -242,6 +252,7 @@ fn observations(
             count: row.count,
             first_ms: milliseconds(row.first_ns),
             last_ms: milliseconds(row.last_ns),
+            results: (key.denied != 0 && armed.results == Some(Ok(()))).then(|| results(row)),
         };
         let identity = (
             key.program,
@@ -256,6 +267,9 @@ fn observations(
             .and_modify(|all| {
                 all.count += observation.count;
                 all.last_ms = all.last_ms.max(observation.last_ms);
+                if let (Some(all), Some(results)) = (&mut all.results, &observation.results) {
+                    all.add(results);
+                }
                 if observation.first_ms < all.first_ms {
                     all.first_ms = observation.first_ms;
                     all.pid = observation.pid;
@@ -264,6 +278,20 @@ fn observations(
             .or_insert(observation);
     }
     merged.into_values().collect()
+}
+
+/// What the system calls of a refused check came to.
+fn results(row: &Check) -> Results {
+    let [success, eperm, eacces, other_error] = row.results;
+    Results {
+        success,
+        eperm,
+        eacces,
+        other_error,
+        unseen: row
+            .count
+            .saturating_sub(row.results.iter().fold(0, |sum, n| sum.saturating_add(*n))),
+    }
 }
 
 /// Entries of /proc/sys whose permissions ask for a capability of whoever looks at them, before it is known what for

@@ -17,8 +17,11 @@ pub(super) const SYMBOLS: u32 = 1024;
 /// Flags of `struct task`.
 pub(super) const TASK_PENDING: u32 = 1;
 
+/// `RESULTS` in the program.
+const RESULTS: usize = 4;
+
 /// What the kernel counts as lost, in the order of `enum loss`, each as the line's words after the number.
-pub(super) const LOSSES: [&str; 9] = [
+pub(super) const LOSSES: [&str; 10] = [
     "capability checks did not fit into the map of checks",
     "capability checks have no call site: no stack trace could be taken",
     "new processes did not fit into the map of tasks, and were not recorded",
@@ -28,6 +31,7 @@ pub(super) const LOSSES: [&str; 9] = [
     "times the container's mount namespace could not be registered: processes started by `exec` were not recorded",
     "capability checks were not followed to their end: the map of calls was full",
     "capability checks came from more call paths than are told apart",
+    "refused capability checks were not followed to the end of their system call",
 ];
 
 /// `struct container`.
@@ -44,6 +48,10 @@ pub(super) struct Container {
     pub(super) ended: u32,
     pub(super) rows: u32,
     pub(super) unjoinable: [u32; 2],
+    pub(super) results_wanted: u32,
+    pub(super) exited: u32,
+    pub(super) exit_status: i32,
+    pub(super) unused: u32,
     pub(super) recording: [u8; 64],
 }
 
@@ -100,6 +108,8 @@ pub(super) struct Check {
     pub(super) from: u32,
     pub(super) depth: u32,
     pub(super) offsets: [u8; DEPTH],
+    /// In the order of `enum result`.
+    pub(super) results: [u64; RESULTS],
     pub(super) stack: [u64; FRAMES],
 }
 

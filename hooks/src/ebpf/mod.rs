@@ -102,6 +102,9 @@ pub(crate) struct Armed {
     pub(crate) armed_ns: u64,
     /// How many runs of its programs the kernel had skipped by then (`recursion_misses`).
     pub(crate) missed: u64,
+    /// Whether refused checks are followed to the end of their system call; in a recording that verifies, a line says why not.
+    #[serde(default)]
+    pub(crate) results: Option<Result<(), String>>,
 }
 
 /// Makes the container's first process known to the kernel side, which starts to count when it executes the container's program.
@@ -120,7 +123,6 @@ pub(crate) fn arm(recording: &Recording, init: Process) -> Result<Armed, Error> 
         return Err(Error::NestedPidNamespace);
     }
     let set = Set::ensure(None)?;
-    let missed = set.missed();
     let mut container = Container {
         user_namespace: 0,
         executed_ns: 0,
@@ -132,27 +134,35 @@ pub(crate) fn arm(recording: &Recording, init: Process) -> Result<Armed, Error> 
         ended: 0,
         rows: 0,
         unjoinable,
+        results_wanted: 0,
+        exited: 0,
+        exit_status: 0,
+        unused: 0,
         recording: [0; 64],
     };
     for (to, from) in container.recording.iter_mut().zip(recording.id.bytes()) {
         *to = from;
     }
-    let containers = set.map("containers")?;
-    let slot = loop {
-        let slot = boot_time();
-        match containers.update(slot.as_bytes(), container.as_bytes(), MapFlags::NO_EXIST) {
-            Ok(()) => break slot,
-            // Two hooks in one nanosecond.
-            Err(error) if error.kind() == libbpf_rs::ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(Error::update("containers", &error)),
+    let (slot, results) = if recording.verifies.is_some() {
+        container.results_wanted = 1;
+        match set.with_results(|| enter(&set, &container)) {
+            Ok(slot) => (slot, Some(Ok(()))),
+            Err(error) => {
+                container.results_wanted = 0;
+                (enter(&set, &container)?, Some(Err(error.to_string())))
+            }
         }
+    } else {
+        (enter(&set, &container)?, None)
     };
+    let missed = set.missed();
     let armed = Armed {
         slot,
         method: set.method(),
         refused: set.refused(),
         armed_ns: slot,
         missed,
+        results,
     };
     let task = Task {
         slot,
@@ -175,6 +185,20 @@ pub(crate) fn arm(recording: &Recording, init: Process) -> Result<Armed, Error> 
         return Err(error);
     }
     Ok(armed)
+}
+
+/// Puts a recording into the map under a key that nobody else has; gives the key.
+fn enter(set: &Set, container: &Container) -> Result<u64, Error> {
+    let containers = set.map("containers")?;
+    loop {
+        let slot = boot_time();
+        match containers.update(slot.as_bytes(), container.as_bytes(), MapFlags::NO_EXIST) {
+            Ok(()) => return Ok(slot),
+            // Two hooks in one nanosecond.
+            Err(error) if error.kind() == libbpf_rs::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(Error::update("containers", &error)),
+        }
+    }
 }
 
 /// Reads what the kernel counted for a recording.
@@ -239,7 +263,10 @@ pub(crate) fn processes() -> Result<(Vec<u32>, Vec<u32>), Error> {
 /// [`Error::Pin`], [`Error::Update`].
 pub(crate) fn drop_slot(slot: u64) -> Result<(), Error> {
     match Set::open()? {
-        Some(set) => gather::forget(&set, slot),
+        Some(set) => {
+            gather::forget(&set, slot)?;
+            set.release_results().map(|_| ())
+        }
         None => Ok(()),
     }
 }
@@ -261,6 +288,15 @@ pub(crate) fn sweep(live: &[String]) -> Result<Vec<String>, Error> {
         done.push(format!(
             "forgot eBPF state of recording {recording}, which is gone"
         ));
+    }
+    // A hook that was killed between attaching it and entering its recording.
+    if let Some(set) = Set::open()?
+        && set.release_results()?
+    {
+        done.push(
+            "unloaded the eBPF program that follows refused checks, which no recording wants"
+                .to_owned(),
+        );
     }
     Ok(done)
 }

@@ -1,6 +1,6 @@
 //! The program set in bpffs: where it is pinned, and how one process after the other finds it.
 
-use super::layout::State;
+use super::layout::{Container, State};
 use super::{Error, programs};
 use capprof_profile::recording::STATE_DIRECTORY;
 use libbpf_rs::{MapCore, MapFlags, MapHandle, ProgramHandle};
@@ -18,16 +18,19 @@ use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout};
 const BPFFS: &str = "/sys/fs/bpf";
 
 /// The last component is the version of the maps' layout: another layout must not meet these pins.
-const DIRECTORY: &str = "/sys/fs/bpf/capprof/v1";
+const DIRECTORY: &str = "/sys/fs/bpf/capprof/v2";
 
 /// The map that is pinned last: where it is, all is.
 const LAST: &str = "state";
+
+/// The pins of the program that follows refused checks to the end of their system call, while a recording wants that.
+const RESULTS: [&str; 2] = ["program-system_call_exit", "link-system_call_exit"];
 
 /// Which build of the program this binary carries.
 const BUILD: &str = env!("CAPPROF_BPF_BUILD");
 
 /// Maps that user space works with, with sizes of key and value.
-const MAPS: [&str; 8] = [
+const MAPS: [&str; 9] = [
     "containers",
     "tasks",
     "joins",
@@ -35,6 +38,7 @@ const MAPS: [&str; 8] = [
     "programs",
     "capsets",
     "symbols",
+    "refusals",
     LAST,
 ];
 
@@ -257,8 +261,10 @@ impl Set {
         self.loaded
             .programs
             .iter()
+            .map(|name| format!("program-{name}"))
+            .chain([RESULTS[0].to_owned()])
             .filter_map(|name| {
-                let path = Path::new(DIRECTORY).join(format!("program-{name}"));
+                let path = Path::new(DIRECTORY).join(name);
                 let program = ProgramHandle::from_pinned_path(path).ok()?;
                 let descriptor = program.as_fd().as_raw_fd();
                 let information = fs::read_to_string(format!("/proc/self/fdinfo/{descriptor}"));
@@ -270,6 +276,75 @@ impl Set {
                 })
             })
             .sum()
+    }
+
+    /// Has refused checks followed to the end of their system call while `work` enters a recording that wants it, and until the last such
+    /// recording is [forgotten](Self::release_results).
+    ///
+    /// # Errors
+    /// The program is refused by the kernel, or `work` failed; then it is as before.
+    pub(super) fn with_results<T>(
+        &self,
+        work: impl FnOnce() -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        // Until the recording is in the map, another hook could take the program for left over.
+        let _lock = lock()?;
+        let result = self.attach_results().and_then(|()| work());
+        if result.is_err() {
+            self.remove_unwanted_results()?;
+        }
+        result
+    }
+
+    fn attach_results(&self) -> Result<(), Error> {
+        let [program, link] = RESULTS.map(|name| Path::new(DIRECTORY).join(name));
+        if link.exists() {
+            return Ok(());
+        }
+        let mut loaded = programs::load_results(Path::new(DIRECTORY))
+            .map_err(|reason| Error::pin("load", &program, &reason))?;
+        // Left by a hook that was killed in between.
+        remove_pin(&program)?;
+        for mut object in loaded
+            .object
+            .progs_mut()
+            .filter(|program| program.autoload())
+        {
+            object
+                .pin(&program)
+                .map_err(|error| Error::pin("pin", &program, &programs::describe(&error)))?;
+        }
+        loaded
+            .link
+            .pin(&link)
+            .map_err(|error| Error::pin("pin", &link, &programs::describe(&error)))
+    }
+
+    /// Unloads the program that follows refused checks, if no recording wants that any more; gives whether it was there.
+    pub(super) fn release_results(&self) -> Result<bool, Error> {
+        if !RESULTS
+            .iter()
+            .any(|name| Path::new(DIRECTORY).join(name).exists())
+        {
+            return Ok(false);
+        }
+        let _lock = lock()?;
+        self.remove_unwanted_results()
+    }
+
+    fn remove_unwanted_results(&self) -> Result<bool, Error> {
+        let wanted = self
+            .rows::<u64, Container>("containers")?
+            .iter()
+            .any(|(_, container)| container.results_wanted != 0);
+        if wanted {
+            return Ok(false);
+        }
+        let mut found = false;
+        for name in RESULTS {
+            found |= remove_pin(&Path::new(DIRECTORY).join(name))?;
+        }
+        Ok(found)
     }
 
     /// Asks the kernel for the names of addresses, as many as the map takes.
@@ -340,19 +415,22 @@ fn remove() -> Result<(), Error> {
     let mut names: Vec<OsString> = entries.flatten().map(|entry| entry.file_name()).collect();
     names.sort_by_key(|name| name != LAST);
     for name in names {
-        let path = directory.join(name);
-        match fs::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(Error::pin("remove", &path, &error));
-            }
-            _ => {}
-        }
+        remove_pin(&directory.join(name))?;
     }
     for path in [Some(directory), directory.parent()].into_iter().flatten() {
         // The parent may hold another version's set.
         let _ = fs::remove_dir(path);
     }
     Ok(())
+}
+
+/// Gives whether it was there.
+fn remove_pin(path: &Path) -> Result<bool, Error> {
+    match fs::remove_file(path) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(Error::pin("remove", path, &error)),
+    }
 }
 
 fn open_map(path: &Path) -> Result<MapHandle, Error> {

@@ -8,6 +8,7 @@ use libbpf_rs::{
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::os::fd::AsFd;
+use std::path::Path;
 use std::sync::Mutex;
 use zerocopy::IntoBytes;
 
@@ -21,6 +22,9 @@ const COMMON: [&str; 4] = [
     "process_exit",
     "name_symbols",
 ];
+
+/// Follows refused checks to the end of their system call; loaded beside the others while a recording wants that.
+const RESULTS: &str = "system_call_exit";
 
 /// A way to see capability checks.
 pub(super) struct Method {
@@ -114,6 +118,38 @@ pub(super) fn load(only: Option<&str>) -> Result<Loaded, Vec<String>> {
     Err(refused)
 }
 
+/// The program that follows refused checks, attached, and not yet pinned.
+pub(super) struct LoadedResults {
+    pub(super) object: Object,
+    pub(super) link: Link,
+}
+
+/// Loads and attaches the program that follows refused checks to the end of their system call, on the maps that are pinned in `directory`.
+pub(super) fn load_results(directory: &Path) -> Result<LoadedResults, String> {
+    listen(|| {
+        let mut open = open()?;
+        choose(&mut open, &[RESULTS]);
+        for mut map in open.maps_mut() {
+            let name = map.name().to_owned();
+            let result = match name.to_str() {
+                Some("checks" | "refusals") => map.reuse_pinned_map(directory.join(&name)),
+                _ => map.set_autocreate(false),
+            };
+            result.map_err(|error| format!("map {}: {}", name.display(), describe(&error)))?;
+        }
+        let object = open
+            .load()
+            .map_err(|error| format!("load: {}", describe(&error)))?;
+        let link = object
+            .progs_mut()
+            .find(|program| program.name() == RESULTS)
+            .ok_or_else(|| format!("the program has no function {RESULTS}"))?
+            .attach_trace()
+            .map_err(|error| format!("attach {RESULTS}: {}", describe(&error)))?;
+        Ok(LoadedResults { object, link })
+    })
+}
+
 pub(super) fn probe() -> Report {
     let attempts: Vec<Attempt> = METHODS
         .iter()
@@ -145,11 +181,9 @@ type Attached = (Object, Vec<(&'static str, Link)>);
 
 fn attach(method: &Method) -> Result<Attached, String> {
     listen(|| {
-        let mut open = ObjectBuilder::default()
-            .name("capprof")
-            .and_then(|builder| builder.open_memory(OBJECT))
-            .map_err(|error| format!("open: {}", describe(&error)))?;
-        choose(&mut open, method);
+        let mut open = open()?;
+        let wanted: Vec<&str> = COMMON.iter().chain(method.programs).copied().collect();
+        choose(&mut open, &wanted);
         configure(&mut open)?;
         let object = open
             .load()
@@ -159,12 +193,19 @@ fn attach(method: &Method) -> Result<Attached, String> {
     })
 }
 
-fn choose(open: &mut OpenObject, method: &Method) {
+fn open() -> Result<OpenObject, String> {
+    ObjectBuilder::default()
+        .name("capprof")
+        .and_then(|builder| builder.open_memory(OBJECT))
+        .map_err(|error| format!("open: {}", describe(&error)))
+}
+
+fn choose(open: &mut OpenObject, programs: &[&str]) {
     for mut program in open.progs_mut() {
         let wanted = program
             .name()
             .to_str()
-            .is_some_and(|name| COMMON.contains(&name) || method.programs.contains(&name));
+            .is_some_and(|name| programs.contains(&name));
         program.set_autoload(wanted);
     }
 }

@@ -398,6 +398,7 @@ impl Collector {
                 count: 0,
                 first_ms: milliseconds,
                 last_ms: milliseconds,
+                results: None,
             });
             observation.count += 1;
             observation.first_ms = observation.first_ms.min(milliseconds);

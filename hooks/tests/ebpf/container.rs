@@ -81,6 +81,7 @@ pub(crate) struct Container<'tools> {
     pub(crate) config: Value,
     user_namespace: bool,
     overlay: bool,
+    verifies: bool,
 }
 
 impl<'tools> Container<'tools> {
@@ -138,6 +139,7 @@ impl<'tools> Container<'tools> {
             config,
             user_namespace: false,
             overlay: false,
+            verifies: false,
         })
     }
 
@@ -147,6 +149,14 @@ impl<'tools> Container<'tools> {
 
     pub(crate) fn runtime(mut self, runtime: &'static str) -> Self {
         self.runtime = runtime;
+        self
+    }
+
+    /// Takes all capabilities away, and has the results of system calls recorded in which one is missed.
+    pub(crate) fn verifying(mut self) -> Self {
+        self.config["process"]["capabilities"] =
+            json!({ "bounding": [], "effective": [], "permitted": [] });
+        self.verifies = true;
         self
     }
 
@@ -264,6 +274,7 @@ impl<'tools> Container<'tools> {
             "retention": 0,
             "fail_on_error": false,
             "preference": "default",
+            "verifies": self.verifies.then_some("20260101T000000Z-00000000"),
         }))?;
         self.directory().save(&recording)?;
         Ok(())
@@ -279,10 +290,20 @@ impl<'tools> Container<'tools> {
         self.collect()
     }
 
-    pub(crate) fn start_and_wait(&self) -> anyhow::Result<()> {
+    /// Runs the container to its end, whatever that is; gives its exit status and what was recorded.
+    pub(crate) fn run_to_any_end(&self) -> anyhow::Result<(Option<i32>, Evidence)> {
+        let output = self.start()?;
+        Ok((output.status.code(), self.collect()?))
+    }
+
+    fn start(&self) -> anyhow::Result<Output> {
         self.prepare()?;
         let bundle = self.work.path().display().to_string();
-        let output = self.invoke(&["run", "--bundle", &bundle, &self.id])?;
+        self.invoke(&["run", "--bundle", &bundle, &self.id])
+    }
+
+    pub(crate) fn start_and_wait(&self) -> anyhow::Result<()> {
+        let output = self.start()?;
         ensure!(
             output.status.success(),
             "{} run: {}: {}",

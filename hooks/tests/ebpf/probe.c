@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the tests of the eBPF recorder have a container do, one action per argument; compiled static by the tests. */
 #define _GNU_SOURCE
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <pthread.h>
@@ -11,6 +12,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -34,6 +36,20 @@ static void *execute(void *path)
 {
 	execl(path, path, "nothing", (char *)0);
 	return NULL;
+}
+
+static void *leave(void *unused)
+{
+	usleep(50000);
+	exit(7);
+	return unused;
+}
+
+static void *end(void *unused)
+{
+	usleep(50000);
+	syscall(SYS_exit, 0);
+	return unused;
 }
 
 static void act(const char *action)
@@ -119,6 +135,28 @@ static void act(const char *action)
 #else
 		exit(2);
 #endif
+	} else if (!strcmp(action, "refusals")) {
+		/* Checks that are refused to a process without capabilities, in system calls that come to different ends. */
+		struct rlimit one_page = { 4096, 4096 };
+
+		for (int i = 0; i < 3; i++)
+			if (chroot("/") == 0 || errno != EPERM)
+				fail("chroot");
+		for (int i = 0; i < 2; i++)
+			if (open("/closed", O_RDONLY) >= 0 || errno != EACCES)
+				fail("/closed");
+		must(setrlimit(RLIMIT_MEMLOCK, &one_page), "setrlimit");
+		if (mlock(buffer, sizeof(buffer)) == 0 || errno != ENOMEM)
+			fail("mlock");
+		must(setuid(getuid()), "setuid");
+	} else if (!strcmp(action, "exit-in-thread")) {
+		/* exit_group(2) by another thread than the first, which has ended. */
+		must(-pthread_create(&thread, NULL, leave, NULL), action);
+		pthread_exit(NULL);
+	} else if (!strcmp(action, "last-thread-ends")) {
+		/* exit(2) by both: the first one's status counts. */
+		must(-pthread_create(&thread, NULL, end, NULL), action);
+		syscall(SYS_exit, 5);
 	} else {
 		fprintf(stderr, "unknown action %s\n", action);
 		exit(64);
