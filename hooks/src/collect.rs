@@ -6,6 +6,7 @@ use capprof_profile::file;
 use capprof_profile::observation::{Evidence, Recorder};
 use capprof_profile::recording::{Directory, Mode, Process, Recording, restore_configuration};
 use capprof_profile::result::{HostReport, Profile, RecorderReport};
+use capprof_profile::verification::{self, Outside};
 use capprof_profile::{assemble, store};
 use nix::fcntl::Flock;
 use serde::{Deserialize, Serialize};
@@ -111,7 +112,10 @@ pub(crate) fn finish(directory: &Directory) -> anyhow::Result<()> {
             collected.finished,
             host(),
         );
-        let (written, failures) = write(directory, &recording, &profile);
+        let (written, failures) = match recording.verifies() {
+            None => write(directory, &recording, &profile),
+            Some(verified) => write_verdict(directory, &recording, verified, &profile),
+        };
         errors.extend(failures);
         keep = written == 0;
     }
@@ -184,22 +188,9 @@ fn host() -> HostReport {
 /// Writes the result to the store, beside the bundle's config.json, and where an annotation asks for it.
 /// Gives how many of the places have it, and the errors of the others.
 fn write(directory: &Directory, recording: &Recording, profile: &Profile) -> (usize, Vec<String>) {
-    let original = match file::read(&directory.original_configuration())
-        .map_err(anyhow::Error::from)
-        .and_then(|content| Ok(serde_json::from_slice(&content)?))
-    {
-        Ok(original) => original,
-        Err(error) => {
-            return (
-                0,
-                vec![format!("read the engine's configuration: {error:#}")],
-            );
-        }
-    };
-    let minimized = assemble::minimized_configuration(original, profile);
-    let files = match store::Files::new(profile, &minimized) {
+    let files = match files(directory, profile) {
         Ok(files) => files,
-        Err(error) => return (0, vec![error.to_string()]),
+        Err(error) => return (0, vec![format!("{error:#}")]),
     };
     let mut written = 0;
     let mut errors = Vec::new();
@@ -214,6 +205,50 @@ fn write(directory: &Directory, recording: &Recording, profile: &Profile) -> (us
     }
     if let Some(output) = &recording.output {
         note(files.write_to(output));
+    }
+    (written, errors)
+}
+
+fn files(directory: &Directory, profile: &Profile) -> anyhow::Result<store::Files> {
+    let original = file::read(&directory.original_configuration())
+        .map_err(anyhow::Error::from)
+        .and_then(|content| Ok(serde_json::from_slice(&content)?))
+        .context("read the engine's configuration")?;
+    let minimized = assemble::minimized_configuration(original, profile);
+    Ok(store::Files::new(profile, &minimized)?)
+}
+
+/// Writes what came of a run with a profile's set into that profile, and the run itself where an annotation asks for it.
+/// Gives how many of the places have it, and the errors of the others.
+fn write_verdict(
+    directory: &Directory,
+    recording: &Recording,
+    verified: &str,
+    run: &Profile,
+) -> (usize, Vec<String>) {
+    let store = store::Store::at(&recording.store);
+    let mut written = 0;
+    let mut errors = Vec::new();
+    let judged = store.find(verified).and_then(|found| {
+        store.add_run(verified, run)?;
+        let verdict = verification::judge(&found.profile, run, &Outside::nothing());
+        store.set_verification(verified, &verdict)
+    });
+    match judged {
+        Ok(()) => written += 1,
+        // Retention took it while the container ran: there is nothing left to say it of.
+        Err(error @ store::Error::NotFound { .. }) => {
+            written += 1;
+            errors.push(error.to_string());
+        }
+        Err(error) => errors.push(error.to_string()),
+    }
+    if let Some(output) = &recording.output {
+        let result = files(directory, run).and_then(|files| Ok(files.write_to(output)?));
+        match result {
+            Ok(()) => written += 1,
+            Err(error) => errors.push(format!("{error:#}")),
+        }
     }
     (written, errors)
 }

@@ -19,14 +19,20 @@ pub fn profile(
     finished: String,
     host: HostReport,
 ) -> Profile {
-    let minimized = minimize::minimize(&Input {
+    let input = Input {
         context: Context::from(recording),
         original: &recording.original,
         granted: &recording.granted,
         preference: recording.preference,
         reports: &reports,
         evidence: &evidence,
-    });
+        verifying: recording.verifies().is_some(),
+    };
+    let minimized = minimize::minimize(&input);
+    let missed = match recording.verifies() {
+        Some(_) => minimize::missed(&input),
+        None => Vec::new(),
+    };
     Profile {
         schema: SCHEMA.to_owned(),
         recording_id: recording.id.clone(),
@@ -61,6 +67,9 @@ pub fn profile(
         recorders: reports,
         notes: minimized.notes,
         exit: evidence.iter().find_map(|(_, evidence)| evidence.exit),
+        verifies: recording.verifies().map(str::to_owned),
+        missed,
+        verification: None,
     }
 }
 
@@ -169,7 +178,6 @@ pub(crate) mod tests {
             retention: 20,
             fail_on_error: false,
             preference: Preference::Default,
-            verifies: None,
         }
     }
 
@@ -286,7 +294,7 @@ pub(crate) mod tests {
     }
 
     #[track_caller]
-    fn is_valid(profile: &Profile) {
+    pub(crate) fn is_valid(profile: &Profile) {
         let schema: Value =
             serde_json::from_str(include_str!("../../docs/profile.schema.json")).unwrap();
         let validator = jsonschema::draft202012::new(&schema).unwrap();
@@ -360,6 +368,8 @@ pub(crate) mod tests {
             "/$defs/dismissed/properties",
             "/$defs/sets/properties",
             "/$defs/outcome/properties",
+            "/$defs/verification/properties",
+            "/$defs/comparison/properties",
         ] {
             for field in schema.pointer(pointer).unwrap().as_object().unwrap().keys() {
                 assert!(

@@ -19,5 +19,6 @@ pub mod result;
 pub mod store;
 #[cfg(test)]
 mod testing;
+pub mod verification;
 
 pub use capability::{Capability, CapabilitySet};

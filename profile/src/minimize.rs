@@ -8,7 +8,9 @@
 use crate::alternative::alternatives;
 use crate::classify::{self, Context, Outcome, Rule, classify};
 use crate::configuration::Preference;
-use crate::observation::{BlindSpot, Capset, Evidence, Execution, Observation, Recorder, Results};
+use crate::observation::{
+    BlindSpot, Capset, Evidence, Execution, Namespace, Observation, Recorder, Results, Verdict,
+};
 use crate::recording::ProcessSets;
 use crate::result::{Dismissed, Need, Reason, RecorderReport};
 use crate::{Capability, CapabilitySet};
@@ -29,6 +31,8 @@ pub struct Input<'a> {
     pub reports: &'a [RecorderReport],
     /// What they brought home.
     pub evidence: &'a [(Recorder, Evidence)],
+    /// Whether the container was to show that a minimized set suffices, and not granted all that capprof could.
+    pub verifying: bool,
 }
 
 /// The parts of a [`crate::result::Profile`] that follow from evidence.
@@ -75,6 +79,60 @@ impl Source<'_> {
             Self::File(recorder, _) | Self::List(recorder, _) => *recorder,
         }
     }
+}
+
+/// What was refused, made its system call fail, and would have counted had it been granted: what the container's sets lack.
+///
+/// Asked of a recording that verifies. What the process had been given and had dropped by itself is not lacking.
+pub fn missed(input: &Input<'_>) -> Vec<Need> {
+    let refused: Vec<Observation> = input
+        .evidence
+        .iter()
+        .flat_map(|(_, evidence)| &evidence.observations)
+        .filter(|check| check.verdict == Verdict::Denied && check.namespace != Namespace::Initial)
+        .filter_map(|check| {
+            let failed = check.results.map(|results| results.failed())?;
+            (failed > 0).then(|| Observation {
+                verdict: Verdict::Granted,
+                count: failed,
+                ..check.clone()
+            })
+        })
+        .collect();
+    let classified: Vec<(&Observation, Outcome, &'static Rule)> = refused
+        .iter()
+        // The kernel goes on asking for what would do instead when the first is refused: it would not have.
+        .filter(|check| !refused.iter().any(|first| was_asked_instead(check, first)))
+        .map(|check| {
+            let class = classify(check, &input.context);
+            (check, class.outcome, class.rule)
+        })
+        .collect();
+    let given = match input.context.uid {
+        0 => input.granted.bounding,
+        _ => input.granted.ambient,
+    };
+    let checks = Input {
+        evidence: &[],
+        ..*input
+    };
+    let demands: Vec<Demand<'_>> = demands(&checks, &classified, &mut Vec::new())
+        .into_iter()
+        .filter(|demand| demand.options.intersection(given).is_empty())
+        .collect();
+    let set = choose(&demands, input);
+    set.iter()
+        .map(|capability| need(capability, set, &demands, &checks))
+        .collect()
+}
+
+fn was_asked_instead(check: &Observation, first: &Observation) -> bool {
+    first.capability != check.capability
+        && alternatives(first).contains(check.capability)
+        && (&first.program, &first.syscall, &first.call_site)
+            == (&check.program, &check.syscall, &check.call_site)
+        && (first.joined, first.pre_exec) == (check.joined, check.pre_exec)
+        && first.count >= check.count
 }
 
 /// Makes the minimized set. The order of observations does not matter.
@@ -694,6 +752,7 @@ fn blind_spots(
         }
         if *outcome == Outcome::Denied
             && rule.name == classify::REFUSED.name
+            && !input.verifying
             && !input.granted.bounding.contains(check.capability)
         {
             spots.insert(BlindSpot {
@@ -709,6 +768,7 @@ fn blind_spots(
     }
     // cap_capable() is asked before SELinux, which never hears of what was refused there (security/security.c).
     if evidence_of(input, Recorder::Selinux).is_some()
+        && !input.verifying
         && !recorded_completely(input, Recorder::Ebpf)
     {
         for capability in Capability::all() {
@@ -952,6 +1012,7 @@ mod tests {
                 preference: self.preference,
                 reports: &self.reports,
                 evidence: &self.evidence,
+                verifying: false,
             }
         }
 

@@ -189,6 +189,18 @@ pub enum Mode {
     Profile,
     /// It is granted what a profile or a list says, and nothing is recorded. The poststop hook puts the engine's configuration back.
     Enforce,
+    /// It is granted what a profile says, and what it lacks is recorded.
+    Verify,
+}
+
+impl Mode {
+    /// Whether no process of the container may get more than the container's sets.
+    pub fn limits(self) -> bool {
+        match self {
+            Self::Profile => false,
+            Self::Enforce | Self::Verify => true,
+        }
+    }
 }
 
 /// Which recorders a recording wants.
@@ -298,12 +310,17 @@ pub struct Recording {
     pub fail_on_error: bool,
     /// What a capability is chosen by where several would do.
     pub preference: crate::configuration::Preference,
-    /// The id of the recording whose minimized sets the container runs with, to see whether they suffice; `None` while profiling.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub verifies: Option<String>,
 }
 
 impl Recording {
+    /// The recording whose minimized sets the container runs with to see whether they suffice.
+    pub fn verifies(&self) -> Option<&str> {
+        match self.mode {
+            Mode::Verify => self.profile.as_deref(),
+            Mode::Profile | Mode::Enforce => None,
+        }
+    }
+
     /// Whether the runtime has made the container of the configuration that it found.
     ///
     /// runc writes `state.json`, crun `status`, both after they have read it.
@@ -636,7 +653,6 @@ mod tests {
             retention: 0,
             fail_on_error: false,
             preference: crate::configuration::Preference::default(),
-            verifies: None,
         }
     }
 

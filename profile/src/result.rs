@@ -2,6 +2,7 @@
 
 use crate::observation::{BlindSpot, Exit, Recorder, Results};
 use crate::recording::{ProcessSets, Recorders, Relaxation, Workload};
+use crate::verification::Verification;
 use crate::{Capability, CapabilitySet};
 use serde::{Deserialize, Serialize};
 
@@ -181,4 +182,13 @@ pub struct Profile {
     /// How the container's first process ended; `None` where eBPF did not record.
     #[serde(default)]
     pub exit: Option<Exit>,
+    /// The recording whose minimized sets this container ran with; `None` of a profile proper.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub verifies: Option<String>,
+    /// While verifying: what was refused and made system calls fail, each as it would have been needed.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub missed: Vec<Need>,
+    /// What came of running the workload again with the minimized sets; `None` if nobody has.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub verification: Option<Verification>,
 }

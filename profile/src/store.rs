@@ -4,12 +4,14 @@
 //! /var/lib/capprof/profiles/<container id>/<recording id>/     root-only
 //!     capprof.json              the profile
 //!     config.minimized.json     the engine's configuration with the minimized sets
+//!     verification.json         the latest run with these sets, in the form of a profile
 //! ```
 
 use crate::CapabilitySet;
 use crate::file::{self, Attributes};
 use crate::recording::Workload;
 use crate::result::{Profile, SCHEMA};
+use crate::verification::{Verdict, Verification};
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -23,8 +25,14 @@ pub const PROFILE: &str = "capprof.json";
 /// The file name of the configuration with minimized capability sets.
 pub const CONFIGURATION: &str = "config.minimized.json";
 
+/// The file name of the latest run that verified the profile.
+pub const RUN: &str = "verification.json";
+
 /// How old an unfinished directory must be to count as left behind by a killed process.
 const ABANDONED: Duration = Duration::from_secs(3600);
+
+/// How long to wait for somebody else who writes to a profile.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A store operation that failed, with its object.
 #[derive(Debug, thiserror::Error)]
@@ -67,6 +75,14 @@ pub enum Error {
     /// A profile that retention calls for could not be removed.
     #[error("remove {}: {source}", path.display())]
     Remove {
+        /// Its directory.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Somebody else is writing to a profile.
+    #[error("lock {}: {source}", path.display())]
+    Lock {
         /// Its directory.
         path: PathBuf,
         /// Why.
@@ -202,6 +218,18 @@ pub struct Summary {
     pub complete: bool,
     /// See [`Profile::minimized`].
     pub minimized: CapabilitySet,
+    /// See [`Profile::verification`].
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub verification: Option<Standing>,
+}
+
+/// What a summary tells of a [`crate::verification::Verification`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Standing {
+    /// The verdict.
+    pub verdict: Verdict,
+    /// When.
+    pub date: String,
 }
 
 impl Summary {
@@ -442,6 +470,71 @@ impl Store {
                     .collect(),
             }),
         }
+    }
+
+    /// Puts the record of a run that verified a profile beside that profile, in the place of any earlier one.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Encode`], [`Error::File`].
+    pub fn add_run(&self, recording_id: &str, run: &Profile) -> Result<(), Error> {
+        let path = self.path_of(recording_id)?.with_file_name(RUN);
+        let mut content = serde_json::to_vec_pretty(run).map_err(|source| Error::Encode {
+            recording: run.recording_id.clone(),
+            source,
+        })?;
+        content.push(b'\n');
+        Ok(file::write(&path, &content, Attributes::Mode(0o600))?)
+    }
+
+    /// The latest run that verified a profile; `None` if there was none.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], and those of reading.
+    pub fn run_of(&self, recording_id: &str) -> Result<Option<Profile>, Error> {
+        let path = self.path_of(recording_id)?.with_file_name(RUN);
+        match path.exists() {
+            true => Ok(Some(load(path)?.profile)),
+            false => Ok(None),
+        }
+    }
+
+    fn path_of(&self, recording_id: &str) -> Result<PathBuf, Error> {
+        self.newest_first()?
+            .into_iter()
+            .find(|(recording, _, _)| recording == recording_id)
+            .map(|(_, _, path)| path)
+            .ok_or_else(|| Error::NotFound {
+                wanted: recording_id.to_owned(),
+                path: self.0.clone(),
+            })
+    }
+
+    /// Writes the outcome of a verification into a profile of this store, and touches nothing else of it.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Lock`], and those of reading and writing; then the profile is as it was.
+    pub fn set_verification(
+        &self,
+        recording_id: &str,
+        verification: &Verification,
+    ) -> Result<(), Error> {
+        let path = self.path_of(recording_id)?;
+        let directory = path.parent().unwrap_or(&self.0);
+        let _lock = file::lock_directory(directory, PATIENCE).map_err(|source| Error::Lock {
+            path: directory.to_owned(),
+            source,
+        })?;
+        // What another version has written beside what this one knows stays.
+        let mut profile: serde_json::Map<String, serde_json::Value> = read(&path)?;
+        let encode = |source| Error::Encode {
+            recording: recording_id.to_owned(),
+            source,
+        };
+        let value = serde_json::to_value(verification).map_err(encode)?;
+        profile.insert("verification".to_owned(), value);
+        let mut content = serde_json::to_vec_pretty(&profile).map_err(encode)?;
+        content.push(b'\n');
+        Ok(file::write(&path, &content, Attributes::Mode(0o600))?)
     }
 
     fn profiles(&self) -> PathBuf {

@@ -21,6 +21,9 @@ pub enum Error {
     /// There is nothing to enforce.
     #[error("{0}=enforce: needs io.capprof.profile, io.capprof.name or io.capprof.capabilities")]
     Nothing(String),
+    /// There is nothing to verify.
+    #[error("{0}=verify: needs io.capprof.profile or io.capprof.name")]
+    NoProfile(String),
 }
 
 /// What a container is to be run for.
@@ -32,6 +35,8 @@ pub enum Mode {
     Profile,
     /// It is granted this and no more.
     Enforce(Limit),
+    /// It is granted what the profile says that goes by this name, and what it lacks is recorded.
+    Verify(String),
 }
 
 /// What a container is limited to: a profile's sets, a list, or what a list leaves of a profile's sets. One of them is there.
@@ -163,7 +168,7 @@ fn mode(
             // Whoever writes this wants a limit, and would get everything.
             for (key, value) in [(of_profile, profile), (of_capabilities, capabilities)] {
                 if let Some(value) = value {
-                    let expected = "goes with mode enforce only".to_owned();
+                    let expected = "goes with modes enforce and verify only".to_owned();
                     return refuse(key, value.escape_default().to_string(), expected);
                 }
             }
@@ -195,10 +200,23 @@ fn mode(
                 capabilities,
             }))
         }
+        Some("verify") => {
+            if let Some(list) = capabilities {
+                return refuse(
+                    of_capabilities,
+                    list.escape_default().to_string(),
+                    "goes with mode enforce only".to_owned(),
+                );
+            }
+            profile
+                .or_else(|| name.map(str::to_owned))
+                .map(Mode::Verify)
+                .ok_or(Error::NoProfile(of_mode))
+        }
         Some(value) => refuse(
             of_mode,
             value.escape_default().to_string(),
-            "expected profile, enforce or off".to_owned(),
+            "expected profile, enforce, verify or off".to_owned(),
         ),
     }
 }
@@ -295,6 +313,14 @@ mod tests {
                 limit(Some("web"), Some(&[Capability::KILL])),
             ),
             (json!({mode: "off", "io.capprof.profile": "web"}), Mode::Off),
+            (
+                json!({mode: "verify", "io.capprof.profile": "web"}),
+                Mode::Verify("web".to_owned()),
+            ),
+            (
+                json!({mode: "verify", "io.capprof.name": "web"}),
+                Mode::Verify("web".to_owned()),
+            ),
         ] {
             assert_eq!(of(annotations.clone()), expected, "{annotations}");
         }
@@ -330,7 +356,7 @@ mod tests {
         let wrong: Environment<'_> = &|name| (name == "CAPPROF_MODE").then(|| "on".to_owned());
         assert_eq!(
             wishes(&json!({}), wrong).unwrap_err().to_string(),
-            "environment variable CAPPROF_MODE=on: expected profile, enforce or off"
+            "environment variable CAPPROF_MODE=on: expected profile, enforce, verify or off"
         );
     }
 
@@ -383,6 +409,7 @@ mod tests {
             ("io.capprof.output", ""),
             ("io.capprof.scope", "all"),
             ("io.capprof.mode", "enforce"),
+            ("io.capprof.mode", "verify"),
             // Without the mode these would be profiled, with everything.
             ("io.capprof.profile", "web"),
             ("io.capprof.capabilities", ""),

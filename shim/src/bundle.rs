@@ -199,7 +199,7 @@ fn taken_by(value: &Value) -> Option<PathBuf> {
     let path = rewrite::mark(value)?;
     let recording = Directory::at(path.clone()).load().ok()?;
     let has_been_read = match recording.mode {
-        Mode::Profile => path.join("armed.json").exists(),
+        Mode::Profile | Mode::Verify => path.join("armed.json").exists(),
         Mode::Enforce => recording.is_in_runtime_state(),
     };
     (!has_been_read && recording.shim.exists()).then_some(path)

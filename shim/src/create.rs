@@ -168,7 +168,7 @@ pub fn prepare(
         }
         return Ok(None);
     }
-    if wishes.mode == Mode::Profile && !is_root_of_host() {
+    if matches!(wishes.mode, Mode::Profile | Mode::Verify(_)) && !is_root_of_host() {
         return Err(Error::Rootless);
     }
     let draft = Draft {
@@ -231,6 +231,7 @@ impl Draft<'_> {
         };
         let treatment = match &self.wishes.mode {
             Mode::Enforce(limit) => self.enforcing(limit, process)?,
+            Mode::Verify(profile) => self.verifying(profile, process)?,
             Mode::Profile | Mode::Off => self.profiling(process)?,
         };
         let hook = sweep::hook().ok_or(Error::Hook)?;
@@ -293,7 +294,6 @@ impl Draft<'_> {
             retention: self.settings.retention,
             fail_on_error: self.settings.fail_on_error,
             preference: self.settings.prefer,
-            verifies: None,
         };
         let directory = Directory::create(&self.settings.state, &key, &recording_id)?;
         let kept = belongs_to_us(&self.settings.state).and_then(|()| {
@@ -364,6 +364,19 @@ impl Draft<'_> {
             relax_seccomp: RelaxSeccomp::Keep,
             label: None,
             hooks: Hooks::PutBack,
+        })
+    }
+
+    /// As it will be enforced, and recorders watch.
+    fn verifying(&self, profile: &str, process: &Value) -> Result<Treatment, Error> {
+        let limit = Limit {
+            profile: Some(profile.to_owned()),
+            capabilities: None,
+        };
+        Ok(Treatment {
+            mode: recording::Mode::Verify,
+            hooks: Hooks::Record,
+            ..self.enforcing(&limit, process)?
         })
     }
 }

@@ -49,7 +49,7 @@ pub enum Error {
 /// # Errors
 /// Any [`Error`].
 pub fn prepare(command: &Command, recording: &Recording) -> Result<(), Error> {
-    if recording.mode == Mode::Enforce {
+    if recording.mode.limits() {
         let limit = recording.granted.bounding;
         let beyond = command.capabilities.iter().find(|name| {
             let known = name.to_str().and_then(|name| name.parse().ok());
@@ -90,8 +90,10 @@ fn prepare_file(process: &Path, recording: &Recording) -> Result<(), Error> {
     };
     let grant = match recording.mode {
         // The runtime gives it the container's own, which are within the limit.
-        Mode::Enforce if object.get("capabilities").is_none_or(Value::is_null) => return Ok(()),
-        Mode::Enforce => Grant {
+        Mode::Enforce | Mode::Verify if object.get("capabilities").is_none_or(Value::is_null) => {
+            return Ok(());
+        }
+        Mode::Enforce | Mode::Verify => Grant {
             sets: Sets::AtMost(recording.granted.bounding),
             relax_apparmor: false,
             label: None,

@@ -7,7 +7,7 @@ use crate::report;
 use crate::runtime::{self, LowLevel};
 use crate::sweep;
 use capprof_profile::configuration::Configuration;
-use capprof_profile::recording::{Directory, Mode, Recording, container_key};
+use capprof_profile::recording::{Directory, Recording, container_key};
 use std::convert::Infallible;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
@@ -178,8 +178,7 @@ impl Call<'_> {
             .iter()
             .filter_map(|directory| directory.load().ok())
             .any(|recording| {
-                recording.mode == Mode::Enforce
-                    && rest.iter().any(|word| *word == *recording.container_id)
+                recording.mode.limits() && rest.iter().any(|word| *word == *recording.container_id)
             })
     }
 

@@ -12,6 +12,7 @@ use capprof_profile::observation::{
     Syscall, Verdict,
 };
 use capprof_profile::recording::Recording;
+use capprof_profile::verification::RESULTS_UNSEEN;
 use capprof_profile::{Capability, CapabilitySet};
 use libbpf_rs::{MapCore, MapFlags};
 use std::collections::HashMap;
@@ -60,7 +61,7 @@ pub(super) fn gather(recording: &Recording, armed: &Armed) -> Evidence {
         evidence.blind_spots.push(BlindSpot {
             capability: None,
             recorder: Recorder::Ebpf,
-            reason: format!("what system calls came to in which a check was refused could not be recorded: {reason}"),
+            reason: format!("{RESULTS_UNSEEN} could not be recorded: {reason}"),
         });
     }
     let known: HashMap<u64, Known> = programs

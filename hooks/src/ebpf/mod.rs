@@ -143,7 +143,7 @@ pub(crate) fn arm(recording: &Recording, init: Process) -> Result<Armed, Error> 
     for (to, from) in container.recording.iter_mut().zip(recording.id.bytes()) {
         *to = from;
     }
-    let (slot, results) = if recording.verifies.is_some() {
+    let (slot, results) = if recording.verifies().is_some() {
         container.results_wanted = 1;
         match set.with_results(|| enter(&set, &container)) {
             Ok(slot) => (slot, Some(Ok(()))),

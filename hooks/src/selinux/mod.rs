@@ -154,6 +154,8 @@ impl Armed {
     }
 }
 
+pub(crate) use policy::is_on;
+
 /// The state directory that a recording's directory lies in.
 pub(crate) fn state_of(directory: &Directory) -> &Path {
     // <state>/recordings/<key>.<id>

@@ -274,7 +274,8 @@ impl<'tools> Container<'tools> {
             "retention": 0,
             "fail_on_error": false,
             "preference": "default",
-            "verifies": self.verifies.then_some("20260101T000000Z-00000000"),
+            "mode": if self.verifies { "verify" } else { "profile" },
+            "profile": self.verifies.then_some("20260101T000000Z-00000000"),
         }))?;
         self.directory().save(&recording)?;
         Ok(())

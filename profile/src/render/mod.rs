@@ -4,4 +4,4 @@ mod form;
 mod text;
 
 pub use form::{Engine, Unable, Workload, form};
-pub use text::{Styles, list, merged, text};
+pub use text::{Styles, list, merged, text, verdict};

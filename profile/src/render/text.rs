@@ -7,6 +7,7 @@ use crate::minimize::recorder_name;
 use crate::observation::BlindSpot;
 use crate::result::{Dismissed, Need, Profile, Reason};
 use crate::store::Summary;
+use crate::verification::{Compared, Verdict, Verification};
 use anstyle::{AnsiColor, Style};
 use std::fmt::Write;
 
@@ -47,6 +48,7 @@ pub fn text(profile: &Profile, styles: &Styles) -> String {
     };
     report.incomplete(profile);
     report.head(profile);
+    report.verification(profile);
     report.needs(profile);
     report.blind_spots(profile.blind_spots.iter());
     report.optional(profile);
@@ -238,6 +240,22 @@ impl Report<'_> {
         self.styled(&line);
     }
 
+    fn verification(&mut self, profile: &Profile) {
+        let Some(verification) = &profile.verification else {
+            return;
+        };
+        for (index, line) in verdict(verification).lines().enumerate() {
+            let style = match (index, verification.verdict) {
+                (0, Verdict::Verified) => self.styles.capability,
+                (0, Verdict::NotVerified) => self.styles.warning,
+                _ => Style::new(),
+            };
+            let line = styled(line, style);
+            self.styled(&line);
+        }
+        self.text.push('\n');
+    }
+
     fn needs(&mut self, profile: &Profile) {
         let rows = profile
             .needed
@@ -420,6 +438,53 @@ impl Report<'_> {
     }
 }
 
+/// The verdict on a minimized set and what it rests on, each line with a newline.
+pub fn verdict(verification: &Verification) -> String {
+    let mut text = String::new();
+    let mut line = |line: String| {
+        text.push_str(&printable(&line));
+        text.push('\n');
+    };
+    line(match verification.verdict {
+        Verdict::Verified => format!("verified {}", verification.date),
+        Verdict::NotVerified => format!("NOT VERIFIED {}", verification.date),
+    });
+    for broke in &verification.broke {
+        line(format!("  broke: {broke}"));
+    }
+    if !verification.add.is_empty() {
+        let names: Vec<String> = verification
+            .add
+            .iter()
+            .map(|capability| capability.to_string())
+            .collect();
+        line(format!("  add: {}", names.join(", ")));
+    }
+    for comparison in &verification.compared {
+        if !comparison.passed {
+            continue;
+        }
+        let what = match comparison.what {
+            Compared::Exit => "the program: ",
+            Compared::Check => "check: ",
+            Compared::Denied => "",
+        };
+        let before = match &comparison.profiled {
+            Some(before) if *before == comparison.verified => ", as when profiled".to_owned(),
+            Some(before) => format!(" (when profiled: {before})"),
+            None => String::new(),
+        };
+        line(format!("  {what}{}{before}", comparison.verified));
+    }
+    for note in &verification.notes {
+        line(format!("  note: {note}"));
+    }
+    if !verification.command.is_empty() {
+        line(format!("  run by: {}", verification.command.join(" ")));
+    }
+    text
+}
+
 fn reason(reason: Reason) -> &'static str {
     match reason {
         Reason::Used => "used",
@@ -543,9 +608,13 @@ pub fn list(summaries: &[Summary], styles: &Styles) -> String {
             summary.recording_id.clone(),
             shortened(&summary.container_id, 24),
             shortened(&name, 40),
-            match summary.complete {
-                true => "complete".to_owned(),
-                false => "INCOMPLETE".to_owned(),
+            match (summary.complete, &summary.verification) {
+                (false, _) => "INCOMPLETE".to_owned(),
+                (true, None) => "complete".to_owned(),
+                (true, Some(standing)) => match standing.verdict {
+                    Verdict::Verified => "verified".to_owned(),
+                    Verdict::NotVerified => "NOT VERIFIED".to_owned(),
+                },
             },
             match needs.is_empty() {
                 true => "nothing".to_owned(),
@@ -560,7 +629,7 @@ pub fn list(summaries: &[Summary], styles: &Styles) -> String {
         for (cell, width) in row.iter().zip(&widths) {
             let style = match (index, cell.as_str()) {
                 (0, _) => styles.faint,
-                (_, "INCOMPLETE") => styles.warning,
+                (_, "INCOMPLETE" | "NOT VERIFIED") => styles.warning,
                 _ => Style::new(),
             };
             line.push_str(&styled(cell, style));
@@ -722,6 +791,7 @@ what could not be seen
             finished: "2026-11-23T15:02:00Z".to_owned(),
             complete: false,
             minimized: [crate::Capability::CHOWN].into_iter().collect(),
+            verification: None,
         };
         assert_data_eq!(
             list(&[summary], &Styles::plain()),
