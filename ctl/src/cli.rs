@@ -3,6 +3,7 @@
 use crate::engine::Engine;
 use capprof_profile::render;
 use clap::{Parser, Subcommand, ValueEnum};
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 /// Show which Linux capabilities profiled containers need
@@ -13,7 +14,7 @@ use std::path::PathBuf;
     name = "capprofctl",
     version,
     max_term_width = 100,
-    after_long_help = "Exit status:\n  0  done\n  1  error\n  2  wrong usage\n  3  a profile is incomplete (--strict)"
+    after_long_help = "Exit status:\n  0  done\n  1  error\n  2  wrong usage\n  3  a profile is incomplete (--strict)\n  4  a set is not verified (verify)"
 )]
 pub(crate) struct Arguments {
     /// Where profiles are kept [default: the configuration's, /var/lib/capprof]
@@ -69,6 +70,42 @@ pub(crate) enum Command {
         /// Exit with status 3 if a profile is incomplete
         #[arg(long)]
         strict: bool,
+    },
+
+    /// Run a workload again with nothing but its minimized set, and say whether that is enough
+    ///
+    /// The engine's command line gets what makes capprof its runtime and the set its limit. Compared with the profiled run are the exit
+    /// status of a program that ends by itself and the success of --check; system calls that fail for want of a capability are named. The
+    /// outcome is written into the profile. Exits with status 4 if the set is not verified.
+    Verify {
+        /// As for report; it must be in the store
+        #[arg(value_name = "PROFILE")]
+        profile: String,
+
+        /// A shell command that succeeds if the workload works. It is run while the container lives, again and again until it succeeds, with
+        /// CAPPROF_CONTAINER_ID and CAPPROF_CONTAINER_PID in its environment; then the container is stopped
+        #[arg(long, value_name = "COMMAND")]
+        check: Option<String>,
+
+        /// How long the program, or the check, is given, in seconds; then the container is stopped
+        #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+        timeout: u64,
+
+        /// See first, in a run of its own, that the check succeeds with everything granted
+        #[arg(long, requires = "check")]
+        baseline: bool,
+
+        /// Do not verify a set for want of which a system call fails, even if the program goes on and does all that is compared
+        #[arg(long)]
+        strict: bool,
+
+        /// Where recordings in progress are kept [default: the configuration's, /run/capprof]
+        #[arg(long, value_name = "DIRECTORY")]
+        state: Option<PathBuf>,
+
+        /// How the container is run: docker, podman, nerdctl, ctr, runc or crun, its options, `run`, and the rest
+        #[arg(last = true, required = true, value_name = "ENGINE COMMAND")]
+        command: Vec<OsString>,
     },
 
     /// Finish recordings whose container is gone, and restore what they left switched

@@ -13,6 +13,8 @@ pub(crate) enum Exit {
     Usage,
     /// `--strict`, and the profile is incomplete.
     Incomplete,
+    /// `verify`, and the set has not passed.
+    NotVerified,
 }
 
 impl From<Exit> for ExitCode {
@@ -22,6 +24,7 @@ impl From<Exit> for ExitCode {
             Exit::Error => 1,
             Exit::Usage => 2,
             Exit::Incomplete => 3,
+            Exit::NotVerified => 4,
         })
     }
 }

@@ -166,9 +166,12 @@ fn mode(
     match mode.as_deref() {
         None | Some("profile") => {
             // Whoever writes this wants a limit, and would get everything.
-            for (key, value) in [(of_profile, profile), (of_capabilities, capabilities)] {
+            for (key, value, modes) in [
+                (of_profile, profile, "modes enforce and verify"),
+                (of_capabilities, capabilities, "mode enforce"),
+            ] {
                 if let Some(value) = value {
-                    let expected = "goes with modes enforce and verify only".to_owned();
+                    let expected = format!("goes with {modes} only");
                     return refuse(key, value.escape_default().to_string(), expected);
                 }
             }

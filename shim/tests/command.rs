@@ -892,7 +892,7 @@ mod bad_input {
             (
                 "io.capprof.mode",
                 "on",
-                "annotation io.capprof.mode=on: expected profile, enforce or off",
+                "annotation io.capprof.mode=on: expected profile, enforce, verify or off",
             ),
             (
                 "io.capprof.output",

@@ -104,6 +104,23 @@ impl Container {
 
     /// capprof with the runtime's global options and these arguments, not yet started. It is killed after a minute.
     pub(crate) fn command(&self, arguments: &[&str]) -> anyhow::Result<Command> {
+        self.program("capprof", &[], arguments)
+    }
+
+    /// capprofctl with these arguments, and the command line that runs this container by its runtime. It is killed after a minute.
+    pub(crate) fn ctl_with_runtime(&self, arguments: &[&str]) -> anyhow::Result<Command> {
+        let mut own = arguments.to_vec();
+        own.extend(["--", self.runtime.name]);
+        let bundle = self.bundle();
+        self.program(
+            "capprofctl",
+            &own,
+            &["run", "--bundle", &bundle.to_string_lossy(), &self.id],
+        )
+    }
+
+    /// One of our programs with its own arguments, the runtime's global options, and the runtime's arguments.
+    fn program(&self, name: &str, own: &[&str], arguments: &[&str]) -> anyhow::Result<Command> {
         let path = self.path("config.toml");
         let mut lines = self.configuration.clone();
         if !self.environment.system {
@@ -113,13 +130,8 @@ impl Container {
         fs::write(&path, lines.join("\n"))?;
         let mut words: Vec<String> = ["timeout", "-k", "5", "60"].map(str::to_owned).to_vec();
         words.extend(self.runtime.prefix.iter().cloned());
-        words.push(
-            self.environment
-                .binaries
-                .join("capprof")
-                .display()
-                .to_string(),
-        );
+        words.push(self.environment.binaries.join(name).display().to_string());
+        words.extend(own.iter().map(|&word| word.to_owned()));
         words.extend(self.runtime.globals.iter().cloned());
         words.extend([
             "--root".to_owned(),

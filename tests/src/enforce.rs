@@ -437,7 +437,7 @@ fn what_cannot_be_enforced_is_not_run(
         ),
         (
             json!({"io.capprof.profile": "web"}),
-            "goes with mode enforce only",
+            "goes with modes enforce and verify only",
         ),
     ] {
         annotate(&container, annotations.clone())?;

@@ -19,6 +19,7 @@ mod enforce;
 mod environment;
 mod lifecycle;
 mod selinux;
+mod verify;
 
 use environment::Environment;
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -78,6 +79,7 @@ fn main() -> ExitCode {
     tests.extend(enforce::tests(&environment));
     tests.extend(bad_input::tests(&environment));
     tests.extend(selinux::tests(&environment));
+    tests.extend(verify::tests(&environment));
     let trials = tests
         .into_iter()
         .map(|test| {

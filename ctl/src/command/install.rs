@@ -60,7 +60,7 @@ fn carry_out(engine: Engine, change: Option<Change>, dry_run: bool) -> anyhow::R
 }
 
 /// The runtime beside this program.
-fn runtime() -> anyhow::Result<PathBuf> {
+pub(super) fn runtime() -> anyhow::Result<PathBuf> {
     let own = std::env::current_exe().context("find own executable")?;
     let runtime = own.with_file_name("capprof");
     if !runtime.is_file() {

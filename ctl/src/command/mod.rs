@@ -6,6 +6,7 @@ mod list;
 mod merge;
 mod recover;
 mod report;
+mod verify;
 
 use crate::cli::{Arguments, Command};
 use crate::exit::Exit;
@@ -15,6 +16,7 @@ use capprof_profile::configuration::Configuration;
 use capprof_profile::store::Store;
 use clap::CommandFactory;
 use std::path::Path;
+use std::time::Duration;
 
 /// Runs a subcommand.
 ///
@@ -34,6 +36,29 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
             format,
             strict,
         } => merge::run(profiles, *mixed, *format, *strict),
+        Command::Verify {
+            profile,
+            check,
+            timeout,
+            baseline,
+            strict,
+            state,
+            command,
+        } => verify::run(
+            &store(arguments)?,
+            &match state {
+                Some(path) => path.clone(),
+                None => Configuration::load(&Configuration::path())?.state,
+            },
+            &verify::Options {
+                profile,
+                check: check.as_deref(),
+                timeout: Duration::from_secs(*timeout),
+                baseline: *baseline,
+                strict: *strict,
+                command,
+            },
+        ),
         Command::Recover {
             stopped,
             unload,

@@ -156,6 +156,8 @@ pub(crate) struct Launch {
     /// The container's id, where the command line says it.
     id: Option<String>,
     detached: bool,
+    /// What the engine's own options say beside what capprof is told; `None`: what the command line says.
+    also: Option<CapabilitySet>,
 }
 
 /// A command to be run.
@@ -254,6 +256,7 @@ impl Launch {
                 .any(|given| given.name == "detach" && given.is_on()),
             options,
             words,
+            also: None,
         };
         launch.refuse_contradictions(&before)?;
         if engine == Engine::Ctr {
@@ -356,12 +359,19 @@ impl Launch {
             options: Scan::default(),
             id: Some(id),
             detached: false,
+            also: None,
         })
     }
 
     /// The engine.
     pub(crate) fn engine(&self) -> Engine {
         self.engine
+    }
+
+    /// Has the engine's own options ask for this set, too, as its user will: a seccomp filter, for example, is made from what they say.
+    pub(crate) fn with_options(mut self, set: CapabilitySet) -> Self {
+        self.also = Some(set).filter(|_| self.engine.family().is_none());
+        self
     }
 
     /// Asks the engine whether it can do what will be asked of it.
@@ -450,8 +460,11 @@ impl Launch {
         if chooses_id {
             added.extend([OsString::from("--cidfile"), id_file.into()]);
         }
+        if let (By::Capprof { .. }, Some(set)) = (by, self.also) {
+            added.extend(self.capability_options(set)?);
+        }
         words.append(&mut added);
-        let own_sets = matches!(by, By::Engine(_));
+        let own_sets = matches!(by, By::Engine(_)) || self.also.is_some();
         let dropped = self.dropped(own_sets, &mut messages)?;
         for (position, word) in self.words.iter().enumerate().skip(self.run + 1) {
             if !dropped.contains(&position) {

@@ -1,0 +1,477 @@
+//! `capprofctl verify`: sets that suffice and sets that do not, and that nothing is left behind.
+
+use crate::container::Container;
+use crate::environment::{Environment, Runtime};
+use crate::{Outcome, Test};
+use anyhow::{Context, ensure};
+use capprof_profile::observation::Exit;
+use capprof_profile::result::Profile;
+use capprof_profile::store::Store;
+use capprof_profile::verification::{Compared, Verdict, Verification};
+use capprof_profile::{Capability, CapabilitySet};
+use serde_json::Value;
+use std::fs;
+use std::path::Path;
+use std::process::Output;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+type Body = fn(&Arc<Environment>, &Runtime) -> anyhow::Result<()>;
+
+const BODIES: [(&str, Body); 7] = [
+    ("a_sufficient_set_is_verified", a_sufficient_set_is_verified),
+    ("a_missing_member_is_named", a_missing_member_is_named),
+    (
+        "a_program_that_goes_on_is_verified",
+        a_program_that_goes_on_is_verified,
+    ),
+    (
+        "another_exit_status_is_not_verified",
+        another_exit_status_is_not_verified,
+    ),
+    ("a_check_decides", a_check_decides),
+    (
+        "a_user_other_than_root_is_verified",
+        a_user_other_than_root_is_verified,
+    ),
+    (
+        "what_cannot_be_verified_is_not_run",
+        what_cannot_be_verified_is_not_run,
+    ),
+];
+
+/// All of them under each runtime.
+pub(crate) fn tests(environment: &Arc<Environment>) -> Vec<Test> {
+    let mut tests = Vec::new();
+    for runtime in &environment.runtimes {
+        let skip = runtime
+            .unusable
+            .clone()
+            .or_else(|| environment.unusable_recorder("ebpf"));
+        let add = |name: &str, body: Body| {
+            let (environment, own) = (Arc::clone(environment), runtime.clone());
+            Test::new(
+                format!("verify/{}/{name}", runtime.name),
+                skip.clone(),
+                move || -> Outcome {
+                    body(&environment, &own).map_err(|error| format!("{error:#}").into())
+                },
+            )
+        };
+        tests.extend(BODIES.map(|(name, body)| add(name, body)));
+        // Any other verification would have it attached.
+        tests.push(
+            add(
+                "a_killed_capprofctl_leaves_nothing_attached",
+                a_killed_capprofctl_leaves_nothing_attached,
+            )
+            .alone(),
+        );
+    }
+    tests
+}
+
+/// Programs of the corpus that need one capability each, and can be run twice on one root file system.
+const PROGRAMS: [(&str, Capability); 7] = [
+    ("net_bind_service", Capability::NET_BIND_SERVICE),
+    ("sys_chroot", Capability::SYS_CHROOT),
+    ("setuid", Capability::SETUID),
+    ("dac_read_search-read", Capability::DAC_READ_SEARCH),
+    ("sys_admin-sethostname", Capability::SYS_ADMIN),
+    ("ipc_lock", Capability::IPC_LOCK),
+    ("syslog", Capability::SYSLOG),
+];
+
+/// Exit status of a set that has not passed.
+const NOT_VERIFIED: Option<i32> = Some(4);
+
+/// A container of a program, profiled.
+fn profiled(
+    environment: &Arc<Environment>,
+    runtime: &Runtime,
+    arguments: &[&str],
+) -> anyhow::Result<(Container, Profile)> {
+    let container = Container::new(environment, runtime, arguments)?;
+    let profile = profile(&container)?;
+    Ok((container, profile))
+}
+
+fn profile(container: &Container) -> anyhow::Result<Profile> {
+    let output = container.run()?;
+    ensure!(
+        output.status.success(),
+        "profiling: {}: {}",
+        output.status,
+        String::from_utf8_lossy(&output.stderr)
+    );
+    container.profile()
+}
+
+fn verify(container: &Container, profile: &Profile, options: &[&str]) -> anyhow::Result<Output> {
+    let mut arguments = vec!["verify", profile.recording_id.as_str()];
+    arguments.extend(options);
+    Ok(container.ctl_with_runtime(&arguments)?.output()?)
+}
+
+/// What the store says of a profile.
+fn standing(container: &Container, profile: &Profile) -> anyhow::Result<Verification> {
+    Store::at(container.store())
+        .find(&profile.recording_id)?
+        .profile
+        .verification
+        .context("the profile has no verification")
+}
+
+fn expect(output: &Output, status: Option<i32>) -> anyhow::Result<()> {
+    ensure!(
+        output.status.code() == status,
+        "capprofctl verify: {}, expected {status:?}: {}{}",
+        output.status,
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    Ok(())
+}
+
+/// Takes a capability out of the stored answer, and out of what it was made from.
+fn remove(container: &Container, profile: &Profile, capability: Capability) -> anyhow::Result<()> {
+    let path = Store::at(container.store())
+        .find(&profile.recording_id)?
+        .path;
+    let mut value: Value = serde_json::from_slice(&fs::read(&path)?)?;
+    let name = Value::from(capability.to_string());
+    let mut lists: Vec<&mut Value> = value["minimized_sets"]
+        .as_object_mut()
+        .context("no minimized_sets")?
+        .values_mut()
+        .collect();
+    for list in &mut lists {
+        list.as_array_mut()
+            .context("no list")?
+            .retain(|member| *member != name);
+    }
+    value["minimized"]
+        .as_array_mut()
+        .context("no minimized")?
+        .retain(|member| *member != name);
+    value["needed"]
+        .as_array_mut()
+        .context("no needed")?
+        .retain(|need| need["capability"] != name);
+    Ok(fs::write(&path, serde_json::to_vec(&value)?)?)
+}
+
+fn expect_nothing_left(container: &Container) -> anyhow::Result<()> {
+    let left = container.recordings()?;
+    ensure!(left.is_empty(), "left behind: {left:?}");
+    Ok(())
+}
+
+fn a_sufficient_set_is_verified(
+    environment: &Arc<Environment>,
+    runtime: &Runtime,
+) -> anyhow::Result<()> {
+    for (program, capability) in PROGRAMS {
+        let (container, profile) = profiled(environment, runtime, &["/bin/corpus", program])?;
+        let expected: CapabilitySet = [capability].into_iter().collect();
+        ensure!(
+            profile.minimized == expected,
+            "{program}: {}",
+            profile.minimized
+        );
+        ensure!(
+            profile.exit == Some(Exit::Code(0)),
+            "{program}: {:?}",
+            profile.exit
+        );
+        let configuration = fs::read(container.bundle().join("config.json"))?;
+        let output = verify(&container, &profile, &[])?;
+        expect(&output, Some(0)).context(program)?;
+        let verification = standing(&container, &profile)?;
+        ensure!(
+            verification.verdict == Verdict::Verified
+                && verification.broke.is_empty()
+                && verification.add.is_empty()
+                && verification.sets == profile.minimized_sets,
+            "{program}: {verification:?}"
+        );
+        let compared: Vec<Compared> = verification.compared.iter().map(|one| one.what).collect();
+        ensure!(
+            compared == [Compared::Exit, Compared::Denied],
+            "{program}: {compared:?}"
+        );
+        // The kernel's account of memory was refused, which is no failure.
+        ensure!(
+            capability == Capability::SYS_ADMIN
+                || verification
+                    .denied
+                    .iter()
+                    .any(|entry| entry.rule == "overcommit"
+                        && entry.outcome.is_some_and(|outcome| outcome.failed() == 0)),
+            "{program}: {:?}",
+            verification.denied
+        );
+        // Nothing but the verdict has changed.
+        ensure!(
+            container.profile()? == profile,
+            "{program}: the bundle's profile is another"
+        );
+        let mut stored = Store::at(container.store()).find("last")?.profile;
+        stored.verification = None;
+        ensure!(
+            stored == profile,
+            "{program}: the stored profile is another"
+        );
+        ensure!(fs::read(container.bundle().join("config.json"))? == configuration);
+        expect_nothing_left(&container)?;
+    }
+    Ok(())
+}
+
+fn a_missing_member_is_named(
+    environment: &Arc<Environment>,
+    runtime: &Runtime,
+) -> anyhow::Result<()> {
+    for (program, capability) in PROGRAMS {
+        let (container, profile) = profiled(environment, runtime, &["/bin/corpus", program])?;
+        remove(&container, &profile, capability)?;
+        let output = verify(&container, &profile, &[])?;
+        expect(&output, NOT_VERIFIED).context(program)?;
+        let verification = standing(&container, &profile)?;
+        let expected: CapabilitySet = [capability].into_iter().collect();
+        ensure!(
+            verification.verdict == Verdict::NotVerified && verification.add == expected,
+            "{program}: {verification:?}"
+        );
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        ensure!(
+            said.starts_with("NOT VERIFIED") && said.contains(&format!("add: {capability}\n")),
+            "{program}: {said}"
+        );
+        expect_nothing_left(&container)?;
+    }
+    Ok(())
+}
+
+fn a_program_that_goes_on_is_verified(
+    environment: &Arc<Environment>,
+    runtime: &Runtime,
+) -> anyhow::Result<()> {
+    let (container, profile) = profiled(environment, runtime, &["/bin/corpus", "setuid-fallback"])?;
+    remove(&container, &profile, Capability::SETUID)?;
+    expect(&verify(&container, &profile, &[])?, Some(0))?;
+    let verification = standing(&container, &profile)?;
+    ensure!(
+        verification
+            .notes
+            .iter()
+            .any(|note| note.contains("CAP_SETUID") && note.contains("went on")),
+        "{:?}",
+        verification.notes
+    );
+    let refused = verification
+        .denied
+        .iter()
+        .find(|entry| entry.capability == Capability::SETUID)
+        .context("CAP_SETUID is not among the refused")?;
+    ensure!(
+        refused.outcome.is_some_and(|outcome| outcome.eperm == 1),
+        "{refused:?}"
+    );
+    expect(&verify(&container, &profile, &["--strict"])?, NOT_VERIFIED)?;
+    let verification = standing(&container, &profile)?;
+    ensure!(verification.add == [Capability::SETUID].into_iter().collect());
+    Ok(())
+}
+
+fn another_exit_status_is_not_verified(
+    environment: &Arc<Environment>,
+    runtime: &Runtime,
+) -> anyhow::Result<()> {
+    let container = Container::new(
+        environment,
+        runtime,
+        &["/bin/sh", "-c", "read status < /etc/status; exit $status"],
+    )?;
+    let status = container.bundle().join("rootfs/etc/status");
+    fs::write(&status, "0\n")?;
+    let profile = profile(&container)?;
+    fs::write(&status, "3\n")?;
+    expect(&verify(&container, &profile, &[])?, NOT_VERIFIED)?;
+    let verification = standing(&container, &profile)?;
+    ensure!(
+        verification.broke == ["the program: exit status 3; when it was profiled: exit status 0"],
+        "{:?}",
+        verification.broke
+    );
+    ensure!(verification.add.is_empty());
+    Ok(())
+}
+
+fn a_check_decides(environment: &Arc<Environment>, runtime: &Runtime) -> anyhow::Result<()> {
+    let container = Container::new(
+        environment,
+        runtime,
+        &[
+            "/bin/sh",
+            "-c",
+            "read seconds < /etc/seconds; > /tmp/ready; sleep $seconds",
+        ],
+    )?;
+    let seconds = container.bundle().join("rootfs/etc/seconds");
+    fs::write(&seconds, "0\n")?;
+    let profile = profile(&container)?;
+    fs::write(&seconds, "100\n")?;
+    let started = Instant::now();
+    let check =
+        "test -e /proc/$CAPPROF_CONTAINER_PID/root/tmp/ready && test -n \"$CAPPROF_CONTAINER_ID\"";
+    let output = verify(&container, &profile, &["--check", check, "--timeout", "50"])?;
+    expect(&output, Some(0))?;
+    ensure!(started.elapsed() < Duration::from_secs(50));
+    let verification = standing(&container, &profile)?;
+    ensure!(
+        verification
+            .compared
+            .iter()
+            .any(|one| one.what == Compared::Check && one.passed),
+        "{verification:?}"
+    );
+    expect_nothing_left(&container)?;
+
+    let options = ["--check", "exit 7", "--timeout", "3"];
+    expect(&verify(&container, &profile, &options)?, NOT_VERIFIED)?;
+    let verification = standing(&container, &profile)?;
+    ensure!(
+        verification.broke.len() == 1
+            && verification.broke[0].starts_with("the check exit 7: exit status: 7"),
+        "{:?}",
+        verification.broke
+    );
+    expect_nothing_left(&container)?;
+
+    let output = verify(
+        &container,
+        &profile,
+        &["--check", "exit 7", "--timeout", "3", "--baseline"],
+    )?;
+    expect(&output, Some(1))?;
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    ensure!(said.contains("even with everything granted"), "{said}");
+    expect_nothing_left(&container)
+}
+
+fn a_user_other_than_root_is_verified(
+    environment: &Arc<Environment>,
+    runtime: &Runtime,
+) -> anyhow::Result<()> {
+    let container = Container::new(environment, runtime, &["/bin/corpus", "net_bind_service"])?;
+    container.use_user(1000)?;
+    let profile = profile(&container)?;
+    expect(&verify(&container, &profile, &[])?, Some(0))?;
+    let verification = standing(&container, &profile)?;
+    ensure!(
+        verification.sets.ambient == [Capability::NET_BIND_SERVICE].into_iter().collect(),
+        "{:?}",
+        verification.sets
+    );
+    remove(&container, &profile, Capability::NET_BIND_SERVICE)?;
+    expect(&verify(&container, &profile, &[])?, NOT_VERIFIED)?;
+    let verification = standing(&container, &profile)?;
+    ensure!(verification.add == [Capability::NET_BIND_SERVICE].into_iter().collect());
+    Ok(())
+}
+
+fn what_cannot_be_verified_is_not_run(
+    environment: &Arc<Environment>,
+    runtime: &Runtime,
+) -> anyhow::Result<()> {
+    let (container, profile) = profiled(environment, runtime, &["/bin/corpus", "noop"])?;
+    let output = container
+        .ctl_with_runtime(&["verify", "nothing-of-the-kind"])?
+        .output()?;
+    expect(&output, Some(1))?;
+    let path = Store::at(container.store())
+        .find(&profile.recording_id)?
+        .path;
+    let mut value: Value = serde_json::from_slice(&fs::read(&path)?)?;
+    value["complete"] = Value::from(false);
+    value["incomplete_because"] = Value::from(vec!["eBPF: 1 checks were lost"]);
+    fs::write(&path, serde_json::to_vec(&value)?)?;
+    let output = verify(&container, &profile, &[])?;
+    expect(&output, Some(1))?;
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    ensure!(said.contains("is incomplete"), "{said}");
+    ensure!(standing(&container, &profile).is_err());
+    expect_nothing_left(&container)
+}
+
+/// The program that every system call of the host passes while somebody verifies.
+const FOLLOWER: &str = "/sys/fs/bpf/capprof/v2/link-system_call_exit";
+
+fn a_killed_capprofctl_leaves_nothing_attached(
+    environment: &Arc<Environment>,
+    runtime: &Runtime,
+) -> anyhow::Result<()> {
+    let container = Container::new(
+        environment,
+        runtime,
+        &[
+            "/bin/sh",
+            "-c",
+            "read seconds < /etc/seconds; sleep $seconds",
+        ],
+    )?;
+    let seconds = container.bundle().join("rootfs/etc/seconds");
+    fs::write(&seconds, "0\n")?;
+    let profile = profile(&container)?;
+    fs::write(&seconds, "100\n")?;
+    ensure!(
+        !Path::new(FOLLOWER).exists(),
+        "attached for a recording that profiles"
+    );
+    let mut child = container
+        .ctl_with_runtime(&["verify", &profile.recording_id])?
+        .spawn()?;
+    let started = Instant::now();
+    while !Path::new(FOLLOWER).exists() {
+        ensure!(
+            started.elapsed() < Duration::from_secs(30),
+            "never attached"
+        );
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let killed = kill_capprofctl(&container.id)?;
+    child.wait()?;
+    ensure!(killed == 1, "{killed} processes were capprofctl's");
+    // The container lives on, and its engine ends it some time.
+    container.capprof(&["delete", "--force", &container.id])?;
+    ensure!(!Path::new(FOLLOWER).exists(), "still attached");
+    expect_nothing_left(&container)
+}
+
+/// Kills the capprofctl that runs this container; gives how many processes that were.
+fn kill_capprofctl(id: &str) -> anyhow::Result<usize> {
+    use nix::sys::signal::{Signal, kill};
+    use nix::unistd::Pid;
+    let mut killed = 0;
+    for entry in fs::read_dir("/proc")?.flatten() {
+        let Some(pid) = entry
+            .file_name()
+            .to_str()
+            .and_then(|name| name.parse().ok())
+        else {
+            continue;
+        };
+        let command = fs::read(entry.path().join("cmdline")).unwrap_or_default();
+        let words: Vec<&[u8]> = command.split(|byte| *byte == 0).collect();
+        let is_ours = words
+            .first()
+            .is_some_and(|word| word.ends_with(b"/capprofctl"))
+            && words.contains(&id.as_bytes());
+        if is_ours {
+            kill(Pid::from_raw(pid), Signal::SIGKILL)?;
+            killed += 1;
+        }
+    }
+    Ok(killed)
+}
