@@ -5,7 +5,17 @@
 
 use super::NAME;
 use anyhow::{Context, bail};
-use toml_edit::{Array, DocumentMut, Item, Table, TableLike, value};
+use toml_edit::{Array, DocumentMut, Item, RawString, Table, TableLike, value};
+
+/// The runtime that containerd has where none is configured, and uses where no handler is asked for.
+const BUILT_IN: &str = "runc";
+
+/// containerd's shim for runtimes with the command line of runc.
+const RUNTIME_TYPE: &str = "io.containerd.runc.v2";
+
+/// Stands above the table of the built-in runtime where it had to be written.
+const NOTE: &str =
+    "# Built in, but only as long as no other runtime is configured. Added by capprofctl.";
 
 /// The configuration with the runtime handler added.
 ///
@@ -14,10 +24,27 @@ use toml_edit::{Array, DocumentMut, Item, Table, TableLike, value};
 pub(super) fn add(before: Option<&str>, runtime: &str) -> anyhow::Result<String> {
     let mut document: DocumentMut = before.unwrap_or("version = 2\n").parse()?;
     let plugin = plugin(&document)?;
+    let default = document
+        .get("plugins")
+        .and_then(|item| {
+            item.get(plugin)?
+                .get("containerd")?
+                .get("default_runtime_name")?
+                .as_str()
+        })
+        .unwrap_or(BUILT_IN)
+        .to_owned();
     let runtimes = descend(
         document.as_table_mut(),
         &["plugins", plugin, "containerd", "runtimes"],
     )?;
+    // The first configured runtime takes the place of the built-in one, without which the whole plugin does not start.
+    if runtimes.is_empty() && default == BUILT_IN {
+        let mut built_in = Table::new();
+        built_in["runtime_type"] = value(RUNTIME_TYPE);
+        built_in.decor_mut().set_prefix(format!("\n{NOTE}\n"));
+        runtimes.insert(BUILT_IN, Item::Table(built_in));
+    }
     // As on this node: with the wrong cgroup driver pods fail.
     let systemd_cgroup = runtimes
         .get("runc")
@@ -37,7 +64,7 @@ pub(super) fn add(before: Option<&str>, runtime: &str) -> anyhow::Result<String>
     // Pods may choose mode, name, output and scope.
     let annotations = || value(Array::from_iter(["io.capprof.*"]));
     let mut handler = Table::new();
-    handler["runtime_type"] = value("io.containerd.runc.v2");
+    handler["runtime_type"] = value(RUNTIME_TYPE);
     handler["pod_annotations"] = annotations();
     handler["container_annotations"] = annotations();
     handler["options"] = Item::Table(options);
@@ -73,7 +100,11 @@ pub(super) fn remove(before: &str) -> anyhow::Result<Option<String>> {
         bail!("default_runtime_name is {NAME}: name another one first");
     }
     let path = ["plugins", plugin, "containerd", "runtimes"];
-    descend(document.as_table_mut(), &path)?.remove(NAME);
+    let runtimes = descend(document.as_table_mut(), &path)?;
+    runtimes.remove(NAME);
+    if runtimes.len() == 1 && runtimes.get(BUILT_IN).is_some_and(was_added) {
+        runtimes.remove(BUILT_IN);
+    }
     // Tables that were made only to hold it.
     for length in (1..=path.len()).rev() {
         let (last, above) = (path[length - 1], &path[..length - 1]);
@@ -88,6 +119,14 @@ pub(super) fn remove(before: &str) -> anyhow::Result<Option<String>> {
     }
     let text = document.to_string();
     Ok((text.trim() != "version = 2").then_some(text))
+}
+
+/// Whether the table of the built-in runtime is the one that [`add`] wrote, and still as it was.
+fn was_added(built_in: &Item) -> bool {
+    built_in.as_table().is_some_and(|table| {
+        let prefix = table.decor().prefix().and_then(RawString::as_str);
+        table.len() == 1 && prefix.is_some_and(|prefix| prefix.contains(NOTE))
+    })
 }
 
 /// The plugin that holds the runtimes, by the version of the configuration's format.
@@ -154,6 +193,44 @@ mod tests {
         let text = add(Some(before), "/usr/bin/capprof").unwrap();
         assert_eq!(text.matches("SystemdCgroup = true").count(), 2, "{text}");
         assert!(text.starts_with(before), "{text}");
+    }
+
+    #[test]
+    fn the_built_in_runtime_stays() {
+        let runc = |text: &str| -> Option<Item> {
+            let document: DocumentMut = text.parse().unwrap();
+            let plugin = document.get("plugins")?.get("io.containerd.grpc.v1.cri")?;
+            plugin
+                .get("containerd")?
+                .get("runtimes")?
+                .get("runc")
+                .cloned()
+        };
+        let before = "version = 2\n[plugins.\"io.containerd.grpc.v1.cri\".cni]\nbin_dir = \"/usr/lib/cni\"\n";
+        let with = add(Some(before), "/usr/bin/capprof").unwrap();
+        assert_eq!(
+            runc(&with).unwrap()["runtime_type"].as_str(),
+            Some("io.containerd.runc.v2")
+        );
+        assert_eq!(add(Some(&with), "/usr/bin/capprof").unwrap(), with);
+        assert_eq!(remove(&with).unwrap().as_deref(), Some(before));
+        // What somebody has added to it since is theirs.
+        let changed = with.replace(NOTE, &format!("{NOTE}\n# mine")).replacen(
+            "runtime_type",
+            "privileged_without_host_devices = true\nruntime_type",
+            1,
+        );
+        let without = remove(&changed).unwrap().unwrap();
+        assert!(runc(&without).is_some(), "{without}");
+
+        // Where others are configured already, or another is the default, it is not built in any more.
+        for before in [
+            "version = 2\n[plugins.\"io.containerd.grpc.v1.cri\".containerd.runtimes.crun]\nruntime_type = \"io.containerd.runc.v2\"\n",
+            "version = 2\n[plugins.\"io.containerd.grpc.v1.cri\".containerd]\ndefault_runtime_name = \"crun\"\n",
+        ] {
+            let with = add(Some(before), "/usr/bin/capprof").unwrap();
+            assert!(runc(&with).is_none(), "{with}");
+        }
     }
 
     #[test]

@@ -28,8 +28,18 @@ fn docker(root: &Path) -> Vec<String> {
     let data = json(&root.join("etc/docker/daemon.json"))
         .and_then(|configuration| Some(configuration.get("data-root")?.as_str()?.to_owned()))
         .unwrap_or_else(|| "/var/lib/docker".to_owned());
-    entries(&root.join(data.trim_start_matches('/')).join("containers"))
-        .into_iter()
+    let data = root.join(data.trim_start_matches('/'));
+    // With userns-remap, `UID.GID` of the first id stands in between.
+    let remapped = entries(&data).into_iter().filter(|directory| {
+        directory.file_name().is_some_and(|name| {
+            name.as_encoded_bytes()
+                .iter()
+                .all(|byte| byte.is_ascii_digit() || *byte == b'.')
+        })
+    });
+    std::iter::once(data.clone())
+        .chain(remapped)
+        .flat_map(|directory| entries(&directory.join("containers")))
         .filter(|directory| {
             json(&directory.join("hostconfig.json"))
                 .is_some_and(|host| host.get("Runtime").and_then(Value::as_str) == Some(NAME))
@@ -187,10 +197,14 @@ mod tests {
             "etc/docker/daemon.json",
             "{\"data-root\": \"/srv/docker\"}",
         );
-        for (id, runtime) in [("1", "capprof"), ("2", "runc")] {
+        for (place, runtime) in [
+            ("containers/1", "capprof"),
+            ("containers/2", "runc"),
+            ("165536.165536/containers/3", "capprof"),
+        ] {
             write(
                 root.path(),
-                &format!("srv/docker/containers/{id}/hostconfig.json"),
+                &format!("srv/docker/{place}/hostconfig.json"),
                 &format!("{{\"Runtime\": \"{runtime}\"}}"),
             );
         }
@@ -199,7 +213,7 @@ mod tests {
             "srv/docker/containers/1/config.v2.json",
             "{\"Name\": \"/web\"}",
         );
-        assert_eq!(of(Engine::Docker, root.path()).unwrap(), ["web (1)"]);
+        assert_eq!(of(Engine::Docker, root.path()).unwrap(), ["3", "web (1)"]);
     }
 
     #[test]
