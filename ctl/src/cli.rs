@@ -46,6 +46,10 @@ pub(crate) enum Command {
 
     /// List the profiles in the store, newest first
     List {
+        /// Only those of a container, name, pod or image
+        #[arg(value_name = "NAME")]
+        name: Option<String>,
+
         /// What to print
         #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
         format: ListFormat,

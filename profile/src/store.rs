@@ -244,6 +244,34 @@ impl Summary {
         .into_iter()
         .any(|name| name.as_deref() == Some(wanted))
     }
+
+    /// Whether somebody who asks for this may mean the workload: its container's id, one of its names, or its image, which may be named
+    /// without what registries and engines add, `nginx` for `docker.io/library/nginx:latest`.
+    pub fn answers_to(&self, wanted: &str) -> bool {
+        self.container_id == wanted
+            || self.is_called(wanted)
+            || self
+                .workload
+                .image
+                .as_deref()
+                .is_some_and(|image| is_image(image, wanted))
+    }
+}
+
+/// Whether an image is meant by a name that may lack the default registry and the tag. A tag that is named must be the image's.
+fn is_image(image: &str, wanted: &str) -> bool {
+    let (image, wanted) = (familiar(image), familiar(wanted));
+    match image.strip_prefix(wanted) {
+        Some(rest) => rest.is_empty() || rest.starts_with([':', '@']),
+        // What has no tag is `latest`.
+        None => wanted.strip_suffix(":latest") == Some(image),
+    }
+}
+
+/// A reference without the registry and the name space that docker takes for granted (distribution's `reference.FamiliarString`).
+fn familiar(reference: &str) -> &str {
+    let path = reference.strip_prefix("docker.io/").unwrap_or(reference);
+    path.strip_prefix("library/").unwrap_or(path)
 }
 
 /// A stored result that was found.
@@ -316,8 +344,7 @@ impl Store {
     }
 
     /// Finds one profile: `latest` or `last`; a path of a file, or of a directory with a `capprof.json` in it; a recording's id; a
-    /// container's id; a name (annotation, container, pod, image); or the unique beginning of an id. Of several recordings of one
-    /// container or name, the newest.
+    /// container's id or a name (annotation, container, pod, image), of several recordings the newest; or the unique beginning of an id.
     ///
     /// # Errors
     /// Any of reading.
@@ -345,19 +372,11 @@ impl Store {
                 }),
             };
         }
-        let directory = directory_name(wanted).ok();
-        if let Some((_, _, path)) = all
-            .iter()
-            .find(|(recording, _, _)| recording == wanted)
-            .or_else(|| {
-                all.iter()
-                    .find(|(_, container, _)| Some(container) == directory.as_ref())
-            })
-        {
+        if let Some((_, _, path)) = all.iter().find(|(recording, _, _)| recording == wanted) {
             return load(path.clone());
         }
         for (_, _, path) in &all {
-            if read::<Summary>(path).is_ok_and(|summary| summary.is_called(wanted)) {
+            if read::<Summary>(path).is_ok_and(|summary| summary.answers_to(wanted)) {
                 return load(path.clone());
             }
         }
@@ -859,6 +878,8 @@ mod tests {
             ("aac", "20260101T000000Z-00000003"),
             ("web", "20260103T000000Z-00000002"),
             ("docker.io/library/nginx:1.27", "20260103T000000Z-00000002"),
+            ("nginx:1.27", "20260103T000000Z-00000002"),
+            ("nginx", "20260103T000000Z-00000002"),
         ] {
             assert_eq!(found(wanted).unwrap(), expected, "{wanted}");
         }
@@ -881,6 +902,38 @@ mod tests {
                 "20260101T000000Z-00000003"
             );
         }
+    }
+
+    #[test]
+    fn an_image_may_be_named_in_short() {
+        for (image, wanted, meant) in [
+            ("docker.io/library/nginx:latest", "nginx", true),
+            ("docker.io/library/nginx:latest", "nginx:latest", true),
+            ("docker.io/library/nginx:latest", "library/nginx", true),
+            ("docker.io/library/nginx:latest", "nginx:1.27", false),
+            ("docker.io/library/nginx:latest", "ngin", false),
+            ("nginx", "nginx:latest", true),
+            ("nginx", "docker.io/library/nginx:latest", true),
+            ("nginx", "nginx:1.27", false),
+            ("docker.io/bitnami/nginx:1", "nginx", false),
+            ("docker.io/bitnami/nginx:1", "bitnami/nginx", true),
+            ("quay.io/x/y@sha256:0", "quay.io/x/y", true),
+            ("quay.io/x/y@sha256:0", "x/y", false),
+            ("quay.io:443/x/y", "quay.io", false),
+        ] {
+            assert_eq!(is_image(image, wanted), meant, "{image} {wanted}");
+        }
+    }
+
+    #[test]
+    fn of_all_that_go_by_a_name_the_newest_is_meant() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::at(directory.path());
+        // A container whose id is the name of a later one, as with `ctr run IMAGE web`.
+        add(&store, "web", "20260101T000000Z-00000001", 20).unwrap();
+        add(&store, "aabb01", "20260102T000000Z-00000002", 20).unwrap();
+        let found = store.find("web").unwrap();
+        assert_eq!(found.profile.recording_id, "20260102T000000Z-00000002");
     }
 
     #[test]

@@ -237,7 +237,7 @@ fn parse_capabilities(list: &str) -> Result<CapabilitySet, String> {
 }
 
 /// What the engine says of the workload. Keys: containerd `pkg/cri/annotations`, CRI-O `pkg/annotations` and the kubelet's labels,
-/// nerdctl `pkg/labels`, image-spec `annotations.md`. Docker and podman say nothing.
+/// nerdctl `pkg/labels`, image-spec `annotations.md`. docker and podman say nothing here, see [`crate::engine`].
 pub fn workload(configuration: &Value) -> Workload {
     let first = |keys: &[&str]| {
         keys.iter()

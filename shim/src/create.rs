@@ -3,6 +3,7 @@
 use crate::annotations::{self, Limit, Mode, Wishes};
 use crate::argv::{Command, Family, Globals};
 use crate::bundle;
+use crate::engine;
 use crate::label;
 use crate::limit::{self, Resolved};
 use crate::rewrite::{self, Grant, Hooks, Outcome, Plan, Sets};
@@ -260,7 +261,12 @@ impl Draft<'_> {
             profile: treatment.profile,
             container_id: self.id.to_owned(),
             name: self.wishes.name,
-            workload: annotations::workload(&source.document.value),
+            workload: engine::complete(
+                annotations::workload(&source.document.value),
+                self.id,
+                &source.bundle,
+                &source.document.value,
+            ),
             created: now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
             bundle: source.bundle.clone(),
             configuration: source.path.clone(),

@@ -15,6 +15,7 @@ pub mod argv;
 pub mod bundle;
 pub mod create;
 pub mod document;
+pub mod engine;
 pub mod exec;
 pub mod label;
 pub mod limit;

@@ -6,12 +6,15 @@ use crate::output;
 use capprof_profile::render;
 use capprof_profile::store::Store;
 
-/// Prints all profiles; those that cannot be read are told on standard error.
+/// Prints all profiles, or those of one workload; those that cannot be read are told on standard error.
 ///
 /// # Errors
 /// The store cannot be listed, or a profile in it cannot be read.
-pub(crate) fn run(store: &Store, format: ListFormat) -> anyhow::Result<Exit> {
-    let (summaries, errors) = store.list()?;
+pub(crate) fn run(store: &Store, name: Option<&str>, format: ListFormat) -> anyhow::Result<Exit> {
+    let (mut summaries, errors) = store.list()?;
+    if let Some(name) = name {
+        summaries.retain(|summary| summary.answers_to(name));
+    }
     match format {
         ListFormat::Text => output::print(&render::list(&summaries, &output::styles()))?,
         ListFormat::Json => {

@@ -29,7 +29,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
             format,
             strict,
         } => report::run(&store(arguments)?, profile, *format, *strict),
-        Command::List { format } => list::run(&store(arguments)?, *format),
+        Command::List { name, format } => list::run(&store(arguments)?, name.as_deref(), *format),
         Command::Merge {
             profiles,
             mixed,

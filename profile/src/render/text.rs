@@ -578,13 +578,21 @@ fn shortened(text: &str, length: usize) -> String {
     short
 }
 
+/// An id as docker and podman show it, where it is one of theirs.
+fn short_id(id: &str) -> String {
+    match id.len() == 64 && id.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        true => id.chars().take(12).collect(),
+        false => shortened(id, 24),
+    }
+}
+
 /// The table of `capprofctl list`, newest first, each line with a newline; empty for no profiles.
 pub fn list(summaries: &[Summary], styles: &Styles) -> String {
     if summaries.is_empty() {
         return String::new();
     }
     let mut rows = vec![
-        ["RECORDING", "CONTAINER", "NAME", "STATE", "NEEDS"]
+        ["RECORDING", "CONTAINER", "NAME", "IMAGE", "STATE", "NEEDS"]
             .map(str::to_owned)
             .to_vec(),
     ];
@@ -597,7 +605,6 @@ pub fn list(summaries: &[Summary], styles: &Styles) -> String {
                 (Some(pod), Some(container)) => Some(format!("{pod}/{container}")),
                 (_, container) => container.clone(),
             })
-            .or_else(|| workload.image.clone())
             .unwrap_or_else(|| "-".to_owned());
         let needs = summary
             .minimized
@@ -606,8 +613,9 @@ pub fn list(summaries: &[Summary], styles: &Styles) -> String {
             .collect::<Vec<_>>();
         rows.push(vec![
             summary.recording_id.clone(),
-            shortened(&summary.container_id, 24),
+            short_id(&summary.container_id),
             shortened(&name, 40),
+            shortened(workload.image.as_deref().unwrap_or("-"), 40),
             match (summary.complete, &summary.verification) {
                 (false, _) => "INCOMPLETE".to_owned(),
                 (true, None) => "complete".to_owned(),
@@ -781,9 +789,10 @@ what could not be seen
         let summary = Summary {
             schema: crate::result::SCHEMA.to_owned(),
             recording_id: "20261123T150102Z-1a2b3c4d".to_owned(),
-            container_id: "0123456789abcdef0123456789abcdef".to_owned(),
+            container_id: "0123456789abcdef".repeat(4),
             name: None,
             workload: crate::recording::Workload {
+                image: Some("docker.io/library/nginx:1.27".to_owned()),
                 pod: Some("web-0".to_owned()),
                 container: Some("nginx".to_owned()),
                 ..Default::default()
@@ -796,8 +805,8 @@ what could not be seen
         assert_data_eq!(
             list(&[summary], &Styles::plain()),
             snapbox::str![[r#"
-RECORDING                  CONTAINER                 NAME         STATE       NEEDS
-20261123T150102Z-1a2b3c4d  0123456789abcdef0123456…  web-0/nginx  INCOMPLETE  CHOWN
+RECORDING                  CONTAINER     NAME         IMAGE                         STATE       NEEDS
+20261123T150102Z-1a2b3c4d  0123456789ab  web-0/nginx  docker.io/library/nginx:1.27  INCOMPLETE  CHOWN
 
 "#]]
         );
