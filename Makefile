@@ -57,8 +57,8 @@ test-vm-full: test-deps build ## the same with every program, recorder, runtime 
 	@tests/run guest-full
 
 .PHONY: test-engines
-test-engines: test-deps build ## run docker, podman and containerd with capprof in guests (long)
-	@tests/run engines
+test-engines: test-deps build ## run all tests of docker, podman and containerd in guests (long)
+	@tests/run engines-full
 
 .PHONY: test-servers
 test-servers: test-deps build ## prove each member of the servers' sets: run them without (twenty minutes)
