@@ -262,7 +262,8 @@ impl Summary {
 fn is_image(image: &str, wanted: &str) -> bool {
     let (image, wanted) = (familiar(image), familiar(wanted));
     match image.strip_prefix(wanted) {
-        Some(rest) => rest.is_empty() || rest.starts_with([':', '@']),
+        // A port is followed by the path, a tag by nothing.
+        Some(rest) => rest.is_empty() || (rest.starts_with([':', '@']) && !rest.contains('/')),
         // What has no tag is `latest`.
         None => wanted.strip_suffix(":latest") == Some(image),
     }
