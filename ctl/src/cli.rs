@@ -14,7 +14,7 @@ use std::path::PathBuf;
     name = "capprofctl",
     version,
     max_term_width = 100,
-    after_long_help = "Exit status:\n  0  done\n  1  error\n  2  wrong usage\n  3  a profile is incomplete (--strict)\n  4  a set is not verified (verify)"
+    after_long_help = "Exit status:\n  0  done\n  1  error\n  2  wrong usage\n  3  a profile is incomplete (--strict), or a search stopped before its end (--max-runs)\n  4  a set is not verified (verify)\n  130  interrupted"
 )]
 pub(crate) struct Arguments {
     /// Where profiles are kept [default: the configuration's, /var/lib/capprof]
@@ -108,6 +108,23 @@ pub(crate) enum Command {
         state: Option<PathBuf>,
 
         /// How the container is run: docker, podman, nerdctl, ctr, runc or crun, its options, `run`, and the rest
+        #[arg(last = true, required = true, value_name = "ENGINE COMMAND")]
+        command: Vec<OsString>,
+    },
+
+    /// Find a smaller set by running the container with fewer and fewer capabilities
+    ///
+    /// For what one run cannot tell: programs that use what they have and do without otherwise. The most runs are promised in advance; each
+    /// verdict is kept, so that Ctrl-C and --resume lose none. The result is written into the profile.
+    Shrink {
+        /// A recording, container, name, pod or image, the beginning of an id, or `latest`
+        #[arg(value_name = "PROFILE")]
+        profile: String,
+
+        #[command(flatten)]
+        options: crate::command::shrink::Options,
+
+        /// The command line that runs the container in the foreground or with --detach: docker, podman, nerdctl, ctr, runc or crun
         #[arg(last = true, required = true, value_name = "ENGINE COMMAND")]
         command: Vec<OsString>,
     },

@@ -11,10 +11,12 @@ pub(crate) enum Exit {
     Error,
     /// The command line was not understood.
     Usage,
-    /// `--strict`, and the profile is incomplete.
+    /// `--strict`, and the profile is incomplete; or a search that stopped before its end.
     Incomplete,
     /// `verify`, and the set has not passed.
     NotVerified,
+    /// Somebody wanted it to stop.
+    Interrupted,
 }
 
 impl From<Exit> for ExitCode {
@@ -25,6 +27,7 @@ impl From<Exit> for ExitCode {
             Exit::Usage => 2,
             Exit::Incomplete => 3,
             Exit::NotVerified => 4,
+            Exit::Interrupted => 130,
         })
     }
 }

@@ -7,7 +7,7 @@ mod command;
 mod engine;
 mod exit;
 mod hook;
-#[allow(dead_code, reason = "what shrink and verify start containers with")]
+mod judge;
 mod launch;
 mod output;
 

@@ -70,6 +70,7 @@ pub fn profile(
         verifies: recording.verifies().map(str::to_owned),
         missed,
         verification: None,
+        shrunk: None,
     }
 }
 
@@ -118,6 +119,7 @@ pub(crate) mod tests {
         Verdict,
     };
     use crate::recording::{Mode, Process, ProcessSets, Recorders, Relaxation, Runtime, Workload};
+    use crate::result::Shrunk;
     use crate::testing::{check, record};
 
     pub(crate) fn recording(container_id: &str, id: &str) -> Recording {
@@ -312,7 +314,18 @@ pub(crate) mod tests {
     fn profiles_agree_with_the_schema() {
         let recording = recording("web-1", "20261123T150102Z-1a2b3c4d");
         let finished = || "2026-11-23T15:02:00Z".to_owned();
-        let full = profile(&recording, reports(), full_evidence(), finished(), host());
+        let mut full = profile(&recording, reports(), full_evidence(), finished(), host());
+        is_valid(&full);
+        full.shrunk = Some(Shrunk {
+            set: full.minimized,
+            sets: full.minimized_sets,
+            left_out: CapabilitySet::EMPTY,
+            added: CapabilitySet::EMPTY,
+            check: Some("true".to_owned()),
+            command: vec!["docker".to_owned(), "run".to_owned()],
+            runs: 3,
+            finished: finished(),
+        });
         is_valid(&full);
         assert!(!full.complete);
         assert_eq!(full.exit, Some(Exit::Code(3)));

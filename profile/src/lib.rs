@@ -16,6 +16,7 @@ pub mod path;
 pub mod recording;
 pub mod render;
 pub mod result;
+pub mod shrink;
 pub mod store;
 #[cfg(test)]
 mod testing;

@@ -158,6 +158,37 @@ impl ProcessSets {
         ]
     }
 
+    /// A list in all sets that make it effective for a process of this user; `original` is what the engine asks for.
+    pub fn of_list(list: CapabilitySet, uid: u32, original: &Self) -> Self {
+        let (inheritable, ambient) = match uid {
+            0 => (
+                original.inheritable.intersection(list),
+                original.ambient.intersection(list),
+            ),
+            // Another user loses at execve what is not ambient (capabilities(7)).
+            _ => (list, list),
+        };
+        Self {
+            bounding: list,
+            effective: list,
+            permitted: list,
+            inheritable,
+            ambient,
+        }
+    }
+
+    /// What is in either, set by set.
+    #[must_use]
+    pub fn union(&self, other: &Self) -> Self {
+        Self {
+            bounding: self.bounding.union(other.bounding),
+            effective: self.effective.union(other.effective),
+            permitted: self.permitted.union(other.permitted),
+            inheritable: self.inheritable.union(other.inheritable),
+            ambient: self.ambient.union(other.ambient),
+        }
+    }
+
     /// What is left of each set if nothing but this may be in it.
     #[must_use]
     pub fn at_most(&self, ceiling: CapabilitySet) -> Self {

@@ -127,6 +127,27 @@ pub struct HostReport {
     pub capprof: String,
 }
 
+/// What `capprofctl shrink` found: a smaller set that passes a test, and does not without any member.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shrunk {
+    /// The set.
+    pub set: CapabilitySet,
+    /// The same as the five sets of config.json.
+    pub sets: ProcessSets,
+    /// What it does without, of the minimized set.
+    pub left_out: CapabilitySet,
+    /// What had been a blind spot and turned out to be needed.
+    pub added: CapabilitySet,
+    /// The command that judged each run. Without one, the program had to end by itself with status 0.
+    pub check: Option<String>,
+    /// The engine's command line that was run.
+    pub command: Vec<String>,
+    /// How many times it was run.
+    pub runs: usize,
+    /// When it was found, RFC 3339 in UTC.
+    pub finished: String,
+}
+
 /// The result of a recording.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Profile {
@@ -191,4 +212,29 @@ pub struct Profile {
     /// What came of running the workload again with the minimized sets; `None` if nobody has.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub verification: Option<Verification>,
+    /// What `capprofctl shrink` made of it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub shrunk: Option<Shrunk>,
+}
+
+impl Profile {
+    /// The answer that counts: the shrunk set where there is one, else the minimized set.
+    pub fn answer(&self) -> (CapabilitySet, ProcessSets) {
+        match &self.shrunk {
+            Some(shrunk) => (shrunk.set, shrunk.sets),
+            None => (self.minimized, self.minimized_sets),
+        }
+    }
+
+    /// The sets with which a process has this list and no more: what is in the profile in those sets in which it was needed.
+    pub fn sets_of(&self, list: CapabilitySet) -> ProcessSets {
+        let beyond = list.difference(self.minimized);
+        self.minimized_sets
+            .at_most(list)
+            .union(&ProcessSets::of_list(
+                beyond,
+                self.process.uid,
+                &self.original,
+            ))
+    }
 }

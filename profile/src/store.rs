@@ -574,6 +574,20 @@ impl Store {
     }
 }
 
+/// Writes a profile that has been found back to where it was, with what has been learnt since.
+///
+/// # Errors
+/// [`Error::Encode`], [`Error::File`].
+pub fn update(found: &Found) -> Result<(), Error> {
+    let mut content =
+        serde_json::to_vec_pretty(&found.profile).map_err(|source| Error::Encode {
+            recording: found.profile.recording_id.clone(),
+            source,
+        })?;
+    content.push(b'\n');
+    Ok(file::write(&found.path, &content, Attributes::Mode(0o600))?)
+}
+
 /// Reads a profile.
 ///
 /// # Errors

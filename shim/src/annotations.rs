@@ -39,7 +39,7 @@ pub enum Mode {
     Verify(String),
 }
 
-/// What a container is limited to: a profile's sets, a list, or what a list leaves of a profile's sets. One of them is there.
+/// What a container is limited to: a profile's sets, a list, or a list in the sets in which a profile has it. One of them is there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limit {
     /// What the profile goes by; see [`capprof_profile::store::Store::find_complete`].

@@ -2,7 +2,6 @@
 
 use crate::annotations::Limit;
 use crate::rewrite;
-use capprof_profile::CapabilitySet;
 use capprof_profile::recording::ProcessSets;
 use capprof_profile::store::{self, Store};
 use serde_json::{Map, Value};
@@ -25,16 +24,6 @@ pub enum Error {
         /// Whose this one is.
         uid: u32,
     },
-    /// The list is no part of the profile.
-    #[error(
-        "enforce profile {recording}: {capabilities} is not in it: enforce the list alone, without the profile"
-    )]
-    NotInProfile {
-        /// The profile's recording.
-        recording: String,
-        /// What the list has beyond the profile.
-        capabilities: CapabilitySet,
-    },
     /// The process is not what the runtime-spec says.
     #[error(transparent)]
     Process(#[from] rewrite::Error),
@@ -49,8 +38,8 @@ pub struct Resolved {
     pub profile: Option<String>,
 }
 
-/// Finds out which sets a process gets: those of `config.minimized.json`, where a profile says what it needs; with a list, what the list
-/// leaves of them; with a list alone, that list in all sets that make it effective for the process's user.
+/// Finds out which sets a process gets: those of `config.minimized.json` (or what `capprofctl shrink` made of them), where a profile says what
+/// it needs; with a list, that list in the profile's sets; with a list alone, the list in all sets that make it effective for the process's user.
 ///
 /// # Errors
 /// Any [`Error`].
@@ -63,12 +52,12 @@ pub fn resolve(
     let Some(wanted) = &limit.profile else {
         let original = rewrite::sets_of(process)?;
         return Ok(Resolved {
-            sets: listed(limit.capabilities.unwrap_or_default(), uid, &original),
+            sets: ProcessSets::of_list(limit.capabilities.unwrap_or_default(), uid, &original),
             profile: None,
         });
     };
     let profile = store.find_complete(wanted)?.profile;
-    let recording = profile.recording_id;
+    let recording = profile.recording_id.clone();
     if (profile.process.uid == 0) != (uid == 0) {
         return Err(Error::User {
             recording,
@@ -77,38 +66,11 @@ pub fn resolve(
         });
     }
     let sets = match limit.capabilities {
-        None => profile.minimized_sets,
-        Some(list) => {
-            let beyond = list.difference(profile.minimized);
-            if !beyond.is_empty() {
-                return Err(Error::NotInProfile {
-                    recording,
-                    capabilities: beyond,
-                });
-            }
-            profile.minimized_sets.at_most(list)
-        }
+        None => profile.answer().1,
+        Some(list) => profile.sets_of(list),
     };
     Ok(Resolved {
         sets,
         profile: Some(recording),
     })
-}
-
-/// A list as sets: for root as a profile has them; another user loses at execve what is not ambient (capabilities(7)).
-fn listed(list: CapabilitySet, uid: u32, original: &ProcessSets) -> ProcessSets {
-    let (inheritable, ambient) = match uid {
-        0 => (
-            original.inheritable.intersection(list),
-            original.ambient.intersection(list),
-        ),
-        _ => (list, list),
-    };
-    ProcessSets {
-        bounding: list,
-        effective: list,
-        permitted: list,
-        inheritable,
-        ambient,
-    }
 }

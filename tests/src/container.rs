@@ -104,23 +104,32 @@ impl Container {
 
     /// capprof with the runtime's global options and these arguments, not yet started. It is killed after a minute.
     pub(crate) fn command(&self, arguments: &[&str]) -> anyhow::Result<Command> {
-        self.program("capprof", &[], arguments)
+        self.program("capprof", &[], Some(arguments), 60)
     }
 
-    /// capprofctl with these arguments, and the command line that runs this container by its runtime. It is killed after a minute.
+    /// capprofctl with these arguments, and the command line that runs this container by its runtime. It is killed after five minutes.
     pub(crate) fn ctl_with_runtime(&self, arguments: &[&str]) -> anyhow::Result<Command> {
         let mut own = arguments.to_vec();
         own.extend(["--", self.runtime.name]);
         let bundle = self.bundle();
-        self.program(
-            "capprofctl",
-            &own,
-            &["run", "--bundle", &bundle.to_string_lossy(), &self.id],
-        )
+        let run = ["run", "--bundle", &bundle.to_string_lossy(), &self.id];
+        self.program("capprofctl", &own, Some(&run), 300)
     }
 
-    /// One of our programs with its own arguments, the runtime's global options, and the runtime's arguments.
-    fn program(&self, name: &str, own: &[&str], arguments: &[&str]) -> anyhow::Result<Command> {
+    /// capprofctl with these arguments, not yet started.
+    pub(crate) fn ctl(&self, arguments: &[&str]) -> anyhow::Result<Command> {
+        self.program("capprofctl", arguments, None, 60)
+    }
+
+    /// One of our programs with its own arguments; if it is to call the runtime, the runtime's global options and arguments. It is killed
+    /// after so many seconds.
+    fn program(
+        &self,
+        name: &str,
+        own: &[&str],
+        arguments: Option<&[&str]>,
+        seconds: u32,
+    ) -> anyhow::Result<Command> {
         let path = self.path("config.toml");
         let mut lines = self.configuration.clone();
         if !self.environment.system {
@@ -128,16 +137,19 @@ impl Container {
             lines.push(format!("state = \"{}\"", self.path("run").display()));
         }
         fs::write(&path, lines.join("\n"))?;
-        let mut words: Vec<String> = ["timeout", "-k", "5", "60"].map(str::to_owned).to_vec();
+        let seconds = seconds.to_string();
+        let mut words: Vec<String> = ["timeout", "-k", "5", &seconds].map(str::to_owned).to_vec();
         words.extend(self.runtime.prefix.iter().cloned());
         words.push(self.environment.binaries.join(name).display().to_string());
         words.extend(own.iter().map(|&word| word.to_owned()));
-        words.extend(self.runtime.globals.iter().cloned());
-        words.extend([
-            "--root".to_owned(),
-            self.path("runtime").display().to_string(),
-        ]);
-        words.extend(arguments.iter().map(|&word| word.to_owned()));
+        if let Some(arguments) = arguments {
+            words.extend(self.runtime.globals.iter().cloned());
+            words.extend([
+                "--root".to_owned(),
+                self.path("runtime").display().to_string(),
+            ]);
+            words.extend(arguments.iter().map(|&word| word.to_owned()));
+        }
         let mut command = Command::new(&words[0]);
         command
             .args(&words[1..])

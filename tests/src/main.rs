@@ -19,6 +19,7 @@ mod enforce;
 mod environment;
 mod lifecycle;
 mod selinux;
+mod shrink;
 mod verify;
 
 use environment::Environment;
@@ -77,6 +78,7 @@ fn main() -> ExitCode {
     let mut tests = corpus::tests(&environment, &table);
     tests.extend(lifecycle::tests(&environment));
     tests.extend(enforce::tests(&environment));
+    tests.extend(shrink::tests(&environment));
     tests.extend(bad_input::tests(&environment));
     tests.extend(selinux::tests(&environment));
     tests.extend(verify::tests(&environment));

@@ -6,6 +6,7 @@ mod list;
 mod merge;
 mod recover;
 mod report;
+pub(crate) mod shrink;
 mod verify;
 
 use crate::cli::{Arguments, Command};
@@ -59,6 +60,11 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
                 command,
             },
         ),
+        Command::Shrink {
+            profile,
+            options,
+            command,
+        } => shrink::run(&store(arguments)?, profile, options, command),
         Command::Recover {
             stopped,
             unload,

@@ -643,7 +643,7 @@ fn docker_has_annotations(versions: &str) -> anyhow::Result<()> {
         if major.is_some_and(|major| major < DOCKER_WITH_ANNOTATIONS) {
             bail!(
                 "docker {version} has no --annotation, by which capprof is told what to do (docker {DOCKER_WITH_ANNOTATIONS} has): upgrade docker, \
-                 or use podman, nerdctl or ctr"
+                 use podman, nerdctl or ctr, or docker's own options (shrink --engine-options)"
             );
         }
     }

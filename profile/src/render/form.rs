@@ -88,8 +88,8 @@ impl<'a> From<&'a Profile> for Workload<'a> {
             image: profile.workload.image.as_deref(),
             uid: profile.process.uid,
             no_new_privileges: profile.process.no_new_privileges,
-            minimized: profile.minimized,
-            ambient: profile.minimized_sets.ambient,
+            minimized: profile.answer().0,
+            ambient: profile.answer().1.ambient,
             programs: profile
                 .needed
                 .iter()

@@ -184,6 +184,32 @@ impl Report<'_> {
         };
         let line = styled(&line, self.styles.heading);
         self.styled(&line);
+        self.shrunk(profile);
+    }
+
+    fn shrunk(&mut self, profile: &Profile) {
+        let Some(shrunk) = &profile.shrunk else {
+            return;
+        };
+        let by = match &shrunk.check {
+            Some(check) => format!("`{check}`"),
+            None => "its exit status".to_owned(),
+        };
+        let line = format!(
+            "shrunk {} in {} runs, judged by {by}, to: {}",
+            shrunk.finished, shrunk.runs, shrunk.set
+        );
+        let line = styled(&line, self.styles.heading);
+        self.styled(&line);
+        if !shrunk.left_out.is_empty() {
+            self.line(&format!("  does without: {}", shrunk.left_out));
+        }
+        if !shrunk.added.is_empty() {
+            self.line(&format!(
+                "  needs, though it was not seen: {}",
+                shrunk.added
+            ));
+        }
     }
 
     fn merged_head(&mut self, merged: &Merged) {

@@ -1,0 +1,427 @@
+//! `capprofctl shrink` on programs of which one run cannot tell what they need.
+
+use crate::container::Container;
+use crate::environment::{Environment, Runtime};
+use crate::{Outcome, Test};
+use anyhow::{Context, ensure};
+use capprof_profile::result::Profile;
+use capprof_profile::{Capability, CapabilitySet};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+type Body = fn(&Arc<Environment>, &Runtime) -> anyhow::Result<()>;
+
+const BODIES: [(&str, Body); 6] = [
+    ("what_one_run_cannot_tell", what_one_run_cannot_tell),
+    ("a_blind_spot_is_found", a_blind_spot_is_found),
+    (
+        "a_server_is_judged_by_its_check",
+        a_server_is_judged_by_its_check,
+    ),
+    (
+        "an_interrupted_search_goes_on",
+        an_interrupted_search_goes_on,
+    ),
+    ("a_killed_search_goes_on", a_killed_search_goes_on),
+    ("an_unreliable_judge_is_told", an_unreliable_judge_is_told),
+];
+
+/// All of them under each runtime.
+pub(crate) fn tests(environment: &Arc<Environment>) -> Vec<Test> {
+    let mut tests = Vec::new();
+    for runtime in &environment.runtimes {
+        for (name, body) in BODIES {
+            let (environment, own) = (Arc::clone(environment), runtime.clone());
+            let skip = runtime
+                .unusable
+                .clone()
+                .or_else(|| environment.unusable_recorder("auto"));
+            tests.push(Test::new(
+                format!("shrink/{}/{name}", runtime.name),
+                skip,
+                move || -> Outcome {
+                    body(&environment, &own).map_err(|error| format!("{error:#}").into())
+                },
+            ));
+        }
+    }
+    tests
+}
+
+fn set(members: &[Capability]) -> CapabilitySet {
+    members.iter().copied().collect()
+}
+
+/// A container that has been profiled.
+fn profiled(
+    environment: &Arc<Environment>,
+    runtime: &Runtime,
+    script: &str,
+) -> anyhow::Result<Container> {
+    let container = Container::new(environment, runtime, &["/bin/sh", "-c", script])?;
+    let output = container.run()?;
+    ensure!(output.status.success(), "profiling: {output:?}");
+    Ok(container)
+}
+
+/// `capprofctl shrink last OPTIONS -- RUNTIME run --bundle … ID`.
+fn shrink(container: &Container, options: &[&str]) -> anyhow::Result<Command> {
+    let arguments = [&["shrink", "last"], options].concat();
+    container.ctl_with_runtime(&arguments)
+}
+
+fn finish(command: &mut Command) -> anyhow::Result<(Output, String)> {
+    let output = command.output()?;
+    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+    Ok((output, errors))
+}
+
+fn stored(container: &Container) -> anyhow::Result<(PathBuf, Profile)> {
+    let profiles = container.store().join("profiles").join(&container.id);
+    let directory = fs::read_dir(&profiles)?
+        .next()
+        .context("no profile")??
+        .path();
+    let profile = serde_json::from_slice(&fs::read(directory.join("capprof.json"))?)?;
+    Ok((directory, profile))
+}
+
+/// The search ends with exactly this, keeps its promise, and leaves nothing behind.
+fn expect(
+    container: &Container,
+    options: &[&str],
+    expected: &[Capability],
+) -> anyhow::Result<Profile> {
+    let (output, errors) = finish(&mut shrink(container, options)?)?;
+    ensure!(output.status.success(), "{}: {errors}", output.status);
+    let (directory, profile) = stored(container)?;
+    let shrunk = profile.shrunk.as_ref().context("nothing in the profile")?;
+    ensure!(
+        shrunk.set == set(expected),
+        "expected {}, found {}: {errors}",
+        set(expected),
+        shrunk.set
+    );
+    ensure!(
+        shrunk.left_out == profile.minimized.difference(shrunk.set),
+        "{shrunk:?}"
+    );
+    let state: Value = serde_json::from_slice(&fs::read(directory.join("shrink.json"))?)?;
+    let runs = state["runs"].as_array().context("runs")?;
+    ensure!(
+        runs.len() as u64 <= state["promised"].as_u64().unwrap_or_default()
+            && runs.len() == shrunk.runs,
+        "more runs than promised: {state}"
+    );
+    let distinct: BTreeSet<String> = runs
+        .iter()
+        .map(|run| format!("{} {}", run["set"], run["again"]))
+        .collect();
+    ensure!(
+        distinct.len() == runs.len(),
+        "a run was made twice: {state}"
+    );
+    // Without colours and bars where nobody watches.
+    ensure!(
+        errors.contains("run 1 of at most ") && !errors.contains('\u{1b}'),
+        "{errors}"
+    );
+    for member in shrunk.left_out.iter() {
+        let line = format!("not needed: {member}, which had looked so: ");
+        ensure!(
+            String::from_utf8_lossy(&output.stdout).contains(&line),
+            "{output:?}"
+        );
+    }
+    expect_nothing_left(container)?;
+    Ok(profile)
+}
+
+fn expect_nothing_left(container: &Container) -> anyhow::Result<()> {
+    let left = container.recordings()?;
+    ensure!(left.is_empty(), "left behind: {left:?}");
+    let state = container.path("runtime").join(&container.id);
+    ensure!(!state.exists(), "the container is still there");
+    Ok(())
+}
+
+fn what_one_run_cannot_tell(
+    environment: &Arc<Environment>,
+    runtime: &Runtime,
+) -> anyhow::Result<()> {
+    for (script, expected) in [
+        ("exec corpus capget-branch", &[][..]),
+        ("exec corpus setuid-fallback", &[]),
+        ("exec corpus ptrace-subset", &[]),
+        ("exec corpus sys_chroot", &[Capability::SYS_CHROOT]),
+        (
+            "corpus net_raw && corpus setuid-fallback && corpus kill && corpus ptrace-subset",
+            &[Capability::KILL, Capability::NET_RAW],
+        ),
+    ] {
+        let container = profiled(environment, runtime, script)?;
+        let before = fs::read(container.bundle().join("config.json"))?;
+        let profile = expect(&container, &[], expected).with_context(|| script.to_owned())?;
+        ensure!(
+            fs::read(container.bundle().join("config.json"))? == before,
+            "config.json is not what it was"
+        );
+        // What is enforced from now on, and what a report advises.
+        let (directory, _) = stored(&container)?;
+        let config: Value =
+            serde_json::from_slice(&fs::read(directory.join("config.shrunk.json"))?)?;
+        let bounding: CapabilitySet =
+            serde_json::from_value(config["process"]["capabilities"]["bounding"].clone())?;
+        ensure!(bounding == set(expected), "config.shrunk.json: {bounding}");
+        container.edit(|config| {
+            config["annotations"] =
+                json!({"io.capprof.mode": "enforce", "io.capprof.profile": profile.recording_id});
+        })?;
+        let output = container.run()?;
+        ensure!(output.status.success(), "{script}: enforced: {output:?}");
+        let report = container.ctl(&["report", "last"])?.output()?;
+        ensure!(
+            String::from_utf8_lossy(&report.stdout).contains("shrunk"),
+            "{report:?}"
+        );
+    }
+    Ok(())
+}
+
+fn a_blind_spot_is_found(environment: &Arc<Environment>, runtime: &Runtime) -> anyhow::Result<()> {
+    let protected = fs::read_to_string("/proc/sys/fs/protected_hardlinks")?;
+    ensure!(
+        protected.trim() != "0",
+        "fs.protected_hardlinks is 0: everybody may link"
+    );
+    let container = profiled(environment, runtime, "exec corpus hard-link-other")?;
+    let (_, profile) = stored(&container)?;
+    ensure!(
+        !profile.minimized.contains(Capability::DAC_OVERRIDE),
+        "it is no blind spot any more: {profile:?}"
+    );
+    let profile = expect(&container, &[], &[Capability::DAC_OVERRIDE])?;
+    let added = profile.shrunk.map(|shrunk| shrunk.added);
+    ensure!(added == Some(set(&[Capability::DAC_OVERRIDE])), "{added:?}");
+    Ok(())
+}
+
+/// A server that says when it is ready, profiled, and the check that sees it.
+fn server(
+    environment: &Arc<Environment>,
+    runtime: &Runtime,
+    needs: &str,
+) -> anyhow::Result<(Container, String)> {
+    let script = format!("{needs} echo ready > /etc/ready && exec corpus wait");
+    let container = Container::new(environment, runtime, &["/bin/sh", "-c", &script])?;
+    container.edit(|config| config["root"]["readonly"] = json!(false))?;
+    let bundle = container.bundle();
+    let ready = bundle.join("rootfs/etc/ready");
+    let bundle = bundle.to_string_lossy();
+    container.capprof_succeeds(&["run", "--detach", "--bundle", &bundle, &container.id])?;
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while fs::remove_file(&ready).is_err() {
+        ensure!(Instant::now() < deadline, "the server does not start");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    crate::lifecycle::stop(&container)?;
+    Ok((container, format!("rm {}", ready.display())))
+}
+
+fn a_server_is_judged_by_its_check(
+    environment: &Arc<Environment>,
+    runtime: &Runtime,
+) -> anyhow::Result<()> {
+    let (container, check) = server(
+        environment,
+        runtime,
+        "corpus sys_chroot && corpus setuid-fallback && corpus net_raw &&",
+    )?;
+    let options = ["--check", &check, "--timeout", "20", "--empty-fails"];
+    let expected = [Capability::NET_RAW, Capability::SYS_CHROOT];
+    expect(&container, &options, &expected)?;
+    // A check that looks at nothing is noticed, and so is a set that is too small from the beginning.
+    let (output, errors) = finish(&mut shrink(
+        &container,
+        &["--check", "true", "--empty-fails"],
+    )?)?;
+    ensure!(
+        output.status.code() == Some(1) && errors.contains("passes without any capability"),
+        "{errors}"
+    );
+    let (output, errors) = finish(&mut shrink(
+        &container,
+        &["--check", "false", "--timeout", "1"],
+    )?)?;
+    ensure!(
+        output.status.code() == Some(1) && errors.contains("the profile's own set does not pass"),
+        "{errors}"
+    );
+    expect_nothing_left(&container)
+}
+
+/// Waits until a search has made so many runs and another is under way.
+fn wait_for_runs(container: &Container, runs: usize) -> anyhow::Result<()> {
+    let (directory, _) = stored(container)?;
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        let state = fs::read(directory.join("shrink.json"))
+            .ok()
+            .and_then(|content| serde_json::from_slice::<Value>(&content).ok())
+            .unwrap_or_default();
+        let made = state["runs"].as_array().map_or(0, Vec::len);
+        let exists = container.path("runtime").join(&container.id).exists();
+        if made >= runs && state["running"] == true && exists {
+            return Ok(());
+        }
+        ensure!(Instant::now() < deadline, "no run under way: {state}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// A search whose container with too few capabilities waits for its check until time is up: there is time to disturb it.
+fn disturbed(
+    environment: &Arc<Environment>,
+    runtime: &Runtime,
+    signal: Signal,
+) -> anyhow::Result<(Container, String)> {
+    let (container, check) = server(
+        environment,
+        runtime,
+        "corpus sys_chroot && corpus setuid-fallback;",
+    )?;
+    // Not ended by a failure: it goes on without being ready.
+    container.edit(|config| {
+        config["process"]["args"] = json!([
+            "/bin/sh",
+            "-c",
+            "corpus setuid-fallback && corpus sys_chroot && echo ready > /etc/ready; exec corpus wait"
+        ]);
+    })?;
+    let mut command = shrink(&container, &["--check", &check, "--timeout", "4"])?;
+    let mut child = command
+        .stdout(Stdio::null())
+        .stderr(fs::File::create(container.path("search"))?)
+        .spawn()?;
+    let waited = wait_for_runs(&container, 1);
+    // Ourselves the search, not what it was started by.
+    let pid = search_under(child.id()).unwrap_or(child.id());
+    kill(Pid::from_raw(i32::try_from(pid)?), signal)?;
+    let status = child.wait()?;
+    waited?;
+    ensure!(
+        signal == Signal::SIGKILL || status.code() == Some(130),
+        "{status}: {}",
+        fs::read_to_string(container.path("search"))?
+    );
+    Ok((container, check))
+}
+
+/// The process below this one that is capprofctl.
+fn search_under(pid: u32) -> Option<u32> {
+    let name = fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;
+    if name.trim() == "capprofctl" {
+        return Some(pid);
+    }
+    let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).ok()?;
+    children
+        .split_whitespace()
+        .filter_map(|child| search_under(child.parse().ok()?))
+        .next()
+}
+
+fn an_interrupted_search_goes_on(
+    environment: &Arc<Environment>,
+    runtime: &Runtime,
+) -> anyhow::Result<()> {
+    let (container, check) = disturbed(environment, runtime, Signal::SIGINT)?;
+    expect_nothing_left(&container)?;
+    let options = ["--check", check.as_str(), "--timeout", "4"];
+    // Begun anew by mistake it would lose what is known.
+    let (output, errors) = finish(&mut shrink(&container, &options)?)?;
+    ensure!(
+        output.status.code() == Some(1) && errors.contains("--resume goes on"),
+        "{errors}"
+    );
+    let (output, errors) = finish(&mut shrink(&container, &["--resume", "--check", "true"])?)?;
+    ensure!(
+        output.status.code() == Some(1)
+            && errors.contains("begun with another command, check or timeout"),
+        "{errors}"
+    );
+    let limited = [&options[..], &["--resume", "--max-runs", "2"]].concat();
+    let (output, errors) = finish(&mut shrink(&container, &limited)?)?;
+    ensure!(
+        output.status.code() == Some(3)
+            && errors.contains("stopped by --max-runs after 2 runs: not proved minimal"),
+        "{}: {errors}",
+        output.status
+    );
+    ensure!(stored(&container)?.1.shrunk.is_none(), "not found yet");
+    let resumed = [&options[..], &["--resume"]].concat();
+    resume_and_expect(&container, &resumed)
+}
+
+fn resume_and_expect(container: &Container, options: &[&str]) -> anyhow::Result<()> {
+    let (output, errors) = finish(&mut shrink(container, options)?)?;
+    ensure!(output.status.success(), "{errors}");
+    ensure!(
+        !errors.contains("run 1 of at most "),
+        "made again: {errors}"
+    );
+    let shrunk = stored(container)?.1.shrunk.context("no result")?;
+    ensure!(shrunk.set == set(&[Capability::SYS_CHROOT]), "{shrunk:?}");
+    expect_nothing_left(container)
+}
+
+fn a_killed_search_goes_on(
+    environment: &Arc<Environment>,
+    runtime: &Runtime,
+) -> anyhow::Result<()> {
+    let (container, check) = disturbed(environment, runtime, Signal::SIGKILL)?;
+    let state = container.path("runtime").join(&container.id);
+    ensure!(
+        state.exists(),
+        "a killed search cannot have removed its container"
+    );
+    // What the run that was killed would have told its check must not speak for the next one.
+    let ready = container.bundle().join("rootfs/etc/ready");
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while fs::remove_file(&ready).is_err() {
+        ensure!(
+            Instant::now() < deadline,
+            "the container that was left does not get ready"
+        );
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    resume_and_expect(
+        &container,
+        &["--check", &check, "--timeout", "4", "--resume"],
+    )
+}
+
+fn an_unreliable_judge_is_told(
+    environment: &Arc<Environment>,
+    runtime: &Runtime,
+) -> anyhow::Result<()> {
+    let container = profiled(environment, runtime, "exec corpus sys_chroot")?;
+    container.edit(|config| config["process"]["args"] = json!(["/bin/corpus", "wait"]))?;
+    // Succeeds once.
+    let check = format!("mkdir {}", container.path("once").display());
+    let options = ["--check", check.as_str(), "--timeout", "1"];
+    let (output, errors) = finish(&mut shrink(&container, &options)?)?;
+    ensure!(
+        output.status.code() == Some(1) && errors.contains("passed once and failed once"),
+        "{}: {errors}",
+        output.status
+    );
+    ensure!(stored(&container)?.1.shrunk.is_none(), "kept all the same");
+    expect_nothing_left(&container)
+}
