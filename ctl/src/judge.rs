@@ -43,7 +43,7 @@ pub(crate) struct Judge<'a> {
     pub(crate) launch: &'a Launch,
     /// The profile's recording.
     pub(crate) profile: &'a str,
-    /// A command for `sh -c`, in whose environment CAPPROF_CONTAINER is the container's id.
+    /// A command for `sh -c`, in whose environment CAPPROF_CONTAINER_ID is the container's id.
     pub(crate) check: Option<&'a str>,
     /// How long a run may take.
     pub(crate) timeout: Duration,
@@ -206,7 +206,7 @@ impl Judge<'_> {
         let mut command = Command::new("/bin/sh");
         command.args([OsStr::new("-c"), OsStr::new(check)]);
         if let Some(id) = prepared.container.id() {
-            command.env("CAPPROF_CONTAINER", id);
+            command.env("CAPPROF_CONTAINER_ID", id);
         }
         let mut child = command
             .stdin(Stdio::null())

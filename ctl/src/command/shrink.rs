@@ -34,7 +34,7 @@ const CONFIGURATION: &str = "config.shrunk.json";
 pub(crate) struct Options {
     /// A command for sh that succeeds if the container does what it should
     ///
-    /// It is repeated until it succeeds or time is up; CAPPROF_CONTAINER is the container's id. Without it, the program has to end by itself with status 0.
+    /// It is repeated until it succeeds or time is up; CAPPROF_CONTAINER_ID is the container's id. Without it, the program has to end by itself with status 0.
     #[arg(long, value_name = "COMMAND")]
     check: Option<String>,
 

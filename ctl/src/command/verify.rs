@@ -85,7 +85,7 @@ pub(crate) fn run(store: &Store, state: &Path, options: &Options<'_>) -> anyhow:
         capabilities: None,
     };
     let launcher = Launcher {
-        launch: launch.with_options(profile.minimized),
+        launch: launch.with_options(profile.answer().0),
         ..launcher
     };
     let seen = launcher.run(&wish, options.check)?;
