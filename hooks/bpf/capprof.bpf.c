@@ -1048,6 +1048,30 @@ static __always_inline u64 execute(struct container *container, u64 slot, struct
 	return key.program;
 }
 
+/*
+ * Whether the task's root directory is the container's. Numbers of mount namespaces are used again as soon as nobody is in one, and a
+ * container's processes can all leave the one that they started in.
+ */
+static __always_inline bool has_root_of(struct task_struct *task, const struct container *container)
+{
+	return (u64)BPF_CORE_READ(task, fs, root.dentry) == container->root_dentry &&
+	       (u64)BPF_CORE_READ(task, fs, root.mnt) == container->root_mount;
+}
+
+/* Has `exec` into the task's mount namespace join the slot; false if it leads to another container that shares it, or there is no room. */
+static __always_inline bool register_join(struct task_struct *task, u32 mounts, u64 *slot)
+{
+	u64 *other = bpf_map_lookup_elem(&joins, &mounts);
+
+	if (other && *other != *slot) {
+		struct container *theirs = bpf_map_lookup_elem(&containers, other);
+
+		if (theirs && has_root_of(task, theirs))
+			return false;
+	}
+	return bpf_map_update_elem(&joins, &mounts, slot, BPF_ANY) == 0;
+}
+
 SEC("tp_btf/sched_process_exec")
 int BPF_PROG(process_exec, struct task_struct *task, int old_pid, struct linux_binprm *bprm)
 {
@@ -1069,7 +1093,7 @@ int BPF_PROG(process_exec, struct task_struct *task, int old_pid, struct linux_b
 			container->init = tgid;
 			container->executed_ns = bpf_ktime_get_boot_ns();
 			if (mounts != container->unjoinable[0] && mounts != container->unjoinable[1] &&
-			    bpf_map_update_elem(&joins, &mounts, &member->slot, BPF_NOEXIST))
+			    !register_join(task, mounts, &member->slot))
 				lose(container, LOSS_JOIN);
 			member->flags &= ~TASK_PENDING;
 		}
@@ -1081,7 +1105,7 @@ int BPF_PROG(process_exec, struct task_struct *task, int old_pid, struct linux_b
 	if (!slot)
 		return 0;
 	container = bpf_map_lookup_elem(&containers, slot);
-	if (!container)
+	if (!container || !has_root_of(task, container))
 		return 0;
 	fresh.slot = *slot;
 	fresh.flags = TASK_JOINED;

@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 type Test = fn(&Tools) -> anyhow::Result<()>;
 
-const TESTS: [(&str, Test); 38] = [
+const TESTS: [(&str, Test); 39] = [
     (
         "nothing_is_recorded_of_the_runtime",
         nothing_is_recorded_of_the_runtime,
@@ -48,6 +48,10 @@ const TESTS: [(&str, Test); 38] = [
     (
         "a_process_of_the_host_does_not_join",
         a_process_of_the_host_does_not_join,
+    ),
+    (
+        "a_process_in_a_namespace_of_the_same_number_does_not_join",
+        a_process_in_a_namespace_of_the_same_number_does_not_join,
     ),
     (
         "execve_by_a_thread_keeps_the_membership",
@@ -387,6 +391,61 @@ fn a_process_of_the_host_does_not_join(tools: &Tools) -> anyhow::Result<()> {
     })?;
     whole(&evidence)?;
     ensure!(rest(&evidence).is_empty(), "{:#?}", rest(&evidence));
+    Ok(())
+}
+
+/// Numbers of mount namespaces are used again at once: the host's next one has the number of that which the container has left.
+fn a_process_in_a_namespace_of_the_same_number_does_not_join(tools: &Tools) -> anyhow::Result<()> {
+    const LEVELS: &str = "8";
+    let container = Container::shell(
+        tools,
+        "ls -l /proc/self/ns/mnt >/left; exec unshare -m /bin/sh -c '/bin/touch /moved; exec /bin/sleep 60'",
+    )?;
+    let numbers = tempfile::NamedTempFile::new()?;
+    let evidence = container.run_with(|container| {
+        let moved = container.root().join("moved");
+        for _ in 0..100 {
+            if moved.exists() {
+                break;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+        ensure!(moved.exists(), "the container did not leave its namespace");
+        // Each level keeps its namespace until the ones below have ended.
+        let script = "\"$3\" chroot; ls -l /proc/self/ns/mnt >>\"$4\"; \
+            [ \"$1\" = 0 ] || unshare -m sh -c \"$2\" sh $(($1 - 1)) \"$2\" \"$3\" \"$4\"";
+        command(
+            "sh",
+            &[
+                "-c".as_ref(),
+                script.as_ref(),
+                "sh".as_ref(),
+                LEVELS.as_ref(),
+                script.as_ref(),
+                tools.probe.as_ref(),
+                numbers.path().as_ref(),
+            ],
+        )
+    })?;
+    let number = |line: &str| {
+        line.rsplit_once("mnt:")
+            .map_or(String::new(), |(_, number)| number.trim().to_owned())
+    };
+    let left = number(&std::fs::read_to_string(container.root().join("left"))?);
+    let used: Vec<String> = std::fs::read_to_string(numbers.path())?
+        .lines()
+        .map(number)
+        .collect();
+    ensure!(
+        used.contains(&left),
+        "namespace {left} was not used again: {used:?}"
+    );
+    whole(&evidence)?;
+    ensure!(
+        of(&evidence, Capability::SYS_CHROOT).is_err(),
+        "{:#?}",
+        rest(&evidence)
+    );
     Ok(())
 }
 
