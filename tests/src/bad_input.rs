@@ -2,15 +2,13 @@
 
 use crate::container::Container;
 use crate::environment::{Environment, Runtime};
-use crate::{Outcome, Test};
+use crate::{Body, Test};
 use anyhow::{Context, ensure};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use serde_json::{Value, json};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-
-type Body = fn(&Arc<Environment>, &Runtime) -> anyhow::Result<()>;
 
 const BODIES: [(&str, Body); 12] = [
     ("missing_config", missing_config),
@@ -35,18 +33,17 @@ pub(crate) fn tests(environment: &Arc<Environment>) -> Vec<Test> {
     let mut tests = Vec::new();
     for runtime in &environment.runtimes {
         for (name, body) in BODIES {
-            let (environment, own) = (Arc::clone(environment), runtime.clone());
-            let mut skip = runtime.unusable.clone();
+            let mut test = Test::of(
+                environment,
+                runtime,
+                None,
+                &format!("bad_input/{}/{name}", runtime.name),
+                body,
+            );
             if name == "no_recorder" && environment.unusable_recorder("selinux").is_none() {
-                skip = Some("SELinux can record here".to_owned());
+                test.skip = Some("SELinux can record here".to_owned());
             }
-            tests.push(Test::new(
-                format!("bad_input/{}/{name}", runtime.name),
-                skip,
-                move || -> Outcome {
-                    body(&environment, &own).map_err(|error| format!("{error:#}").into())
-                },
-            ));
+            tests.push(test);
         }
     }
     tests

@@ -3,15 +3,13 @@
 use crate::container::Container;
 use crate::environment::{Environment, Runtime};
 use crate::lifecycle::stop;
-use crate::{Outcome, Test};
+use crate::{Body, Test};
 use anyhow::{Context, ensure};
 use capprof_profile::recording::ProcessSets;
 use capprof_profile::{Capability, CapabilitySet};
 use serde_json::{Value, json};
 use std::fs;
 use std::sync::Arc;
-
-type Body = fn(&Arc<Environment>, &Runtime) -> anyhow::Result<()>;
 
 const BODIES: [(&str, Body); 7] = [
     (
@@ -43,13 +41,12 @@ pub(crate) fn tests(environment: &Arc<Environment>) -> Vec<Test> {
     let mut tests = Vec::new();
     for runtime in &environment.runtimes {
         for (name, body) in BODIES {
-            let (environment, own) = (Arc::clone(environment), runtime.clone());
-            tests.push(Test::new(
-                format!("enforce/{}/{name}", runtime.name),
-                runtime.unusable.clone(),
-                move || -> Outcome {
-                    body(&environment, &own).map_err(|error| format!("{error:#}").into())
-                },
+            tests.push(Test::of(
+                environment,
+                runtime,
+                None,
+                &format!("enforce/{}/{name}", runtime.name),
+                body,
             ));
         }
     }

@@ -2,7 +2,7 @@
 
 use crate::container::{Container, succeed};
 use crate::environment::{Environment, Runtime};
-use crate::{Outcome, Test};
+use crate::{Body, Test};
 use anyhow::{Context, bail, ensure};
 use capprof_profile::result::Profile;
 use capprof_profile::{Capability, CapabilitySet};
@@ -13,8 +13,6 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-
-type Body = fn(&Arc<Environment>, &Runtime) -> anyhow::Result<()>;
 
 const BODIES: [(&str, Body); 17] = [
     ("overlay_reads_need_nothing", overlay_reads_need_nothing),
@@ -71,21 +69,16 @@ const BODIES: [(&str, Body); 17] = [
 
 /// All of them under each runtime.
 pub(crate) fn tests(environment: &Arc<Environment>) -> Vec<Test> {
+    let recorders = environment.recorders.first().cloned().unwrap_or_default();
     let mut tests = Vec::new();
     for runtime in &environment.runtimes {
         for (name, body) in BODIES {
-            let (environment, own) = (Arc::clone(environment), runtime.clone());
-            let recorders = environment.recorders.first().cloned().unwrap_or_default();
-            let skip = runtime
-                .unusable
-                .clone()
-                .or_else(|| environment.unusable_recorder(&recorders));
-            tests.push(Test::new(
-                format!("lifecycle/{}/{name}", runtime.name),
-                skip,
-                move || -> Outcome {
-                    body(&environment, &own).map_err(|error| format!("{error:#}").into())
-                },
+            tests.push(Test::of(
+                environment,
+                runtime,
+                Some(&recorders),
+                &format!("lifecycle/{}/{name}", runtime.name),
+                body,
             ));
         }
     }

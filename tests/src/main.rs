@@ -22,7 +22,7 @@ mod selinux;
 mod shrink;
 mod verify;
 
-use environment::Environment;
+use environment::{Environment, Runtime};
 use libtest_mimic::{Arguments, Failed, Trial};
 use std::process::ExitCode;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -32,6 +32,9 @@ static HOST: RwLock<()> = RwLock::new(());
 
 /// What a test gives back.
 type Outcome = Result<(), Failed>;
+
+/// What a test does with a runtime.
+type Body = fn(&Arc<Environment>, &Runtime) -> anyhow::Result<()>;
 
 /// A test before it is known whether it can run here.
 struct Test {
@@ -55,6 +58,24 @@ impl Test {
             run: Box::new(run),
             alone: false,
         }
+    }
+
+    /// One that needs the runtime, and this recorder if one is named.
+    fn of(
+        environment: &Arc<Environment>,
+        runtime: &Runtime,
+        recorder: Option<&str>,
+        name: &str,
+        body: Body,
+    ) -> Self {
+        let skip = runtime
+            .unusable
+            .clone()
+            .or_else(|| recorder.and_then(|recorder| environment.unusable_recorder(recorder)));
+        let (environment, own) = (Arc::clone(environment), runtime.clone());
+        Self::new(name, skip, move || {
+            body(&environment, &own).map_err(|error| format!("{error:#}").into())
+        })
     }
 
     /// Lets no other test run at the same time.

@@ -2,7 +2,7 @@
 
 use crate::container::Container;
 use crate::environment::{Environment, Runtime};
-use crate::{Outcome, Test};
+use crate::{Body, Outcome, Test};
 use anyhow::{Context, bail, ensure};
 use capprof_profile::observation::Recorder;
 use capprof_profile::result::Profile;
@@ -12,8 +12,6 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-
-type Body = fn(&Arc<Environment>, &Runtime) -> anyhow::Result<()>;
 
 const BODIES: [(&str, Body); 22] = [
     (

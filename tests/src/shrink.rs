@@ -2,7 +2,7 @@
 
 use crate::container::Container;
 use crate::environment::{Environment, Runtime};
-use crate::{Outcome, Test};
+use crate::{Body, Test};
 use anyhow::{Context, ensure};
 use capprof_profile::result::Profile;
 use capprof_profile::{Capability, CapabilitySet};
@@ -15,8 +15,6 @@ use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-
-type Body = fn(&Arc<Environment>, &Runtime) -> anyhow::Result<()>;
 
 const BODIES: [(&str, Body); 6] = [
     ("what_one_run_cannot_tell", what_one_run_cannot_tell),
@@ -38,17 +36,12 @@ pub(crate) fn tests(environment: &Arc<Environment>) -> Vec<Test> {
     let mut tests = Vec::new();
     for runtime in &environment.runtimes {
         for (name, body) in BODIES {
-            let (environment, own) = (Arc::clone(environment), runtime.clone());
-            let skip = runtime
-                .unusable
-                .clone()
-                .or_else(|| environment.unusable_recorder("auto"));
-            tests.push(Test::new(
-                format!("shrink/{}/{name}", runtime.name),
-                skip,
-                move || -> Outcome {
-                    body(&environment, &own).map_err(|error| format!("{error:#}").into())
-                },
+            tests.push(Test::of(
+                environment,
+                runtime,
+                Some("auto"),
+                &format!("shrink/{}/{name}", runtime.name),
+                body,
             ));
         }
     }

@@ -2,7 +2,7 @@
 
 use crate::container::Container;
 use crate::environment::{Environment, Runtime};
-use crate::{Outcome, Test};
+use crate::{Body, Test};
 use anyhow::{Context, ensure};
 use capprof_profile::observation::Exit;
 use capprof_profile::result::Profile;
@@ -15,8 +15,6 @@ use std::path::Path;
 use std::process::Output;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-
-type Body = fn(&Arc<Environment>, &Runtime) -> anyhow::Result<()>;
 
 const BODIES: [(&str, Body); 7] = [
     ("a_sufficient_set_is_verified", a_sufficient_set_is_verified),
@@ -44,18 +42,13 @@ const BODIES: [(&str, Body); 7] = [
 pub(crate) fn tests(environment: &Arc<Environment>) -> Vec<Test> {
     let mut tests = Vec::new();
     for runtime in &environment.runtimes {
-        let skip = runtime
-            .unusable
-            .clone()
-            .or_else(|| environment.unusable_recorder("ebpf"));
         let add = |name: &str, body: Body| {
-            let (environment, own) = (Arc::clone(environment), runtime.clone());
-            Test::new(
-                format!("verify/{}/{name}", runtime.name),
-                skip.clone(),
-                move || -> Outcome {
-                    body(&environment, &own).map_err(|error| format!("{error:#}").into())
-                },
+            Test::of(
+                environment,
+                runtime,
+                Some("ebpf"),
+                &format!("verify/{}/{name}", runtime.name),
+                body,
             )
         };
         tests.extend(BODIES.map(|(name, body)| add(name, body)));
