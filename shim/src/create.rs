@@ -78,7 +78,7 @@ pub enum Error {
     Capabilities(#[from] caps::errors::CapsError),
     /// No random number for the recording's id.
     #[error("read random bytes: {0}")]
-    Random(#[from] getrandom::Error),
+    Random(std::io::Error),
     /// No SELinux label.
     #[error(transparent)]
     Label(#[from] label::Error),
@@ -222,7 +222,7 @@ impl Draft<'_> {
     ) -> Result<(Directory, Recording, Vec<u8>), Error> {
         let process = &source.document.value["process"];
         let now = jiff::Timestamp::now();
-        let recording_id = recording_id(now)?;
+        let recording_id = recording_id(now).map_err(Error::Random)?;
         // Known before it is made, so that a configuration that cannot be rewritten leaves no directory.
         let key = container_key(&self.state);
         let expected = Directory::path_of(&self.settings.state, &key, &recording_id);
@@ -393,10 +393,10 @@ fn variable(name: &str) -> Option<String> {
 }
 
 /// `20261123T150102Z-1a2b3c4d`: the second, then 16 bits of its fraction and 16 random ones, so that ids sort by time within a second as well.
-fn recording_id(now: jiff::Timestamp) -> Result<String, getrandom::Error> {
+fn recording_id(now: jiff::Timestamp) -> std::io::Result<String> {
     let nanoseconds = u64::from(now.subsec_nanosecond().unsigned_abs());
     let fraction = (nanoseconds << 16) / 1_000_000_000;
-    let random = getrandom::u32()? >> 16;
+    let random = capprof_profile::random::number()? >> 48;
     let second = now.strftime("%Y%m%dT%H%M%SZ");
     Ok(format!("{second}-{fraction:04x}{random:04x}"))
 }

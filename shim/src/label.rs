@@ -12,6 +12,7 @@
 //! hook, in a domain of its own, before the container starts.
 
 use capprof_profile::configuration::Configuration;
+use capprof_profile::random;
 use capprof_profile::recording::{Directory, Label, Process, Recorders, Scope};
 use nix::fcntl::{Flock, FlockArg};
 use std::collections::BTreeSet;
@@ -73,7 +74,7 @@ pub enum Error {
     },
     /// The kernel gave no random number.
     #[error("choose an SELinux label: {0}")]
-    Random(#[from] getrandom::Error),
+    Random(io::Error),
 }
 
 /// The label for a new recording; `None` on a host without SELinux, or if only the eBPF recorder is wanted.
@@ -380,14 +381,13 @@ fn context(path: &Path) -> Option<String> {
 
 /// One of them at random; `None` if there is none.
 fn pick(from: &[u32]) -> Result<Option<u32>, Error> {
-    let Ok(length) = u32::try_from(from.len()) else {
-        return Ok(None);
+    let length = match u64::try_from(from.len()) {
+        Ok(length) if length > 0 => length,
+        _ => return Ok(None),
     };
-    if length == 0 {
-        return Ok(None);
-    }
     // The slight preference for the first ones does not matter: nothing is kept secret by it.
-    let index = usize::try_from(getrandom::u32()? % length).unwrap_or_default();
+    let index =
+        usize::try_from(random::number().map_err(Error::Random)? % length).unwrap_or_default();
     Ok(from.get(index).copied())
 }
 

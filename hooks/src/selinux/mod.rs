@@ -21,6 +21,7 @@ use crate::journal;
 use crate::lease::{self, Kind, Leases, Switch};
 use audit::{Audit, Status};
 use capprof_profile::observation::{BlindSpot, Evidence, Observation, Recorder, Verdict};
+use capprof_profile::random;
 use capprof_profile::recording::{self, Directory, Process, Recording, Scope};
 use capprof_profile::{Capability, CapabilitySet};
 use events::{Collector, Seen, Target};
@@ -456,7 +457,7 @@ fn now() -> u64 {
 
 /// What tells one fence from another, in hexadecimal.
 fn nonce() -> String {
-    getrandom::u64().map_or_else(|_| format!("{:x}", now()), |nonce| format!("{nonce:016x}"))
+    random::number().map_or_else(|_| format!("{:x}", now()), |nonce| format!("{nonce:016x}"))
 }
 
 fn since_boot() -> u64 {
