@@ -3,8 +3,10 @@
 //! Edited in place and not by a drop-in: containerd before 2.0 does not merge a plugin's configuration from an imported file, but puts it
 //! in place of the whole (containerd issue 5837), and the node's network would be gone.
 
-use super::NAME;
+use super::{Engine, NAME};
 use anyhow::{Context, bail};
+use std::fs;
+use std::path::Path;
 use toml_edit::{Array, DocumentMut, Item, RawString, Table, TableLike, value};
 
 /// The runtime that containerd has where none is configured, and uses where no handler is asked for.
@@ -119,6 +121,13 @@ pub(super) fn remove(before: &str) -> anyhow::Result<Option<String>> {
     }
     let text = document.to_string();
     Ok((text.trim() != "version = 2").then_some(text))
+}
+
+/// Where containerd is configured to keep what concerns its running tasks.
+pub(super) fn state(root: &Path) -> Option<String> {
+    let text = fs::read_to_string(Engine::Containerd.configuration(root)).ok()?;
+    let document: DocumentMut = text.parse().ok()?;
+    Some(document.get("state")?.as_str()?.to_owned())
 }
 
 /// Whether the table of the built-in runtime is the one that [`add`] wrote, and still as it was.

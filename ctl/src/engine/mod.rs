@@ -3,6 +3,7 @@
 //! What an engine's configuration holds besides stays as it is, down to comments where the format has any. The file as it was is kept
 //! beside it. All paths are below a root, which is `/` but for tests and for images.
 
+mod command_line;
 mod containerd;
 mod docker;
 mod drop_in;

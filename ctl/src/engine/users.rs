@@ -1,8 +1,9 @@
 //! Containers that were made with the runtime: without it their engine can neither stop nor remove them.
 
-use super::{Engine, NAME};
+use super::{Engine, NAME, command_line, containerd};
 use anyhow::{Context, bail};
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -25,20 +26,26 @@ pub(crate) fn of(engine: Engine, root: &Path) -> anyhow::Result<Vec<String>> {
 
 /// From dockerd's own files, so that it need not run: running and stopped ones.
 fn docker(root: &Path) -> Vec<String> {
-    let data = json(&root.join("etc/docker/daemon.json"))
-        .and_then(|configuration| Some(configuration.get("data-root")?.as_str()?.to_owned()))
-        .unwrap_or_else(|| "/var/lib/docker".to_owned());
-    let data = root.join(data.trim_start_matches('/'));
+    let mut data = vec!["/var/lib/docker".to_owned()];
+    data.extend(
+        json(&root.join("etc/docker/daemon.json"))
+            .and_then(|configuration| Some(configuration.get("data-root")?.as_str()?.to_owned())),
+    );
+    data.extend(command_line::values(root, "dockerd", "docker", "data-root"));
     // With userns-remap, `UID.GID` of the first id stands in between.
-    let remapped = entries(&data).into_iter().filter(|directory| {
+    let is_remapped = |directory: &PathBuf| {
         directory.file_name().is_some_and(|name| {
             name.as_encoded_bytes()
                 .iter()
                 .all(|byte| byte.is_ascii_digit() || *byte == b'.')
         })
-    });
-    std::iter::once(data.clone())
-        .chain(remapped)
+    };
+    different(root, data)
+        .into_iter()
+        .flat_map(|data| {
+            let remapped: Vec<PathBuf> = entries(&data).into_iter().filter(is_remapped).collect();
+            std::iter::once(data).chain(remapped)
+        })
         .flat_map(|directory| entries(&directory.join("containers")))
         .filter(|directory| {
             json(&directory.join("hostconfig.json"))
@@ -99,8 +106,17 @@ fn podman() -> anyhow::Result<Vec<String>> {
 
 /// From what containerd's shims keep beside the bundles of their tasks. docker's are docker's.
 fn containerd(root: &Path) -> Vec<String> {
-    entries(&root.join("run/containerd/io.containerd.runtime.v2.task"))
+    let mut state = vec!["/run/containerd".to_owned()];
+    state.extend(containerd::state(root));
+    state.extend(command_line::values(
+        root,
+        "containerd",
+        "containerd",
+        "state",
+    ));
+    different(root, state)
         .into_iter()
+        .flat_map(|state| entries(&state.join("io.containerd.runtime.v2.task")))
         .filter(|namespace| !namespace.ends_with("moby"))
         .flat_map(|namespace| entries(&namespace))
         .filter(|bundle| {
@@ -169,7 +185,15 @@ fn named(directory: &Path, name: Option<String>) -> String {
     }
 }
 
-fn entries(directory: &Path) -> Vec<PathBuf> {
+/// The directories that these paths lead to below the root, each once.
+fn different(root: &Path, paths: Vec<String>) -> BTreeSet<PathBuf> {
+    paths
+        .iter()
+        .filter_map(|path| fs::canonicalize(root.join(path.trim_start_matches('/'))).ok())
+        .collect()
+}
+
+pub(super) fn entries(directory: &Path) -> Vec<PathBuf> {
     fs::read_dir(directory)
         .map(|entries| entries.flatten().map(|entry| entry.path()).collect())
         .unwrap_or_default()
@@ -214,6 +238,55 @@ mod tests {
             "{\"Name\": \"/web\"}",
         );
         assert_eq!(of(Engine::Docker, root.path()).unwrap(), ["3", "web (1)"]);
+    }
+
+    #[test]
+    fn docker_containers_are_found_where_the_command_line_puts_them() {
+        let root = tempfile::tempdir().unwrap();
+        write(
+            root.path(),
+            "proc/1/cmdline",
+            "/usr/sbin/dockerd\0--data-root\0/srv/docker\0",
+        );
+        for directory in ["srv/docker", "var/lib/docker"] {
+            write(
+                root.path(),
+                &format!("{directory}/containers/1/hostconfig.json"),
+                "{\"Runtime\": \"capprof\"}",
+            );
+        }
+        // What the daemon left elsewhere before it was told so is its own as well.
+        assert_eq!(of(Engine::Docker, root.path()).unwrap(), ["1", "1"]);
+    }
+
+    #[test]
+    fn containerd_tasks_are_found_where_its_configuration_puts_them() {
+        let root = tempfile::tempdir().unwrap();
+        write(
+            root.path(),
+            "etc/containerd/config.toml",
+            "version = 2\nstate = \"/srv/state\"\n",
+        );
+        write(
+            root.path(),
+            "proc/1/cmdline",
+            "/usr/bin/containerd\0--state=/run/other\0",
+        );
+        for (place, task) in [
+            ("srv/state", "1"),
+            ("run/other", "2"),
+            ("run/containerd", "3"),
+        ] {
+            write(
+                root.path(),
+                &format!("{place}/io.containerd.runtime.v2.task/k8s.io/{task}/options.json"),
+                "{\"BinaryName\": \"/usr/bin/capprof\"}",
+            );
+        }
+        assert_eq!(
+            of(Engine::Containerd, root.path()).unwrap(),
+            ["1", "2", "3"]
+        );
     }
 
     #[test]
