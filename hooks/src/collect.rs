@@ -232,7 +232,7 @@ fn write_verdict(
     let judged = store.find(verified).and_then(|found| {
         store.add_run(verified, run)?;
         let verdict = verification::judge(&found.profile, run, &Outside::nothing());
-        store.set_verification(verified, &verdict)
+        store.set_verification(verified, Some(&verdict))
     });
     match judged {
         Ok(()) => written += 1,

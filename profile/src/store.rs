@@ -529,14 +529,14 @@ impl Store {
             })
     }
 
-    /// Writes the outcome of a verification into a profile of this store, and touches nothing else of it.
+    /// Writes the outcome of a verification into a profile of this store, or takes it out, and touches nothing else of it.
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Lock`], and those of reading and writing; then the profile is as it was.
     pub fn set_verification(
         &self,
         recording_id: &str,
-        verification: &Verification,
+        verification: Option<&Verification>,
     ) -> Result<(), Error> {
         let path = self.path_of(recording_id)?;
         let directory = path.parent().unwrap_or(&self.0);
@@ -550,8 +550,15 @@ impl Store {
             recording: recording_id.to_owned(),
             source,
         };
-        let value = serde_json::to_value(verification).map_err(encode)?;
-        profile.insert("verification".to_owned(), value);
+        match verification {
+            Some(verification) => {
+                let value = serde_json::to_value(verification).map_err(encode)?;
+                profile.insert("verification".to_owned(), value);
+            }
+            None => {
+                profile.remove("verification");
+            }
+        }
         let mut content = serde_json::to_vec_pretty(&profile).map_err(encode)?;
         content.push(b'\n');
         Ok(file::write(&path, &content, Attributes::Mode(0o600))?)

@@ -376,18 +376,30 @@ fn explain(profile: &Profile, run: &Profile, verification: &mut Verification) {
             "no refused check explains it; the use of {candidates} could not be seen: try adding one of these"
         ));
     }
-    if !profile.relaxed.is_empty() {
-        let places: Vec<&str> = profile
-            .relaxed
-            .iter()
-            .map(|relaxation| relaxation.pointer.as_str())
-            .collect();
-        verification.notes.push(format!(
-            "relaxed while profiling, and in force in this run: {}",
-            places.join(", ")
-        ));
+    if profile.relaxed.is_empty() {
+        return;
+    }
+    let places: Vec<&str> = profile
+        .relaxed
+        .iter()
+        .map(|relaxation| relaxation.pointer.as_str())
+        .collect();
+    verification.notes.push(format!(
+        "relaxed while profiling, and in force in this run: {}",
+        places.join(", ")
+    ));
+    // docker and podman let a filter pass mount, chroot and the like only with their capability: of the check behind it nobody is told.
+    if places.contains(&SECCOMP) {
+        verification.notes.push(
+            "the seccomp filter may have refused a system call before any capability was asked for: verify once more without it, with docker and \
+             podman by --security-opt seccomp=unconfined, to see which"
+                .to_owned(),
+        );
     }
 }
+
+/// Where config.json has the seccomp filter.
+const SECCOMP: &str = "/linux/seccomp";
 
 /// An engine that could not have given these sets has to be told: capprof did.
 fn note_sets(run: &Profile, verification: &mut Verification) {
@@ -543,6 +555,20 @@ mod tests {
             &watched(End::Itself(Some(3))),
             &[],
         );
+    }
+
+    #[test]
+    fn a_seccomp_filter_that_may_have_hidden_the_check_is_named_with_the_way_past_it() {
+        let mut before = profile(&GIVEN, SUCCESS);
+        let failed = |before: &Profile| {
+            let end = watched(End::Itself(Some(1)));
+            judge(before, &run(Vec::new(), Some(Exit::Code(1))), &end).notes
+        };
+        let named = |notes: &[String]| notes.iter().any(|note| note.contains("seccomp=unconfined"));
+        before.relaxed[0].pointer = "/linux/seccomp".to_owned();
+        assert!(named(&failed(&before)), "{:?}", failed(&before));
+        before.relaxed[0].pointer = "/process/apparmorProfile".to_owned();
+        assert!(!named(&failed(&before)), "{:?}", failed(&before));
     }
 
     #[test]

@@ -3,20 +3,22 @@
 use crate::container::Container;
 use crate::environment::{Environment, Runtime};
 use crate::{Body, Test};
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
 use capprof_profile::observation::Exit;
 use capprof_profile::result::Profile;
 use capprof_profile::store::Store;
 use capprof_profile::verification::{Compared, Verdict, Verification};
 use capprof_profile::{Capability, CapabilitySet};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::Value;
 use std::fs;
 use std::path::Path;
-use std::process::Output;
+use std::process::{Output, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-const BODIES: [(&str, Body); 7] = [
+const BODIES: [(&str, Body); 8] = [
     ("a_sufficient_set_is_verified", a_sufficient_set_is_verified),
     ("a_missing_member_is_named", a_missing_member_is_named),
     (
@@ -35,6 +37,10 @@ const BODIES: [(&str, Body); 7] = [
     (
         "what_cannot_be_verified_is_not_run",
         what_cannot_be_verified_is_not_run,
+    ),
+    (
+        "an_interrupted_run_leaves_the_profile_as_it_was",
+        an_interrupted_run_leaves_the_profile_as_it_was,
     ),
 ];
 
@@ -398,6 +404,73 @@ fn what_cannot_be_verified_is_not_run(
     expect_nothing_left(&container)
 }
 
+fn an_interrupted_run_leaves_the_profile_as_it_was(
+    environment: &Arc<Environment>,
+    runtime: &Runtime,
+) -> anyhow::Result<()> {
+    let container = Container::new(
+        environment,
+        runtime,
+        &[
+            "/bin/sh",
+            "-c",
+            "read seconds < /etc/seconds; /bin/corpus sys_chroot && > /tmp/ready; sleep $seconds",
+        ],
+    )?;
+    let seconds = container.bundle().join("rootfs/etc/seconds");
+    let ready = container.bundle().join("ready");
+    let check = format!(
+        "test -e /proc/$CAPPROF_CONTAINER_PID/root/tmp/ready && : > {}; false",
+        ready.display()
+    );
+    fs::write(&seconds, "0\n")?;
+    let profile = profile(&container)?;
+    fs::write(&seconds, "100\n")?;
+    let mut before = None;
+    for signal in [Signal::SIGINT, Signal::SIGTERM] {
+        let _ = fs::remove_file(&ready);
+        let mut child = container
+            .ctl_with_runtime(&["verify", &profile.recording_id, "--check", &check])?
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()?;
+        let started = Instant::now();
+        while !ready.exists() {
+            if started.elapsed() > Duration::from_secs(30) {
+                kill_capprofctl(&container.id, Signal::SIGKILL)?;
+                child.wait()?;
+                bail!("the container never started");
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        kill_capprofctl(&container.id, signal)?;
+        let output = child.wait_with_output()?;
+        expect(&output, Some(130))?;
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        for part in [
+            "interrupted",
+            "the profile is as it was",
+            "no system call failed for want of a capability",
+        ] {
+            ensure!(said.contains(part), "not said: {part}: {said}");
+        }
+        expect_nothing_left(&container)?;
+        ensure!(
+            !container
+                .capprof(&["state", &container.id])?
+                .status
+                .success(),
+            "the container is left"
+        );
+        ensure!(standing(&container, &profile).ok() == before);
+        // The second one finds a verdict, which has to stay.
+        let options = ["--check", "true", "--timeout", "50"];
+        expect(&verify(&container, &profile, &options)?, Some(0))?;
+        before = Some(standing(&container, &profile)?);
+    }
+    Ok(())
+}
+
 /// The program that every system call of the host passes while somebody verifies.
 const FOLLOWER: &str = "/sys/fs/bpf/capprof/v2/link-system_call_exit";
 
@@ -433,7 +506,7 @@ fn a_killed_capprofctl_leaves_nothing_attached(
         );
         std::thread::sleep(Duration::from_millis(20));
     }
-    let killed = kill_capprofctl(&container.id)?;
+    let killed = kill_capprofctl(&container.id, Signal::SIGKILL)?;
     child.wait()?;
     ensure!(killed == 1, "{killed} processes were capprofctl's");
     // The container lives on, and its engine ends it some time.
@@ -442,10 +515,8 @@ fn a_killed_capprofctl_leaves_nothing_attached(
     expect_nothing_left(&container)
 }
 
-/// Kills the capprofctl that runs this container; gives how many processes that were.
-fn kill_capprofctl(id: &str) -> anyhow::Result<usize> {
-    use nix::sys::signal::{Signal, kill};
-    use nix::unistd::Pid;
+/// Sends a signal to the capprofctl that runs this container; gives how many processes that were.
+fn kill_capprofctl(id: &str, signal: Signal) -> anyhow::Result<usize> {
     let mut killed = 0;
     for entry in fs::read_dir("/proc")?.flatten() {
         let Some(pid) = entry
@@ -462,7 +533,7 @@ fn kill_capprofctl(id: &str) -> anyhow::Result<usize> {
             .is_some_and(|word| word.ends_with(b"/capprofctl"))
             && words.contains(&id.as_bytes());
         if is_ours {
-            kill(Pid::from_raw(pid), Signal::SIGKILL)?;
+            kill(Pid::from_raw(pid), signal)?;
             killed += 1;
         }
     }

@@ -13,6 +13,8 @@ use serde::Deserialize;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// How often to look whether something has changed.
@@ -55,11 +57,20 @@ pub(crate) fn run(store: &Store, state: &Path, options: &Options<'_>) -> anyhow:
     let id = profile.recording_id.as_str();
     let launch = Launch::parse(options.command)?;
     launch.check()?;
+    let interrupted = Arc::new(AtomicBool::new(false));
+    for signal in [
+        signal_hook::consts::SIGINT,
+        signal_hook::consts::SIGTERM,
+        signal_hook::consts::SIGHUP,
+    ] {
+        signal_hook::flag::register(signal, Arc::clone(&interrupted)).context("catch signals")?;
+    }
     let launcher = Launcher {
         launch: launch.clone(),
         binary: super::install::runtime()?,
         state,
         timeout: options.timeout,
+        interrupted: &interrupted,
     };
     if options.baseline
         && let Some(check) = options.check
@@ -71,6 +82,10 @@ pub(crate) fn run(store: &Store, state: &Path, options: &Options<'_>) -> anyhow:
         };
         output::message("first run, with everything granted");
         let seen = launcher.run(&everything, Some(check))?;
+        if interrupted.load(Ordering::Relaxed) {
+            output::message("interrupted in the first run: the profile is as it was");
+            return Ok(Exit::Interrupted);
+        }
         if !seen.check.as_ref().is_some_and(|check| check.passed) {
             bail!(
                 "the check fails even with everything granted: {}",
@@ -79,6 +94,7 @@ pub(crate) fn run(store: &Store, state: &Path, options: &Options<'_>) -> anyhow:
         }
     }
     let before = store.run_of(id)?.map(|run| run.recording_id);
+    let former = profile.verification.clone();
     let wish = Wish {
         mode: "verify",
         profile: Some(id.to_owned()),
@@ -89,7 +105,14 @@ pub(crate) fn run(store: &Store, state: &Path, options: &Options<'_>) -> anyhow:
         ..launcher
     };
     let seen = launcher.run(&wish, options.check)?;
-    let run = wait_for_run(store, id, state, before.as_deref(), &seen)?;
+    let interrupted = interrupted.load(Ordering::Relaxed);
+    let run = match wait_for_run(store, id, state, before.as_deref(), &seen) {
+        Err(error) if interrupted => {
+            output::message(&format!("interrupted: {error:#}"));
+            return Ok(Exit::Interrupted);
+        }
+        run => run?,
+    };
     let outside = Outside {
         command: seen.words,
         end: seen.end,
@@ -100,7 +123,24 @@ pub(crate) fn run(store: &Store, state: &Path, options: &Options<'_>) -> anyhow:
         strict: options.strict,
     };
     let verification = verification::judge(&profile, &run, &outside);
-    store.set_verification(id, &verification)?;
+    if interrupted {
+        // The hook has judged a run that nobody let come to its end.
+        store.set_verification(id, former.as_ref())?;
+        let so_far: Vec<&str> = verification
+            .compared
+            .iter()
+            .map(|comparison| comparison.verified.as_str())
+            .collect();
+        output::message(&format!(
+            "interrupted, the profile is as it was; until then: {}",
+            match so_far.is_empty() {
+                true => "nothing to be seen".to_owned(),
+                false => so_far.join("; "),
+            }
+        ));
+        return Ok(Exit::Interrupted);
+    }
+    store.set_verification(id, Some(&verification))?;
     output::print(&render::verdict(&verification))?;
     Ok(match verification.verdict {
         Verdict::Verified => Exit::Success,
@@ -121,7 +161,10 @@ fn wait_for_run(
     loop {
         if let Some(run) = store.run_of(profile)?
             && Some(run.recording_id.as_str()) != before
-            && Some(run.container_id.as_str()) == seen.container.as_deref()
+            && seen
+                .container
+                .as_ref()
+                .is_none_or(|container| *container == run.container_id)
             && store
                 .find(profile)?
                 .profile
@@ -130,7 +173,12 @@ fn wait_for_run(
         {
             return Ok(run);
         }
-        if started.elapsed() > PATIENCE || seen.container.is_none() {
+        // podman removes the file with the id together with the container, which may be gone before anybody has read it; or there was none.
+        let patience = match seen.container {
+            Some(_) => PATIENCE,
+            None => 2 * RECOVER_AFTER,
+        };
+        if started.elapsed() > patience {
             bail!(
                 "{}: the container left no record: {}",
                 seen.words.first().map_or("", String::as_str),
@@ -169,6 +217,8 @@ struct Launcher<'a> {
     /// Where recordings in progress are kept.
     state: &'a Path,
     timeout: Duration,
+    /// Set when somebody wants to stop.
+    interrupted: &'a AtomicBool,
 }
 
 impl Launcher<'_> {
@@ -195,23 +245,17 @@ impl Launcher<'_> {
             .command()
             .spawn()
             .with_context(|| format!("run {}", words.first().map_or("", String::as_str)))?;
-        let result = self.watch(&prepared, &mut child, check);
+        let mut container = None;
+        let result = self.watch(&prepared, &mut child, check, &mut container);
         // Whatever went wrong, nothing is left running.
-        let stopped = matches!(&result, Ok((End::Stopped, _, _)) | Err(_));
-        if stopped {
-            if let Some(id) = prepared.container.id() {
-                remove(&prepared.container, &id);
-            }
-            // A runtime that is killed while it cleans up runs no poststop hook.
-            if !ends_within(&mut child, PATIENCE) {
-                let _ = child.kill();
-            }
+        if matches!(&result, Ok((End::Stopped, _, _)) | Err(_)) {
+            stop(&prepared, &mut child, &mut container);
         }
         let _ = child.wait();
         let (end, check, status) = result?;
         Ok(Seen {
             words,
-            container: prepared.container.id(),
+            container,
             end,
             check,
             status,
@@ -224,6 +268,7 @@ impl Launcher<'_> {
         prepared: &Prepared,
         child: &mut Child,
         check: Option<&str>,
+        container: &mut Option<String>,
     ) -> anyhow::Result<(End, Option<Check>, String)> {
         let started = Instant::now();
         let mut check = check.map(|command| Check {
@@ -236,9 +281,14 @@ impl Launcher<'_> {
         let mut next = started;
         let mut waiting: Option<Child> = None;
         loop {
+            *container = container.take().or_else(|| prepared.container.id());
+            if self.interrupted.load(Ordering::Relaxed) {
+                return Ok((End::Stopped, check, "interrupted".to_owned()));
+            }
             if let Some(status) = child.try_wait().context("wait for the engine")? {
-                let id = prepared.container.id();
-                match (&mut waiting, id) {
+                // It may have said the id just before.
+                *container = container.take().or_else(|| prepared.container.id());
+                match (&mut waiting, container.clone()) {
                     // It only started the container.
                     (None, Some(id)) if prepared.container.detached && status.success() => {
                         let wait = prepared.container.wait(&id).stdout(Stdio::piped()).spawn();
@@ -262,11 +312,11 @@ impl Launcher<'_> {
             }
             if let Some(check) = &mut check
                 && next <= Instant::now()
-                && let Some(id) = prepared.container.id()
+                && let Some(id) = container.clone()
                 && let Some(pid) = self.process(&id)
             {
                 let left = self.timeout.saturating_sub(started.elapsed());
-                let status = carry_out(&check.command, &id, pid, left)?;
+                let status = carry_out(&check.command, &id, pid, left, self.interrupted)?;
                 check.tries += 1;
                 check.passed = status.is_some_and(|status| status.success());
                 check.last = match status {
@@ -332,6 +382,7 @@ fn carry_out(
     container: &str,
     pid: i32,
     patience: Duration,
+    interrupted: &AtomicBool,
 ) -> anyhow::Result<Option<ExitStatus>> {
     let started = Instant::now();
     let mut shell = Command::new("/bin/sh");
@@ -347,7 +398,7 @@ fn carry_out(
         if let Some(status) = child.try_wait().context("wait for the check")? {
             return Ok(Some(status));
         }
-        if started.elapsed() > patience {
+        if started.elapsed() > patience || interrupted.load(Ordering::Relaxed) {
             let _ = child.kill();
             let _ = child.wait();
             return Ok(None);
@@ -366,6 +417,35 @@ fn ends_within(child: &mut Child, patience: Duration) -> bool {
         }
     }
     false
+}
+
+/// Removes the container and sees its engine's command end. The engine may not have made the container yet: removing is repeated until the
+/// command has ended.
+fn stop(prepared: &Prepared, child: &mut Child, container: &mut Option<String>) {
+    let started = Instant::now();
+    loop {
+        *container = container.take().or_else(|| prepared.container.id());
+        if let Some(id) = container.as_deref() {
+            remove(&prepared.container, id);
+        }
+        if ends_within(child, PAUSE) {
+            break;
+        }
+        // A runtime that is killed while it cleans up runs no poststop hook.
+        if started.elapsed() > PATIENCE
+            || (container.is_none() && started.elapsed() > RECOVER_AFTER)
+        {
+            let _ = child.kill();
+            break;
+        }
+    }
+    // It may have been made after the last look.
+    if container.is_none() {
+        *container = prepared.container.id();
+        if let Some(id) = container.as_deref() {
+            remove(&prepared.container, id);
+        }
+    }
 }
 
 fn remove(container: &Container, id: &str) {
