@@ -8,6 +8,8 @@
  *   checks      what the kernel asked, counted
  *   programs    which executables ran
  *   capsets     what capset(2) was asked for
+ *   devices     which devices were opened and made
+ *   sysctls     which entries of /proc/sys were written
  *   refusals    task -> checks refused in the system call that it is in, until that returns (see system_call_exit)
  *   symbols     addresses on their way in, names on their way out (see name_symbols)
  *
@@ -64,6 +66,8 @@ struct container {
 	u64 user_namespace; /* address; 0 until the container's program runs */
 	u64 executed_ns; /* boot time of that */
 	u64 root_dentry, root_mount; /* the container's root directory, as its program has it */
+	u64 registers; /* of a system call, from the bottom of a task's stack; 0: not known */
+	u64 unlisted; /* uses of devices and of /proc/sys that did not fit */
 	u64 losses[LOSSES];
 	u32 mount_namespace; /* inode number; 0 until then */
 	u32 init; /* thread group */
@@ -153,6 +157,33 @@ struct capset_key {
 	u64 held, effective, permitted, inheritable;
 };
 
+struct device_key {
+	u64 slot;
+	u64 program;
+	u32 type; /* BPF_DEVCG_DEV_ */
+	u32 major;
+	u32 minor;
+	u32 access; /* BPF_DEVCG_ACC_ */
+	u32 asked; /* by access(2): what would be allowed */
+	u32 unused;
+};
+
+#define SYSCTL_NAME 128
+#define SYSCTL_VALUE 64
+
+struct sysctl_key {
+	u64 slot;
+	u64 program;
+	char name[SYSCTL_NAME]; /* net/ipv4/ip_forward */
+};
+
+struct sysctl {
+	u64 count;
+	s32 length; /* or a negative error number */
+	u32 unused;
+	char value[SYSCTL_VALUE]; /* what was written last */
+};
+
 /* In a map and not on the stack, where the verifier would follow each combination of flags by itself. */
 struct check_scratch {
 	struct check check;
@@ -198,6 +229,8 @@ MAP(checks, HASH, 16384, struct check_key, struct check);
 MAP(programs, HASH, 4096, struct program_key, struct program);
 MAP(capsets, HASH, 4096, struct capset_key, u64);
 MAP(calls, HASH, 4096, u64, struct inflight);
+MAP(devices, HASH, 4096, struct device_key, u64);
+MAP(sysctls, HASH, 4096, struct sysctl_key, struct sysctl);
 
 #define ARRAY(name, kind, entries, value_type)     \
 	struct {                                   \
@@ -1091,6 +1124,9 @@ int BPF_PROG(process_exec, struct task_struct *task, int old_pid, struct linux_b
 			container->root_dentry = (u64)BPF_CORE_READ(task, fs, root.dentry);
 			container->root_mount = (u64)BPF_CORE_READ(task, fs, root.mnt);
 			container->init = tgid;
+			/* The same for every task of this kernel; programs of control groups cannot ask for it. See value_of(). */
+			*(volatile u64 *)&container->registers = bpf_task_pt_regs(bpf_get_current_task_btf());
+			container->registers = *(volatile u64 *)&container->registers - (u64)BPF_CORE_READ(task, stack);
 			container->executed_ns = bpf_ktime_get_boot_ns();
 			if (mounts != container->unjoinable[0] && mounts != container->unjoinable[1] &&
 			    !register_join(task, mounts, &member->slot))
@@ -1217,4 +1253,99 @@ int name_symbols(struct bpf_iter__bpf_map_elem *ctx)
 	address = symbol->address;
 	bpf_seq_printf(ctx->meta->seq, format, sizeof(format), &address, sizeof(address));
 	return 0;
+}
+
+/* Whether the task is in access(2), which opens nothing. */
+static __always_inline bool asks_for_access(struct task_struct *task, const struct container *container)
+{
+	struct pt_regs *regs = (void *)BPF_CORE_READ(task, stack) + container->registers;
+	s32 number;
+
+	if (!container->registers || BPF_CORE_READ(task, flags) & (PF_KTHREAD | PF_IO_WORKER | PF_USER_WORKER))
+		return false;
+#if defined(__TARGET_ARCH_x86)
+	number = BPF_CORE_READ(regs, orig_ax);
+	if (BPF_CORE_READ(task, thread_info.status) & TS_COMPAT)
+#else
+	number = BPF_CORE_READ(regs, syscallno);
+	if (BPF_CORE_READ(task, thread_info.flags) & (1UL << TIF_32BIT))
+#endif
+		return number == COMPAT_access || number == COMPAT_faccessat || number == SYS_faccessat2;
+	return number == SYS_access || number == SYS_faccessat || number == SYS_faccessat2;
+}
+
+/* The member of a container that the current task is, or NULL; and its container. */
+static __always_inline struct task *current_member(struct task_struct *current, struct container **container)
+{
+	u32 tgid = BPF_CORE_READ(current, tgid);
+	struct task *task = bpf_map_lookup_elem(&tasks, &tgid);
+
+	if (!task || task->flags & TASK_PENDING)
+		return NULL;
+	*container = bpf_map_lookup_elem(&containers, &task->slot);
+	return *container ? task : NULL;
+}
+
+/*
+ * The next two run beside those of the engine, which decide: a use is allowed if every program allows it, and these allow all. They
+ * are attached to the root of the hierarchy, for a runtime exchanges what is attached to the container's own control group.
+ */
+
+/* The kernel asks when a device node is opened or made, a block device is mounted, or access(2) asks about one. */
+SEC("cgroup/dev")
+int device_access(struct bpf_cgroup_dev_ctx *ctx)
+{
+	struct task_struct *current = (void *)bpf_get_current_task();
+	struct container *container;
+	struct task *task = current_member(current, &container);
+	struct device_key key = {};
+	u64 one = 1, *count;
+
+	/* Refused by the engine's program already. */
+	if (!task || bpf_get_retval())
+		return 1;
+	key.slot = task->slot;
+	key.program = task->program;
+	key.type = ctx->access_type & 0xffff;
+	key.access = ctx->access_type >> 16;
+	key.major = ctx->major;
+	key.minor = ctx->minor;
+	key.asked = asks_for_access(current, container);
+	count = bpf_map_lookup_elem(&devices, &key);
+	if (!count && bpf_map_update_elem(&devices, &key, &one, BPF_NOEXIST) == 0)
+		return 1;
+	if (!count)
+		count = bpf_map_lookup_elem(&devices, &key);
+	if (count)
+		__sync_fetch_and_add(count, 1);
+	else
+		__sync_fetch_and_add(&container->unlisted, 1);
+	return 1;
+}
+
+SEC("cgroup/sysctl")
+int sysctl_write(struct bpf_sysctl *ctx)
+{
+	struct container *container;
+	struct task *task;
+	struct sysctl_key key = {};
+	struct sysctl row = {}, *known;
+
+	if (!ctx->write)
+		return 1;
+	task = current_member((void *)bpf_get_current_task(), &container);
+	if (!task || bpf_get_retval())
+		return 1;
+	key.slot = task->slot;
+	key.program = task->program;
+	if (bpf_sysctl_get_name(ctx, key.name, sizeof(key.name), 0) < 0) {
+		__sync_fetch_and_add(&container->unlisted, 1);
+		return 1;
+	}
+	known = bpf_map_lookup_elem(&sysctls, &key);
+	row.count = known ? known->count + 1 : 1;
+	row.length = bpf_sysctl_get_new_value(ctx, row.value, sizeof(row.value));
+	if (bpf_map_update_elem(&sysctls, &key, &row, BPF_ANY))
+		__sync_fetch_and_add(&container->unlisted, 1);
+	return 1;
 }

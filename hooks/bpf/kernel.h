@@ -52,6 +52,18 @@ enum {
 /* include/linux/sched/signal.h */
 #define SIGNAL_GROUP_EXIT 0x00000004
 
+/* What cgroup programs are given (include/uapi/linux/bpf.h): no kernel types, and not relocated. */
+struct bpf_cgroup_dev_ctx {
+	u32 access_type; /* access << 16 | type */
+	u32 major;
+	u32 minor;
+};
+
+struct bpf_sysctl {
+	u32 write;
+	u32 file_pos;
+};
+
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
 typedef struct {
@@ -176,6 +188,7 @@ struct thread_info {
 
 struct task_struct {
 	struct thread_info thread_info;
+	void *stack;
 	unsigned int flags;
 	int pid;
 	int tgid;
@@ -241,6 +254,7 @@ struct user_pt_regs {
 #define TS_COMPAT 0x0002 /* arch/x86/include/asm/thread_info.h */
 enum {
 	SYS_open = 2,
+	SYS_access = 21,
 	SYS_execve = 59,
 	SYS_creat = 85,
 	SYS_chmod = 90,
@@ -252,15 +266,20 @@ enum {
 	SYS_capset = 126,
 	SYS_openat = 257,
 	SYS_fchmodat = 268,
+	SYS_faccessat = 269,
 	SYS_execveat = 322,
 	SYS_openat2 = 437,
+	SYS_faccessat2 = 439,
 	SYS_fchmodat2 = 452,
 	COMPAT_execve = 11,
+	COMPAT_access = 33,
+	COMPAT_faccessat = 307,
 	COMPAT_execveat = 358,
 };
 #else
 #define TIF_32BIT 22 /* arch/arm64/include/asm/thread_info.h */
 enum {
+	SYS_faccessat = 48,
 	SYS_fchmod = 52,
 	SYS_fchmodat = 53,
 	SYS_openat = 56,
@@ -272,11 +291,15 @@ enum {
 	SYS_execve = 221,
 	SYS_execveat = 281,
 	SYS_openat2 = 437,
+	SYS_faccessat2 = 439,
 	SYS_fchmodat2 = 452,
 	SYS_open = -2, /* none in this table */
+	SYS_access = -2,
 	SYS_creat = -2,
 	SYS_chmod = -2,
 	COMPAT_execve = 11,
+	COMPAT_access = 33,
+	COMPAT_faccessat = 334,
 	COMPAT_execveat = 387,
 };
 #endif

@@ -51,6 +51,8 @@ fn main() -> anyhow::Result<()> {
             ebpf::arm(&directory().load()?, init)?;
         }
         "load" => ebpf::load(&arguments[1])?,
+        // What is no capability check, and is not seen.
+        "unseen" => println!("{:?}", ebpf::unseen()?),
         // What makes the kernel side count.
         "processes" => println!("{:?}", ebpf::processes()?),
         "probe" => println!("{}", serde_json::to_string_pretty(&ebpf::probe())?),

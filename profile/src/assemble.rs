@@ -4,6 +4,7 @@ use crate::CapabilitySet;
 use crate::classify::Context;
 use crate::minimize::{self, Input};
 use crate::observation::{Evidence, Recorder};
+use crate::privileges::Privileges;
 use crate::recording::Recording;
 use crate::result::{HostReport, ProcessReport, Profile, RecorderReport, RuntimeReport, SCHEMA};
 use serde_json::{Map, Value, json};
@@ -33,6 +34,7 @@ pub fn profile(
         Some(_) => minimize::missed(&input),
         None => Vec::new(),
     };
+    let privileges = Privileges::of(recording, &evidence);
     Profile {
         schema: SCHEMA.to_owned(),
         recording_id: recording.id.clone(),
@@ -70,6 +72,7 @@ pub fn profile(
         verifies: recording.verifies().map(str::to_owned),
         missed,
         verification: None,
+        privileges,
         shrunk: None,
     }
 }
@@ -115,9 +118,10 @@ pub(crate) mod tests {
     use crate::Capability;
     use crate::configuration::Preference;
     use crate::observation::{
-        BlindSpot, Capset, Execution, Exit, FileCapabilities, Namespace, Observation, Results,
-        Verdict,
+        BlindSpot, Capset, DeviceKind, Execution, Exit, FileCapabilities, Namespace, Observation,
+        Results, Verdict,
     };
+    use crate::privileges::{self, Given};
     use crate::recording::{Mode, Process, ProcessSets, Recorders, Relaxation, Runtime, Workload};
     use crate::result::Shrunk;
     use crate::testing::{check, record};
@@ -173,6 +177,7 @@ pub(crate) mod tests {
                 pointer: "/linux/seccomp".to_owned(),
                 change: "SCMP_ACT_ERRNO became SCMP_ACT_LOG".to_owned(),
             }],
+            given: Some(Given::default()),
             recorders: Recorders::Auto,
             label: None,
             output: None,
@@ -283,6 +288,8 @@ pub(crate) mod tests {
                         reason: "kernel functions could not be named".to_owned(),
                     }],
                     exit: Some(Exit::Code(3)),
+                    looks_beyond: true,
+                    ..Evidence::default()
                 },
             ),
             (
@@ -315,6 +322,41 @@ pub(crate) mod tests {
         let recording = recording("web-1", "20261123T150102Z-1a2b3c4d");
         let finished = || "2026-11-23T15:02:00Z".to_owned();
         let mut full = profile(&recording, reports(), full_evidence(), finished(), host());
+        is_valid(&full);
+        full.privileges = Some(Privileges {
+            given: Given {
+                all_devices: true,
+                host_namespaces: ["pid".to_owned()].into(),
+                devices: [privileges::DeviceNumber {
+                    kind: DeviceKind::Char,
+                    major: 10,
+                    minor: 229,
+                }]
+                .into(),
+                ..Given::default()
+            },
+            devices: vec![privileges::Device {
+                number: privileges::DeviceNumber {
+                    kind: DeviceKind::Char,
+                    major: 10,
+                    minor: 232,
+                },
+                node: Some("kvm".to_owned()),
+                access: "rw".to_owned(),
+                asked: "r".to_owned(),
+                programs: ["qemu".to_owned()].into(),
+            }],
+            sysctls: vec![privileges::Sysctl {
+                name: "net.ipv4.ip_forward".to_owned(),
+                values: ["1".to_owned()].into(),
+                programs: ["sysctl".to_owned()].into(),
+            }],
+            syscalls: vec![privileges::Call {
+                name: "mount".to_owned(),
+                programs: ["mount".to_owned()].into(),
+            }],
+            not_observed: ["devices opened: refused".to_owned()].into(),
+        });
         is_valid(&full);
         full.shrunk = Some(Shrunk {
             set: full.minimized,
@@ -383,6 +425,11 @@ pub(crate) mod tests {
             "/$defs/outcome/properties",
             "/$defs/verification/properties",
             "/$defs/comparison/properties",
+            "/$defs/privileges/properties",
+            "/$defs/privileges/properties/given/properties",
+            "/$defs/device/properties",
+            "/$defs/sysctl/properties",
+            "/$defs/gated_call/properties",
         ] {
             for field in schema.pointer(pointer).unwrap().as_object().unwrap().keys() {
                 assert!(

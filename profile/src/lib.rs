@@ -13,6 +13,7 @@ pub mod merge;
 pub mod minimize;
 pub mod observation;
 pub mod path;
+pub mod privileges;
 pub mod random;
 pub mod recording;
 pub mod render;

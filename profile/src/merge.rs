@@ -4,6 +4,7 @@
 //! merged again, so nodes can merge their own before they pass them on.
 
 use crate::observation::{BlindSpot, Recorder};
+use crate::privileges::Privileges;
 use crate::recording::{ProcessSets, Workload};
 use crate::result::{self, ProcessReport, Reason};
 use crate::{Capability, CapabilitySet};
@@ -134,6 +135,9 @@ pub struct Merged {
     pub runs_since_last_new: usize,
     /// What runs could not see, without what others found needed.
     pub blind_spots: BTreeSet<BlindSpot>,
+    /// What any run was given beside capabilities, and used; `None` where no profile says.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub privileges: Option<Privileges>,
     /// The runs by recording id.
     pub runs: BTreeMap<String, Run>,
 }
@@ -154,6 +158,8 @@ struct Source {
     minimized_sets: ProcessSets,
     needed: Vec<SourceNeed>,
     blind_spots: Vec<BlindSpot>,
+    #[serde(default)]
+    privileges: Option<Privileges>,
 }
 
 #[derive(Deserialize)]
@@ -190,6 +196,7 @@ pub struct Merge {
     runs: BTreeMap<String, Run>,
     needs: BTreeMap<Capability, Evidence>,
     blind_spots: BTreeSet<BlindSpot>,
+    privileges: Option<Privileges>,
 }
 
 impl Merge {
@@ -234,6 +241,7 @@ impl Merge {
             );
         }
         self.blind_spots.extend(profile.blind_spots);
+        self.add_privileges(profile.privileges);
         self.add_run(
             profile.recording_id,
             Run {
@@ -271,9 +279,17 @@ impl Merge {
             );
         }
         self.blind_spots.extend(merged.blind_spots);
+        self.add_privileges(merged.privileges);
         for (id, run) in merged.runs {
             self.add_run(id, run);
         }
+    }
+
+    fn add_privileges(&mut self, privileges: Option<Privileges>) {
+        self.privileges = match (self.privileges.take(), privileges) {
+            (Some(known), Some(new)) => Some(known.union(new)),
+            (known, new) => known.or(new),
+        };
     }
 
     fn add_workload(&mut self, workload: Identity) {
@@ -391,6 +407,7 @@ impl Merge {
                 })
                 .collect(),
             needed,
+            privileges: self.privileges,
             runs: self.runs,
         })
     }

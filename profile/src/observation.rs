@@ -238,6 +238,50 @@ pub struct BlindSpot {
     pub reason: String,
 }
 
+/// Which of the two kinds of device nodes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DeviceKind {
+    /// `b` in mknod(1).
+    Block,
+    /// `c`.
+    Char,
+}
+
+/// One way in which a program used a device (include/uapi/linux/bpf.h, `bpf_cgroup_dev_ctx`).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeviceUse {
+    /// Block or character device.
+    pub kind: DeviceKind,
+    /// Its driver's number.
+    pub major: u32,
+    /// Its own.
+    pub minor: u32,
+    /// The host's name for it below /dev, where the kernel knows one: `kvm`, `net/tun`.
+    pub node: Option<String>,
+    /// What was asked for: `r`, `w`, `m` (mknod(2)), in this order.
+    pub access: String,
+    /// Whether access(2) only asked what would be allowed.
+    pub asked: bool,
+    /// The program's name.
+    pub program: String,
+    /// How often.
+    pub count: u64,
+}
+
+/// An entry of /proc/sys that a program wrote.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SysctlUse {
+    /// As sysctl(8) names it: `net.ipv4.ip_forward`.
+    pub name: String,
+    /// What was written last, without the newline; `None` where it was too long or not text.
+    pub value: Option<String>,
+    /// The program's name.
+    pub program: String,
+    /// How often.
+    pub count: u64,
+}
+
 /// Everything that one recorder brings home.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Evidence {
@@ -254,4 +298,16 @@ pub struct Evidence {
     /// How the container's first process ended, where the recorder knows.
     #[serde(default)]
     pub exit: Option<Exit>,
+    /// Devices opened and made, those that every container has included.
+    #[serde(default)]
+    pub devices: Vec<DeviceUse>,
+    /// Entries of /proc/sys written.
+    #[serde(default)]
+    pub sysctls: Vec<SysctlUse>,
+    /// What of `devices` and `sysctls` was not seen, a line each; a recorder that cannot see any of it says nothing.
+    #[serde(default)]
+    pub unseen: Vec<String>,
+    /// Whether `devices` and `sysctls` say anything: this recorder looks at them.
+    #[serde(default)]
+    pub looks_beyond: bool,
 }

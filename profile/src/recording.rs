@@ -12,6 +12,7 @@
 
 use crate::CapabilitySet;
 use crate::file::{self, Attributes};
+use crate::privileges::Given;
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::io;
@@ -325,6 +326,9 @@ pub struct Recording {
     pub granted: ProcessSets,
     /// What was relaxed.
     pub relaxed: Vec<Relaxation>,
+    /// What the engine gives beside capabilities; `None` in a recording of an older version.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub given: Option<Given>,
     /// Which recorders are wanted.
     pub recorders: Recorders,
     /// The label, on a host with SELinux.
@@ -677,6 +681,7 @@ mod tests {
             original: ProcessSets::default(),
             granted: ProcessSets::default(),
             relaxed: Vec::new(),
+            given: None,
             recorders: Recorders::default(),
             label: None,
             output: None,

@@ -1,6 +1,7 @@
 //! The profile: what a recording comes to. Written as `capprof.json`; the schema is documented in `docs/profile.md`.
 
 use crate::observation::{BlindSpot, Exit, Recorder, Results};
+use crate::privileges::Privileges;
 use crate::recording::{ProcessSets, Recorders, Relaxation, Workload};
 use crate::verification::Verification;
 use crate::{Capability, CapabilitySet};
@@ -212,6 +213,9 @@ pub struct Profile {
     /// What came of running the workload again with the minimized sets; `None` if nobody has.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub verification: Option<Verification>,
+    /// What the container was given beside capabilities, and what it used of that; `None` in a profile of an older version.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub privileges: Option<Privileges>,
     /// What `capprofctl shrink` made of it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub shrunk: Option<Shrunk>,

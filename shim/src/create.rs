@@ -4,6 +4,7 @@ use crate::annotations::{self, Limit, Mode, Wishes};
 use crate::argv::{Command, Family, Globals};
 use crate::bundle;
 use crate::engine;
+use crate::given;
 use crate::label;
 use crate::limit::{self, Resolved};
 use crate::rewrite::{self, Grant, Hooks, Outcome, Plan, Sets};
@@ -290,6 +291,7 @@ impl Draft<'_> {
                 .and_then(Value::as_str)
                 .map(|path| runtime::absolute(&source.bundle.join(path))),
             bind_mounts: bind_mounts(&source.document.value, &source.bundle),
+            given: Some(given::of(source, &original, held()?)),
             original,
             granted,
             relaxed,

@@ -72,6 +72,15 @@ impl Document {
         Ok(Value::Object(object))
     }
 
+    /// A member that is left as text, parsed; null where there is none or it is not JSON. It stays text.
+    pub fn look(&self, text: &str, holder: &'static str, key: &str) -> Value {
+        self.aside
+            .get(&(holder, key.to_owned()))
+            .and_then(|range| text.get(range.clone()))
+            .and_then(|part| serde_json::from_str(part).ok())
+            .unwrap_or_default()
+    }
+
     /// Writes the configuration, with what was left as text taken from there.
     pub fn write(&self, text: &str) -> Vec<u8> {
         let mut output = Vec::with_capacity(text.len() + 4096);
@@ -173,6 +182,17 @@ mod tests {
     fn of_a_key_that_occurs_twice_the_last_counts() {
         let text = r#"{"process":{"env":[1]},"x":1,"process":{"user":2},"x":[2]}"#;
         assert_eq!(round(text), r#"{"process":{"user":2},"x":[2]}"#);
+    }
+
+    #[test]
+    fn what_is_left_as_text_can_be_looked_at() {
+        let text =
+            r#"{"linux":{"maskedPaths":["/proc/kcore"],"resources":{"pids": {"limit": 1.50}}}}"#;
+        let document = Document::parse(text).unwrap();
+        let paths = document.look(text, "/linux", "maskedPaths");
+        assert_eq!(paths, serde_json::json!(["/proc/kcore"]));
+        assert_eq!(document.look(text, "/linux", "readonlyPaths"), Value::Null);
+        assert_eq!(document.write(text), text.as_bytes());
     }
 
     #[test]

@@ -17,6 +17,7 @@ pub mod create;
 pub mod document;
 pub mod engine;
 pub mod exec;
+pub mod given;
 pub mod label;
 pub mod limit;
 pub mod report;

@@ -18,6 +18,7 @@ mod corpus;
 mod enforce;
 mod environment;
 mod lifecycle;
+mod privileged;
 mod selinux;
 mod shrink;
 mod verify;
@@ -99,6 +100,7 @@ fn main() -> ExitCode {
     let mut tests = corpus::tests(&environment, &table);
     tests.extend(lifecycle::tests(&environment));
     tests.extend(enforce::tests(&environment));
+    tests.extend(privileged::tests(&environment));
     tests.extend(shrink::tests(&environment));
     tests.extend(bad_input::tests(&environment));
     tests.extend(selinux::tests(&environment));

@@ -472,7 +472,7 @@ fn an_interrupted_run_leaves_the_profile_as_it_was(
 }
 
 /// The program that every system call of the host passes while somebody verifies.
-const FOLLOWER: &str = "/sys/fs/bpf/capprof/v2/link-system_call_exit";
+const FOLLOWER: &str = "/sys/fs/bpf/capprof/v3/link-system_call_exit";
 
 fn a_killed_capprofctl_leaves_nothing_attached(
     environment: &Arc<Environment>,

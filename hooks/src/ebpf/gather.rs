@@ -1,8 +1,10 @@
 //! From map rows to evidence.
 
+use super::beside;
 use super::executables::{self, Root};
 use super::layout::{
-    self, CapsetKey, Check, CheckKey, Container, LOSSES, Program, ProgramKey, Task, check,
+    self, CapsetKey, Check, CheckKey, Container, DeviceKey, LOSSES, Program, ProgramKey, Sysctl,
+    SysctlKey, Task, check,
 };
 use super::pins::Set;
 use super::symbols::{Symbols, audit};
@@ -20,8 +22,8 @@ use std::path::PathBuf;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// A program of the container, by its key in the map.
-struct Known {
-    comm: String,
+pub(super) struct Known {
+    pub(super) comm: String,
     path: Option<PathBuf>,
 }
 
@@ -49,6 +51,14 @@ pub(super) fn gather(recording: &Recording, armed: &Armed) -> Evidence {
     });
     let capsets: Vec<(CapsetKey, u64)> =
         select(&set, "capsets", &mut evidence, |key: &CapsetKey| {
+            key.slot == armed.slot
+        });
+    let devices: Vec<(DeviceKey, u64)> =
+        select(&set, "devices", &mut evidence, |key: &DeviceKey| {
+            key.slot == armed.slot
+        });
+    let sysctls: Vec<(SysctlKey, Sysctl)> =
+        select(&set, "sysctls", &mut evidence, |key: &SysctlKey| {
             key.slot == armed.slot
         });
     if let Some(container) = container {
@@ -94,6 +104,10 @@ pub(super) fn gather(recording: &Recording, armed: &Armed) -> Evidence {
         })
         .collect();
     evidence.blind_spots.extend(blind_spots(&armed.method));
+    evidence.devices = beside::devices(&devices, &known);
+    evidence.sysctls = beside::sysctls(&sysctls, &known);
+    evidence.unseen = beside::unseen(&set, container.as_ref());
+    evidence.looks_beyond = true;
     // The order of rows in a map is chance.
     evidence.observations.sort_by(|one, other| {
         (one.first_ms, one.capability, &one.program, &one.call_site).cmp(&(
@@ -424,7 +438,11 @@ pub(super) fn forget(set: &Set, slot: u64) -> Result<(), Error> {
     let programs = set.keys("programs", |key: &ProgramKey| key.slot == slot)?;
     delete(set, "programs", programs)?;
     let capsets = set.keys("capsets", |key: &CapsetKey| key.slot == slot)?;
-    delete(set, "capsets", capsets)
+    delete(set, "capsets", capsets)?;
+    let devices = set.keys("devices", |key: &DeviceKey| key.slot == slot)?;
+    delete(set, "devices", devices)?;
+    let sysctls = set.keys("sysctls", |key: &SysctlKey| key.slot == slot)?;
+    delete(set, "sysctls", sysctls)
 }
 
 fn delete<K: IntoBytes + Immutable>(

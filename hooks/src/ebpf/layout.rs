@@ -42,6 +42,8 @@ pub(super) struct Container {
     pub(super) executed_ns: u64,
     pub(super) root_dentry: u64,
     pub(super) root_mount: u64,
+    pub(super) registers: u64,
+    pub(super) unlisted: u64,
     pub(super) losses: [u64; LOSSES.len()],
     pub(super) mount_namespace: u32,
     pub(super) init: u32,
@@ -152,6 +154,47 @@ pub(super) struct CapsetKey {
     pub(super) effective: u64,
     pub(super) permitted: u64,
     pub(super) inheritable: u64,
+}
+
+/// `BPF_DEVCG_DEV_BLOCK` and `BPF_DEVCG_ACC_…` (include/uapi/linux/bpf.h).
+pub(super) mod device {
+    pub(in super::super) const BLOCK: u32 = 1;
+    pub(in super::super) const MKNOD: u32 = 1;
+    pub(in super::super) const READ: u32 = 2;
+    pub(in super::super) const WRITE: u32 = 4;
+}
+
+/// `struct device_key`.
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub(super) struct DeviceKey {
+    pub(super) slot: u64,
+    pub(super) program: u64,
+    pub(super) kind: u32,
+    pub(super) major: u32,
+    pub(super) minor: u32,
+    pub(super) access: u32,
+    pub(super) asked: u32,
+    pub(super) unused: u32,
+}
+
+/// `struct sysctl_key`.
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub(super) struct SysctlKey {
+    pub(super) slot: u64,
+    pub(super) program: u64,
+    pub(super) name: [u8; 128],
+}
+
+/// `struct sysctl`.
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub(super) struct Sysctl {
+    pub(super) count: u64,
+    pub(super) length: i32,
+    pub(super) unused: u32,
+    pub(super) value: [u8; 64],
 }
 
 /// `struct state`.

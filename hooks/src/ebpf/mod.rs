@@ -3,6 +3,7 @@
 //! One program set serves the whole host. It is loaded by the first [`arm`] after boot, pinned in bpffs, and stays: containers are
 //! entries in its maps, so that nothing but map updates stands between a container and its program. See `bpf/capprof.bpf.c`.
 
+mod beside;
 mod executables;
 mod gather;
 mod layout;
@@ -128,6 +129,8 @@ pub(crate) fn arm(recording: &Recording, init: Process) -> Result<Armed, Error> 
         executed_ns: 0,
         root_dentry: 0,
         root_mount: 0,
+        registers: 0,
+        unlisted: 0,
         losses: [0; layout::LOSSES.len()],
         mount_namespace: 0,
         init: init.pid.unsigned_abs(),
@@ -238,6 +241,15 @@ pub(crate) fn live_slots() -> Result<Vec<(u64, String)>, Error> {
 #[allow(dead_code, reason = "the tests try each way")]
 pub(crate) fn load(method: &str) -> Result<(), Error> {
     Set::ensure(Some(method)).map(|_| ())
+}
+
+/// Why devices or writes to /proc/sys are not seen, a line each.
+///
+/// # Errors
+/// [`Error::Pin`]. Where nothing is loaded there is nothing to say.
+#[allow(dead_code, reason = "the tests look behind the scenes")]
+pub(crate) fn unseen() -> Result<Vec<String>, Error> {
+    Ok(Set::open()?.map_or_else(Vec::new, |set| beside::unseen(&set, None)))
 }
 
 /// The thread groups that belong to recordings, and the mount namespaces that lead to one, by number.

@@ -6,7 +6,7 @@ use capprof_profile::recording::STATE_DIRECTORY;
 use libbpf_rs::{MapCore, MapFlags, MapHandle, ProgramHandle};
 use rustix::mount::{MountFlags, mount};
 use serde::{Deserialize, Serialize};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsString;
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, Read};
@@ -18,7 +18,7 @@ use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout};
 const BPFFS: &str = "/sys/fs/bpf";
 
 /// The last component is the version of the maps' layout: another layout must not meet these pins.
-const DIRECTORY: &str = "/sys/fs/bpf/capprof/v2";
+const DIRECTORY: &str = "/sys/fs/bpf/capprof/v3";
 
 /// The map that is pinned last: where it is, all is.
 const LAST: &str = "state";
@@ -30,13 +30,15 @@ const RESULTS: [&str; 2] = ["program-system_call_exit", "link-system_call_exit"]
 const BUILD: &str = env!("CAPPROF_BPF_BUILD");
 
 /// Maps that user space works with, with sizes of key and value.
-const MAPS: [&str; 9] = [
+const MAPS: [&str; 11] = [
     "containers",
     "tasks",
     "joins",
     "checks",
     "programs",
     "capsets",
+    "devices",
+    "sysctls",
     "symbols",
     "refusals",
     LAST,
@@ -49,6 +51,8 @@ struct Loaded {
     refused: Vec<String>,
     /// Programs that run at capability checks and process events.
     programs: Vec<String>,
+    /// Programs that see what is no capability check and were refused, with the reason.
+    lacking: BTreeMap<String, String>,
 }
 
 /// The pinned program set.
@@ -127,6 +131,7 @@ impl Set {
             method: loaded.method.to_owned(),
             refused: loaded.refused,
             programs: names,
+            lacking: loaded.lacking,
         };
         let mut state = State::new_zeroed();
         state.build = BUILD.parse().unwrap_or_default();
@@ -187,6 +192,11 @@ impl Set {
     /// What was refused when the set was loaded.
     pub(super) fn refused(&self) -> Vec<String> {
         self.loaded.refused.clone()
+    }
+
+    /// Why what a program is there to see is not seen; `None` if it is.
+    pub(super) fn lacking(&self, program: &str) -> Option<&str> {
+        self.loaded.lacking.get(program).map(String::as_str)
     }
 
     /// One of the maps.

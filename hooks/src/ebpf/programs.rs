@@ -6,8 +6,9 @@ use libbpf_rs::{
     Link, MapCore, Object, ObjectBuilder, OpenObject, PrintLevel, get_print, set_print,
 };
 use serde::{Deserialize, Serialize};
-use std::fs;
-use std::os::fd::AsFd;
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::os::fd::{AsFd, AsRawFd};
 use std::path::Path;
 use std::sync::Mutex;
 use zerocopy::IntoBytes;
@@ -22,6 +23,10 @@ const COMMON: [&str; 4] = [
     "process_exit",
     "name_symbols",
 ];
+
+/// See what is no capability check: devices opened, entries of /proc/sys written. Capabilities are recorded without them where the kernel
+/// refuses them.
+pub(super) const BESIDE: [&str; 2] = ["device_access", "sysctl_write"];
 
 /// Follows refused checks to the end of their system call; loaded beside the others while a recording wants that.
 const RESULTS: &str = "system_call_exit";
@@ -68,6 +73,8 @@ pub(super) struct Loaded {
     pub(super) method: &'static str,
     /// What was tried before, a line each.
     pub(super) refused: Vec<String>,
+    /// Of [`BESIDE`], those that were refused, with the reason.
+    pub(super) lacking: BTreeMap<String, String>,
 }
 
 /// What became of one way to attach.
@@ -104,12 +111,13 @@ pub(super) fn load(only: Option<&str>) -> Result<Loaded, Vec<String>> {
             continue;
         }
         match attach(method) {
-            Ok((object, links)) => {
+            Ok(attached) => {
                 return Ok(Loaded {
-                    object,
-                    links,
+                    object: attached.object,
+                    links: attached.links,
                     method: method.name,
                     refused,
+                    lacking: attached.lacking,
                 });
             }
             Err(reason) => refused.push(format!("{}: {reason}", method.name)),
@@ -177,19 +185,88 @@ pub(super) fn probe() -> Report {
     }
 }
 
-type Attached = (Object, Vec<(&'static str, Link)>);
+struct Attached {
+    object: Object,
+    links: Vec<(&'static str, Link)>,
+    lacking: BTreeMap<String, String>,
+}
 
 fn attach(method: &Method) -> Result<Attached, String> {
+    let wanted = || COMMON.iter().chain(method.programs).copied();
+    let all: Vec<&'static str> = wanted().chain(BESIDE).collect();
+    // The usual case first. One program that is refused makes the whole object fail, and which one it was is not said.
+    let (object, lacking) = match load_object(&all) {
+        Ok(object) => (object, BTreeMap::new()),
+        Err(reason) => {
+            let without: Vec<&'static str> = wanted().collect();
+            let object = load_object(&without)?;
+            let lacking = BESIDE.map(|name| (name.to_owned(), reason.clone()));
+            (object, lacking.into())
+        }
+    };
+    listen(|| {
+        let mut attached = Attached {
+            links: link(&object, method)?,
+            object,
+            lacking,
+        };
+        attached.link_beside();
+        Ok(attached)
+    })
+}
+
+fn load_object(wanted: &[&'static str]) -> Result<Object, String> {
     listen(|| {
         let mut open = open()?;
-        let wanted: Vec<&str> = COMMON.iter().chain(method.programs).copied().collect();
-        choose(&mut open, &wanted);
+        choose(&mut open, wanted);
         configure(&mut open)?;
-        let object = open
-            .load()
-            .map_err(|error| format!("load: {}", describe(&error)))?;
-        let links = link(&object, method)?;
-        Ok((object, links))
+        open.load()
+            .map_err(|error| format!("load: {}", describe(&error)))
+    })
+}
+
+impl Attached {
+    /// Attaches the programs of control groups to the root of the hierarchy.
+    fn link_beside(&mut self) {
+        let root = control_groups();
+        for name in BESIDE {
+            if self.lacking.contains_key(name) {
+                continue;
+            }
+            let link = root.as_ref().map_err(Clone::clone).and_then(|root| {
+                self.object
+                    .progs_mut()
+                    .find(|program| program.name() == name)
+                    .ok_or_else(|| format!("the program has no function {name}"))?
+                    .attach_cgroup(root.as_raw_fd())
+                    .map_err(|error| format!("attach {name}: {}", describe(&error)))
+            });
+            match link {
+                Ok(link) => self.links.push((name, link)),
+                Err(reason) => {
+                    self.lacking.insert(name.to_owned(), reason);
+                }
+            }
+        }
+    }
+}
+
+/// The root of the hierarchy of control groups, version 2, as far as this namespace shows it.
+fn control_groups() -> Result<File, String> {
+    let mounts = fs::read_to_string("/proc/self/mountinfo")
+        .map_err(|error| format!("read /proc/self/mountinfo: {error}"))?;
+    let path = control_group_mount(&mounts)
+        .ok_or("control groups version 2 are not mounted (mount -t cgroup2)")?;
+    File::open(&path).map_err(|error| format!("open {path}: {error}"))
+}
+
+/// Where a hierarchy of version 2 is mounted from its root on (proc_pid_mountinfo(5)).
+fn control_group_mount(mountinfo: &str) -> Option<String> {
+    mountinfo.lines().find_map(|line| {
+        let (mount, file_system) = line.split_once(" - ")?;
+        let mut fields = mount.split(' ').skip(3);
+        let (root, mount_point) = (fields.next()?, fields.next()?);
+        (root == "/" && file_system.starts_with("cgroup2 ")).then(|| mount_point.to_owned())
     })
 }
 
@@ -279,4 +356,29 @@ fn listen<T>(work: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
 /// An error of libbpf-rs on one line.
 pub(super) fn describe(error: &libbpf_rs::Error) -> String {
     format!("{error:#}").replace('\n', " ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn control_groups_are_found_where_they_are_mounted() {
+        let hybrid = "37 31 0:35 / /sys/fs/cgroup/pids rw,relatime - cgroup cgroup rw,pids\n\
+                      41 31 0:38 / /sys/fs/cgroup/unified rw,relatime - cgroup2 cgroup2 rw\n";
+        assert_eq!(
+            control_group_mount(hybrid).as_deref(),
+            Some("/sys/fs/cgroup/unified")
+        );
+        let pure =
+            "28 24 0:25 / /sys/fs/cgroup rw,nosuid shared:9 - cgroup2 cgroup rw,nsdelegate\n";
+        assert_eq!(control_group_mount(pure).as_deref(), Some("/sys/fs/cgroup"));
+        // A part of the hierarchy, as a container is shown it, is not the root.
+        let part = "28 24 0:25 /../.. /mnt rw shared:9 - cgroup2 cgroup rw\n";
+        assert_eq!(control_group_mount(part), None);
+        assert_eq!(
+            control_group_mount("1 0 8:1 / / rw - ext4 /dev/sda1 rw\n"),
+            None
+        );
+    }
 }

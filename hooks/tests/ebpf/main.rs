@@ -15,7 +15,15 @@ use std::sync::Arc;
 
 type Test = fn(&Tools) -> anyhow::Result<()>;
 
-const TESTS: [(&str, Test); 39] = [
+const TESTS: [(&str, Test); 41] = [
+    (
+        "devices_are_opened_or_asked_about",
+        devices_are_opened_or_asked_about,
+    ),
+    (
+        "nothing_is_seen_of_devices_where_control_groups_are_hidden",
+        nothing_is_seen_of_devices_where_control_groups_are_hidden,
+    ),
     (
         "nothing_is_recorded_of_the_runtime",
         nothing_is_recorded_of_the_runtime,
@@ -477,6 +485,41 @@ fn nothing_stays_armed_after_the_end(tools: &Tools) -> anyhow::Result<()> {
     Ok(())
 }
 
+fn devices_are_opened_or_asked_about(tools: &Tools) -> anyhow::Result<()> {
+    let evidence = Container::new(tools, &["/bin/probe", "access-null", "open-null"])?.run()?;
+    let mut devices: Vec<_> = evidence
+        .devices
+        .iter()
+        .filter(|one| one.program == "probe")
+        .map(|one| (one.major, one.minor, one.access.as_str(), one.asked))
+        .collect();
+    devices.sort_unstable();
+    ensure!(
+        devices == [(1, 3, "rw", false), (1, 3, "w", true), (1, 5, "r", true)],
+        "{devices:?}"
+    );
+    ensure!(evidence.looks_beyond && evidence.unseen.is_empty());
+    Ok(())
+}
+
+/// Capabilities are recorded all the same, and it is said what is not.
+fn nothing_is_seen_of_devices_where_control_groups_are_hidden(tools: &Tools) -> anyhow::Result<()> {
+    let script = "mount --make-rprivate / && umount -R -l /sys/fs/cgroup && mount -t bpf bpf /sys/fs/bpf && \"$0\" load tp_btf && \"$0\" unseen";
+    let output = Command::new("unshare")
+        .args(["--mount", "sh", "-c", script])
+        .arg(&tools.recorder)
+        .output()?;
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    ensure!(output.status.success(), "{output:?}");
+    for what in [
+        "devices opened: control groups version 2 are not mounted",
+        "writes to /proc/sys: control groups version 2 are not mounted",
+    ] {
+        ensure!(said.contains(what), "{said}");
+    }
+    Ok(())
+}
+
 fn counts_are_true(tools: &Tools) -> anyhow::Result<()> {
     let evidence = Container::new(tools, &["/bin/probe", "chroot-1000"])?.run()?;
     whole(&evidence)?;
@@ -907,7 +950,7 @@ fn refused_checks_of_a_process_added_by_exec_have_results(tools: &Tools) -> anyh
 }
 
 /// The program that every system call of the host passes.
-const FOLLOWER: &str = "/sys/fs/bpf/capprof/v2/link-system_call_exit";
+const FOLLOWER: &str = "/sys/fs/bpf/capprof/v3/link-system_call_exit";
 
 fn system_calls_are_followed_only_while_somebody_verifies(tools: &Tools) -> anyhow::Result<()> {
     let is_there = || Path::new(FOLLOWER).exists();

@@ -79,6 +79,11 @@ static void act(const char *action)
 		if (child == 0)
 			_exit(0);
 		waitpid(child, NULL, 0);
+	} else if (!strcmp(action, "access-null")) {
+		access("/dev/null", W_OK);
+		syscall(SYS_faccessat, AT_FDCWD, "/dev/zero", R_OK);
+	} else if (!strcmp(action, "open-null")) {
+		close(open("/dev/null", O_RDWR));
 	} else if (!strcmp(action, "setuid-same")) {
 		must(syscall(SYS_setuid, getuid()), action);
 	} else if (!strcmp(action, "setresgid-same")) {

@@ -8,7 +8,9 @@
 //!   bounding set, from which programs with file capabilities and set-user-ID programs take it, unless no_new_privs is on.
 //! - systemd has `AmbientCapabilities=`.
 
+use super::beyond::Replacement;
 use crate::merge::Merged;
+use crate::privileges::Privileges;
 use crate::result::Profile;
 use crate::{Capability, CapabilitySet};
 use std::collections::BTreeSet;
@@ -76,6 +78,7 @@ pub struct Workload<'a> {
     minimized: CapabilitySet,
     ambient: CapabilitySet,
     programs: Vec<(Capability, &'a String)>,
+    privileges: Option<&'a Privileges>,
 }
 
 impl<'a> From<&'a Profile> for Workload<'a> {
@@ -90,6 +93,7 @@ impl<'a> From<&'a Profile> for Workload<'a> {
             no_new_privileges: profile.process.no_new_privileges,
             minimized: profile.answer().0,
             ambient: profile.answer().1.ambient,
+            privileges: profile.privileges.as_ref(),
             programs: profile
                 .needed
                 .iter()
@@ -121,6 +125,7 @@ impl<'a> From<&'a Merged> for Workload<'a> {
             no_new_privileges: processes().any(|process| process.no_new_privileges),
             minimized: merged.minimized,
             ambient: merged.minimized_sets.ambient,
+            privileges: merged.privileges.as_ref(),
             programs: merged
                 .needed
                 .iter()
@@ -149,15 +154,23 @@ pub fn form<'a>(engine: Engine, workload: impl Into<Workload<'a>>) -> Result<Str
             ),
         });
     }
-    let caveat = caveat(engine, workload)?.map_or_else(String::new, |text| format!("# {text}\n"));
+    let beyond = workload
+        .privileges
+        .map(|privileges| Replacement::of(engine, privileges, set))
+        .unwrap_or_default();
+    let caveats: String = caveat(engine, workload)?
+        .iter()
+        .chain(&beyond.caveats)
+        .map(|text| format!("# {text}\n"))
+        .collect();
     let body = match engine {
-        Engine::Docker | Engine::Podman => command(engine, workload),
+        Engine::Docker | Engine::Podman => command(engine, workload, &beyond),
         Engine::Kubernetes => kubernetes(workload),
-        Engine::Compose => compose(workload),
-        Engine::Quadlet => quadlet(set),
-        Engine::Systemd => systemd(workload),
+        Engine::Compose => compose(workload) + &lines("    ", &beyond.compose()),
+        Engine::Quadlet => quadlet(set) + &lines("", &beyond.quadlet()),
+        Engine::Systemd => systemd(workload) + &lines("", &beyond.systemd()),
     };
-    Ok(caveat + &body)
+    Ok(caveats + &body)
 }
 
 fn has_name(capability: Capability) -> bool {
@@ -211,11 +224,22 @@ fn short_names(set: CapabilitySet) -> Vec<String> {
     set.iter().map(Capability::short_name).collect()
 }
 
-fn command(engine: Engine, workload: &Workload<'_>) -> String {
+fn lines(indent: &str, lines: &[String]) -> String {
+    lines
+        .iter()
+        .map(|line| format!("{indent}{line}\n"))
+        .collect()
+}
+
+fn command(engine: Engine, workload: &Workload<'_>, beyond: &Replacement) -> String {
     let mut line = format!("{engine} run --cap-drop=all");
     for name in short_names(workload.minimized) {
         line.push_str(" --cap-add=");
         line.push_str(&name);
+    }
+    for option in beyond.options() {
+        line.push(' ');
+        line.push_str(&option);
     }
     format!("{line} {}\n", image(workload))
 }

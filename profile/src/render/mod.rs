@@ -1,5 +1,6 @@
 //! A profile for people and for engines.
 
+mod beyond;
 mod form;
 mod text;
 

@@ -1,13 +1,14 @@
 //! The report that a person reads in ten seconds.
 
-use super::{Engine, Workload, form};
-use crate::Capability;
+use super::{Engine, Workload, beyond, form};
 use crate::merge::Merged;
 use crate::minimize::recorder_name;
 use crate::observation::BlindSpot;
+use crate::privileges::Privileges;
 use crate::result::{Dismissed, Need, Profile, Reason};
 use crate::store::Summary;
 use crate::verification::{Compared, Verdict, Verification};
+use crate::{Capability, CapabilitySet};
 use anstyle::{AnsiColor, Style};
 use std::fmt::Write;
 
@@ -50,6 +51,7 @@ pub fn text(profile: &Profile, styles: &Styles) -> String {
     report.head(profile);
     report.verification(profile);
     report.needs(profile);
+    report.beyond(profile.privileges.as_ref(), profile.answer().0);
     report.blind_spots(profile.blind_spots.iter());
     report.optional(profile);
     report.refused(profile);
@@ -101,6 +103,7 @@ pub fn merged(merged: &Merged, styles: &Styles) -> String {
             })
             .collect(),
     );
+    report.beyond(merged.privileges.as_ref(), merged.minimized);
     report.blind_spots(merged.blind_spots.iter());
     report.forms(merged);
     report.text
@@ -338,6 +341,18 @@ impl Report<'_> {
                 let note = styled(&format!("      {note}"), self.styles.faint);
                 self.styled(&note);
             }
+        }
+    }
+
+    /// What else of `--privileged` was used.
+    fn beyond(&mut self, privileges: Option<&Privileges>, set: CapabilitySet) {
+        let lines = privileges.map_or_else(Vec::new, |privileges| beyond::section(privileges, set));
+        if lines.is_empty() {
+            return;
+        }
+        self.heading("beyond capabilities: what else of --privileged was used");
+        for line in lines {
+            self.line(&format!("  {line}"));
         }
     }
 

@@ -1,0 +1,681 @@
+//! What a privileged container uses beside capabilities: devices, entries of /proc/sys, system calls that seccomp filters keep back.
+//!
+//! `--privileged` gives all of it at once. Which of it was used says what can take its place.
+
+use crate::observation::{DeviceKind, Evidence, Observation, Recorder, Verdict};
+use crate::recording::Recording;
+use crate::{Capability, CapabilitySet};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What the engine's configuration gives a container beside capabilities (runtime-spec, config-linux.md).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Given {
+    /// Every capability that capprof could give.
+    pub all_capabilities: bool,
+    /// Every device: the rules allow all (`linux.resources.devices`).
+    pub all_devices: bool,
+    /// No `linux.seccomp`.
+    pub no_seccomp: bool,
+    /// No `linux.maskedPaths`.
+    pub no_masked_paths: bool,
+    /// No `linux.readonlyPaths`.
+    pub no_readonly_paths: bool,
+    /// Namespaces that are the host's, by their names in `linux.namespaces`; not `user`, which is the host's by default.
+    pub host_namespaces: BTreeSet<String>,
+    /// Devices that the rules allow one by one.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty", default)]
+    pub devices: BTreeSet<DeviceNumber>,
+}
+
+impl Given {
+    /// Whether it is what engines give for `--privileged`.
+    pub fn is_privileged(&self) -> bool {
+        self.all_capabilities && self.all_devices
+    }
+
+    /// What either gives.
+    #[must_use]
+    fn union(self, other: Self) -> Self {
+        Self {
+            all_capabilities: self.all_capabilities || other.all_capabilities,
+            all_devices: self.all_devices || other.all_devices,
+            no_seccomp: self.no_seccomp || other.no_seccomp,
+            no_masked_paths: self.no_masked_paths || other.no_masked_paths,
+            no_readonly_paths: self.no_readonly_paths || other.no_readonly_paths,
+            host_namespaces: &self.host_namespaces | &other.host_namespaces,
+            devices: &self.devices | &other.devices,
+        }
+    }
+}
+
+/// A device as the kernel knows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct DeviceNumber {
+    /// Block or character device.
+    pub kind: DeviceKind,
+    /// Its driver's number.
+    pub major: u32,
+    /// Its own.
+    pub minor: u32,
+}
+
+impl DeviceNumber {
+    /// Whether every container has it (runtime-spec, config-linux.md, "Default Devices"; runc, libcontainer/specconv,
+    /// `AllowedDevices`): null, zero, full, random, urandom, tty, console, ptmx and the terminals of devpts.
+    pub fn is_in_every_container(self) -> bool {
+        /// `UNIX98_PTY_SLAVE_MAJOR` and the seven after it (include/uapi/linux/major.h).
+        const TERMINALS: std::ops::RangeInclusive<u32> = 136..=143;
+        self.kind == DeviceKind::Char
+            && match self.major {
+                1 => matches!(self.minor, 3 | 5 | 7 | 8 | 9),
+                5 => matches!(self.minor, 0..=2),
+                major => TERMINALS.contains(&major),
+            }
+    }
+}
+
+impl std::fmt::Display for DeviceNumber {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let kind = match self.kind {
+            DeviceKind::Block => 'b',
+            DeviceKind::Char => 'c',
+        };
+        write!(formatter, "{kind} {}:{}", self.major, self.minor)
+    }
+}
+
+/// A device that was used, beyond those that every container has.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Device {
+    /// Which.
+    #[serde(flatten)]
+    pub number: DeviceNumber,
+    /// The host's name for it below /dev: `kvm`, `net/tun`; none where the kernel knew none when the container had ended.
+    pub node: Option<String>,
+    /// How it was used: `r` and `w` opened for reading and writing, `m` made with mknod(2).
+    pub access: String,
+    /// What access(2) alone was asked about.
+    #[serde(skip_serializing_if = "String::is_empty", default)]
+    pub asked: String,
+    /// Names of the programs.
+    pub programs: BTreeSet<String>,
+}
+
+impl Device {
+    /// Whether it was opened: what a device rule is needed for, since every container may make device nodes.
+    pub fn is_opened(&self) -> bool {
+        self.access.contains(['r', 'w'])
+    }
+
+    /// Its name, or its numbers.
+    pub fn name(&self) -> String {
+        match &self.node {
+            Some(node) => format!("/dev/{node}"),
+            None => self.number.to_string(),
+        }
+    }
+}
+
+/// An entry of /proc/sys that was written.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Sysctl {
+    /// As sysctl(8) names it.
+    pub name: String,
+    /// What was written; empty where that is not known.
+    pub values: BTreeSet<String>,
+    /// Names of the programs.
+    pub programs: BTreeSet<String>,
+}
+
+impl Sysctl {
+    /// Whether engines can set it for a container alone (`--sysctl`), with namespaces of its own: docker and podman take these
+    /// (opts/opts.go, `ValidateSysctl()`, in docker/cli; libpod's pkg/util does the same).
+    pub fn is_namespaced(&self, given: &Given) -> bool {
+        const IPC: [&str; 8] = [
+            "kernel.msgmax",
+            "kernel.msgmnb",
+            "kernel.msgmni",
+            "kernel.sem",
+            "kernel.shmall",
+            "kernel.shmmax",
+            "kernel.shmmni",
+            "kernel.shm_rmid_forced",
+        ];
+        let own = |namespace: &str| !given.host_namespaces.contains(namespace);
+        if self.name.starts_with("net.") {
+            own("network")
+        } else {
+            (IPC.contains(&self.name.as_str()) || self.name.starts_with("fs.mqueue.")) && own("ipc")
+        }
+    }
+}
+
+/// A system call that was made and that engines' seccomp filters keep back.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Call {
+    /// Its name.
+    pub name: String,
+    /// Names of the programs.
+    pub programs: BTreeSet<String>,
+}
+
+/// Whether a seccomp filter lets a system call pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Filtered {
+    /// Always.
+    Never,
+    /// If the container is given one of these; empty: in no case.
+    Unless(&'static [Capability]),
+}
+
+impl Filtered {
+    /// Whether the filter refuses it to a container with these capabilities.
+    pub fn refuses(self, set: CapabilitySet) -> bool {
+        match self {
+            Self::Never => false,
+            Self::Unless(capabilities) => !capabilities.iter().any(|one| set.contains(*one)),
+        }
+    }
+}
+
+/// A system call with what the default filters of docker and of podman say to it.
+type Gate = (&'static str, Filtered, Filtered);
+
+/// moby, profiles/seccomp/default_linux.go; containers/common, pkg/seccomp/default_linux.go.
+const GATES: &[Gate] = {
+    use Filtered::{Never, Unless};
+    const ADMIN: Filtered = Unless(&[Capability::SYS_ADMIN]);
+    const NO: Filtered = Unless(&[]);
+    const PTRACE: Filtered = Unless(&[Capability::SYS_PTRACE]);
+    const MODULE: Filtered = Unless(&[Capability::SYS_MODULE]);
+    const RAWIO: Filtered = Unless(&[Capability::SYS_RAWIO]);
+    const TIME: Filtered = Unless(&[Capability::SYS_TIME]);
+    const NICE: Filtered = Unless(&[Capability::SYS_NICE]);
+    const CHROOT: Filtered = Unless(&[Capability::SYS_CHROOT]);
+    const PACCT: Filtered = Unless(&[Capability::SYS_PACCT]);
+    const TTY: Filtered = Unless(&[Capability::SYS_TTY_CONFIG]);
+    const HANDLE: Filtered = Unless(&[Capability::DAC_READ_SEARCH]);
+    &[
+        ("acct", PACCT, PACCT),
+        ("add_key", NO, NO),
+        (
+            "bpf",
+            Unless(&[Capability::SYS_ADMIN, Capability::BPF]),
+            ADMIN,
+        ),
+        ("chroot", CHROOT, CHROOT),
+        ("clock_settime", TIME, TIME),
+        ("clone", ADMIN, Never),
+        ("clone3", ADMIN, Never),
+        ("delete_module", MODULE, MODULE),
+        ("fanotify_init", ADMIN, ADMIN),
+        ("finit_module", MODULE, MODULE),
+        ("fsconfig", ADMIN, Never),
+        ("fsmount", ADMIN, Never),
+        ("fsopen", ADMIN, Never),
+        ("fspick", ADMIN, Never),
+        ("get_mempolicy", NICE, NICE),
+        ("init_module", MODULE, MODULE),
+        ("ioperm", RAWIO, RAWIO),
+        ("iopl", RAWIO, RAWIO),
+        ("kcmp", PTRACE, PTRACE),
+        ("kexec_file_load", NO, NO),
+        ("kexec_load", NO, NO),
+        ("keyctl", NO, Never),
+        ("lookup_dcookie", ADMIN, ADMIN),
+        ("mbind", NICE, NICE),
+        ("migrate_pages", NO, NO),
+        ("mount", ADMIN, Never),
+        ("mount_setattr", ADMIN, NO),
+        ("move_mount", ADMIN, Never),
+        ("move_pages", NO, NO),
+        ("open_by_handle_at", HANDLE, HANDLE),
+        ("open_tree", ADMIN, Never),
+        (
+            "perf_event_open",
+            Unless(&[Capability::SYS_ADMIN, Capability::PERFMON]),
+            ADMIN,
+        ),
+        ("pidfd_getfd", PTRACE, Never),
+        ("pivot_root", NO, Never),
+        ("process_madvise", PTRACE, PTRACE),
+        ("process_vm_readv", Never, PTRACE),
+        ("process_vm_writev", Never, PTRACE),
+        ("ptrace", Never, PTRACE),
+        ("quotactl", ADMIN, ADMIN),
+        ("quotactl_fd", ADMIN, NO),
+        ("reboot", Unless(&[Capability::SYS_BOOT]), Never),
+        ("request_key", NO, NO),
+        ("set_mempolicy", NICE, NICE),
+        ("set_mempolicy_home_node", NICE, NO),
+        ("setdomainname", ADMIN, ADMIN),
+        ("sethostname", ADMIN, ADMIN),
+        ("setns", ADMIN, Never),
+        ("settimeofday", TIME, TIME),
+        ("stime", TIME, TIME),
+        ("swapoff", NO, NO),
+        ("swapon", NO, NO),
+        (
+            "syslog",
+            Unless(&[Capability::SYS_ADMIN, Capability::SYSLOG]),
+            Never,
+        ),
+        ("umount", ADMIN, Never),
+        ("umount2", ADMIN, Never),
+        ("unshare", ADMIN, Never),
+        ("userfaultfd", NO, NO),
+        ("vhangup", TTY, TTY),
+    ]
+};
+
+/// What the default filters of docker and podman say to a system call; `None` if both let it pass always, or it is not known.
+pub fn filtered(call: &str) -> Option<(Filtered, Filtered)> {
+    GATES
+        .iter()
+        .find(|(name, ..)| *name == call)
+        .map(|(_, docker, podman)| (*docker, *podman))
+}
+
+/// Whether a system call changes what is mounted.
+pub fn mounts(call: &str) -> bool {
+    [
+        "fsconfig",
+        "fsmount",
+        "fsopen",
+        "fspick",
+        "mount",
+        "mount_setattr",
+        "move_mount",
+        "open_tree",
+        "pivot_root",
+        "umount",
+        "umount2",
+    ]
+    .contains(&call)
+}
+
+/// Whether a system call makes a namespace or joins one.
+pub fn enters_namespaces(call: &str) -> bool {
+    ["clone", "clone3", "setns", "unshare"].contains(&call)
+}
+
+/// What a container was given beside capabilities, and what it used of that.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Privileges {
+    /// What it was given.
+    pub given: Given,
+    /// Devices used, beyond those that every container has.
+    pub devices: Vec<Device>,
+    /// Entries of /proc/sys written.
+    pub sysctls: Vec<Sysctl>,
+    /// System calls made that seccomp filters keep back, as far as the kernel asked for a capability in them.
+    pub syscalls: Vec<Call>,
+    /// What was not looked at, a line each.
+    pub not_observed: BTreeSet<String>,
+}
+
+impl Privileges {
+    /// What a recording's evidence says; `None` of a recording that does not know what the container was given.
+    pub fn of(recording: &Recording, evidence: &[(Recorder, Evidence)]) -> Option<Self> {
+        let mut gathered = Gathered {
+            given: recording.given.clone()?,
+            ..Gathered::default()
+        };
+        let evidence = || evidence.iter().map(|(_, evidence)| evidence);
+        for one in evidence().flat_map(|evidence| &evidence.devices) {
+            let number = DeviceNumber {
+                kind: one.kind,
+                major: one.major,
+                minor: one.minor,
+            };
+            // access(2) of an executable asks for neither.
+            if number.is_in_every_container() || one.access.is_empty() {
+                continue;
+            }
+            let (access, asked) = match one.asked {
+                true => (String::new(), one.access.clone()),
+                false => (one.access.clone(), String::new()),
+            };
+            gathered.device(Device {
+                number,
+                node: one.node.clone(),
+                access,
+                asked,
+                programs: BTreeSet::from([one.program.clone()]),
+            });
+        }
+        for one in evidence().flat_map(|evidence| &evidence.sysctls) {
+            gathered.sysctl(Sysctl {
+                name: one.name.clone(),
+                values: one.value.iter().cloned().collect(),
+                programs: BTreeSet::from([one.program.clone()]),
+            });
+        }
+        for check in evidence().flat_map(|evidence| &evidence.observations) {
+            if let Some(name) = gated(check) {
+                gathered.call(Call {
+                    name: name.to_owned(),
+                    programs: BTreeSet::from([check.program.clone()]),
+                });
+            }
+        }
+        for evidence in evidence() {
+            gathered.not_observed.extend(evidence.unseen.clone());
+        }
+        if !evidence().any(|evidence| evidence.looks_beyond) {
+            gathered
+                .not_observed
+                .insert("devices opened and writes to /proc/sys: eBPF did not record".to_owned());
+        }
+        Some(gathered.finish())
+    }
+
+    /// What either says. In any order and any grouping, and with the same twice, it comes to the same.
+    #[must_use]
+    pub fn union(self, other: Self) -> Self {
+        let mut gathered = Gathered {
+            given: self.given.union(other.given),
+            not_observed: &self.not_observed | &other.not_observed,
+            ..Gathered::default()
+        };
+        for device in self.devices.into_iter().chain(other.devices) {
+            gathered.device(device);
+        }
+        for sysctl in self.sysctls.into_iter().chain(other.sysctls) {
+            gathered.sysctl(sysctl);
+        }
+        for call in self.syscalls.into_iter().chain(other.syscalls) {
+            gathered.call(call);
+        }
+        gathered.finish()
+    }
+
+    /// Whether there is something to say: the container was privileged, or used a device that it was not given by name.
+    pub fn is_beyond(&self) -> bool {
+        self.given.is_privileged()
+            || self
+                .devices
+                .iter()
+                .any(|device| device.is_opened() && !self.given.devices.contains(&device.number))
+    }
+}
+
+#[derive(Default)]
+struct Gathered {
+    given: Given,
+    devices: BTreeMap<(DeviceNumber, Option<String>), Device>,
+    sysctls: BTreeMap<String, Sysctl>,
+    calls: BTreeMap<String, BTreeSet<String>>,
+    not_observed: BTreeSet<String>,
+}
+
+impl Gathered {
+    fn device(&mut self, device: Device) {
+        let key = (device.number, device.node.clone());
+        match self.devices.get_mut(&key) {
+            None => {
+                self.devices.insert(key, device);
+            }
+            Some(known) => {
+                known.access = both(&known.access, &device.access);
+                known.asked = both(&known.asked, &device.asked);
+                known.programs.extend(device.programs);
+            }
+        }
+    }
+
+    fn sysctl(&mut self, sysctl: Sysctl) {
+        match self.sysctls.get_mut(&sysctl.name) {
+            None => {
+                self.sysctls.insert(sysctl.name.clone(), sysctl);
+            }
+            Some(known) => {
+                known.values.extend(sysctl.values);
+                known.programs.extend(sysctl.programs);
+            }
+        }
+    }
+
+    fn call(&mut self, call: Call) {
+        self.calls
+            .entry(call.name)
+            .or_default()
+            .extend(call.programs);
+    }
+
+    fn finish(self) -> Privileges {
+        Privileges {
+            given: self.given,
+            devices: self.devices.into_values().collect(),
+            sysctls: self.sysctls.into_values().collect(),
+            syscalls: self
+                .calls
+                .into_iter()
+                .map(|(name, programs)| Call { name, programs })
+                .collect(),
+            not_observed: self.not_observed,
+        }
+    }
+}
+
+fn both(one: &str, other: &str) -> String {
+    "rwm"
+        .chars()
+        .filter(|letter| one.contains(*letter) || other.contains(*letter))
+        .collect()
+}
+
+/// The system call of a check, if filters keep it back. That it was made is what counts, and not whether the check did.
+fn gated(check: &Observation) -> Option<&str> {
+    let name = check.syscall.as_ref()?.name.as_str();
+    filtered(name)?;
+    if check.verdict == Verdict::Denied || check.pre_exec {
+        return None;
+    }
+    // Every new process asks for memory; filters keep back only what makes namespaces.
+    let makes_namespaces = || {
+        check
+            .call_site
+            .iter()
+            .any(|frame| ["copy_namespaces", "create_new_namespaces"].contains(&frame.as_str()))
+    };
+    if name.starts_with("clone") && !makes_namespaces() {
+        return None;
+    }
+    Some(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::assemble::tests::recording;
+    use crate::observation::{DeviceUse, SysctlUse};
+    use crate::testing::check;
+
+    fn privileged() -> Recording {
+        let mut recording = recording("vm-1", "20261123T150102Z-1a2b3c4d");
+        recording.given = Some(Given {
+            all_capabilities: true,
+            all_devices: true,
+            ..Given::default()
+        });
+        recording
+    }
+
+    fn opened(major: u32, minor: u32, node: &str, access: &str, program: &str) -> DeviceUse {
+        DeviceUse {
+            kind: DeviceKind::Char,
+            major,
+            minor,
+            node: Some(node.to_owned()),
+            access: access.to_owned(),
+            asked: false,
+            program: program.to_owned(),
+            count: 1,
+        }
+    }
+
+    fn of(evidence: Evidence) -> Privileges {
+        Privileges::of(&privileged(), &[(Recorder::Ebpf, evidence)]).unwrap()
+    }
+
+    #[test]
+    fn devices_are_summed_up_without_those_of_every_container() {
+        let found = of(Evidence {
+            devices: vec![
+                opened(1, 3, "null", "rw", "sh"),
+                opened(136, 0, "pts/0", "rw", "sh"),
+                opened(10, 232, "kvm", "r", "qemu"),
+                opened(10, 232, "kvm", "w", "helper"),
+                DeviceUse {
+                    asked: true,
+                    ..opened(10, 229, "fuse", "rw", "sh")
+                },
+            ],
+            looks_beyond: true,
+            ..Evidence::default()
+        });
+        let devices: Vec<_> = found
+            .devices
+            .iter()
+            .map(|device| {
+                (
+                    device.name(),
+                    device.access.as_str(),
+                    device.asked.as_str(),
+                    device.programs.len(),
+                )
+            })
+            .collect();
+        assert_eq!(
+            devices,
+            [
+                ("/dev/fuse".to_owned(), "", "rw", 1),
+                ("/dev/kvm".to_owned(), "rw", "", 2)
+            ]
+        );
+        assert!(found.not_observed.is_empty());
+    }
+
+    #[test]
+    fn memory_and_kernel_log_are_not_in_every_container() {
+        let number = |major, minor| DeviceNumber {
+            kind: DeviceKind::Char,
+            major,
+            minor,
+        };
+        assert!(!number(1, 1).is_in_every_container());
+        assert!(!number(1, 11).is_in_every_container());
+        assert!(!number(4, 0).is_in_every_container());
+        assert!(number(5, 2).is_in_every_container());
+        let block = DeviceNumber {
+            kind: DeviceKind::Block,
+            ..number(1, 3)
+        };
+        assert!(!block.is_in_every_container());
+    }
+
+    #[test]
+    fn a_new_process_is_no_new_namespace() {
+        let found = of(Evidence {
+            observations: vec![
+                check(
+                    Capability::SYS_ADMIN,
+                    "clone",
+                    &["security_vm_enough_memory_mm", "dup_mmap"],
+                ),
+                check(
+                    Capability::SYS_ADMIN,
+                    "clone3",
+                    &["ns_capable", "copy_namespaces"],
+                ),
+                check(
+                    Capability::SYS_ADMIN,
+                    "mount",
+                    &["ns_capable", "path_mount"],
+                ),
+                check(Capability::CHOWN, "fchownat", &["chown_ok"]),
+            ],
+            looks_beyond: true,
+            ..Evidence::default()
+        });
+        let names: Vec<&str> = found
+            .syscalls
+            .iter()
+            .map(|call| call.name.as_str())
+            .collect();
+        assert_eq!(names, ["clone3", "mount"]);
+    }
+
+    #[test]
+    fn who_did_not_look_says_so() {
+        let found = Privileges::of(&privileged(), &[(Recorder::Selinux, Evidence::default())]);
+        assert_eq!(found.unwrap().not_observed.len(), 1);
+        let mut old = privileged();
+        old.given = None;
+        assert_eq!(Privileges::of(&old, &[]), None);
+    }
+
+    #[test]
+    fn filters_let_pass_what_a_capability_opens() {
+        let (docker, podman) = filtered("bpf").unwrap();
+        let bpf = CapabilitySet::from_iter([Capability::BPF]);
+        assert!(!docker.refuses(bpf));
+        assert!(podman.refuses(bpf));
+        assert!(
+            filtered("pivot_root")
+                .unwrap()
+                .0
+                .refuses(Capability::all().collect())
+        );
+        assert_eq!(filtered("read"), None);
+        assert!(GATES.is_sorted_by(|one, other| one.0 < other.0));
+    }
+
+    #[test]
+    fn a_union_does_not_depend_on_order_or_repetition() {
+        let one = of(Evidence {
+            devices: vec![opened(10, 232, "kvm", "r", "qemu")],
+            sysctls: vec![SysctlUse {
+                name: "net.ipv4.ip_forward".to_owned(),
+                value: Some("1".to_owned()),
+                program: "sysctl".to_owned(),
+                count: 2,
+            }],
+            ..Evidence::default()
+        });
+        let other = of(Evidence {
+            devices: vec![
+                opened(10, 232, "kvm", "w", "qemu"),
+                opened(10, 200, "net/tun", "rw", "qemu"),
+            ],
+            looks_beyond: true,
+            ..Evidence::default()
+        });
+        let united = one.clone().union(other.clone());
+        assert_eq!(united, other.clone().union(one.clone()));
+        assert_eq!(united, united.clone().union(one).union(other));
+        assert_eq!(united.devices.len(), 2);
+        assert_eq!(united.devices[1].access, "rw");
+        assert_eq!(united.sysctls.len(), 1);
+    }
+
+    #[test]
+    fn a_sysctl_of_the_host_is_no_container_s() {
+        let sysctl = |name: &str| Sysctl {
+            name: name.to_owned(),
+            values: BTreeSet::new(),
+            programs: BTreeSet::new(),
+        };
+        let own = Given::default();
+        assert!(sysctl("net.ipv4.ip_forward").is_namespaced(&own));
+        assert!(sysctl("kernel.shmmax").is_namespaced(&own));
+        assert!(!sysctl("vm.overcommit_memory").is_namespaced(&own));
+        let shared = Given {
+            host_namespaces: BTreeSet::from(["network".to_owned()]),
+            ..own
+        };
+        assert!(!sysctl("net.ipv4.ip_forward").is_namespaced(&shared));
+    }
+}

@@ -1,0 +1,224 @@
+//! What the engine's configuration gives a container beside capabilities (runtime-spec, config-linux.md).
+
+use crate::bundle;
+use capprof_profile::CapabilitySet;
+use capprof_profile::observation::DeviceKind;
+use capprof_profile::privileges::{DeviceNumber, Given};
+use capprof_profile::recording::ProcessSets;
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
+
+/// What a configuration gives. `original` are its capability sets, `held` what capprof itself holds.
+///
+/// What is not as the runtime-spec says gives nothing: it is the runtime's to refuse.
+pub fn of(source: &bundle::Configuration, original: &ProcessSets, held: CapabilitySet) -> Given {
+    let document = &source.document;
+    let mut configuration = json!({"linux": {
+        "namespaces": document.value.pointer("/linux/namespaces"),
+        "seccomp": document.value.pointer("/linux/seccomp"),
+    }});
+    for key in ["resources", "maskedPaths", "readonlyPaths"] {
+        configuration["linux"][key] = document.look(&source.content, "/linux", key);
+    }
+    of_whole(&configuration, original, held)
+}
+
+fn of_whole(configuration: &Value, original: &ProcessSets, held: CapabilitySet) -> Given {
+    let empty = |pointer: &str| {
+        configuration
+            .pointer(pointer)
+            .and_then(Value::as_array)
+            .is_none_or(Vec::is_empty)
+    };
+    let rules = configuration
+        .pointer("/linux/resources/devices")
+        .and_then(Value::as_array)
+        .map_or(&[][..], Vec::as_slice);
+    Given {
+        all_capabilities: !held.is_empty() && held.difference(original.bounding).is_empty(),
+        all_devices: allows_all(rules),
+        no_seccomp: configuration
+            .pointer("/linux/seccomp")
+            .is_none_or(Value::is_null),
+        no_masked_paths: empty("/linux/maskedPaths"),
+        no_readonly_paths: empty("/linux/readonlyPaths"),
+        host_namespaces: host_namespaces(configuration),
+        devices: rules.iter().filter_map(listed).collect(),
+    }
+}
+
+/// A rule's number; `None` and -1 mean any.
+fn number(rule: &Value, name: &str) -> Option<u32> {
+    u32::try_from(rule.get(name)?.as_i64()?).ok()
+}
+
+/// Whether a rule is about every device.
+fn is_about_all(rule: &Value) -> bool {
+    matches!(
+        rule.get("type").and_then(Value::as_str),
+        None | Some("a" | "")
+    ) && number(rule, "major").is_none()
+        && number(rule, "minor").is_none()
+}
+
+/// Whether the last rule about every device allows it, to read and to write. Rules of single devices after it take only these away.
+fn allows_all(rules: &[Value]) -> bool {
+    rules
+        .iter()
+        .rfind(|rule| is_about_all(rule))
+        .is_some_and(|rule| {
+            let access = rule.get("access").and_then(Value::as_str);
+            rule.get("allow") == Some(&Value::Bool(true))
+                // No access at all means every (runtime-spec).
+                && access.is_none_or(|access| access.contains('r') && access.contains('w'))
+        })
+}
+
+/// The device that a rule allows by its numbers.
+fn listed(rule: &Value) -> Option<DeviceNumber> {
+    if rule.get("allow") != Some(&Value::Bool(true)) {
+        return None;
+    }
+    let kind = match rule.get("type")?.as_str()? {
+        "b" => DeviceKind::Block,
+        "c" | "u" => DeviceKind::Char,
+        _ => return None,
+    };
+    Some(DeviceNumber {
+        kind,
+        major: number(rule, "major")?,
+        minor: number(rule, "minor")?,
+    })
+}
+
+/// Namespaces that the container shares with this process: those that it is not given, or by a path that leads to this process's own.
+fn host_namespaces(configuration: &Value) -> BTreeSet<String> {
+    /// Names in the runtime-spec and in /proc/PID/ns. Not `user` and `time`, which are the host's unless asked for.
+    const NAMESPACES: [(&str, &str); 6] = [
+        ("cgroup", "cgroup"),
+        ("ipc", "ipc"),
+        ("mount", "mnt"),
+        ("network", "net"),
+        ("pid", "pid"),
+        ("uts", "uts"),
+    ];
+    let listed: Vec<&Value> = configuration
+        .pointer("/linux/namespaces")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .collect();
+    NAMESPACES
+        .into_iter()
+        .filter(|(name, link)| {
+            let entry = listed
+                .iter()
+                .find(|entry| entry.get("type").and_then(Value::as_str) == Some(name));
+            match entry {
+                None => true,
+                Some(entry) => entry
+                    .get("path")
+                    .and_then(Value::as_str)
+                    .is_some_and(|path| !path.is_empty() && is_own(path, link)),
+            }
+        })
+        .map(|(name, _)| name.to_owned())
+        .collect()
+}
+
+fn is_own(path: &str, link: &str) -> bool {
+    let identity = |path: PathBuf| {
+        let metadata = std::fs::metadata(path).ok()?;
+        Some((metadata.dev(), metadata.ino()))
+    };
+    let own = identity(PathBuf::from(format!("/proc/self/ns/{link}")));
+    own.is_some() && own == identity(PathBuf::from(path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use capprof_profile::Capability;
+
+    fn sets(bounding: CapabilitySet) -> ProcessSets {
+        ProcessSets {
+            bounding,
+            ..ProcessSets::default()
+        }
+    }
+
+    #[test]
+    fn what_docker_gives_for_privileged() {
+        let all: CapabilitySet = Capability::all().collect();
+        let given = of_whole(
+            &json!({"linux": {
+                "resources": {"devices": [{"allow": true, "access": "rwm"}]},
+                "namespaces": [{"type": "mount"}, {"type": "network"}, {"type": "uts"}, {"type": "pid"}, {"type": "ipc"}, {"type": "cgroup"}],
+            }}),
+            &sets(all),
+            all,
+        );
+        assert_eq!(
+            given,
+            Given {
+                all_capabilities: true,
+                all_devices: true,
+                no_seccomp: true,
+                no_masked_paths: true,
+                no_readonly_paths: true,
+                ..Given::default()
+            }
+        );
+        assert!(given.is_privileged());
+    }
+
+    #[test]
+    fn what_an_ordinary_container_has() {
+        let all: CapabilitySet = Capability::all().collect();
+        let given = of_whole(
+            &json!({"linux": {
+                "resources": {"devices": [
+                    {"allow": false, "access": "rwm"},
+                    {"allow": true, "type": "c", "major": 1, "minor": 3, "access": "rwm"},
+                    {"allow": true, "type": "c", "major": 10, "minor": 229, "access": "rwm"},
+                    {"allow": true, "type": "c", "major": 136, "access": "rwm"},
+                    {"allow": false, "type": "b", "major": 8, "minor": 0, "access": "rwm"},
+                ]},
+                "seccomp": {"defaultAction": "SCMP_ACT_ERRNO"},
+                "maskedPaths": ["/proc/kcore"],
+                "readonlyPaths": ["/proc/sys"],
+                "namespaces": [{"type": "mount"}, {"type": "uts", "path": ""}, {"type": "pid"}, {"type": "ipc"}, {"type": "cgroup"},
+                    {"type": "network", "path": "/proc/self/ns/net"}],
+            }}),
+            &sets(CapabilitySet::EMPTY),
+            all,
+        );
+        let fuse = DeviceNumber {
+            kind: DeviceKind::Char,
+            major: 10,
+            minor: 229,
+        };
+        assert!(given.devices.contains(&fuse) && given.devices.len() == 2);
+        assert_eq!(
+            given,
+            Given {
+                host_namespaces: BTreeSet::from(["network".to_owned()]),
+                devices: given.devices.clone(),
+                ..Given::default()
+            }
+        );
+    }
+
+    #[test]
+    fn the_last_rule_about_all_devices_counts() {
+        let allow = json!({"allow": true, "type": "a", "major": -1, "minor": -1, "access": "rwm"});
+        let deny = json!({"allow": false, "access": "rwm"});
+        let nodes = json!({"allow": true, "access": "m"});
+        assert!(allows_all(&[deny.clone(), allow.clone()]));
+        assert!(!allows_all(&[allow, deny.clone()]));
+        assert!(!allows_all(&[deny, nodes]));
+        assert!(!allows_all(&[]));
+    }
+}
