@@ -7,6 +7,8 @@
 //! - docker does not (moby/moby#8460), nor do containerd and CRI-O for Kubernetes (kubernetes/kubernetes#56374): there it reaches the
 //!   bounding set, from which programs with file capabilities and set-user-ID programs take it, unless no_new_privs is on.
 //! - systemd has `AmbientCapabilities=`.
+//!
+//! Mode `enforce` gives them too where the engine can carry annotations: docker from 24 on, and pods.
 
 use super::beyond::Replacement;
 use crate::merge::Merged;
@@ -79,6 +81,15 @@ pub struct Workload<'a> {
     ambient: CapabilitySet,
     programs: Vec<(Capability, &'a String)>,
     privileges: Option<&'a Privileges>,
+    /// What mode `enforce` finds the sets by; `None`: by nothing but a list.
+    recording: Option<&'a str>,
+    /// Whether CAP_NET_BIND_SERVICE was used for nothing but binding a port below 1024.
+    only_binds: bool,
+}
+
+/// Whether a need for CAP_NET_BIND_SERVICE goes where net.ipv4.ip_unprivileged_port_start is 0.
+fn only_binds<'s>(mut syscalls: impl Iterator<Item = &'s String>) -> bool {
+    syscalls.next().is_some_and(|first| first == "bind") && syscalls.next().is_none()
 }
 
 impl<'a> From<&'a Profile> for Workload<'a> {
@@ -103,6 +114,10 @@ impl<'a> From<&'a Profile> for Workload<'a> {
                         .map(|program| (need.capability, program))
                 })
                 .collect(),
+            recording: Some(&profile.recording_id),
+            only_binds: profile.needed.iter().any(|need| {
+                need.capability == Capability::NET_BIND_SERVICE && only_binds(need.syscalls.iter())
+            }),
         }
     }
 }
@@ -135,6 +150,10 @@ impl<'a> From<&'a Merged> for Workload<'a> {
                         .map(|program| (need.capability, program))
                 })
                 .collect(),
+            recording: None,
+            only_binds: merged.needed.iter().any(|need| {
+                need.capability == Capability::NET_BIND_SERVICE && only_binds(need.syscalls.iter())
+            }),
         }
     }
 }
@@ -158,7 +177,7 @@ pub fn form<'a>(engine: Engine, workload: impl Into<Workload<'a>>) -> Result<Str
         .privileges
         .map(|privileges| Replacement::of(engine, privileges, set))
         .unwrap_or_default();
-    let caveats: String = caveat(engine, workload)?
+    let caveats: String = caveats(engine, workload)?
         .iter()
         .chain(&beyond.caveats)
         .map(|text| format!("# {text}\n"))
@@ -177,20 +196,71 @@ fn has_name(capability: Capability) -> bool {
     Capability::all().any(|named| named == capability)
 }
 
-/// What has to be done beside the form; an error where nothing helps.
-fn caveat(engine: Engine, workload: &Workload<'_>) -> Result<Option<String>, Unable> {
+/// What has to be done or known beside the form, a line each; an error where nothing helps.
+fn caveats(engine: Engine, workload: &Workload<'_>) -> Result<Vec<String>, Unable> {
+    let mut caveats = Vec::new();
+    caveats.extend(for_other_users(engine, workload)?);
+    let binds = workload.only_binds && workload.minimized.contains(Capability::NET_BIND_SERVICE);
+    if binds && matches!(engine, Engine::Docker | Engine::Compose) {
+        caveats.push(
+            "NET_BIND_SERVICE is needed with the host's network alone: in a container's own, docker lets everybody bind ports below 1024"
+                .to_owned(),
+        );
+    }
+    let beyond: CapabilitySet = workload
+        .minimized
+        .iter()
+        .filter(|c| INITIAL.contains(c))
+        .collect();
+    if !beyond.is_empty() && matches!(engine, Engine::Podman | Engine::Quadlet) {
+        caveats.push(format!(
+            "not rootless: no container in a user namespace of its own can be granted {}",
+            short_names(beyond).join(", ")
+        ));
+    }
+    Ok(caveats)
+}
+
+/// What the kernel asks of the initial user namespace, whatever for (`capable()`, in all of Linux 5.8 to 6.18 but a time namespace's own
+/// offsets). tests/corpus proves it of programs; capabilities of which only some uses are such are not here.
+const INITIAL: [Capability; 14] = [
+    Capability::AUDIT_CONTROL,
+    Capability::AUDIT_READ,
+    Capability::AUDIT_WRITE,
+    Capability::BLOCK_SUSPEND,
+    Capability::LEASE,
+    Capability::LINUX_IMMUTABLE,
+    Capability::MKNOD,
+    Capability::SYSLOG,
+    Capability::SYS_MODULE,
+    Capability::SYS_PACCT,
+    Capability::SYS_RAWIO,
+    Capability::SYS_TIME,
+    Capability::SYS_TTY_CONFIG,
+    Capability::WAKE_ALARM,
+];
+
+/// How a user other than root gets what it is to have.
+fn for_other_users(engine: Engine, workload: &Workload<'_>) -> Result<Vec<String>, Unable> {
     let uid = workload.uid;
     let carried = workload.ambient;
     let ambient = matches!(engine, Engine::Podman | Engine::Quadlet | Engine::Systemd);
     if uid == 0 || carried.is_empty() || ambient {
-        return Ok(None);
+        return Ok(Vec::new());
     }
     let name = if engine == Engine::Compose {
         "docker".to_owned()
     } else {
         engine.to_string()
     };
+    let enforce = enforce(engine, workload);
     if workload.no_new_privileges {
+        // Ambient capabilities are no new privileges.
+        if let Some(enforce) = enforce {
+            return Ok(vec![format!(
+                "{name} gives user {uid} no ambient capabilities, and no_new_privs keeps it from file capabilities: {enforce}"
+            )]);
+        }
         return Err(Unable {
             engine,
             reason: format!(
@@ -209,7 +279,7 @@ fn caveat(engine: Engine, workload: &Workload<'_>) -> Result<Option<String>, Una
         .map(|program| super::text::printable(program))
         .collect::<Vec<_>>()
         .join(", ");
-    Ok(Some(format!(
+    let mut caveats = vec![format!(
         "{name} makes these effective for root alone. For user {uid}, give them in the image to {setcap}: \
          setcap {}+ep FILE",
         carried
@@ -217,7 +287,43 @@ fn caveat(engine: Engine, workload: &Workload<'_>) -> Result<Option<String>, Una
             .map(|capability| capability.to_string().to_lowercase())
             .collect::<Vec<_>>()
             .join(",")
-    )))
+    )];
+    caveats.extend(enforce.map(|enforce| format!("or {enforce}")));
+    Ok(caveats)
+}
+
+/// How capprof gives the sets by `io.capprof.mode=enforce`, where the engine carries annotations and gives ambient capabilities to nobody.
+fn enforce(engine: Engine, workload: &Workload<'_>) -> Option<String> {
+    match engine {
+        Engine::Docker => {
+            let what = match workload.recording {
+                Some(recording) => format!("io.capprof.profile={recording}"),
+                None => format!(
+                    "io.capprof.capabilities={}",
+                    full_names(workload.minimized, ",")
+                ),
+            };
+            Some(format!(
+                "have capprof give them, with docker 24 or newer: docker run --runtime=capprof --annotation io.capprof.mode=enforce \
+                 --annotation {what} {}",
+                image(workload)
+            ))
+        }
+        // Another node has another store.
+        Engine::Kubernetes => Some(format!(
+            "have capprof give them, to all containers of the pod: runtimeClassName: capprof, and the annotations io.capprof.mode: enforce, \
+             io.capprof.capabilities: {}",
+            full_names(workload.minimized, ",")
+        )),
+        Engine::Podman | Engine::Compose | Engine::Quadlet | Engine::Systemd => None,
+    }
+}
+
+fn full_names(set: CapabilitySet, separator: &str) -> String {
+    set.iter()
+        .map(|capability| capability.to_string())
+        .collect::<Vec<_>>()
+        .join(separator)
 }
 
 fn short_names(set: CapabilitySet) -> Vec<String> {
@@ -300,12 +406,7 @@ fn quadlet(set: CapabilitySet) -> String {
 }
 
 fn systemd(workload: &Workload<'_>) -> String {
-    let full = |set: CapabilitySet| {
-        set.iter()
-            .map(|capability| capability.to_string())
-            .collect::<Vec<_>>()
-            .join(" ")
-    };
+    let full = |set| full_names(set, " ");
     // An empty assignment means the empty set.
     let mut text = format!(
         "[Service]\nCapabilityBoundingSet={}\n",
@@ -360,10 +461,12 @@ mod tests {
             all(&profile),
             [
                 "docker run --cap-drop=all --cap-add=CHOWN --cap-add=SYSLOG docker.io/library/nginx:1.27\n",
-                "podman run --cap-drop=all --cap-add=CHOWN --cap-add=SYSLOG docker.io/library/nginx:1.27\n",
+                "# not rootless: no container in a user namespace of its own can be granted SYSLOG\n\
+                 podman run --cap-drop=all --cap-add=CHOWN --cap-add=SYSLOG docker.io/library/nginx:1.27\n",
                 "securityContext:\n  capabilities:\n    drop: [\"ALL\"]\n    add: [\"CHOWN\", \"SYSLOG\"]\n",
                 "services:\n  web:\n    cap_drop: [\"ALL\"]\n    cap_add: [\"CHOWN\", \"SYSLOG\"]\n",
-                "[Container]\nDropCapability=all\nAddCapability=CHOWN SYSLOG\n",
+                "# not rootless: no container in a user namespace of its own can be granted SYSLOG\n\
+                 [Container]\nDropCapability=all\nAddCapability=CHOWN SYSLOG\n",
                 "[Service]\nCapabilityBoundingSet=CAP_CHOWN CAP_SYSLOG\n",
             ]
         );
@@ -391,8 +494,19 @@ mod tests {
         assert_eq!(
             docker,
             "# docker makes these effective for root alone. For user 1000, give them in the image to program: setcap cap_net_raw+ep FILE\n\
+             # or have capprof give them, with docker 24 or newer: docker run --runtime=capprof --annotation io.capprof.mode=enforce \
+             --annotation io.capprof.profile=20261123T150102Z-1a2b3c4d docker.io/library/nginx:1.27\n\
              docker run --cap-drop=all --cap-add=NET_RAW docker.io/library/nginx:1.27\n"
         );
+        assert_eq!(
+            form(Engine::Kubernetes, &profile).unwrap(),
+            "# kubernetes makes these effective for root alone. For user 1000, give them in the image to program: setcap cap_net_raw+ep FILE\n\
+             # or have capprof give them, to all containers of the pod: runtimeClassName: capprof, and the annotations io.capprof.mode: enforce, \
+             io.capprof.capabilities: CAP_NET_RAW\n\
+             securityContext:\n  capabilities:\n    drop: [\"ALL\"]\n    add: [\"NET_RAW\"]\n"
+        );
+        // compose's own annotations are nothing that this was ever run with.
+        assert!(!form(Engine::Compose, &profile).unwrap().contains("enforce"));
         assert!(
             form(Engine::Podman, &profile)
                 .unwrap()
@@ -404,12 +518,46 @@ mod tests {
         );
         // no_new_privs takes file capabilities away as well.
         let profile = workload(1000, true, &[Capability::NET_RAW]);
-        for engine in [Engine::Docker, Engine::Compose, Engine::Kubernetes] {
-            let unable = form(engine, &profile).unwrap_err().to_string();
-            assert!(unable.contains("run it with podman"), "{unable}");
-            assert!(!unable.contains('\n'));
+        let unable = form(Engine::Compose, &profile).unwrap_err().to_string();
+        assert!(unable.contains("run it with podman"), "{unable}");
+        assert!(!unable.contains('\n'));
+        for engine in [Engine::Docker, Engine::Kubernetes] {
+            let form = form(engine, &profile).unwrap();
+            assert!(!form.contains("setcap"), "{form}");
+            assert!(form.contains("io.capprof.mode"), "{form}");
         }
         assert!(form(Engine::Quadlet, &profile).is_ok());
+    }
+
+    #[test]
+    fn ports_below_1024_are_free_in_dockers_own_networks_alone() {
+        let mut profile = workload(0, false, &[Capability::NET_BIND_SERVICE]);
+        let says =
+            |engine, profile: &Profile| form(engine, profile).unwrap().starts_with("# NET_BIND");
+        profile.needed[0].syscalls = vec!["bind".to_owned()];
+        for engine in Engine::ALL {
+            let docker = matches!(engine, Engine::Docker | Engine::Compose);
+            assert_eq!(says(engine, &profile), docker, "{engine}");
+        }
+        profile.needed[0].syscalls.push("setsockopt".to_owned());
+        assert!(!says(Engine::Docker, &profile));
+    }
+
+    #[test]
+    fn what_no_user_namespace_has_is_named_where_containers_are_rootless() {
+        let all: Vec<Capability> = Capability::all().collect();
+        let profile = workload(0, false, &all);
+        assert!(
+            form(Engine::Quadlet, &profile).unwrap().starts_with(
+                "# not rootless: no container in a user namespace of its own can be granted LINUX_IMMUTABLE, SYS_MODULE, SYS_RAWIO, \
+                 SYS_PACCT, SYS_TIME, SYS_TTY_CONFIG, MKNOD, LEASE, AUDIT_WRITE, AUDIT_CONTROL, SYSLOG, WAKE_ALARM, BLOCK_SUSPEND, AUDIT_READ\n"
+            ),
+            "{}",
+            form(Engine::Quadlet, &profile).unwrap()
+        );
+        for engine in [Engine::Docker, Engine::Kubernetes, Engine::Systemd] {
+            assert!(!form(engine, &profile).unwrap().contains("rootless"));
+        }
     }
 
     #[test]

@@ -739,6 +739,7 @@ relaxed while recording, for this would have hidden uses
   /linux/seccomp: SCMP_ACT_ERRNO became SCMP_ACT_LOG
 
 docker
+  # NET_BIND_SERVICE is needed with the host's network alone: in a container's own, docker lets everybody bind ports below 1024
   docker run --cap-drop=all --cap-add=DAC_READ_SEARCH --cap-add=SETUID --cap-add=NET_BIND_SERVICE --cap-add=NET_RAW docker.io/library/nginx:1.27
 
 podman
@@ -751,6 +752,7 @@ Kubernetes
       add: ["DAC_READ_SEARCH", "SETUID", "NET_BIND_SERVICE", "NET_RAW"]
 
 compose
+  # NET_BIND_SERVICE is needed with the host's network alone: in a container's own, docker lets everybody bind ports below 1024
   services:
     web:
       cap_drop: ["ALL"]
