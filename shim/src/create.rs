@@ -84,8 +84,13 @@ pub enum Error {
     #[error(transparent)]
     Label(#[from] label::Error),
     /// What is to be enforced is unknown or does not suit.
-    #[error(transparent)]
-    Limit(#[from] limit::Error),
+    #[error("{mode}: {source}")]
+    Limit {
+        /// The value of `io.capprof.mode`.
+        mode: &'static str,
+        /// Why.
+        source: limit::Error,
+    },
     /// The recording cannot be kept.
     #[error(transparent)]
     Recording(#[from] recording::Error),
@@ -232,7 +237,7 @@ impl Draft<'_> {
             source: error,
         };
         let treatment = match &self.wishes.mode {
-            Mode::Enforce(limit) => self.enforcing(limit, process)?,
+            Mode::Enforce(limit) => self.enforcing("enforce", limit, process)?,
             Mode::Verify(profile) => self.verifying(profile, process)?,
             Mode::Profile | Mode::Off => self.profiling(process)?,
         };
@@ -360,10 +365,16 @@ impl Draft<'_> {
     }
 
     /// Only what is asked for is granted; all else stays as the engine wants it.
-    fn enforcing(&self, limit: &Limit, process: &Value) -> Result<Treatment, Error> {
+    fn enforcing(
+        &self,
+        mode: &'static str,
+        limit: &Limit,
+        process: &Value,
+    ) -> Result<Treatment, Error> {
         let store = Store::at(&self.settings.store);
         let process = process.as_object().cloned().unwrap_or_default();
-        let Resolved { sets, profile } = limit::resolve(limit, &store, &process)?;
+        let Resolved { sets, profile } = limit::resolve(limit, &store, &process)
+            .map_err(|source| Error::Limit { mode, source })?;
         Ok(Treatment {
             mode: recording::Mode::Enforce,
             profile,
@@ -384,7 +395,7 @@ impl Draft<'_> {
         Ok(Treatment {
             mode: recording::Mode::Verify,
             hooks: Hooks::Record,
-            ..self.enforcing(&limit, process)?
+            ..self.enforcing("verify", &limit, process)?
         })
     }
 }

@@ -10,11 +10,11 @@ use serde_json::{Map, Value};
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// There is no such profile, or none to rely on.
-    #[error("enforce: {0}")]
+    #[error(transparent)]
     Store(#[from] store::Error),
     /// It is of another kind of user, whose sets do not suit this one.
     #[error(
-        "enforce profile {recording}: it is of a process of user {profiled}, this one is of user {uid}: profile the container as it is to run"
+        "profile {recording}: it is of a process of user {profiled}, this one is of user {uid}: profile the container as it is to run"
     )]
     User {
         /// The profile's recording.

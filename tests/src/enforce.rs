@@ -425,6 +425,10 @@ fn what_cannot_be_enforced_is_not_run(
             "enforce: no profile \"absent\" in",
         ),
         (
+            json!({"io.capprof.mode": "verify", "io.capprof.profile": "absent"}),
+            "verify: no profile \"absent\" in",
+        ),
+        (
             json!({"io.capprof.mode": "enforce", "io.capprof.profile": "../../etc/passwd"}),
             "enforce: no profile",
         ),
