@@ -526,6 +526,49 @@ mod tests {
     }
 
     #[test]
+    fn what_is_used_beyond_capabilities_is_united() {
+        use crate::observation::{DeviceKind, DeviceUse};
+        let with = |day: u32, minor: u32| {
+            let mut recording =
+                tests::recording("vm-1", &format!("202611{day:02}T000000Z-000000{day:02}"));
+            if let Some(given) = &mut recording.given {
+                given.all_devices = true;
+            }
+            let evidence = Evidence {
+                devices: vec![DeviceUse {
+                    kind: DeviceKind::Char,
+                    major: 10,
+                    minor,
+                    node: None,
+                    access: "rw".to_owned(),
+                    asked: false,
+                    program: "qemu".to_owned(),
+                    count: 1,
+                }],
+                looks_beyond: true,
+                ..Evidence::default()
+            };
+            profile(
+                &recording,
+                tests::reports(),
+                vec![(Recorder::Ebpf, evidence)],
+                String::new(),
+                tests::host(),
+            )
+        };
+        let (one, other) = (with(1, 229), with(2, 232));
+        let mut old = with(3, 200);
+        old.privileges = None;
+        let merged = merge(&[json(&one), json(&other), json(&old)], false).unwrap();
+        let privileges = merged.privileges.clone().unwrap();
+        assert!(privileges.given.is_privileged());
+        assert_eq!(privileges.devices.len(), 2);
+        let again = merge(&[json(&old), json(&merged), json(&one)], false).unwrap();
+        assert_eq!(again, merged);
+        assert_eq!(merge(&[json(&old)], false).unwrap().privileges, None);
+    }
+
+    #[test]
     fn runs_are_united_and_counted() {
         let merged = merge(
             &[
