@@ -108,14 +108,18 @@ fn value(row: &Sysctl) -> Option<String> {
     (!text.chars().any(char::is_control)).then_some(text)
 }
 
+/// What is not seen since the program for it was refused, a line each. `lacking` gives a program's reason.
+pub(super) fn not_observed<'a>(lacking: impl Fn(&str) -> Option<&'a str>) -> Vec<String> {
+    BESIDE
+        .iter()
+        .zip(["devices opened", "writes to /proc/sys"])
+        .filter_map(|(program, what)| Some(format!("{what}: {}", lacking(program)?)))
+        .collect()
+}
+
 /// Why some of that was not seen, a line each.
 pub(super) fn unseen(set: &Set, container: Option<&Container>) -> Vec<String> {
-    let what = ["devices opened", "writes to /proc/sys"];
-    let mut lines: Vec<String> = BESIDE
-        .iter()
-        .zip(what)
-        .filter_map(|(program, what)| Some(format!("{what}: {}", set.lacking(program)?)))
-        .collect();
+    let mut lines = not_observed(|program| set.lacking(program));
     if let Some(container) = container
         && container.unlisted > 0
     {

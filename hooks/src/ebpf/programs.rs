@@ -1,5 +1,6 @@
 //! Loading and attaching the program set.
 
+use super::beside;
 use super::layout::Settings;
 use capprof_profile::capability::CapabilitySet;
 use libbpf_rs::{
@@ -97,6 +98,9 @@ pub(crate) struct Report {
     pub(crate) attempts: Vec<Attempt>,
     /// What was refused, a line each.
     pub(crate) refused: Vec<String>,
+    /// What of that which is no capability check it would not see (docs/privileged.md), a line each.
+    #[serde(default)]
+    pub(crate) not_observed: Vec<String>,
     /// Whether the program set is loaded already.
     pub(crate) loaded: bool,
     /// How many recordings it serves.
@@ -159,20 +163,25 @@ pub(super) fn load_results(directory: &Path) -> Result<LoadedResults, String> {
 }
 
 pub(super) fn probe() -> Report {
-    let attempts: Vec<Attempt> = METHODS
-        .iter()
-        .map(|method| Attempt {
+    let mut attempts = Vec::new();
+    let mut usable = None;
+    for method in &METHODS {
+        let refused = match attach(method) {
+            Ok(attached) => {
+                usable.get_or_insert((method.name, attached.lacking));
+                None
+            }
+            Err(reason) => Some(reason),
+        };
+        attempts.push(Attempt {
             method: method.name.to_owned(),
-            refused: attach(method).err(),
-        })
-        .collect();
-    let method = attempts
-        .iter()
-        .find(|attempt| attempt.refused.is_none())
-        .map(|attempt| attempt.method.clone());
+            refused,
+        });
+    }
+    let (method, lacking) = usable.clone().unwrap_or_default();
     Report {
-        usable: method.is_some(),
-        method: method.unwrap_or_default(),
+        usable: usable.is_some(),
+        method: method.to_owned(),
         refused: attempts
             .iter()
             .filter_map(|attempt| {
@@ -180,6 +189,7 @@ pub(super) fn probe() -> Report {
             })
             .collect(),
         attempts,
+        not_observed: beside::not_observed(|program| lacking.get(program).map(String::as_str)),
         loaded: matches!(super::Set::open(), Ok(Some(_))),
         recordings: super::live_slots().map_or(0, |slots| slots.len()),
     }
