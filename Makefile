@@ -60,6 +60,11 @@ test-vm-full: test-deps build ## the same with every program, recorder, runtime 
 test-engines: test-deps build ## run all tests of docker, podman and containerd in guests (long)
 	@tests/run engines-full
 
+.PHONY: accuracy
+accuracy: test-deps build ## make docs/accuracy.md anew, from what the suites find
+	@rows=$$(mktemp -d) && CAPPROF_ROWS=$$rows tests/run host servers guest && tests/accuracy --write $$rows/*.rows; \
+		status=$$?; rm -rf $$rows; exit $$status
+
 .PHONY: test-servers
 test-servers: test-deps build ## prove each member of the servers' sets: run them without (twenty minutes)
 	@tests/run members

@@ -2,6 +2,7 @@
 
 use crate::environment::{Environment, Runtime};
 use anyhow::{Context, bail};
+use capprof_profile::CapabilitySet;
 use capprof_profile::result::Profile;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -21,6 +22,8 @@ pub(crate) struct Container {
     pub(crate) id: String,
     /// Everything that belongs to this container; removed with it.
     directory: TempDir,
+    /// How the bundle is laid out: arguments of the corpus's `bundle`.
+    options: &'static [&'static str],
     /// Lines of capprof's configuration.
     pub(crate) configuration: Vec<String>,
 }
@@ -48,8 +51,9 @@ impl Container {
                 "hook_timeout = 60".to_owned(),
             ],
             directory,
+            options: &[],
         };
-        container.lay_out(&[], arguments)?;
+        container.lay_out(arguments)?;
         Ok(container)
     }
 
@@ -73,17 +77,23 @@ impl Container {
     }
 
     /// Lays the bundle out anew with a user namespace whose root is user 100000.
-    pub(crate) fn use_user_namespace(&self) -> anyhow::Result<()> {
+    pub(crate) fn use_user_namespace(&mut self) -> anyhow::Result<()> {
+        self.options = &["--userns"];
+        self.renew()
+    }
+
+    /// Lays the bundle out anew, for the same arguments: what programs did to its files is undone.
+    pub(crate) fn renew(&self) -> anyhow::Result<()> {
         let config: Value = serde_json::from_slice(&fs::read(self.bundle().join("config.json"))?)?;
         let arguments: Vec<String> = serde_json::from_value(config["process"]["args"].clone())?;
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
         fs::remove_dir_all(self.bundle())?;
-        self.lay_out(&["--userns"], &arguments)
+        self.lay_out(&arguments)
     }
 
     /// A copy of the corpus's own bundle.
-    fn lay_out(&self, options: &[&str], arguments: &[&str]) -> anyhow::Result<()> {
-        let template = template(&self.environment, self.runtime.name, options)?;
+    fn lay_out(&self, arguments: &[&str]) -> anyhow::Result<()> {
+        let template = template(&self.environment, self.runtime.name, self.options)?;
         succeed(
             Command::new("cp")
                 .arg("--archive")
@@ -192,6 +202,45 @@ impl Container {
     pub(crate) fn run(&self) -> anyhow::Result<Output> {
         let bundle = self.bundle();
         self.capprof(&["run", "--bundle", &bundle.to_string_lossy(), &self.id])
+    }
+
+    /// The runtime without capprof on this bundle, not yet started. It is killed after a minute.
+    pub(crate) fn bare(&self) -> Command {
+        let mut words: Vec<String> = ["timeout", "-k", "5", "60"].map(str::to_owned).to_vec();
+        words.extend(self.runtime.prefix.iter().cloned());
+        words.push(self.runtime.name.to_owned());
+        words.extend(self.runtime.globals.iter().cloned());
+        words.extend(["--root".to_owned(), self.path("bare").display().to_string()]);
+        words.extend(["run".to_owned(), "--bundle".to_owned()]);
+        words.push(self.bundle().display().to_string());
+        words.push(format!("{}-bare", self.id));
+        let mut command = Command::new(&words[0]);
+        command.args(&words[1..]).stdin(Stdio::null());
+        command
+    }
+
+    /// Puts these into every capability set of config.json.
+    pub(crate) fn grant(&self, granted: CapabilitySet) -> anyhow::Result<()> {
+        self.edit(|config| {
+            let sets = config["process"]["capabilities"].as_object_mut();
+            for set in sets.into_iter().flat_map(serde_json::Map::values_mut) {
+                if let Some(set) = set.as_array_mut() {
+                    set.extend(granted.iter().map(|one| Value::from(one.to_string())));
+                }
+            }
+        })
+    }
+
+    /// Takes these out of every capability set of config.json.
+    pub(crate) fn withhold(&self, withheld: CapabilitySet) -> anyhow::Result<()> {
+        self.edit(|config| {
+            let sets = config["process"]["capabilities"].as_object_mut();
+            for set in sets.into_iter().flat_map(serde_json::Map::values_mut) {
+                if let Some(set) = set.as_array_mut() {
+                    set.retain(|name| !withheld.iter().any(|one| *name == one.to_string()));
+                }
+            }
+        })
     }
 
     /// The profile beside config.json.

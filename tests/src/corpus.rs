@@ -7,9 +7,12 @@ use anyhow::{Context, bail};
 use capprof_profile::observation::Recorder;
 use capprof_profile::result::Profile;
 use capprof_profile::{Capability, CapabilitySet};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::collections::BTreeMap;
-use std::process::Command;
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -31,7 +34,8 @@ pub(crate) struct Program {
 }
 
 /// How a container differs from the plain one.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
 enum Variant {
     Root,
     User,
@@ -45,12 +49,34 @@ pub(crate) struct Table {
     skipped: AtomicU64,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug, Serialize)]
 struct Row {
     program: String,
-    setting: String,
+    /// Of the kernel under test.
+    kernel: String,
+    runtime: &'static str,
+    /// As configured.
+    recorders: String,
+    variant: Variant,
+    /// The recorder whose finding this is; none for the answer that all of them gave together.
+    recorder: Option<Recorder>,
     expected: CapabilitySet,
     found: CapabilitySet,
+    /// Whether the finding is right: each member is there, or another that does as well, or a blind spot that is named, and no other is.
+    right: bool,
+}
+
+impl Row {
+    fn setting(&self) -> String {
+        let Self {
+            runtime,
+            recorders,
+            variant,
+            ..
+        } = self;
+        let of = self.recorder.map_or("answer", recorder_name);
+        format!("{runtime}/{recorders}/{variant:?} {of}")
+    }
 }
 
 impl Table {
@@ -73,6 +99,20 @@ impl Table {
         self.skipped.load(Ordering::Relaxed)
     }
 
+    /// Writes one JSON object per finding, from which `tests/accuracy` makes its table.
+    pub(crate) fn write(&self, path: &Path) -> anyhow::Result<()> {
+        let rows = self
+            .rows
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner());
+        let mut lines = String::new();
+        for row in rows.iter() {
+            lines.push_str(&serde_json::to_string(row)?);
+            lines.push('\n');
+        }
+        fs::write(path, lines).with_context(|| format!("write {}", path.display()))
+    }
+
     /// Prints program, setting, expected, found, missing, extra, and recall and precision over all.
     #[expect(clippy::print_stdout, reason = "a test runner talks to people")]
     pub(crate) fn print(&self) {
@@ -84,7 +124,7 @@ impl Table {
             return;
         }
         rows.sort_by(|one, other| {
-            (&one.program, &one.setting).cmp(&(&other.program, &other.setting))
+            (&one.program, one.setting()).cmp(&(&other.program, other.setting()))
         });
         println!(
             "\n{:<26} {:<30} {:<30} {:<30} missing / extra",
@@ -97,7 +137,7 @@ impl Table {
             println!(
                 "{:<26} {:<30} {:<30} {:<30} {} / {}",
                 row.program,
-                row.setting,
+                row.setting(),
                 names(row.expected),
                 names(row.found),
                 names(missing),
@@ -164,8 +204,10 @@ pub(crate) fn tests(environment: &Arc<Environment>, table: &Arc<Table>) -> Vec<T
                     {
                         continue;
                     }
-                    let setting = format!("{}/{recorder}/{variant:?}", runtime.name);
-                    let name = format!("corpus/{setting}/{}", program.name);
+                    let name = format!(
+                        "corpus/{}/{recorder}/{variant:?}/{}",
+                        runtime.name, program.name
+                    );
                     let skip = reason_to_skip(environment, runtime, recorder, program);
                     let (environment, table) = (Arc::clone(environment), Arc::clone(table));
                     let (runtime, recorder, program) =
@@ -174,13 +216,19 @@ pub(crate) fn tests(environment: &Arc<Environment>, table: &Arc<Table>) -> Vec<T
                     tests.push(Test::new(name, skip, move || -> Outcome {
                         let ran = profile(&environment, &runtime, &recorder, &program, variant)
                             .map_err(|error| format!("{error:#}"))?;
-                        match ran {
-                            Ran::Profiled(profile) => judge(&program, &setting, &profile, &table),
+                        let (container, profile) = match ran {
+                            Ran::Profiled(container, profile) => (container, profile),
                             Ran::Lacking(reason) => {
                                 table.skip(&name_of_test, &reason);
-                                Ok(())
+                                return Ok(());
                             }
+                        };
+                        judge(&program, &container, &profile, &recorder, variant, &table)?;
+                        if recorder == "auto" && environment.proves(&program) {
+                            prove(&program, &container, &profile)
+                                .map_err(|error| format!("{error:#}"))?;
                         }
+                        Ok(())
                     }));
                 }
             }
@@ -197,7 +245,14 @@ fn recorder_name(recorder: Recorder) -> &'static str {
 }
 
 /// Holds the answer, and what each recorder contributed to it, against what the program is known to need.
-fn judge(program: &Program, setting: &str, profile: &Profile, table: &Table) -> Outcome {
+fn judge(
+    program: &Program,
+    container: &Container,
+    profile: &Profile,
+    recorders: &str,
+    variant: Variant,
+    table: &Table,
+) -> Outcome {
     let mut findings = Vec::new();
     for report in profile.recorders.iter().filter(|report| report.recorded) {
         if program.visible_to(report.recorder) {
@@ -207,34 +262,31 @@ fn judge(program: &Program, setting: &str, profile: &Profile, table: &Table) -> 
                 .filter(|need| need.recorders.contains(&report.recorder))
                 .map(|need| need.capability)
                 .collect();
-            findings.push((format!("{setting} {:?}", report.recorder), found));
+            findings.push((Some(report.recorder), found));
         }
     }
     if findings.is_empty() {
         return Err("no recorder recorded".into());
     }
-    findings.push((format!("{setting} answer"), profile.minimized));
+    findings.push((None, profile.minimized));
     let mut wrong = Vec::new();
-    for (setting, found) in findings {
-        let mut answered = found;
-        if NAMED.contains(&program.name.as_str()) {
-            // What else this kernel's way of recording is blind to is no answer about this program.
-            let named: CapabilitySet = profile
-                .blind_spots
-                .iter()
-                .filter_map(|spot| spot.capability)
-                .collect();
-            answered = answered.union(named.intersection(program.satisfying()));
-        }
-        if !program.is_answered_by(answered) {
-            wrong.push(format!("{setting}: found {}", names(found)));
-        }
-        table.add(Row {
+    for (recorder, found) in findings {
+        let answered = found.union(program.named_blind_spots(profile));
+        let row = Row {
             program: program.name.clone(),
-            setting,
+            kernel: profile.host.kernel.clone(),
+            runtime: container.runtime.name,
+            recorders: recorders.to_owned(),
+            variant,
+            recorder,
             expected: program.capabilities,
             found,
-        });
+            right: program.is_answered_by(answered),
+        };
+        if !row.right {
+            wrong.push(format!("{}: found {}", row.setting(), names(found)));
+        }
+        table.add(row);
     }
     if wrong.is_empty() {
         return Ok(());
@@ -248,6 +300,45 @@ fn judge(program: &Program, setting: &str, profile: &Profile, table: &Table) -> 
         serde_json::to_string(&profile.needed).unwrap_or_default()
     )
     .into())
+}
+
+/// Runs the program without capprof with exactly the set that came out, where it must succeed; and with that set less one member and whatever
+/// would do in that member's place, for each member, where it must be refused.
+fn prove(program: &Program, container: &Container, profile: &Profile) -> anyhow::Result<()> {
+    let minimized: Value =
+        serde_json::from_slice(&fs::read(container.bundle().join("config.minimized.json"))?)?;
+    let granted = profile.minimized.union(program.named_blind_spots(profile));
+    let run = |withheld: CapabilitySet| -> anyhow::Result<Output> {
+        container.renew()?;
+        container.edit(|config| *config = minimized.clone())?;
+        container.grant(program.named_blind_spots(profile))?;
+        container.withhold(withheld)?;
+        Ok(container.bare().output()?)
+    };
+    let output = run(CapabilitySet::default())?;
+    if !output.status.success() {
+        bail!(
+            "with exactly {}: {}: {}",
+            names(granted),
+            output.status,
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+    for member in program.capabilities.iter() {
+        let others = program.alternatives.get(&member).into_iter().flatten();
+        let withheld = others.copied().chain([member]).collect();
+        let output = run(withheld)?;
+        if output.status.code() != Some(REFUSED) {
+            bail!(
+                "with {} of {}: expected to be refused, but {}: {}",
+                names(granted.difference(withheld)),
+                names(granted),
+                output.status,
+                String::from_utf8_lossy(&output.stderr)
+            );
+        }
+    }
+    Ok(())
 }
 
 /// Programs whose needs no single run with all capabilities can tell; a run without them can, and that is `capprofctl shrink`'s part.
@@ -277,11 +368,36 @@ const NAMED: [&str; 2] = [
     "sys_rawio-mmap",
 ];
 
+impl Environment {
+    /// Whether the sets of this program are proved here by runs with and without: on a machine where that is quick, and in a guest for what
+    /// cannot run on the machine around it.
+    fn proves(&self, program: &Program) -> bool {
+        !self.guest
+            || self.full
+            || !program.host_safe
+            || !program.capabilities.is_subset(self.held_around)
+    }
+}
+
 impl Program {
     /// The capabilities that it needs and all that would have done instead.
     fn satisfying(&self) -> CapabilitySet {
         let others = self.alternatives.values().flatten().copied();
         self.capabilities.iter().chain(others).collect()
+    }
+
+    /// What the profile names as blind spots of this program; none of one whose need a recorder is to find. What else this kernel's way of
+    /// recording is blind to is no answer about it.
+    fn named_blind_spots(&self, profile: &Profile) -> CapabilitySet {
+        if !NAMED.contains(&self.name.as_str()) {
+            return CapabilitySet::default();
+        }
+        let named: CapabilitySet = profile
+            .blind_spots
+            .iter()
+            .filter_map(|spot| spot.capability)
+            .collect();
+        named.intersection(self.satisfying())
     }
 
     /// Whether nothing is missing and nothing is extra. An alternative stands for its member: which one the kernel asks first differs between kernels.
@@ -406,12 +522,15 @@ fn reason_to_skip(
     })
 }
 
+/// Exit status of a corpus program that was refused what it is for.
+const REFUSED: i32 = 1;
+
 /// Exit status of a corpus program for which kernel or environment lack something.
 const LACKING: i32 = 77;
 
 /// What came of running a program.
 enum Ran {
-    Profiled(Box<Profile>),
+    Profiled(Container, Box<Profile>),
     /// Kernel or environment lack something; why.
     Lacking(String),
 }
@@ -451,5 +570,5 @@ fn profile(
     if !left.is_empty() {
         bail!("left behind: {left:?}");
     }
-    Ok(Ran::Profiled(Box::new(profile)))
+    Ok(Ran::Profiled(container, Box::new(profile)))
 }

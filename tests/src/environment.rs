@@ -21,6 +21,8 @@ pub(crate) struct Environment {
     pub(crate) system: bool,
     /// Capabilities that this process holds: more cannot be granted.
     pub(crate) held: CapabilitySet,
+    /// Capabilities that the machine around a guest has to give: what they guard need not be tried in both.
+    pub(crate) held_around: CapabilitySet,
     /// The runtimes, each with the reason if it cannot run here.
     pub(crate) runtimes: Vec<Runtime>,
     /// Whether this is a guest, where a program may disturb the machine.
@@ -97,6 +99,8 @@ impl Environment {
                 .collect(),
             system: std::env::var_os("CAPPROF_E2E_SYSTEM").is_some(),
             held: held()?,
+            held_around: std::env::var("CAPPROF_E2E_AROUND")
+                .map_or(Ok(CapabilitySet::default()), |bits| from_hexadecimal(&bits))?,
             runtimes: vec![runc(), crun()],
             guest: std::env::var_os("CAPPROF_E2E_GUEST").is_some(),
             full: std::env::var_os("CAPPROF_E2E_FULL").is_some(),
@@ -158,10 +162,13 @@ fn held() -> anyhow::Result<CapabilitySet> {
         .lines()
         .find_map(|line| line.strip_prefix("CapEff:"))
         .context("no CapEff in /proc/self/status")?;
-    Ok(CapabilitySet::from_bits(u64::from_str_radix(
-        line.trim(),
-        16,
-    )?))
+    from_hexadecimal(line)
+}
+
+/// A set as `/proc/PID/status` has it.
+fn from_hexadecimal(bits: &str) -> anyhow::Result<CapabilitySet> {
+    let bits = u64::from_str_radix(bits.trim(), 16).with_context(|| format!("read {bits:?}"))?;
+    Ok(CapabilitySet::from_bits(bits))
 }
 
 fn runs(command: &str, arguments: &[&str]) -> Result<(), String> {

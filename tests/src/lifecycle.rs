@@ -398,19 +398,11 @@ fn the_minimized_configuration_suffices(
     let minimized = container.bundle().join("config.minimized.json");
     let original: serde_json::Value = serde_json::from_slice(&fs::read(&config)?)?;
     fs::copy(&minimized, &config)?;
-    run_bare(&container).context("with the minimized set")?;
-    for member in ["CAP_NET_RAW", "CAP_SYS_CHROOT"] {
-        container.edit(|config| {
-            if let Some(sets) = config["process"]["capabilities"].as_object_mut() {
-                for (_, set) in sets.iter_mut() {
-                    if let Some(set) = set.as_array_mut() {
-                        set.retain(|name| name != member);
-                    }
-                }
-            }
-        })?;
+    succeed(&mut container.bare()).context("with the minimized set")?;
+    for member in [Capability::NET_RAW, Capability::SYS_CHROOT] {
+        container.withhold([member].into_iter().collect())?;
         ensure!(
-            run_bare(&container).is_err(),
+            succeed(&mut container.bare()).is_err(),
             "it runs without {member} too"
         );
         fs::copy(&minimized, &config)?;
@@ -423,23 +415,6 @@ fn the_minimized_configuration_suffices(
         "more than the capabilities was changed"
     );
     Ok(())
-}
-
-/// The runtime without capprof.
-fn run_bare(container: &Container) -> anyhow::Result<()> {
-    let runtime = &container.runtime;
-    let mut words: Vec<String> = ["timeout", "-k", "5", "60"].map(str::to_owned).to_vec();
-    words.extend(runtime.prefix.iter().cloned());
-    words.push(runtime.name.to_owned());
-    words.extend(runtime.globals.iter().cloned());
-    words.extend([
-        "--root".to_owned(),
-        container.path("bare").display().to_string(),
-    ]);
-    words.extend(["run".to_owned(), "--bundle".to_owned()]);
-    words.push(container.bundle().display().to_string());
-    words.push(format!("{}-bare", container.id));
-    succeed(Command::new(&words[0]).args(&words[1..]))
 }
 
 fn a_killed_runtime_loses_nothing(
@@ -619,7 +594,7 @@ fn a_user_other_than_root_gets_ambient_sets(
     );
     let config = container.bundle().join("config.json");
     fs::copy(container.bundle().join("config.minimized.json"), config)?;
-    run_bare(&container)?;
+    succeed(&mut container.bare())?;
     ensure!(
         Path::new(&container.path("bare")).exists(),
         "the bare runtime was not used"

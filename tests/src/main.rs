@@ -7,6 +7,8 @@
 //!   CAPPROF_E2E_RECORDERS   recorders to test, e.g. `ebpf,selinux` (default: auto)
 //!   CAPPROF_E2E_GUEST       set: this is a guest, which a test may disturb, and which is slow: run a selection of what fits it
 //!   CAPPROF_E2E_FULL        set: run all of it
+//!   CAPPROF_E2E_AROUND      in a guest: the capabilities of the machine around it, as CapEff in /proc/PID/status
+//!   CAPPROF_E2E_ROWS        a file for what was found of the corpus, one JSON object per finding
 //!   CAPPROF_E2E_SYSTEM      set: use the system's own state and store directories, as an installed capprof does
 //! ```
 //!
@@ -131,6 +133,12 @@ fn main() -> ExitCode {
         .collect();
     let conclusion = libtest_mimic::run(&arguments, trials);
     table.print();
+    if let Some(path) = std::env::var_os("CAPPROF_E2E_ROWS")
+        && let Err(error) = table.write(path.as_ref())
+    {
+        println!("capprof-e2e: {error:#}");
+        return ExitCode::FAILURE;
+    }
     // libtest knows no test that finds out while it runs that it cannot: it counts those as passed.
     println!(
         "{} passed, {} failed, {} skipped",
