@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-const BODIES: [(&str, Body); 9] = [
+const BODIES: [(&str, Body); 10] = [
     ("devices_are_listed_as_opened", devices_are_listed_as_opened),
     (
         "devices_of_every_container_are_not_listed",
@@ -37,6 +37,10 @@ const BODIES: [(&str, Body); 9] = [
         a_refused_device_is_not_listed,
     ),
     ("mounts_are_listed", mounts_are_listed),
+    (
+        "a_device_that_is_mounted_is_listed",
+        a_device_that_is_mounted_is_listed,
+    ),
     ("sysctls_are_listed", sysctls_are_listed),
     (
         "an_ordinary_container_has_no_such_section",
@@ -390,6 +394,28 @@ fn mounts_are_listed(environment: &Arc<Environment>, runtime: &Runtime) -> anyho
         profile.minimized
     );
     contains(&report(&container)?, "mounts: mount, umount2, by ")
+}
+
+/// Whether it can be: the kernel asks before it looks whether there is such a device, and a file system on it.
+fn a_device_that_is_mounted_is_listed(
+    environment: &Arc<Environment>,
+    runtime: &Runtime,
+) -> anyhow::Result<()> {
+    let device = Node {
+        name: "device",
+        kind: "b",
+        major: 7,
+        minor: 7,
+    };
+    let script = "mount -t ext2 -o ro /dev/device /tmp 2>/dev/null; exit 0";
+    let found = run(&privileged(environment, runtime, &[&device], script)?)?;
+    let devices: Vec<_> = found
+        .devices
+        .iter()
+        .map(|one| (one.number.to_string(), one.access.as_str()))
+        .collect();
+    ensure!(devices == [("b 7:7".to_owned(), "r")], "{devices:?}");
+    Ok(())
 }
 
 fn sysctls_are_listed(environment: &Arc<Environment>, runtime: &Runtime) -> anyhow::Result<()> {
