@@ -11,12 +11,13 @@ use nix::unistd::Pid;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::Read;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-const BODIES: [(&str, Body); 6] = [
+const BODIES: [(&str, Body); 7] = [
     ("what_one_run_cannot_tell", what_one_run_cannot_tell),
     ("a_blind_spot_is_found", a_blind_spot_is_found),
     (
@@ -29,6 +30,10 @@ const BODIES: [(&str, Body); 6] = [
     ),
     ("a_killed_search_goes_on", a_killed_search_goes_on),
     ("an_unreliable_judge_is_told", an_unreliable_judge_is_told),
+    (
+        "a_terminal_gets_a_bar_in_lines_of_its_own",
+        a_terminal_gets_a_bar_in_lines_of_its_own,
+    ),
 ];
 
 /// All of them under each runtime.
@@ -419,4 +424,43 @@ fn an_unreliable_judge_is_told(
     );
     ensure!(stored(&container)?.1.shrunk.is_none(), "kept all the same");
     expect_nothing_left(&container)
+}
+
+fn a_terminal_gets_a_bar_in_lines_of_its_own(
+    environment: &Arc<Environment>,
+    runtime: &Runtime,
+) -> anyhow::Result<()> {
+    let container = profiled(environment, runtime, "exec corpus sys_chroot")?;
+    let size = nix::pty::Winsize {
+        ws_row: 30,
+        ws_col: 120,
+        ws_xpixel: 0,
+        ws_ypixel: 0,
+    };
+    let terminal = nix::pty::openpty(Some(&size), None)?;
+    let mut command = shrink(&container, &[])?;
+    let mut child = command
+        .env("TERM", "xterm")
+        .stdout(Stdio::null())
+        .stderr(terminal.slave)
+        .spawn()?;
+    // Nobody else has the other end open any more: reading ends with the last of them, by an error.
+    drop(command);
+    let mut shown = Vec::new();
+    let _ = fs::File::from(terminal.master).read_to_end(&mut shown);
+    let status = child.wait()?;
+    let shown = String::from_utf8_lossy(&shown).into_owned();
+    ensure!(status.success(), "{status}: {shown}");
+    ensure!(
+        shown.contains("of at most") && shown.contains('\u{1b}'),
+        "no bar: {shown:?}"
+    );
+    // What the terminal shows of a line, before it goes back to its beginning and clears it.
+    for line in shown.split(['\r', '\n']) {
+        ensure!(
+            !(line.contains('░') && line.contains("capprofctl: ")),
+            "the bar shares a line: {line:?}"
+        );
+    }
+    Ok(())
 }

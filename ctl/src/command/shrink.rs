@@ -288,7 +288,6 @@ impl<'a> Search<'a> {
         ) {
             bar.set_style(style);
         }
-        bar.set_position(state.runs.len() as u64);
         Self {
             judge,
             state,
@@ -317,6 +316,11 @@ impl<'a> Search<'a> {
             self.budget,
             self.judge.timeout.as_secs()
         ));
+        // Not before: it stands in the line that has been begun last.
+        self.bar.set_position(self.state.runs.len() as u64);
+        if self.terminal {
+            self.bar.enable_steady_tick(Duration::from_secs(1));
+        }
         Ok(())
     }
 
