@@ -19,8 +19,9 @@ use nix::unistd::{dup2_stderr, dup2_stdout, setsid};
 use rustix::process::PidfdFlags;
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -256,14 +257,28 @@ fn detach() -> io::Result<()> {
     dup2_stdout(&null)?;
     dup2_stderr(&null)?;
     // Not on a host with control groups of version 1, and not where the policy forbids it: then the listener ends with the engine's service.
-    let _ = fs::create_dir(CONTROL_GROUP);
-    let _ = fs::write(format!("{CONTROL_GROUP}/cgroup.procs"), "0");
+    for _ in 0..10 {
+        let _ = fs::create_dir(CONTROL_GROUP);
+        match join_control_group(CONTROL_GROUP) {
+            // The last listener of before has just removed it.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            _ => break,
+        }
+    }
     Ok(())
+}
+
+fn join_control_group(path: &str) -> io::Result<()> {
+    // Not fs::write, which would try to make the file where the group is gone.
+    let mut members = File::options()
+        .write(true)
+        .open(Path::new(path).join("cgroup.procs"))?;
+    members.write_all(b"0")
 }
 
 /// Leaves the listeners' control group, and removes it after the last of them.
 fn leave_control_group() {
-    let _ = fs::write("/sys/fs/cgroup/cgroup.procs", "0");
+    let _ = join_control_group("/sys/fs/cgroup");
     // Refused while another listener is in it.
     let _ = fs::remove_dir(CONTROL_GROUP);
 }
