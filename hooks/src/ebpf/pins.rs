@@ -404,18 +404,24 @@ impl Set {
     }
 }
 
-/// Removes the pins, whereupon the kernel detaches and frees the programs; gives whether there were any.
+/// Removes the pins, those that other versions left too, whereupon the kernel detaches and frees the programs; gives whether there were any.
 pub(super) fn unload() -> Result<bool, Error> {
-    if !Path::new(DIRECTORY).exists() {
+    let Some(all) = Path::new(DIRECTORY).parent().filter(|path| path.exists()) else {
         return Ok(false);
-    }
+    };
     let _lock = lock()?;
-    remove()?;
+    let listed = |error: io::Error| Error::pin("list", all, &error);
+    for version in fs::read_dir(all).map_err(listed)? {
+        remove_set(&version.map_err(listed)?.path())?;
+    }
     Ok(true)
 }
 
 fn remove() -> Result<(), Error> {
-    let directory = Path::new(DIRECTORY);
+    remove_set(Path::new(DIRECTORY))
+}
+
+fn remove_set(directory: &Path) -> Result<(), Error> {
     let entries = match fs::read_dir(directory) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(Error::pin("list", directory, &error)),

@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 type Test = fn(&Tools) -> anyhow::Result<()>;
 
-const TESTS: [(&str, Test); 41] = [
+const TESTS: [(&str, Test); 42] = [
     (
         "devices_are_opened_or_asked_about",
         devices_are_opened_or_asked_about,
@@ -117,6 +117,10 @@ const TESTS: [(&str, Test); 41] = [
     (
         "executions_have_paths_inside_the_container",
         executions_have_paths_inside_the_container,
+    ),
+    (
+        "pins_of_a_former_version_are_unloaded",
+        pins_of_a_former_version_are_unloaded,
     ),
     ("file_capabilities_are_read", file_capabilities_are_read),
     (
@@ -518,6 +522,24 @@ fn nothing_is_seen_of_devices_where_control_groups_are_hidden(tools: &Tools) -> 
         // In what could be recorded, and in what is.
         ensure!(said.matches(what).count() == 2, "{said}");
     }
+    Ok(())
+}
+
+/// What an upgrade left: pins of another layout, which only the version that made them could use.
+fn pins_of_a_former_version_are_unloaded(tools: &Tools) -> anyhow::Result<()> {
+    let script = "mount --make-rprivate / && mount -t bpf bpf /sys/fs/bpf && cd /sys/fs/bpf && \
+        \"$0\" load tp_btf && mv capprof/v* capprof/v0 && \"$0\" load tp_btf && ls capprof && \"$0\" unload && ! ls capprof";
+    let output = Command::new("unshare")
+        .args(["--mount", "sh", "-c", script])
+        .arg(&tools.recorder)
+        .output()?;
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    ensure!(output.status.success(), "{output:?}");
+    let lines: Vec<&str> = said.lines().rev().collect();
+    ensure!(
+        matches!(lines.as_slice(), ["true", version, "v0", ..] if version.starts_with('v')),
+        "{said}"
+    );
     Ok(())
 }
 
