@@ -28,6 +28,10 @@ pub fn profile(
         reports: &reports,
         evidence: &evidence,
         verifying: recording.verifies().is_some(),
+        unprivileged_port_start: recording
+            .given
+            .as_ref()
+            .and_then(|given| given.unprivileged_port_start),
     };
     let minimized = minimize::minimize(&input);
     let missed = match recording.verifies() {

@@ -33,6 +33,8 @@ pub struct Input<'a> {
     pub evidence: &'a [(Recorder, Evidence)],
     /// Whether the container was to show that a minimized set suffices, and not granted all that capprof could.
     pub verifying: bool,
+    /// See [`crate::privileges::Given::unprivileged_port_start`].
+    pub unprivileged_port_start: Option<u16>,
 }
 
 /// The parts of a [`crate::result::Profile`] that follow from evidence.
@@ -766,6 +768,20 @@ fn blind_spots(
             });
         }
     }
+    // net/ipv4/af_inet.c inet_port_requires_bind_service(): who binds a port from the sysctl's value on is not asked.
+    if let Some(port) = input.unprivileged_port_start.filter(|port| *port < 1024)
+        && !set.contains(Capability::NET_BIND_SERVICE)
+        && let Some((recorder, _)) = input.evidence.first()
+    {
+        spots.insert(BlindSpot {
+            capability: Some(Capability::NET_BIND_SERVICE),
+            recorder: *recorder,
+            reason: format!(
+                "here everybody may bind ports from {port} on, by the engine's net.ipv4.ip_unprivileged_port_start, and the kernel does not \
+                 ask: where that is not set, as under other engines and in the host's network, a program that binds one below 1024 fails without"
+            ),
+        });
+    }
     // cap_capable() is asked before SELinux, which never hears of what was refused there (security/security.c).
     if evidence_of(input, Recorder::Selinux).is_some()
         && !input.verifying
@@ -945,6 +961,7 @@ mod tests {
         preference: Preference,
         reports: Vec<RecorderReport>,
         evidence: Vec<(Recorder, Evidence)>,
+        unprivileged_port_start: Option<u16>,
     }
 
     impl Default for Case {
@@ -962,6 +979,7 @@ mod tests {
                 preference: Preference::Default,
                 reports: Vec::new(),
                 evidence: Vec::new(),
+                unprivileged_port_start: None,
             }
         }
     }
@@ -1013,6 +1031,7 @@ mod tests {
                 reports: &self.reports,
                 evidence: &self.evidence,
                 verifying: false,
+                unprivileged_port_start: self.unprivileged_port_start,
             }
         }
 
@@ -1433,6 +1452,33 @@ mod tests {
         case.granted.bounding.remove(Capability::SYS_RESOURCE);
         case.evidence(Recorder::Selinux);
         assert_eq!(case.minimize().blind_spots.len(), 1);
+    }
+
+    #[test]
+    fn ports_that_everybody_may_bind_are_a_blind_spot() {
+        let spots = |start, observations| {
+            let mut case = Case::seen(observations);
+            case.unprivileged_port_start = start;
+            let capabilities: Vec<_> = case
+                .minimize()
+                .blind_spots
+                .iter()
+                .map(|spot| spot.capability)
+                .collect();
+            capabilities
+        };
+        let blind = [Some(Capability::NET_BIND_SERVICE)];
+        assert_eq!(spots(Some(0), vec![read_file()]), blind);
+        assert_eq!(spots(Some(80), vec![read_file()]), blind);
+        assert!(spots(Some(1024), vec![read_file()]).is_empty());
+        assert!(spots(None, vec![read_file()]).is_empty());
+        // Of a port below 80.
+        let bound = check(
+            Capability::NET_BIND_SERVICE,
+            "bind",
+            &["ns_capable", "inet_bind"],
+        );
+        assert!(spots(Some(80), vec![bound]).is_empty());
     }
 
     #[test]

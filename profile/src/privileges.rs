@@ -26,6 +26,10 @@ pub struct Given {
     /// Devices that the rules allow one by one.
     #[serde(skip_serializing_if = "BTreeSet::is_empty", default)]
     pub devices: BTreeSet<DeviceNumber>,
+    /// The lowest port that everybody may bind, if `linux.sysctl` says (`net.ipv4.ip_unprivileged_port_start`; kernel,
+    /// Documentation/networking/ip-sysctl.rst). Docker says 0.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub unprivileged_port_start: Option<u16>,
 }
 
 impl Given {
@@ -46,6 +50,10 @@ impl Given {
             no_readonly_paths: self.no_readonly_paths || other.no_readonly_paths,
             host_namespaces: &self.host_namespaces | &other.host_namespaces,
             devices: &self.devices | &other.devices,
+            unprivileged_port_start: [self.unprivileged_port_start, other.unprivileged_port_start]
+                .into_iter()
+                .flatten()
+                .min(),
         }
     }
 }

@@ -19,7 +19,7 @@ pub fn of(source: &bundle::Configuration, original: &ProcessSets, held: Capabili
         "namespaces": document.value.pointer("/linux/namespaces"),
         "seccomp": document.value.pointer("/linux/seccomp"),
     }});
-    for key in ["resources", "maskedPaths", "readonlyPaths"] {
+    for key in ["resources", "maskedPaths", "readonlyPaths", "sysctl"] {
         configuration["linux"][key] = document.look(&source.content, "/linux", key);
     }
     of_whole(&configuration, original, held)
@@ -46,6 +46,10 @@ fn of_whole(configuration: &Value, original: &ProcessSets, held: CapabilitySet) 
         no_readonly_paths: empty("/linux/readonlyPaths"),
         host_namespaces: host_namespaces(configuration),
         devices: rules.iter().filter_map(listed).collect(),
+        unprivileged_port_start: configuration
+            .pointer("/linux/sysctl/net.ipv4.ip_unprivileged_port_start")
+            .and_then(Value::as_str)
+            .and_then(|value| value.trim().parse().ok()),
     }
 }
 
@@ -187,6 +191,7 @@ mod tests {
                     {"allow": false, "type": "b", "major": 8, "minor": 0, "access": "rwm"},
                 ]},
                 "seccomp": {"defaultAction": "SCMP_ACT_ERRNO"},
+                "sysctl": {"net.ipv4.ip_unprivileged_port_start": "0"},
                 "maskedPaths": ["/proc/kcore"],
                 "readonlyPaths": ["/proc/sys"],
                 "namespaces": [{"type": "mount"}, {"type": "uts", "path": ""}, {"type": "pid"}, {"type": "ipc"}, {"type": "cgroup"},
@@ -206,6 +211,7 @@ mod tests {
             Given {
                 host_namespaces: BTreeSet::from(["network".to_owned()]),
                 devices: given.devices.clone(),
+                unprivileged_port_start: Some(0),
                 ..Given::default()
             }
         );
