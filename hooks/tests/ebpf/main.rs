@@ -506,15 +506,25 @@ fn devices_are_opened_or_asked_about(tools: &Tools) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Capabilities are recorded all the same, and it is said what is not.
-fn nothing_is_seen_of_devices_where_control_groups_are_hidden(tools: &Tools) -> anyhow::Result<()> {
-    let script = "mount --make-rprivate / && umount -R -l /sys/fs/cgroup && mount -t bpf bpf /sys/fs/bpf && \"$0\" probe && \"$0\" load tp_btf && \"$0\" unseen";
+/// What a shell script says in which `$0` is the recorder, and whose pins nobody else sees.
+fn with_pins_of_its_own(tools: &Tools, script: &str) -> anyhow::Result<String> {
     let output = Command::new("unshare")
-        .args(["--mount", "sh", "-c", script])
+        .args(["--mount", "sh", "-c"])
+        .arg(format!(
+            "mount --make-rprivate / && mount -t bpf bpf /sys/fs/bpf && {script}"
+        ))
         .arg(&tools.recorder)
         .output()?;
-    let said = String::from_utf8_lossy(&output.stdout).into_owned();
     ensure!(output.status.success(), "{output:?}");
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// Capabilities are recorded all the same, and it is said what is not.
+fn nothing_is_seen_of_devices_where_control_groups_are_hidden(tools: &Tools) -> anyhow::Result<()> {
+    let said = with_pins_of_its_own(
+        tools,
+        "umount -R -l /sys/fs/cgroup && \"$0\" probe && \"$0\" load tp_btf && \"$0\" unseen",
+    )?;
     for what in [
         "devices opened: control groups version 2 are not mounted",
         "writes to /proc/sys: control groups version 2 are not mounted",
@@ -527,14 +537,10 @@ fn nothing_is_seen_of_devices_where_control_groups_are_hidden(tools: &Tools) -> 
 
 /// What an upgrade left: pins of another layout, which only the version that made them could use.
 fn pins_of_a_former_version_are_unloaded(tools: &Tools) -> anyhow::Result<()> {
-    let script = "mount --make-rprivate / && mount -t bpf bpf /sys/fs/bpf && cd /sys/fs/bpf && \
-        \"$0\" load tp_btf && mv capprof/v* capprof/v0 && \"$0\" load tp_btf && ls capprof && \"$0\" unload && ! ls capprof";
-    let output = Command::new("unshare")
-        .args(["--mount", "sh", "-c", script])
-        .arg(&tools.recorder)
-        .output()?;
-    let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    ensure!(output.status.success(), "{output:?}");
+    let said = with_pins_of_its_own(
+        tools,
+        "cd /sys/fs/bpf && \"$0\" load tp_btf && mv capprof/v* capprof/v0 && \"$0\" load tp_btf && ls capprof && \"$0\" unload && ! ls capprof",
+    )?;
     let lines: Vec<&str> = said.lines().rev().collect();
     ensure!(
         matches!(lines.as_slice(), ["true", version, "v0", ..] if version.starts_with('v')),
