@@ -108,11 +108,14 @@ fn single_forms_are_for_scripts() {
         ),
         (
             "podman",
-            "podman run --cap-drop=all --cap-add=SYSLOG IMAGE\n",
+            // What to know of it is a comment.
+            "# not rootless: no container in a user namespace of its own can be granted SYSLOG\n\
+             podman run --cap-drop=all --cap-add=SYSLOG IMAGE\n",
         ),
         (
             "quadlet",
-            "[Container]\nDropCapability=all\nAddCapability=SYSLOG\n",
+            "# not rootless: no container in a user namespace of its own can be granted SYSLOG\n\
+             [Container]\nDropCapability=all\nAddCapability=SYSLOG\n",
         ),
         ("systemd", "[Service]\nCapabilityBoundingSet=CAP_SYSLOG\n"),
     ] {
