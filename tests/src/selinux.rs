@@ -417,9 +417,13 @@ fn kill_all(container: &Container, after: Duration) -> anyhow::Result<()> {
         .spawn()?;
     std::thread::sleep(after);
     let init = init(container).ok();
-    Command::new("pkill")
-        .args(["-KILL", "-f", "--", &container.id])
-        .status()?;
+    // More than once: one of them may fork between being found and being killed.
+    wait_until("the runtime's end", || {
+        let killed = Command::new("pkill")
+            .args(["-KILL", "-f", "--", &container.id])
+            .status()?;
+        Ok(!killed.success())
+    })?;
     Command::new("pkill")
         .args(["-KILL", "-x", "capprof-hook"])
         .status()?;
