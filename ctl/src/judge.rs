@@ -1,10 +1,9 @@
 //! One run of a container with a set, and whether it did what it should.
 
 use crate::launch::{By, Launch, Prepared, Wish};
+use crate::process;
 use anyhow::{Context, bail};
 use capprof_profile::CapabilitySet;
-use nix::sys::signal::{Signal, killpg};
-use nix::unistd::Pid;
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::process::CommandExt;
@@ -18,12 +17,6 @@ const TICK: Duration = Duration::from_millis(50);
 
 /// How long a check that failed is not repeated.
 const PAUSE: Duration = Duration::from_millis(250);
-
-/// How long an engine may take to say the id of a container that it runs, an image that it has to fetch aside.
-const ID_APPEARS: Duration = Duration::from_secs(2);
-
-/// How long an engine may take to remove a container, and its client to notice.
-const REMOVAL: Duration = Duration::from_secs(60);
 
 /// What a run came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -103,7 +96,8 @@ impl Judge<'_> {
             .spawn()
             .with_context(|| format!("run {}", prepared.words[0].to_string_lossy()))?;
         let verdict = self.watch(&prepared, &mut client);
-        self.clean_up(&prepared, &mut client);
+        process::stop(&prepared, &mut client, &mut None);
+        let _ = fs::remove_file(&self.id_file);
         verdict
     }
 
@@ -111,9 +105,7 @@ impl Judge<'_> {
     pub(crate) fn remove_left_over(&self) -> anyhow::Result<()> {
         let container = self.prepare(CapabilitySet::EMPTY)?.container;
         if let Some(id) = container.id() {
-            for command in container.remove(&id) {
-                quietly(command);
-            }
+            process::remove(&container, &id);
         }
         let _ = fs::remove_file(&self.id_file);
         Ok(())
@@ -128,7 +120,7 @@ impl Judge<'_> {
         loop {
             if self.interrupted.load(Ordering::Relaxed) {
                 if let Some(waiter) = &mut waiter {
-                    end(waiter);
+                    process::end(waiter);
                 }
                 return Ok(None);
             }
@@ -176,7 +168,7 @@ impl Judge<'_> {
                 (None, Some(check)) if last_check.is_none_or(|at| at.elapsed() >= PAUSE) => {
                     if self.check(check, prepared, deadline)? {
                         if let Some(waiter) = &mut waiter {
-                            end(waiter);
+                            process::end(waiter);
                         }
                         return verdict(true, "the check passed".to_owned());
                     }
@@ -186,7 +178,7 @@ impl Judge<'_> {
             }
             if Instant::now() >= deadline {
                 if let Some(waiter) = &mut waiter {
-                    end(waiter);
+                    process::end(waiter);
                 }
                 let seconds = self.timeout.as_secs();
                 return verdict(
@@ -222,39 +214,11 @@ impl Judge<'_> {
                 return Ok(status.success());
             }
             if Instant::now() >= deadline || self.interrupted.load(Ordering::Relaxed) {
-                end(&mut child);
+                process::end(&mut child);
                 return Ok(false);
             }
             std::thread::sleep(TICK / 5);
         }
-    }
-
-    /// Removes the container and sees its client end. A runtime whose command line says the id may not have made the container yet: removing
-    /// is repeated until the client is gone.
-    fn clean_up(&self, prepared: &Prepared, client: &mut Child) {
-        let deadline = Instant::now() + REMOVAL;
-        let remove = || {
-            let id = prepared.container.id();
-            for command in id.iter().flat_map(|id| prepared.container.remove(id)) {
-                quietly(command);
-            }
-            id.is_some()
-        };
-        // An engine that has just been started says the id a moment later; one that never does is told to give up.
-        let patience = Instant::now() + ID_APPEARS;
-        loop {
-            let known = remove();
-            if ended_within(client, PAUSE) {
-                break;
-            }
-            if Instant::now() >= deadline || (!known && Instant::now() >= patience) {
-                end(client);
-                break;
-            }
-        }
-        // It may have been made, or its id been said, after the last look.
-        remove();
-        let _ = fs::remove_file(&self.id_file);
     }
 
     /// The last thing that was written, for an error that the engine or capprof had.
@@ -277,38 +241,4 @@ fn background_status(waiter: &mut Child) -> i32 {
         let _ = output.read_to_string(&mut text);
     }
     text.trim().parse().unwrap_or(128)
-}
-
-/// Runs a command for what it does; what it says is nobody's concern.
-fn quietly(mut command: Command) {
-    let child = command
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .process_group(0)
-        .spawn();
-    let Ok(mut child) = child else { return };
-    if !ended_within(&mut child, REMOVAL) {
-        end(&mut child);
-    }
-}
-
-/// Whether a process has ended or does so soon.
-fn ended_within(child: &mut Child, patience: Duration) -> bool {
-    let deadline = Instant::now() + patience;
-    while matches!(child.try_wait(), Ok(None)) {
-        if Instant::now() >= deadline {
-            return false;
-        }
-        std::thread::sleep(TICK / 5);
-    }
-    true
-}
-
-/// Ends a process and what it has started in its group.
-fn end(child: &mut Child) {
-    if let Ok(id) = i32::try_from(child.id()) {
-        let _ = killpg(Pid::from_raw(id), Signal::SIGKILL);
-    }
-    let _ = child.wait();
 }

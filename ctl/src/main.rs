@@ -10,6 +10,7 @@ mod hook;
 mod judge;
 mod launch;
 mod output;
+mod process;
 
 use clap::Parser;
 use exit::Exit;

@@ -3,7 +3,7 @@
 use crate::exit::Exit;
 use crate::judge::{Judge, Verdict};
 use crate::launch::Launch;
-use crate::output;
+use crate::{output, process};
 use anyhow::{Context, bail};
 use capprof_profile::file::{self, Attributes};
 use capprof_profile::minimize;
@@ -16,8 +16,7 @@ use std::ffi::OsString;
 use std::fs;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 /// What is known so far, beside the profile.
@@ -137,15 +136,8 @@ pub(crate) fn run(
     if !options.engine_options {
         launch.check()?;
     }
-    let binary = capprof()?;
-    let interrupted = Arc::new(AtomicBool::new(false));
-    for signal in [
-        signal_hook::consts::SIGINT,
-        signal_hook::consts::SIGTERM,
-        signal_hook::consts::SIGHUP,
-    ] {
-        signal_hook::flag::register(signal, Arc::clone(&interrupted)).context("catch signals")?;
-    }
+    let binary = super::install::runtime()?;
+    let interrupted = process::interrupted()?;
     let judge = Judge {
         launch: &launch,
         profile: &recording,
@@ -594,14 +586,4 @@ fn write_configuration(found: &Found) -> anyhow::Result<()> {
         &content,
         Attributes::Mode(0o600),
     )?)
-}
-
-/// The runtime's binary: beside this program, else where it is usually installed.
-fn capprof() -> anyhow::Result<PathBuf> {
-    let own = std::env::current_exe().context("find own executable")?;
-    let beside = own.with_file_name("capprof");
-    [beside, "/usr/local/bin/capprof".into(), "/usr/bin/capprof".into()]
-        .into_iter()
-        .find(|path| path.is_file())
-        .context("find capprof: it is neither beside capprofctl nor in /usr/local/bin or /usr/bin: install it")
 }

@@ -1,8 +1,8 @@
 //! `capprofctl verify`
 
 use crate::exit::Exit;
-use crate::launch::{By, Container, Launch, Prepared, Wish};
-use crate::{hook, output};
+use crate::launch::{By, Launch, Prepared, Wish};
+use crate::{hook, output, process};
 use anyhow::{Context, bail};
 use capprof_profile::recording::{Directory, Mode, Process};
 use capprof_profile::render;
@@ -13,7 +13,6 @@ use serde::Deserialize;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -57,14 +56,7 @@ pub(crate) fn run(store: &Store, state: &Path, options: &Options<'_>) -> anyhow:
     let id = profile.recording_id.as_str();
     let launch = Launch::parse(options.command)?;
     launch.check()?;
-    let interrupted = Arc::new(AtomicBool::new(false));
-    for signal in [
-        signal_hook::consts::SIGINT,
-        signal_hook::consts::SIGTERM,
-        signal_hook::consts::SIGHUP,
-    ] {
-        signal_hook::flag::register(signal, Arc::clone(&interrupted)).context("catch signals")?;
-    }
+    let interrupted = process::interrupted()?;
     let launcher = Launcher {
         launch: launch.clone(),
         binary: super::install::runtime()?,
@@ -249,7 +241,7 @@ impl Launcher<'_> {
         let result = self.watch(&prepared, &mut child, check, &mut container);
         // Whatever went wrong, nothing is left running.
         if matches!(&result, Ok((End::Stopped, _, _)) | Err(_)) {
-            stop(&prepared, &mut child, &mut container);
+            process::stop(&prepared, &mut child, &mut container);
         }
         let _ = child.wait();
         let (end, check, status) = result?;
@@ -404,56 +396,5 @@ fn carry_out(
             return Ok(None);
         }
         std::thread::sleep(INTERVAL);
-    }
-}
-
-fn ends_within(child: &mut Child, patience: Duration) -> bool {
-    let started = Instant::now();
-    while started.elapsed() < patience {
-        match child.try_wait() {
-            Ok(None) => std::thread::sleep(INTERVAL),
-            Ok(Some(_)) => return true,
-            Err(_) => return false,
-        }
-    }
-    false
-}
-
-/// Removes the container and sees its engine's command end. The engine may not have made the container yet: removing is repeated until the
-/// command has ended.
-fn stop(prepared: &Prepared, child: &mut Child, container: &mut Option<String>) {
-    let started = Instant::now();
-    loop {
-        *container = container.take().or_else(|| prepared.container.id());
-        if let Some(id) = container.as_deref() {
-            remove(&prepared.container, id);
-        }
-        if ends_within(child, PAUSE) {
-            break;
-        }
-        // A runtime that is killed while it cleans up runs no poststop hook.
-        if started.elapsed() > PATIENCE
-            || (container.is_none() && started.elapsed() > RECOVER_AFTER)
-        {
-            let _ = child.kill();
-            break;
-        }
-    }
-    // It may have been made after the last look.
-    if container.is_none() {
-        *container = prepared.container.id();
-        if let Some(id) = container.as_deref() {
-            remove(&prepared.container, id);
-        }
-    }
-}
-
-fn remove(container: &Container, id: &str) {
-    for mut command in container.remove(id) {
-        let _ = command
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .status();
     }
 }

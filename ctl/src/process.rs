@@ -1,0 +1,100 @@
+//! Engines' programs as children of this one, and how they end.
+
+use crate::launch::{Container, Prepared};
+use anyhow::Context;
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
+
+/// How often a process is looked at.
+const TICK: Duration = Duration::from_millis(10);
+
+/// How long the engine's program is waited for between two attempts to remove its container.
+const PAUSE: Duration = Duration::from_millis(250);
+
+/// How long an engine that has just been started may take to say the id of its container; one that never does is told to give up.
+const ID_APPEARS: Duration = Duration::from_secs(3);
+
+/// How long an engine may take to remove a container, and its program to notice.
+const REMOVAL: Duration = Duration::from_secs(60);
+
+/// Set from now on when somebody wants this program to stop: Ctrl-C, SIGTERM, or the terminal is gone.
+///
+/// # Errors
+/// The signals cannot be caught.
+pub(crate) fn interrupted() -> anyhow::Result<Arc<AtomicBool>> {
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+    let interrupted = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM, SIGHUP] {
+        signal_hook::flag::register(signal, Arc::clone(&interrupted)).context("catch signals")?;
+    }
+    Ok(interrupted)
+}
+
+/// Removes the container and sees the engine's program end. The engine may not have made the container yet, or not said its id: removing is
+/// repeated until its program has ended. `id` is the container's as far as it is known: podman removes the file that says it with the container.
+pub(crate) fn stop(prepared: &Prepared, program: &mut Child, id: &mut Option<String>) {
+    let started = Instant::now();
+    let mut remove = || {
+        *id = id.take().or_else(|| prepared.container.id());
+        if let Some(id) = id.as_deref() {
+            remove(&prepared.container, id);
+        }
+        id.is_some()
+    };
+    loop {
+        let known = remove();
+        if ends_within(program, PAUSE) {
+            break;
+        }
+        // A runtime that is killed while it cleans up runs no poststop hook.
+        if started.elapsed() >= REMOVAL || (!known && started.elapsed() >= ID_APPEARS) {
+            end(program);
+            break;
+        }
+    }
+    // It may have been made, or its id been said, after the last look.
+    remove();
+}
+
+/// Removes a container; of one that is gone nothing is said.
+pub(crate) fn remove(container: &Container, id: &str) {
+    for mut command in container.remove(id) {
+        let child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .process_group(0)
+            .spawn();
+        if let Ok(mut child) = child
+            && !ends_within(&mut child, REMOVAL)
+        {
+            end(&mut child);
+        }
+    }
+}
+
+/// Whether a process has ended or does so soon.
+pub(crate) fn ends_within(child: &mut Child, patience: Duration) -> bool {
+    let deadline = Instant::now() + patience;
+    while matches!(child.try_wait(), Ok(None)) {
+        if Instant::now() >= deadline {
+            return false;
+        }
+        std::thread::sleep(TICK);
+    }
+    true
+}
+
+/// Ends a process, and what it has started in its group where it has one of its own.
+pub(crate) fn end(child: &mut Child) {
+    if let Ok(id) = i32::try_from(child.id()) {
+        let _ = killpg(Pid::from_raw(id), Signal::SIGKILL);
+    }
+    let _ = child.kill();
+    let _ = child.wait();
+}
