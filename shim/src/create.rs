@@ -13,7 +13,7 @@ use crate::sweep;
 use capprof_profile::configuration::{self, Configuration, RelaxSeccomp};
 use capprof_profile::file::{self, Attributes};
 use capprof_profile::recording::{
-    self, BindMount, Directory, Process, Recording, Runtime, SCHEMA, container_key,
+    self, BindMount, Directory, Process, Recording, Runtime, SCHEMA, Workload, container_key,
     restore_configuration,
 };
 use capprof_profile::store::Store;
@@ -241,6 +241,8 @@ impl Draft<'_> {
             Mode::Verify(profile) => self.verifying(profile, process)?,
             Mode::Profile | Mode::Off => self.profiling(process)?,
         };
+        // Nobody reads of a container that is not recorded what it is made of.
+        let records = treatment.hooks == Hooks::Record;
         let hook = sweep::hook().ok_or(Error::Hook)?;
         let plan = Plan {
             grant: Grant {
@@ -267,12 +269,15 @@ impl Draft<'_> {
             profile: treatment.profile,
             container_id: self.id.to_owned(),
             name: self.wishes.name,
-            workload: engine::complete(
-                annotations::workload(&source.document.value),
-                self.id,
-                &source.bundle,
-                &source.document.value,
-            ),
+            workload: match records {
+                true => engine::complete(
+                    annotations::workload(&source.document.value),
+                    self.id,
+                    &source.bundle,
+                    &source.document.value,
+                ),
+                false => Workload::default(),
+            },
             created: now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
             bundle: source.bundle.clone(),
             configuration: source.path.clone(),
@@ -296,7 +301,10 @@ impl Draft<'_> {
                 .and_then(Value::as_str)
                 .map(|path| runtime::absolute(&source.bundle.join(path))),
             bind_mounts: bind_mounts(&source.document.value, &source.bundle),
-            given: Some(given::of(source, &original, held()?)),
+            given: match records {
+                true => Some(given::of(source, &original, held()?)),
+                false => None,
+            },
             original,
             granted,
             relaxed,

@@ -17,7 +17,8 @@ pub fn of(source: &bundle::Configuration, original: &ProcessSets, held: Capabili
     let document = &source.document;
     let mut configuration = json!({"linux": {
         "namespaces": document.value.pointer("/linux/namespaces"),
-        "seccomp": document.value.pointer("/linux/seccomp"),
+        // Whether there is one: a filter is long.
+        "seccomp": document.value.pointer("/linux/seccomp").is_some_and(|filter| !filter.is_null()).then_some(true),
     }});
     for key in ["resources", "maskedPaths", "readonlyPaths", "sysctl"] {
         configuration["linux"][key] = document.look(&source.content, "/linux", key);
