@@ -249,7 +249,7 @@ pub enum DeviceKind {
 }
 
 /// One way in which a program used a device (include/uapi/linux/bpf.h, `bpf_cgroup_dev_ctx`).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct DeviceUse {
     /// Block or character device.
     pub kind: DeviceKind,
@@ -270,7 +270,7 @@ pub struct DeviceUse {
 }
 
 /// An entry of /proc/sys that a program wrote.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct SysctlUse {
     /// As sysctl(8) names it: `net.ipv4.ip_forward`.
     pub name: String,

@@ -36,15 +36,7 @@ pub(super) fn devices(rows: &[(DeviceKey, u64)], known: &HashMap<u64, Known>) ->
             }
         })
         .collect();
-    devices.sort_by(|one, other| {
-        (one.kind, one.major, one.minor, &one.access, &one.program).cmp(&(
-            other.kind,
-            other.major,
-            other.minor,
-            &other.access,
-            &other.program,
-        ))
-    });
+    devices.sort();
     devices
 }
 
@@ -85,7 +77,7 @@ pub(super) fn sysctls(rows: &[(SysctlKey, Sysctl)], known: &HashMap<u64, Known>)
             count: row.count,
         })
         .collect();
-    sysctls.sort_by(|one, other| (&one.name, &one.program).cmp(&(&other.name, &other.program)));
+    sysctls.sort();
     sysctls
 }
 
