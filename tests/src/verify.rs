@@ -4,7 +4,7 @@ use crate::container::Container;
 use crate::environment::{Environment, Runtime};
 use crate::{Body, Test};
 use anyhow::{Context, bail, ensure};
-use capprof_profile::observation::Exit;
+use capprof_profile::observation::{Exit, Recorder};
 use capprof_profile::result::Profile;
 use capprof_profile::store::Store;
 use capprof_profile::verification::{Compared, Verdict, Verification};
@@ -199,14 +199,15 @@ fn a_sufficient_set_is_verified(
             compared == [Compared::Exit, Compared::Denied],
             "{program}: {compared:?}"
         );
-        // The kernel's account of memory was refused, which is no failure; where fexit records, the question is inlined and not seen.
-        let asked = profile
-            .silent
-            .iter()
-            .any(|entry| entry.rule == "overcommit");
+        // The kernel's account of memory was refused, which is no failure. Where fexit records, the question is inlined and not seen.
+        let is_asked = profile.recorders.iter().any(|report| {
+            report.recorder == Recorder::Ebpf
+                && report.recorded
+                && report.method.starts_with("tp_btf")
+        });
         ensure!(
             capability == Capability::SYS_ADMIN
-                || !asked
+                || !is_asked
                 || verification
                     .denied
                     .iter()
