@@ -30,20 +30,12 @@ const BODIES: [(&str, Body); 12] = [
 
 /// All of them under each runtime.
 pub(crate) fn tests(environment: &Arc<Environment>) -> Vec<Test> {
-    let mut tests = Vec::new();
-    for runtime in &environment.runtimes {
-        for (name, body) in BODIES {
-            let mut test = Test::of(
-                environment,
-                runtime,
-                None,
-                &format!("bad_input/{}/{name}", runtime.name),
-                body,
-            );
-            if name == "no_recorder" && environment.unusable_recorder("selinux").is_none() {
+    let mut tests = Test::each(environment, "bad_input", None, &BODIES);
+    if environment.unusable_recorder("selinux").is_none() {
+        for test in &mut tests {
+            if test.name.ends_with("/no_recorder") {
                 test.skip = Some("SELinux can record here".to_owned());
             }
-            tests.push(test);
         }
     }
     tests

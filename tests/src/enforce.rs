@@ -38,19 +38,7 @@ const BODIES: [(&str, Body); 7] = [
 
 /// All of them under each runtime.
 pub(crate) fn tests(environment: &Arc<Environment>) -> Vec<Test> {
-    let mut tests = Vec::new();
-    for runtime in &environment.runtimes {
-        for (name, body) in BODIES {
-            tests.push(Test::of(
-                environment,
-                runtime,
-                None,
-                &format!("enforce/{}/{name}", runtime.name),
-                body,
-            ));
-        }
-    }
-    tests
+    Test::each(environment, "enforce", None, &BODIES)
 }
 
 const STATUS: [&str; 2] = ["/bin/cat", "/proc/self/status"];

@@ -70,19 +70,7 @@ const BODIES: [(&str, Body); 17] = [
 /// All of them under each runtime.
 pub(crate) fn tests(environment: &Arc<Environment>) -> Vec<Test> {
     let recorders = environment.recorders.first().cloned().unwrap_or_default();
-    let mut tests = Vec::new();
-    for runtime in &environment.runtimes {
-        for (name, body) in BODIES {
-            tests.push(Test::of(
-                environment,
-                runtime,
-                Some(&recorders),
-                &format!("lifecycle/{}/{name}", runtime.name),
-                body,
-            ));
-        }
-    }
-    tests
+    Test::each(environment, "lifecycle", Some(&recorders), &BODIES)
 }
 
 /// The profile is complete and its answer is exactly this.

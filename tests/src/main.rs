@@ -81,6 +81,25 @@ impl Test {
         })
     }
 
+    /// All of them under each runtime, as `GROUP/RUNTIME/NAME`.
+    fn each(
+        environment: &Arc<Environment>,
+        group: &str,
+        recorder: Option<&str>,
+        bodies: &[(&str, Body)],
+    ) -> Vec<Self> {
+        let of = |runtime: &Runtime| -> Vec<Self> {
+            bodies
+                .iter()
+                .map(|(name, body)| {
+                    let name = format!("{group}/{}/{name}", runtime.name);
+                    Self::of(environment, runtime, recorder, &name, *body)
+                })
+                .collect()
+        };
+        environment.runtimes.iter().flat_map(of).collect()
+    }
+
     /// Lets no other test run at the same time.
     fn alone(mut self) -> Self {
         self.alone = true;

@@ -50,26 +50,15 @@ const BODIES: [(&str, Body); 10] = [
 
 /// All of them under each runtime. Only eBPF sees devices.
 pub(crate) fn tests(environment: &Arc<Environment>) -> Vec<Test> {
-    let mut tests = Vec::new();
-    for runtime in &environment.runtimes {
-        for (name, body) in BODIES {
-            let mut test = Test::of(
-                environment,
-                runtime,
-                Some("ebpf"),
-                &format!("privileged/{}/{name}", runtime.name),
-                body,
-            );
-            // The kernel asks those of version 1 last.
-            if name == "a_refused_device_is_not_listed"
-                && test.skip.is_none()
-                && Path::new("/sys/fs/cgroup/devices").exists()
-            {
+    let mut tests = Test::each(environment, "privileged", Some("ebpf"), &BODIES);
+    // The kernel asks those of version 1 last.
+    if Path::new("/sys/fs/cgroup/devices").exists() {
+        for test in &mut tests {
+            if test.name.ends_with("/a_refused_device_is_not_listed") && test.skip.is_none() {
                 test.skip = Some(
                     "device rules are of control groups version 1 here, or of none".to_owned(),
                 );
             }
-            tests.push(test);
         }
     }
     tests

@@ -791,11 +791,14 @@ fn auditd(action: &str) -> anyhow::Result<()> {
         }
     };
     crate::container::succeed(&mut command)?;
-    wait_until("auditd", || Ok(runs("auditd")? == (action == "start")))
+    wait_until("auditd", || {
+        Ok(runs(&["-x", "auditd"])? == (action == "start"))
+    })
 }
 
-fn runs(program: &str) -> anyhow::Result<bool> {
-    let found = Command::new("pgrep").args(["-x", program]).output()?;
+/// Whether pgrep(1) finds a process by these arguments.
+fn runs(arguments: &[&str]) -> anyhow::Result<bool> {
+    let found = Command::new("pgrep").args(arguments).output()?;
     Ok(found.status.success())
 }
 
@@ -831,8 +834,16 @@ fn auditd_absent(environment: &Arc<Environment>, runtime: &Runtime) -> anyhow::R
             "corpus sys_chroot && corpus net_raw",
         )?;
         run_and_expect(&container, &BOTH)?;
-        // The sweep that the shim starts is nobody's to wait for, and may take a moment longer than the container.
-        wait_until("the listener's end", || Ok(!runs("capprof-hook")?))
+        // It ends with the container, but nobody waits for it.
+        let ended = Instant::now();
+        while runs(&["-f", "capprof-hook watch"])? {
+            ensure!(
+                ended.elapsed() < Duration::from_secs(10),
+                "the listener outlives the recording"
+            );
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        Ok(())
     })();
     auditd("start")?;
     result

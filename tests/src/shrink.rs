@@ -38,19 +38,7 @@ const BODIES: [(&str, Body); 7] = [
 
 /// All of them under each runtime.
 pub(crate) fn tests(environment: &Arc<Environment>) -> Vec<Test> {
-    let mut tests = Vec::new();
-    for runtime in &environment.runtimes {
-        for (name, body) in BODIES {
-            tests.push(Test::of(
-                environment,
-                runtime,
-                Some("auto"),
-                &format!("shrink/{}/{name}", runtime.name),
-                body,
-            ));
-        }
-    }
-    tests
+    Test::each(environment, "shrink", Some("auto"), &BODIES)
 }
 
 fn set(members: &[Capability]) -> CapabilitySet {

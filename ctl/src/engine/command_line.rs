@@ -77,13 +77,8 @@ fn in_words(words: &[String], option: &str) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::users::tests::write;
     use super::*;
-
-    fn write(root: &Path, name: &str, text: &str) {
-        let path = root.join(name);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, text).unwrap();
-    }
 
     #[test]
     fn options_of_running_and_of_configured_daemons_are_found() {

@@ -204,10 +204,11 @@ fn json(path: &Path) -> Option<Value> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    fn write(root: &Path, name: &str, text: &str) {
+    /// Makes a file below a root that is no host's.
+    pub(in super::super) fn write(root: &Path, name: &str, text: &str) {
         let path = root.join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, text).unwrap();
