@@ -8,6 +8,7 @@ use capprof_profile::observation::Recorder;
 use capprof_profile::result::Profile;
 use capprof_profile::{Capability, CapabilitySet};
 use std::fs;
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
@@ -414,26 +415,43 @@ fn kill_all(container: &Container, after: Duration) -> anyhow::Result<()> {
         .command(&["run", "--bundle", &bundle.to_string_lossy(), &container.id])?
         .stdout(std::process::Stdio::null())
         .stderr(std::process::Stdio::null())
+        .process_group(0)
         .spawn()?;
     std::thread::sleep(after);
     let init = init(container).ok();
-    // More than once: one of them may fork between being found and being killed.
-    wait_until("the runtime's end", || {
+    let kill = |process: String| {
+        Command::new("kill")
+            .args(["-KILL", "--", &process])
+            .status()
+    };
+    // By their group: looked for by name, one that forks or executes at that moment would be missed.
+    kill(format!("-{}", child.id()))?;
+    child.wait()?;
+    // Who has left the group: the hook's listener.
+    wait_until("the hook's end", || {
         let killed = Command::new("pkill")
-            .args(["-KILL", "-f", "--", &container.id])
+            .args(["-KILL", "-x", "capprof-hook"])
             .status()?;
         Ok(!killed.success())
     })?;
-    Command::new("pkill")
-        .args(["-KILL", "-x", "capprof-hook"])
-        .status()?;
     if let Some((pid, _)) = init {
-        Command::new("kill")
-            .args(["-KILL", &pid.to_string()])
-            .status()?;
+        kill(pid.to_string())?;
     }
-    child.wait()?;
     Ok(())
+}
+
+/// Deletes a container whose runtime was killed. Its first process may outlive the runtime by a moment, and hold its control group: engines
+/// ask again, too.
+fn delete(container: &Container) -> anyhow::Result<()> {
+    let mut output = container.capprof(&["delete", "--force", &container.id])?;
+    for _ in 0..20 {
+        if output.status.success() {
+            return Ok(());
+        }
+        std::thread::sleep(Duration::from_millis(250));
+        output = container.capprof(&["delete", "--force", &container.id])?;
+    }
+    bail!("delete: {}", String::from_utf8_lossy(&output.stderr).trim())
 }
 
 fn domain_kill_at_every_step_restores(
@@ -444,14 +462,25 @@ fn domain_kill_at_every_step_restores(
     for step in 0..8 {
         let container = recorded(environment, runtime, "domain", "exec corpus wait")?;
         kill_all(&container, Duration::from_millis(150 * step))?;
-        // The init of a runtime that was killed may outlive it by a moment.
-        container.capprof(&["delete", "--force", &container.id])?;
+        delete(&container)?;
         recover(environment)?;
         let after = Switches::read()?;
         ensure!(
             after == before,
             "step {step}: before {before:?}, after {after:?}"
         );
+        for left in container.recordings()? {
+            // The shim was killed before it had written what it was about to do. It counts as left over a minute after.
+            ensure!(
+                !left.join("recording.json").exists(),
+                "step {step}: left behind: {}; the runtime has state of it: {}",
+                left.display(),
+                container.path("runtime").join(&container.id).exists()
+            );
+            let long_ago = std::time::SystemTime::now() - Duration::from_secs(120);
+            fs::File::open(&left)?.set_modified(long_ago)?;
+        }
+        recover(environment)?;
         let left = container.recordings()?;
         ensure!(left.is_empty(), "step {step}: left behind: {left:?}");
     }
@@ -1077,7 +1106,7 @@ fn host_kill_restores(environment: &Arc<Environment>, runtime: &Runtime) -> anyh
         let after = Switches::read()?;
         if after != before {
             // The container's first process may have outlived the runtime: then it is its deletion that ends the recording.
-            container.capprof(&["delete", "--force", &container.id])?;
+            delete(&container)?;
             recover(environment)?;
         }
         let after = Switches::read()?;
@@ -1085,7 +1114,7 @@ fn host_kill_restores(environment: &Arc<Environment>, runtime: &Runtime) -> anyh
             after == before,
             "step {step}: before {before:?}, after {after:?}"
         );
-        container.capprof(&["delete", "--force", &container.id])?;
+        delete(&container)?;
     }
     Ok(())
 }
