@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""What a kubelet makes of a DaemonSet: manifest.py FILE DIRECTORY [ARGUMENT]...
+"""What a kubelet makes of a DaemonSet: manifest.py FILE [ARGUMENT]...
 
 Prints requests for the container runtime interface, one JSON a line: the pod's sandbox, then each container, the init
-containers first. emptyDir volumes become directories below DIRECTORY. With arguments, the init containers get these
-instead of their own. Only what the DaemonSet of packaging/kubernetes uses is understood; anything else is an error.
+containers first; makes the directories of the volumes. With arguments, the init containers get these instead of their
+own. Only what the DaemonSet of packaging/kubernetes uses is understood; anything else is an error.
 """
 
 import json
@@ -36,10 +36,10 @@ def security(context, host_pid):
     return answer
 
 
-def volume(entry, directory):
+def volume(entry, pod):
     """The directory of the node that stands for a volume."""
     if "emptyDir" in entry:
-        path = os.path.join(directory, entry["name"])
+        path = f"/var/lib/kubelet/pods/{pod}/volumes/kubernetes.io~empty-dir/{entry['name']}"
     else:
         only(entry["hostPath"], ["path", "type"], "hostPath")
         path = entry["hostPath"]["path"]
@@ -69,7 +69,7 @@ def container(entry, volumes, host_pid, arguments):
 
 
 def main():
-    if len(sys.argv) < 3:
+    if len(sys.argv) < 2:
         sys.exit(__doc__)
     with open(sys.argv[1]) as file:
         daemonset = yaml.safe_load(file)
@@ -80,14 +80,14 @@ def main():
     )
     name = daemonset["metadata"]["name"]
     host_pid = spec.get("hostPID", False)
-    containers = [(entry, sys.argv[3:]) for entry in spec["initContainers"]] + [(entry, []) for entry in spec["containers"]]
+    containers = [(entry, sys.argv[2:]) for entry in spec["initContainers"]] + [(entry, []) for entry in spec["containers"]]
     privileged = any(entry.get("securityContext", {}).get("privileged") for entry, _ in containers)
     print(json.dumps({
         "metadata": {"name": name, "namespace": "capprof", "uid": f"{name}-uid"},
         "logDirectory": f"/var/log/pods/{name}",
         "linux": {"securityContext": {"privileged": privileged, "namespaceOptions": {"network": "NODE", "pid": "NODE" if host_pid else "CONTAINER"}}},
     }))
-    volumes = {entry["name"]: volume(entry, sys.argv[2]) for entry in spec["volumes"]}
+    volumes = {entry["name"]: volume(entry, f"{name}-uid") for entry in spec["volumes"]}
     for entry, arguments in containers:
         print(json.dumps(container(entry, volumes, host_pid, arguments)))
 
