@@ -25,6 +25,7 @@ use anyhow::{Context, bail};
 use capprof_profile::configuration::Configuration;
 use capprof_profile::recording::Directory;
 use std::ffi::OsString;
+use std::io::Read;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -42,8 +43,15 @@ fn run(arguments: Vec<OsString>) -> anyhow::Result<()> {
     let mut arguments = arguments.into_iter();
     let subcommand = arguments.next().unwrap_or_default();
     match subcommand.to_str() {
-        Some("prestart") => prestart::run(&directory(arguments)?),
-        Some("poststop") => poststop::run(&directory(arguments)?),
+        Some("prestart") => {
+            let state = state();
+            prestart::run(&directory(arguments)?, &state?)
+        }
+        Some("poststop") => {
+            // It says nothing that the recording does not.
+            let _ = state();
+            poststop::run(&directory(arguments)?)
+        }
         Some("watch") => selinux::watch(&directory(arguments)?).map_err(Into::into),
         Some("recover") => {
             let options = Options::parse(arguments)?;
@@ -55,6 +63,17 @@ fn run(arguments: Vec<OsString>) -> anyhow::Result<()> {
             subcommand.display()
         ),
     }
+}
+
+/// The container's state, which the runtime writes to a hook's standard input (Runtime Specification, "POSIX-platform Hooks"). Read to its
+/// end first of all: crun dies of SIGPIPE when a hook has ended before crun has written everything, and leaves the container undeleted.
+fn state() -> anyhow::Result<Vec<u8>> {
+    let mut state = Vec::new();
+    std::io::stdin()
+        .lock()
+        .read_to_end(&mut state)
+        .context("read the container's state from standard input")?;
+    Ok(state)
 }
 
 fn directory(mut arguments: impl Iterator<Item = OsString>) -> anyhow::Result<Directory> {

@@ -10,14 +10,14 @@ use capprof_profile::recording::{
 use capprof_profile::result::RecorderReport;
 use oci_spec::runtime::State;
 
-/// Arms every recorder that the recording wants.
+/// Arms every recorder that the recording wants. `state` is the container's, as JSON.
 ///
 /// # Errors
 /// The recording cannot be read, or no recorder could be armed. Then nothing stays behind: config.json is the engine's
 /// again and the recording is gone, since crun runs no poststop hook after a failed create.
-pub(crate) fn run(directory: &Directory) -> anyhow::Result<()> {
+pub(crate) fn run(directory: &Directory, state: &[u8]) -> anyhow::Result<()> {
     let recording = directory.load()?;
-    let result = arm(directory, &recording);
+    let result = arm(directory, &recording, state);
     if result.is_err() {
         let restored = restore_configuration(directory, &recording);
         let removed = directory.remove();
@@ -27,9 +27,9 @@ pub(crate) fn run(directory: &Directory) -> anyhow::Result<()> {
     result
 }
 
-fn arm(directory: &Directory, recording: &Recording) -> anyhow::Result<()> {
-    let state: State = serde_json::from_reader(std::io::stdin().lock())
-        .context("read the container's state from standard input")?;
+fn arm(directory: &Directory, recording: &Recording, state: &[u8]) -> anyhow::Result<()> {
+    let state: State =
+        serde_json::from_slice(state).context("read the container's state from standard input")?;
     let pid = state
         .pid()
         .context("read the container's state from standard input: it has no pid")?;
