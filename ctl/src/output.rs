@@ -32,7 +32,7 @@ pub(crate) fn styles() -> Styles {
 
 /// One line on standard error.
 pub(crate) fn error(error: &anyhow::Error) {
-    message(&format!("{error:#}"));
+    message(&capprof_profile::error::line(error.as_ref()));
 }
 
 /// One line on standard error.

@@ -190,7 +190,7 @@ fn host() -> HostReport {
 fn write(directory: &Directory, recording: &Recording, profile: &Profile) -> (usize, Vec<String>) {
     let files = match files(directory, profile) {
         Ok(files) => files,
-        Err(error) => return (0, vec![format!("{error:#}")]),
+        Err(error) => return (0, vec![capprof_profile::error::line(error.as_ref())]),
     };
     let mut written = 0;
     let mut errors = Vec::new();
@@ -247,7 +247,7 @@ fn write_verdict(
         let result = files(directory, run).and_then(|files| Ok(files.write_to(output)?));
         match result {
             Ok(()) => written += 1,
-            Err(error) => errors.push(format!("{error:#}")),
+            Err(error) => errors.push(capprof_profile::error::line(error.as_ref())),
         }
     }
     (written, errors)

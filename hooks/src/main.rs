@@ -33,7 +33,7 @@ fn main() -> ExitCode {
     match run(std::env::args_os().skip(1).collect()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            journal::error(&format!("{error:#}"));
+            journal::error(&capprof_profile::error::line(error.as_ref()));
             ExitCode::FAILURE
         }
     }

@@ -15,7 +15,7 @@ pub(crate) fn run(directory: &Directory) -> anyhow::Result<()> {
         .is_ok_and(|recording| recording.fail_on_error);
     match collect::finish(directory) {
         Err(error) if !fail => {
-            journal::error(&format!("{error:#}"));
+            journal::error(&capprof_profile::error::line(error.as_ref()));
             Ok(())
         }
         result => result,

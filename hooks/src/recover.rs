@@ -1,6 +1,7 @@
 //! Finishes recordings whose container is gone and whose poststop hook never ran: crun after a failed create, a killed runtime, a killed engine.
 
 use crate::{collect, ebpf, journal, selinux};
+use capprof_profile::error::line;
 use capprof_profile::recording::{Directory, has_ended, is_abandoned};
 use std::io::Write;
 use std::path::Path;
@@ -19,7 +20,7 @@ pub(crate) fn run(state: &Path, stopped: bool, unload: bool) -> anyhow::Result<(
         let name = directory.path().display().to_string();
         match collect::finish(&directory) {
             Ok(()) => done.push(format!("finished abandoned recording {name}")),
-            Err(error) => errors.push(format!("{name}: {error:#}")),
+            Err(error) => errors.push(format!("{name}: {}", line(error.as_ref()))),
         }
     }
     let live: Vec<String> = Directory::list(state, None)?

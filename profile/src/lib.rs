@@ -8,6 +8,7 @@ pub mod assemble;
 pub mod capability;
 pub mod classify;
 pub mod configuration;
+pub mod error;
 pub mod file;
 pub mod merge;
 pub mod minimize;

@@ -100,7 +100,7 @@ pub(crate) fn run(store: &Store, state: &Path, options: &Options<'_>) -> anyhow:
     let interrupted = interrupted.load(Ordering::Relaxed);
     let run = match wait_for_run(store, id, state, before.as_deref(), &seen) {
         Err(error) if interrupted => {
-            output::message(&format!("interrupted: {error:#}"));
+            output::error(&error.context("interrupted"));
             return Ok(Exit::Interrupted);
         }
         run => run?,

@@ -1,0 +1,40 @@
+//! How errors are told.
+
+use std::error::Error;
+
+/// An error and its causes on one line. Errors here say their cause themselves (`read FILE: no such file`): what has been said is not
+/// said again.
+pub fn line(error: &(dyn Error + 'static)) -> String {
+    let mut line = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let text = error.to_string();
+        if !line.contains(&text) {
+            line.push_str(": ");
+            line.push_str(&text);
+        }
+        cause = error.source();
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::file;
+    use std::io;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("verify web")]
+    struct Silent(#[source] file::Error);
+
+    #[test]
+    fn a_cause_is_told_once() {
+        let error = file::Error::Read {
+            path: "/a".into(),
+            source: io::Error::other("gone"),
+        };
+        assert_eq!(line(&error), "read /a: gone");
+        assert_eq!(line(&Silent(error)), "verify web: read /a: gone");
+    }
+}
