@@ -45,7 +45,7 @@ fn run(arguments: Vec<OsString>) -> anyhow::Result<()> {
     match subcommand.to_str() {
         Some("prestart") => {
             let state = state();
-            prestart::run(&directory(arguments)?, &state?)
+            prestart::run(&directory(arguments)?, state)
         }
         Some("poststop") => {
             // It says nothing that the recording does not.

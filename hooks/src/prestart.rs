@@ -10,14 +10,14 @@ use capprof_profile::recording::{
 use capprof_profile::result::RecorderReport;
 use oci_spec::runtime::State;
 
-/// Arms every recorder that the recording wants. `state` is the container's, as JSON.
+/// Arms every recorder that the recording wants. `state` is the container's, as JSON, or why it could not be read.
 ///
 /// # Errors
 /// The recording cannot be read, or no recorder could be armed. Then nothing stays behind: config.json is the engine's
 /// again and the recording is gone, since crun runs no poststop hook after a failed create.
-pub(crate) fn run(directory: &Directory, state: &[u8]) -> anyhow::Result<()> {
+pub(crate) fn run(directory: &Directory, state: anyhow::Result<Vec<u8>>) -> anyhow::Result<()> {
     let recording = directory.load()?;
-    let result = arm(directory, &recording, state);
+    let result = state.and_then(|state| arm(directory, &recording, &state));
     if result.is_err() {
         let restored = restore_configuration(directory, &recording);
         let removed = directory.remove();
