@@ -241,7 +241,7 @@ MAP(sysctls, HASH, 4096, struct sysctl_key, struct sysctl);
 	} name SEC(".maps")
 
 ARRAY(state, ARRAY, 1, struct state);
-ARRAY(symbols, ARRAY, 1024, struct symbol);
+ARRAY(symbols, ARRAY, 256, struct symbol);
 ARRAY(program_scratch, PERCPU_ARRAY, 1, struct program);
 ARRAY(check_scratches, PERCPU_ARRAY, 1, struct check_scratch);
 

@@ -192,19 +192,25 @@ fn write(directory: &Directory, recording: &Recording, profile: &Profile) -> (us
         Ok(files) => files,
         Err(error) => return (0, vec![capprof_profile::error::line(error.as_ref())]),
     };
-    let mut written = 0;
     let mut errors = Vec::new();
     let mut note = |result: Result<(), store::Error>| match result {
-        Ok(()) => written += 1,
-        Err(error) => errors.push(error.to_string()),
+        Ok(()) => 1,
+        Err(error) => {
+            errors.push(error.to_string());
+            0
+        }
     };
-    note(store::Store::at(&recording.store).add(profile, &files, recording.retention));
+    let mut written =
+        note(store::Store::at(&recording.store).add(profile, &files, recording.retention));
     // The bundle may be gone already, and that is the engine's right.
     if recording.bundle.is_dir() {
-        note(files.write_to(&recording.bundle));
+        written += note(match written {
+            0 => files.write_to(&recording.bundle),
+            _ => files.copy_to(&recording.bundle),
+        });
     }
     if let Some(output) = &recording.output {
-        note(files.write_to(output));
+        written += note(files.write_to(output));
     }
     (written, errors)
 }

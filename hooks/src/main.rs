@@ -68,7 +68,7 @@ fn run(arguments: Vec<OsString>) -> anyhow::Result<()> {
 /// The container's state, which the runtime writes to a hook's standard input (Runtime Specification, "POSIX-platform Hooks"). Read to its
 /// end first of all: crun dies of SIGPIPE when a hook has ended before crun has written everything, and leaves the container undeleted.
 fn state() -> anyhow::Result<Vec<u8>> {
-    let mut state = Vec::new();
+    let mut state = Vec::with_capacity(64 << 10);
     std::io::stdin()
         .lock()
         .read_to_end(&mut state)

@@ -151,7 +151,7 @@ fn select<K, V>(
     wanted: impl Fn(&K) -> bool,
 ) -> Vec<(K, V)>
 where
-    K: FromBytes + KnownLayout + Immutable,
+    K: FromBytes + IntoBytes + KnownLayout + Immutable,
     V: FromBytes + KnownLayout + Immutable,
 {
     set.select(name, wanted).unwrap_or_else(|error| {
@@ -414,10 +414,9 @@ fn blind_spots(method: &str) -> Vec<BlindSpot> {
 /// Removes all rows of a slot.
 pub(super) fn forget(set: &Set, slot: u64) -> Result<(), Error> {
     // First of all what makes the kernel side count.
-    delete(set, "containers", [slot])?;
+    set.delete("containers", [slot])?;
     let tasks = set.rows::<u32, Task>("tasks")?;
-    delete(
-        set,
+    set.delete(
         "tasks",
         tasks
             .iter()
@@ -425,8 +424,7 @@ pub(super) fn forget(set: &Set, slot: u64) -> Result<(), Error> {
             .map(|(tgid, _)| *tgid),
     )?;
     let joins = set.rows::<u32, u64>("joins")?;
-    delete(
-        set,
+    set.delete(
         "joins",
         joins
             .iter()
@@ -434,32 +432,15 @@ pub(super) fn forget(set: &Set, slot: u64) -> Result<(), Error> {
             .map(|(mounts, _)| *mounts),
     )?;
     let checks = set.keys("checks", |key: &CheckKey| key.slot == slot)?;
-    delete(set, "checks", checks)?;
+    set.delete("checks", checks)?;
     let programs = set.keys("programs", |key: &ProgramKey| key.slot == slot)?;
-    delete(set, "programs", programs)?;
+    set.delete("programs", programs)?;
     let capsets = set.keys("capsets", |key: &CapsetKey| key.slot == slot)?;
-    delete(set, "capsets", capsets)?;
+    set.delete("capsets", capsets)?;
     let devices = set.keys("devices", |key: &DeviceKey| key.slot == slot)?;
-    delete(set, "devices", devices)?;
+    set.delete("devices", devices)?;
     let sysctls = set.keys("sysctls", |key: &SysctlKey| key.slot == slot)?;
-    delete(set, "sysctls", sysctls)
-}
-
-fn delete<K: IntoBytes + Immutable>(
-    set: &Set,
-    name: &'static str,
-    keys: impl IntoIterator<Item = K>,
-) -> Result<(), Error> {
-    let map = set.map(name)?;
-    for key in keys {
-        match map.delete(key.as_bytes()) {
-            Err(error) if error.kind() != libbpf_rs::ErrorKind::NotFound => {
-                return Err(Error::update(name, &error));
-            }
-            _ => {}
-        }
-    }
-    Ok(())
+    set.delete("sysctls", sysctls)
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ const DEPTH: usize = 8;
 const PATH: usize = 1024 + 256;
 
 /// How many addresses the map `symbols` takes.
-pub(super) const SYMBOLS: u32 = 1024;
+pub(super) const SYMBOLS: u32 = 256;
 
 /// Flags of `struct task`.
 pub(super) const TASK_PENDING: u32 = 1;

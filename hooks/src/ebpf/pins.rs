@@ -3,14 +3,15 @@
 use super::layout::{Container, State};
 use super::{Error, programs};
 use capprof_profile::recording::STATE_DIRECTORY;
-use libbpf_rs::{MapCore, MapFlags, MapHandle, ProgramHandle};
+use libbpf_rs::{MapCore, MapFlags, MapHandle, Program};
 use rustix::mount::{MountFlags, mount};
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, HashMap};
+use std::cell::OnceCell;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ffi::OsString;
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, Read};
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout};
@@ -59,6 +60,8 @@ struct Loaded {
 pub(super) struct Set {
     state: State,
     loaded: Loaded,
+    /// The maps, in the order of [`MAPS`], each from its first use on.
+    maps: [OnceCell<MapHandle>; MAPS.len()],
 }
 
 impl Set {
@@ -111,7 +114,11 @@ impl Set {
             .and_then(|length| state.text.get(..length))
             .unwrap_or_default();
         let loaded = serde_json::from_slice(text).map_err(|error| malformed(&error.to_string()))?;
-        Ok(Some(Self { state, loaded }))
+        Ok(Some(Self {
+            state,
+            loaded,
+            maps: [const { OnceCell::new() }; MAPS.len()],
+        }))
     }
 
     fn is_ours(&self) -> bool {
@@ -199,15 +206,25 @@ impl Set {
         self.loaded.lacking.get(program).map(String::as_str)
     }
 
-    /// One of the maps.
-    pub(super) fn map(&self, name: &str) -> Result<MapHandle, Error> {
-        open_map(&Path::new(DIRECTORY).join(name))
+    /// One of the maps, by its name in [`MAPS`].
+    pub(super) fn map(&self, name: &str) -> Result<&MapHandle, Error> {
+        let path = Path::new(DIRECTORY).join(name);
+        let cell = MAPS
+            .iter()
+            .position(|known| *known == name)
+            .and_then(|index| self.maps.get(index))
+            .ok_or_else(|| Error::pin("open", &path, &"there is no such map"))?;
+        if let Some(map) = cell.get() {
+            return Ok(map);
+        }
+        let map = open_map(&path)?;
+        Ok(cell.get_or_init(|| map))
     }
 
     /// The whole content of a map.
     pub(super) fn rows<K, V>(&self, name: &str) -> Result<Vec<(K, V)>, Error>
     where
-        K: FromBytes + KnownLayout + Immutable,
+        K: FromBytes + IntoBytes + KnownLayout + Immutable,
         V: FromBytes + KnownLayout + Immutable,
     {
         self.select(name, |_| true)
@@ -220,49 +237,66 @@ impl Set {
         wanted: impl Fn(&K) -> bool,
     ) -> Result<Vec<(K, V)>, Error>
     where
-        K: FromBytes + KnownLayout + Immutable,
+        K: FromBytes + IntoBytes + KnownLayout + Immutable,
         V: FromBytes + KnownLayout + Immutable,
     {
         let map = self.map(name)?;
-        let error = |reason: String| Error::Pin {
-            operation: "read",
-            path: Path::new(DIRECTORY).join(name),
-            reason,
-        };
-        // In one go: the kernel ends a batch early where a bucket does not fit, which libbpf-rs takes for the end of the map.
-        // Memory that no row is written to is never touched.
-        let iterator = map
-            .lookup_batch(map.max_entries(), MapFlags::ANY, MapFlags::ANY)
-            .map_err(|reason| error(programs::describe(&reason)))?;
         let mut rows = Vec::new();
-        for (key, value) in iterator {
-            let (Ok(key), Ok(value)) = (K::read_from_bytes(&key), V::read_from_bytes(&value))
-            else {
-                return Err(error(
-                    "its rows have another size than this version's (capprofctl recover --unload removes what is there)"
-                        .to_owned(),
-                ));
-            };
-            if wanted(&key) {
+        for key in self.keys(name, wanted)? {
+            let value = map
+                .lookup(key.as_bytes(), MapFlags::ANY)
+                .map_err(|reason| unreadable(name, &programs::describe(&reason)))?;
+            // `None` if somebody else has deleted it meanwhile.
+            if let Some(value) = value {
+                let value =
+                    V::read_from_bytes(&value).map_err(|_| unreadable(name, &OTHER_SIZE))?;
                 rows.push((key, value));
             }
         }
         Ok(rows)
     }
 
-    /// The wanted keys of a map whose rows are too large to be read for that: a call each, but no memory for the whole map.
-    /// A key can be among them twice if others delete rows meanwhile.
+    /// The wanted keys of a map.
+    ///
+    /// A call for each key, and not batches: for these, memory of a whole map has to be there, since the kernel ends a batch early where a
+    /// bucket does not fit, which libbpf-rs takes for the end of the map.
     pub(super) fn keys<K>(&self, name: &str, wanted: impl Fn(&K) -> bool) -> Result<Vec<K>, Error>
     where
-        K: FromBytes + KnownLayout + Immutable,
+        K: FromBytes + IntoBytes + KnownLayout + Immutable,
     {
-        let keys = self
-            .map(name)?
-            .keys()
-            .filter_map(|key| K::read_from_bytes(&key).ok())
-            .filter(wanted)
-            .collect();
-        Ok(keys)
+        // Each once: the kernel begins anew where others delete the key whose successor it is asked for.
+        let mut seen = HashSet::new();
+        let mut keys = Vec::new();
+        let mut iterator = self.map(name)?.keys();
+        for bytes in iterator.by_ref() {
+            let key = K::read_from_bytes(&bytes).map_err(|_| unreadable(name, &OTHER_SIZE))?;
+            if wanted(&key) && seen.insert(bytes) {
+                keys.push(key);
+            }
+        }
+        // The iterator ends at any error; which one it was, only errno says.
+        match io::Error::last_os_error() {
+            end if end.kind() == io::ErrorKind::NotFound => Ok(keys),
+            error => Err(unreadable(name, &error)),
+        }
+    }
+
+    /// Deletes rows of a map; those that are gone already are no error.
+    pub(super) fn delete<K: IntoBytes + Immutable>(
+        &self,
+        name: &'static str,
+        keys: impl IntoIterator<Item = K>,
+    ) -> Result<(), Error> {
+        let map = self.map(name)?;
+        for key in keys {
+            match map.delete(key.as_bytes()) {
+                Err(error) if error.kind() != libbpf_rs::ErrorKind::NotFound => {
+                    return Err(Error::update(name, &error));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     /// How many runs of the programs the kernel has skipped because the same program was running on that processor
@@ -275,15 +309,8 @@ impl Set {
             .chain([RESULTS[0].to_owned()])
             .filter_map(|name| {
                 let path = Path::new(DIRECTORY).join(name);
-                let program = ProgramHandle::from_pinned_path(path).ok()?;
-                let descriptor = program.as_fd().as_raw_fd();
-                let information = fs::read_to_string(format!("/proc/self/fdinfo/{descriptor}"));
-                information.ok()?.lines().find_map(|line| {
-                    line.strip_prefix("recursion_misses:")?
-                        .trim()
-                        .parse::<u64>()
-                        .ok()
-                })
+                let program = Program::fd_from_pinned_path(path).ok()?;
+                recursion_misses(program.as_fd())
             })
             .sum()
     }
@@ -364,34 +391,19 @@ impl Set {
         // The map serves one at a time.
         let _lock = lock()?;
         for chunk in addresses.chunks(super::layout::SYMBOLS as usize) {
-            let mut values = vec![0_u64; super::layout::SYMBOLS as usize];
-            for (to, from) in values.iter_mut().zip(chunk) {
-                *to = *from;
-            }
-            let keys: Vec<u32> = (0..super::layout::SYMBOLS).collect();
-            map.update_batch(
-                keys.as_bytes(),
-                values.as_bytes(),
-                super::layout::SYMBOLS,
-                MapFlags::ANY,
-                MapFlags::ANY,
-            )
-            .map_err(|error| Error::update("symbols", &error))?;
+            put_symbols(map, chunk)?;
             let path = Path::new(DIRECTORY).join("link-name_symbols");
-            let mut text = String::new();
-            File::open(&path)
-                .and_then(|mut file| file.read_to_string(&mut text))
-                .map_err(|error| Error::pin("read", &path, &error))?;
-            if text.lines().count() != chunk.len() {
-                return Err(Error::pin(
-                    "read",
-                    &path,
-                    &format!(
-                        "{} names for {} addresses",
-                        text.lines().count(),
-                        chunk.len()
-                    ),
-                ));
+            // Room for all, since the kernel goes on naming with each further read.
+            let mut text = String::with_capacity(64 << 10);
+            let read = File::open(&path).and_then(|mut file| file.read_to_string(&mut text));
+            // So that whoever comes next need not have these named as well.
+            put_symbols(map, &vec![0; chunk.len()])?;
+            read.map_err(|error| Error::pin("read", &path, &error))?;
+            // After ours may come what a hook left that was killed in between.
+            let lines = text.lines().count();
+            if lines < chunk.len() {
+                let reason = format!("{lines} names for {} addresses", chunk.len());
+                return Err(Error::pin("read", &path, &reason));
             }
             names.extend(
                 chunk
@@ -402,6 +414,38 @@ impl Set {
         }
         Ok(names)
     }
+}
+
+/// How many runs of a program the kernel has skipped, out of its `struct bpf_prog_info`: `/proc/self/fdinfo` tells the same in three
+/// times the time, which every container would wait for twice.
+#[allow(unsafe_code)]
+fn recursion_misses(program: BorrowedFd<'_>) -> Option<u64> {
+    let mut information = libbpf_sys::bpf_prog_info::default();
+    let mut length = u32::try_from(size_of_val(&information)).ok()?;
+    // SAFETY: both pointers are to live values, and the kernel writes no more than `length` bytes of numbers and characters; with the
+    // counts in it at zero it takes none of the structure's addresses for a buffer.
+    let status = unsafe {
+        libbpf_sys::bpf_prog_get_info_by_fd(
+            program.as_raw_fd(),
+            &raw mut information,
+            &raw mut length,
+        )
+    };
+    (status == 0).then_some(information.recursion_misses)
+}
+
+/// Writes addresses into the map that is named from, beginning with its first row.
+fn put_symbols(map: &MapHandle, addresses: &[u64]) -> Result<(), Error> {
+    let count = u32::try_from(addresses.len()).unwrap_or(u32::MAX);
+    let keys: Vec<u32> = (0..count).collect();
+    map.update_batch(
+        keys.as_bytes(),
+        addresses.as_bytes(),
+        count,
+        MapFlags::ANY,
+        MapFlags::ANY,
+    )
+    .map_err(|error| Error::update("symbols", &error))
 }
 
 /// Removes the pins, those that other versions left too, whereupon the kernel detaches and frees the programs; gives whether there were any.
@@ -447,6 +491,13 @@ fn remove_pin(path: &Path) -> Result<bool, Error> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(error) => Err(Error::pin("remove", path, &error)),
     }
+}
+
+/// What a map is whose keys or values have another size than this version's.
+const OTHER_SIZE: &str = "its rows have another size than this version's (capprofctl recover --unload removes what is there)";
+
+fn unreadable(name: &str, reason: &dyn std::fmt::Display) -> Error {
+    Error::pin("read", &Path::new(DIRECTORY).join(name), reason)
 }
 
 fn open_map(path: &Path) -> Result<MapHandle, Error> {

@@ -54,7 +54,12 @@ impl Symbols {
         set: &Set,
         stacks: impl Iterator<Item = &'row [u64]>,
     ) -> (Self, Option<String>) {
-        let addresses: BTreeSet<u64> = stacks.flatten().map(|address| call(*address)).collect();
+        let addresses: BTreeSet<u64> = stacks
+            .flatten()
+            .map(|address| call(*address))
+            // No function lies there, and to the kernel side it means that there is no address.
+            .filter(|address| *address != 0)
+            .collect();
         let addresses: Vec<u64> = addresses.into_iter().collect();
         if addresses.is_empty() {
             return (Self(HashMap::new()), None);
