@@ -81,13 +81,40 @@ pub fn lock_directory(path: &Path, patience: Duration) -> io::Result<Flock<Owned
 /// # Errors
 /// [`Error::Write`]; then the temporary file is gone and `path` is as it was.
 pub fn write(path: &Path, content: &[u8], attributes: Attributes<'_>) -> Result<(), Error> {
-    write_unnamed(path, content, attributes).map_err(|source| Error::Write {
+    write_whole(path, content, attributes, true)
+}
+
+/// As [`write()`], but without waiting for the disk: after a crash of the machine the file may be empty. For what is of no use by then, or
+/// lies elsewhere too.
+///
+/// # Errors
+/// As [`write()`].
+pub fn write_unsynced(
+    path: &Path,
+    content: &[u8],
+    attributes: Attributes<'_>,
+) -> Result<(), Error> {
+    write_whole(path, content, attributes, false)
+}
+
+fn write_whole(
+    path: &Path,
+    content: &[u8],
+    attributes: Attributes<'_>,
+    sync: bool,
+) -> Result<(), Error> {
+    write_unnamed(path, content, attributes, sync).map_err(|source| Error::Write {
         path: path.to_owned(),
         source,
     })
 }
 
-fn write_unnamed(path: &Path, content: &[u8], attributes: Attributes<'_>) -> io::Result<()> {
+fn write_unnamed(
+    path: &Path,
+    content: &[u8],
+    attributes: Attributes<'_>,
+    sync: bool,
+) -> io::Result<()> {
     let directory = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
@@ -123,6 +150,9 @@ fn write_unnamed(path: &Path, content: &[u8], attributes: Attributes<'_>) -> io:
                 copy_label(path, &file);
             }
             Attributes::Mode(mode) => fchmod(&file, Mode::from_bits_truncate(mode))?,
+        }
+        if !sync {
+            return fs::rename(&temporary, path);
         }
         file.sync_all()?;
         fs::rename(&temporary, path)?;
@@ -171,6 +201,17 @@ mod tests {
         write(&path, b"new", Attributes::Like(&metadata)).unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"new");
         assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o640);
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_file_is_replaced_whole_without_waiting_for_the_disk() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("capprof.json");
+        fs::write(&path, "old").unwrap();
+        write_unsynced(&path, b"new", Attributes::Mode(0o600)).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"new");
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
     }
 

@@ -190,6 +190,17 @@ impl Files {
         Ok(())
     }
 
+    /// As [`write_to()`](Self::write_to), for a place that is not the only one: it does not wait for the disk.
+    ///
+    /// # Errors
+    /// [`Error::File`].
+    pub fn copy_to(&self, directory: &Path) -> Result<(), Error> {
+        for (name, content) in self.named() {
+            file::write_unsynced(&directory.join(name), content, Attributes::Mode(0o600))?;
+        }
+        Ok(())
+    }
+
     fn named(&self) -> [(&'static str, &[u8]); 2] {
         // The profile last: where it is, all is.
         [

@@ -112,7 +112,8 @@ fn prepare_file(process: &Path, recording: &Recording) -> Result<(), Error> {
         }
     };
     rewrite::grant(object, &grant).map_err(failed)?;
-    file::write(
+    // Of no use after a crash of the machine.
+    file::write_unsynced(
         &path,
         value.to_string().as_bytes(),
         Attributes::Like(&metadata),
