@@ -217,11 +217,14 @@ fn resolve(bundle: &Path, named: Option<&OsStr>) -> Result<PathBuf, Error> {
         source,
     };
     let resolved = path.canonicalize().map_err(failed)?;
+    if resolved.starts_with(bundle) {
+        return Ok(resolved);
+    }
     // A file that `--config` names outside the bundle may be meant; a link that leads out of where it lies is not.
     let parent = std::path::absolute(&path)
         .and_then(|path| path.parent().unwrap_or(bundle).canonicalize())
         .map_err(failed)?;
-    if resolved.starts_with(bundle) || resolved.starts_with(&parent) {
+    if resolved.starts_with(&parent) {
         Ok(resolved)
     } else {
         Err(Error::Outside {
