@@ -27,9 +27,10 @@ deps: ## install what building and the demo need (apt)
 test-deps: ## install what the tests need (apt)
 	@packaging/deps $(BUILD_PACKAGES) $(DEMO_PACKAGES) $(TEST_PACKAGES)
 
-# Linked statically: started three times for a container, a binary that the dynamic linker need not prepare is there sooner, and it
-# runs on a node with another C library. The flag is for the binaries alone, since what runs inside the compiler cannot be static.
-LINK ?= -C target-feature=+crt-static
+# Linked statically and at fixed addresses: started six times for a container of docker's, a binary that nobody need prepare or relocate is
+# there sooner, and it runs on a node with another C library. Stack, heap and mappings are at random addresses all the same. The flags are
+# for the binaries alone, since what runs inside the compiler cannot be static.
+LINK ?= -C target-feature=+crt-static -C relocation-model=static
 
 .PHONY: build
 build: ## build the binaries into target/release (LINK= for dynamically linked ones)
