@@ -1,5 +1,8 @@
 //! What the hooks do with the container's state on their standard input.
 
+use capprof_profile::recording::{Directory, SCHEMA};
+use serde_json::json;
+use std::fs::{self, File};
 use std::io::Write;
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -27,4 +30,64 @@ fn no_hook_ends_before_its_input_does() {
         drop(input);
         child.wait().unwrap();
     }
+}
+
+/// crun runs no poststop hook after a failed create: what prestart leaves behind would stay.
+#[test]
+fn where_the_state_cannot_be_read_everything_is_put_back() {
+    let state = tempfile::tempdir().unwrap();
+    let bundle = tempfile::tempdir().unwrap();
+    let configuration = bundle.path().join("config.json");
+    let directory = Directory::create(state.path(), "key", "id").unwrap();
+    let mark = json!({"annotations": {"io.capprof.recording": directory.path()}});
+    fs::write(&configuration, mark.to_string()).unwrap();
+    fs::write(directory.original_configuration(), "{\"engine\": true}").unwrap();
+    let sets =
+        json!({"bounding": [], "effective": [], "permitted": [], "inheritable": [], "ambient": []});
+    let recording = json!({
+        "schema": SCHEMA,
+        "id": "id",
+        "container_id": "container",
+        "name": null,
+        "workload": {},
+        "created": "2026-01-01T00:00:00Z",
+        "bundle": bundle.path(),
+        "configuration": configuration,
+        "runtime": {"name": "crun", "path": "/", "state": "/"},
+        "shim": {"pid": 1, "start_time": 1},
+        "uid": 0,
+        "args": [],
+        "user_namespace": false,
+        "no_new_privileges": false,
+        "original": sets,
+        "granted": sets,
+        "relaxed": [],
+        "recorders": "ebpf",
+        "label": null,
+        "store": "/",
+        "retention": 0,
+        "fail_on_error": false,
+        "preference": "default",
+        "mode": "profile",
+    });
+    let path = directory.path().join("recording.json");
+    fs::write(path, recording.to_string()).unwrap();
+    // Reading a directory fails with EISDIR.
+    let output = Command::new(env!("CARGO_BIN_EXE_capprof-hook"))
+        .arg("prestart")
+        .arg(directory.path())
+        .stdin(File::open(bundle.path()).unwrap())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success(), "{said}");
+    assert!(
+        said.contains("read the container's state from standard input: Is a directory"),
+        "{said}"
+    );
+    assert_eq!(
+        fs::read_to_string(&configuration).unwrap(),
+        "{\"engine\": true}"
+    );
+    assert!(!directory.path().exists());
 }

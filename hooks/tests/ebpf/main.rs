@@ -8,6 +8,7 @@ use capprof_profile::observation::{
 };
 use capprof_profile::{Capability, CapabilitySet};
 use container::{Container, Tools, command, is_overcommit};
+use libbpf_rs::{MapCore, MapFlags};
 use libtest_mimic::{Arguments, Trial};
 use std::path::Path;
 use std::process::{Command, ExitCode};
@@ -15,7 +16,7 @@ use std::sync::Arc;
 
 type Test = fn(&Tools) -> anyhow::Result<()>;
 
-const TESTS: [(&str, Test); 42] = [
+const TESTS: [(&str, Test); 43] = [
     (
         "devices_are_opened_or_asked_about",
         devices_are_opened_or_asked_about,
@@ -73,6 +74,10 @@ const TESTS: [(&str, Test); 42] = [
     (
         "call_paths_of_one_system_call_are_told_apart",
         call_paths_of_one_system_call_are_told_apart,
+    ),
+    (
+        "addresses_that_a_killed_hook_left_are_not_named_as_ours",
+        addresses_that_a_killed_hook_left_are_not_named_as_ours,
     ),
     (
         "containers_at_one_time_do_not_mix",
@@ -555,6 +560,35 @@ fn counts_are_true(tools: &Tools) -> anyhow::Result<()> {
     let check = one(&evidence, Capability::SYS_CHROOT)?;
     ensure!(check.count == 1000, "{}", check.count);
     ensure!(check.first_ms <= check.last_ms);
+    Ok(())
+}
+
+/// A hook writes the addresses that it has named to the front of the map, and takes them back afterwards.
+fn addresses_that_a_killed_hook_left_are_not_named_as_ours(tools: &Tools) -> anyhow::Result<()> {
+    let container = || Container::new(tools, &["/bin/probe", "chroot"])?.run();
+    let before = one(&container()?, Capability::SYS_CHROOT)?
+        .call_site
+        .clone();
+    ensure!(before.iter().any(|name| name == "ns_capable"), "{before:?}");
+    let map = libbpf_rs::MapHandle::from_pinned_path("/sys/fs/bpf/capprof/v3/symbols")?;
+    let read = |row: u32| -> anyhow::Result<Vec<u8>> {
+        map.lookup(&row.to_ne_bytes(), MapFlags::ANY)?
+            .context("a row of the map of symbols")
+    };
+    let none = 0_u64.to_ne_bytes();
+    for row in 0..map.max_entries() {
+        ensure!(read(row)? == none, "row {row} was not taken back");
+        // Of no function: the kernel writes it as a number.
+        map.update(&row.to_ne_bytes(), &4711_u64.to_ne_bytes(), MapFlags::ANY)?;
+    }
+    let evidence = container()?;
+    whole(&evidence)?;
+    let after = &one(&evidence, Capability::SYS_CHROOT)?.call_site;
+    ensure!(*after == before, "{after:?} instead of {before:?}");
+    ensure!(read(0)? == none);
+    for row in 0..map.max_entries() {
+        map.update(&row.to_ne_bytes(), &none, MapFlags::ANY)?;
+    }
     Ok(())
 }
 
