@@ -1,6 +1,9 @@
 //! What the hooks do with the container's state on their standard input.
 
-use capprof_profile::recording::{Directory, SCHEMA};
+mod recording;
+
+use capprof_profile::recording::Directory;
+use recording::recording;
 use serde_json::json;
 use std::fs::{self, File};
 use std::io::Write;
@@ -42,34 +45,7 @@ fn where_the_state_cannot_be_read_everything_is_put_back() {
     let mark = json!({"annotations": {"io.capprof.recording": directory.path()}});
     fs::write(&configuration, mark.to_string()).unwrap();
     fs::write(directory.original_configuration(), "{\"engine\": true}").unwrap();
-    let sets =
-        json!({"bounding": [], "effective": [], "permitted": [], "inheritable": [], "ambient": []});
-    let recording = json!({
-        "schema": SCHEMA,
-        "id": "id",
-        "container_id": "container",
-        "name": null,
-        "workload": {},
-        "created": "2026-01-01T00:00:00Z",
-        "bundle": bundle.path(),
-        "configuration": configuration,
-        "runtime": {"name": "crun", "path": "/", "state": "/"},
-        "shim": {"pid": 1, "start_time": 1},
-        "uid": 0,
-        "args": [],
-        "user_namespace": false,
-        "no_new_privileges": false,
-        "original": sets,
-        "granted": sets,
-        "relaxed": [],
-        "recorders": "ebpf",
-        "label": null,
-        "store": "/",
-        "retention": 0,
-        "fail_on_error": false,
-        "preference": "default",
-        "mode": "profile",
-    });
+    let recording = recording("id", bundle.path());
     let path = directory.path().join("recording.json");
     fs::write(path, recording.to_string()).unwrap();
     // Reading a directory fails with EISDIR.

@@ -81,7 +81,7 @@ pub fn lock_directory(path: &Path, patience: Duration) -> io::Result<Flock<Owned
 /// # Errors
 /// [`Error::Write`]; then the temporary file is gone and `path` is as it was.
 pub fn write(path: &Path, content: &[u8], attributes: Attributes<'_>) -> Result<(), Error> {
-    write_whole(path, content, attributes, true)
+    write_named(path, content, attributes, true)
 }
 
 /// As [`write()`], but without waiting for the disk: after a crash of the machine the file may be empty. For what is of no use by then, or
@@ -94,10 +94,10 @@ pub fn write_unsynced(
     content: &[u8],
     attributes: Attributes<'_>,
 ) -> Result<(), Error> {
-    write_whole(path, content, attributes, false)
+    write_named(path, content, attributes, false)
 }
 
-fn write_whole(
+fn write_named(
     path: &Path,
     content: &[u8],
     attributes: Attributes<'_>,

@@ -184,10 +184,7 @@ impl Files {
     /// # Errors
     /// [`Error::File`].
     pub fn write_to(&self, directory: &Path) -> Result<(), Error> {
-        for (name, content) in self.named() {
-            file::write(&directory.join(name), content, Attributes::Mode(0o600))?;
-        }
-        Ok(())
+        self.write_by(file::write, directory)
     }
 
     /// As [`write_to()`](Self::write_to), for a place that is not the only one: it does not wait for the disk.
@@ -195,8 +192,16 @@ impl Files {
     /// # Errors
     /// [`Error::File`].
     pub fn copy_to(&self, directory: &Path) -> Result<(), Error> {
+        self.write_by(file::write_unsynced, directory)
+    }
+
+    fn write_by(
+        &self,
+        write: fn(&Path, &[u8], Attributes<'_>) -> Result<(), file::Error>,
+        directory: &Path,
+    ) -> Result<(), Error> {
         for (name, content) in self.named() {
-            file::write_unsynced(&directory.join(name), content, Attributes::Mode(0o600))?;
+            write(&directory.join(name), content, Attributes::Mode(0o600))?;
         }
         Ok(())
     }

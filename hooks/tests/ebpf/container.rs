@@ -1,5 +1,6 @@
 //! A container of busybox, run by a real low-level runtime with the eBPF recorder alone as its prestart hook.
 
+use crate::recording::recording;
 use anyhow::{Context, ensure};
 use capprof_profile::Capability;
 use capprof_profile::observation::{Evidence, Observation};
@@ -248,35 +249,15 @@ impl<'tools> Container<'tools> {
             self.work.path().join("config.json"),
             serde_json::to_vec(&self.config)?,
         )?;
-        let sets = json!({ "bounding": [], "effective": [], "permitted": [], "inheritable": [], "ambient": [] });
-        let recording: Recording = serde_json::from_value(json!({
-            "schema": capprof_profile::recording::SCHEMA,
-            "id": self.id,
-            "container_id": self.id,
-            "name": null,
-            "workload": {},
-            "created": "2026-01-01T00:00:00Z",
-            "bundle": self.work.path(),
-            "configuration": self.work.path().join("config.json"),
-            "runtime": { "name": self.runtime, "path": "/", "state": "/" },
-            "shim": { "pid": 1, "start_time": 1 },
-            "uid": 0,
-            "args": [],
-            "user_namespace": self.user_namespace,
-            "no_new_privileges": false,
-            "root_filesystem": self.root(),
-            "original": sets,
-            "granted": sets,
-            "relaxed": [],
-            "recorders": "ebpf",
-            "label": null,
-            "store": "/",
-            "retention": 0,
-            "fail_on_error": false,
-            "preference": "default",
-            "mode": if self.verifies { "verify" } else { "profile" },
-            "profile": self.verifies.then_some("20260101T000000Z-00000000"),
-        }))?;
+        let mut value = recording(&self.id, self.work.path());
+        value["runtime"]["name"] = json!(self.runtime);
+        value["user_namespace"] = json!(self.user_namespace);
+        value["root_filesystem"] = json!(self.root());
+        if self.verifies {
+            value["mode"] = json!("verify");
+            value["profile"] = json!("20260101T000000Z-00000000");
+        }
+        let recording: Recording = serde_json::from_value(value)?;
         self.directory().save(&recording)?;
         Ok(())
     }

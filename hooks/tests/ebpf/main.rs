@@ -1,6 +1,8 @@
 //! Tests of the eBPF recorder on this kernel, with real containers. A test that cannot run here is skipped, and says why.
 
 mod container;
+#[path = "../recording/mod.rs"]
+mod recording;
 
 use anyhow::{Context, bail, ensure};
 use capprof_profile::observation::{
