@@ -179,7 +179,7 @@ pub(crate) mod tests {
             },
             relaxed: vec![Relaxation {
                 pointer: "/linux/seccomp".to_owned(),
-                change: "SCMP_ACT_ERRNO became SCMP_ACT_LOG".to_owned(),
+                change: "default action SCMP_ACT_ERRNO now SCMP_ACT_ALLOW".to_owned(),
             }],
             given: Some(Given::default()),
             recorders: Recorders::Auto,

@@ -59,11 +59,12 @@ pub enum GrantNonRoot {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum RelaxSeccomp {
-    /// `SCMP_ACT_ERRNO` (other than `ENOSYS`), `SCMP_ACT_KILL*`, `SCMP_ACT_TRAP` become `SCMP_ACT_LOG`.
+    /// `SCMP_ACT_ERRNO` (other than `ENOSYS`), `SCMP_ACT_KILL*`, `SCMP_ACT_TRAP` become `SCMP_ACT_ALLOW`. Where that is also the default action,
+    /// the runtime leaves out all rules that say the same, and has a filter of a few instructions to make instead of one of hundreds.
     #[default]
-    Log,
-    /// They become `SCMP_ACT_ALLOW`.
     Allow,
+    /// They become `SCMP_ACT_LOG`, one record in the audit log for each such call.
+    Log,
     /// Nothing is changed; what the filter refuses cannot be seen, and is listed as a blind spot.
     Keep,
 }
@@ -94,7 +95,7 @@ pub struct Configuration {
     pub booleans: Vec<String>,
     /// `ambient` (default) or `bounding`.
     pub grant_non_root: GrantNonRoot,
-    /// `log` (default), `allow` or `keep`.
+    /// `allow` (default), `log` or `keep`.
     pub relax_seccomp: RelaxSeccomp,
     /// Whether the AppArmor profile is taken off while profiling. Default `true`.
     pub relax_apparmor: bool,

@@ -26,7 +26,7 @@ fn plan() -> Plan<'static> {
             relax_apparmor: true,
             label: None,
         },
-        relax_seccomp: RelaxSeccomp::Log,
+        relax_seccomp: RelaxSeccomp::default(),
         hooks: Hooks::Record,
         hook: HOOK,
         directory: DIRECTORY,
@@ -115,7 +115,7 @@ fn other_settings() {
             relax_apparmor: false,
             label: Some("system_u:system_r:capprof_t:s0:c182,c739-s0:c182,c500,c501,c739"),
         },
-        relax_seccomp: RelaxSeccomp::Allow,
+        relax_seccomp: RelaxSeccomp::Log,
         ..plan()
     };
     snapshot("podman-other-settings", "podman", &plan);
@@ -203,19 +203,19 @@ fn what_was_relaxed_is_said() {
             ),
             pair(
                 "/linux/seccomp",
-                "default action SCMP_ACT_ERRNO now SCMP_ACT_LOG"
+                "default action SCMP_ACT_ERRNO now SCMP_ACT_ALLOW"
             ),
         ]
     );
     assert_eq!(
         relaxed("podman"),
-        [pair("/linux/seccomp", "3 rules now SCMP_ACT_LOG")]
+        [pair("/linux/seccomp", "3 rules now SCMP_ACT_ALLOW")]
     );
     assert_eq!(
         relaxed("containerd-cri")[1],
         pair(
             "/linux/seccomp",
-            "default action SCMP_ACT_KILL_PROCESS and 3 rules now SCMP_ACT_LOG"
+            "default action SCMP_ACT_KILL_PROCESS and 3 rules now SCMP_ACT_ALLOW"
         )
     );
 }

@@ -736,7 +736,7 @@ asked for and refused while recording
 asked and not needed: CAP_SYS_ADMIN 1x (overcommit)
 
 relaxed while recording, for this would have hidden uses
-  /linux/seccomp: SCMP_ACT_ERRNO became SCMP_ACT_LOG
+  /linux/seccomp: default action SCMP_ACT_ERRNO now SCMP_ACT_ALLOW
 
 docker
   # NET_BIND_SERVICE is needed with the host's network alone: in a container's own, docker lets everybody bind ports below 1024
