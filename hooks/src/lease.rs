@@ -1190,6 +1190,10 @@ mod tests {
         assert_eq!(read("enforce"), "0");
         assert!(read("booleans/b").starts_with('0'));
         assert_eq!(read("commit_pending_bools"), "1");
-        assert_eq!(selinuxfs.booleans().unwrap(), [("b".to_owned(), false)]);
+        assert_eq!(
+            selinuxfs.booleans(|_| true).unwrap(),
+            [("b".to_owned(), false)]
+        );
+        assert_eq!(selinuxfs.booleans(|name| name != "b").unwrap(), []);
     }
 }

@@ -370,8 +370,12 @@ impl Host {
 }
 
 fn context(path: &Path) -> Option<String> {
-    let content = fs::read(path).ok()?;
-    let text = content
+    // Of each process on the host: one read(2) gives all, at most a page (fs/proc/base.c, proc_pid_attr_read()).
+    let mut content = [0; 4096];
+    let length = File::open(path)
+        .and_then(|mut file| file.read(&mut content))
+        .ok()?;
+    let text = content[..length]
         .split(|byte| *byte == 0 || *byte == b'\n')
         .next()
         .unwrap_or_default();

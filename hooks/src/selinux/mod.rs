@@ -232,18 +232,15 @@ fn arm_leased(
     armed: &mut Armed,
 ) -> Result<(), Error> {
     let selinuxfs = Selinuxfs::new();
-    let booleans = selinuxfs
-        .booleans()
-        .map_err(|source| Error::Booleans { source })?;
     let audit_booleans = match armed.scope {
         Scope::Host => {
             // Without audit there is nothing to be had in this scope, and nothing to switch.
             exclusions(&Audit::open()?, &armed.target)?;
-            armed.booleans = lease_host(recording, directory, armed, &selinuxfs, &booleans)?;
+            armed.booleans = lease_host(recording, directory, armed, &selinuxfs)?;
             Vec::new()
         }
         Scope::Domain | Scope::Auto => {
-            let audit_booleans = watch::audit_booleans(&booleans);
+            let audit_booleans = watch::audit_booleans(&selinuxfs)?;
             lease_domain(recording, directory, &selinuxfs, &audit_booleans)?;
             audit_booleans
         }
@@ -304,7 +301,6 @@ fn lease_host(
     directory: &Directory,
     armed: &Armed,
     selinuxfs: &Selinuxfs,
-    booleans: &[(String, bool)],
 ) -> Result<Vec<String>, Error> {
     let leases = Leases::new(state_of(directory), selinuxfs);
     let configured = recording
@@ -312,6 +308,14 @@ fn lease_host(
         .as_ref()
         .map(|label| label.booleans.as_slice())
         .unwrap_or_default();
+    let booleans = selinuxfs
+        .booleans(|name| match configured {
+            [] => CAPABILITY_BOOLEANS
+                .iter()
+                .any(|prefix| name.starts_with(prefix)),
+            names => names.iter().any(|configured| configured == name),
+        })
+        .map_err(|source| Error::Booleans { source })?;
     let mut notes = leases.acquire(
         Kind::Host,
         &recording.id,
@@ -332,16 +336,8 @@ fn lease_host(
         .sum())
     };
     let mut off = Vec::new();
-    for (name, value) in booleans {
-        let wanted = if configured.is_empty() {
-            *value
-                && CAPABILITY_BOOLEANS
-                    .iter()
-                    .any(|prefix| name.starts_with(prefix))
-        } else {
-            configured.contains(name)
-        };
-        if !wanted {
+    for (name, value) in &booleans {
+        if configured.is_empty() && !value {
             continue;
         }
         let before = allowed()?;
@@ -867,7 +863,11 @@ pub(crate) fn probe(state: &Path) -> serde_json::Value {
         });
     }
     let selinuxfs = Selinuxfs::new();
-    let booleans = selinuxfs.booleans().unwrap_or_default();
+    let booleans: BTreeMap<String, bool> = selinuxfs
+        .booleans(|name| name.starts_with("capprof_"))
+        .unwrap_or_default()
+        .into_iter()
+        .collect();
     let audit = probe_audit();
     let leases = Leases::new(state, &selinuxfs);
     let domain = probe_scope(
@@ -895,12 +895,8 @@ pub(crate) fn probe(state: &Path) -> serde_json::Value {
             .unwrap_or_default()
             .trim_end_matches(['\0', '\n']),
         "module": {
-            "loaded": booleans.iter().any(|(name, _)| name == ENTRANCE),
-            "booleans": booleans
-                .iter()
-                .filter(|(name, _)| name.starts_with("capprof_"))
-                .cloned()
-                .collect::<BTreeMap<String, bool>>(),
+            "loaded": booleans.contains_key(ENTRANCE),
+            "booleans": booleans,
         },
         "leases": {
             "domain": leases.in_use(Kind::Domain).unwrap_or_default(),

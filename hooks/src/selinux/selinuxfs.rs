@@ -24,15 +24,21 @@ impl Selinuxfs {
         Self(root)
     }
 
-    /// All booleans of the policy with their values, in alphabetical order.
+    /// The policy's booleans of certain names with their values, in alphabetical order. A policy has hundreds, and each is a file.
     ///
     /// # Errors
     /// The directory cannot be listed; a boolean that cannot be read is left out.
-    pub(crate) fn booleans(&self) -> io::Result<Vec<(String, bool)>> {
+    pub(crate) fn booleans(
+        &self,
+        wanted: impl Fn(&str) -> bool,
+    ) -> io::Result<Vec<(String, bool)>> {
         let mut found: Vec<(String, bool)> = fs::read_dir(self.0.join("booleans"))?
             .flatten()
             .filter_map(|entry| {
                 let name = entry.file_name().into_string().ok()?;
+                if !wanted(&name) {
+                    return None;
+                }
                 let value = self.get(&Switch::Boolean(name.clone())).ok()??;
                 Some((name, value))
             })

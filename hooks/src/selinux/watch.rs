@@ -189,6 +189,8 @@ struct Life {
     /// Readable when the first process has ended; `None` if it has, or if this kernel has no such descriptors.
     descriptor: Option<OwnedFd>,
     has_ended: bool,
+    /// Whether it is the first of a pid namespace. The kernel ends all others of that before it ends (pid_namespaces(7)).
+    takes_all: bool,
     target: Target,
 }
 
@@ -196,12 +198,14 @@ impl Life {
     fn new(init: Process, target: Target) -> Self {
         let descriptor = rustix::process::Pid::from_raw(init.pid)
             .and_then(|pid| rustix::process::pidfd_open(pid, PidfdFlags::empty()).ok());
-        // Opened first: it may have ended, and the number may be another's.
+        let status = fs::read_to_string(format!("/proc/{}/status", init.pid)).unwrap_or_default();
+        // Opened and read first: it may have ended, and the number may be another's.
         let has_ended = !init.exists();
         Self {
             init,
             descriptor: descriptor.filter(|_| !has_ended),
             has_ended,
+            takes_all: !has_ended && is_first_of_its_pid_namespace(&status),
             target,
         }
     }
@@ -211,7 +215,7 @@ impl Life {
         self.descriptor.as_ref().map(AsFd::as_fd)
     }
 
-    /// Whether no process of the container is left. Its first process takes all with it, unless the container shares a pid namespace.
+    /// Whether no process of the container is left.
     fn is_over(&mut self, first_has_ended: bool) -> bool {
         if !self.has_ended && (first_has_ended || self.descriptor.is_none()) {
             self.has_ended = !self.init.exists() || is_zombie(self.init.pid);
@@ -219,13 +223,25 @@ impl Life {
                 self.descriptor = None;
             }
         }
-        self.has_ended && !self.target.is_in_use()
+        self.has_ended && (self.takes_all || !self.target.is_in_use())
     }
 
     /// The text of a fence behind the container's last record.
     fn fence(&self, nonce: &str) -> String {
         format!("{}{nonce}", self.target.fence)
     }
+}
+
+/// Whether a process with this `/proc/PID/status` began a pid namespace: `NSpid` (proc_pid_status(5)) has its ids in that of the reader and in
+/// those below, its own last.
+fn is_first_of_its_pid_namespace(status: &str) -> bool {
+    status
+        .lines()
+        .find_map(|line| line.strip_prefix("NSpid:"))
+        .is_some_and(|ids| {
+            let ids: Vec<&str> = ids.split_whitespace().collect();
+            ids.len() > 1 && ids.last() == Some(&"1")
+        })
 }
 
 impl Target {
@@ -343,15 +359,20 @@ impl Flood {
 }
 
 /// The booleans that end the auditing of one capability each, as far as the loaded policy has them.
-pub(super) fn audit_booleans(booleans: &[(String, bool)]) -> Vec<(Capability, String)> {
-    booleans
-        .iter()
+///
+/// # Errors
+/// [`Error::Booleans`] if the policy's cannot be listed.
+pub(super) fn audit_booleans(selinuxfs: &Selinuxfs) -> Result<Vec<(Capability, String)>, Error> {
+    Ok(selinuxfs
+        .booleans(|name| name.starts_with(AUDIT_BOOLEAN))
+        .map_err(|source| Error::Booleans { source })?
+        .into_iter()
         .filter_map(|(name, _)| {
             let capability = name.strip_prefix(AUDIT_BOOLEAN)?;
             let capability = format!("CAP_{}", capability.to_ascii_uppercase());
-            Some((capability.parse().ok()?, name.clone()))
+            Some((capability.parse().ok()?, name))
         })
-        .collect()
+        .collect())
 }
 
 #[cfg(test)]
@@ -359,15 +380,32 @@ mod tests {
     use super::*;
 
     #[test]
+    fn whoever_began_a_pid_namespace_is_told_by_its_ids() {
+        let is_first =
+            |ids: &str| is_first_of_its_pid_namespace(&format!("Name:\tsh\nNSpid:\t{ids}\nx:\n"));
+        assert!(is_first("4711\t1"));
+        assert!(is_first("4711\t12\t1"));
+        // One that joined, one of the reader's own, and the reader's first.
+        assert!(!is_first("4711\t8"));
+        assert!(!is_first("4711"));
+        assert!(!is_first("1"));
+        assert!(!is_first_of_its_pid_namespace(""));
+    }
+
+    #[test]
     fn booleans_of_the_policy_module_are_told_by_name() {
-        let booleans = [
-            ("capprof_audit_sys_admin".to_owned(), true),
-            ("capprof_audit_nonsense".to_owned(), true),
-            ("capprof_recording".to_owned(), false),
-            ("virt_use_nfs".to_owned(), false),
-        ];
+        let root = tempfile::tempdir().unwrap();
+        fs::create_dir(root.path().join("booleans")).unwrap();
+        for (name, value) in [
+            ("capprof_audit_sys_admin", "1 1"),
+            ("capprof_audit_nonsense", "1 1"),
+            ("capprof_recording", "0 0"),
+            ("virt_use_nfs", "0 0"),
+        ] {
+            fs::write(root.path().join("booleans").join(name), value).unwrap();
+        }
         assert_eq!(
-            audit_booleans(&booleans),
+            audit_booleans(&Selinuxfs::at(root.path().to_owned())).unwrap(),
             [(Capability::SYS_ADMIN, "capprof_audit_sys_admin".to_owned())]
         );
     }
