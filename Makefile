@@ -89,6 +89,10 @@ lint: ## check format, lints and documentation
 bench: test-deps build ## measure against the bare runtimes
 	@tests/bench --bin $(BIN)
 
+.PHONY: bench-engines
+bench-engines: test-deps build ## measure docker and podman with capprof against the bare runtimes, on this machine
+	@tests/engines/bench
+
 .PHONY: install
 install: ## install below PREFIX (default /usr/local), or below DESTDIR
 	@BIN=$(BIN) PREFIX=$(PREFIX) DESTDIR=$(DESTDIR) packaging/install
