@@ -224,10 +224,14 @@ impl<'a, S: Switches> Leases<'a, S> {
 
         let mut saved = self.load(kind)?.unwrap_or_default();
         let mut notes = Vec::new();
+        let mut settings = Vec::new();
         for (switch, value) in wanted {
             let current = self
                 .get(switch)?
                 .ok_or_else(|| Error::Unknown(switch.clone()))?;
+            if current != *value {
+                settings.push((switch, *value));
+            }
             match saved
                 .entries
                 .iter_mut()
@@ -248,12 +252,6 @@ impl<'a, S: Switches> Leases<'a, S> {
             }
         }
         self.save(kind, &saved)?;
-        let mut settings = Vec::new();
-        for (switch, value) in wanted {
-            if self.get(switch)? != Some(*value) {
-                settings.push((switch, *value));
-            }
-        }
         self.set(&settings)?;
         self.settle(kind, saved, |switch| {
             wanted.iter().any(|(wanted, _)| wanted == switch)

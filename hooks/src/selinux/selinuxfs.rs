@@ -24,6 +24,20 @@ impl Selinuxfs {
         Self(root)
     }
 
+    /// The names of the policy's booleans, in alphabetical order, as far as they are wanted.
+    ///
+    /// # Errors
+    /// The directory cannot be listed.
+    pub(crate) fn names(&self, wanted: impl Fn(&str) -> bool) -> io::Result<Vec<String>> {
+        let mut names: Vec<String> = fs::read_dir(self.0.join("booleans"))?
+            .flatten()
+            .filter_map(|entry| entry.file_name().into_string().ok())
+            .filter(|name| wanted(name))
+            .collect();
+        names.sort();
+        Ok(names)
+    }
+
     /// The policy's booleans of certain names with their values, in alphabetical order. A policy has hundreds, and each is a file.
     ///
     /// # Errors
@@ -32,19 +46,14 @@ impl Selinuxfs {
         &self,
         wanted: impl Fn(&str) -> bool,
     ) -> io::Result<Vec<(String, bool)>> {
-        let mut found: Vec<(String, bool)> = fs::read_dir(self.0.join("booleans"))?
-            .flatten()
-            .filter_map(|entry| {
-                let name = entry.file_name().into_string().ok()?;
-                if !wanted(&name) {
-                    return None;
-                }
+        Ok(self
+            .names(wanted)?
+            .into_iter()
+            .filter_map(|name| {
                 let value = self.get(&Switch::Boolean(name.clone())).ok()??;
                 Some((name, value))
             })
-            .collect();
-        found.sort();
-        Ok(found)
+            .collect())
     }
 
     /// Empties the access vector cache: a commit does so even if nothing is pending (security/selinux/ss/services.c, `security_set_bools()`).

@@ -364,10 +364,10 @@ impl Flood {
 /// [`Error::Booleans`] if the policy's cannot be listed.
 pub(super) fn audit_booleans(selinuxfs: &Selinuxfs) -> Result<Vec<(Capability, String)>, Error> {
     Ok(selinuxfs
-        .booleans(|name| name.starts_with(AUDIT_BOOLEAN))
+        .names(|name| name.starts_with(AUDIT_BOOLEAN))
         .map_err(|source| Error::Booleans { source })?
         .into_iter()
-        .filter_map(|(name, _)| {
+        .filter_map(|name| {
             let capability = name.strip_prefix(AUDIT_BOOLEAN)?;
             let capability = format!("CAP_{}", capability.to_ascii_uppercase());
             Some((capability.parse().ok()?, name))
