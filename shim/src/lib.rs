@@ -20,6 +20,7 @@ pub mod exec;
 pub mod given;
 pub mod label;
 pub mod limit;
+mod read_only;
 pub mod report;
 pub mod rewrite;
 pub mod runtime;

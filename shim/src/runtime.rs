@@ -1,6 +1,7 @@
 //! The low-level runtime: which one, where it is, and becoming it.
 
 use crate::argv::Family;
+use crate::read_only;
 use nix::errno::Errno;
 use std::convert::Infallible;
 use std::env;
@@ -204,7 +205,8 @@ pub(crate) fn absolute(path: &Path) -> PathBuf {
 
 /// Becomes the runtime: same process, arguments, environment, descriptors, working directory, signals.
 ///
-/// The program's name becomes the binary's path, since crun chooses handlers by it.
+/// The program's name becomes the binary's path, since crun chooses handlers by it. crun is executed from a read-only mount, as it would do
+/// itself.
 ///
 /// # Errors
 /// [`Error::Execute`]; on success it does not return.
@@ -220,6 +222,17 @@ pub fn hand_over(path: &Path, arguments: &[OsString]) -> Result<Infallible, Erro
     let mut list = vec![program.clone()];
     for argument in arguments.iter().skip(1) {
         list.push(c_string(argument)?);
+    }
+    if family_of(path) == Family::Crun
+        && let Ok(binary) = read_only::open(path)
+    {
+        let environment: Vec<CString> = env::vars_os()
+            .filter_map(|(name, value)| {
+                CString::new([name.as_bytes(), b"=", value.as_bytes()].concat()).ok()
+            })
+            .collect();
+        // Returns where it is a script: its interpreter could not open a descriptor that execve closes. The path does.
+        let _ = nix::unistd::fexecve(&binary, &list, &environment);
     }
     nix::unistd::execv(&program, &list).map_err(|error: Errno| failed(error.into()))
 }

@@ -400,6 +400,62 @@ mod passing_through {
         );
     }
 
+    /// Elsewhere crun executes itself a second time. Whoever opens a running program for writing is told that it is busy, unless the mount
+    /// comes first.
+    #[test]
+    fn crun_is_executed_from_a_read_only_mount() {
+        if !root() {
+            return;
+        }
+        let fixture = Fixture::new("");
+        let link = |name: &str, target: &str| {
+            let path = fixture.path(name);
+            let _ = fs::remove_file(&path);
+            symlink(program(target), &path).unwrap();
+            fixture.configure(path.to_str().unwrap(), "");
+        };
+        for (name, refusal) in [
+            ("crun", "Read-only file system"),
+            ("runc", "Text file busy"),
+        ] {
+            link(name, "tee");
+            let output = fixture.run(&["/proc/self/exe"]);
+            assert!(text(&output.stderr).contains(refusal), "{name}: {output:?}");
+        }
+
+        link("crun", "cat");
+        let output = fixture.shell("env -i CAPPROF_CONFIG=$CAPPROF_CONFIG 'odd name=' x== \"$0\" /proc/self/environ /proc/self/cmdline");
+        let expected = format!(
+            "CAPPROF_CONFIG={}\0odd name=\0x==\0{}\0/proc/self/environ\0/proc/self/cmdline\0",
+            fixture.path("config.toml").display(),
+            fixture.path("crun").display(),
+        );
+        assert_eq!(text(&output.stdout), expected);
+
+        link("crun", "ls");
+        let script = "exec 0<&- 5</dev/null; exec \"$0\" /proc/self/fd";
+        let plain = Command::new("/bin/sh")
+            .args(["-c", script])
+            .arg(program("ls"))
+            .output()
+            .unwrap();
+        assert_eq!(text(&fixture.shell(script).stdout), text(&plain.stdout));
+    }
+
+    #[test]
+    fn a_crun_that_is_a_script_is_executed_by_its_path() {
+        // A script in Debian's libc-bin.
+        let script = program("ldd");
+        let fixture = Fixture::new("");
+        let crun = fixture.path("crun");
+        symlink(&script, &crun).unwrap();
+        fixture.configure(crun.to_str().unwrap(), "");
+        let output = fixture.run(&["--version"]);
+        let plain = Command::new(&script).arg("--version").output().unwrap();
+        assert!(text(&output.stdout).starts_with("ldd ("), "{output:?}");
+        assert_eq!(text(&output.stdout), text(&plain.stdout));
+    }
+
     #[test]
     fn signals_are_neither_ignored_nor_blocked_nor_restored() {
         let fixture = Fixture::new(&program("grep"));
