@@ -828,8 +828,8 @@ mod tests {
         let host_state = Host::new(&before());
         let leases = host_state.leases();
         let recording = host_state.recording("a");
-        // Ends the process at the first setting: both values have been read twice by then.
-        host_state.panel.steps_left.set(Some(4));
+        // Ends the process at the first setting: both values have been read by then.
+        host_state.panel.steps_left.set(Some(2));
         assert!(
             catch_unwind(AssertUnwindSafe(|| leases.acquire(
                 Kind::Host,
