@@ -3,11 +3,11 @@
 //! A container could overwrite the runtime through `/proc/PID/exe` (CVE-2019-5736). crun therefore looks first whether its binary is on a
 //! read-only mount, and else makes one (open_tree(2), mount_setattr(2)) and executes itself again from there: each call of it starts twice
 //! (crun `src/libcrun/cloned_binary.c`). capprof, which executes it anyway, does so from such a mount at once. The mount has no place in
-//! any tree and ends with the process.
+//! any tree and ends with the last process that runs from it.
 
 use rustix::fs::CWD;
-use rustix::io::Errno;
 use rustix::mount::{OpenTreeFlags, open_tree};
+use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::Path;
 
@@ -15,7 +15,7 @@ use std::path::Path;
 ///
 /// # Errors
 /// `EPERM` without CAP_SYS_ADMIN over the mount namespace, `ENOSYS` before Linux 5.12, and what open_tree(2) names.
-pub(crate) fn open(path: &Path) -> Result<OwnedFd, Errno> {
+pub(crate) fn open(path: &Path) -> io::Result<OwnedFd> {
     let mount = open_tree(
         CWD,
         path,
@@ -26,14 +26,14 @@ pub(crate) fn open(path: &Path) -> Result<OwnedFd, Errno> {
 }
 
 #[allow(unsafe_code)]
-fn make_read_only(mount: &OwnedFd) -> Result<(), Errno> {
+fn make_read_only(mount: &OwnedFd) -> io::Result<()> {
     let attributes = libc::mount_attr {
         attr_set: libc::MOUNT_ATTR_RDONLY,
         attr_clr: 0,
         propagation: 0,
         userns_fd: 0,
     };
-    // SAFETY: the kernel reads an empty string and a structure of the size that it is told; neither library has a function for this call.
+    // SAFETY: the kernel reads an empty string and a structure of the size that it is told; neither rustix nor nix has a function for this call.
     let result = unsafe {
         libc::syscall(
             libc::SYS_mount_setattr,
@@ -47,6 +47,6 @@ fn make_read_only(mount: &OwnedFd) -> Result<(), Errno> {
     if result == 0 {
         Ok(())
     } else {
-        Err(Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::INVAL))
+        Err(io::Error::last_os_error())
     }
 }

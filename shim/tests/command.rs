@@ -404,7 +404,8 @@ mod passing_through {
     /// comes first.
     #[test]
     fn crun_is_executed_from_a_read_only_mount() {
-        if !root() {
+        if fs::metadata("/proc/self").unwrap().uid() != 0 {
+            eprintln!("skipped: only root can make the mount");
             return;
         }
         let fixture = Fixture::new("");
