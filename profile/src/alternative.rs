@@ -1,5 +1,6 @@
 //! Capabilities that the kernel would have accepted instead of the one that it asked for first.
 
+use crate::classify::asked_in;
 use crate::observation::Observation;
 use crate::{Capability, CapabilitySet};
 
@@ -14,12 +15,7 @@ use crate::{Capability, CapabilitySet};
 /// | `SYS_RESOURCE` | `SYS_ADMIN` | kernel/fork.c `copy_process()`, fs/pipe.c `alloc_pipe_info()` |
 /// | `SYS_ADMIN` | `SYS_NICE` | block/ioprio.c `ioprio_check_cap()`, which asks for the stronger one first |
 pub fn alternatives(check: &Observation) -> CapabilitySet {
-    let asked_in = |functions: &[&str]| {
-        check
-            .call_site
-            .iter()
-            .any(|frame| functions.contains(&crate::classify::function(frame)))
-    };
+    let asked_in = |functions: &[&str]| asked_in(check, functions);
     let instead = match check.capability {
         Capability::DAC_READ_SEARCH if check.call_site.is_empty() => check
             .syscall

@@ -14,6 +14,16 @@ pub enum Recorder {
     Selinux,
 }
 
+impl Recorder {
+    /// The recorder's name as people write it.
+    pub fn display_name(self) -> &'static str {
+        match self {
+            Self::Ebpf => "eBPF",
+            Self::Selinux => "SELinux",
+        }
+    }
+}
+
 /// What the kernel answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

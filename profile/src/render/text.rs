@@ -2,7 +2,6 @@
 
 use super::{Engine, Workload, beyond, form};
 use crate::merge::Merged;
-use crate::minimize::recorder_name;
 use crate::observation::BlindSpot;
 use crate::privileges::Privileges;
 use crate::result::{Dismissed, Need, Profile, Reason};
@@ -162,7 +161,7 @@ impl Report<'_> {
             .recorders
             .iter()
             .filter(|report| report.recorded)
-            .map(|report| format!("{} ({})", recorder_name(report.recorder), report.method))
+            .map(|report| format!("{} ({})", report.recorder.display_name(), report.method))
             .collect::<Vec<_>>()
             .join(" and ");
         let by = if witnesses.is_empty() {

@@ -1,0 +1,51 @@
+//! What one observation means: whether the kernel's question mattered, and by which rule that was decided.
+//!
+//! Pure: an [`Observation`] and the little that must be known of the container go in, a [`Classification`] comes out.
+//! One rule is one entry of the table [`rules`] goes through; the first that applies decides. A check is dismissed only by a rule that says why;
+//! what no rule knows counts. `docs/classification.md` describes each rule for users, and a test holds it against this table.
+//!
+//! Where things are: `rule` has the types, `call_site` the questions that rules put to an observation, and `table` the rules by subject, in
+//! the order in which they are tried.
+
+mod call_site;
+mod often_done_without;
+mod rule;
+mod table;
+#[cfg(test)]
+mod tests;
+
+use crate::observation::{Namespace, Observation, Verdict};
+use table::{INITIAL_NAMESPACE, USED};
+
+pub(crate) use call_site::{asked_in, function, silent};
+pub(crate) use often_done_without::often_done_without;
+pub use rule::{Classification, Context, Decision, Rule};
+pub(crate) use table::{HARD_LINK, REFUSED, SILENT_UNKNOWN_SITE};
+
+/// Gives an observation its class. Every observation gets one.
+pub fn classify(observation: &Observation, context: &Context) -> Classification {
+    let rule = table::tried()
+        .find(|rule| (rule.applies)(observation, context))
+        .unwrap_or(&USED);
+    if observation.verdict == Verdict::Granted {
+        return Classification {
+            decision: rule.decision,
+            rule,
+        };
+    }
+    let rule = match rule.decision {
+        // A probe that was refused is a probe all the same.
+        Decision::Dismissed | Decision::Optional => rule,
+        _ if observation.namespace == Namespace::Initial => &INITIAL_NAMESPACE,
+        _ => &REFUSED,
+    };
+    Classification {
+        decision: Decision::Denied,
+        rule,
+    }
+}
+
+/// All rules, in the order in which they are tried, then the ones that apply where none of these does.
+pub fn rules() -> impl Iterator<Item = &'static Rule> {
+    table::tried().chain([&USED, &REFUSED, &INITIAL_NAMESPACE])
+}

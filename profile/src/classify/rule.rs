@@ -1,0 +1,64 @@
+//! One rule of the classification, and what it can decide.
+
+use crate::CapabilitySet;
+use crate::observation::Observation;
+use crate::recording::Recording;
+use crate::result::Reason;
+
+/// What a rule has to know beside the observation.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Context {
+    /// User id of the container's process inside the container.
+    pub uid: u32,
+    /// Whether the container has a user namespace of its own.
+    pub user_namespace: bool,
+    /// Whether the container's processes run with `no_new_privs`.
+    pub no_new_privileges: bool,
+    /// The bounding set that the container was given while it was profiled.
+    pub granted: CapabilitySet,
+}
+
+impl From<&Recording> for Context {
+    fn from(recording: &Recording) -> Self {
+        Self {
+            uid: recording.uid,
+            user_namespace: recording.user_namespace,
+            no_new_privileges: recording.no_new_privileges,
+            granted: recording.granted.bounding,
+        }
+    }
+}
+
+/// What becomes of an observation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Decision {
+    /// It counts.
+    Needed(Reason),
+    /// It was granted, and the same would have happened without.
+    Dismissed,
+    /// It was granted, and without it the program would have gone on with less: fewer details, other accounting.
+    Optional,
+    /// It was refused.
+    Denied,
+}
+
+/// One rule of the classification.
+#[derive(Clone, Copy, Debug)]
+pub struct Rule {
+    /// Its name in profiles and documentation.
+    pub name: &'static str,
+    /// What it means, in one line, for the reader of a report.
+    pub explanation: &'static str,
+    /// What it decides for a granted check.
+    pub decision: Decision,
+    pub(super) applies: fn(&Observation, &Context) -> bool,
+}
+
+/// The class of one observation.
+#[derive(Clone, Copy, Debug)]
+pub struct Classification {
+    /// What becomes of it.
+    pub decision: Decision,
+    /// The rule that decided.
+    pub rule: &'static Rule,
+}

@@ -1,0 +1,40 @@
+//! Checks at the start of a program, and of hard links.
+
+use crate::Capability;
+use crate::classify::call_site::asked_in;
+use crate::classify::rule::{Decision, Rule};
+use crate::result::Reason;
+
+/// The rule of link(2), which [`crate::minimize`] makes a blind spot of.
+pub(crate) const HARD_LINK: &str = "hard-link";
+
+pub(super) static RULES: &[Rule] = &[
+    // security/commoncap.c cap_bprm_creds_from_file(): with no_new_privs the result is the same either way.
+    Rule {
+        name: "no-new-privileges",
+        explanation: "asked at the start of a set-user-ID program, which gains nothing under no_new_privs anyway",
+        decision: Decision::Dismissed,
+        applies: |check, context| {
+            check.capability == Capability::SETUID
+                && context.no_new_privileges
+                && asked_in(check, &["cap_bprm_creds_from_file"])
+        },
+    },
+    // fs/namei.c may_linkat(): safe_hardlink_source() asks for read and write access; whoever owns the file may link it all the same.
+    // The recorder cannot see the owner. git links its own read-only files all the time; minimize makes a blind spot of it.
+    Rule {
+        name: HARD_LINK,
+        explanation: "asked when a file is hard-linked, which its owner may do without",
+        decision: Decision::Optional,
+        applies: |check, _| {
+            check.capability == Capability::DAC_OVERRIDE
+                && asked_in(check, &["may_linkat", "safe_hardlink_source"])
+        },
+    },
+    Rule {
+        name: "pre-exec",
+        explanation: "the runtime needed it to start the container's program",
+        decision: Decision::Needed(Reason::PreExec),
+        applies: |check, _| check.pre_exec,
+    },
+];

@@ -1,0 +1,71 @@
+//! Checks that come from the permissions of namespaced sysctls.
+
+use crate::Capability;
+use crate::classify::call_site::{ACCESS, asked_in, in_syscall, silent};
+use crate::classify::rule::{Context, Decision, Rule};
+use crate::observation::Observation;
+use crate::result::Reason;
+
+pub(super) static RULES: &[Rule] = &[
+    // The permissions callbacks of namespaced sysctls are asked on every look at the file, before it is known what for; see
+    // fs/proc/proc_sysctl.c sysctl_perm(). The recorder tells who only reads, or may write as the host's root.
+    Rule {
+        name: "sysctl-write",
+        explanation: "a sysctl was written, or opened for it, that this process may not write without",
+        decision: Decision::Needed(Reason::EnforcingSilent),
+        applies: |check, context| {
+            sysctl(check)
+                && !check.without_effect
+                && !root_may_write(check, context)
+                && !in_syscall(check, READING)
+                && !in_syscall(check, ACCESS)
+        },
+    },
+    Rule {
+        name: "sysctl",
+        explanation: "asked at every look at a sysctl, which may be read (and by root written) without",
+        decision: Decision::Dismissed,
+        applies: |check, _| sysctl(check),
+    },
+];
+
+fn sysctl(check: &Observation) -> bool {
+    asked_in(
+        check,
+        &[
+            "net_ctl_permissions",
+            "ipc_permissions",
+            "set_permissions",
+            "pid_table_root_permissions",
+        ],
+    ) || (silent(check) && asked_in(check, &["sysctl_perm"]))
+}
+
+/// System calls that read, or look up names.
+const READING: &[&str] = &[
+    "read",
+    "readv",
+    "pread64",
+    "preadv",
+    "preadv2",
+    "stat",
+    "lstat",
+    "newfstatat",
+    "statx",
+    "readlink",
+    "readlinkat",
+    "getdents64",
+];
+
+/// Whether the file's mode lets this container's root write all the same.
+///
+/// net/sysctl_net.c keeps the mode (test_perm() lets the initial namespace's root write); kernel/pid.c accepts the pid namespace's root;
+/// kernel/ucount.c (/proc/sys/user) and ipc/ipc_sysctl.c (next_id) accept nobody.
+fn root_may_write(check: &Observation, context: &Context) -> bool {
+    context.uid == 0
+        && match check.capability {
+            Capability::NET_ADMIN => !context.user_namespace,
+            Capability::SYS_ADMIN => true,
+            _ => false,
+        }
+}

@@ -1,0 +1,124 @@
+use super::{ROOT, gives, is_used};
+use crate::Capability;
+use crate::classify::Decision::{Dismissed, Optional};
+use crate::observation::Observation;
+use crate::testing::check;
+
+#[test]
+fn overridden_credentials() {
+    let overlay = Observation {
+        overridden: true,
+        ..check(
+            Capability::SYS_ADMIN,
+            "statx",
+            &[
+                "capable",
+                "xattr_permission",
+                "vfs_getxattr",
+                "ovl_check_metacopy_xattr",
+                "ovl_lookup",
+            ],
+        )
+    };
+    gives(&overlay, &ROOT, "overridden-credentials", Dismissed);
+    // The program's own request on the same file system.
+    is_used(&check(
+        Capability::DAC_OVERRIDE,
+        "openat",
+        &[
+            "capable_wrt_inode_uidgid",
+            "generic_permission",
+            "ovl_permission",
+            "inode_permission",
+        ],
+    ));
+}
+
+#[test]
+fn access_only_asks() {
+    let frames = [
+        "capable_wrt_inode_uidgid",
+        "generic_permission",
+        "ovl_permission",
+        "inode_permission",
+        "do_faccessat",
+    ];
+    let access = check(Capability::DAC_OVERRIDE, "faccessat2", &frames);
+    gives(&access, &ROOT, "asked-by-access", Optional);
+    // With exchanged credentials, on another file system than overlayfs.
+    let exchanged = Observation {
+        overridden: true,
+        call_site: vec!["generic_permission".into(), "do_faccessat".into()],
+        ..access.clone()
+    };
+    gives(&exchanged, &ROOT, "asked-by-access", Optional);
+    let layer = Observation {
+        overridden: true,
+        ..access
+    };
+    gives(&layer, &ROOT, "overridden-credentials", Dismissed);
+    is_used(&check(Capability::DAC_OVERRIDE, "openat", &frames));
+}
+
+#[test]
+fn chown_of_a_set_user_id_file() {
+    let frames = [
+        "capable_wrt_inode_uidgid",
+        "setattr_prepare",
+        "notify_change",
+        "chown_common",
+    ];
+    gives(
+        &check(Capability::FSETID, "fchownat", &frames),
+        &ROOT,
+        "chown-mode",
+        Optional,
+    );
+    is_used(&check(Capability::CHOWN, "fchownat", &frames));
+    is_used(&check(
+        Capability::FSETID,
+        "fchmodat",
+        &[
+            "capable_wrt_inode_uidgid",
+            "setattr_prepare",
+            "chmod_common",
+        ],
+    ));
+}
+
+#[test]
+fn requests_under_chosen_credentials_count() {
+    let ring = Observation {
+        overridden: true,
+        ..check(
+            Capability::DAC_READ_SEARCH,
+            "io_uring_enter",
+            &[
+                "capable_wrt_inode_uidgid",
+                "generic_permission",
+                "path_openat",
+                "io_openat2",
+                "io_issue_sqe",
+            ],
+        )
+    };
+    is_used(&ring);
+}
+
+#[test]
+fn without_effect() {
+    let own_id = Observation {
+        without_effect: true,
+        ..check(
+            Capability::SETGID,
+            "setgid",
+            &["ns_capable_setid", "__sys_setgid"],
+        )
+    };
+    gives(&own_id, &ROOT, "without-effect", Dismissed);
+    is_used(&check(
+        Capability::SETGID,
+        "setgid",
+        &["ns_capable_setid", "__sys_setgid"],
+    ));
+}

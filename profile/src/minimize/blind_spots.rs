@@ -1,0 +1,162 @@
+//! What this recording could not have seen, and what it lost.
+
+use super::input::{Classified, Input, evidence_of, recorded_completely};
+use crate::classify::{self, Decision};
+use crate::observation::{BlindSpot, Evidence, Recorder};
+use crate::{Capability, CapabilitySet};
+use std::collections::BTreeSet;
+
+/// All blind spots, sorted.
+pub(super) fn blind_spots(
+    input: &Input<'_>,
+    classified: &[Classified<'_>],
+    set: CapabilitySet,
+) -> Vec<BlindSpot> {
+    let mut spots: BTreeSet<BlindSpot> = BTreeSet::new();
+    for (recorder, evidence) in input.evidence {
+        spots.extend(
+            evidence
+                .blind_spots
+                .iter()
+                .filter(|spot| !covered(spot, *recorder, input))
+                .cloned(),
+        );
+        spots.extend(unreadable_files(*recorder, evidence));
+    }
+    for entry in classified {
+        spots.extend(hard_link(entry, set));
+        spots.extend(id_map(entry, set));
+        spots.extend(not_granted(entry, input));
+    }
+    spots.extend(unprivileged_ports(input, set));
+    spots.extend(refused_before_selinux(input));
+    spots.into_iter().collect()
+}
+
+fn unreadable_files(recorder: Recorder, evidence: &Evidence) -> impl Iterator<Item = BlindSpot> {
+    evidence.executions.iter().filter_map(move |execution| {
+        let reason = execution.unreadable.as_ref()?;
+        Some(BlindSpot {
+            capability: None,
+            recorder,
+            reason: format!(
+                "file capabilities of {} could not be read: {reason}",
+                execution.path.display()
+            ),
+        })
+    })
+}
+
+fn hard_link(entry: &Classified<'_>, set: CapabilitySet) -> Option<BlindSpot> {
+    let check = entry.check;
+    (entry.rule.name == classify::HARD_LINK && !set.contains(check.capability)).then(|| BlindSpot {
+        capability: Some(check.capability),
+        recorder: check.recorder,
+        reason: format!(
+            "{} made hard links to files that it may not both read and write by their mode: fails without, or without CAP_FOWNER, \
+             for files of other users; which files these were was not seen",
+            check.program
+        ),
+    })
+}
+
+/// kernel/user_namespace.c `verify_root_map()` looks at a bit that `create_user_ns()` has kept: nothing asks. Other users than root
+/// can map themselves alone, for which it does not matter.
+fn id_map(entry: &Classified<'_>, set: CapabilitySet) -> Option<BlindSpot> {
+    let check = entry.check;
+    let maps = check
+        .call_site
+        .iter()
+        .any(|frame| ["map_write", "proc_uid_map_write"].contains(&classify::function(frame)));
+    (maps && !set.contains(Capability::SETFCAP)).then(|| BlindSpot {
+        capability: Some(Capability::SETFCAP),
+        recorder: check.recorder,
+        reason: format!(
+            "{} wrote the id map of a user namespace that it made: if that maps user 0 of the container, the kernel wants this \
+             capability without asking for it",
+            check.program
+        ),
+    })
+}
+
+fn not_granted(entry: &Classified<'_>, input: &Input<'_>) -> Option<BlindSpot> {
+    let check = entry.check;
+    let refused = entry.decision == Decision::Denied && entry.rule.name == classify::REFUSED.name;
+    (refused && !input.verifying && !input.granted.bounding.contains(check.capability)).then(|| {
+        BlindSpot {
+            capability: Some(check.capability),
+            recorder: check.recorder,
+            reason: format!(
+                "{} asked for it and was refused, as capprof does not hold it itself and could not grant it: what the program would have \
+                 done with it was not seen",
+                check.program
+            ),
+        }
+    })
+}
+
+/// net/ipv4/af_inet.c `inet_port_requires_bind_service()`: a program that binds a port at or above the sysctl's value is not asked.
+fn unprivileged_ports(input: &Input<'_>, set: CapabilitySet) -> Option<BlindSpot> {
+    let port = input.unprivileged_port_start.filter(|port| *port < 1024)?;
+    let (recorder, _) = input.evidence.first()?;
+    (!set.contains(Capability::NET_BIND_SERVICE)).then(|| BlindSpot {
+        capability: Some(Capability::NET_BIND_SERVICE),
+        recorder: *recorder,
+        reason: format!(
+            "here everybody may bind ports from {port} on, by the engine's net.ipv4.ip_unprivileged_port_start, and the kernel does not \
+             ask: where that is not set, as under other engines and in the host's network, a program that binds one below 1024 fails without"
+        ),
+    })
+}
+
+/// `cap_capable()` is asked before SELinux, which never hears of what was refused there (security/security.c).
+fn refused_before_selinux(input: &Input<'_>) -> impl Iterator<Item = BlindSpot> {
+    let blind = evidence_of(input, Recorder::Selinux).is_some()
+        && !input.verifying
+        && !recorded_completely(input, Recorder::Ebpf);
+    let granted = input.granted.bounding;
+    Capability::all()
+        .filter(move |capability| blind && !granted.contains(*capability))
+        .map(|capability| BlindSpot {
+            capability: Some(capability),
+            recorder: Recorder::Selinux,
+            reason: "capprof does not hold it itself and could not grant it; what is refused for that leaves no record".to_owned(),
+        })
+}
+
+/// Whether the other recorder would have seen it.
+///
+/// eBPF helps SELinux, for it sees all checks. It is not so the other way round: what eBPF misses by name is asked by security/commoncap.c
+/// of itself, inlined, and no other security module hears of it.
+fn covered(spot: &BlindSpot, recorder: Recorder, input: &Input<'_>) -> bool {
+    recorder == Recorder::Selinux
+        && recorded_completely(input, Recorder::Ebpf)
+        && evidence_of(input, Recorder::Ebpf).is_some_and(|evidence| {
+            !evidence
+                .blind_spots
+                .iter()
+                .any(|own| own.capability.is_none() || own.capability == spot.capability)
+        })
+}
+
+/// Why the result is incomplete; empty where nothing was lost.
+pub(super) fn losses(input: &Input<'_>) -> Vec<String> {
+    let mut losses = BTreeSet::new();
+    for (recorder, evidence) in input.evidence {
+        for loss in &evidence.losses {
+            losses.insert(format!("{}: {loss}", recorder.display_name()));
+        }
+    }
+    for report in input.reports {
+        if report.recorded && evidence_of(input, report.recorder).is_none() {
+            losses.insert(format!(
+                "{}: was armed and brought nothing home",
+                report.recorder.display_name()
+            ));
+        }
+    }
+    if input.evidence.is_empty() {
+        losses.insert("no recorder recorded".to_owned());
+    }
+    losses.into_iter().collect()
+}

@@ -1,0 +1,56 @@
+//! The choice of a set that satisfies all demands.
+
+use super::demand::Demand;
+use super::input::Input;
+use crate::configuration::Preference;
+use crate::{Capability, CapabilitySet};
+use std::collections::BTreeSet;
+
+/// A set that satisfies all demands.
+pub(super) fn choose(demands: &[Demand<'_>], input: &Input<'_>) -> CapabilitySet {
+    let only = |demand: &&Demand<'_>| demand.options.len() == 1;
+    let forced: CapabilitySet = demands
+        .iter()
+        .filter(only)
+        .map(|demand| demand.asked)
+        .collect();
+    let open: BTreeSet<(Capability, u64)> = demands
+        .iter()
+        .filter(|demand| demand.options.intersection(forced).is_empty())
+        .map(|demand| (demand.asked, demand.options.bits()))
+        .collect();
+    let mut set = forced;
+    for (asked, options) in &open {
+        set.insert(preferred(*asked, CapabilitySet::from_bits(*options), input));
+    }
+    // What was chosen for one demand may be superfluous by what was chosen for another.
+    for capability in set.difference(forced).iter() {
+        let mut without = set;
+        without.remove(capability);
+        if open.iter().all(|(_, options)| {
+            !CapabilitySet::from_bits(*options)
+                .intersection(without)
+                .is_empty()
+        }) {
+            set = without;
+        }
+    }
+    set
+}
+
+/// The one to take where several would do: what was asked for, but never CAP_SYS_ADMIN if anything less would do; and by
+/// [`Preference::Default`] one that the engine had given to this container rather than one that it had not.
+fn preferred(asked: Capability, options: CapabilitySet, input: &Input<'_>) -> Capability {
+    let mut weaker = options;
+    weaker.remove(Capability::SYS_ADMIN);
+    let first = if asked == Capability::SYS_ADMIN {
+        weaker.iter().next().unwrap_or(asked)
+    } else {
+        asked
+    };
+    let given = input.original.bounding;
+    if input.preference == Preference::Default && !given.contains(first) {
+        return weaker.intersection(given).iter().next().unwrap_or(first);
+    }
+    first
+}

@@ -1,0 +1,102 @@
+//! Demands: what the minimized set has to satisfy.
+
+use super::input::{Classified, Input};
+use crate::alternative::alternatives;
+use crate::classify::Decision;
+use crate::observation::{Capset, Execution, Observation, Recorder};
+use crate::result::Reason;
+use crate::{Capability, CapabilitySet};
+
+/// One reason to have a capability.
+pub(super) struct Demand<'a> {
+    /// What the kernel asked for, or what a program listed.
+    pub(super) asked: Capability,
+    /// That, and what would have done instead.
+    pub(super) options: CapabilitySet,
+    pub(super) reason: Reason,
+    pub(super) source: Source<'a>,
+}
+
+pub(super) enum Source<'a> {
+    Check(&'a Observation),
+    File(Recorder, &'a Execution),
+    List(Recorder, &'a Capset),
+}
+
+impl Source<'_> {
+    pub(super) fn recorder(&self) -> Recorder {
+        match self {
+            Self::Check(check) => check.recorder,
+            Self::File(recorder, _) | Self::List(recorder, _) => *recorder,
+        }
+    }
+}
+
+pub(super) fn demands<'a>(
+    input: &Input<'a>,
+    classified: &[Classified<'a>],
+    notes: &mut Vec<String>,
+) -> Vec<Demand<'a>> {
+    let mut demands: Vec<Demand<'a>> = classified
+        .iter()
+        .filter_map(|entry| match entry.decision {
+            Decision::Needed(reason) => Some(Demand {
+                asked: entry.check.capability,
+                options: alternatives(entry.check)
+                    .union([entry.check.capability].into_iter().collect()),
+                reason,
+                source: Source::Check(entry.check),
+            }),
+            _ => None,
+        })
+        .collect();
+    for (recorder, evidence) in input.evidence {
+        for execution in &evidence.executions {
+            // Without the effective bit the program starts with what there is, and what it uses of that is seen.
+            let Some(capabilities) = execution.file_capabilities.filter(|file| file.effective)
+            else {
+                continue;
+            };
+            demands.extend(capabilities.permitted.iter().map(|capability| Demand {
+                asked: capability,
+                options: [capability].into_iter().collect(),
+                reason: Reason::FileCapability,
+                source: Source::File(*recorder, execution),
+            }));
+        }
+        for capset in &evidence.capsets {
+            let listed = listed(capset, input.context.granted);
+            demands.extend(listed.iter().map(|capability| Demand {
+                asked: capability,
+                options: [capability].into_iter().collect(),
+                reason: Reason::CapsetCompatibility,
+                source: Source::List(*recorder, capset),
+            }));
+            let kept = capset
+                .permitted
+                .difference(listed)
+                .intersection(capset.held);
+            if capset.permitted != capset.held && !kept.is_empty() {
+                notes.push(format!(
+                    "{} set its capabilities to what it held but for {}: taken for dropping these, not for needing the rest",
+                    capset.program,
+                    capset.held.difference(capset.permitted)
+                ));
+            }
+        }
+    }
+    demands
+}
+
+/// The capabilities that a program asked to keep by name.
+///
+/// capset(2) fails with EPERM for a capability that is not held, so a program that sets a fixed list needs all of it whether it uses it or
+/// not. A program that starts from what it holds and takes something away needs nothing of the kind. The two are told apart by size: a set
+/// with more than half of what was held, where that was as much as the recording had granted, is no list.
+fn listed(capset: &Capset, granted: CapabilitySet) -> CapabilitySet {
+    let all_held = capset.held.len() * 2 >= granted.len();
+    [capset.permitted, capset.effective, capset.inheritable]
+        .into_iter()
+        .filter(|set| !(all_held && set.len() * 2 > capset.held.len()))
+        .fold(CapabilitySet::EMPTY, CapabilitySet::union)
+}

@@ -1,0 +1,60 @@
+//! What a container that verifies lacked.
+
+use super::choice::choose;
+use super::demand::{Demand, demands};
+use super::input::{Classified, Input};
+use super::need::need;
+use crate::alternative::alternatives;
+use crate::observation::{Namespace, Observation, Verdict};
+use crate::result::Need;
+
+/// What was refused, made its system call fail, and would have counted had it been granted: what the container's sets lack.
+///
+/// Asked of a recording that verifies. What the process had been given and had dropped by itself is not lacking.
+pub fn missed(input: &Input<'_>) -> Vec<Need> {
+    let refused: Vec<Observation> = input
+        .evidence
+        .iter()
+        .flat_map(|(_, evidence)| &evidence.observations)
+        .filter(|check| check.verdict == Verdict::Denied && check.namespace != Namespace::Initial)
+        .filter_map(|check| {
+            let failed = check.results.map(|results| results.failed())?;
+            (failed > 0).then(|| Observation {
+                verdict: Verdict::Granted,
+                count: failed,
+                ..check.clone()
+            })
+        })
+        .collect();
+    let classified: Vec<Classified<'_>> = refused
+        .iter()
+        // The kernel goes on asking for what would do instead when the first is refused: it would not have.
+        .filter(|check| !refused.iter().any(|first| was_asked_instead(check, first)))
+        .map(|check| Classified::new(check, &input.context))
+        .collect();
+    let given = match input.context.uid {
+        0 => input.granted.bounding,
+        _ => input.granted.ambient,
+    };
+    let checks = Input {
+        evidence: &[],
+        ..*input
+    };
+    let demands: Vec<Demand<'_>> = demands(&checks, &classified, &mut Vec::new())
+        .into_iter()
+        .filter(|demand| demand.options.intersection(given).is_empty())
+        .collect();
+    let set = choose(&demands, input);
+    set.iter()
+        .map(|capability| need(capability, set, &demands, &checks))
+        .collect()
+}
+
+fn was_asked_instead(check: &Observation, first: &Observation) -> bool {
+    first.capability != check.capability
+        && alternatives(first).contains(check.capability)
+        && (&first.program, &first.syscall, &first.call_site)
+            == (&check.program, &check.syscall, &check.call_site)
+        && (first.joined, first.pre_exec) == (check.joined, check.pre_exec)
+        && first.count >= check.count
+}

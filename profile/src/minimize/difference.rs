@@ -1,0 +1,128 @@
+//! Why one of two recorders saw a capability used and the other did not.
+
+use super::demand::{Demand, Source};
+use super::input::{Input, evidence_of};
+use crate::Capability;
+use crate::classify;
+use crate::observation::{Evidence, Observation, Recorder};
+use std::collections::BTreeSet;
+
+/// Why only one of two recorders saw this capability.
+pub(super) fn difference(
+    capability: Capability,
+    evidence: &[&Demand<'_>],
+    input: &Input<'_>,
+) -> Option<String> {
+    let (Some(ebpf), Some(selinux)) = (
+        evidence_of(input, Recorder::Ebpf),
+        evidence_of(input, Recorder::Selinux),
+    ) else {
+        return None;
+    };
+    let saw: BTreeSet<Recorder> = evidence
+        .iter()
+        .map(|demand| demand.source.recorder())
+        .collect();
+    if saw.len() != 1 {
+        return None;
+    }
+    let checks: Vec<&Observation> = evidence
+        .iter()
+        .filter_map(|demand| match demand.source {
+            Source::Check(check) => Some(check),
+            _ => None,
+        })
+        .collect();
+    if checks.is_empty() {
+        // File capabilities and capset(2) are not capability checks: SELinux has no record of them.
+        return None;
+    }
+    let (blind, other) = if saw.contains(&Recorder::Ebpf) {
+        (selinux, Recorder::Selinux)
+    } else {
+        (ebpf, Recorder::Ebpf)
+    };
+    let asked = checks.first().map_or(capability, |check| check.capability);
+    let reason = known_reason(asked, blind)
+        .or_else(|| match other {
+            Recorder::Selinux => selinux_reason(asked, &checks, selinux),
+            Recorder::Ebpf => ebpf_reason(asked, input),
+        })
+        .unwrap_or_else(|| "unexplained".to_owned());
+    let seer = match other {
+        Recorder::Ebpf => Recorder::Selinux,
+        Recorder::Selinux => Recorder::Ebpf,
+    };
+    Some(format!(
+        "seen by {} alone; {} did not: {reason}",
+        seer.display_name(),
+        other.display_name()
+    ))
+}
+
+/// What the recorder that did not see it says itself.
+fn known_reason(asked: Capability, blind: &Evidence) -> Option<String> {
+    blind
+        .blind_spots
+        .iter()
+        .find(|spot| spot.capability.is_none_or(|spot| spot == asked))
+        .map(|spot| spot.reason.clone())
+        .or_else(|| blind.losses.first().cloned())
+}
+
+fn selinux_reason(
+    asked: Capability,
+    checks: &[&Observation],
+    selinux: &Evidence,
+) -> Option<String> {
+    let reason = if checks.iter().all(|check| classify::silent(check)) {
+        "the kernel asks without an audit record"
+    } else if checks.iter().all(|check| check.pre_exec) {
+        "the runtime has not taken the container's label yet"
+    } else if checks
+        .iter()
+        .all(|check| asks_capability_module_alone(check))
+    {
+        "commoncap.c asks itself alone there, not the other security modules"
+    } else if selinux_saw_stronger(asked, selinux) {
+        "the kernel asks for another capability first there"
+    } else {
+        return None;
+    };
+    Some(reason.to_owned())
+}
+
+fn ebpf_reason(asked: Capability, input: &Input<'_>) -> Option<String> {
+    let by_fexit = input
+        .reports
+        .iter()
+        .any(|report| report.recorder == Recorder::Ebpf && report.method.contains("fexit"));
+    (asked == Capability::SETPCAP && by_fexit)
+        .then(|| "fexit does not see calls that the compiler inlined in commoncap.c".to_owned())
+}
+
+/// security/commoncap.c calls `cap_capable()` directly in these: no other security module hears of it.
+fn asks_capability_module_alone(check: &Observation) -> bool {
+    check.call_site.iter().any(|frame| {
+        [
+            "cap_capset",
+            "cap_inh_is_capped",
+            "cap_task_prctl",
+            "cap_mmap_addr",
+            "cap_vm_enough_memory",
+        ]
+        .contains(&classify::function(frame))
+    })
+}
+
+fn selinux_saw_stronger(asked: Capability, selinux: &Evidence) -> bool {
+    let pair = match asked {
+        Capability::DAC_READ_SEARCH => Capability::DAC_OVERRIDE,
+        Capability::DAC_OVERRIDE => Capability::DAC_READ_SEARCH,
+        _ => return false,
+    };
+    selinux
+        .observations
+        .iter()
+        .any(|check| check.capability == pair)
+}

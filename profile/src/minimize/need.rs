@@ -1,0 +1,192 @@
+//! The reasons for one member of the set.
+
+use super::demand::{Demand, Source};
+use super::difference::difference;
+use super::input::Input;
+use super::tally::{Field, Tally};
+use crate::classify::{self, classify};
+use crate::observation::{Observation, Recorder};
+use crate::result::{Need, Reason};
+use crate::{Capability, CapabilitySet};
+use std::collections::BTreeSet;
+
+/// Why a capability is a member of the set.
+pub(super) fn need(
+    capability: Capability,
+    set: CapabilitySet,
+    demands: &[Demand<'_>],
+    input: &Input<'_>,
+) -> Need {
+    let own: Vec<&Demand<'_>> = demands
+        .iter()
+        .filter(|demand| demand.asked == capability)
+        .collect();
+    let taken_over: Vec<&Demand<'_>> = demands
+        .iter()
+        .filter(|demand| {
+            demand.asked != capability
+                && demand.options.contains(capability)
+                && !set.contains(demand.asked)
+        })
+        .collect();
+    let evidence = if own.is_empty() { &taken_over } else { &own };
+    let reason = evidence
+        .iter()
+        .map(|demand| demand.reason)
+        .min()
+        .unwrap_or(Reason::Used);
+    let mut notes = reason_notes(reason, evidence);
+    notes.extend(taken_over_notes(capability, &taken_over, own.is_empty()));
+    notes.extend(doubt_notes(evidence, input));
+    notes.extend(difference(capability, evidence, input));
+
+    let tally = tally(evidence);
+    let interchangeable = evidence
+        .iter()
+        .map(|demand| demand.options)
+        .reduce(CapabilitySet::intersection)
+        .unwrap_or_default();
+    Need {
+        capability,
+        reason,
+        alternatives: interchangeable
+            .iter()
+            .filter(|other| *other != capability)
+            .collect(),
+        programs: tally.list(Field::Program),
+        syscalls: tally.list(Field::Syscall),
+        sites: tally.list(Field::Site),
+        count: tally.count(),
+        first_ms: tally.first.unwrap_or_default(),
+        last_ms: tally.last.unwrap_or_default(),
+        recorders: tally.recorders(),
+        notes,
+    }
+}
+
+/// The other reasons, and the files whose capabilities are one.
+fn reason_notes(reason: Reason, evidence: &[&Demand<'_>]) -> Vec<String> {
+    let reasons: BTreeSet<Reason> = evidence.iter().map(|demand| demand.reason).collect();
+    let mut notes: Vec<String> = reasons
+        .into_iter()
+        .filter(|other| *other != reason)
+        .map(|other| format!("also {}", describe(other)))
+        .collect();
+    let files: BTreeSet<String> = evidence
+        .iter()
+        .filter_map(|demand| match demand.source {
+            Source::File(_, execution) => Some(execution.path.display().to_string()),
+            _ => None,
+        })
+        .collect();
+    if !files.is_empty() {
+        notes.push(format!(
+            "file capability of {}, which cannot be executed without",
+            files.into_iter().collect::<Vec<_>>().join(", ")
+        ));
+    }
+    notes
+}
+
+/// What the kernel asked for instead of this capability.
+fn taken_over_notes(capability: Capability, taken_over: &[&Demand<'_>], only: bool) -> Vec<String> {
+    let asked: CapabilitySet = taken_over.iter().map(|demand| demand.asked).collect();
+    asked
+        .iter()
+        .map(|asked| {
+            if !only {
+                return format!("{asked} was asked for too, where {capability} does as well");
+            }
+            let why = match asked {
+                Capability::SYS_ADMIN => "gives less",
+                _ => "the engine grants it",
+            };
+            format!("the kernel asked for {asked} first; {capability} does as well and {why}")
+        })
+        .collect()
+}
+
+/// Why it may not be needed, or not by the container's own program.
+fn doubt_notes(evidence: &[&Demand<'_>], input: &Input<'_>) -> Vec<String> {
+    let all = |holds: &dyn Fn(&Observation) -> bool| {
+        evidence
+            .iter()
+            .all(|demand| matches!(demand.source, Source::Check(check) if holds(check)))
+    };
+    let mut notes = Vec::new();
+    if !evidence.is_empty() && all(&|check| check.joined) {
+        notes.push("used only by processes that joined the container (exec)".to_owned());
+    }
+    if all(&|check| classify(check, &input.context).rule.name == classify::SILENT_UNKNOWN_SITE) {
+        notes.push(
+            "asked silently at a place that capprof has no rule for: may not be needed".to_owned(),
+        );
+    }
+    if let Some(why) = perhaps_done_without(evidence) {
+        notes.push(format!(
+            "may not be needed, which only a run without it tells: {why}"
+        ));
+    }
+    notes
+}
+
+fn tally(evidence: &[&Demand<'_>]) -> Tally {
+    let mut tally = Tally::default();
+    for demand in evidence {
+        match demand.source {
+            Source::Check(check) => tally.check(check),
+            Source::File(recorder, execution) => {
+                let name = execution.path.file_name().map_or_else(
+                    || execution.path.display().to_string(),
+                    |name| name.to_string_lossy().into_owned(),
+                );
+                tally.program(recorder, name, execution.count);
+            }
+            Source::List(recorder, capset) => {
+                tally.program(recorder, capset.program.clone(), capset.count);
+                tally.add(recorder, Field::Syscall, "capset".to_owned(), capset.count);
+            }
+        }
+    }
+    tally
+}
+
+/// Why a program may do without a capability, if all its uses are of a kind that programs often do without. SELinux's records do not
+/// say which kind, and are of the same checks.
+fn perhaps_done_without(evidence: &[&Demand<'_>]) -> Option<String> {
+    let why = |demand: &&&Demand<'_>| match demand.source {
+        Source::Check(check) => classify::often_done_without(check),
+        Source::List(..) => {
+            Some("many programs list what they find that they hold, or ignore a refusal")
+        }
+        Source::File(..) => None,
+    };
+    let telling = || {
+        evidence
+            .iter()
+            .filter(|demand| demand.source.recorder() == Recorder::Ebpf)
+    };
+    // What is used and often done without may all the same be in a list that the program insists on.
+    let used: Vec<_> = telling()
+        .filter(|demand| !matches!(demand.source, Source::List(..)))
+        .collect();
+    let reasons: Option<BTreeSet<&str>> = if used.is_empty() {
+        telling().map(|demand| why(&demand)).collect()
+    } else {
+        used.iter().map(why).collect()
+    };
+    reasons
+        .filter(|reasons| !reasons.is_empty())
+        .map(|reasons| reasons.into_iter().collect::<Vec<_>>().join("; "))
+}
+
+/// What a reason means, for a sentence.
+pub fn describe(reason: Reason) -> &'static str {
+    match reason {
+        Reason::Used => "used",
+        Reason::EnforcingSilent => "used where the kernel asks silently and enforces",
+        Reason::PreExec => "needed by the runtime to start the program",
+        Reason::FileCapability => "a file capability of an executed program",
+        Reason::CapsetCompatibility => "in a set that a program asked for with capset(2)",
+    }
+}

@@ -1,0 +1,51 @@
+//! The five sets of the process that make the minimized set effective for its user.
+
+use super::demand::{Demand, Source};
+use super::input::Input;
+use crate::CapabilitySet;
+use crate::observation::Observation;
+use crate::recording::ProcessSets;
+
+pub(super) fn sets(input: &Input<'_>, demands: &[Demand<'_>], set: CapabilitySet) -> ProcessSets {
+    if input.context.uid == 0 {
+        return ProcessSets {
+            bounding: set,
+            effective: set,
+            permitted: set,
+            inheritable: input.original.inheritable.intersection(set),
+            ambient: input.original.ambient.intersection(set),
+        };
+    }
+    // What a set-user-ID program or one with file capabilities has of its own, it gains from the bounding set alone.
+    let gained = |check: &Observation| {
+        check.executable.as_ref().is_some_and(|executable| {
+            input
+                .evidence
+                .iter()
+                .flat_map(|(_, evidence)| &evidence.executions)
+                .any(|execution| {
+                    execution.path == *executable && execution.gained.contains(check.capability)
+                })
+        })
+    };
+    let mut carried = CapabilitySet::EMPTY;
+    let mut by_runtime = CapabilitySet::EMPTY;
+    for demand in demands {
+        let satisfied_by = demand.options.intersection(set);
+        match demand.source {
+            Source::File(..) => {}
+            Source::Check(check) if gained(check) => {}
+            Source::Check(check) if check.pre_exec => by_runtime = by_runtime.union(satisfied_by),
+            Source::Check(_) | Source::List(..) => carried = carried.union(satisfied_by),
+        }
+    }
+    // Where the process had been granted no ambient capabilities, whatever it used came from the bounding set.
+    carried = carried.intersection(input.granted.ambient);
+    ProcessSets {
+        bounding: set,
+        effective: carried.union(by_runtime),
+        permitted: carried.union(by_runtime),
+        inheritable: carried,
+        ambient: carried,
+    }
+}

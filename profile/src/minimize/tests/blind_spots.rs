@@ -1,0 +1,130 @@
+use super::{Case, execution, read_file, write_file};
+use crate::Capability;
+use crate::observation::{BlindSpot, Execution, Observation, Recorder};
+use crate::testing::check;
+
+#[test]
+fn a_file_that_could_not_be_read_is_a_blind_spot() {
+    let mut case = Case::default();
+    case.evidence(Recorder::Ebpf).executions = vec![Execution {
+        file_capabilities: None,
+        unreadable: Some("the file is gone".into()),
+        ..execution(true)
+    }];
+    let result = case.minimize();
+    assert_eq!(result.blind_spots.len(), 1);
+    assert_eq!(
+        result.blind_spots[0].reason,
+        "file capabilities of /usr/bin/ping could not be read: the file is gone"
+    );
+}
+
+#[test]
+fn a_blind_spot_that_the_other_recorder_covers_is_none() {
+    let spot = BlindSpot {
+        capability: Some(Capability::NET_ADMIN),
+        recorder: Recorder::Selinux,
+        reason: "allowed to the domain without a record".into(),
+    };
+    let mut case = Case::default();
+    case.evidence(Recorder::Selinux).blind_spots = vec![spot.clone()];
+    assert_eq!(case.minimize().blind_spots, std::slice::from_ref(&spot));
+    case.evidence(Recorder::Ebpf);
+    assert!(case.minimize().blind_spots.is_empty());
+    case.evidence(Recorder::Ebpf).losses = vec!["1 row lost".into()];
+    assert_eq!(case.minimize().blind_spots, [spot]);
+    // cap_mmap_addr() asks the capability module alone.
+    let inlined = BlindSpot {
+        capability: Some(Capability::SYS_RAWIO),
+        recorder: Recorder::Ebpf,
+        reason: "asked in a place that this kernel does not let be seen".into(),
+    };
+    let mut case = Case::default();
+    case.evidence(Recorder::Ebpf).blind_spots = vec![inlined.clone()];
+    case.evidence(Recorder::Selinux);
+    assert_eq!(case.minimize().blind_spots, [inlined]);
+}
+
+#[test]
+fn a_refusal_for_want_of_a_grant_is_a_blind_spot() {
+    let refused = Observation {
+        verdict: crate::observation::Verdict::Denied,
+        ..check(
+            Capability::SYS_RESOURCE,
+            "prlimit64",
+            &["capable", "do_prlimit"],
+        )
+    };
+    let mut case = Case::seen(vec![refused]);
+    assert!(case.minimize().blind_spots.is_empty());
+    case.granted.bounding.remove(Capability::SYS_RESOURCE);
+    let result = case.minimize();
+    assert_eq!(
+        result.blind_spots[0].capability,
+        Some(Capability::SYS_RESOURCE)
+    );
+    assert_eq!(result.denied[0].rule, "refused");
+    // SELinux hears nothing of it at all.
+    let mut case = Case::default();
+    case.granted.bounding.remove(Capability::SYS_RESOURCE);
+    case.evidence(Recorder::Selinux);
+    assert_eq!(case.minimize().blind_spots.len(), 1);
+}
+
+#[test]
+fn ports_that_everybody_may_bind_are_a_blind_spot() {
+    let spots = |start, observations| {
+        let mut case = Case::seen(observations);
+        case.unprivileged_port_start = start;
+        let capabilities: Vec<_> = case
+            .minimize()
+            .blind_spots
+            .iter()
+            .map(|spot| spot.capability)
+            .collect();
+        capabilities
+    };
+    let blind = [Some(Capability::NET_BIND_SERVICE)];
+    assert_eq!(spots(Some(0), vec![read_file()]), blind);
+    assert_eq!(spots(Some(80), vec![read_file()]), blind);
+    assert!(spots(Some(1024), vec![read_file()]).is_empty());
+    assert!(spots(None, vec![read_file()]).is_empty());
+    // Of a port below 80.
+    let bound = check(
+        Capability::NET_BIND_SERVICE,
+        "bind",
+        &["ns_capable", "inet_bind"],
+    );
+    assert!(spots(Some(80), vec![bound]).is_empty());
+}
+
+#[test]
+fn hard_links_and_id_maps_are_blind_spots() {
+    let link = check(
+        Capability::DAC_OVERRIDE,
+        "linkat",
+        &["generic_permission", "may_linkat"],
+    );
+    let result = Case::seen(vec![link.clone()]).minimize();
+    assert!(result.set.is_empty());
+    assert_eq!(
+        result.blind_spots[0].capability,
+        Some(Capability::DAC_OVERRIDE)
+    );
+    assert!(
+        Case::seen(vec![link, write_file()])
+            .minimize()
+            .blind_spots
+            .is_empty()
+    );
+    let map = Observation {
+        namespace: crate::observation::Namespace::Nested,
+        ..check(
+            Capability::SYS_ADMIN,
+            "write",
+            &["file_ns_capable", "map_write", "proc_uid_map_write"],
+        )
+    };
+    let result = Case::seen(vec![map]).minimize();
+    assert_eq!(result.blind_spots[0].capability, Some(Capability::SETFCAP));
+}

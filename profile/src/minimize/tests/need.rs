@@ -1,0 +1,174 @@
+use super::{Case, DOCKER, capset, execution, mount, set};
+use crate::minimize::Minimized;
+use crate::observation::{Execution, Observation, Recorder};
+use crate::result::Reason;
+use crate::testing::{check, record};
+use crate::{Capability, CapabilitySet};
+
+#[test]
+fn effective_file_capabilities_are_needed_to_execute() {
+    let mut case = Case::default();
+    case.evidence(Recorder::Ebpf).executions = vec![execution(true)];
+    let result = case.minimize();
+    assert_eq!(result.set, set(&[Capability::NET_RAW]));
+    assert_eq!(result.needed[0].reason, Reason::FileCapability);
+    assert_eq!(result.needed[0].programs, ["ping"]);
+    assert!(result.needed[0].notes[0].contains("/usr/bin/ping"));
+    case.evidence(Recorder::Ebpf).executions = vec![execution(false)];
+    assert!(case.minimize().set.is_empty());
+}
+
+#[test]
+fn a_list_that_a_program_sets_is_needed() {
+    let all: CapabilitySet = Capability::all().collect();
+    let list = set(&[Capability::SYS_TIME, Capability::NET_BIND_SERVICE]);
+    let mut case = Case::default();
+    case.evidence(Recorder::Ebpf).capsets = vec![capset(all, list, list)];
+    let result = case.minimize();
+    assert_eq!(result.set, list);
+    assert_eq!(result.needed[0].reason, Reason::CapsetCompatibility);
+    assert_eq!(result.needed[0].syscalls, ["capset"]);
+    // A list set again by who holds no more than that is a list still.
+    case.evidence(Recorder::Ebpf).capsets = vec![capset(list, list, list)];
+    assert_eq!(case.minimize().set, list);
+}
+
+#[test]
+fn all_but_a_few_is_no_list() {
+    let all: CapabilitySet = Capability::all().collect();
+    let fewer = all.difference(set(&[Capability::SYS_BOOT]));
+    let mut case = Case::default();
+    case.evidence(Recorder::Ebpf).capsets = vec![
+        capset(all, fewer, fewer),
+        capset(all, all, all),
+        capset(all, CapabilitySet::EMPTY, CapabilitySet::EMPTY),
+    ];
+    let result = case.minimize();
+    assert!(result.set.is_empty());
+    assert_eq!(result.notes.len(), 1);
+    assert!(
+        result.notes[0]
+            .starts_with("chronyd set its capabilities to what it held but for CAP_SYS_BOOT")
+    );
+    // Raising one by name while keeping all permitted is a list of one.
+    case.evidence(Recorder::Ebpf).capsets = vec![capset(all, all, set(&[Capability::NET_RAW]))];
+    assert_eq!(case.minimize().set, set(&[Capability::NET_RAW]));
+}
+
+#[test]
+fn the_strongest_reason_stands_and_the_others_are_told() {
+    let mut case = Case::seen(vec![check(
+        Capability::NET_RAW,
+        "socket",
+        &["ns_capable", "inet_create"],
+    )]);
+    case.evidence(Recorder::Ebpf).executions = vec![execution(true)];
+    let need = &case.minimize().needed[0];
+    assert_eq!(need.reason, Reason::Used);
+    assert_eq!(
+        need.notes[0],
+        "also a file capability of an executed program"
+    );
+}
+
+#[test]
+fn what_programs_often_do_without_is_noted_and_counts() {
+    let note = |result: &Minimized| result.needed[0].notes.join("; ");
+    let report = check(
+        Capability::AUDIT_WRITE,
+        "sendto",
+        &["ns_capable", "audit_receive_msg"],
+    );
+    let result = Case::seen(vec![report.clone(), record(Capability::AUDIT_WRITE)]).minimize();
+    assert_eq!(result.set, set(&[Capability::AUDIT_WRITE]));
+    assert!(note(&result).starts_with("may not be needed, which only a run without it tells: PAM"));
+    // Used in another way too.
+    let other = check(
+        Capability::AUDIT_WRITE,
+        "sendto",
+        &["ns_capable", "elsewhere"],
+    );
+    assert_eq!(note(&Case::seen(vec![report, other]).minimize()), "");
+    // SELinux alone does not know how.
+    assert!(!note(&Case::seen(vec![record(Capability::KILL)]).minimize()).contains("may not"));
+    // Listed and not used; listed and used.
+    let mut case = Case::default();
+    let all = Capability::all().collect();
+    let listed = set(&[Capability::NET_ADMIN, Capability::NET_RAW]);
+    case.evidence(Recorder::Ebpf).capsets = vec![capset(all, listed, listed)];
+    let socket = check(
+        Capability::NET_RAW,
+        "socket",
+        &["ns_capable", "inet_create"],
+    );
+    case.evidence(Recorder::Ebpf).observations.push(socket);
+    let result = case.minimize();
+    assert!(note(&result).contains("may not be needed"));
+    assert!(!result.needed[1].notes.join("; ").contains("may not"));
+}
+
+#[test]
+fn root_gets_the_three_sets_and_another_user_all_five() {
+    let bind = check(
+        Capability::NET_BIND_SERVICE,
+        "bind",
+        &["ns_capable", "__inet_bind"],
+    );
+    let needed = set(&[Capability::NET_BIND_SERVICE]);
+    let mut case = Case::seen(vec![bind]);
+    case.original.inheritable = set(&DOCKER);
+    let sets = case.minimize().sets;
+    assert_eq!(
+        (sets.bounding, sets.effective, sets.permitted),
+        (needed, needed, needed)
+    );
+    assert!(sets.inheritable.is_empty() && sets.ambient.is_empty());
+
+    case.uid = 1000;
+    case.granted.ambient = case.granted.bounding;
+    case.evidence(Recorder::Ebpf).executions = vec![Execution {
+        gained: set(&[Capability::NET_RAW]),
+        uid: 1000,
+        ..execution(true)
+    }];
+    let mut ping = check(
+        Capability::NET_RAW,
+        "socket",
+        &["ns_capable", "inet_create"],
+    );
+    ping.executable = Some("/usr/bin/ping".into());
+    case.evidence(Recorder::Ebpf).observations.push(ping);
+    let result = case.minimize();
+    let both = set(&[Capability::NET_BIND_SERVICE, Capability::NET_RAW]);
+    assert_eq!(result.sets.bounding, both);
+    for carried in [
+        result.sets.ambient,
+        result.sets.inheritable,
+        result.sets.permitted,
+        result.sets.effective,
+    ] {
+        assert_eq!(carried, needed);
+    }
+    // Granted in the bounding set alone: whatever was used, set-user-ID programs used it.
+    case.granted.ambient = CapabilitySet::EMPTY;
+    let sets = case.minimize().sets;
+    assert_eq!((sets.bounding, sets.ambient), (both, CapabilitySet::EMPTY));
+}
+
+#[test]
+fn use_by_exec_alone_is_told() {
+    let joined = Observation {
+        joined: true,
+        ..mount()
+    };
+    let result = Case::seen(vec![joined.clone()]).minimize();
+    assert_eq!(
+        result.needed[0].notes,
+        ["used only by processes that joined the container (exec)"]
+    );
+    assert!(
+        Case::seen(vec![joined, mount()]).minimize().needed[0]
+            .notes
+            .is_empty()
+    );
+}

@@ -1,0 +1,134 @@
+use super::{Case, mount, set};
+use crate::Capability;
+use crate::observation::{BlindSpot, Evidence, Observation, Recorder};
+use crate::result::RecorderReport;
+use crate::testing::{check, record};
+
+#[test]
+fn two_recorders_are_united_and_counted_once() {
+    let result = Case::seen(vec![
+        Observation {
+            count: 7,
+            ..mount()
+        },
+        record(Capability::SYS_ADMIN),
+        record(Capability::SYSLOG),
+    ])
+    .minimize();
+    assert_eq!(
+        result.set,
+        set(&[Capability::SYS_ADMIN, Capability::SYSLOG])
+    );
+    let [admin, syslog] = &result.needed[..] else {
+        panic!()
+    };
+    assert_eq!(admin.recorders, [Recorder::Ebpf, Recorder::Selinux]);
+    assert_eq!(admin.count, 7);
+    assert!(admin.notes.is_empty());
+    assert_eq!(
+        syslog.notes,
+        ["seen by SELinux alone; eBPF did not: unexplained"]
+    );
+}
+
+#[test]
+fn differences_are_explained_where_a_reason_is_known() {
+    let note = |case: &Case| case.minimize().needed[0].notes.join("; ");
+    // A silent check leaves no record.
+    let mut case = Case::seen(vec![check(
+        Capability::SYS_ADMIN,
+        "seccomp",
+        &["ns_capable_noaudit", "do_seccomp"],
+    )]);
+    case.evidence(Recorder::Selinux);
+    assert_eq!(
+        note(&case),
+        "seen by eBPF alone; SELinux did not: the kernel asks without an audit record"
+    );
+    // A blind spot of the other.
+    let mut case = Case::seen(vec![mount()]);
+    case.evidence(Recorder::Selinux).blind_spots = vec![BlindSpot {
+        capability: Some(Capability::SYS_ADMIN),
+        recorder: Recorder::Selinux,
+        reason: "marked as granted by a silent probe".into(),
+    }];
+    assert_eq!(
+        note(&case),
+        "seen by eBPF alone; SELinux did not: marked as granted by a silent probe"
+    );
+    // Inlined calls.
+    let mut case = Case::seen(vec![record(Capability::SETPCAP)]);
+    case.evidence(Recorder::Ebpf);
+    case.reports = vec![RecorderReport {
+        recorder: Recorder::Ebpf,
+        recorded: true,
+        method: "fexit/cap_capable".into(),
+        refused: vec![],
+    }];
+    assert!(
+        note(&case).ends_with("fexit does not see calls that the compiler inlined in commoncap.c")
+    );
+}
+
+#[test]
+fn what_ebpf_saw_through_does_not_count_by_selinux() {
+    let own_id = Observation {
+        without_effect: true,
+        ..check(
+            Capability::SETGID,
+            "setgid",
+            &["ns_capable_setid", "__sys_setgid"],
+        )
+    };
+    let observations = vec![own_id, record(Capability::SETGID)];
+    let result = Case::seen(observations.clone()).minimize();
+    assert!(result.set.is_empty());
+    assert_eq!(
+        result.silent[0].recorders,
+        [Recorder::Ebpf, Recorder::Selinux]
+    );
+    assert_eq!(result.notes.len(), 1);
+    // Not if the kernel asked silently, or of overlayfs's mounter: neither leaves a record under the container's label.
+    for other in [
+        Observation {
+            audit: crate::observation::Audit::Silent,
+            ..observations[0].clone()
+        },
+        Observation {
+            overridden: true,
+            without_effect: false,
+            ..observations[0].clone()
+        },
+    ] {
+        let result = Case::seen(vec![other, observations[1].clone()]).minimize();
+        assert_eq!(result.set, set(&[Capability::SETGID]));
+    }
+    // Not if eBPF lost anything.
+    let mut case = Case::seen(observations);
+    case.evidence(Recorder::Ebpf).losses = vec!["3 checks lost: map full".into()];
+    let result = case.minimize();
+    assert_eq!(result.set, set(&[Capability::SETGID]));
+    assert_eq!(result.incomplete_because, ["eBPF: 3 checks lost: map full"]);
+}
+
+#[test]
+fn nothing_recorded_is_incomplete() {
+    assert_eq!(
+        Case::default().minimize().incomplete_because,
+        ["no recorder recorded"]
+    );
+    let case = Case {
+        reports: vec![RecorderReport {
+            recorder: Recorder::Selinux,
+            recorded: true,
+            method: "audit log".into(),
+            refused: vec![],
+        }],
+        evidence: vec![(Recorder::Ebpf, Evidence::default())],
+        ..Case::default()
+    };
+    assert_eq!(
+        case.minimize().incomplete_because,
+        ["SELinux: was armed and brought nothing home"]
+    );
+}
