@@ -255,7 +255,8 @@ struct {
 
 /*
  * Functions that are not static are looked at by the verifier once, and not at every call: that is half of the time that
- * loading takes. They take no kernel pointers, only their values.
+ * loading takes. They take no kernel pointers, only their values. A pointer that they are given is plain memory to the verifier, and
+ * Linux before 6.2 takes no such pointer for a map's key: a key is copied to the stack first.
  */
 
 static __always_inline void lose(struct container *container, enum loss loss)
@@ -616,21 +617,22 @@ static __always_inline void count_check(struct check *row, u64 now)
 /* Counts the check if its path is known by the words on the stack, and not due to be looked at again. */
 __noinline int count_known_path(struct check_scratch *scratch, u64 now)
 {
-	struct check_key *key;
+	struct check_key key;
 
 	if (!scratch)
 		return 0;
-	key = &scratch->key;
+	key = scratch->key; /* see above: keys have to lie on the stack here */
 	for (u32 i = 0; i < PATHS; i++) {
 		struct check *row;
 
-		key->path = i;
-		row = bpf_map_lookup_elem(&checks, key);
+		key.path = i;
+		row = bpf_map_lookup_elem(&checks, &key);
 		if (!row)
 			return 0;
 		if (is_path(row, scratch)) {
 			if (!(row->count & (VERIFY - 1)))
 				return 0;
+			scratch->key.path = i;
 			count_check(row, now);
 			return 1;
 		}
@@ -641,22 +643,23 @@ __noinline int count_known_path(struct check_scratch *scratch, u64 now)
 /* Counts the check if its path is known by its trace, and otherwise finds a number for it. */
 __noinline int count_traced_path(struct check_scratch *scratch, u64 now)
 {
-	struct check_key *key;
+	struct check_key key;
 
 	if (!scratch)
 		return 0;
-	key = &scratch->key;
+	key = scratch->key;
 	scratch->room = 0;
 	for (u32 i = 0; i < PATHS; i++) {
 		struct check *row;
 
-		key->path = i;
-		row = bpf_map_lookup_elem(&checks, key);
+		key.path = i;
+		row = bpf_map_lookup_elem(&checks, &key);
 		if (!row) {
 			scratch->room = i + 1;
 			return 0;
 		}
 		if (row->digest == scratch->check.digest) {
+			scratch->key.path = i;
 			count_check(row, now);
 			if (scratch->check.depth) {
 				/* Equal frames in other places: what was found before had been left lying. */

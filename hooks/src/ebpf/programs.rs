@@ -356,11 +356,49 @@ fn listen<T>(work: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
         .lock()
         .map(|mut said| std::mem::take(&mut *said))
         .unwrap_or_default();
-    result.map_err(|reason| match said.first() {
-        // The first warning names the cause; what follows repeats it on every level above.
-        Some(line) => format!("{reason} ({})", line.trim().trim_start_matches("libbpf: ")),
-        None => reason,
-    })
+    result.map_err(|reason| with_cause(reason, &said))
+}
+
+/// How many lines of the verifier's log a reason repeats: the instructions that led to its complaint, and the complaint.
+const LOG_LINES: usize = 3;
+
+/// A reason with what libbpf said of it, on one line.
+fn with_cause(reason: String, said: &[String]) -> String {
+    // The first warning names the cause; what follows repeats it on every level above.
+    let Some(first) = said.first() else {
+        return reason;
+    };
+    let first = first.trim().trim_start_matches("libbpf: ");
+    let log: Vec<&str> = said
+        .iter()
+        .find_map(|text| verifier_log(text))
+        .map_or_else(Vec::new, Iterator::collect);
+    match log.get(log.len().saturating_sub(LOG_LINES)..) {
+        None | Some([]) => format!("{reason} ({first})"),
+        Some(last) => format!(
+            "{reason} ({first}; the verifier's last lines: {})",
+            last.join(" | ")
+        ),
+    }
+}
+
+/// The lines of the verifier's log in a warning of libbpf, without the statistics at its end; `None` if it has none.
+fn verifier_log(warning: &str) -> Option<impl Iterator<Item = &str>> {
+    let (_, log) = warning.split_once("-- BEGIN PROG LOAD LOG --")?;
+    let (log, _) = log
+        .split_once("-- END PROG LOAD LOG --")
+        .unwrap_or((log, ""));
+    let is_statistics = |line: &&str| {
+        line.starts_with("processed ")
+            || line.starts_with("verification time ")
+            || line.starts_with("stack depth ")
+    };
+    Some(
+        log.lines()
+            .map(str::trim)
+            .filter(|line| !line.is_empty())
+            .filter(move |line| !is_statistics(line)),
+    )
 }
 
 /// An error of libbpf-rs on one line.
@@ -371,6 +409,39 @@ pub(super) fn describe(error: &libbpf_rs::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_reason_keeps_the_verifiers_last_lines() {
+        // What Linux 6.1 says of a key that does not lie on the stack.
+        let said = [
+            "libbpf: prog 'fexit_cap_capable': BPF program load failed: -EACCES\n".to_owned(),
+            "libbpf: prog 'fexit_cap_capable': -- BEGIN PROG LOAD LOG --\n\
+             800: (18) r1 = 0xffff93f8822f4400\n\
+             801: (bf) r2 = r9\n\
+             802: (85) call bpf_map_lookup_elem#1\n\
+             R2 type=mem expected=fp, pkt, pkt_meta, map_key, map_value\n\
+             processed 2034 insns (limit 1000000) max_states_per_insn 2 total_states 70\n\
+             -- END PROG LOAD LOG --\n"
+                .to_owned(),
+            "libbpf: failed to load object 'capprof'\n".to_owned(),
+        ];
+        assert_eq!(
+            with_cause("load: Permission denied".to_owned(), &said),
+            "load: Permission denied (prog 'fexit_cap_capable': BPF program load failed: -EACCES; the verifier's last lines: \
+             801: (bf) r2 = r9 | 802: (85) call bpf_map_lookup_elem#1 | \
+             R2 type=mem expected=fp, pkt, pkt_meta, map_key, map_value)"
+        );
+    }
+
+    #[test]
+    fn a_reason_without_a_log_names_the_first_warning() {
+        let said = ["libbpf: prog 'tp_cap_capable': failed to find kernel BTF type ID of 'cap_capable': -ESRCH\n".to_owned()];
+        assert_eq!(
+            with_cause("load: No such process".to_owned(), &said),
+            "load: No such process (prog 'tp_cap_capable': failed to find kernel BTF type ID of 'cap_capable': -ESRCH)"
+        );
+        assert_eq!(with_cause("open: EPERM".to_owned(), &[]), "open: EPERM");
+    }
 
     #[test]
     fn control_groups_are_found_where_they_are_mounted() {
