@@ -11,7 +11,9 @@
 #[path = "../src/ebpf/mod.rs"]
 mod ebpf;
 
-use capprof_profile::recording::{Directory, Process};
+use capprof_profile::recording::Process;
+use capprof_store::process;
+use capprof_store::recording::Directory;
 use std::io::Read;
 use std::time::Instant;
 
@@ -27,7 +29,7 @@ fn main() -> anyhow::Result<()> {
             let pid = i32::try_from(state["pid"].as_i64().unwrap())?;
             let started = Instant::now();
             let recording = directory().load()?;
-            let armed = ebpf::arm(&recording, Process::of(pid).unwrap())?;
+            let armed = ebpf::arm(&recording, process::find(pid).unwrap())?;
             let took = started.elapsed();
             directory().save_json("armed.json", &armed)?;
             std::fs::write(directory().path().join("arm.time"), format!("{took:?}\n"))?;

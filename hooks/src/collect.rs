@@ -2,19 +2,18 @@
 
 use crate::{ebpf, journal, selinux};
 use anyhow::Context;
-use capprof_profile::file;
+use capprof_profile::assemble;
 use capprof_profile::observation::{Evidence, Recorder};
-use capprof_profile::recording::{Directory, Mode, Process, Recording, restore_configuration};
+use capprof_profile::recording::{Mode, Process, Recording};
 use capprof_profile::result::{HostReport, Profile, RecorderReport};
 use capprof_profile::verification::{self, Outside};
-use capprof_profile::{assemble, store};
+use capprof_store::file;
+use capprof_store::recording::{ARMED, Directory};
+use capprof_store::{config_json, profiles};
 use nix::fcntl::Flock;
 use serde::{Deserialize, Serialize};
 use std::os::fd::OwnedFd;
 use std::time::Duration;
-
-/// The prestart hook's file in the recording's directory.
-pub(crate) const ARMED: &str = "armed.json";
 
 /// What the recorders brought home, kept until a result has been written somewhere.
 const EVIDENCE: &str = "evidence.json";
@@ -76,13 +75,13 @@ pub(crate) fn finish(directory: &Directory) -> anyhow::Result<()> {
     let Some(_lock) = lock(directory)? else {
         return Ok(());
     };
-    if !directory.path().join("recording.json").exists() {
+    if !directory.is_described() {
         // The shim was killed before it had written what this recording is of; it rewrites config.json only afterwards.
         return Ok(directory.remove()?);
     }
     let recording = directory.load()?;
     let mut errors = Vec::new();
-    let armed = match directory.path().join(ARMED).exists() {
+    let armed = match directory.is_armed() {
         true => directory.load_json::<Armed>(ARMED).map(Some),
         false => Ok(None),
     };
@@ -119,7 +118,7 @@ pub(crate) fn finish(directory: &Directory) -> anyhow::Result<()> {
         errors.extend(failures);
         keep = written == 0;
     }
-    if let Err(error) = restore_configuration(directory, &recording) {
+    if let Err(error) = config_json::put_back(directory, &recording) {
         errors.push(error.to_string());
         keep = true;
     }
@@ -193,7 +192,7 @@ fn write(directory: &Directory, recording: &Recording, profile: &Profile) -> (us
         Err(error) => return (0, vec![capprof_profile::error::line(error.as_ref())]),
     };
     let mut errors = Vec::new();
-    let mut note = |result: Result<(), store::Error>| match result {
+    let mut note = |result: Result<(), profiles::Error>| match result {
         Ok(()) => 1,
         Err(error) => {
             errors.push(error.to_string());
@@ -201,7 +200,7 @@ fn write(directory: &Directory, recording: &Recording, profile: &Profile) -> (us
         }
     };
     let mut written =
-        note(store::Store::at(&recording.store).add(profile, &files, recording.retention));
+        note(profiles::Store::at(&recording.store).add(profile, &files, recording.retention));
     // The bundle may be gone already, and that is the engine's right.
     if recording.bundle.is_dir() {
         written += note(match written {
@@ -215,13 +214,13 @@ fn write(directory: &Directory, recording: &Recording, profile: &Profile) -> (us
     (written, errors)
 }
 
-fn files(directory: &Directory, profile: &Profile) -> anyhow::Result<store::Files> {
+fn files(directory: &Directory, profile: &Profile) -> anyhow::Result<profiles::Files> {
     let original = file::read(&directory.original_configuration())
         .map_err(anyhow::Error::from)
         .and_then(|content| Ok(serde_json::from_slice(&content)?))
         .context("read the engine's configuration")?;
-    let minimized = assemble::minimized_configuration(original, profile);
-    Ok(store::Files::new(profile, &minimized)?)
+    let minimized = config_json::minimized_configuration(original, profile);
+    Ok(profiles::Files::new(profile, &minimized)?)
 }
 
 /// Writes what came of a run with a profile's set into that profile, and the run itself where an annotation asks for it.
@@ -232,7 +231,7 @@ fn write_verdict(
     verified: &str,
     run: &Profile,
 ) -> (usize, Vec<String>) {
-    let store = store::Store::at(&recording.store);
+    let store = profiles::Store::at(&recording.store);
     let mut written = 0;
     let mut errors = Vec::new();
     let judged = store.find(verified).and_then(|found| {
@@ -243,7 +242,7 @@ fn write_verdict(
     match judged {
         Ok(()) => written += 1,
         // Retention took it while the container ran: there is nothing left to say it of.
-        Err(error @ store::Error::NotFound { .. }) => {
+        Err(error @ profiles::Error::NotFound { .. }) => {
             written += 1;
             errors.push(error.to_string());
         }

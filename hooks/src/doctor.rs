@@ -1,7 +1,7 @@
 //! What can be recorded on this host, and why not what cannot.
 
 use crate::{ebpf, selinux};
-use capprof_profile::recording::Directory;
+use capprof_store::recording::Directory;
 use serde_json::json;
 use std::io::Write;
 use std::path::Path;

@@ -10,7 +10,7 @@
 //! The first holder saves and switches, the last one out switches back. What somebody else switched meanwhile is left alone.
 //! If every process dies at any step, [`Leases::sweep`] finds the files and finishes.
 
-use capprof_profile::file::{self, Attributes};
+use capprof_store::file::{self, Attributes};
 use nix::fcntl::{Flock, FlockArg};
 use serde::{Deserialize, Serialize};
 use std::fs::{self, DirBuilder, File, OpenOptions};
@@ -156,7 +156,7 @@ struct Saved {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Holder {
     /// The recording's directory: the claim ends with it at the latest.
-    #[serde(with = "capprof_profile::path")]
+    #[serde(with = "capprof_profile::serde_path")]
     directory: PathBuf,
 }
 

@@ -22,8 +22,8 @@ mod recover;
 mod selinux;
 
 use anyhow::{Context, bail};
-use capprof_profile::configuration::Configuration;
-use capprof_profile::recording::Directory;
+use capprof_store::recording::Directory;
+use capprof_store::settings;
 use std::ffi::OsString;
 use std::io::Read;
 use std::path::PathBuf;
@@ -101,7 +101,7 @@ impl Options {
     fn parse(mut arguments: impl Iterator<Item = OsString>) -> anyhow::Result<Self> {
         let mut options = Self {
             // Whatever else is wrong with the file: what a container left behind must not stay for it.
-            state: Configuration::essentials(&Configuration::path()).state,
+            state: settings::essentials(&settings::path()).state,
             stopped: false,
             unload: false,
         };

@@ -1,7 +1,7 @@
 //! The poststop hook: ends the recording. Runs after the container's last process is gone.
 
 use crate::{collect, journal};
-use capprof_profile::recording::Directory;
+use capprof_store::recording::Directory;
 
 /// Finishes the recording.
 ///

@@ -1,13 +1,13 @@
 //! The prestart hook: arms the recorders. Runs between the runtime's set-up of the namespaces and the container's program.
 
-use crate::collect::{ARMED, Armed};
+use crate::collect::Armed;
 use crate::{ebpf, selinux};
 use anyhow::{Context, bail};
 use capprof_profile::observation::Recorder;
-use capprof_profile::recording::{
-    Directory, Process, Recorders, Recording, Scope, restore_configuration,
-};
+use capprof_profile::recording::{Recorders, Recording, Scope};
 use capprof_profile::result::RecorderReport;
+use capprof_store::recording::{ARMED, Directory};
+use capprof_store::{config_json, process};
 use oci_spec::runtime::State;
 
 /// Arms every recorder that the recording wants. `state` is the container's, as JSON, or why it could not be read.
@@ -19,7 +19,7 @@ pub(crate) fn run(directory: &Directory, state: anyhow::Result<Vec<u8>>) -> anyh
     let recording = directory.load()?;
     let result = state.and_then(|state| arm(directory, &recording, &state));
     if result.is_err() {
-        let restored = restore_configuration(directory, &recording);
+        let restored = config_json::put_back(directory, &recording);
         let removed = directory.remove();
         restored?;
         removed?;
@@ -33,7 +33,7 @@ fn arm(directory: &Directory, recording: &Recording, state: &[u8]) -> anyhow::Re
     let pid = state
         .pid()
         .context("read the container's state from standard input: it has no pid")?;
-    let init = Process::of(pid)
+    let init = process::find(pid)
         .with_context(|| format!("read /proc/{pid}/stat: the container's process is gone"))?;
     let mut armed = Armed {
         init,

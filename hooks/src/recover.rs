@@ -2,7 +2,7 @@
 
 use crate::{collect, ebpf, journal, selinux};
 use capprof_profile::error::line;
-use capprof_profile::recording::{Directory, has_ended, is_abandoned};
+use capprof_store::recording::{Directory, has_ended, is_abandoned};
 use std::io::Write;
 use std::path::Path;
 

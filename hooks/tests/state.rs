@@ -2,7 +2,7 @@
 
 mod recording;
 
-use capprof_profile::recording::Directory;
+use capprof_store::recording::Directory;
 use recording::recording;
 use serde_json::json;
 use std::fs::{self, File};

@@ -166,7 +166,7 @@ pub struct Observation {
     /// The program's name (`comm`, at most 15 bytes, lossily decoded).
     pub program: String,
     /// The executable inside the container, where known.
-    #[serde(with = "crate::path::optional", default)]
+    #[serde(with = "crate::serde_path::optional", default)]
     pub executable: Option<PathBuf>,
     /// Process id in the initial pid namespace of the first process seen.
     pub pid: u32,
@@ -175,7 +175,7 @@ pub struct Observation {
     /// Kernel functions from the check outwards, innermost first (`ns_capable`, `path_mount`, …); empty where unknown.
     pub call_site: Vec<String>,
     /// The object's path, where known (audit PATH records).
-    #[serde(with = "crate::path::optional", default)]
+    #[serde(with = "crate::serde_path::optional", default)]
     pub path: Option<PathBuf>,
     /// How often.
     pub count: u64,
@@ -203,7 +203,7 @@ pub struct FileCapabilities {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Execution {
     /// The executable's path inside the container.
-    #[serde(with = "crate::path")]
+    #[serde(with = "crate::serde_path")]
     pub path: PathBuf,
     /// Effective user id after execve, in the initial user namespace.
     pub uid: u32,
@@ -223,7 +223,7 @@ pub struct Capset {
     /// The program's name.
     pub program: String,
     /// The executable inside the container, where known.
-    #[serde(with = "crate::path::optional", default)]
+    #[serde(with = "crate::serde_path::optional", default)]
     pub executable: Option<PathBuf>,
     /// The permitted set before.
     pub held: CapabilitySet,

@@ -498,9 +498,9 @@ fn gated(check: &Observation) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::assemble::tests::recording;
+    use crate::fixtures::check;
+    use crate::fixtures::recording;
     use crate::observation::{DeviceUse, SysctlUse};
-    use crate::testing::check;
 
     fn privileged() -> Recording {
         let mut recording = recording("vm-1", "20261123T150102Z-1a2b3c4d");

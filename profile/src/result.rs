@@ -100,7 +100,7 @@ pub struct RuntimeReport {
     /// `runc` or `crun`.
     pub name: String,
     /// The binary.
-    #[serde(with = "crate::path")]
+    #[serde(with = "crate::serde_path")]
     pub path: std::path::PathBuf,
 }
 

@@ -426,10 +426,11 @@ fn note_sets(run: &Profile, verification: &mut Verification) {
 mod tests {
     use super::*;
     use crate::Capability;
-    use crate::assemble::tests::{host, is_valid, recording, reports};
+    use crate::assemble::tests::is_valid;
+    use crate::fixtures::check;
+    use crate::fixtures::{host, recording, reports};
     use crate::observation::{BlindSpot, Evidence, Observation, Verdict as Answer};
     use crate::recording::Mode;
-    use crate::testing::check;
 
     const GIVEN: [Capability; 1] = [Capability::NET_BIND_SERVICE];
 

@@ -13,6 +13,7 @@ mod symbols;
 
 use capprof_profile::observation::Evidence;
 use capprof_profile::recording::{Process, Recording};
+use capprof_store::process;
 use layout::{Container, TASK_PENDING, Task};
 use libbpf_rs::{MapCore, MapFlags};
 use pins::Set;
@@ -179,7 +180,7 @@ pub(crate) fn arm(recording: &Recording, init: Process) -> Result<Armed, Error> 
             .map_err(|error| Error::update("tasks", &error))
     });
     // Asked after the update: whoever dies from now on takes its entry along.
-    let result = match init.exists() {
+    let result = match process::exists(init) {
         false => result.and(Err(Error::Gone { pid: init.pid })),
         true => result,
     };

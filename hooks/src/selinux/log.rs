@@ -54,7 +54,7 @@ fn path_in(configuration: &str) -> Option<PathBuf> {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Position {
     /// The log's name, under which the newest part is found.
-    #[serde(with = "capprof_profile::path")]
+    #[serde(with = "capprof_profile::serde_path")]
     path: PathBuf,
     device: u64,
     inode: u64,

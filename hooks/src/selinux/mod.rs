@@ -21,9 +21,10 @@ use crate::journal;
 use crate::lease::{self, Kind, Leases, Switch};
 use audit::{Audit, Status};
 use capprof_profile::observation::{BlindSpot, Evidence, Observation, Recorder, Verdict};
-use capprof_profile::random;
-use capprof_profile::recording::{self, Directory, Process, Recording, Scope};
+use capprof_profile::recording::{Process, Recording, STATE_DIRECTORY, Scope};
 use capprof_profile::{Capability, CapabilitySet};
+use capprof_store::recording::Directory;
+use capprof_store::{file, process, random};
 use events::{Collector, Seen, Target};
 use log::{Position, Reader};
 use nix::time::{ClockId, clock_gettime};
@@ -107,13 +108,13 @@ pub(crate) enum Error {
     },
     /// A file of the recording could not be read or written.
     #[error(transparent)]
-    Recording(#[from] recording::Error),
+    File(#[from] file::Error),
 }
 
 /// What [`arm`] did, and what [`collect`] and [`release`] need to know of it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Armed {
-    #[serde(with = "capprof_profile::path")]
+    #[serde(with = "capprof_profile::serde_path")]
     directory: PathBuf,
     scope: Scope,
     target: Target,
@@ -164,7 +165,7 @@ pub(crate) fn state_of(directory: &Directory) -> &Path {
         .path()
         .parent()
         .and_then(Path::parent)
-        .unwrap_or(Path::new(recording::STATE_DIRECTORY))
+        .unwrap_or(Path::new(STATE_DIRECTORY))
 }
 
 fn kind_of(scope: Scope) -> Kind {
@@ -661,7 +662,7 @@ fn read_listener(
 ) -> (Seen, Vec<String>) {
     loop {
         // Asked first: it may write and end between the two.
-        let ended = !listener.exists() || is_zombie(listener.pid);
+        let ended = !process::exists(listener) || process::is_zombie(listener.pid);
         let seen = directory.load_json::<Seen>(watch::SEEN).ok();
         // It sends a fence of its own when no process of the container is left, and ends with it.
         let passed = seen
@@ -689,14 +690,6 @@ fn read_listener(
             return (seen, losses);
         }
     }
-}
-
-/// Whether the process has ended and waits for its parent to notice.
-fn is_zombie(pid: i32) -> bool {
-    std::fs::read(format!("/proc/{pid}/stat")).is_ok_and(|stat| {
-        let after_name = stat.iter().rposition(|byte| *byte == b')');
-        after_name.and_then(|at| stat.get(at + 2)) == Some(&b'Z')
-    })
 }
 
 /// Two accounts of the same records as one: each kind with the higher of its counts.

@@ -10,11 +10,13 @@
 use super::audit::{Audit, Heard, Listener};
 use super::events::{Collector, Target};
 use super::selinuxfs::Selinuxfs;
-use super::{AUDIT_BOOLEAN, Error, FENCE_PATIENCE, is_zombie, nonce, state_of};
+use super::{AUDIT_BOOLEAN, Error, FENCE_PATIENCE, nonce, state_of};
 use crate::journal;
 use crate::lease::{Kind, Leases, Switch};
 use capprof_profile::Capability;
-use capprof_profile::recording::{Directory, Process};
+use capprof_profile::recording::Process;
+use capprof_store::process;
+use capprof_store::recording::Directory;
 use nix::unistd::{dup2_stderr, dup2_stdout, setsid};
 use rustix::process::PidfdFlags;
 use serde::{Deserialize, Serialize};
@@ -89,7 +91,7 @@ pub(super) fn start(
     // Whoever adopts it reaps it: the hook ends long before.
     let pid = i32::try_from(child.id())
         .map_err(|_| listener(io::Error::from(io::ErrorKind::InvalidData)))?;
-    Process::of(pid).ok_or_else(|| listener(io::Error::from(io::ErrorKind::NotFound)))
+    process::find(pid).ok_or_else(|| listener(io::Error::from(io::ErrorKind::NotFound)))
 }
 
 /// Listens until a fence has passed or the recording is gone.
@@ -200,7 +202,7 @@ impl Life {
             .and_then(|pid| rustix::process::pidfd_open(pid, PidfdFlags::empty()).ok());
         let status = fs::read_to_string(format!("/proc/{}/status", init.pid)).unwrap_or_default();
         // Opened and read first: it may have ended, and the number may be another's.
-        let has_ended = !init.exists();
+        let has_ended = !process::exists(init);
         Self {
             init,
             descriptor: descriptor.filter(|_| !has_ended),
@@ -218,7 +220,7 @@ impl Life {
     /// Whether no process of the container is left.
     fn is_over(&mut self, first_has_ended: bool) -> bool {
         if !self.has_ended && (first_has_ended || self.descriptor.is_none()) {
-            self.has_ended = !self.init.exists() || is_zombie(self.init.pid);
+            self.has_ended = !process::exists(self.init) || process::is_zombie(self.init.pid);
             if self.has_ended {
                 self.descriptor = None;
             }
@@ -256,7 +258,7 @@ impl Target {
             .any(|pid| {
                 fs::read_to_string(format!("/proc/{pid}/attr/current"))
                     .is_ok_and(|context| context.trim_end_matches(['\0', '\n']).ends_with(&label))
-                    && !is_zombie(pid)
+                    && !process::is_zombie(pid)
             })
     }
 }

@@ -1,10 +1,10 @@
 //! What minimizing starts from, and what is asked of it everywhere.
 
 use crate::classify::{Context, Decision, Rule, classify};
-use crate::configuration::Preference;
 use crate::observation::{Evidence, Observation, Recorder};
 use crate::recording::ProcessSets;
 use crate::result::RecorderReport;
+use crate::settings::Preference;
 
 /// All that the result depends on.
 #[derive(Clone, Copy, Debug)]

@@ -1,8 +1,8 @@
 use super::{ROOT, gives, is_used};
 use crate::Capability;
 use crate::classify::Decision::{Dismissed, Optional};
+use crate::fixtures::check;
 use crate::observation::Observation;
-use crate::testing::check;
 
 #[test]
 fn overridden_credentials() {

@@ -1,8 +1,8 @@
 use super::{ROOT, gives};
 use crate::Capability;
 use crate::classify::Decision::{Denied, Dismissed};
+use crate::fixtures::check;
 use crate::observation::{Namespace, Observation, Verdict};
-use crate::testing::check;
 
 #[test]
 fn namespace_owner() {

@@ -1,9 +1,9 @@
 use super::{Case, DOCKER, mount, noise, perf, read_file, set, write_file};
 use crate::Capability;
-use crate::configuration::Preference;
+use crate::fixtures::check;
 use crate::observation::{Observation, Recorder};
 use crate::result::{Need, Reason};
-use crate::testing::check;
+use crate::settings::Preference;
 
 #[test]
 fn rsyslogd_needs_what_it_used_and_nothing_else() {

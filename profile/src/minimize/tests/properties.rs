@@ -1,9 +1,9 @@
 use super::Case;
+use crate::fixtures::{check, record};
 use crate::minimize::demand::demands;
 use crate::minimize::dismissed::dismiss_what_ebpf_saw_through;
 use crate::minimize::input::classified;
 use crate::observation::{Observation, Recorder};
-use crate::testing::{check, record};
 use crate::{Capability, CapabilitySet};
 use proptest::prelude::*;
 

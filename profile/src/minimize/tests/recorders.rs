@@ -1,8 +1,8 @@
 use super::{Case, mount, set};
 use crate::Capability;
+use crate::fixtures::{check, record};
 use crate::observation::{BlindSpot, Evidence, Observation, Recorder};
 use crate::result::RecorderReport;
-use crate::testing::{check, record};
 
 #[test]
 fn two_recorders_are_united_and_counted_once() {

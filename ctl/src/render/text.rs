@@ -2,18 +2,18 @@
 
 use super::{Engine, Workload, beyond, form};
 use crate::merge::Merged;
-use crate::observation::BlindSpot;
-use crate::privileges::Privileges;
-use crate::result::{Dismissed, Need, Profile, Reason};
-use crate::store::Summary;
-use crate::verification::{Compared, Verdict, Verification};
-use crate::{Capability, CapabilitySet};
 use anstyle::{AnsiColor, Style};
+use capprof_profile::observation::BlindSpot;
+use capprof_profile::privileges::Privileges;
+use capprof_profile::result::{Dismissed, Need, Profile, Reason};
+use capprof_profile::verification::{Compared, Verdict, Verification};
+use capprof_profile::{Capability, CapabilitySet};
+use capprof_store::profiles::Summary;
 use std::fmt::Write;
 
-/// How the parts of a report are set off. [`Styles::plain`] for files and pipes, [`Styles::coloured`] for terminals.
+/// How the parts of a report are set off. The default has no escape sequences, for files and pipes; [`Styles::coloured`] for terminals.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Styles {
+pub(crate) struct Styles {
     heading: Style,
     capability: Style,
     warning: Style,
@@ -21,13 +21,8 @@ pub struct Styles {
 }
 
 impl Styles {
-    /// No escape sequences.
-    pub fn plain() -> Self {
-        Self::default()
-    }
-
     /// ANSI escape sequences.
-    pub fn coloured() -> Self {
+    pub(crate) fn coloured() -> Self {
         Self {
             heading: Style::new().bold(),
             capability: AnsiColor::Green.on_default().bold(),
@@ -41,7 +36,7 @@ impl Styles {
 const FRAMES: usize = 2;
 
 /// The report of one profile, each line with a newline.
-pub fn text(profile: &Profile, styles: &Styles) -> String {
+pub(crate) fn text(profile: &Profile, styles: &Styles) -> String {
     let mut report = Report {
         text: String::new(),
         styles,
@@ -61,7 +56,7 @@ pub fn text(profile: &Profile, styles: &Styles) -> String {
 }
 
 /// The report of a merged profile, each line with a newline.
-pub fn merged(merged: &Merged, styles: &Styles) -> String {
+pub(crate) fn merged(merged: &Merged, styles: &Styles) -> String {
     let mut report = Report {
         text: String::new(),
         styles,
@@ -383,7 +378,7 @@ impl Report<'_> {
         let optional: Vec<&Dismissed> = profile
             .silent
             .iter()
-            .filter(|entry| entry.optional && entry.rule != crate::classify::HARD_LINK)
+            .filter(|entry| entry.optional && entry.rule != capprof_profile::classify::HARD_LINK)
             .collect();
         if optional.is_empty() {
             return;
@@ -479,7 +474,7 @@ impl Report<'_> {
 }
 
 /// The verdict on a minimized set and what it rests on, each line with a newline.
-pub fn verdict(verification: &Verification) -> String {
+pub(crate) fn verdict(verification: &Verification) -> String {
     let mut text = String::new();
     let mut line = |line: String| {
         text.push_str(&printable(&line));
@@ -627,7 +622,7 @@ fn short_id(id: &str) -> String {
 }
 
 /// The table of `capprofctl list`, newest first, each line with a newline; empty for no profiles.
-pub fn list(summaries: &[Summary], styles: &Styles) -> String {
+pub(crate) fn list(summaries: &[Summary], styles: &Styles) -> String {
     if summaries.is_empty() {
         return String::new();
     }
@@ -692,23 +687,24 @@ pub fn list(summaries: &[Summary], styles: &Styles) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::assemble::{profile, tests};
+    use capprof_profile::assemble::profile;
+    use capprof_profile::fixtures;
     use snapbox::assert_data_eq;
 
     fn full() -> Profile {
         profile(
-            &tests::recording("web-1", "20261123T150102Z-1a2b3c4d"),
-            tests::reports(),
-            tests::full_evidence(),
+            &fixtures::recording("web-1", "20261123T150102Z-1a2b3c4d"),
+            fixtures::reports(),
+            fixtures::full_evidence(),
             "2026-11-23T15:02:00Z".to_owned(),
-            tests::host(),
+            fixtures::host(),
         )
     }
 
     #[test]
     fn the_report_of_a_profile_with_everything() {
         assert_data_eq!(
-            text(&full(), &Styles::plain()),
+            text(&full(), &Styles::default()),
             snapbox::str![[r#"
 INCOMPLETE: eBPF: 2 checks lost: map full. Capabilities may be missing below: record again.
 web: nginx -g daemon off; (docker.io/library/nginx:1.27)
@@ -773,10 +769,10 @@ systemd
     #[test]
     fn an_incomplete_profile_says_so_first() {
         let mut profile = full();
-        let report = text(&profile, &Styles::plain());
+        let report = text(&profile, &Styles::default());
         assert!(report.starts_with("INCOMPLETE: eBPF: 2 checks lost: map full."));
         profile.complete = true;
-        assert!(!text(&profile, &Styles::plain()).contains("INCOMPLETE"));
+        assert!(!text(&profile, &Styles::default()).contains("INCOMPLETE"));
     }
 
     #[test]
@@ -786,7 +782,7 @@ systemd
         profile.process.args = vec!["\u{1b}]0;title\u{7}".to_owned()];
         profile.notes = vec!["\u{1b}[31m".to_owned()];
         profile.blind_spots[0].reason = "\u{1b}c".to_owned();
-        assert!(!text(&profile, &Styles::plain()).contains('\u{1b}'));
+        assert!(!text(&profile, &Styles::default()).contains('\u{1b}'));
         // Colours are escape sequences of our own.
         assert!(text(&profile, &Styles::coloured()).contains("\u{1b}[1m"));
     }
@@ -801,7 +797,7 @@ systemd
         for profile in [&full(), &other] {
             merge.add(&serde_json::to_vec(profile).unwrap()).unwrap();
         }
-        let report = merged(&merge.finish(false).unwrap(), &Styles::plain());
+        let report = merged(&merge.finish(false).unwrap(), &Styles::default());
         let (table, _) = report.split_once("\ndocker\n").unwrap();
         assert_data_eq!(
             table,
@@ -829,11 +825,11 @@ what could not be seen
     #[test]
     fn the_list() {
         let summary = Summary {
-            schema: crate::result::SCHEMA.to_owned(),
+            schema: capprof_profile::result::SCHEMA.to_owned(),
             recording_id: "20261123T150102Z-1a2b3c4d".to_owned(),
             container_id: "0123456789abcdef".repeat(4),
             name: None,
-            workload: crate::recording::Workload {
+            workload: capprof_profile::recording::Workload {
                 image: Some("docker.io/library/nginx:1.27".to_owned()),
                 pod: Some("web-0".to_owned()),
                 container: Some("nginx".to_owned()),
@@ -841,17 +837,17 @@ what could not be seen
             },
             finished: "2026-11-23T15:02:00Z".to_owned(),
             complete: false,
-            minimized: [crate::Capability::CHOWN].into_iter().collect(),
+            minimized: [capprof_profile::Capability::CHOWN].into_iter().collect(),
             verification: None,
         };
         assert_data_eq!(
-            list(&[summary], &Styles::plain()),
+            list(&[summary], &Styles::default()),
             snapbox::str![[r#"
 RECORDING                  CONTAINER     NAME         IMAGE                         STATE       NEEDS
 20261123T150102Z-1a2b3c4d  0123456789ab  web-0/nginx  docker.io/library/nginx:1.27  INCOMPLETE  CHOWN
 
 "#]]
         );
-        assert_eq!(list(&[], &Styles::plain()), "");
+        assert_eq!(list(&[], &Styles::default()), "");
     }
 }

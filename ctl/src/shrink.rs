@@ -4,16 +4,16 @@
 //! the set does by itself is no use where most of it is needed. Parts are left out one after the other, round and round, finer and finer;
 //! what was left out once stays out. The test need not be monotone: a smaller set may pass where a larger one fails.
 
-use crate::{Capability, CapabilitySet};
+use capprof_profile::{Capability, CapabilitySet};
 use std::collections::HashMap;
 
 /// A search that its test put an end to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Stopped<E> {
+pub(crate) struct Stopped<E> {
     /// The smallest set that has passed.
-    pub smallest: CapabilitySet,
+    pub(crate) smallest: CapabilitySet,
     /// Why the test was not made.
-    pub error: E,
+    pub(crate) error: E,
 }
 
 /// Leaves out of a set what its test passes without. The set itself is taken to pass.
@@ -23,7 +23,7 @@ pub struct Stopped<E> {
 ///
 /// # Errors
 /// The test was not made; with the smallest set until then.
-pub fn shrink<E>(
+pub(crate) fn shrink<E>(
     set: CapabilitySet,
     mut passes: impl FnMut(CapabilitySet, usize) -> Result<bool, E>,
 ) -> Result<CapabilitySet, Stopped<E>> {
@@ -64,7 +64,7 @@ pub fn shrink<E>(
 }
 
 /// How many tests [`shrink`] makes at most of a set with so many members.
-pub fn bound(members: usize) -> usize {
+pub(crate) fn bound(members: usize) -> usize {
     Bounds::default().of(members, 2)
 }
 

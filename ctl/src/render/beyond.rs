@@ -8,8 +8,10 @@
 
 use super::Engine;
 use super::text::printable;
-use crate::CapabilitySet;
-use crate::privileges::{Device, Privileges, Sysctl, enters_namespaces, filtered, mounts};
+use capprof_profile::CapabilitySet;
+use capprof_profile::privileges::{
+    Device, Privileges, Sysctl, enters_namespaces, filtered, mounts,
+};
 use std::collections::BTreeSet;
 
 /// What `--privileged` gives and no recorder looks at (docs/privileged.md).
@@ -396,9 +398,9 @@ fn is_plain(text: &str, marks: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Capability;
-    use crate::observation::DeviceKind;
-    use crate::privileges::{Call, DeviceNumber, Given};
+    use capprof_profile::Capability;
+    use capprof_profile::observation::DeviceKind;
+    use capprof_profile::privileges::{Call, DeviceNumber, Given};
     use snapbox::assert_data_eq;
 
     fn device(

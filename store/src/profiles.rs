@@ -7,15 +7,15 @@
 //!     verification.json         the latest run with these sets, in the form of a profile
 //! ```
 
-use crate::CapabilitySet;
 use crate::file::{self, Attributes};
-use crate::recording::Workload;
-use crate::result::{Profile, SCHEMA};
-use crate::verification::{Verdict, Verification};
+use capprof_profile::CapabilitySet;
+use capprof_profile::recording::Workload;
+use capprof_profile::result::{Profile, SCHEMA};
+use capprof_profile::verification::{Verdict, Verification};
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -48,57 +48,9 @@ pub enum Error {
         /// Why.
         source: serde_json::Error,
     },
-    /// A directory could not be made.
-    #[error("create directory {}: {source}", path.display())]
-    CreateDirectory {
-        /// The directory.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// A file or directory in the store could not be written.
-    #[error("write {}: {source}", path.display())]
-    Write {
-        /// The file or directory.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// A directory could not be listed.
-    #[error("list {}: {source}", path.display())]
-    List {
-        /// The directory.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// A profile that retention calls for could not be removed.
-    #[error("remove {}: {source}", path.display())]
-    Remove {
-        /// Its directory.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// Somebody else is writing to a profile.
-    #[error("lock {}: {source}", path.display())]
-    Lock {
-        /// Its directory.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// A file could not be read or written.
+    /// A file or directory could not be read, written or locked.
     #[error(transparent)]
     File(#[from] file::Error),
-    /// A file is no profile.
-    #[error("read profile {}: {source}", path.display())]
-    Malformed {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: serde_json::Error,
-    },
     /// A profile of another version.
     #[error("read profile {}: schema \"{schema}\", expected \"{SCHEMA}\"", path.display())]
     Schema {
@@ -239,7 +191,7 @@ pub struct Summary {
     pub verification: Option<Standing>,
 }
 
-/// What a summary tells of a [`crate::verification::Verification`].
+/// What a summary tells of a [`capprof_profile::verification::Verification`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Standing {
     /// The verdict.
@@ -315,12 +267,12 @@ impl Store {
     /// The result appears whole: its directory is written under another name, synced, and renamed. Adding a recording again replaces it.
     ///
     /// # Errors
-    /// Any but those of reading. With [`Error::Remove`] and [`Error::List`] the result has been added.
+    /// Any but those of reading. With an error of the operations `list` and `remove` the result has been added.
     pub fn add(&self, profile: &Profile, files: &Files, retention: u32) -> Result<(), Error> {
         let container = self.profiles().join(directory_name(&profile.container_id)?);
         let recording = directory_name(&profile.recording_id)?;
         for directory in [&self.0, &self.profiles(), &container] {
-            create_directory(directory, true)?;
+            create_directory(directory)?;
         }
         let place = container.join(&recording);
         if place.is_dir() {
@@ -330,10 +282,8 @@ impl Store {
             let result = write_directory(&unfinished, files).and_then(|()| {
                 fs::rename(&unfinished, &place)
                     .and_then(|()| File::open(&container)?.sync_all())
-                    .map_err(|source| Error::Write {
-                        path: place.clone(),
-                        source,
-                    })
+                    .map_err(file::error("write", &place))
+                    .map_err(Error::from)
             });
             if let Err(error) = result {
                 let _ = fs::remove_dir_all(&unfinished);
@@ -346,7 +296,7 @@ impl Store {
     /// All profiles, newest first, without those that cannot be read, whose errors come along.
     ///
     /// # Errors
-    /// [`Error::List`]. A store that does not exist holds nothing.
+    /// [`Error::File`]. A store that does not exist holds nothing.
     pub fn list(&self) -> Result<(Vec<Summary>, Vec<Error>), Error> {
         let mut summaries = Vec::new();
         let mut errors = Vec::new();
@@ -548,7 +498,7 @@ impl Store {
     /// Writes the outcome of a verification into a profile of this store, or takes it out, and touches nothing else of it.
     ///
     /// # Errors
-    /// [`Error::NotFound`], [`Error::Lock`], and those of reading and writing; then the profile is as it was.
+    /// [`Error::NotFound`], and those of reading and writing; then the profile is as it was.
     pub fn set_verification(
         &self,
         recording_id: &str,
@@ -556,10 +506,8 @@ impl Store {
     ) -> Result<(), Error> {
         let path = self.path_of(recording_id)?;
         let directory = path.parent().unwrap_or(&self.0);
-        let _lock = file::lock_directory(directory, PATIENCE).map_err(|source| Error::Lock {
-            path: directory.to_owned(),
-            source,
-        })?;
+        let _lock =
+            file::lock_directory(directory, PATIENCE).map_err(file::error("lock", directory))?;
         // What another version has written beside what this one knows stays.
         let mut profile: serde_json::Map<String, serde_json::Value> = read(&path)?;
         let encode = |source| Error::Encode {
@@ -614,31 +562,27 @@ pub fn update(found: &Found) -> Result<(), Error> {
 /// Reads a profile.
 ///
 /// # Errors
-/// [`Error::File`], [`Error::Malformed`], [`Error::Schema`].
+/// [`Error::File`], [`Error::Schema`].
 pub fn load(path: PathBuf) -> Result<Found, Error> {
     #[derive(Deserialize)]
     struct Head {
         schema: Option<String>,
     }
     let content = file::read(&path)?;
-    let malformed = |source| Error::Malformed {
-        path: path.clone(),
-        source,
-    };
-    let head: Head = serde_json::from_slice(&content).map_err(malformed)?;
+    let malformed = || file::error("read profile", &path);
+    let head: Head = serde_json::from_slice(&content).map_err(malformed())?;
     let schema = head.schema.unwrap_or_default();
     if schema != SCHEMA {
         return Err(Error::Schema { path, schema });
     }
-    let profile = serde_json::from_slice(&content).map_err(malformed)?;
+    let profile = serde_json::from_slice(&content).map_err(malformed())?;
     Ok(Found { path, profile })
 }
 
 fn read<T: for<'de> Deserialize<'de>>(path: &Path) -> Result<T, Error> {
-    serde_json::from_slice(&file::read(path)?).map_err(|source| Error::Malformed {
-        path: path.to_owned(),
-        source,
-    })
+    serde_json::from_slice(&file::read(path)?)
+        .map_err(file::error("read profile", path))
+        .map_err(Error::from)
 }
 
 /// The name of an id's directory. runc accepts `[\w+-.]+` and so `..` too, crun anything without a slash; a leading dot, which marks
@@ -653,30 +597,24 @@ fn directory_name(id: &str) -> Result<String, Error> {
     })
 }
 
-fn create_directory(path: &Path, may_exist: bool) -> Result<(), Error> {
-    match fs::DirBuilder::new().mode(0o700).create(path) {
-        Err(source) if source.kind() == io::ErrorKind::AlreadyExists && may_exist => Ok(()),
-        Err(source) if source.kind() == io::ErrorKind::NotFound && may_exist => {
+/// Creates a directory of the store where there is none.
+fn create_directory(path: &Path) -> Result<(), Error> {
+    match file::create_directory(path) {
+        Err(error) if error.source.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) if error.source.kind() == io::ErrorKind::NotFound => {
             // Only the store's own parents can be missing here; they are the distribution's and keep its modes.
-            path.parent()
-                .map_or(Err(source), fs::create_dir_all)
-                .and_then(|()| fs::DirBuilder::new().mode(0o700).create(path))
-                .map_err(|source| Error::CreateDirectory {
-                    path: path.to_owned(),
-                    source,
-                })
+            let parent = path.parent().unwrap_or(Path::new("/"));
+            fs::create_dir_all(parent).map_err(file::error("create directory", path))?;
+            Ok(file::create_directory(path)?)
         }
-        result => result.map_err(|source| Error::CreateDirectory {
-            path: path.to_owned(),
-            source,
-        }),
+        result => Ok(result?),
     }
 }
 
 fn write_directory(directory: &Path, files: &Files) -> Result<(), Error> {
     // A directory of that name can only be left by a killed process with our pid.
     let _ = fs::remove_dir_all(directory);
-    create_directory(directory, false)?;
+    file::create_directory(directory)?;
     for (name, content) in files.named() {
         let path = directory.join(name);
         fs::OpenOptions::new()
@@ -688,16 +626,13 @@ fn write_directory(directory: &Path, files: &Files) -> Result<(), Error> {
                 file.write_all(content)?;
                 file.sync_all()
             })
-            .map_err(|source| Error::Write { path, source })?;
+            .map_err(file::error("write", &path))?;
     }
     Ok(())
 }
 
 fn retain(container: &Path, just_added: &str, retention: u32) -> Result<(), Error> {
-    let entries = fs::read_dir(container).map_err(|source| Error::List {
-        path: container.to_owned(),
-        source,
-    })?;
+    let entries = fs::read_dir(container).map_err(file::error("list", container))?;
     let mut finished = Vec::new();
     for entry in entries.flatten() {
         let Ok(name) = entry.file_name().into_string() else {
@@ -713,7 +648,7 @@ fn retain(container: &Path, just_added: &str, retention: u32) -> Result<(), Erro
                         .is_ok_and(|age| age > ABANDONED)
                 });
             if old {
-                remove(&entry.path())?;
+                file::remove_directory(&entry.path())?;
             }
         } else if name != just_added {
             finished.push((name, entry.path()));
@@ -725,33 +660,15 @@ fn retain(container: &Path, just_added: &str, retention: u32) -> Result<(), Erro
     finished.sort_by(|one, other| other.cmp(one));
     let others = usize::try_from(retention).unwrap_or(usize::MAX) - 1;
     for (_, path) in finished.into_iter().skip(others) {
-        remove(&path)?;
+        file::remove_directory(&path)?;
     }
     Ok(())
-}
-
-fn remove(path: &Path) -> Result<(), Error> {
-    match fs::remove_dir_all(path) {
-        // Another hook of the same container did it.
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(source) => Err(Error::Remove {
-            path: path.to_owned(),
-            source,
-        }),
-        Ok(()) => Ok(()),
-    }
 }
 
 fn directories(path: &Path) -> Result<Vec<(String, PathBuf)>, Error> {
     let entries = match fs::read_dir(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(source) => {
-            return Err(Error::List {
-                path: path.to_owned(),
-                source,
-            });
-        }
-        Ok(entries) => entries,
+        result => result.map_err(file::error("list", path))?,
     };
     Ok(entries
         .flatten()
@@ -764,11 +681,11 @@ fn directories(path: &Path) -> Result<Vec<(String, PathBuf)>, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::assemble::tests::{full_evidence, host, recording, reports};
+    use capprof_profile::fixtures::{full_evidence, host, recording, reports};
     use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
     fn profile(container_id: &str, id: &str) -> Profile {
-        crate::assemble::profile(
+        capprof_profile::assemble::profile(
             &recording(container_id, id),
             reports(),
             full_evidence(),

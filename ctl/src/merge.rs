@@ -3,20 +3,20 @@
 //! Merging is a union: in any order, in any grouping, and with any profile given twice it comes to the same. A merged profile can be
 //! merged again, so nodes can merge their own before they pass them on.
 
-use crate::observation::{BlindSpot, Recorder};
-use crate::privileges::Privileges;
-use crate::recording::{ProcessSets, Workload};
-use crate::result::{self, ProcessReport, Reason};
-use crate::{Capability, CapabilitySet};
+use capprof_profile::observation::{BlindSpot, Recorder};
+use capprof_profile::privileges::Privileges;
+use capprof_profile::recording::{ProcessSets, Workload};
+use capprof_profile::result::{self, ProcessReport, Reason};
+use capprof_profile::{Capability, CapabilitySet};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The value of [`Merged::schema`].
-pub const SCHEMA: &str = "capprof.merged/v1";
+pub(crate) const SCHEMA: &str = "capprof.merged/v1";
 
 /// Why documents could not be merged.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub(crate) enum Error {
     /// Neither a profile nor a merged profile.
     #[error("merge: schema \"{0}\", expected \"{profile}\" or \"{SCHEMA}\"", profile = result::SCHEMA)]
     Schema(String),
@@ -40,38 +40,38 @@ pub enum Error {
 
 /// What must be equal for two profiles to be of one workload.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Identity {
+pub(crate) struct Identity {
     /// The image's name, where the engine says it.
-    pub image: Option<String>,
+    pub(crate) image: Option<String>,
     /// The container's process.
-    pub process: ProcessReport,
+    pub(crate) process: ProcessReport,
     /// What the engine had asked for.
-    pub original: ProcessSets,
+    pub(crate) original: ProcessSets,
 }
 
 /// One of the recordings that were merged.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Run {
+pub(crate) struct Run {
     /// When it began, RFC 3339 in UTC.
-    pub started: String,
+    pub(crate) started: String,
     /// When it was collected.
-    pub finished: String,
+    pub(crate) finished: String,
     /// The id that the engine gave.
-    pub container_id: String,
+    pub(crate) container_id: String,
     /// Kubernetes pod.
-    pub pod: Option<String>,
+    pub(crate) pod: Option<String>,
     /// `uname -r` of its host.
-    pub kernel: String,
+    pub(crate) kernel: String,
     /// Whether nothing was lost.
-    pub complete: bool,
+    pub(crate) complete: bool,
     /// What it needed, and how many checks there were.
-    pub needs: BTreeMap<Capability, u64>,
+    pub(crate) needs: BTreeMap<Capability, u64>,
 }
 
 /// One of the five sets of config.json.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum SetName {
+pub(crate) enum SetName {
     /// See [`ProcessSets::bounding`].
     Bounding,
     /// See [`ProcessSets::effective`].
@@ -86,60 +86,60 @@ pub enum SetName {
 
 /// A capability that at least one run needed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct MergedNeed {
+pub(crate) struct MergedNeed {
     /// Which.
-    pub capability: Capability,
+    pub(crate) capability: Capability,
     /// The strongest reason of any run.
-    pub reason: Reason,
+    pub(crate) reason: Reason,
     /// Capabilities that would have done instead in every run that needed it.
-    pub alternatives: CapabilitySet,
+    pub(crate) alternatives: CapabilitySet,
     /// Programs, by name.
-    pub programs: BTreeSet<String>,
+    pub(crate) programs: BTreeSet<String>,
     /// System calls, by name.
-    pub syscalls: BTreeSet<String>,
+    pub(crate) syscalls: BTreeSet<String>,
     /// Who saw it.
-    pub recorders: BTreeSet<Recorder>,
+    pub(crate) recorders: BTreeSet<Recorder>,
     /// In which sets it is needed.
-    pub sets: BTreeSet<SetName>,
+    pub(crate) sets: BTreeSet<SetName>,
     /// How many runs needed it.
-    pub runs: usize,
+    pub(crate) runs: usize,
     /// When the first of them began.
-    pub first_seen: String,
+    pub(crate) first_seen: String,
     /// That run's recording id.
-    pub first_run: String,
+    pub(crate) first_run: String,
 }
 
 /// Many profiles in one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Merged {
+pub(crate) struct Merged {
     /// [`SCHEMA`].
-    pub schema: String,
+    pub(crate) schema: String,
     /// Names given to the workload by annotation, pod container, or engine.
-    pub names: BTreeSet<String>,
+    pub(crate) names: BTreeSet<String>,
     /// The workload; several where different ones were merged on purpose.
-    pub workloads: Vec<Identity>,
+    pub(crate) workloads: Vec<Identity>,
     /// Whether all runs were complete.
-    pub complete: bool,
+    pub(crate) complete: bool,
     /// Recording ids of the runs that were not.
-    pub incomplete_runs: Vec<String>,
+    pub(crate) incomplete_runs: Vec<String>,
     /// The answer: what any run needed, in kernel order.
-    pub minimized: CapabilitySet,
+    pub(crate) minimized: CapabilitySet,
     /// The same as five sets.
-    pub minimized_sets: ProcessSets,
+    pub(crate) minimized_sets: ProcessSets,
     /// Evidence per capability, in kernel order; one that an alternative in the set makes superfluous is here and not in
     /// [`Merged::minimized`].
-    pub needed: Vec<MergedNeed>,
+    pub(crate) needed: Vec<MergedNeed>,
     /// When a capability that no earlier run had needed appeared last: the start of that run. Null if nothing is needed.
-    pub last_new: Option<String>,
+    pub(crate) last_new: Option<String>,
     /// How many complete runs began after that without a new one.
-    pub runs_since_last_new: usize,
+    pub(crate) runs_since_last_new: usize,
     /// What runs could not see, without what others found needed.
-    pub blind_spots: BTreeSet<BlindSpot>,
+    pub(crate) blind_spots: BTreeSet<BlindSpot>,
     /// What any run was given beside capabilities, and used; `None` where no profile says.
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub privileges: Option<Privileges>,
+    pub(crate) privileges: Option<Privileges>,
     /// The runs by recording id.
-    pub runs: BTreeMap<String, Run>,
+    pub(crate) runs: BTreeMap<String, Run>,
 }
 
 /// What of a profile merging looks at.
@@ -190,7 +190,7 @@ struct Evidence {
 
 /// A union in the making.
 #[derive(Clone, Debug, Default)]
-pub struct Merge {
+pub(crate) struct Merge {
     names: BTreeSet<String>,
     workloads: BTreeMap<String, Identity>,
     runs: BTreeMap<String, Run>,
@@ -204,7 +204,7 @@ impl Merge {
     ///
     /// # Errors
     /// [`Error::Schema`], [`Error::Malformed`]; then nothing of it was added.
-    pub fn add(&mut self, document: &[u8]) -> Result<(), Error> {
+    pub(crate) fn add(&mut self, document: &[u8]) -> Result<(), Error> {
         #[derive(Deserialize)]
         struct Head {
             #[serde(default)]
@@ -330,7 +330,7 @@ impl Merge {
     ///
     /// # Errors
     /// [`Error::Empty`], [`Error::Different`].
-    pub fn finish(self, mixed: bool) -> Result<Merged, Error> {
+    pub(crate) fn finish(self, mixed: bool) -> Result<Merged, Error> {
         if self.runs.is_empty() {
             return Err(Error::Empty);
         }
@@ -467,10 +467,11 @@ fn minimized(needed: &[MergedNeed]) -> CapabilitySet {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::assemble::{profile, tests};
-    use crate::observation::{Evidence, Observation};
-    use crate::result::Profile;
-    use crate::testing::check;
+    use capprof_profile::assemble::profile;
+    use capprof_profile::fixtures;
+    use capprof_profile::fixtures::check;
+    use capprof_profile::observation::{Evidence, Observation};
+    use capprof_profile::result::Profile;
     use proptest::prelude::*;
 
     fn read_file() -> Observation {
@@ -494,7 +495,7 @@ mod tests {
 
     fn run(day: u32, observations: Vec<Observation>, complete: bool) -> Profile {
         let mut recording =
-            tests::recording("web-1", &format!("202611{day:02}T000000Z-000000{day:02}"));
+            fixtures::recording("web-1", &format!("202611{day:02}T000000Z-000000{day:02}"));
         recording.created = format!("2026-11-{day:02}T00:00:00Z");
         let evidence = Evidence {
             observations,
@@ -506,10 +507,10 @@ mod tests {
         };
         profile(
             &recording,
-            tests::reports(),
+            fixtures::reports(),
             vec![(Recorder::Ebpf, evidence)],
             format!("2026-11-{day:02}T00:01:00Z"),
-            tests::host(),
+            fixtures::host(),
         )
     }
 
@@ -527,10 +528,10 @@ mod tests {
 
     #[test]
     fn what_is_used_beyond_capabilities_is_united() {
-        use crate::observation::{DeviceKind, DeviceUse};
+        use capprof_profile::observation::{DeviceKind, DeviceUse};
         let with = |day: u32, minor: u32| {
             let mut recording =
-                tests::recording("vm-1", &format!("202611{day:02}T000000Z-000000{day:02}"));
+                fixtures::recording("vm-1", &format!("202611{day:02}T000000Z-000000{day:02}"));
             if let Some(given) = &mut recording.given {
                 given.all_devices = true;
             }
@@ -550,10 +551,10 @@ mod tests {
             };
             profile(
                 &recording,
-                tests::reports(),
+                fixtures::reports(),
                 vec![(Recorder::Ebpf, evidence)],
                 String::new(),
-                tests::host(),
+                fixtures::host(),
             )
         };
         let (one, other) = (with(1, 229), with(2, 232));

@@ -5,32 +5,34 @@ use nix::fcntl::{AT_FDCWD, Flock, FlockArg, OFlag, open};
 use nix::sys::stat::{Mode, fchmod};
 use nix::unistd::{Gid, Uid, fchown, fsync};
 use rustix::fs::{XattrFlags, fgetxattr, fsetxattr, lgetxattr};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// A file operation that failed, with its object.
+/// An operation on a file or directory that failed.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The file could not be read.
-    #[error("read {}: {source}", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// The file could not be written. What stood there before is unchanged.
-    #[error("write {}: {source}", path.display())]
-    Write {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
+#[error("{operation} {}: {source}", path.display())]
+pub struct Error {
+    /// What was tried: `read`, `write`, `create directory`, `list`, `remove`, `lock`.
+    pub operation: &'static str,
+    /// The file or directory.
+    pub path: PathBuf,
+    /// Why it failed. Content that is not what was expected is [`io::ErrorKind::InvalidData`].
+    pub source: io::Error,
+}
+
+/// Makes the error of an operation from its cause, for [`Result::map_err`].
+pub fn error<E: Into<io::Error>>(operation: &'static str, path: &Path) -> impl FnOnce(E) -> Error {
+    move |source| Error {
+        operation,
+        path: path.to_owned(),
+        source: source.into(),
+    }
 }
 
 /// Whose mode and owner a new file gets.
@@ -45,12 +47,49 @@ pub enum Attributes<'a> {
 /// Reads a whole file.
 ///
 /// # Errors
-/// [`Error::Read`].
+/// [`Error`].
 pub fn read(path: &Path) -> Result<Vec<u8>, Error> {
-    fs::read(path).map_err(|source| Error::Read {
-        path: path.to_owned(),
-        source,
-    })
+    fs::read(path).map_err(error("read", path))
+}
+
+/// Reads a JSON document.
+///
+/// # Errors
+/// The file cannot be read, or is not such a document.
+pub fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, Error> {
+    serde_json::from_slice(&read(path)?).map_err(error("read", path))
+}
+
+/// Puts a JSON document at `path` as [`write()`] does, readable by its owner alone, with a newline at its end.
+///
+/// # Errors
+/// [`Error`]; then what stood there before is unchanged.
+pub fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<(), Error> {
+    let mut content = serde_json::to_vec_pretty(value).map_err(error("write", path))?;
+    content.push(b'\n');
+    write(path, &content, Attributes::Mode(0o600))
+}
+
+/// Creates a directory that only its owner can enter.
+///
+/// # Errors
+/// [`Error`]; one that exists already is an error too.
+pub fn create_directory(path: &Path) -> Result<(), Error> {
+    fs::DirBuilder::new()
+        .mode(0o700)
+        .create(path)
+        .map_err(error("create directory", path))
+}
+
+/// Removes a directory and everything in it. A directory that is gone already is no error.
+///
+/// # Errors
+/// [`Error`].
+pub fn remove_directory(path: &Path) -> Result<(), Error> {
+    match fs::remove_dir_all(path) {
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(()),
+        result => result.map_err(error("remove", path)),
+    }
 }
 
 /// Locks a directory against everybody else who does the same (flock(2)), until the returned value is dropped or the process becomes another program.
@@ -79,7 +118,7 @@ pub fn lock_directory(path: &Path, patience: Duration) -> io::Result<Flock<Owned
 /// If `path` is a symbolic link, the link is replaced, not followed.
 ///
 /// # Errors
-/// [`Error::Write`]; then the temporary file is gone and `path` is as it was.
+/// Any; then the temporary file is gone and `path` is as it was.
 pub fn write(path: &Path, content: &[u8], attributes: Attributes<'_>) -> Result<(), Error> {
     write_named(path, content, attributes, true)
 }
@@ -103,10 +142,7 @@ fn write_named(
     attributes: Attributes<'_>,
     sync: bool,
 ) -> Result<(), Error> {
-    write_unnamed(path, content, attributes, sync).map_err(|source| Error::Write {
-        path: path.to_owned(),
-        source,
-    })
+    write_unnamed(path, content, attributes, sync).map_err(error("write", path))
 }
 
 fn write_unnamed(

@@ -14,7 +14,7 @@ enum Form {
 }
 
 /// Writes a path as a string where it is UTF-8, else as an array of its bytes, so that no path is changed on its way
-/// through a file. For `#[serde(with = "capprof_profile::path")]`.
+/// through a file. For `#[serde(with = "capprof_profile::serde_path")]`.
 ///
 /// # Errors
 /// Those of the serializer.

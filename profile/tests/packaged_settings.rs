@@ -1,6 +1,6 @@
 //! The configuration file that packages install: documents every key, and says the truth about the defaults.
 
-use capprof_profile::configuration::Configuration;
+use capprof_profile::settings::Settings;
 
 const PACKAGED: &str = include_str!("../../packaging/config.toml");
 
@@ -23,7 +23,7 @@ fn as_installed_it_sets_nothing() {
 
 #[test]
 fn it_lists_exactly_the_keys_there_are_with_their_defaults() {
-    let defaults = toml::Table::try_from(Configuration::default()).unwrap();
+    let defaults = toml::Table::try_from(Settings::default()).unwrap();
     let listed: toml::Table = uncommented().parse().unwrap();
     assert_eq!(listed, defaults);
 }

@@ -12,15 +12,15 @@
 
 use super::beyond::Replacement;
 use crate::merge::Merged;
-use crate::privileges::Privileges;
-use crate::result::Profile;
-use crate::{Capability, CapabilitySet};
+use capprof_profile::privileges::Privileges;
+use capprof_profile::result::Profile;
+use capprof_profile::{Capability, CapabilitySet};
 use std::collections::BTreeSet;
 use std::fmt;
 
 /// Whom the form is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Engine {
+pub(crate) enum Engine {
     /// Options of `docker run`.
     Docker,
     /// Options of `podman run`.
@@ -37,7 +37,7 @@ pub enum Engine {
 
 impl Engine {
     /// All of them, in the order in which a report shows them.
-    pub const ALL: [Self; 6] = [
+    pub(crate) const ALL: [Self; 6] = [
         Self::Docker,
         Self::Podman,
         Self::Kubernetes,
@@ -63,16 +63,16 @@ impl fmt::Display for Engine {
 /// An engine that cannot give this workload what it needs, and what to do instead, on one line.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{engine} cannot give this workload its capabilities: {reason}")]
-pub struct Unable {
+pub(crate) struct Unable {
     /// Which.
-    pub engine: Engine,
+    pub(crate) engine: Engine,
     /// Why, and what to do instead.
-    pub reason: String,
+    pub(crate) reason: String,
 }
 
 /// What a form is made of.
 #[derive(Clone, Debug)]
-pub struct Workload<'a> {
+pub(crate) struct Workload<'a> {
     name: Option<&'a str>,
     image: Option<&'a str>,
     uid: u32,
@@ -162,7 +162,10 @@ impl<'a> From<&'a Merged> for Workload<'a> {
 ///
 /// # Errors
 /// The engine cannot carry it out.
-pub fn form<'a>(engine: Engine, workload: impl Into<Workload<'a>>) -> Result<String, Unable> {
+pub(crate) fn form<'a>(
+    engine: Engine,
+    workload: impl Into<Workload<'a>>,
+) -> Result<String, Unable> {
     let workload = &workload.into();
     let set = workload.minimized;
     if let Some(unnamed) = set.iter().find(|capability| !has_name(*capability)) {
@@ -422,12 +425,13 @@ fn systemd(workload: &Workload<'_>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::assemble::{profile, tests};
-    use crate::observation::{Evidence, Recorder};
-    use crate::testing::check;
+    use capprof_profile::assemble::profile;
+    use capprof_profile::fixtures;
+    use capprof_profile::fixtures::check;
+    use capprof_profile::observation::{Evidence, Recorder};
 
     fn workload(uid: u32, no_new_privileges: bool, needs: &[Capability]) -> Profile {
-        let mut recording = tests::recording("web-1", "20261123T150102Z-1a2b3c4d");
+        let mut recording = fixtures::recording("web-1", "20261123T150102Z-1a2b3c4d");
         recording.uid = uid;
         recording.no_new_privileges = no_new_privileges;
         recording.granted.ambient = recording.granted.bounding;
@@ -440,10 +444,10 @@ mod tests {
         };
         profile(
             &recording,
-            tests::reports(),
+            fixtures::reports(),
             vec![(Recorder::Ebpf, evidence)],
             String::new(),
-            tests::host(),
+            fixtures::host(),
         )
     }
 
