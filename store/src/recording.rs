@@ -12,7 +12,7 @@
 
 use crate::file::{self, Attributes};
 use crate::process;
-use capprof_profile::recording::{Process, Recording};
+use capprof_profile::recording::{Process, Recording, STATE_DIRECTORY};
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::io;
@@ -97,6 +97,20 @@ impl Directory {
     /// The directory's path.
     pub fn path(&self) -> &Path {
         &self.0
+    }
+
+    /// The recording's id, from the directory's name; `None` if it has not the form of a recording's.
+    pub fn id(&self) -> Option<String> {
+        let (_, id) = self.0.file_name()?.to_str()?.split_once('.')?;
+        Some(id.to_owned())
+    }
+
+    /// The state directory that this directory lies in, two levels up.
+    pub fn state(&self) -> &Path {
+        self.0
+            .parent()
+            .and_then(Path::parent)
+            .unwrap_or(Path::new(STATE_DIRECTORY))
     }
 
     /// Where the engine's configuration is kept, byte for byte.
@@ -247,6 +261,8 @@ mod tests {
         assert!(Directory::list(state.path(), None).unwrap().is_empty());
         let second = Directory::create(state.path(), &key, "20260102T000000Z-1").unwrap();
         let first = Directory::create(state.path(), &key, "20260101T000000Z-2").unwrap();
+        assert_eq!(first.id().as_deref(), Some("20260101T000000Z-2"));
+        assert_eq!(first.state(), state.path());
         Directory::create(state.path(), &other, "20250101T000000Z-3").unwrap();
         assert_eq!(
             Directory::list(state.path(), Some(&key)).unwrap(),
