@@ -22,6 +22,14 @@ impl Recorder {
             Self::Selinux => "SELinux",
         }
     }
+
+    /// The name in JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ebpf => "ebpf",
+            Self::Selinux => "selinux",
+        }
+    }
 }
 
 /// What the kernel answered.

@@ -13,7 +13,6 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
 use std::fs;
-use std::path::Path;
 use std::process::{Output, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -477,8 +476,15 @@ fn an_interrupted_run_leaves_the_profile_as_it_was(
     Ok(())
 }
 
-/// The program that every system call of the host passes while somebody verifies.
-const FOLLOWER: &str = "/sys/fs/bpf/capprof/v3/link-system_call_exit";
+/// Returns true if the program is attached that every system call of the host passes while a recording verifies.
+fn system_calls_are_followed() -> bool {
+    // Next to the pins of this version there may be another's.
+    fs::read_dir("/sys/fs/bpf/capprof").is_ok_and(|versions| {
+        versions
+            .flatten()
+            .any(|version| version.path().join("link-system_call_exit").exists())
+    })
+}
 
 fn a_killed_capprofctl_leaves_nothing_attached(
     environment: &Arc<Environment>,
@@ -498,14 +504,14 @@ fn a_killed_capprofctl_leaves_nothing_attached(
     let profile = profile(&container)?;
     fs::write(&seconds, "100\n")?;
     ensure!(
-        !Path::new(FOLLOWER).exists(),
+        !system_calls_are_followed(),
         "attached for a recording that profiles"
     );
     let mut child = container
         .ctl_with_runtime(&["verify", &profile.recording_id])?
         .spawn()?;
     let started = Instant::now();
-    while !Path::new(FOLLOWER).exists() {
+    while !system_calls_are_followed() {
         ensure!(
             started.elapsed() < Duration::from_secs(30),
             "never attached"
@@ -517,7 +523,7 @@ fn a_killed_capprofctl_leaves_nothing_attached(
     ensure!(killed == 1, "{killed} processes were capprofctl's");
     // The container lives on, and its engine ends it some time.
     container.capprof(&["delete", "--force", &container.id])?;
-    ensure!(!Path::new(FOLLOWER).exists(), "still attached");
+    ensure!(!system_calls_are_followed(), "still attached");
     expect_nothing_left(&container)
 }
 

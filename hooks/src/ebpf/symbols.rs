@@ -1,6 +1,6 @@
 //! Call sites: from return addresses to names of kernel functions.
 
-use super::pins::Set;
+use super::program_set::ProgramSet;
 use capprof_profile::observation::Audit;
 use std::collections::{BTreeSet, HashMap};
 use std::fs;
@@ -51,7 +51,7 @@ pub(super) struct Symbols(HashMap<u64, String>);
 impl Symbols {
     /// Asks the kernel for the functions that these return addresses lie in; the error tells why names are missing.
     pub(super) fn resolve<'row>(
-        set: &Set,
+        set: &ProgramSet,
         stacks: impl Iterator<Item = &'row [u64]>,
     ) -> (Self, Option<String>) {
         let addresses: BTreeSet<u64> = stacks

@@ -201,6 +201,20 @@ pub(crate) fn decision(context: &str, class: Class) -> Result<Decision, Error> {
     Ok(decision)
 }
 
+/// What the context may do to itself in the two classes that cover all capabilities in the container's own user namespace.
+///
+/// # Errors
+/// [`Error::Invalid`], [`Error::Ask`].
+pub(super) fn decisions(
+    context: &str,
+    user_namespace: bool,
+) -> Result<Vec<(Class, Decision)>, Error> {
+    Class::of(user_namespace)
+        .into_iter()
+        .map(|class| Ok((class, decision(context, class)?)))
+        .collect()
+}
+
 /// Type and range of a context.
 ///
 /// # Errors

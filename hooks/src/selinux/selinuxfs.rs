@@ -144,3 +144,6 @@ impl Switches for Selinuxfs {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -572,7 +572,8 @@ fn addresses_that_a_killed_hook_left_are_not_named_as_ours(tools: &Tools) -> any
         .call_site
         .clone();
     ensure!(before.iter().any(|name| name == "ns_capable"), "{before:?}");
-    let map = libbpf_rs::MapHandle::from_pinned_path("/sys/fs/bpf/capprof/v3/symbols")?;
+    let map =
+        libbpf_rs::MapHandle::from_pinned_path(capprof_hook::ebpf::directory().join("symbols"))?;
     let read = |row: u32| -> anyhow::Result<Vec<u8>> {
         map.lookup(&row.to_ne_bytes(), MapFlags::ANY)?
             .context("a row of the map of symbols")
@@ -1015,10 +1016,10 @@ fn refused_checks_of_a_process_added_by_exec_have_results(tools: &Tools) -> anyh
 }
 
 /// The program that every system call of the host passes.
-const FOLLOWER: &str = "/sys/fs/bpf/capprof/v3/link-system_call_exit";
+const FOLLOWER: &str = "link-system_call_exit";
 
 fn system_calls_are_followed_only_while_somebody_verifies(tools: &Tools) -> anyhow::Result<()> {
-    let is_there = || Path::new(FOLLOWER).exists();
+    let is_there = || capprof_hook::ebpf::directory().join(FOLLOWER).exists();
     let mut container = Container::new(tools, &["/bin/sleep", "60"])?;
     container.config["process"]["capabilities"] =
         serde_json::json!({ "bounding": [], "effective": [], "permitted": [] });

@@ -1,11 +1,13 @@
-//! The end of a recording, whoever brings it about: the poststop hook, or recovery for a container whose hook never ran.
+//! The end of a recording: in the poststop hook, or in recovery for a container whose hook never ran.
 
-use crate::{ebpf, journal, selinux};
+use crate::journal;
+use crate::recorders::{self, ArmedRecorders};
 use anyhow::Context;
 use capprof_profile::assemble;
+use capprof_profile::error::line;
 use capprof_profile::observation::{Evidence, Recorder};
-use capprof_profile::recording::{Mode, Process, Recording};
-use capprof_profile::result::{HostReport, Profile, RecorderReport};
+use capprof_profile::recording::{Mode, Recording};
+use capprof_profile::result::{HostReport, Profile};
 use capprof_profile::verification::{self, Outside};
 use capprof_store::file;
 use capprof_store::recording::{ARMED, Directory};
@@ -15,49 +17,13 @@ use serde::{Deserialize, Serialize};
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
-/// What the recorders brought home, kept until a result has been written somewhere.
+/// What the recorders saw, kept until a result has been written.
 const EVIDENCE: &str = "evidence.json";
 
-/// How long to wait for somebody else who is finishing the same recording. Engines give a hook some seconds.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long to wait for another process that is finishing the same recording. Engines give a hook some seconds.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What the prestart hook knows.
-#[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Armed {
-    /// The container's first process.
-    pub(crate) init: Process,
-    /// The eBPF recorder's own, if it was armed.
-    pub(crate) ebpf: Option<ebpf::Armed>,
-    /// The SELinux recorder's own, if it was armed.
-    pub(crate) selinux: Option<selinux::Armed>,
-    /// What became of each recorder; empty if the hook was interrupted while arming.
-    pub(crate) reports: Vec<RecorderReport>,
-}
-
-impl Armed {
-    /// Gives back whatever is armed; gives the errors, a line each.
-    pub(crate) fn release(&self, directory: &Directory, recording: &Recording) -> Vec<String> {
-        let mut errors = Vec::new();
-        if let Some(state) = &self.selinux {
-            match selinux::release(recording, directory, state) {
-                Ok(changes) => {
-                    for change in changes {
-                        journal::warning(&change);
-                    }
-                }
-                Err(error) => errors.push(error.to_string()),
-            }
-        }
-        if let Some(state) = &self.ebpf
-            && let Err(error) = ebpf::release(state)
-        {
-            errors.push(error.to_string());
-        }
-        errors
-    }
-}
-
-/// One recorder's evidence, as it is kept in the recording's directory.
+/// The recorders' evidence, as it is kept in the recording's directory.
 #[derive(Debug, Serialize, Deserialize)]
 struct Collected {
     finished: String,
@@ -66,12 +32,12 @@ struct Collected {
 
 /// Finishes a recording: collects, classifies, minimizes, writes, restores config.json, gives back what was armed, removes the recording.
 ///
-/// An error of one step does not stop the others. A recording that somebody else finishes meanwhile, or has finished, is left alone.
+/// An error of one step does not stop the others. A recording that another process finishes meanwhile, or has finished, is left alone.
 /// If no result could be written, the recording stays with its evidence, and recovery tries again.
 ///
 /// # Errors
 /// All that went wrong, joined on one line.
-pub(crate) fn finish(directory: &Directory) -> anyhow::Result<()> {
+pub fn finish(directory: &Directory) -> anyhow::Result<()> {
     let Some(_lock) = lock(directory)? else {
         return Ok(());
     };
@@ -82,42 +48,17 @@ pub(crate) fn finish(directory: &Directory) -> anyhow::Result<()> {
     let recording = directory.load()?;
     let mut errors = Vec::new();
     let armed = match directory.is_armed() {
-        true => directory.load_json::<Armed>(ARMED).map(Some),
+        true => directory.load_json::<ArmedRecorders>(ARMED).map(Some),
         false => Ok(None),
     };
     let armed = armed.unwrap_or_else(|error| {
         errors.push(error.to_string());
         None
     });
-
-    let mut keep = false;
-    if let Some(armed) = &armed {
-        let collected = match directory.load_json::<Collected>(EVIDENCE) {
-            Ok(collected) => collected,
-            Err(_) => {
-                let collected = collect(&recording, armed);
-                // On disk before the recorders forget it.
-                if let Err(error) = directory.save_json(EVIDENCE, &collected) {
-                    errors.push(error.to_string());
-                }
-                collected
-            }
-        };
-        errors.extend(armed.release(directory, &recording));
-        let profile = assemble::profile(
-            &recording,
-            armed.reports.clone(),
-            collected.evidence,
-            collected.finished,
-            host(),
-        );
-        let (written, failures) = match recording.verifies() {
-            None => write(directory, &recording, &profile),
-            Some(verified) => write_verdict(directory, &recording, verified, &profile),
-        };
-        errors.extend(failures);
-        keep = written == 0;
-    }
+    let mut keep = match &armed {
+        Some(armed) => !conclude(directory, &recording, armed, &mut errors),
+        None => false,
+    };
     if let Err(error) = config_json::put_back(directory, &recording) {
         errors.push(error.to_string());
         keep = true;
@@ -125,53 +66,69 @@ pub(crate) fn finish(directory: &Directory) -> anyhow::Result<()> {
     if !keep && let Err(error) = directory.remove() {
         errors.push(error.to_string());
     }
-    if recording.mode == Mode::Enforce {
-        // Nothing was armed, and a user other than root may have run it.
-        return joined(&errors);
+    // Nothing is armed to enforce, and a user other than root may have run the container.
+    if recording.mode != Mode::Enforce {
+        // A prestart hook that was killed while arming has written down nothing, and may have armed something.
+        let (lines, failures) = recorders::sweep(directory.state());
+        lines.iter().for_each(|line| journal::warning(line));
+        errors.extend(failures);
     }
-    // A prestart hook that was killed while arming has written down no lease, and may hold one.
-    match selinux::sweep(selinux::state_of(directory)) {
-        Ok(lines) => lines.iter().for_each(|line| journal::warning(line)),
-        Err(error) => errors.push(error.to_string()),
-    }
-    joined(&errors)
-}
-
-fn joined(errors: &[String]) -> anyhow::Result<()> {
-    if errors.is_empty() {
-        Ok(())
-    } else {
-        Err(anyhow::anyhow!(errors.join("; ")))
+    match errors.is_empty() {
+        true => Ok(()),
+        false => Err(anyhow::anyhow!(errors.join("; "))),
     }
 }
 
-/// Takes the recording for this process alone; `None` if it is gone, or is so after somebody else has let it go.
+/// Collects the evidence, gives back what was armed, and writes the result. Returns true if the result has been written.
+fn conclude(
+    directory: &Directory,
+    recording: &Recording,
+    armed: &ArmedRecorders,
+    errors: &mut Vec<String>,
+) -> bool {
+    let collected = directory.load_json(EVIDENCE).unwrap_or_else(|_| {
+        let collected = collect(recording, armed);
+        // On disk before the recorders forget it.
+        if let Err(error) = directory.save_json(EVIDENCE, &collected) {
+            errors.push(error.to_string());
+        }
+        collected
+    });
+    errors.extend(armed.release(directory, recording));
+    let profile = assemble::profile(
+        recording,
+        armed.reports(),
+        collected.evidence,
+        collected.finished,
+        host(),
+    );
+    let (written, failures) = match recording.verifies() {
+        None => write(directory, recording, &profile),
+        Some(verified) => write_verdict(directory, recording, verified, &profile),
+    };
+    errors.extend(failures);
+    written > 0
+}
+
+/// Takes the recording for this process alone; `None` if it is gone, or is gone once another process has let it go.
 ///
-/// Who is refused waits, for an engine removes the bundle as soon as the poststop hook is back, and the result must lie there first.
+/// A process that is refused waits, for an engine removes the bundle as soon as the poststop hook is back, and the result must lie there first.
 fn lock(directory: &Directory) -> anyhow::Result<Option<Flock<OwnedFd>>> {
-    match file::lock_directory(directory.path(), PATIENCE) {
+    match file::lock_directory(directory.path(), LOCK_TIMEOUT) {
         Ok(lock) => Ok(directory.path().exists().then_some(lock)),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error).with_context(|| format!("lock {}", directory.path().display())),
     }
 }
 
-fn collect(recording: &Recording, armed: &Armed) -> Collected {
-    let mut evidence = Vec::new();
-    if let Some(state) = &armed.selinux {
-        evidence.push((Recorder::Selinux, selinux::collect(recording, state)));
-    }
-    if let Some(state) = &armed.ebpf {
-        evidence.push((Recorder::Ebpf, ebpf::collect(recording, state)));
-    }
+fn collect(recording: &Recording, armed: &ArmedRecorders) -> Collected {
     Collected {
+        evidence: armed.collect(recording),
         finished: jiff::Timestamp::now()
             .strftime("%Y-%m-%dT%H:%M:%SZ")
             .to_string(),
-        evidence,
     }
 }
-
 fn host() -> HostReport {
     let name = nix::sys::utsname::uname().ok();
     let text = |value: Option<&std::ffi::OsStr>| {
@@ -184,12 +141,12 @@ fn host() -> HostReport {
     }
 }
 
-/// Writes the result to the store, beside the bundle's config.json, and where an annotation asks for it.
-/// Gives how many of the places have it, and the errors of the others.
+/// Writes the result to the store, next to the bundle's config.json, and where an annotation asks for it.
+/// Returns how many of the places have it, and the errors of the others.
 fn write(directory: &Directory, recording: &Recording, profile: &Profile) -> (usize, Vec<String>) {
     let files = match files(directory, profile) {
         Ok(files) => files,
-        Err(error) => return (0, vec![capprof_profile::error::line(error.as_ref())]),
+        Err(error) => return (0, vec![line(error.as_ref())]),
     };
     let mut errors = Vec::new();
     let mut note = |result: Result<(), profiles::Error>| match result {
@@ -224,7 +181,7 @@ fn files(directory: &Directory, profile: &Profile) -> anyhow::Result<profiles::F
 }
 
 /// Writes what came of a run with a profile's set into that profile, and the run itself where an annotation asks for it.
-/// Gives how many of the places have it, and the errors of the others.
+/// Returns how many of the places have it, and the errors of the others.
 fn write_verdict(
     directory: &Directory,
     recording: &Recording,
@@ -252,7 +209,7 @@ fn write_verdict(
         let result = files(directory, run).and_then(|files| Ok(files.write_to(output)?));
         match result {
             Ok(()) => written += 1,
-            Err(error) => errors.push(capprof_profile::error::line(error.as_ref())),
+            Err(error) => errors.push(line(error.as_ref())),
         }
     }
     (written, errors)

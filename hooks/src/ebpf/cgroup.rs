@@ -1,14 +1,14 @@
 //! What is no capability check: devices, and entries of /proc/sys.
 
-use super::gather::Known;
+use super::executables::Executable;
 use super::layout::{self, Container, DeviceKey, Sysctl, SysctlKey, device};
-use super::pins::Set;
-use super::programs::BESIDE;
+use super::program_set::ProgramSet;
+use super::programs::CGROUP_PROGRAMS;
 use capprof_profile::observation::{DeviceKind, DeviceUse, SysctlUse};
 use std::collections::HashMap;
 use std::fs;
 
-fn program(known: &HashMap<u64, Known>, key: u64) -> String {
+fn program(known: &HashMap<u64, Executable>, key: u64) -> String {
     known
         .get(&key)
         .map(|program| program.comm.clone())
@@ -16,7 +16,10 @@ fn program(known: &HashMap<u64, Known>, key: u64) -> String {
 }
 
 /// Rows of the map as they are told, sorted.
-pub(super) fn devices(rows: &[(DeviceKey, u64)], known: &HashMap<u64, Known>) -> Vec<DeviceUse> {
+pub(super) fn devices(
+    rows: &[(DeviceKey, u64)],
+    known: &HashMap<u64, Executable>,
+) -> Vec<DeviceUse> {
     let mut devices: Vec<DeviceUse> = rows
         .iter()
         .map(|(key, count)| {
@@ -67,7 +70,10 @@ fn node(kind: DeviceKind, major: u32, minor: u32) -> Option<String> {
 }
 
 /// Rows of the map as they are told, sorted.
-pub(super) fn sysctls(rows: &[(SysctlKey, Sysctl)], known: &HashMap<u64, Known>) -> Vec<SysctlUse> {
+pub(super) fn sysctls(
+    rows: &[(SysctlKey, Sysctl)],
+    known: &HashMap<u64, Executable>,
+) -> Vec<SysctlUse> {
     let mut sysctls: Vec<SysctlUse> = rows
         .iter()
         .map(|(key, row)| SysctlUse {
@@ -102,7 +108,7 @@ fn value(row: &Sysctl) -> Option<String> {
 
 /// What is not seen since the program for it was refused, a line each. `lacking` gives a program's reason.
 pub(super) fn not_observed<'a>(lacking: impl Fn(&str) -> Option<&'a str>) -> Vec<String> {
-    BESIDE
+    CGROUP_PROGRAMS
         .iter()
         .zip(["devices opened", "writes to /proc/sys"])
         .filter_map(|(program, what)| Some(format!("{what}: {}", lacking(program)?)))
@@ -110,7 +116,7 @@ pub(super) fn not_observed<'a>(lacking: impl Fn(&str) -> Option<&'a str>) -> Vec
 }
 
 /// Why some of that was not seen, a line each.
-pub(super) fn unseen(set: &Set, container: Option<&Container>) -> Vec<String> {
+pub(super) fn unseen(set: &ProgramSet, container: Option<&Container>) -> Vec<String> {
     let mut lines = not_observed(|program| set.lacking(program));
     if let Some(container) = container
         && container.unlisted > 0

@@ -1,7 +1,9 @@
 //! The program set in bpffs: where it is pinned, and how one process after the other finds it.
 
-use super::layout::{Container, State};
-use super::{Error, programs};
+use super::error::{Error, describe};
+use super::layout::{Container, State, VERSION};
+use super::method::Method;
+use super::programs;
 use capprof_profile::recording::STATE_DIRECTORY;
 use libbpf_rs::{MapCore, MapFlags, MapHandle, Program};
 use rustix::mount::{MountFlags, mount};
@@ -14,12 +16,20 @@ use std::io::{self, Read};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout};
 
 const BPFFS: &str = "/sys/fs/bpf";
 
-/// The last component is the version of the maps' layout: another layout must not meet these pins.
-const DIRECTORY: &str = "/sys/fs/bpf/capprof/v3";
+/// The pins of all versions of capprof.
+const ALL_VERSIONS: &str = "/sys/fs/bpf/capprof";
+
+/// The pins of this version. The last component tells the layout of the maps: another layout must not meet these pins.
+pub fn directory() -> &'static Path {
+    static DIRECTORY: LazyLock<PathBuf> =
+        LazyLock::new(|| Path::new(ALL_VERSIONS).join(format!("v{VERSION:016x}")));
+    &DIRECTORY
+}
 
 /// The map that is pinned last: where it is, all is.
 const LAST: &str = "state";
@@ -48,7 +58,7 @@ const MAPS: [&str; 11] = [
 /// What the loader leaves for whoever finds the set.
 #[derive(Debug, Serialize, Deserialize)]
 struct Loaded {
-    method: String,
+    method: Method,
     refused: Vec<String>,
     /// Programs that run at capability checks and process events.
     programs: Vec<String>,
@@ -57,17 +67,16 @@ struct Loaded {
 }
 
 /// The pinned program set.
-pub(super) struct Set {
+pub(super) struct ProgramSet {
     state: State,
     loaded: Loaded,
     /// The maps, in the order of [`MAPS`], each from its first use on.
     maps: [OnceCell<MapHandle>; MAPS.len()],
 }
 
-impl Set {
-    /// Opens the set, and loads it if there is none or if it is another build's and serves nobody; in the way that `only`
-    /// names, if it is given.
-    pub(super) fn ensure(only: Option<&str>) -> Result<Self, Error> {
+impl ProgramSet {
+    /// Opens the set. Loads it, by the first of these methods that works, if there is none or if it is another build's and serves no recording.
+    pub(super) fn ensure(methods: &[Method]) -> Result<Self, Error> {
         if let Some(set) = Self::open()?
             && set.is_ours()
         {
@@ -75,14 +84,14 @@ impl Set {
         }
         mount_bpffs()?;
         let _lock = lock()?;
-        // Somebody may have been faster.
+        // Another hook may have been faster.
         if let Some(set) = Self::open()?
-            && (set.is_ours() || !super::live_slots()?.is_empty())
+            && (set.is_ours() || !set.containers()?.is_empty())
         {
             return Ok(set);
         }
         remove()?;
-        let result = Self::load(only);
+        let result = Self::load(methods);
         if result.is_err() {
             // Half a set is worse than none.
             let _ = remove();
@@ -92,7 +101,7 @@ impl Set {
 
     /// Opens the set; `None` if none is pinned.
     pub(super) fn open() -> Result<Option<Self>, Error> {
-        let path = Path::new(DIRECTORY).join(LAST);
+        let path = directory().join(LAST);
         let map = match open_map(&path) {
             Ok(map) => map,
             Err(_) if !path.exists() => return Ok(None),
@@ -105,7 +114,7 @@ impl Set {
         };
         let value = map
             .lookup(0_u32.as_bytes(), MapFlags::ANY)
-            .map_err(|error| malformed(&programs::describe(&error)))?
+            .map_err(|error| malformed(&describe(&error)))?
             .unwrap_or_default();
         let state = State::read_from_bytes(&value)
             .map_err(|_| malformed("its values have another size than this version's"))?;
@@ -125,80 +134,21 @@ impl Set {
         BUILD.parse() == Ok(self.state.build)
     }
 
-    fn load(only: Option<&str>) -> Result<Self, Error> {
-        let mut loaded = programs::load(only).map_err(|refused| Error::Refused { refused })?;
-        let directory = Path::new(DIRECTORY);
-        let names: Vec<String> = loaded
-            .links
-            .iter()
-            .map(|(name, _)| (*name).to_owned())
-            .filter(|name| name != "name_symbols")
-            .collect();
-        let description = Loaded {
-            method: loaded.method.to_owned(),
-            refused: loaded.refused,
-            programs: names,
-            lacking: loaded.lacking,
-        };
-        let mut state = State::new_zeroed();
-        state.build = BUILD.parse().unwrap_or_default();
-        let mut text = serde_json::to_vec(&description).unwrap_or_default();
-        if text.len() > state.text.len() {
-            text = serde_json::to_vec(&Loaded {
-                refused: Vec::new(),
-                ..description
-            })
-            .unwrap_or_default();
-        }
-        for (to, from) in state.text.iter_mut().zip(&text) {
-            *to = *from;
-        }
-        state.length = u32::try_from(text.len()).unwrap_or(0);
-
-        for parent in [directory.parent().unwrap_or(directory), directory] {
-            match DirBuilder::new().mode(0o700).create(parent) {
-                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
-                    return Err(Error::pin("create", parent, &error));
-                }
-                _ => {}
-            }
-        }
-        for (name, link) in &mut loaded.links {
-            let path = directory.join(format!("link-{name}"));
-            link.pin(&path)
-                .map_err(|error| Error::pin("pin", &path, &programs::describe(&error)))?;
-        }
-        for mut program in loaded.object.progs_mut() {
-            if !program.autoload() {
-                continue;
-            }
-            let path = directory.join(format!("program-{}", program.name().display()));
-            program
-                .pin(&path)
-                .map_err(|error| Error::pin("pin", &path, &programs::describe(&error)))?;
-        }
-        for name in MAPS {
-            for mut map in loaded.object.maps_mut().filter(|map| map.name() == name) {
-                if name == LAST {
-                    map.update(0_u32.as_bytes(), state.as_bytes(), MapFlags::ANY)
-                        .map_err(|error| Error::update(LAST, &error))?;
-                }
-                let path = directory.join(name);
-                map.pin(&path)
-                    .map_err(|error| Error::pin("pin", &path, &programs::describe(&error)))?;
-            }
-        }
-        Self::open()?.ok_or_else(|| Error::pin("open", directory, &"nothing is there"))
+    fn load(methods: &[Method]) -> Result<Self, Error> {
+        let loaded = programs::load(methods).map_err(|refused| Error::Refused { refused })?;
+        let state = describe_set(&loaded);
+        pin_set(loaded, &state)?;
+        Self::open()?.ok_or_else(|| Error::pin("open", directory(), &"nothing is there"))
     }
 
     /// How capability checks are seen.
-    pub(super) fn method(&self) -> String {
-        self.loaded.method.clone()
+    pub(super) fn method(&self) -> Method {
+        self.loaded.method
     }
 
     /// What was refused when the set was loaded.
-    pub(super) fn refused(&self) -> Vec<String> {
-        self.loaded.refused.clone()
+    pub(super) fn refused(&self) -> &[String] {
+        &self.loaded.refused
     }
 
     /// Why what a program is there to see is not seen; `None` if it is.
@@ -206,9 +156,14 @@ impl Set {
         self.loaded.lacking.get(program).map(String::as_str)
     }
 
+    /// The containers that the kernel side knows, by slot.
+    pub(super) fn containers(&self) -> Result<Vec<(u64, Container)>, Error> {
+        self.rows("containers")
+    }
+
     /// One of the maps, by its name in [`MAPS`].
     pub(super) fn map(&self, name: &str) -> Result<&MapHandle, Error> {
-        let path = Path::new(DIRECTORY).join(name);
+        let path = directory().join(name);
         let cell = MAPS
             .iter()
             .position(|known| *known == name)
@@ -245,7 +200,7 @@ impl Set {
         for key in self.keys(name, wanted)? {
             let value = map
                 .lookup(key.as_bytes(), MapFlags::ANY)
-                .map_err(|reason| unreadable(name, &programs::describe(&reason)))?;
+                .map_err(|reason| unreadable(name, &describe(&reason)))?;
             // `None` if somebody else has deleted it meanwhile.
             if let Some(value) = value {
                 let value =
@@ -308,7 +263,7 @@ impl Set {
             .map(|name| format!("program-{name}"))
             .chain([RESULTS[0].to_owned()])
             .filter_map(|name| {
-                let path = Path::new(DIRECTORY).join(name);
+                let path = directory().join(name);
                 let program = Program::fd_from_pinned_path(path).ok()?;
                 recursion_misses(program.as_fd())
             })
@@ -334,11 +289,11 @@ impl Set {
     }
 
     fn attach_results(&self) -> Result<(), Error> {
-        let [program, link] = RESULTS.map(|name| Path::new(DIRECTORY).join(name));
+        let [program, link] = RESULTS.map(|name| directory().join(name));
         if link.exists() {
             return Ok(());
         }
-        let mut loaded = programs::load_results(Path::new(DIRECTORY))
+        let mut loaded = programs::load_results(directory())
             .map_err(|reason| Error::pin("load", &program, &reason))?;
         // Left by a hook that was killed in between.
         remove_pin(&program)?;
@@ -349,20 +304,17 @@ impl Set {
         {
             object
                 .pin(&program)
-                .map_err(|error| Error::pin("pin", &program, &programs::describe(&error)))?;
+                .map_err(|error| Error::pin("pin", &program, &describe(&error)))?;
         }
         loaded
             .link
             .pin(&link)
-            .map_err(|error| Error::pin("pin", &link, &programs::describe(&error)))
+            .map_err(|error| Error::pin("pin", &link, &describe(&error)))
     }
 
     /// Unloads the program that follows refused checks, if no recording wants that any more; gives whether it was there.
     pub(super) fn release_results(&self) -> Result<bool, Error> {
-        if !RESULTS
-            .iter()
-            .any(|name| Path::new(DIRECTORY).join(name).exists())
-        {
+        if !RESULTS.iter().any(|name| directory().join(name).exists()) {
             return Ok(false);
         }
         let _lock = lock()?;
@@ -371,7 +323,7 @@ impl Set {
 
     fn remove_unwanted_results(&self) -> Result<bool, Error> {
         let wanted = self
-            .rows::<u64, Container>("containers")?
+            .containers()?
             .iter()
             .any(|(_, container)| container.results_wanted != 0);
         if wanted {
@@ -379,7 +331,7 @@ impl Set {
         }
         let mut found = false;
         for name in RESULTS {
-            found |= remove_pin(&Path::new(DIRECTORY).join(name))?;
+            found |= remove_pin(&directory().join(name))?;
         }
         Ok(found)
     }
@@ -392,7 +344,7 @@ impl Set {
         let _lock = lock()?;
         for chunk in addresses.chunks(super::layout::SYMBOLS as usize) {
             put_symbols(map, chunk)?;
-            let path = Path::new(DIRECTORY).join("link-name_symbols");
+            let path = directory().join("link-name_symbols");
             // Room for all, since the kernel goes on naming with each further read.
             let mut text = String::with_capacity(64 << 10);
             let read = File::open(&path).and_then(|mut file| file.read_to_string(&mut text));
@@ -414,6 +366,70 @@ impl Set {
         }
         Ok(names)
     }
+}
+
+/// What the map `state` says of a loaded set.
+fn describe_set(loaded: &programs::Loaded) -> State {
+    let names = loaded.links.iter().map(|(name, _)| (*name).to_owned());
+    let description = Loaded {
+        method: loaded.method,
+        refused: loaded.refused.clone(),
+        programs: names.filter(|name| name != "name_symbols").collect(),
+        lacking: loaded.lacking.clone(),
+    };
+    let mut state = State::new_zeroed();
+    state.build = BUILD.parse().unwrap_or_default();
+    let mut text = serde_json::to_vec(&description).unwrap_or_default();
+    if text.len() > state.text.len() {
+        text = serde_json::to_vec(&Loaded {
+            refused: Vec::new(),
+            ..description
+        })
+        .unwrap_or_default();
+    }
+    for (to, from) in state.text.iter_mut().zip(&text) {
+        *to = *from;
+    }
+    state.length = u32::try_from(text.len()).unwrap_or(0);
+    state
+}
+
+/// Pins links, programs and maps, so that they outlive this process.
+fn pin_set(mut loaded: programs::Loaded, state: &State) -> Result<(), Error> {
+    for directory in [Path::new(ALL_VERSIONS), directory()] {
+        match DirBuilder::new().mode(0o700).create(directory) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                return Err(Error::pin("create", directory, &error));
+            }
+            _ => {}
+        }
+    }
+    for (name, link) in &mut loaded.links {
+        let path = directory().join(format!("link-{name}"));
+        link.pin(&path)
+            .map_err(|error| Error::pin("pin", &path, &describe(&error)))?;
+    }
+    for mut program in loaded.object.progs_mut() {
+        if !program.autoload() {
+            continue;
+        }
+        let path = directory().join(format!("program-{}", program.name().display()));
+        program
+            .pin(&path)
+            .map_err(|error| Error::pin("pin", &path, &describe(&error)))?;
+    }
+    for name in MAPS {
+        for mut map in loaded.object.maps_mut().filter(|map| map.name() == name) {
+            if name == LAST {
+                map.update(0_u32.as_bytes(), state.as_bytes(), MapFlags::ANY)
+                    .map_err(|error| Error::update(LAST, &error))?;
+            }
+            let path = directory().join(name);
+            map.pin(&path)
+                .map_err(|error| Error::pin("pin", &path, &describe(&error)))?;
+        }
+    }
+    Ok(())
 }
 
 /// How many runs of a program the kernel has skipped, out of its `struct bpf_prog_info`: `/proc/self/fdinfo` tells the same in three
@@ -449,10 +465,14 @@ fn put_symbols(map: &MapHandle, addresses: &[u64]) -> Result<(), Error> {
 }
 
 /// Removes the pins, those that other versions left too, whereupon the kernel detaches and frees the programs; gives whether there were any.
-pub(super) fn unload() -> Result<bool, Error> {
-    let Some(all) = Path::new(DIRECTORY).parent().filter(|path| path.exists()) else {
+pub fn unload() -> Result<bool, Error> {
+    let all = Path::new(ALL_VERSIONS);
+    if !all
+        .try_exists()
+        .map_err(|error| Error::pin("find", all, &error))?
+    {
         return Ok(false);
-    };
+    }
     let _lock = lock()?;
     let listed = |error: io::Error| Error::pin("list", all, &error);
     for version in fs::read_dir(all).map_err(listed)? {
@@ -462,7 +482,7 @@ pub(super) fn unload() -> Result<bool, Error> {
 }
 
 fn remove() -> Result<(), Error> {
-    remove_set(Path::new(DIRECTORY))
+    remove_set(directory())
 }
 
 fn remove_set(directory: &Path) -> Result<(), Error> {
@@ -497,12 +517,11 @@ fn remove_pin(path: &Path) -> Result<bool, Error> {
 const OTHER_SIZE: &str = "its rows have another size than this version's (capprofctl recover --unload removes what is there)";
 
 fn unreadable(name: &str, reason: &dyn std::fmt::Display) -> Error {
-    Error::pin("read", &Path::new(DIRECTORY).join(name), reason)
+    Error::pin("read", &directory().join(name), reason)
 }
 
 fn open_map(path: &Path) -> Result<MapHandle, Error> {
-    MapHandle::from_pinned_path(path)
-        .map_err(|error| Error::pin("open", path, &programs::describe(&error)))
+    MapHandle::from_pinned_path(path).map_err(|error| Error::pin("open", path, &describe(&error)))
 }
 
 fn mount_bpffs() -> Result<(), Error> {
@@ -539,18 +558,4 @@ fn lock() -> Result<File, Error> {
         path: path.clone(),
         source,
     })
-}
-
-impl Error {
-    pub(super) fn pin(
-        operation: &'static str,
-        path: &Path,
-        reason: &dyn std::fmt::Display,
-    ) -> Self {
-        Self::Pin {
-            operation,
-            path: path.to_owned(),
-            reason: reason.to_string(),
-        }
-    }
 }
