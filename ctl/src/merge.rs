@@ -532,7 +532,7 @@ mod tests {
         let with = |day: u32, minor: u32| {
             let mut recording =
                 fixtures::recording("vm-1", &format!("202611{day:02}T000000Z-000000{day:02}"));
-            if let Some(given) = &mut recording.given {
+            if let Some(given) = &mut recording.engine_grants {
                 given.all_devices = true;
             }
             let evidence = Evidence {
@@ -542,7 +542,7 @@ mod tests {
                     minor,
                     node: None,
                     access: "rw".to_owned(),
-                    asked: false,
+                    access_only: false,
                     program: "qemu".to_owned(),
                     count: 1,
                 }],
@@ -562,7 +562,7 @@ mod tests {
         old.privileges = None;
         let merged = merge(&[json(&one), json(&other), json(&old)], false).unwrap();
         let privileges = merged.privileges.clone().unwrap();
-        assert!(privileges.given.is_privileged());
+        assert!(privileges.engine_grants.is_privileged());
         assert_eq!(privileges.devices.len(), 2);
         let again = merge(&[json(&old), json(&merged), json(&one)], false).unwrap();
         assert_eq!(again, merged);

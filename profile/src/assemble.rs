@@ -27,13 +27,13 @@ pub fn profile(
         evidence: &evidence,
         verifying: recording.verifies().is_some(),
         unprivileged_port_start: recording
-            .given
+            .engine_grants
             .as_ref()
             .and_then(|given| given.unprivileged_port_start),
     };
     let minimized = minimize::minimize(&input);
-    let missed = match recording.verifies() {
-        Some(_) => minimize::missed(&input),
+    let denied_needs = match recording.verifies() {
+        Some(_) => minimize::denied_needs(&input),
         None => Vec::new(),
     };
     let privileges = Privileges::of(recording, &evidence);
@@ -64,7 +64,7 @@ pub fn profile(
         minimized: minimized.set,
         minimized_sets: minimized.sets,
         needed: minimized.needed,
-        silent: minimized.silent,
+        dismissed: minimized.dismissed,
         denied: minimized.denied,
         blind_spots: minimized.blind_spots,
         relaxed: recording.relaxed.clone(),
@@ -72,7 +72,7 @@ pub fn profile(
         notes: minimized.notes,
         exit: evidence.iter().find_map(|(_, evidence)| evidence.exit),
         verifies: recording.verifies().map(str::to_owned),
-        missed,
+        denied_needs,
         verification: None,
         privileges,
         shrunk: None,
@@ -85,7 +85,7 @@ pub(crate) mod tests {
     use crate::CapabilitySet;
     use crate::fixtures::{full_evidence, host, recording, reports};
     use crate::observation::{DeviceKind, Exit};
-    use crate::privileges::{self, Given};
+    use crate::privileges::{self, EngineGrants};
     use crate::result::Shrunk;
     use serde_json::{Value, json};
 
@@ -104,14 +104,9 @@ pub(crate) mod tests {
         assert_eq!(read, *profile);
     }
 
-    #[test]
-    fn profiles_agree_with_the_schema() {
-        let recording = recording("web-1", "20261123T150102Z-1a2b3c4d");
-        let finished = || "2026-11-23T15:02:00Z".to_owned();
-        let mut full = profile(&recording, reports(), full_evidence(), finished(), host());
-        is_valid(&full);
-        full.privileges = Some(Privileges {
-            given: Given {
+    fn full_privileges() -> Privileges {
+        Privileges {
+            engine_grants: EngineGrants {
                 all_devices: true,
                 host_namespaces: ["pid".to_owned()].into(),
                 devices: [privileges::DeviceNumber {
@@ -120,7 +115,7 @@ pub(crate) mod tests {
                     minor: 229,
                 }]
                 .into(),
-                ..Given::default()
+                ..EngineGrants::default()
             },
             devices: vec![privileges::Device {
                 number: privileges::DeviceNumber {
@@ -130,7 +125,7 @@ pub(crate) mod tests {
                 },
                 node: Some("kvm".to_owned()),
                 access: "rw".to_owned(),
-                asked: "r".to_owned(),
+                access_only: "r".to_owned(),
                 programs: ["qemu".to_owned()].into(),
             }],
             sysctls: vec![privileges::Sysctl {
@@ -143,7 +138,16 @@ pub(crate) mod tests {
                 programs: ["mount".to_owned()].into(),
             }],
             not_observed: ["devices opened: refused".to_owned()].into(),
-        });
+        }
+    }
+
+    #[test]
+    fn profiles_agree_with_the_schema() {
+        let recording = recording("web-1", "20261123T150102Z-1a2b3c4d");
+        let finished = || "2026-11-23T15:02:00Z".to_owned();
+        let mut full = profile(&recording, reports(), full_evidence(), finished(), host());
+        is_valid(&full);
+        full.privileges = Some(full_privileges());
         is_valid(&full);
         full.shrunk = Some(Shrunk {
             set: full.minimized,
@@ -158,7 +162,7 @@ pub(crate) mod tests {
         is_valid(&full);
         assert!(!full.complete);
         assert_eq!(full.exit, Some(Exit::Code(3)));
-        assert!(!full.needed.is_empty() && !full.silent.is_empty() && !full.denied.is_empty());
+        assert!(!full.needed.is_empty() && !full.dismissed.is_empty() && !full.denied.is_empty());
         let empty = profile(
             &recording,
             reports(),
@@ -169,6 +173,39 @@ pub(crate) mod tests {
         is_valid(&empty);
         assert!(empty.complete && empty.minimized.is_empty());
         is_valid(&profile(&recording, vec![], vec![], finished(), host()));
+    }
+
+    #[test]
+    fn profiles_with_the_old_names_are_read() {
+        let recording = recording("web-1", "20261123T150102Z-1a2b3c4d");
+        let mut full = profile(
+            &recording,
+            reports(),
+            full_evidence(),
+            "2026-11-23T15:02:00Z".to_owned(),
+            host(),
+        );
+        full.denied_needs = full.needed.clone();
+        full.privileges = Some(full_privileges());
+        full.verification = Some(crate::verification::judge(
+            &full,
+            &full,
+            &crate::verification::Outside::nothing(),
+        ));
+        let mut text = serde_json::to_string(&full).unwrap();
+        for (old, new) in [
+            ("silent", "dismissed"),
+            ("missed", "denied_needs"),
+            ("broke", "failures"),
+            ("add", "suggested"),
+            ("given", "engine_grants"),
+            ("asked", "access_only"),
+        ] {
+            let new = format!("\"{new}\":");
+            assert_eq!(text.matches(&new).count(), 1, "{new}");
+            text = text.replace(&new, &format!("\"{old}\":"));
+        }
+        assert_eq!(serde_json::from_str::<Profile>(&text).unwrap(), full);
     }
 
     #[test]
@@ -213,7 +250,7 @@ pub(crate) mod tests {
             "/$defs/verification/properties",
             "/$defs/comparison/properties",
             "/$defs/privileges/properties",
-            "/$defs/privileges/properties/given/properties",
+            "/$defs/privileges/properties/engine_grants/properties",
             "/$defs/device/properties",
             "/$defs/sysctl/properties",
             "/$defs/gated_call/properties",

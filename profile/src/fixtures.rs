@@ -5,7 +5,7 @@ use crate::observation::{
     Audit, BlindSpot, Capset, Evidence, Execution, Exit, FileCapabilities, Namespace, Observation,
     Recorder, Results, Syscall, Verdict,
 };
-use crate::privileges::Given;
+use crate::privileges::EngineGrants;
 use crate::recording::{
     Mode, Process, ProcessSets, Recorders, Recording, Relaxation, Runtime, Workload,
 };
@@ -108,7 +108,7 @@ pub fn recording(container_id: &str, id: &str) -> Recording {
             pointer: "/linux/seccomp".to_owned(),
             change: "default action SCMP_ACT_ERRNO now SCMP_ACT_ALLOW".to_owned(),
         }],
-        given: Some(Given::default()),
+        engine_grants: Some(EngineGrants::default()),
         recorders: Recorders::Auto,
         label: None,
         output: None,

@@ -280,7 +280,8 @@ pub struct DeviceUse {
     /// What was asked for: `r`, `w`, `m` (mknod(2)), in this order.
     pub access: String,
     /// Whether access(2) only asked what would be allowed.
-    pub asked: bool,
+    #[serde(alias = "asked")]
+    pub access_only: bool,
     /// The program's name.
     pub program: String,
     /// How often.

@@ -1,7 +1,7 @@
 //! One profiled life of one container, as the shim describes it for the hooks.
 
 use crate::CapabilitySet;
-use crate::privileges::Given;
+use crate::privileges::EngineGrants;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -256,8 +256,8 @@ pub struct Recording {
     /// What was relaxed.
     pub relaxed: Vec<Relaxation>,
     /// What the engine gives beside capabilities; `None` in a recording of an older version.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub given: Option<Given>,
+    #[serde(skip_serializing_if = "Option::is_none", default, alias = "given")]
+    pub engine_grants: Option<EngineGrants>,
     /// Which recorders are wanted.
     pub recorders: Recorders,
     /// The label, on a host with SELinux.

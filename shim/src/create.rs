@@ -297,7 +297,7 @@ impl Draft<'_> {
                 .and_then(Value::as_str)
                 .map(|path| runtime::absolute(&source.bundle.join(path))),
             bind_mounts: bind_mounts(&source.document.value, &source.bundle),
-            given: match records {
+            engine_grants: match records {
                 true => Some(given::of(source, &original, held()?)),
                 false => None,
             },

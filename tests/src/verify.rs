@@ -188,8 +188,8 @@ fn a_sufficient_set_is_verified(
         let verification = standing(&container, &profile)?;
         ensure!(
             verification.verdict == Verdict::Verified
-                && verification.broke.is_empty()
-                && verification.add.is_empty()
+                && verification.failures.is_empty()
+                && verification.suggested.is_empty()
                 && verification.sets == profile.minimized_sets,
             "{program}: {verification:?}"
         );
@@ -244,7 +244,7 @@ fn a_missing_member_is_named(
         let verification = standing(&container, &profile)?;
         let expected: CapabilitySet = [capability].into_iter().collect();
         ensure!(
-            verification.verdict == Verdict::NotVerified && verification.add == expected,
+            verification.verdict == Verdict::NotVerified && verification.suggested == expected,
             "{program}: {verification:?}"
         );
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -284,7 +284,7 @@ fn a_program_that_goes_on_is_verified(
     );
     expect(&verify(&container, &profile, &["--strict"])?, NOT_VERIFIED)?;
     let verification = standing(&container, &profile)?;
-    ensure!(verification.add == [Capability::SETUID].into_iter().collect());
+    ensure!(verification.suggested == [Capability::SETUID].into_iter().collect());
     Ok(())
 }
 
@@ -304,11 +304,12 @@ fn another_exit_status_is_not_verified(
     expect(&verify(&container, &profile, &[])?, NOT_VERIFIED)?;
     let verification = standing(&container, &profile)?;
     ensure!(
-        verification.broke == ["the program: exit status 3; when it was profiled: exit status 0"],
+        verification.failures
+            == ["the program: exit status 3; when it was profiled: exit status 0"],
         "{:?}",
-        verification.broke
+        verification.failures
     );
-    ensure!(verification.add.is_empty());
+    ensure!(verification.suggested.is_empty());
     Ok(())
 }
 
@@ -346,10 +347,10 @@ fn a_check_decides(environment: &Arc<Environment>, runtime: &Runtime) -> anyhow:
     expect(&verify(&container, &profile, &options)?, NOT_VERIFIED)?;
     let verification = standing(&container, &profile)?;
     ensure!(
-        verification.broke.len() == 1
-            && verification.broke[0].starts_with("the check exit 7: exit status: 7"),
+        verification.failures.len() == 1
+            && verification.failures[0].starts_with("the check exit 7: exit status: 7"),
         "{:?}",
-        verification.broke
+        verification.failures
     );
     expect_nothing_left(&container)?;
 
@@ -381,7 +382,7 @@ fn a_user_other_than_root_is_verified(
     remove(&container, &profile, Capability::NET_BIND_SERVICE)?;
     expect(&verify(&container, &profile, &[])?, NOT_VERIFIED)?;
     let verification = standing(&container, &profile)?;
-    ensure!(verification.add == [Capability::NET_BIND_SERVICE].into_iter().collect());
+    ensure!(verification.suggested == [Capability::NET_BIND_SERVICE].into_iter().collect());
     Ok(())
 }
 

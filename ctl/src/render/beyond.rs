@@ -53,7 +53,10 @@ pub(super) fn section(privileges: &Privileges, set: CapabilitySet) -> Vec<String
         }
     }
     for sysctl in &privileges.sysctls {
-        let what = match (set_to(sysctl), sysctl.is_namespaced(&privileges.given)) {
+        let what = match (
+            set_to(sysctl),
+            sysctl.is_namespaced(&privileges.engine_grants),
+        ) {
             (_, false) => " of the host, for which no container has an option of its own",
             (None, true) => ", of this container's namespaces",
             (Some(_), true) => "",
@@ -103,8 +106,13 @@ pub(super) fn section(privileges: &Privileges, set: CapabilitySet) -> Vec<String
     if lines.is_empty() {
         lines.push("nothing that was looked at".to_owned());
     }
-    if !privileges.given.host_namespaces.is_empty() {
-        let names: Vec<String> = privileges.given.host_namespaces.iter().cloned().collect();
+    if !privileges.engine_grants.host_namespaces.is_empty() {
+        let names: Vec<String> = privileges
+            .engine_grants
+            .host_namespaces
+            .iter()
+            .cloned()
+            .collect();
         lines.push(format!(
             "given, and whether it is needed cannot be seen: the host's namespaces {}",
             names.join(", ")
@@ -193,7 +201,7 @@ impl Replacement {
             it.device(device);
         }
         for sysctl in &privileges.sysctls {
-            if sysctl.is_namespaced(&privileges.given)
+            if sysctl.is_namespaced(&privileges.engine_grants)
                 && let Some(value) = set_to(sysctl)
             {
                 it.sysctls.push((sysctl.name.clone(), value.to_owned()));
@@ -400,7 +408,7 @@ mod tests {
     use super::*;
     use capprof_profile::Capability;
     use capprof_profile::observation::DeviceKind;
-    use capprof_profile::privileges::{Call, DeviceNumber, Given};
+    use capprof_profile::privileges::{Call, DeviceNumber, EngineGrants};
     use snapbox::assert_data_eq;
 
     fn device(
@@ -414,7 +422,7 @@ mod tests {
             number: DeviceNumber { kind, major, minor },
             node: node.map(str::to_owned),
             access: access.to_owned(),
-            asked: String::new(),
+            access_only: String::new(),
             programs: BTreeSet::from(["qemu".to_owned()]),
         }
     }
@@ -436,12 +444,12 @@ mod tests {
 
     pub(crate) fn everything() -> Privileges {
         Privileges {
-            given: Given {
+            engine_grants: EngineGrants {
                 all_capabilities: true,
                 all_devices: true,
                 no_seccomp: true,
                 host_namespaces: BTreeSet::from(["pid".to_owned()]),
-                ..Given::default()
+                ..EngineGrants::default()
             },
             devices: vec![
                 device(DeviceKind::Block, 7, 7, Some("loop7"), "rwm"),
@@ -499,19 +507,19 @@ not observed: what AppArmor and SELinux would have refused
     #[test]
     fn nothing_is_said_of_an_ordinary_container() {
         let mut ordinary = everything();
-        ordinary.given = Given {
+        ordinary.engine_grants = EngineGrants {
             devices: ordinary
                 .devices
                 .iter()
                 .map(|device| device.number)
                 .collect(),
-            ..Given::default()
+            ..EngineGrants::default()
         };
         assert_eq!(section(&ordinary, set()), Vec::<String>::new());
         let replacement = Replacement::of(Engine::Docker, &ordinary, set());
         assert!(replacement.options().is_empty() && replacement.caveats.is_empty());
         // Opened without having been given: by a rule of many devices, for example.
-        ordinary.given.devices.clear();
+        ordinary.engine_grants.devices.clear();
         assert!(!section(&ordinary, set()).is_empty());
     }
 

@@ -5,7 +5,7 @@ use crate::merge::Merged;
 use anstyle::{AnsiColor, Style};
 use capprof_profile::observation::BlindSpot;
 use capprof_profile::privileges::Privileges;
-use capprof_profile::result::{Dismissed, Need, Profile, Reason};
+use capprof_profile::result::{CheckSummary, Need, Profile, Reason};
 use capprof_profile::verification::{Compared, Verdict, Verification};
 use capprof_profile::{Capability, CapabilitySet};
 use capprof_store::profiles::Summary;
@@ -375,8 +375,8 @@ impl Report<'_> {
     }
 
     fn optional(&mut self, profile: &Profile) {
-        let optional: Vec<&Dismissed> = profile
-            .silent
+        let optional: Vec<&CheckSummary> = profile
+            .dismissed
             .iter()
             .filter(|entry| entry.optional && entry.rule != capprof_profile::classify::HARD_LINK)
             .collect();
@@ -395,7 +395,7 @@ impl Report<'_> {
     }
 
     fn refused(&mut self, profile: &Profile) {
-        let refused: Vec<&Dismissed> = profile
+        let refused: Vec<&CheckSummary> = profile
             .denied
             .iter()
             .filter(|entry| ["refused", "initial-namespace"].contains(&entry.rule.as_str()))
@@ -421,7 +421,7 @@ impl Report<'_> {
 
     fn dismissed(&mut self, profile: &Profile) {
         let dismissed: Vec<String> = profile
-            .silent
+            .dismissed
             .iter()
             .filter(|entry| !entry.optional)
             .map(|entry| format!("{} {}x ({})", entry.capability, entry.count, entry.rule))
@@ -484,12 +484,12 @@ pub(crate) fn verdict(verification: &Verification) -> String {
         Verdict::Verified => format!("verified {}", verification.date),
         Verdict::NotVerified => format!("NOT VERIFIED {}", verification.date),
     });
-    for broke in &verification.broke {
-        line(format!("  broke: {broke}"));
+    for failure in &verification.failures {
+        line(format!("  failed: {failure}"));
     }
-    if !verification.add.is_empty() {
+    if !verification.suggested.is_empty() {
         let names: Vec<String> = verification
-            .add
+            .suggested
             .iter()
             .map(|capability| capability.to_string())
             .collect();

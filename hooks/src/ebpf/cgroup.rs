@@ -33,7 +33,7 @@ pub(super) fn devices(
                 minor: key.minor,
                 node: node(kind, key.major, key.minor),
                 access: access(key.access),
-                asked: key.asked != 0,
+                access_only: key.asked != 0,
                 program: program(known, key.program),
                 count: *count,
             }

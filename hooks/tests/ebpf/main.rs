@@ -502,7 +502,7 @@ fn devices_are_opened_or_asked_about(tools: &Tools) -> anyhow::Result<()> {
         .devices
         .iter()
         .filter(|one| one.program == "probe")
-        .map(|one| (one.major, one.minor, one.access.as_str(), one.asked))
+        .map(|one| (one.major, one.minor, one.access.as_str(), one.access_only))
         .collect();
     devices.sort_unstable();
     ensure!(

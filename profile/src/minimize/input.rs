@@ -23,7 +23,7 @@ pub struct Input<'a> {
     pub evidence: &'a [(Recorder, Evidence)],
     /// Whether the container was to show that a minimized set suffices, and not granted all that capprof could.
     pub verifying: bool,
-    /// See [`crate::privileges::Given::unprivileged_port_start`].
+    /// See [`crate::privileges::EngineGrants::unprivileged_port_start`].
     pub unprivileged_port_start: Option<u16>,
 }
 

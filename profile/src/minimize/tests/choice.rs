@@ -40,8 +40,8 @@ fn rsyslogd_needs_what_it_used_and_nothing_else() {
             notes: vec![],
         }]
     );
-    assert_eq!(result.silent.len(), 1);
-    assert_eq!(result.silent[0].rule, "overcommit");
+    assert_eq!(result.dismissed.len(), 1);
+    assert_eq!(result.dismissed[0].rule, "overcommit");
     assert!(result.blind_spots.is_empty() && result.incomplete_because.is_empty());
 }
 

@@ -105,7 +105,7 @@ proptest! {
         }
         let needed: CapabilitySet = result.needed.iter().map(|need| need.capability).collect();
         prop_assert_eq!(needed, result.set);
-        let total: u64 = result.silent.iter().chain(&result.denied).map(|entry| entry.count).sum();
+        let total: u64 = result.dismissed.iter().chain(&result.denied).map(|entry| entry.count).sum();
         prop_assert!(total <= classified.iter().map(|entry| entry.check.count).sum());
     }
 }
