@@ -27,7 +27,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         ])
         .arg(format!("-D__TARGET_ARCH_{target}"))
         .arg(format!("-I{headers}"))
-        // The paths of this machine are no business of whoever reads the binary.
+        // The binary must not tell the paths of this machine.
         .arg(format!(
             "-fdebug-prefix-map={}=.",
             env::var("CARGO_MANIFEST_DIR")?

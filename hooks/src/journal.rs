@@ -24,7 +24,7 @@ pub fn error(message: &str) {
     system_log(ERROR, message);
 }
 
-/// Says what an administrator should know although nothing failed: the start and the end of a toggle, what somebody else changed meanwhile.
+/// Says what an administrator should know although nothing failed: the start and the end of a toggle, what something else changed meanwhile.
 pub fn warning(message: &str) {
     system_log(WARNING, message);
 }
@@ -55,7 +55,7 @@ fn tell_runtime(line: &str) {
     if !has_position {
         let _ = OpenOptions::new()
             .write(true)
-            // A pipe that nobody reads, or that is full, must not hold up a container.
+            // A pipe that is full or has no reader, must not hold up a container.
             .custom_flags((OFlags::NONBLOCK | OFlags::NOCTTY).bits().cast_signed())
             .open(&path)
             .and_then(|mut stream| stream.write_all(line.as_bytes()));

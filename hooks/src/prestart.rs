@@ -13,7 +13,7 @@ use oci_spec::runtime::State;
 /// Arms every recorder that the recording wants. `state` is the container's, as JSON, or why it could not be read.
 ///
 /// # Errors
-/// The recording cannot be read, or no recorder could be armed. Then nothing stays behind: config.json is the engine's
+/// The recording cannot be read, or no recorder could be armed. Then nothing is left: config.json is the engine's
 /// again and the recording is gone, since crun runs no poststop hook after a failed create.
 pub fn run(directory: &Directory, state: anyhow::Result<Vec<u8>>) -> anyhow::Result<()> {
     let recording = directory.load()?;

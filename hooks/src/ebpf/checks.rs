@@ -134,9 +134,9 @@ fn results(row: &Check) -> Results {
     }
 }
 
-/// Entries of /proc/sys whose permissions ask for a capability of whoever looks at them, before it is known what for
-/// (`ctl_table_root.permissions`; fs/proc/proc_sysctl.c, `sysctl_perm()`). Whoever reads gets the same without, for these files
-/// are readable for everyone. Whoever writes as the host's root gets it as their owner, save for those of System V IPC.
+/// Entries of /proc/sys whose permissions ask for a capability of a process that looks at them, before it is known what for
+/// (`ctl_table_root.permissions`; fs/proc/proc_sysctl.c, `sysctl_perm()`). A process that reads gets the same without, for these files
+/// are readable for everyone. A process that writes as the host's root gets it as their owner, save for those of System V IPC.
 fn sysctl_without_effect(flags: u32, call_site: &[String]) -> bool {
     const ASKING: [&str; 4] = [
         "net_ctl_permissions",

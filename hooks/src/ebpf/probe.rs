@@ -17,7 +17,7 @@ pub struct Attempt {
 /// What the eBPF recorder can do on this host.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Report {
-    /// Whether it can record.
+    /// True if it can record.
     pub usable: bool,
     /// The method that it would use; empty if it cannot record.
     pub method: String,
@@ -27,7 +27,7 @@ pub struct Report {
     pub refused: Vec<String>,
     /// What it would not see besides capability checks (docs/privileged.md), a line each.
     pub not_observed: Vec<String>,
-    /// Whether the program set is loaded already.
+    /// True if the program set is loaded already.
     pub loaded: bool,
     /// How many recordings the program set serves.
     pub recordings: usize,

@@ -55,7 +55,7 @@ const MAPS: [&str; 11] = [
     LAST,
 ];
 
-/// What the loader leaves for whoever finds the set.
+/// What the loader leaves for the processes that find the set.
 #[derive(Debug, Serialize, Deserialize)]
 struct Loaded {
     method: Method,
@@ -201,7 +201,7 @@ impl ProgramSet {
             let value = map
                 .lookup(key.as_bytes(), MapFlags::ANY)
                 .map_err(|reason| unreadable(name, &describe(&reason)))?;
-            // `None` if somebody else has deleted it meanwhile.
+            // `None` if another process has deleted it meanwhile.
             if let Some(value) = value {
                 let value =
                     V::read_from_bytes(&value).map_err(|_| unreadable(name, &OTHER_SIZE))?;
@@ -312,7 +312,7 @@ impl ProgramSet {
             .map_err(|error| Error::pin("pin", &link, &describe(&error)))
     }
 
-    /// Unloads the program that follows refused checks, if no recording wants that any more; gives whether it was there.
+    /// Unloads the program that follows refused checks, if no recording wants that any more. Returns true if it was there.
     pub(super) fn release_results(&self) -> Result<bool, Error> {
         if !RESULTS.iter().any(|name| directory().join(name).exists()) {
             return Ok(false);
@@ -348,7 +348,7 @@ impl ProgramSet {
             // Room for all, since the kernel goes on naming with each further read.
             let mut text = String::with_capacity(64 << 10);
             let read = File::open(&path).and_then(|mut file| file.read_to_string(&mut text));
-            // So that whoever comes next need not have these named as well.
+            // So that the next hook need not have these named as well.
             put_symbols(map, &vec![0; chunk.len()])?;
             read.map_err(|error| Error::pin("read", &path, &error))?;
             // After ours may come what a hook left that was killed in between.
@@ -464,7 +464,7 @@ fn put_symbols(map: &MapHandle, addresses: &[u64]) -> Result<(), Error> {
     .map_err(|error| Error::update("symbols", &error))
 }
 
-/// Removes the pins, those that other versions left too, whereupon the kernel detaches and frees the programs; gives whether there were any.
+/// Removes the pins, those that other versions left too, whereupon the kernel detaches and frees the programs. Returns true if there were any.
 pub fn unload() -> Result<bool, Error> {
     let all = Path::new(ALL_VERSIONS);
     if !all
@@ -504,7 +504,7 @@ fn remove_set(directory: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-/// Gives whether it was there.
+/// Returns true if it was there.
 fn remove_pin(path: &Path) -> Result<bool, Error> {
     match fs::remove_file(path) {
         Ok(()) => Ok(true),

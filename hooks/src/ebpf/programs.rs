@@ -29,7 +29,7 @@ const COMMON: [&str; 4] = [
 /// refuses them.
 pub(super) const CGROUP_PROGRAMS: [&str; 2] = ["device_access", "sysctl_write"];
 
-/// Follows refused checks to the end of their system call; loaded beside the others while a recording wants that.
+/// Follows refused checks to the end of their system call; loaded in addition to the others while a recording wants that.
 const RESULTS: &str = "system_call_exit";
 
 /// A program set in the kernel, attached, and not yet pinned.

@@ -7,7 +7,7 @@
 //!     domain/ID, host/ID        one file for each recording that holds the lease, with the recording's directory
 //! ```
 //!
-//! The first holder saves and switches, the last one out switches back. What somebody else switched meanwhile is left alone.
+//! The first holder saves and switches, the last one out switches back. What something else switched meanwhile is left alone.
 //! If every process dies at any step, [`Leases::sweep`] finds the files and finishes.
 
 use capprof_store::file::{self, Attributes};
@@ -85,7 +85,7 @@ pub(crate) trait Switches {
     /// Sets values in this order; adjoining booleans take effect together.
     fn set(&self, settings: &[(&Switch, bool)]) -> io::Result<()>;
 
-    /// Takes back a value that was written and has not taken effect: it would do so whenever anybody sets any boolean.
+    /// Takes back a value that was written and has not taken effect: it would do so when any process sets any boolean.
     fn withdraw(&self, switch: &Switch) -> io::Result<()>;
 }
 
@@ -118,7 +118,7 @@ struct Entry {
     former: bool,
     /// What capprof sets it to.
     ours: bool,
-    /// Another value of ours is giving way to this one: until that is done, either may be found, and neither is somebody else's.
+    /// Another value of ours is giving way to this one: until that is done, either may be found, and neither is a foreign change.
     #[serde(default)]
     unsettled: bool,
 }
@@ -133,7 +133,7 @@ impl Entry {
         }
     }
 
-    /// Whether this value, found now, is one that somebody else has set.
+    /// Returns true if this value, found now, was not set by capprof.
     fn is_foreign(&self, current: bool) -> bool {
         current != self.ours && !self.unsettled
     }
@@ -178,8 +178,8 @@ impl<'a, S: Switches> Leases<'a, S> {
 
     /// Makes a recording a holder and sets the switches, in this order. Holding already is no error: what is wanted is added.
     ///
-    /// A switch that somebody else changed since capprof set it is set again, and what they chose is what it will be put back to.
-    /// Gives a line for each such switch.
+    /// A switch that was changed since capprof set it is set again, and the value found is what it will be put back to.
+    /// Returns a line for each such switch.
     ///
     /// # Errors
     /// Any [`Error`]; then the recording holds nothing, unless it did before.
@@ -238,11 +238,11 @@ impl<'a, S: Switches> Leases<'a, S> {
                 .find(|entry| entry.switch == *switch)
             {
                 Some(entry) => {
-                    // Another recording may want it otherwise, and may have it: that is not somebody else's change.
+                    // Another recording may want it otherwise, and may have it: that is no foreign change.
                     if entry.is_foreign(current) {
                         entry.former = current;
                         notes.push(format!(
-                            "{switch} was switched {} by somebody else while a recording held it",
+                            "{switch} was switched {}, not by capprof, while a recording held it",
                             on_off(current)
                         ));
                     }
@@ -282,7 +282,7 @@ impl<'a, S: Switches> Leases<'a, S> {
 
     /// Ends a recording's claim. The last one out switches back, in the reverse order. Holding nothing is no error.
     ///
-    /// Gives a line for each switch that somebody else had changed and that was left alone, and whether this was the last one out.
+    /// Returns true if this was the last one out, and a line for each switch that something else had changed and that was left alone.
     ///
     /// # Errors
     /// Any [`Error`]; then [`Leases::sweep`] tries again.
@@ -299,7 +299,7 @@ impl<'a, S: Switches> Leases<'a, S> {
         Ok((true, self.restore(kind)?))
     }
 
-    /// Puts one switch back before the lease ends, if nobody else holds it. Gives whether it did.
+    /// Puts one switch back before the lease ends, if no other recording holds it. Returns true if it did.
     ///
     /// # Errors
     /// Any [`Error`].
@@ -327,7 +327,7 @@ impl<'a, S: Switches> Leases<'a, S> {
         Ok(true)
     }
 
-    /// Sets a switch for all who hold the lease, if `agreed` says so when it is told their recordings' directories. Gives whether it did.
+    /// Sets a switch for all who hold the lease, if `agreed` returns true for their recordings' directories. Returns true if it did.
     ///
     /// # Errors
     /// Any [`Error`].
@@ -367,7 +367,7 @@ impl<'a, S: Switches> Leases<'a, S> {
         Ok(true)
     }
 
-    /// What somebody else has changed since capprof set it, a line each.
+    /// What something else has changed since capprof set it, a line each.
     ///
     /// # Errors
     /// Any [`Error`].
@@ -381,7 +381,7 @@ impl<'a, S: Switches> Leases<'a, S> {
                 && entry.is_foreign(current)
             {
                 changes.push(format!(
-                    "{} was switched {} by somebody else while recording",
+                    "{} was switched {}, not by capprof, while recording",
                     entry.switch,
                     on_off(current)
                 ));
@@ -390,7 +390,7 @@ impl<'a, S: Switches> Leases<'a, S> {
         Ok(changes)
     }
 
-    /// Whether anything is held, or was left behind.
+    /// Returns true if a recording holds the lease, or killed processes left one.
     ///
     /// # Errors
     /// Any [`Error`].
@@ -398,7 +398,7 @@ impl<'a, S: Switches> Leases<'a, S> {
         Ok(self.load(kind)?.is_some() || !self.holders(kind)?.is_empty())
     }
 
-    /// Ends the claims of recordings whose directory is gone, and finishes what a killed process left. Gives a line for each.
+    /// Ends the claims of recordings whose directory is gone, and finishes what a killed process left. Returns a line for each.
     ///
     /// # Errors
     /// Any [`Error`].
@@ -440,7 +440,7 @@ impl<'a, S: Switches> Leases<'a, S> {
         Ok(lines)
     }
 
-    /// Switches back what still has our value, last switched first, and forgets. Nobody holds the lease.
+    /// Switches back what still has our value, last switched first, and forgets. No recording holds the lease any more.
     fn restore(&self, kind: Kind) -> Result<Vec<String>, Error> {
         let Some(mut saved) = self.load(kind)? else {
             return Ok(Vec::new());
@@ -459,7 +459,7 @@ impl<'a, S: Switches> Leases<'a, S> {
                 self.withdraw(&entry.switch)?;
                 if !interrupted {
                     changes.push(format!(
-                        "{} was switched {} by somebody else while recording: left alone",
+                        "{} was switched {}, not by capprof, while recording: left alone",
                         entry.switch,
                         on_off(current)
                     ));

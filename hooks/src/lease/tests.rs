@@ -7,7 +7,7 @@ use tempfile::TempDir;
 /// Switches that note the order in which they are set, and that can end the process (as far as a test can) at a given call.
 struct Panel {
     values: RefCell<BTreeMap<Switch, bool>>,
-    /// Booleans that were written and wait for a commit, which anybody may make.
+    /// Booleans that were written and wait for a commit, which any process may make.
     pending: RefCell<BTreeMap<Switch, bool>>,
     order: RefCell<Vec<(Switch, bool)>>,
     steps_left: Cell<Option<u32>>,
@@ -112,7 +112,7 @@ impl Host {
         self.panel.values.borrow()[switch]
     }
 
-    /// Also after the next commit, whoever makes it.
+    /// Also after the next commit, which any process may make.
     fn is_as_before(&self) -> bool {
         self.panel.commit();
         before()
@@ -262,7 +262,7 @@ fn killed_at_any_step_of_the_way_in_the_next_sweep_restores() {
 }
 
 #[test]
-fn killed_at_any_step_of_the_way_out_the_next_sweep_restores_and_accuses_nobody() {
+fn killed_at_any_step_of_the_way_out_the_next_sweep_restores_and_reports_no_foreign_change() {
     for steps in 0.. {
         let host_state = Host::new(&before());
         let recording = host_state.recording("a");
@@ -279,7 +279,7 @@ fn killed_at_any_step_of_the_way_out_the_next_sweep_restores_and_accuses_nobody(
         host_state.panel.steps_left.set(None);
         let lines = host_state.leases().sweep().unwrap();
         assert!(
-            !lines.iter().any(|line| line.contains("somebody else")),
+            !lines.iter().any(|line| line.contains("not by capprof")),
             "{lines:?}"
         );
         assert!(host_state.is_as_before(), "killed after {steps} steps");
@@ -292,7 +292,7 @@ fn killed_at_any_step_of_the_way_out_the_next_sweep_restores_and_accuses_nobody(
 }
 
 #[test]
-fn the_next_recording_cleans_up_behind_a_killed_one_before_it_saves() {
+fn the_next_recording_finishes_for_a_killed_one_before_it_saves() {
     for steps in 0..4 {
         let host_state = Host::new(&before());
         let recording = host_state.recording("a");
@@ -316,7 +316,7 @@ fn the_next_recording_cleans_up_behind_a_killed_one_before_it_saves() {
 }
 
 #[test]
-fn what_somebody_else_changed_is_left_alone_and_said() {
+fn a_foreign_change_is_left_alone_and_reported() {
     let host_state = Host::new(&[(Switch::Enforcing, false), (boolean("all_caps"), true)]);
     let leases = host_state.leases();
     let recording = host_state.recording("a");
@@ -329,7 +329,7 @@ fn what_somebody_else_changed_is_left_alone_and_said() {
     let (last, changes) = leases.release(Kind::Host, "a").unwrap();
     assert!(last);
     assert_eq!(changes.len(), 1);
-    assert!(changes[0].contains("enforcing mode was switched on by somebody else"));
+    assert!(changes[0].contains("enforcing mode was switched on, not by capprof,"));
     assert!(host_state.value(&Switch::Enforcing));
     assert!(host_state.value(&boolean("all_caps")));
 }
@@ -486,7 +486,10 @@ fn killed_while_a_value_of_ours_gives_way_to_another_the_first_one_is_not_forgot
         let killed = catch_unwind(AssertUnwindSafe(|| acquire("b"))).is_err();
         host_state.panel.steps_left.set(None);
         if steps % 2 == 0 {
-            assert!(acquire("c").unwrap().is_empty(), "somebody was accused");
+            assert!(
+                acquire("c").unwrap().is_empty(),
+                "a change of ours was taken for a foreign one"
+            );
         }
         for id in ["a", "b", "c"] {
             host_state.leases().release(Kind::Domain, id).unwrap();

@@ -4,12 +4,12 @@ use super::armed::{Armed, kind_of};
 use super::audit::Audit;
 use super::booleans::{self, CAPABILITY_BOOLEANS, ENTRANCE};
 use super::error::Error;
-use super::events::Target;
 use super::exclusions::exclusions;
 use super::fence::{milliseconds_since_boot, milliseconds_since_epoch};
 use super::log::{self, Position};
 use super::policy::{self, Class};
 use super::selinuxfs::Selinuxfs;
+use super::target::Target;
 use super::{blind, listener};
 use crate::journal;
 use crate::lease::{self, Kind, Leases, Switch};
@@ -141,7 +141,7 @@ fn lease_domain(
     Ok(())
 }
 
-/// Makes the host permissive and takes from the container's domain what booleans give it. Gives the booleans that are off.
+/// Makes the host permissive and takes from the container's domain what booleans give it. Returns the booleans that are off.
 fn lease_host(
     recording: &Recording,
     directory: &Directory,

@@ -1,7 +1,7 @@
 //! What arming leaves for the end of a recording.
 
-use super::events::Target;
 use super::log::Position;
+use super::target::Target;
 use crate::lease::Kind;
 use capprof_profile::observation::BlindSpot;
 use capprof_profile::recording::{Process, Scope};
@@ -24,7 +24,7 @@ pub(super) struct Armed {
     pub(super) daemon: u32,
     /// The kernel's counter of lost records.
     pub(super) lost: u32,
-    /// Milliseconds since boot when it was armed, by a clock that nobody can set.
+    /// Milliseconds since boot when it was armed, by a clock that cannot be set.
     pub(super) booted: u64,
     /// Booleans that are off for this recording, in scope `host`.
     pub(super) booleans: Vec<String>,

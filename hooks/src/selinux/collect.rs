@@ -3,11 +3,12 @@
 use super::armed::Armed;
 use super::audit::Audit;
 use super::booleans;
-use super::events::{Collector, Summary, Target};
+use super::events::{Collector, Summary};
 use super::exclusions::exclusions;
 use super::fence::{Backoff, FENCE_TIMEOUT, milliseconds_since_boot, nonce};
 use super::log::{Position, Reader};
 use super::selinuxfs::Selinuxfs;
+use super::target::Target;
 use super::{blind, listener, policy};
 use crate::lease::{Kind, Leases};
 use capprof_profile::observation::{BlindSpot, Evidence, Observation, Recorder, Verdict};
@@ -18,7 +19,7 @@ use capprof_store::recording::Directory;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-/// Sends a fence behind the container's last record, reads until it has come through, and says what the records show.
+/// Sends a fence after the container's last record, reads until it has come through, and returns what the records show.
 ///
 /// Never fails as a whole: what went wrong is a loss.
 pub(super) fn collect(recording: &Recording, armed: &Armed) -> Evidence {
@@ -77,7 +78,7 @@ fn read(armed: &Armed, evidence: &mut Evidence) -> Summary {
     if let Some(position) = &armed.position {
         ways.push(read_log(position, &armed.target, &nonce, &mut backoff));
     }
-    // The fence has come through: whatever hid records before it is loaded, or its removal is on record.
+    // The fence has come through: a rule that hid records before it is still loaded, or its removal is on record.
     match exclusions(&audit, &armed.target) {
         Ok(spots) => evidence.blind_spots.extend(spots),
         Err(error) => losses.push(error.to_string()),
@@ -121,7 +122,7 @@ fn read(armed: &Armed, evidence: &mut Evidence) -> Summary {
     seen
 }
 
-/// What the kernel's counter of lost records says, from its value at the start, at the end, and where somebody reset it in between.
+/// What the kernel's counter of lost records says, from its value at the start, at the end, and before a reset in between.
 fn lost(start: u32, end: u32, before_reset: Option<u32>) -> Option<String> {
     let count = match before_reset {
         Some(before_reset) => before_reset.saturating_sub(start).saturating_add(end),

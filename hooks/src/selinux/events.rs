@@ -2,6 +2,7 @@
 
 use super::record::{Avc, Kind, Record, Stamp};
 use super::rules;
+use super::target::Target;
 use capprof_profile::Capability;
 use capprof_profile::observation::{Audit, Namespace, Observation, Recorder, Syscall, Verdict};
 use serde::{Deserialize, Serialize};
@@ -22,21 +23,6 @@ const KINDS_WITH_PROGRAM: usize = 8192;
 /// How many switches of booleans are remembered.
 const SWITCHES: usize = 256;
 
-/// Whose records are looked for.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub(crate) struct Target {
-    /// The type of the recording's label.
-    pub(crate) type_: String,
-    /// The range of its levels, as the kernel prints it.
-    pub(crate) range: String,
-    /// What the fence's text begins with; a nonce follows.
-    pub(crate) fence: String,
-    /// Whether the container has a user namespace of its own.
-    pub(crate) user_namespace: bool,
-    /// Milliseconds since the epoch when the recording was armed.
-    pub(crate) armed: u64,
-}
-
 /// What the records say, added up.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Summary {
@@ -56,13 +42,13 @@ pub(crate) struct Summary {
     pub(crate) policy_loaded: bool,
     /// A rule of audit's exclude list was removed: it may have hidden records.
     pub(crate) exclusion_removed: bool,
-    /// What the counter of lost records stood at when somebody reset it.
+    /// What the counter of lost records was when it was reset.
     pub(crate) lost_before_reset: Option<u32>,
     /// auditd was started or stopped.
     pub(crate) daemon_restarted: bool,
     /// The nonce of the last fence that passed.
     pub(crate) fence: Option<String>,
-    /// That fence was sent when no process of the container was left: there is nothing behind it.
+    /// That fence was sent when no process of the container was left: no record comes after it.
     pub(crate) over: bool,
     /// What was lost on the way, a line each.
     pub(crate) losses: Vec<String>,
@@ -227,7 +213,7 @@ impl Collector {
     }
 
     fn avc(&mut self, record: &Record<'_>) {
-        // Most records on a busy host are somebody else's: look before taking them apart.
+        // Most records on a busy host are of other processes: look before taking them apart.
         if memchr::memmem::find(record.body, self.target.range.as_bytes()).is_none() {
             return;
         }

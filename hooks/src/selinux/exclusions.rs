@@ -1,8 +1,8 @@
 //! Rules of the host's own that keep records from being made.
 
 use super::audit::{self, Audit};
-use super::events::Target;
 use super::rules::Effect;
+use super::target::Target;
 use capprof_profile::observation::{BlindSpot, Recorder};
 
 /// The rules of audit that may keep some of the records from being made, as blind spots.

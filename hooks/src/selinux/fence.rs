@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 /// How long the fence may take to come through.
 pub(super) const FENCE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Milliseconds since 1970, by the clock that records carry, which anybody with CAP_SYS_TIME can set.
+/// Milliseconds since 1970, by the clock that records carry, which processes with CAP_SYS_TIME can set.
 pub(super) fn milliseconds_since_epoch() -> u64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)

@@ -1,4 +1,4 @@
-//! The listener that stays beside a container: it hears audit's multicast group where no auditd writes a log, and ends floods.
+//! The listener that runs next to a container: it reads audit's multicast group where no auditd writes a log, and ends floods.
 //!
 //! The prestart hook joins the group and hands the socket down as standard input, so that nothing is missed in between. The listener
 //! has a session, a control group (where control groups are version 2) and no streams of its own. It ends by itself: when no process of the
@@ -9,10 +9,11 @@
 
 use super::audit::{Audit, Heard, Listener};
 use super::error::Error;
-use super::events::{Collector, Target};
+use super::events::Collector;
 use super::fence::{FENCE_TIMEOUT, nonce};
 use super::flood::Flood;
 use super::liveness::Liveness;
+use super::target::Target;
 use capprof_profile::Capability;
 use capprof_profile::recording::Process;
 use capprof_store::process;
@@ -81,7 +82,7 @@ pub(super) fn start(
         .stderr(Stdio::null())
         .spawn()
         .map_err(listener)?;
-    // Whoever adopts it reaps it: the hook ends long before.
+    // The process that adopts it waits for it: the hook ends long before.
     let pid = i32::try_from(child.id())
         .map_err(|_| listener(io::Error::from(io::ErrorKind::InvalidData)))?;
     process::find(pid).ok_or_else(|| listener(io::Error::from(io::ErrorKind::NotFound)))
@@ -159,7 +160,7 @@ fn listen(directory: &Directory, socket: OwnedFd) -> Result<(), Error> {
                 written_kinds = collector.kinds();
                 overflowed = false;
                 let mut seen = collector.seen();
-                // Any other fence is the poststop hook's, which knows its nonce, or nobody's.
+                // Any other fence is the poststop hook's, which knows its nonce, or of no use.
                 seen.over = fence
                     .as_ref()
                     .is_some_and(|(nonce, _)| seen.fence.as_ref() == Some(nonce));

@@ -1,6 +1,6 @@
 //! Whether a container is still there.
 
-use super::events::Target;
+use super::target::Target;
 use capprof_profile::recording::Process;
 use capprof_store::process;
 use rustix::process::PidfdFlags;
@@ -14,7 +14,7 @@ pub(super) struct Liveness {
     /// Readable when the first process has ended; `None` if it has, or if this kernel has no such descriptors.
     descriptor: Option<OwnedFd>,
     has_ended: bool,
-    /// Whether it is the first of a pid namespace. The kernel ends all others of that before it ends (pid_namespaces(7)).
+    /// True if it is the first process of a pid namespace. The kernel ends all others of that before it ends (pid_namespaces(7)).
     takes_all: bool,
     target: Target,
 }
@@ -40,7 +40,7 @@ impl Liveness {
         self.descriptor.as_ref().map(AsFd::as_fd)
     }
 
-    /// Whether no process of the container is left.
+    /// Returns true if no process of the container is left. `first_has_ended` tells that the descriptor is readable.
     pub(super) fn is_over(&mut self, first_has_ended: bool) -> bool {
         if !self.has_ended && (first_has_ended || self.descriptor.is_none()) {
             self.has_ended = !process::exists(self.init);
@@ -51,13 +51,13 @@ impl Liveness {
         self.has_ended && (self.takes_all || !self.target.is_in_use())
     }
 
-    /// The text of a fence behind the container's last record.
+    /// The text of a fence after the container's last record.
     pub(super) fn fence(&self, nonce: &str) -> String {
         format!("{}{nonce}", self.target.fence)
     }
 }
 
-/// Whether a process with this `/proc/PID/status` began a pid namespace: `NSpid` (proc_pid_status(5)) has its ids in that of the reader and in
+/// Returns true if a process with this `/proc/PID/status` began a pid namespace: `NSpid` (proc_pid_status(5)) has its ids in that of the reader and in
 /// those below, its own last.
 fn is_first_of_its_pid_namespace(status: &str) -> bool {
     status
@@ -70,7 +70,7 @@ fn is_first_of_its_pid_namespace(status: &str) -> bool {
 }
 
 impl Target {
-    /// Whether a process runs under the recording's label. One that may not be looked at counts as none.
+    /// Returns true if a process runs under the recording's label. One that may not be looked at counts as none.
     fn is_in_use(&self) -> bool {
         let label = format!(":{}:{}", self.type_, self.range);
         fs::read_dir("/proc")
@@ -91,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn whoever_began_a_pid_namespace_is_told_by_its_ids() {
+    fn the_first_process_of_a_pid_namespace_is_known_by_its_ids() {
         let is_first =
             |ids: &str| is_first_of_its_pid_namespace(&format!("Name:\tsh\nNSpid:\t{ids}\nx:\n"));
         assert!(is_first("4711\t1"));

@@ -132,7 +132,7 @@ pub(crate) struct Reader {
 }
 
 impl Reader {
-    /// Finds the position again: in the file of that name, or in one of the older parts beside it (`audit.log.1`, …).
+    /// Finds the position again: in the file of that name, or in one of the older parts next to it (`audit.log.1`, …).
     ///
     /// If it is gone, reading begins with the oldest part there is, and [`Reader::losses`] says so.
     ///
@@ -259,7 +259,7 @@ impl Reader {
         }
         if self.end - self.start > LONGEST_LINE {
             if !std::mem::replace(&mut self.skipping, true) {
-                // Counted as malformed by whoever reads it.
+                // The reader counts it as malformed.
                 let beginning = self.start..self.start + LONGEST_LINE;
                 line(data.get(beginning).unwrap_or_default());
             }

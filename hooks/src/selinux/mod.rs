@@ -26,6 +26,7 @@ mod probe;
 mod record;
 mod rules;
 mod selinuxfs;
+mod target;
 
 use crate::lease::Leases;
 use crate::recorder::{self, Recorder};
@@ -100,7 +101,7 @@ impl Recorder for Selinux {
         }
     }
 
-    /// Ends the recording's lease. The last one out switches back; what somebody else changed is left alone, with a line for each such change.
+    /// Ends the recording's lease. The last one out switches back; what something else changed meanwhile is left alone, with a line for each such change.
     fn release(
         &self,
         recording: &Recording,

@@ -3,11 +3,11 @@
 use super::audit::{self, Audit};
 use super::blind;
 use super::booleans::{DOMAIN, ENTRANCE, PREFIX};
-use super::events::Target;
 use super::exclusions::exclusions;
 use super::log::{self, Position};
 use super::policy;
 use super::selinuxfs::Selinuxfs;
+use super::target::Target;
 use crate::lease::{Kind, Leases, Switch};
 use capprof_profile::recording::Scope;
 use serde_json::json;

@@ -1,7 +1,7 @@
 //! Audit records as text: the lines that auditd(8) writes to its log, and the messages of the kernel's multicast group.
 //!
 //! The grammar is that of `include/linux/audit.h` (`audit_log_format`, `audit_log_untrustedstring`) and
-//! `security/selinux/avc.c`. Nothing here panics, whatever the bytes are.
+//! `security/selinux/avc.c`. Nothing here panics, for any bytes.
 
 use std::borrow::Cow;
 
@@ -250,7 +250,7 @@ pub(crate) struct Avc<'a> {
     pub(crate) source: Context<'a>,
     /// The object class.
     pub(crate) class: &'a [u8],
-    /// Whether the access was let through nevertheless. Granted records do not have the field.
+    /// True if the access was let through nevertheless. Granted records do not have the field.
     pub(crate) permissive: bool,
     /// The number of the capability, in records of capability classes.
     pub(crate) capability: Option<u8>,

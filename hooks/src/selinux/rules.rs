@@ -3,9 +3,9 @@
 //! A rule is `struct audit_rule_data` (include/uapi/linux/audit.h). What is done with it here is what `audit_filter()` in kernel/auditfilter.c
 //! does: all fields must match, the action does not matter, and a rule without fields matches nothing.
 
-use super::events::Target;
+use super::target::Target;
 
-/// `AUDIT_FILTER_EXCLUDE`; `AUDIT_FILTER_PREPEND` is a flag beside the list's number.
+/// `AUDIT_FILTER_EXCLUDE`; `AUDIT_FILTER_PREPEND` is a flag next to the list's number.
 pub(super) const EXCLUDE: u32 = 5;
 const PREPEND: u32 = 0x10;
 /// `AUDIT_MAX_FIELDS`.
@@ -106,7 +106,7 @@ impl Rule {
 }
 
 impl Field {
-    /// Whether it matches an AVC record that a process of the target's makes; `None` if that depends on the process.
+    /// Returns true if it matches an AVC record that a process of the target makes; `None` if that depends on the process.
     fn matches(&self, target: &Target) -> Option<bool> {
         match (self.kind, self.operator, &self.text) {
             (MSGTYPE, operator, _) => Some(compare(AVC, operator, self.value)),

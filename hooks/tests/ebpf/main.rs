@@ -151,8 +151,8 @@ const TESTS: [(&str, Test); 43] = [
         refused_checks_of_a_process_added_by_exec_have_results,
     ),
     (
-        "system_calls_are_followed_only_while_somebody_verifies",
-        system_calls_are_followed_only_while_somebody_verifies,
+        "system_calls_are_followed_only_while_a_recording_verifies",
+        system_calls_are_followed_only_while_a_recording_verifies,
     ),
     (
         "the_end_of_the_first_process_is_known",
@@ -513,7 +513,7 @@ fn devices_are_opened_or_asked_about(tools: &Tools) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What a shell script says in which `$0` is the recorder, and whose pins nobody else sees.
+/// What a shell script says in which `$0` is the recorder, and whose pins no other process sees.
 fn with_pins_of_its_own(tools: &Tools, script: &str) -> anyhow::Result<String> {
     let output = Command::new("unshare")
         .args(["--mount", "sh", "-c"])
@@ -1018,7 +1018,7 @@ fn refused_checks_of_a_process_added_by_exec_have_results(tools: &Tools) -> anyh
 /// The program that every system call of the host passes.
 const FOLLOWER: &str = "link-system_call_exit";
 
-fn system_calls_are_followed_only_while_somebody_verifies(tools: &Tools) -> anyhow::Result<()> {
+fn system_calls_are_followed_only_while_a_recording_verifies(tools: &Tools) -> anyhow::Result<()> {
     let is_there = || capprof_hook::ebpf::directory().join(FOLLOWER).exists();
     let mut container = Container::new(tools, &["/bin/sleep", "60"])?;
     container.config["process"]["capabilities"] =
@@ -1044,7 +1044,7 @@ fn system_calls_are_followed_only_while_somebody_verifies(tools: &Tools) -> anyh
     })?;
     ensure!(is_there());
     drop(first);
-    ensure!(!is_there(), "it stays for nobody");
+    ensure!(!is_there(), "it stays though no recording wants it");
     Ok(())
 }
 

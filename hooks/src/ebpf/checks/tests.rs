@@ -5,7 +5,7 @@ fn site(text: &str) -> Vec<String> {
 }
 
 #[test]
-fn whoever_reads_a_sysctl_needs_nothing() {
+fn reading_a_sysctl_needs_nothing() {
     let open = site(
         "security_capable < ns_capable_noaudit < net_ctl_permissions < sysctl_perm < proc_sys_permission < inode_permission \
          < may_open < path_openat < do_filp_open < do_sys_openat2 < __x64_sys_openat",
@@ -23,7 +23,7 @@ fn whoever_reads_a_sysctl_needs_nothing() {
 }
 
 #[test]
-fn whoever_writes_a_sysctl_does() {
+fn writing_a_sysctl_does() {
     let write = "sysctl_perm < proc_sys_call_handler < vfs_write < ksys_write < __x64_sys_write";
     assert!(!sysctl_without_effect(
         0,

@@ -166,7 +166,8 @@ fn cpu_time() -> std::time::Duration {
 #[test]
 #[ignore = "a measurement, of an optimized build on an idle machine: cargo test --release -p capprof-hook --bin capprof-hook a_gibibyte -- --ignored --nocapture"]
 fn a_gibibyte_of_log_takes_two_seconds_and_16_mib_at_most() {
-    use crate::selinux::events::{Collector, Target};
+    use crate::selinux::events::Collector;
+    use crate::selinux::target::Target;
     let target = Target {
         type_: "capprof_t".to_owned(),
         range: "s0:c1,c2-s0:c1,c2,c500,c501".to_owned(),
