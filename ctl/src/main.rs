@@ -9,11 +9,8 @@ mod exit;
 mod hook;
 mod judge;
 mod launch;
-mod merge;
 mod output;
 mod process;
-mod render;
-mod shrink;
 
 use clap::Parser;
 use exit::Exit;

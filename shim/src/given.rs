@@ -3,7 +3,7 @@
 use crate::bundle;
 use capprof_profile::CapabilitySet;
 use capprof_profile::observation::DeviceKind;
-use capprof_profile::privileges::{DeviceNumber, EngineGrants};
+use capprof_profile::privileges::{DeviceNumber, Given};
 use capprof_profile::recording::ProcessSets;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -13,11 +13,7 @@ use std::path::PathBuf;
 /// What a configuration gives. `original` are its capability sets, `held` what capprof itself holds.
 ///
 /// What is not as the runtime-spec says gives nothing: it is the runtime's to refuse.
-pub fn of(
-    source: &bundle::Configuration,
-    original: &ProcessSets,
-    held: CapabilitySet,
-) -> EngineGrants {
+pub fn of(source: &bundle::Configuration, original: &ProcessSets, held: CapabilitySet) -> Given {
     let document = &source.document;
     let mut configuration = json!({"linux": {
         "namespaces": document.value.pointer("/linux/namespaces"),
@@ -30,7 +26,7 @@ pub fn of(
     of_whole(&configuration, original, held)
 }
 
-fn of_whole(configuration: &Value, original: &ProcessSets, held: CapabilitySet) -> EngineGrants {
+fn of_whole(configuration: &Value, original: &ProcessSets, held: CapabilitySet) -> Given {
     let empty = |pointer: &str| {
         configuration
             .pointer(pointer)
@@ -41,7 +37,7 @@ fn of_whole(configuration: &Value, original: &ProcessSets, held: CapabilitySet) 
         .pointer("/linux/resources/devices")
         .and_then(Value::as_array)
         .map_or(&[][..], Vec::as_slice);
-    EngineGrants {
+    Given {
         all_capabilities: !held.is_empty() && held.difference(original.bounding).is_empty(),
         all_devices: allows_all(rules),
         no_seccomp: configuration
@@ -171,13 +167,13 @@ mod tests {
         );
         assert_eq!(
             given,
-            EngineGrants {
+            Given {
                 all_capabilities: true,
                 all_devices: true,
                 no_seccomp: true,
                 no_masked_paths: true,
                 no_readonly_paths: true,
-                ..EngineGrants::default()
+                ..Given::default()
             }
         );
         assert!(given.is_privileged());
@@ -213,11 +209,11 @@ mod tests {
         assert!(given.devices.contains(&fuse) && given.devices.len() == 2);
         assert_eq!(
             given,
-            EngineGrants {
+            Given {
                 host_namespaces: BTreeSet::from(["network".to_owned()]),
                 devices: given.devices.clone(),
                 unprivileged_port_start: Some(0),
-                ..EngineGrants::default()
+                ..Given::default()
             }
         );
     }
