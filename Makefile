@@ -27,17 +27,9 @@ deps: ## install what building and the demo need (apt)
 test-deps: ## install what the tests need (apt)
 	@packaging/deps $(BUILD_PACKAGES) $(DEMO_PACKAGES) $(TEST_PACKAGES)
 
-# Linked statically and at fixed addresses: started six times for a container of docker's, a binary that need not be prepared or relocated is
-# there sooner, and it runs on a node with another C library. Stack, heap and mappings are at random addresses all the same.
-LINK ?= -C target-feature=+crt-static -C relocation-model=static
-# With a target named, the flags are for the binaries alone: what runs inside the compiler cannot be static.
-HOST := $(shell rustc -vV | sed -n 's/^host: //p')
-PROGRAMS := capprof capprof-hook capprofctl capprof-e2e
-
 .PHONY: build
-build: ## build the binaries into target/release (LINK= for dynamically linked ones)
-	RUSTFLAGS="$(LINK)" $(CARGO) build --workspace --bins --release --locked --target $(HOST)
-	@mkdir -p $(BIN) && ln -f $(PROGRAMS:%=$(TARGET)/$(HOST)/release/%) $(BIN)/
+build: ## build the binaries into target/release, as the packages have them
+	@CARGO=$(CARGO) packaging/compile
 
 .PHONY: demo
 demo: deps build ## profile a real rsyslogd under runc, and under crun, and print the answer

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    for input in ["bpf", "build.rs"] {
+    for input in ["bpf/capprof.bpf.c", "bpf/kernel.h", "build.rs"] {
         println!("cargo:rerun-if-changed={input}");
     }
     println!("cargo:rerun-if-env-changed=CLANG");
@@ -27,7 +27,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         ])
         .arg(format!("-D__TARGET_ARCH_{target}"))
         .arg(format!("-I{headers}"))
-        // The paths of this machine are no business of whoever reads the binary.
+        // The binary must not tell the paths of this machine.
         .arg(format!(
             "-fdebug-prefix-map={}=.",
             env::var("CARGO_MANIFEST_DIR")?

@@ -1,7 +1,7 @@
 //! The command line, defined once: help, man pages and completions are made from it.
 
 use crate::engine::Engine;
-use capprof_profile::render;
+use crate::render;
 use clap::{Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
 use std::path::PathBuf;

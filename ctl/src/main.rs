@@ -9,8 +9,11 @@ mod exit;
 mod hook;
 mod judge;
 mod launch;
+mod merge;
 mod output;
 mod process;
+mod render;
+mod shrink;
 
 use clap::Parser;
 use exit::Exit;

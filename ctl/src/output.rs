@@ -1,6 +1,6 @@
 //! Standard output and standard error.
 
-use capprof_profile::render::Styles;
+use crate::render::Styles;
 use std::io::{self, Write};
 
 /// Writes to standard output; escape sequences only if that is a terminal that wants them (`NO_COLOR`, `CLICOLOR`, `TERM`).

@@ -1,17 +1,11 @@
 //! The eBPF recorder alone, for its tests and measurements: `ebpf arm DIRECTORY` (as a prestart hook), `collect DIRECTORY`,
 //! `release DIRECTORY`, `probe`, `slots`, `unload`. DIRECTORY holds a `recording.json`.
-#![allow(
-    clippy::print_stdout,
-    clippy::unwrap_used,
-    missing_docs,
-    dead_code,
-    unreachable_pub
-)]
+#![allow(clippy::print_stdout, clippy::unwrap_used, missing_docs)]
 
-#[path = "../src/ebpf/mod.rs"]
-mod ebpf;
-
-use capprof_profile::recording::{Directory, Process};
+use capprof_hook::ebpf::{self, Method};
+use capprof_profile::recording::Process;
+use capprof_store::process;
+use capprof_store::recording::Directory;
 use std::io::Read;
 use std::time::Instant;
 
@@ -27,7 +21,7 @@ fn main() -> anyhow::Result<()> {
             let pid = i32::try_from(state["pid"].as_i64().unwrap())?;
             let started = Instant::now();
             let recording = directory().load()?;
-            let armed = ebpf::arm(&recording, Process::of(pid).unwrap())?;
+            let armed = ebpf::arm(&recording, process::find(pid).unwrap())?;
             let took = started.elapsed();
             directory().save_json("armed.json", &armed)?;
             std::fs::write(directory().path().join("arm.time"), format!("{took:?}\n"))?;
@@ -50,7 +44,12 @@ fn main() -> anyhow::Result<()> {
             let init = Process { pid, start_time: 1 };
             ebpf::arm(&directory().load()?, init)?;
         }
-        "load" => ebpf::load(&arguments[1])?,
+        // By the methods whose names begin so.
+        "load" => {
+            let is_wanted = |method: &Method| method.name().starts_with(&arguments[1]);
+            let methods: Vec<Method> = Method::ALL.into_iter().filter(is_wanted).collect();
+            ebpf::load(&methods)?;
+        }
         // What is no capability check, and is not seen.
         "unseen" => println!("{:?}", ebpf::unseen()?),
         // What makes the kernel side count.

@@ -1,24 +1,25 @@
 //! What can be recorded on this host, and why not what cannot.
 
-use crate::{ebpf, selinux};
-use capprof_profile::recording::Directory;
-use serde_json::json;
+use crate::recorders::RECORDERS;
+use capprof_store::recording::Directory;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
 
-/// Prints one JSON object: `{"recorders": {"ebpf": …, "selinux": …}, "recordings": N}`.
+/// Prints one JSON object: `{"version": …, "recorders": {"ebpf": …, "selinux": …}, "recordings": N}`.
 ///
 /// # Errors
 /// Standard output is closed.
-pub(crate) fn run(state: &Path) -> anyhow::Result<()> {
-    let recordings = Directory::list(state, None).map_or(0, |list| list.len());
+pub fn run(state: &Path) -> anyhow::Result<()> {
+    let recorders: BTreeMap<&str, Value> = RECORDERS
+        .into_iter()
+        .map(|recorder| (recorder.name().name(), recorder.probe(state)))
+        .collect();
     let report = json!({
         "version": env!("CARGO_PKG_VERSION"),
-        "recorders": {
-            "ebpf": ebpf::probe(),
-            "selinux": selinux::probe(state),
-        },
-        "recordings": recordings,
+        "recorders": recorders,
+        "recordings": Directory::list(state, None).map_or(0, |list| list.len()),
     });
     let mut output = std::io::stdout().lock();
     serde_json::to_writer_pretty(&mut output, &report)?;

@@ -14,8 +14,8 @@ use std::os::unix::net::UnixDatagram;
 const ERROR: u8 = (3 << 3) | 3;
 const WARNING: u8 = (3 << 3) | 4;
 
-/// Says why the hook failed, on one line, wherever somebody may read it. Never fails itself.
-pub(crate) fn error(message: &str) {
+/// Says why the hook failed, on one line, on standard error, on the runtime's where the hook's own is discarded, and in the system log. Never fails itself.
+pub fn error(message: &str) {
     let line = format!("capprof-hook: {}", message.replace('\n', " "));
     let _ = writeln!(io::stderr(), "{line}");
     if standard_error_is_discarded() {
@@ -24,8 +24,8 @@ pub(crate) fn error(message: &str) {
     system_log(ERROR, message);
 }
 
-/// Says what an administrator should know although nothing failed: the start and the end of a toggle, what somebody else changed meanwhile.
-pub(crate) fn warning(message: &str) {
+/// Says what an administrator should know although nothing failed: the start and the end of a toggle, what something else changed meanwhile.
+pub fn warning(message: &str) {
     system_log(WARNING, message);
 }
 
@@ -55,7 +55,7 @@ fn tell_runtime(line: &str) {
     if !has_position {
         let _ = OpenOptions::new()
             .write(true)
-            // A pipe that nobody reads, or that is full, must not hold up a container.
+            // A pipe that is full or has no reader, must not hold up a container.
             .custom_flags((OFlags::NONBLOCK | OFlags::NOCTTY).bits().cast_signed())
             .open(&path)
             .and_then(|mut stream| stream.write_all(line.as_bytes()));

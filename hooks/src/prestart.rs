@@ -1,25 +1,27 @@
 //! The prestart hook: arms the recorders. Runs between the runtime's set-up of the namespaces and the container's program.
 
-use crate::collect::{ARMED, Armed};
-use crate::{ebpf, selinux};
+use crate::recorder::{Armed, Recorder};
+use crate::recorders::{ArmedRecorders, RECORDERS};
 use anyhow::{Context, bail};
-use capprof_profile::observation::Recorder;
-use capprof_profile::recording::{
-    Directory, Process, Recorders, Recording, Scope, restore_configuration,
-};
-use capprof_profile::result::RecorderReport;
+use capprof_profile::error::line;
+use capprof_profile::recording::{Process, Recording};
+use capprof_store::config_json;
+use capprof_store::process;
+use capprof_store::recording::{ARMED, Directory};
 use oci_spec::runtime::State;
 
 /// Arms every recorder that the recording wants. `state` is the container's, as JSON, or why it could not be read.
 ///
 /// # Errors
-/// The recording cannot be read, or no recorder could be armed. Then nothing stays behind: config.json is the engine's
+/// The recording cannot be read, or no recorder could be armed. Then nothing is left: config.json is the engine's
 /// again and the recording is gone, since crun runs no poststop hook after a failed create.
-pub(crate) fn run(directory: &Directory, state: anyhow::Result<Vec<u8>>) -> anyhow::Result<()> {
+pub fn run(directory: &Directory, state: anyhow::Result<Vec<u8>>) -> anyhow::Result<()> {
     let recording = directory.load()?;
-    let result = state.and_then(|state| arm(directory, &recording, &state));
+    let result = state
+        .and_then(|state| first_process(&state))
+        .and_then(|init| arm(directory, &recording, init));
     if result.is_err() {
-        let restored = restore_configuration(directory, &recording);
+        let restored = config_json::put_back(directory, &recording);
         let removed = directory.remove();
         restored?;
         removed?;
@@ -27,98 +29,67 @@ pub(crate) fn run(directory: &Directory, state: anyhow::Result<Vec<u8>>) -> anyh
     result
 }
 
-fn arm(directory: &Directory, recording: &Recording, state: &[u8]) -> anyhow::Result<()> {
+/// The container's first process, from the state that the runtime hands to its hooks.
+fn first_process(state: &[u8]) -> anyhow::Result<Process> {
     let state: State =
         serde_json::from_slice(state).context("read the container's state from standard input")?;
     let pid = state
         .pid()
         .context("read the container's state from standard input: it has no pid")?;
-    let init = Process::of(pid)
-        .with_context(|| format!("read /proc/{pid}/stat: the container's process is gone"))?;
-    let mut armed = Armed {
-        init,
-        ebpf: None,
-        selinux: None,
-        reports: Vec::new(),
-    };
-    // Written before anything is armed: whoever finds this recording abandoned must know whose death it waits for.
-    directory.save_json(ARMED, &armed)?;
+    process::find(pid)
+        .with_context(|| format!("read /proc/{pid}/stat: the container's process is gone"))
+}
 
-    let verifying = recording.verifies().is_some();
-    if verifying && selinux::is_on() {
-        let reason = "SELinux: the container ran under the engine's own label; what its type refused was not looked at (ausearch -m AVC shows it)";
-        armed
-            .reports
-            .push(refused(Recorder::Selinux, reason.to_owned()));
-    } else if !verifying && recording.recorders != Recorders::Ebpf {
-        let report = match selinux::arm(recording, directory, init) {
-            Ok(state) => {
-                let report = match state.refused() {
-                    Some(reason) => refused(Recorder::Selinux, reason.to_owned()),
-                    None => recorded(Recorder::Selinux, state.method(), Vec::new()),
-                };
-                armed.selinux = Some(state);
-                report
-            }
-            // Without the lease the container could not enter the domain of its label.
-            Err(error)
-                if recording
-                    .label
-                    .as_ref()
-                    .is_some_and(|label| label.scope == Scope::Domain) =>
-            {
-                return Err(error.into());
-            }
-            Err(error) => refused(Recorder::Selinux, error.to_string()),
-        };
-        armed.reports.push(report);
-    }
-    if recording.recorders != Recorders::Selinux {
-        let report = match ebpf::arm(recording, init) {
-            Ok(state) => {
-                let report = recorded(Recorder::Ebpf, state.method.clone(), state.refused.clone());
-                armed.ebpf = Some(state);
-                report
-            }
-            Err(error) => refused(Recorder::Ebpf, error.to_string()),
-        };
-        armed.reports.push(report);
-    }
-    if !verifying && !armed.reports.iter().any(|report| report.recorded) {
+fn arm(directory: &Directory, recording: &Recording, init: Process) -> anyhow::Result<()> {
+    let mut armed = ArmedRecorders::new(init);
+    // Written before anything is armed: recovery must know for whose end an abandoned recording waits.
+    directory.save_json(ARMED, &armed)?;
+    let result = arm_each(directory, recording, &mut armed)
+        .and_then(|()| Ok(directory.save_json(ARMED, &armed)?));
+    if result.is_err() {
+        // What is armed and not written down would stay armed for ever. The first error is the one to tell.
         armed.release(directory, recording);
-        let tried: Vec<String> = armed
-            .reports
-            .iter()
-            .flat_map(|report| report.refused.iter())
-            .cloned()
+    }
+    result
+}
+
+fn arm_each(
+    directory: &Directory,
+    recording: &Recording,
+    armed: &mut ArmedRecorders,
+) -> anyhow::Result<()> {
+    for recorder in RECORDERS {
+        if recorder.is_wanted(recording) {
+            armed
+                .recorders
+                .push(arm_one(recorder, directory, recording, armed.init)?);
+        }
+    }
+    let reports = armed.reports();
+    if recording.verifies().is_none() && !reports.iter().any(|report| report.recorded) {
+        let tried: Vec<String> = reports
+            .into_iter()
+            .flat_map(|report| report.refused)
             .collect();
         bail!(
             "arm recorders: nothing can be recorded on this host: {} (see capprofctl doctor)",
             tried.join("; ")
         );
     }
-    if let Err(error) = directory.save_json(ARMED, &armed) {
-        // What is armed and not written down would stay armed for ever.
-        armed.release(directory, recording);
-        return Err(error.into());
-    }
     Ok(())
 }
 
-fn recorded(recorder: Recorder, method: String, refused: Vec<String>) -> RecorderReport {
-    RecorderReport {
-        recorder,
-        recorded: true,
-        method,
-        refused,
-    }
-}
-
-fn refused(recorder: Recorder, reason: String) -> RecorderReport {
-    RecorderReport {
-        recorder,
-        recorded: false,
-        method: String::new(),
-        refused: vec![reason],
+fn arm_one(
+    recorder: &dyn Recorder,
+    directory: &Directory,
+    recording: &Recording,
+    init: Process,
+) -> anyhow::Result<Armed> {
+    match recorder.arm(recording, directory, init) {
+        Err(error) if !recorder.is_required(recording) => {
+            let reason = line(error.as_ref());
+            Ok(Armed::refused(recorder.name(), reason, None))
+        }
+        result => result,
     }
 }

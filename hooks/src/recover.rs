@@ -1,16 +1,19 @@
 //! Finishes recordings whose container is gone and whose poststop hook never ran: crun after a failed create, a killed runtime, a killed engine.
 
-use crate::{collect, ebpf, journal, selinux};
+use crate::{finish, journal, recorders};
 use capprof_profile::error::line;
-use capprof_profile::recording::{Directory, has_ended, is_abandoned};
+use capprof_store::recording::{Directory, has_ended, is_abandoned};
 use std::io::Write;
 use std::path::Path;
 
-/// Finishes every abandoned recording (with `stopped` also those of containers that have ended and that nobody has deleted yet), gives back what recordings that are gone had armed, and says what was done, a line each.
+/// Finishes every abandoned recording, gives back what recordings have taken that are gone, and prints what was done, a line each.
+///
+/// With `stopped` it also finishes recordings of containers that have ended and are not deleted yet. With `unload` it removes what
+/// the recorders keep on the host, if no recording is left.
 ///
 /// # Errors
-/// All that went wrong, joined on one line; nothing stops at the first.
-pub(crate) fn run(state: &Path, stopped: bool, unload: bool) -> anyhow::Result<()> {
+/// All that went wrong, joined on one line. An error does not stop the steps that follow.
+pub fn run(state: &Path, stopped: bool, unload: bool) -> anyhow::Result<()> {
     let mut errors = Vec::new();
     let mut done = Vec::new();
     for directory in Directory::list(state, None)? {
@@ -18,43 +21,29 @@ pub(crate) fn run(state: &Path, stopped: bool, unload: bool) -> anyhow::Result<(
             continue;
         }
         let name = directory.path().display().to_string();
-        match collect::finish(&directory) {
+        match finish::finish(&directory) {
             Ok(()) => done.push(format!("finished abandoned recording {name}")),
             Err(error) => errors.push(format!("{name}: {}", line(error.as_ref()))),
         }
     }
-    let live: Vec<String> = Directory::list(state, None)?
-        .iter()
-        .filter_map(|directory| Some(directory.load().ok()?.id))
-        .collect();
-    match selinux::sweep(state) {
-        Ok(lines) => {
-            for line in &lines {
-                journal::warning(line);
-            }
-            done.extend(lines);
-        }
-        Err(error) => errors.push(error.to_string()),
+    let (lines, failures) = recorders::sweep(state);
+    for line in &lines {
+        journal::warning(line);
     }
-    match ebpf::sweep(&live) {
-        Ok(lines) => done.extend(lines),
-        Err(error) => errors.push(error.to_string()),
-    }
-    if unload && live.is_empty() {
-        match ebpf::unload() {
-            Ok(true) => done.push("unloaded the eBPF programs".to_owned()),
-            Ok(false) => {}
-            Err(error) => errors.push(error.to_string()),
-        }
+    done.extend(lines);
+    errors.extend(failures);
+    if unload && Directory::list(state, None)?.is_empty() {
+        let (lines, failures) = recorders::unload();
+        done.extend(lines);
+        errors.extend(failures);
     }
     let mut output = std::io::stdout().lock();
     for line in done {
-        // Nobody may be listening: the sweep that the shim starts has no standard output.
+        // The sweep that the shim starts has no standard output.
         let _ = writeln!(output, "{line}");
     }
-    if errors.is_empty() {
-        Ok(())
-    } else {
-        Err(anyhow::anyhow!(errors.join("; ")))
+    match errors.is_empty() {
+        true => Ok(()),
+        false => Err(anyhow::anyhow!(errors.join("; "))),
     }
 }

@@ -2,7 +2,7 @@
 
 mod recording;
 
-use capprof_profile::recording::Directory;
+use capprof_store::recording::Directory;
 use recording::recording;
 use serde_json::json;
 use std::fs::{self, File};
@@ -35,7 +35,7 @@ fn no_hook_ends_before_its_input_does() {
     }
 }
 
-/// crun runs no poststop hook after a failed create: what prestart leaves behind would stay.
+/// crun runs no poststop hook after a failed create: what prestart leaves would stay.
 #[test]
 fn where_the_state_cannot_be_read_everything_is_put_back() {
     let state = tempfile::tempdir().unwrap();

@@ -21,19 +21,18 @@ pub fn line(error: &(dyn Error + 'static)) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::file;
-    use std::io;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("read /a: {0}")]
+    struct Telling(#[source] std::io::Error);
 
     #[derive(Debug, thiserror::Error)]
     #[error("verify web")]
-    struct Silent(#[source] file::Error);
+    struct Silent(#[source] Telling);
 
     #[test]
     fn a_cause_is_told_once() {
-        let error = file::Error::Read {
-            path: "/a".into(),
-            source: io::Error::other("gone"),
-        };
+        let error = Telling(std::io::Error::other("gone"));
         assert_eq!(line(&error), "read /a: gone");
         assert_eq!(line(&Silent(error)), "verify web: read /a: gone");
     }

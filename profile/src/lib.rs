@@ -1,28 +1,22 @@
-//! The vocabulary of capprof as types: capabilities, observations, recordings, profiles, and the rules that lead from one to the next.
+//! The vocabulary of capprof as types, and the rules that lead from what was observed to the answer. Pure: nothing here reads or writes.
 //!
 //! Data flows one way. The shim writes a [`recording::Recording`]; the hooks arm recorders for it and collect
-//! [`observation::Evidence`]; [`classify`] and [`minimize`] turn evidence into a [`result::Profile`]; [`store`] keeps it and [`render`] shows it.
+//! [`observation::Evidence`]; [`classify`] and [`minimize`] turn evidence into a [`result::Profile`], which the store crate keeps.
 
 pub mod alternative;
 pub mod assemble;
 pub mod capability;
 pub mod classify;
-pub mod configuration;
 pub mod error;
-pub mod file;
-pub mod merge;
+#[cfg(any(test, feature = "fixtures"))]
+pub mod fixtures;
 pub mod minimize;
 pub mod observation;
-pub mod path;
 pub mod privileges;
-pub mod random;
 pub mod recording;
-pub mod render;
 pub mod result;
-pub mod shrink;
-pub mod store;
-#[cfg(test)]
-mod testing;
+pub mod serde_path;
+pub mod settings;
 pub mod verification;
 
 pub use capability::{Capability, CapabilitySet};

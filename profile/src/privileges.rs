@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// What the engine's configuration gives a container beside capabilities (runtime-spec, config-linux.md).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Given {
+pub struct EngineGrants {
     /// Every capability that capprof could give.
     pub all_capabilities: bool,
     /// Every device: the rules allow all (`linux.resources.devices`).
@@ -32,7 +32,7 @@ pub struct Given {
     pub unprivileged_port_start: Option<u16>,
 }
 
-impl Given {
+impl EngineGrants {
     /// Whether it is what engines give for `--privileged`: all devices, and nothing else gives these. Of capabilities they give those that
     /// they know, which may lack the kernel's newest.
     pub fn is_privileged(&self) -> bool {
@@ -105,8 +105,8 @@ pub struct Device {
     /// How it was used: `r` and `w` opened for reading and writing, `m` made with mknod(2).
     pub access: String,
     /// What access(2) alone was asked about.
-    #[serde(skip_serializing_if = "String::is_empty", default)]
-    pub asked: String,
+    #[serde(skip_serializing_if = "String::is_empty", default, alias = "asked")]
+    pub access_only: String,
     /// Names of the programs.
     pub programs: BTreeSet<String>,
 }
@@ -140,7 +140,7 @@ pub struct Sysctl {
 impl Sysctl {
     /// Whether engines can set it for a container alone (`--sysctl`), with namespaces of its own: docker and podman take these
     /// (opts/opts.go, `ValidateSysctl()`, in docker/cli; libpod's pkg/util does the same).
-    pub fn is_namespaced(&self, given: &Given) -> bool {
+    pub fn is_namespaced(&self, granted: &EngineGrants) -> bool {
         const IPC: [&str; 8] = [
             "kernel.msgmax",
             "kernel.msgmnb",
@@ -151,7 +151,7 @@ impl Sysctl {
             "kernel.shmmni",
             "kernel.shm_rmid_forced",
         ];
-        let own = |namespace: &str| !given.host_namespaces.contains(namespace);
+        let own = |namespace: &str| !granted.host_namespaces.contains(namespace);
         if self.name.starts_with("net.") {
             own("network")
         } else {
@@ -313,7 +313,8 @@ pub fn enters_namespaces(call: &str) -> bool {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Privileges {
     /// What it was given.
-    pub given: Given,
+    #[serde(alias = "given")]
+    pub engine_grants: EngineGrants,
     /// Devices used, beyond those that every container has.
     pub devices: Vec<Device>,
     /// Entries of /proc/sys written.
@@ -328,7 +329,7 @@ impl Privileges {
     /// What a recording's evidence says; `None` of a recording that does not know what the container was given.
     pub fn of(recording: &Recording, evidence: &[(Recorder, Evidence)]) -> Option<Self> {
         let mut gathered = Gathered {
-            given: recording.given.clone()?,
+            engine_grants: recording.engine_grants.clone()?,
             ..Gathered::default()
         };
         let evidence = || evidence.iter().map(|(_, evidence)| evidence);
@@ -342,7 +343,7 @@ impl Privileges {
             if number.is_in_every_container() || one.access.is_empty() {
                 continue;
             }
-            let (access, asked) = match one.asked {
+            let (access, access_only) = match one.access_only {
                 true => (String::new(), one.access.clone()),
                 false => (one.access.clone(), String::new()),
             };
@@ -350,7 +351,7 @@ impl Privileges {
                 number,
                 node: one.node.clone(),
                 access,
-                asked,
+                access_only,
                 programs: BTreeSet::from([one.program.clone()]),
             });
         }
@@ -384,7 +385,7 @@ impl Privileges {
     #[must_use]
     pub fn union(self, other: Self) -> Self {
         let mut gathered = Gathered {
-            given: self.given.union(other.given),
+            engine_grants: self.engine_grants.union(other.engine_grants),
             not_observed: &self.not_observed | &other.not_observed,
             ..Gathered::default()
         };
@@ -402,17 +403,16 @@ impl Privileges {
 
     /// Whether there is something to say: the container was privileged, or used a device that it was not given by name.
     pub fn is_beyond(&self) -> bool {
-        self.given.is_privileged()
-            || self
-                .devices
-                .iter()
-                .any(|device| device.is_opened() && !self.given.devices.contains(&device.number))
+        self.engine_grants.is_privileged()
+            || self.devices.iter().any(|device| {
+                device.is_opened() && !self.engine_grants.devices.contains(&device.number)
+            })
     }
 }
 
 #[derive(Default)]
 struct Gathered {
-    given: Given,
+    engine_grants: EngineGrants,
     devices: BTreeMap<(DeviceNumber, Option<String>), Device>,
     sysctls: BTreeMap<String, Sysctl>,
     calls: BTreeMap<String, BTreeSet<String>>,
@@ -428,7 +428,7 @@ impl Gathered {
             }
             Some(known) => {
                 known.access = both(&known.access, &device.access);
-                known.asked = both(&known.asked, &device.asked);
+                known.access_only = both(&known.access_only, &device.access_only);
                 known.programs.extend(device.programs);
             }
         }
@@ -455,7 +455,7 @@ impl Gathered {
 
     fn finish(self) -> Privileges {
         Privileges {
-            given: self.given,
+            engine_grants: self.engine_grants,
             devices: self.devices.into_values().collect(),
             sysctls: self.sysctls.into_values().collect(),
             syscalls: self
@@ -498,16 +498,16 @@ fn gated(check: &Observation) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::assemble::tests::recording;
+    use crate::fixtures::check;
+    use crate::fixtures::recording;
     use crate::observation::{DeviceUse, SysctlUse};
-    use crate::testing::check;
 
     fn privileged() -> Recording {
         let mut recording = recording("vm-1", "20261123T150102Z-1a2b3c4d");
-        recording.given = Some(Given {
+        recording.engine_grants = Some(EngineGrants {
             all_capabilities: true,
             all_devices: true,
-            ..Given::default()
+            ..EngineGrants::default()
         });
         recording
     }
@@ -519,7 +519,7 @@ mod tests {
             minor,
             node: Some(node.to_owned()),
             access: access.to_owned(),
-            asked: false,
+            access_only: false,
             program: program.to_owned(),
             count: 1,
         }
@@ -538,7 +538,7 @@ mod tests {
                 opened(10, 232, "kvm", "r", "qemu"),
                 opened(10, 232, "kvm", "w", "helper"),
                 DeviceUse {
-                    asked: true,
+                    access_only: true,
                     ..opened(10, 229, "fuse", "rw", "sh")
                 },
             ],
@@ -552,7 +552,7 @@ mod tests {
                 (
                     device.name(),
                     device.access.as_str(),
-                    device.asked.as_str(),
+                    device.access_only.as_str(),
                     device.programs.len(),
                 )
             })
@@ -622,7 +622,7 @@ mod tests {
         let found = Privileges::of(&privileged(), &[(Recorder::Selinux, Evidence::default())]);
         assert_eq!(found.unwrap().not_observed.len(), 1);
         let mut old = privileged();
-        old.given = None;
+        old.engine_grants = None;
         assert_eq!(Privileges::of(&old, &[]), None);
     }
 
@@ -677,11 +677,11 @@ mod tests {
             values: BTreeSet::new(),
             programs: BTreeSet::new(),
         };
-        let own = Given::default();
+        let own = EngineGrants::default();
         assert!(sysctl("net.ipv4.ip_forward").is_namespaced(&own));
         assert!(sysctl("kernel.shmmax").is_namespaced(&own));
         assert!(!sysctl("vm.overcommit_memory").is_namespaced(&own));
-        let shared = Given {
+        let shared = EngineGrants {
             host_namespaces: BTreeSet::from(["network".to_owned()]),
             ..own
         };

@@ -54,9 +54,9 @@ pub struct Need {
     pub notes: Vec<String>,
 }
 
-/// Checks that were seen and do not count, summed up.
+/// Checks of one capability that one rule dismissed or that were refused, summed up.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Dismissed {
+pub struct CheckSummary {
     /// Which.
     pub capability: Capability,
     /// Name of the rule that decided: `overcommit`, `overridden-credentials`, … (docs/classification.md).
@@ -100,7 +100,7 @@ pub struct RuntimeReport {
     /// `runc` or `crun`.
     pub name: String,
     /// The binary.
-    #[serde(with = "crate::path")]
+    #[serde(with = "crate::serde_path")]
     pub path: std::path::PathBuf,
 }
 
@@ -189,9 +189,10 @@ pub struct Profile {
     /// One entry per member of [`Profile::minimized`], in kernel order.
     pub needed: Vec<Need>,
     /// Granted checks that do not count, with the rule.
-    pub silent: Vec<Dismissed>,
+    #[serde(alias = "silent")]
+    pub dismissed: Vec<CheckSummary>,
     /// Refused checks.
-    pub denied: Vec<Dismissed>,
+    pub denied: Vec<CheckSummary>,
     /// What could not be seen.
     pub blind_spots: Vec<BlindSpot>,
     /// What was relaxed in config.json.
@@ -208,8 +209,8 @@ pub struct Profile {
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub verifies: Option<String>,
     /// While verifying: what was refused and made system calls fail, each as it would have been needed.
-    #[serde(skip_serializing_if = "Vec::is_empty", default)]
-    pub missed: Vec<Need>,
+    #[serde(skip_serializing_if = "Vec::is_empty", default, alias = "missed")]
+    pub denied_needs: Vec<Need>,
     /// What came of running the workload again with the minimized sets; `None` if nobody has.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub verification: Option<Verification>,

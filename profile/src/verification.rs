@@ -6,7 +6,7 @@
 use crate::CapabilitySet;
 use crate::observation::{Exit, Recorder, Results};
 use crate::recording::ProcessSets;
-use crate::result::{Dismissed, Need, Profile, RuntimeReport};
+use crate::result::{CheckSummary, Need, Profile, RuntimeReport};
 use serde::{Deserialize, Serialize};
 
 /// Whether a minimized set has passed.
@@ -64,11 +64,13 @@ pub struct Verification {
     /// What was compared.
     pub compared: Vec<Comparison>,
     /// All refused checks of the run.
-    pub denied: Vec<Dismissed>,
+    pub denied: Vec<CheckSummary>,
     /// What broke, a line each; empty if verified.
-    pub broke: Vec<String>,
+    #[serde(alias = "broke")]
+    pub failures: Vec<String>,
     /// What to add to the set, in so far as that is known; empty if verified.
-    pub add: CapabilitySet,
+    #[serde(alias = "add")]
+    pub suggested: CapabilitySet,
     /// What else was noticed, or could not be seen, a line each.
     pub notes: Vec<String>,
 }
@@ -139,12 +141,12 @@ pub fn judge(profile: &Profile, run: &Profile, outside: &Outside) -> Verificatio
         sets: run.granted,
         compared: Vec::new(),
         denied: run.denied.clone(),
-        broke: Vec::new(),
-        add: CapabilitySet::EMPTY,
+        failures: Vec::new(),
+        suggested: CapabilitySet::EMPTY,
         notes: Vec::new(),
     };
-    let missed: Vec<&Need> = run
-        .missed
+    let denied_needs: Vec<&Need> = run
+        .denied_needs
         .iter()
         .filter(|need| !was_refused_before(profile, need))
         .collect();
@@ -154,13 +156,13 @@ pub fn judge(profile: &Profile, run: &Profile, outside: &Outside) -> Verificatio
     let check = compare_check(outside, &mut verification);
     let decided = check == Some(true)
         || (check.is_none() && exit == Some(true) && outside.end != End::Unknown);
-    let failed: Vec<String> = missed.iter().map(|need| failure(run, need)).collect();
+    let failed: Vec<String> = denied_needs.iter().map(|need| failure(run, need)).collect();
     if let Err(reason) = &seen {
         verification.notes.push(format!(
             "system calls that failed for want of a capability could not be seen: {reason}"
         ));
-        if !decided && verification.broke.is_empty() {
-            verification.broke.push(
+        if !decided && verification.failures.is_empty() {
+            verification.failures.push(
                 "nothing could be compared: give a check, or let the program end by itself"
                     .to_owned(),
             );
@@ -176,30 +178,30 @@ pub fn judge(profile: &Profile, run: &Profile, outside: &Outside) -> Verificatio
             },
             passed: failed.is_empty(),
         });
-        if verification.broke.is_empty() && allowed {
+        if verification.failures.is_empty() && allowed {
             verification.notes.extend(
                 failed
                     .iter()
                     .map(|line| format!("{line}, and the program went on")),
             );
         } else {
-            verification.broke.extend(failed);
+            verification.failures.extend(failed);
         }
         if !run.complete {
             let lost = run.incomplete_because.join("; ");
             match decided {
                 true => verification.notes.push(format!("incomplete: {lost}")),
-                false if verification.broke.is_empty() => verification
-                    .broke
+                false if verification.failures.is_empty() => verification
+                    .failures
                     .push(format!("not everything that was refused was seen: {lost}")),
                 false => {}
             }
         }
     }
-    if verification.broke.is_empty() {
+    if verification.failures.is_empty() {
         verification.verdict = Verdict::Verified;
     } else {
-        verification.add = missed.iter().map(|need| need.capability).collect();
+        verification.suggested = denied_needs.iter().map(|need| need.capability).collect();
         explain(profile, run, &mut verification);
     }
     note_sets(run, &mut verification);
@@ -277,7 +279,7 @@ fn compare_exit(
         passed: equal,
     });
     if !equal {
-        verification.broke.push(match before {
+        verification.failures.push(match before {
             Some(before) => format!("the program: {now}; when it was profiled: {before}"),
             None => format!("the program: {now}"),
         });
@@ -314,7 +316,7 @@ fn compare_check(outside: &Outside, verification: &mut Verification) -> Option<b
         passed: check.passed,
     });
     if !check.passed {
-        verification.broke.push(format!("the check {now}"));
+        verification.failures.push(format!("the check {now}"));
     }
     Some(check.passed)
 }
@@ -351,17 +353,17 @@ fn failure(run: &Profile, need: &Need) -> String {
 
 /// Looks for what to add where no refused check tells.
 fn explain(profile: &Profile, run: &Profile, verification: &mut Verification) {
-    if !verification.add.is_empty() {
+    if !verification.suggested.is_empty() {
         return;
     }
     let given = run.granted.bounding;
-    verification.add = profile
+    verification.suggested = profile
         .needed
         .iter()
         .map(|need| need.capability)
         .filter(|capability| !given.contains(*capability))
         .collect();
-    if !verification.add.is_empty() {
+    if !verification.suggested.is_empty() {
         return;
     }
     let candidates: CapabilitySet = profile
@@ -426,10 +428,11 @@ fn note_sets(run: &Profile, verification: &mut Verification) {
 mod tests {
     use super::*;
     use crate::Capability;
-    use crate::assemble::tests::{host, is_valid, recording, reports};
+    use crate::assemble::tests::is_valid;
+    use crate::fixtures::check;
+    use crate::fixtures::{host, recording, reports};
     use crate::observation::{BlindSpot, Evidence, Observation, Verdict as Answer};
     use crate::recording::Mode;
-    use crate::testing::check;
 
     const GIVEN: [Capability; 1] = [Capability::NET_BIND_SERVICE];
 
@@ -524,12 +527,17 @@ mod tests {
     const SUCCESS: Option<Exit> = Some(Exit::Code(0));
 
     #[track_caller]
-    fn gives(profile: &Profile, run: &Profile, outside: &Outside, broke: &[&str]) -> Verification {
+    fn gives(
+        profile: &Profile,
+        run: &Profile,
+        outside: &Outside,
+        failures: &[&str],
+    ) -> Verification {
         let verification = judge(profile, run, outside);
-        assert_eq!(verification.broke, broke);
+        assert_eq!(verification.failures, failures);
         assert_eq!(
             verification.verdict == Verdict::Verified,
-            broke.is_empty(),
+            failures.is_empty(),
             "{verification:?}"
         );
         verification
@@ -603,7 +611,7 @@ mod tests {
             ],
         );
         assert_eq!(
-            verification.add,
+            verification.suggested,
             [Capability::DAC_OVERRIDE].into_iter().collect()
         );
     }
@@ -626,7 +634,7 @@ mod tests {
             ],
         );
         assert_eq!(
-            verification.add,
+            verification.suggested,
             [Capability::DAC_READ_SEARCH].into_iter().collect()
         );
         // Where the second was asked more often, it was asked first somewhere, and does for both.
@@ -642,7 +650,7 @@ mod tests {
             &watched(End::Itself(None)),
         );
         assert_eq!(
-            verification.add,
+            verification.suggested,
             [Capability::DAC_OVERRIDE].into_iter().collect()
         );
     }
@@ -657,7 +665,7 @@ mod tests {
             verification.notes,
             [format!("{failed}, and the program went on")]
         );
-        assert!(verification.add.is_empty());
+        assert!(verification.suggested.is_empty());
         gives(&before, &now, &checked(true), &[]);
         let strict = Outside {
             strict: true,
@@ -666,7 +674,10 @@ mod tests {
         // Nobody knows whether a program that was stopped did its work.
         for outside in [strict, watched(End::Stopped), Outside::nothing()] {
             let verification = gives(&before, &now, &outside, &[failed]);
-            assert_eq!(verification.add, [Capability::SETUID].into_iter().collect());
+            assert_eq!(
+                verification.suggested,
+                [Capability::SETUID].into_iter().collect()
+            );
         }
     }
 
@@ -759,7 +770,7 @@ mod tests {
         }];
         let now = run(Vec::new(), Some(Exit::Code(1)));
         let verification = judge(&before, &now, &watched(End::Itself(None)));
-        assert!(verification.add.is_empty());
+        assert!(verification.suggested.is_empty());
         assert!(
             verification
                 .notes
@@ -775,7 +786,7 @@ mod tests {
         );
         let verification = judge(&before, &now, &watched(End::Itself(None)));
         assert_eq!(
-            verification.add,
+            verification.suggested,
             [Capability::SETFCAP].into_iter().collect()
         );
     }

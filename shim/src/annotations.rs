@@ -42,7 +42,7 @@ pub enum Mode {
 /// What a container is limited to: a profile's sets, a list, or a list in the sets in which a profile has it. One of them is there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limit {
-    /// What the profile goes by; see [`capprof_profile::store::Store::find_complete`].
+    /// What the profile goes by; see [`capprof_store::profiles::Store::find_complete`].
     pub profile: Option<String>,
     /// Nothing but these.
     pub capabilities: Option<CapabilitySet>,

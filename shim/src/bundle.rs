@@ -2,8 +2,10 @@
 
 use crate::document::Document;
 use crate::rewrite;
-use capprof_profile::file;
-use capprof_profile::recording::{Directory, MARK, Mode};
+use capprof_profile::recording::Mode;
+use capprof_store::config_json::MARK;
+use capprof_store::recording::{Directory, is_in_runtime_state};
+use capprof_store::{file, process};
 use nix::fcntl::{Flock, OFlag};
 use serde_json::Value;
 use std::ffi::OsStr;
@@ -197,12 +199,13 @@ fn taken_by(value: &Value) -> Option<PathBuf> {
     // Most files carry no mark at all, which is quick to see.
     value.get("annotations")?.get(MARK)?;
     let path = rewrite::mark(value)?;
-    let recording = Directory::at(path.clone()).load().ok()?;
+    let directory = Directory::at(path.clone());
+    let recording = directory.load().ok()?;
     let has_been_read = match recording.mode {
-        Mode::Profile | Mode::Verify => path.join("armed.json").exists(),
-        Mode::Enforce => recording.is_in_runtime_state(),
+        Mode::Profile | Mode::Verify => directory.is_armed(),
+        Mode::Enforce => is_in_runtime_state(&recording),
     };
-    (!has_been_read && recording.shim.exists()).then_some(path)
+    (!has_been_read && process::exists(recording.shim)).then_some(path)
 }
 
 /// The file that the runtime will open, links resolved. A link may lead around in the bundle, not out of it.

@@ -10,14 +10,13 @@ use crate::limit::{self, Resolved};
 use crate::rewrite::{self, Grant, Hooks, Outcome, Plan, Sets};
 use crate::runtime::{self, LowLevel};
 use crate::sweep;
-use capprof_profile::configuration::{self, Configuration, RelaxSeccomp};
-use capprof_profile::file::{self, Attributes};
-use capprof_profile::recording::{
-    self, BindMount, Directory, Process, Recording, Runtime, SCHEMA, Workload, container_key,
-    restore_configuration,
-};
-use capprof_profile::store::Store;
+use capprof_profile::recording::{self, BindMount, Process, Recording, Runtime, SCHEMA, Workload};
+use capprof_profile::settings::{RelaxSeccomp, Settings};
 use capprof_profile::{Capability, CapabilitySet};
+use capprof_store::file::{self, Attributes};
+use capprof_store::profiles::Store;
+use capprof_store::recording::{Directory, container_key};
+use capprof_store::{config_json, process, settings};
 use serde_json::Value;
 use std::ffi::OsStr;
 use std::os::unix::fs::MetadataExt;
@@ -28,7 +27,7 @@ use std::path::{Path, PathBuf};
 pub enum Error {
     /// The configuration file of capprof.
     #[error(transparent)]
-    Configuration(#[from] configuration::Error),
+    Configuration(#[from] settings::Error),
     /// The container's id.
     #[error("container id {0}: it may hold letters, digits and _ + - . only")]
     Id(String),
@@ -91,10 +90,7 @@ pub enum Error {
         /// Why.
         source: limit::Error,
     },
-    /// The recording cannot be kept.
-    #[error(transparent)]
-    Recording(#[from] recording::Error),
-    /// A file cannot be written.
+    /// A file or directory, of the recording or the bundle, cannot be written.
     #[error(transparent)]
     File(#[from] file::Error),
 }
@@ -109,7 +105,7 @@ pub struct Prepared {
 impl Prepared {
     /// Puts everything back as it was.
     pub fn undo(self) {
-        let _ = restore_configuration(&self.directory, &self.recording);
+        let _ = config_json::put_back(&self.directory, &self.recording);
         let _ = self.directory.remove();
     }
 }
@@ -128,9 +124,9 @@ pub fn prepare(
     low_level: &LowLevel,
     state_directory: &Path,
 ) -> Result<Option<Prepared>, Error> {
-    let settings = Configuration {
+    let settings = Settings {
         state: state_directory.to_owned(),
-        ..Configuration::load(&Configuration::path())?
+        ..settings::load(&settings::path())?
     };
     // Both runtimes refuse other ids too. Here the result's path in the store depends on it.
     let id = id
@@ -213,7 +209,7 @@ pub fn prepare(
 
 /// What is known of a recording before its configuration is rewritten.
 struct Draft<'a> {
-    settings: &'a Configuration,
+    settings: &'a Settings,
     wishes: Wishes,
     id: &'a str,
     state: PathBuf,
@@ -301,7 +297,7 @@ impl Draft<'_> {
                 .and_then(Value::as_str)
                 .map(|path| runtime::absolute(&source.bundle.join(path))),
             bind_mounts: bind_mounts(&source.document.value, &source.bundle),
-            given: match records {
+            engine_grants: match records {
                 true => Some(given::of(source, &original, held()?)),
                 false => None,
             },
@@ -417,7 +413,7 @@ fn variable(name: &str) -> Option<String> {
 fn recording_id(now: jiff::Timestamp) -> std::io::Result<String> {
     let nanoseconds = u64::from(now.subsec_nanosecond().unsigned_abs());
     let fraction = (nanoseconds << 16) / 1_000_000_000;
-    let random = capprof_profile::random::number()? >> 48;
+    let random = capprof_store::random::number()? >> 48;
     let second = now.strftime("%Y%m%dT%H%M%SZ");
     Ok(format!("{second}-{fraction:04x}{random:04x}"))
 }
@@ -450,7 +446,7 @@ pub fn is_root_of_host() -> bool {
 /// The process that becomes the runtime.
 fn own_process() -> Process {
     let pid = nix::unistd::getpid().as_raw();
-    Process::of(pid).unwrap_or(Process { pid, start_time: 0 })
+    process::find(pid).unwrap_or(Process { pid, start_time: 0 })
 }
 
 fn unicode<'a>(what: &'static str, path: &'a Path) -> Result<&'a str, Error> {

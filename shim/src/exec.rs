@@ -8,9 +8,9 @@ use crate::bundle;
 use crate::create::held;
 use crate::rewrite::{self, Grant, Sets};
 use capprof_profile::CapabilitySet;
-use capprof_profile::configuration::Configuration;
-use capprof_profile::file::{self, Attributes};
 use capprof_profile::recording::{Mode, Recording};
+use capprof_store::file::{self, Attributes};
+use capprof_store::settings;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 
@@ -100,7 +100,7 @@ fn prepare_file(process: &Path, recording: &Recording) -> Result<(), Error> {
         },
         Mode::Profile => {
             // A mistake in the configuration fails the next `create`, not the life of a container that runs.
-            let settings = Configuration::load(&Configuration::path()).unwrap_or_default();
+            let settings = settings::load(&settings::path()).unwrap_or_default();
             Grant {
                 sets: Sets::Everything {
                     held: held()?.intersection(recording.granted.bounding),

@@ -3,7 +3,7 @@
 use crate::bundle;
 use capprof_profile::CapabilitySet;
 use capprof_profile::observation::DeviceKind;
-use capprof_profile::privileges::{DeviceNumber, Given};
+use capprof_profile::privileges::{DeviceNumber, EngineGrants};
 use capprof_profile::recording::ProcessSets;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -13,7 +13,11 @@ use std::path::PathBuf;
 /// What a configuration gives. `original` are its capability sets, `held` what capprof itself holds.
 ///
 /// What is not as the runtime-spec says gives nothing: it is the runtime's to refuse.
-pub fn of(source: &bundle::Configuration, original: &ProcessSets, held: CapabilitySet) -> Given {
+pub fn of(
+    source: &bundle::Configuration,
+    original: &ProcessSets,
+    held: CapabilitySet,
+) -> EngineGrants {
     let document = &source.document;
     let mut configuration = json!({"linux": {
         "namespaces": document.value.pointer("/linux/namespaces"),
@@ -26,7 +30,7 @@ pub fn of(source: &bundle::Configuration, original: &ProcessSets, held: Capabili
     of_whole(&configuration, original, held)
 }
 
-fn of_whole(configuration: &Value, original: &ProcessSets, held: CapabilitySet) -> Given {
+fn of_whole(configuration: &Value, original: &ProcessSets, held: CapabilitySet) -> EngineGrants {
     let empty = |pointer: &str| {
         configuration
             .pointer(pointer)
@@ -37,7 +41,7 @@ fn of_whole(configuration: &Value, original: &ProcessSets, held: CapabilitySet) 
         .pointer("/linux/resources/devices")
         .and_then(Value::as_array)
         .map_or(&[][..], Vec::as_slice);
-    Given {
+    EngineGrants {
         all_capabilities: !held.is_empty() && held.difference(original.bounding).is_empty(),
         all_devices: allows_all(rules),
         no_seccomp: configuration
@@ -167,13 +171,13 @@ mod tests {
         );
         assert_eq!(
             given,
-            Given {
+            EngineGrants {
                 all_capabilities: true,
                 all_devices: true,
                 no_seccomp: true,
                 no_masked_paths: true,
                 no_readonly_paths: true,
-                ..Given::default()
+                ..EngineGrants::default()
             }
         );
         assert!(given.is_privileged());
@@ -209,11 +213,11 @@ mod tests {
         assert!(given.devices.contains(&fuse) && given.devices.len() == 2);
         assert_eq!(
             given,
-            Given {
+            EngineGrants {
                 host_namespaces: BTreeSet::from(["network".to_owned()]),
                 devices: given.devices.clone(),
                 unprivileged_port_start: Some(0),
-                ..Given::default()
+                ..EngineGrants::default()
             }
         );
     }

@@ -11,9 +11,10 @@
 //! The shim runs in the engine's domain, which may not even look into selinuxfs on Debian. What cannot be asked here is asked by the prestart
 //! hook, in a domain of its own, before the container starts.
 
-use capprof_profile::configuration::Configuration;
-use capprof_profile::random;
-use capprof_profile::recording::{Directory, Label, Process, Recorders, Scope};
+use capprof_profile::recording::{Label, Process, Recorders, Scope};
+use capprof_profile::settings::Settings;
+use capprof_store::recording::Directory;
+use capprof_store::{process, random};
 use nix::fcntl::{Flock, FlockArg};
 use std::collections::BTreeSet;
 use std::fs::{self, DirBuilder, File, OpenOptions};
@@ -84,7 +85,7 @@ pub enum Error {
 /// # Errors
 /// The host has SELinux and no label can be made.
 pub fn choose(
-    configuration: &Configuration,
+    configuration: &Settings,
     scope: Option<Scope>,
     original: &str,
     state: &Path,
@@ -457,13 +458,13 @@ impl Registry {
             let start_time = words.next().and_then(|word| word.parse().ok());
             words.next() == Some(context)
                 && matches!((pid, start_time), (Some(pid), Some(start_time))
-                    if Process { pid, start_time }.exists())
+                    if process::exists(Process { pid, start_time }))
         })
     }
 
     fn add(&mut self, context: &str) -> Result<(), Error> {
         let pid = std::process::id();
-        let own = i32::try_from(pid).ok().and_then(Process::of);
+        let own = i32::try_from(pid).ok().and_then(process::find);
         let line = format!(
             "{pid} {} {context}",
             own.map_or(0, |process| process.start_time)

@@ -3,7 +3,7 @@
 use crate::annotations::Limit;
 use crate::rewrite;
 use capprof_profile::recording::ProcessSets;
-use capprof_profile::store::{self, Store};
+use capprof_store::profiles::{self, Store};
 use serde_json::{Map, Value};
 
 /// What keeps a limit from being enforced.
@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 pub enum Error {
     /// There is no such profile, or none to rely on.
     #[error(transparent)]
-    Store(#[from] store::Error),
+    Store(#[from] profiles::Error),
     /// It is of another kind of user, whose sets do not suit this one.
     #[error(
         "profile {recording}: it is of a process of user {profiled}, this one is of user {uid}: profile the container as it is to run"

@@ -4,9 +4,9 @@
 //! own passes through. Field names and meanings: runtime-spec, config.md and config-linux.md.
 
 use capprof_profile::CapabilitySet;
-use capprof_profile::assemble::set_capabilities;
-use capprof_profile::configuration::{GrantNonRoot, RelaxSeccomp};
-use capprof_profile::recording::{MARK, ProcessSets, Relaxation};
+use capprof_profile::recording::{ProcessSets, Relaxation};
+use capprof_profile::settings::{GrantNonRoot, RelaxSeccomp};
+use capprof_store::config_json::{MARK, set_capabilities};
 use serde_json::{Map, Value, json};
 use std::path::{Path, PathBuf};
 

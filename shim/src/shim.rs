@@ -6,8 +6,9 @@ use crate::exec;
 use crate::report;
 use crate::runtime::{self, LowLevel};
 use crate::sweep;
-use capprof_profile::configuration::Configuration;
-use capprof_profile::recording::{Directory, Recording, container_key};
+use capprof_profile::recording::Recording;
+use capprof_store::recording::{Directory, container_key};
+use capprof_store::settings;
 use std::convert::Infallible;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
@@ -39,7 +40,7 @@ pub fn main(arguments: &[OsString]) -> i32 {
     let own_name = arguments
         .first()
         .map_or(OsStr::new(""), OsString::as_os_str);
-    let essentials = Configuration::essentials(&Configuration::path());
+    let essentials = settings::essentials(&settings::path());
     let selected = runtime::select(own_name, &essentials.runtime);
     let family = runtime::family_of(Path::new(&selected));
     let globals = argv::globals(arguments, family);

@@ -1,7 +1,7 @@
 //! Finishing recordings whose container is gone and whose poststop hook never ran.
 
 use crate::runtime;
-use capprof_profile::recording::{Directory, is_abandoned};
+use capprof_store::recording::{Directory, is_abandoned};
 use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
 use nix::spawn::{PosixSpawnAttr, PosixSpawnFileActions, posix_spawn};
 use nix::sys::signal::{Signal, kill};
@@ -41,7 +41,7 @@ pub fn sweep(state: &Path) {
         .collect();
     let mut recover = false;
     for directory in abandoned {
-        if directory.path().join("recording.json").exists() {
+        if directory.is_described() {
             recover = true;
         } else {
             // Its shim died before it changed anything.

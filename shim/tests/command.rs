@@ -3,7 +3,9 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![allow(clippy::print_stderr, reason = "a test that cannot run here says so")]
 
-use capprof_profile::recording::{Directory, Process, Recording, container_key};
+use capprof_profile::recording::Recording;
+use capprof_store::process;
+use capprof_store::recording::{Directory, container_key};
 use serde_json::{Value, json};
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -1443,7 +1445,7 @@ mod sweeping {
         let fixture = Fixture::new(&program("true"));
         let directory = abandoned(&fixture);
         // As if the runtime were alive and had not come to its hooks: this very process is.
-        let own = Process::of(i32::try_from(std::process::id()).unwrap()).unwrap();
+        let own = process::find(i32::try_from(std::process::id()).unwrap()).unwrap();
         let recording = Recording {
             shim: own,
             ..directory.load().unwrap()
@@ -1629,7 +1631,7 @@ mod containers {
             .unwrap();
         assert!(status.success());
         let (directory, recording) = fixture.recording();
-        assert!(!capprof_profile::recording::is_abandoned(&directory));
+        assert!(!capprof_store::recording::is_abandoned(&directory));
         call(&["start", &id]);
         assert!(call(&["state", &id]).contains("\"running\""));
         let all = format!("{:016x}", recording.granted.bounding.bits());

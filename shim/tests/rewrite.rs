@@ -5,8 +5,8 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use capprof::rewrite::{self, Grant, Hooks, Plan, Sets};
-use capprof_profile::configuration::{GrantNonRoot, RelaxSeccomp};
 use capprof_profile::recording::ProcessSets;
+use capprof_profile::settings::{GrantNonRoot, RelaxSeccomp};
 use capprof_profile::{Capability, CapabilitySet};
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};

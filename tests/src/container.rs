@@ -267,7 +267,7 @@ impl Container {
 
     /// Recordings in progress of this container.
     pub(crate) fn recordings(&self) -> anyhow::Result<Vec<PathBuf>> {
-        use capprof_profile::recording::{Directory, container_key};
+        use capprof_store::recording::{Directory, container_key};
         let state = if self.environment.system {
             PathBuf::from("/run/capprof")
         } else {

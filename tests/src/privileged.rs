@@ -177,7 +177,13 @@ fn report(container: &Container) -> anyhow::Result<String> {
 fn shown(devices: &[Device]) -> Vec<(String, String, String)> {
     let mut shown: Vec<_> = devices
         .iter()
-        .map(|device| (device.name(), device.access.clone(), device.asked.clone()))
+        .map(|device| {
+            (
+                device.name(),
+                device.access.clone(),
+                device.access_only.clone(),
+            )
+        })
         .collect();
     shown.sort();
     shown
@@ -221,7 +227,11 @@ fn devices_are_listed_as_opened(
     let container = privileged(environment, runtime, &[&one, &two, &three], &script)?;
     let found = run(&container)?;
     expect(&found, &[(one.name, "r", ""), (two.name, "rw", "")])?;
-    ensure!(found.given.is_privileged(), "{:?}", found.given);
+    ensure!(
+        found.engine_grants.is_privileged(),
+        "{:?}",
+        found.engine_grants
+    );
     let report = report(&container)?;
     contains(
         &report,
@@ -459,7 +469,11 @@ fn an_ordinary_container_has_no_such_section(
             {"allow": true, "type": one.kind, "major": one.major, "minor": one.minor, "access": "rwm"}]);
     })?;
     let found = run(&container)?;
-    ensure!(!found.given.is_privileged(), "{:?}", found.given);
+    ensure!(
+        !found.engine_grants.is_privileged(),
+        "{:?}",
+        found.engine_grants
+    );
     expect(&found, &[(one.name, "r", "")])?;
     let report = report(&container)?;
     ensure!(

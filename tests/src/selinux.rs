@@ -865,7 +865,7 @@ fn auditd_absent(environment: &Arc<Environment>, runtime: &Runtime) -> anyhow::R
         run_and_expect(&container, &BOTH)?;
         // It ends with the container, but nobody waits for it.
         let ended = Instant::now();
-        while runs(&["-f", "capprof-hook watch"])? {
+        while runs(&["-f", "capprof-hook listen"])? {
             ensure!(
                 ended.elapsed() < Duration::from_secs(10),
                 "the listener outlives the recording"

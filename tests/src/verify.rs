@@ -6,14 +6,13 @@ use crate::{Body, Test};
 use anyhow::{Context, bail, ensure};
 use capprof_profile::observation::{Exit, Recorder};
 use capprof_profile::result::Profile;
-use capprof_profile::store::Store;
 use capprof_profile::verification::{Compared, Verdict, Verification};
 use capprof_profile::{Capability, CapabilitySet};
+use capprof_store::profiles::Store;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
 use std::fs;
-use std::path::Path;
 use std::process::{Output, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -189,8 +188,8 @@ fn a_sufficient_set_is_verified(
         let verification = standing(&container, &profile)?;
         ensure!(
             verification.verdict == Verdict::Verified
-                && verification.broke.is_empty()
-                && verification.add.is_empty()
+                && verification.failures.is_empty()
+                && verification.suggested.is_empty()
                 && verification.sets == profile.minimized_sets,
             "{program}: {verification:?}"
         );
@@ -245,7 +244,7 @@ fn a_missing_member_is_named(
         let verification = standing(&container, &profile)?;
         let expected: CapabilitySet = [capability].into_iter().collect();
         ensure!(
-            verification.verdict == Verdict::NotVerified && verification.add == expected,
+            verification.verdict == Verdict::NotVerified && verification.suggested == expected,
             "{program}: {verification:?}"
         );
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -285,7 +284,7 @@ fn a_program_that_goes_on_is_verified(
     );
     expect(&verify(&container, &profile, &["--strict"])?, NOT_VERIFIED)?;
     let verification = standing(&container, &profile)?;
-    ensure!(verification.add == [Capability::SETUID].into_iter().collect());
+    ensure!(verification.suggested == [Capability::SETUID].into_iter().collect());
     Ok(())
 }
 
@@ -305,11 +304,12 @@ fn another_exit_status_is_not_verified(
     expect(&verify(&container, &profile, &[])?, NOT_VERIFIED)?;
     let verification = standing(&container, &profile)?;
     ensure!(
-        verification.broke == ["the program: exit status 3; when it was profiled: exit status 0"],
+        verification.failures
+            == ["the program: exit status 3; when it was profiled: exit status 0"],
         "{:?}",
-        verification.broke
+        verification.failures
     );
-    ensure!(verification.add.is_empty());
+    ensure!(verification.suggested.is_empty());
     Ok(())
 }
 
@@ -347,10 +347,10 @@ fn a_check_decides(environment: &Arc<Environment>, runtime: &Runtime) -> anyhow:
     expect(&verify(&container, &profile, &options)?, NOT_VERIFIED)?;
     let verification = standing(&container, &profile)?;
     ensure!(
-        verification.broke.len() == 1
-            && verification.broke[0].starts_with("the check exit 7: exit status: 7"),
+        verification.failures.len() == 1
+            && verification.failures[0].starts_with("the check exit 7: exit status: 7"),
         "{:?}",
-        verification.broke
+        verification.failures
     );
     expect_nothing_left(&container)?;
 
@@ -382,7 +382,7 @@ fn a_user_other_than_root_is_verified(
     remove(&container, &profile, Capability::NET_BIND_SERVICE)?;
     expect(&verify(&container, &profile, &[])?, NOT_VERIFIED)?;
     let verification = standing(&container, &profile)?;
-    ensure!(verification.add == [Capability::NET_BIND_SERVICE].into_iter().collect());
+    ensure!(verification.suggested == [Capability::NET_BIND_SERVICE].into_iter().collect());
     Ok(())
 }
 
@@ -477,8 +477,15 @@ fn an_interrupted_run_leaves_the_profile_as_it_was(
     Ok(())
 }
 
-/// The program that every system call of the host passes while somebody verifies.
-const FOLLOWER: &str = "/sys/fs/bpf/capprof/v4/link-system_call_exit";
+/// Returns true if the program is attached that every system call of the host passes while a recording verifies.
+fn system_calls_are_followed() -> bool {
+    // Next to the pins of this version there may be another's.
+    fs::read_dir("/sys/fs/bpf/capprof").is_ok_and(|versions| {
+        versions
+            .flatten()
+            .any(|version| version.path().join("link-system_call_exit").exists())
+    })
+}
 
 fn a_killed_capprofctl_leaves_nothing_attached(
     environment: &Arc<Environment>,
@@ -498,14 +505,14 @@ fn a_killed_capprofctl_leaves_nothing_attached(
     let profile = profile(&container)?;
     fs::write(&seconds, "100\n")?;
     ensure!(
-        !Path::new(FOLLOWER).exists(),
+        !system_calls_are_followed(),
         "attached for a recording that profiles"
     );
     let mut child = container
         .ctl_with_runtime(&["verify", &profile.recording_id])?
         .spawn()?;
     let started = Instant::now();
-    while !Path::new(FOLLOWER).exists() {
+    while !system_calls_are_followed() {
         ensure!(
             started.elapsed() < Duration::from_secs(30),
             "never attached"
@@ -517,7 +524,7 @@ fn a_killed_capprofctl_leaves_nothing_attached(
     ensure!(killed == 1, "{killed} processes were capprofctl's");
     // The container lives on, and its engine ends it some time.
     container.capprof(&["delete", "--force", &container.id])?;
-    ensure!(!Path::new(FOLLOWER).exists(), "still attached");
+    ensure!(!system_calls_are_followed(), "still attached");
     expect_nothing_left(&container)
 }
 

@@ -3,8 +3,8 @@
 use crate::cli::ListFormat;
 use crate::exit::Exit;
 use crate::output;
-use capprof_profile::render;
-use capprof_profile::store::Store;
+use crate::render;
+use capprof_store::profiles::Store;
 
 /// Prints all profiles, or those of one workload; those that cannot be read are told on standard error.
 ///

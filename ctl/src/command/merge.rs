@@ -2,10 +2,11 @@
 
 use crate::cli::Format;
 use crate::exit::Exit;
+use crate::merge::Merge;
 use crate::output;
+use crate::render;
 use anyhow::{Context, bail};
-use capprof_profile::merge::Merge;
-use capprof_profile::{file, render, store};
+use capprof_store::{file, profiles};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::fs;
@@ -30,7 +31,7 @@ pub(crate) fn run(
             let mut found = Vec::new();
             find(path, &mut found)?;
             if found.is_empty() {
-                bail!("merge {}: no {} in it", path.display(), store::PROFILE);
+                bail!("merge {}: no {} in it", path.display(), profiles::PROFILE);
             }
             for path in found {
                 add(&mut merge, &path)?;
@@ -40,7 +41,7 @@ pub(crate) fn run(
         }
     }
     let merged = merge.finish(mixed).map_err(|error| match error {
-        capprof_profile::merge::Error::Different { .. } => {
+        crate::merge::Error::Different { .. } => {
             anyhow::anyhow!("{error}; --mixed merges them all the same")
         }
         other => other.into(),
@@ -96,7 +97,7 @@ fn find(directory: &Path, found: &mut Vec<PathBuf>) -> anyhow::Result<()> {
             if !entry.file_name().as_encoded_bytes().starts_with(b".") {
                 find(&entry.path(), found)?;
             }
-        } else if kind.is_file() && entry.file_name() == store::PROFILE {
+        } else if kind.is_file() && entry.file_name() == profiles::PROFILE {
             found.push(entry.path());
         }
     }

@@ -13,8 +13,8 @@ use crate::cli::{Arguments, Command};
 use crate::exit::Exit;
 use crate::output;
 use anyhow::Context;
-use capprof_profile::configuration::Configuration;
-use capprof_profile::store::Store;
+use capprof_store::profiles::Store;
+use capprof_store::settings;
 use clap::CommandFactory;
 use std::path::Path;
 use std::time::Duration;
@@ -49,7 +49,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
             &store(arguments)?,
             &match state {
                 Some(path) => path.clone(),
-                None => Configuration::load(&Configuration::path())?.state,
+                None => settings::load(&settings::path())?.state,
             },
             &verify::Options {
                 profile,
@@ -89,7 +89,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
 fn store(arguments: &Arguments) -> anyhow::Result<Store> {
     Ok(Store::at(match &arguments.store {
         Some(path) => path.clone(),
-        None => Configuration::load(&Configuration::path())?.store,
+        None => settings::load(&settings::path())?.store,
     }))
 }
 

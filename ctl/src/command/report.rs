@@ -3,8 +3,8 @@
 use crate::cli::Format;
 use crate::exit::Exit;
 use crate::output;
-use capprof_profile::render;
-use capprof_profile::store::Store;
+use crate::render;
+use capprof_store::profiles::Store;
 
 /// Prints one profile.
 ///

@@ -3,13 +3,15 @@
 use crate::exit::Exit;
 use crate::judge::{Judge, Verdict};
 use crate::launch::Launch;
+use crate::shrink;
 use crate::{output, process};
 use anyhow::{Context, bail};
-use capprof_profile::file::{self, Attributes};
+use capprof_profile::CapabilitySet;
 use capprof_profile::minimize;
 use capprof_profile::result::{Profile, Shrunk};
-use capprof_profile::store::{self, Found, Store};
-use capprof_profile::{CapabilitySet, assemble, shrink};
+use capprof_store::config_json;
+use capprof_store::file::{self, Attributes};
+use capprof_store::profiles::{self, Found, Store};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::{Deserialize, Serialize};
 use std::ffi::OsString;
@@ -508,7 +510,7 @@ impl<'a> Search<'a> {
                         .to_string(),
                 });
                 write_configuration(found)?;
-                store::update(found)?;
+                profiles::update(found)?;
                 self.state.finished = true;
                 self.save()?;
                 let _ = fs::remove_file(&self.judge.log);
@@ -567,7 +569,7 @@ fn explain(profile: &Profile, left_out: CapabilitySet) -> String {
 /// The engine's configuration with the shrunk sets, from the one with the minimized sets.
 fn write_configuration(found: &Found) -> anyhow::Result<()> {
     let directory = found.path.parent().unwrap_or(Path::new("."));
-    let minimized = directory.join(store::CONFIGURATION);
+    let minimized = directory.join(profiles::CONFIGURATION);
     let Ok(content) = file::read(&minimized) else {
         return Ok(());
     };
@@ -577,7 +579,7 @@ fn write_configuration(found: &Found) -> anyhow::Result<()> {
         .get_mut("process")
         .and_then(serde_json::Value::as_object_mut)
     {
-        assemble::set_capabilities(process, &found.profile.answer().1.named());
+        config_json::set_capabilities(process, &found.profile.answer().1.named());
     }
     let mut content = serde_json::to_vec_pretty(&value)?;
     content.push(b'\n');

@@ -2,14 +2,14 @@
 
 use crate::exit::Exit;
 use crate::launch::{By, Launch, Prepared, Wish};
+use crate::render;
 use crate::{hook, output, process};
 use anyhow::{Context, bail};
-use capprof_profile::recording::{Directory, Mode, Process};
-use capprof_profile::render;
+use capprof_profile::recording::Mode;
 use capprof_profile::result::Profile;
-use capprof_profile::store::Store;
 use capprof_profile::verification::{self, Check, End, Outside, Verdict};
-use serde::Deserialize;
+use capprof_store::profiles::Store;
+use capprof_store::recording::{Directory, is_in_runtime_state};
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -338,10 +338,6 @@ impl Launcher<'_> {
 
     /// The container's first process, if its program may be running.
     fn process(&self, id: &str) -> Option<i32> {
-        #[derive(Deserialize)]
-        struct Armed {
-            init: Process,
-        }
         let directories = Directory::list(self.state, None).ok()?;
         directories.iter().find_map(|directory| {
             let recording = directory.load().ok()?;
@@ -350,11 +346,11 @@ impl Launcher<'_> {
             }
             let pid = match recording.mode {
                 Mode::Profile | Mode::Verify => {
-                    let armed: Armed = directory.load_json("armed.json").ok()?;
-                    armed.init.exists().then_some(armed.init.pid)?
+                    let init = directory.armed()?.init;
+                    capprof_store::process::exists(init).then_some(init.pid)?
                 }
                 // Nothing was armed, so nobody wrote it down.
-                Mode::Enforce => recording.is_in_runtime_state().then_some(0)?,
+                Mode::Enforce => is_in_runtime_state(&recording).then_some(0)?,
             };
             Some(pid)
         })

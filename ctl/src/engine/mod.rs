@@ -10,7 +10,7 @@ mod drop_in;
 pub(crate) mod users;
 
 use anyhow::{Context, bail};
-use capprof_profile::file::{self, Attributes};
+use capprof_store::file::{self, Attributes};
 use clap::ValueEnum;
 use std::fs;
 use std::io;

@@ -43,6 +43,23 @@ pub(super) fn path(row: &Program) -> PathBuf {
     PathBuf::from(OsString::from_vec(path))
 }
 
+/// A program of the container: its name, and its path where it lies in the container's file systems.
+pub(super) struct Executable {
+    pub(super) comm: String,
+    pub(super) path: Option<PathBuf>,
+}
+
+impl Executable {
+    /// The program of this row.
+    pub(super) fn of(row: &Program) -> Self {
+        let reachable = row.flags & (program::OUTSIDE | program::TRUNCATED) == 0;
+        Self {
+            comm: layout::text(&row.comm),
+            path: reachable.then(|| path(row)),
+        }
+    }
+}
+
 /// The container's root file system, and what is mounted over it, as the host sees them.
 pub(super) struct Root<'a> {
     directory: Result<OwnedFd, String>,

@@ -1,6 +1,72 @@
-//! Keys and values of the maps, as `bpf/capprof.bpf.c` lays them out.
+//! Keys and values of the maps, as `bpf/capprof.bpf.c` lays them out. A test compares every member with the object's BTF.
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+/// The members of a structure as this crate reads them.
+pub(super) struct Layout {
+    /// The structure's name in the program.
+    name: &'static str,
+    /// In bytes.
+    size: usize,
+    members: &'static [Member],
+}
+
+/// A member of a structure.
+struct Member {
+    /// The member's name in the program.
+    name: &'static str,
+    /// In bytes from the structure's begin.
+    offset: usize,
+    /// In bytes.
+    size: usize,
+}
+
+/// A structure that the program and this crate both know.
+pub(super) trait HasLayout {
+    /// The members as this crate reads them.
+    const LAYOUT: Layout;
+}
+
+const fn size_of_member<S, M>(_: fn(&S) -> &M) -> usize {
+    size_of::<M>()
+}
+
+/// Defines structures of the program: `struct Rust as "name in C" { member: type, … }`, a member with another name in C as
+/// `member as "name in C": type`.
+macro_rules! layouts {
+    (@name $member:ident) => { stringify!($member) };
+    (@name $member:ident $name:literal) => { $name };
+    ($(
+        $(#[$attribute:meta])*
+        struct $structure:ident as $structure_name:literal {
+            $( $(#[$member_attribute:meta])* $member:ident $(as $member_name:literal)? : $type:ty, )*
+        }
+    )*) => {
+        $(
+            $(#[$attribute])*
+            #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
+            #[repr(C)]
+            pub(super) struct $structure {
+                $( $(#[$member_attribute])* pub(super) $member: $type, )*
+            }
+
+            impl HasLayout for $structure {
+                const LAYOUT: Layout = Layout {
+                    name: $structure_name,
+                    size: size_of::<$structure>(),
+                    members: &[$( Member {
+                        name: layouts!(@name $member $($member_name)?),
+                        offset: std::mem::offset_of!($structure, $member),
+                        size: size_of_member(|structure: &$structure| &structure.$member),
+                    }, )*],
+                };
+            }
+        )*
+
+        /// All of them.
+        const LAYOUTS: &[Layout] = &[$( <$structure as HasLayout>::LAYOUT, )*];
+    };
+}
 
 /// `FRAMES` in the program.
 pub(super) const FRAMES: usize = 28;
@@ -34,40 +100,151 @@ pub(super) const LOSSES: [&str; 10] = [
     "refused capability checks were not followed to the end of their system call",
 ];
 
-/// `struct container`.
-#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
-#[repr(C)]
-pub(super) struct Container {
-    pub(super) user_namespace: u64,
-    pub(super) executed_ns: u64,
-    pub(super) root_dentry: u64,
-    pub(super) root_mount: u64,
-    pub(super) registers: u64,
-    pub(super) unlisted: u64,
-    pub(super) losses: [u64; LOSSES.len()],
-    pub(super) mount_namespace: u32,
-    pub(super) init: u32,
-    pub(super) ended: u32,
-    pub(super) rows: u32,
-    pub(super) unjoinable: [u32; 2],
-    pub(super) results_wanted: u32,
-    pub(super) exited: u32,
-    pub(super) exit_status: i32,
-    pub(super) unused: u32,
-    /// `struct mounter`, `MOUNTERS` of them.
-    pub(super) mounters: [[u64; 2]; 4],
-    pub(super) recording: [u8; 64],
+layouts! {
+    /// `struct container`.
+    struct Container as "container" {
+        user_namespace: u64,
+        executed_ns: u64,
+        root_dentry: u64,
+        root_mount: u64,
+        registers: u64,
+        unlisted: u64,
+        losses: [u64; LOSSES.len()],
+        mount_namespace: u32,
+        init: u32,
+        ended: u32,
+        rows: u32,
+        unjoinable: [u32; 2],
+        results_wanted: u32,
+        exited: u32,
+        exit_status: i32,
+        unused: u32,
+        recording: [u8; 64],
+    }
+
+    /// `struct task`.
+    struct Task as "task" {
+        slot: u64,
+        program: u64,
+        flags: u32,
+        unused: u32,
+    }
+
+    /// `struct check_key`.
+    struct CheckKey as "check_key" {
+        slot: u64,
+        program: u64,
+        syscall: i32,
+        flags: u32,
+        capability: u32,
+        denied: u32,
+        path: u32,
+        unused: u32,
+    }
+
+    /// `struct check`.
+    struct Check as "check" {
+        count: u64,
+        first_ns: u64,
+        last_ns: u64,
+        tgid: u32,
+        frames: i32,
+        comm: [u8; 16],
+        digest: u64,
+        from: u32,
+        depth: u32,
+        offsets: [u8; DEPTH],
+        /// In the order of `enum result`.
+        results: [u64; RESULTS],
+        stack: [u64; FRAMES],
+    }
+
+    /// `struct program_key`.
+    struct ProgramKey as "program_key" {
+        slot: u64,
+        program: u64,
+    }
+
+    /// `struct program`.
+    struct Program as "program" {
+        count: u64,
+        gained: u64,
+        uid: u32,
+        flags: u32,
+        length: u32,
+        unused: u32,
+        comm: [u8; 16],
+        path: [u8; PATH],
+    }
+
+    /// `struct capset_key`.
+    struct CapsetKey as "capset_key" {
+        slot: u64,
+        program: u64,
+        held: u64,
+        effective: u64,
+        permitted: u64,
+        inheritable: u64,
+    }
+
+    /// `struct device_key`.
+    struct DeviceKey as "device_key" {
+        slot: u64,
+        program: u64,
+        kind as "type": u32,
+        major: u32,
+        minor: u32,
+        access: u32,
+        asked: u32,
+        unused: u32,
+    }
+
+    /// `struct sysctl_key`.
+    struct SysctlKey as "sysctl_key" {
+        slot: u64,
+        program: u64,
+        name: [u8; 128],
+    }
+
+    /// `struct sysctl`.
+    struct Sysctl as "sysctl" {
+        count: u64,
+        length: i32,
+        unused: u32,
+        value: [u8; 64],
+    }
+
+    /// `struct state`.
+    struct State as "state" {
+        build: u64,
+        length: u32,
+        unused: u32,
+        text: [u8; 4080],
+    }
+
+    /// The constants of the section `.rodata.settings`, which the loader sets.
+    struct Settings as "settings" {
+        valid_capabilities: u64,
+    }
 }
 
-/// `struct task`.
-#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
-#[repr(C)]
-pub(super) struct Task {
-    pub(super) slot: u64,
-    pub(super) program: u64,
-    pub(super) flags: u32,
-    pub(super) unused: u32,
+/// A key that begins with a recording's slot.
+pub(super) trait InSlot {
+    /// The recording's slot.
+    fn slot(&self) -> u64;
 }
+
+macro_rules! in_slot {
+    ($($key:ident)*) => {
+        $( impl InSlot for $key {
+            fn slot(&self) -> u64 {
+                self.slot
+            }
+        } )*
+    };
+}
+
+in_slot!(CheckKey ProgramKey CapsetKey DeviceKey SysctlKey);
 
 /// `enum check_flag`.
 pub(super) mod check {
@@ -81,41 +258,7 @@ pub(super) mod check {
     pub(in super::super) const COMPAT: u32 = 1 << 8;
     pub(in super::super) const OPEN_WRITE: u32 = 1 << 9;
     pub(in super::super) const ROOT: u32 = 1 << 10;
-    pub(in super::super) const MOUNTER: u32 = 1 << 11;
     pub(in super::super) const NAMESPACE: u32 = 16;
-}
-
-/// `struct check_key`.
-#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
-#[repr(C)]
-pub(super) struct CheckKey {
-    pub(super) slot: u64,
-    pub(super) program: u64,
-    pub(super) syscall: i32,
-    pub(super) flags: u32,
-    pub(super) capability: u32,
-    pub(super) denied: u32,
-    pub(super) path: u32,
-    pub(super) argument: u32,
-}
-
-/// `struct check`.
-#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
-#[repr(C)]
-pub(super) struct Check {
-    pub(super) count: u64,
-    pub(super) first_ns: u64,
-    pub(super) last_ns: u64,
-    pub(super) tgid: u32,
-    pub(super) frames: i32,
-    pub(super) comm: [u8; 16],
-    pub(super) digest: u64,
-    pub(super) from: u32,
-    pub(super) depth: u32,
-    pub(super) offsets: [u8; DEPTH],
-    /// In the order of `enum result`.
-    pub(super) results: [u64; RESULTS],
-    pub(super) stack: [u64; FRAMES],
 }
 
 /// `enum program_flag`.
@@ -123,40 +266,6 @@ pub(super) mod program {
     pub(in super::super) const OTHER_MOUNT: u32 = 1;
     pub(in super::super) const OUTSIDE: u32 = 2;
     pub(in super::super) const TRUNCATED: u32 = 4;
-}
-
-/// `struct program_key`.
-#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
-#[repr(C)]
-pub(super) struct ProgramKey {
-    pub(super) slot: u64,
-    pub(super) program: u64,
-}
-
-/// `struct program`.
-#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
-#[repr(C)]
-pub(super) struct Program {
-    pub(super) count: u64,
-    pub(super) gained: u64,
-    pub(super) uid: u32,
-    pub(super) flags: u32,
-    pub(super) length: u32,
-    pub(super) unused: u32,
-    pub(super) comm: [u8; 16],
-    pub(super) path: [u8; PATH],
-}
-
-/// `struct capset_key`.
-#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
-#[repr(C)]
-pub(super) struct CapsetKey {
-    pub(super) slot: u64,
-    pub(super) program: u64,
-    pub(super) held: u64,
-    pub(super) effective: u64,
-    pub(super) permitted: u64,
-    pub(super) inheritable: u64,
 }
 
 /// `BPF_DEVCG_DEV_BLOCK` and `BPF_DEVCG_ACC_…` (include/uapi/linux/bpf.h).
@@ -167,54 +276,42 @@ pub(super) mod device {
     pub(in super::super) const WRITE: u32 = 4;
 }
 
-/// `struct device_key`.
-#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
-#[repr(C)]
-pub(super) struct DeviceKey {
-    pub(super) slot: u64,
-    pub(super) program: u64,
-    pub(super) kind: u32,
-    pub(super) major: u32,
-    pub(super) minor: u32,
-    pub(super) access: u32,
-    pub(super) asked: u32,
-    pub(super) unused: u32,
+/// A number that changes with every name, offset and size of the layouts: FNV-1a (64 bit).
+pub(super) const VERSION: u64 = version();
+
+const fn version() -> u64 {
+    let mut hash = 0xcbf2_9ce4_8422_2325;
+    let mut layout = 0;
+    while layout < LAYOUTS.len() {
+        let Layout {
+            name,
+            size,
+            members,
+        } = &LAYOUTS[layout];
+        hash = with_number(with_bytes(hash, name.as_bytes()), *size as u64);
+        let mut member = 0;
+        while member < members.len() {
+            let Member { name, offset, size } = &members[member];
+            hash = with_bytes(hash, name.as_bytes());
+            hash = with_number(with_number(hash, *offset as u64), *size as u64);
+            member += 1;
+        }
+        layout += 1;
+    }
+    hash
 }
 
-/// `struct sysctl_key`.
-#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
-#[repr(C)]
-pub(super) struct SysctlKey {
-    pub(super) slot: u64,
-    pub(super) program: u64,
-    pub(super) name: [u8; 128],
+const fn with_number(hash: u64, number: u64) -> u64 {
+    with_bytes(hash, &number.to_le_bytes())
 }
 
-/// `struct sysctl`.
-#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
-#[repr(C)]
-pub(super) struct Sysctl {
-    pub(super) count: u64,
-    pub(super) length: i32,
-    pub(super) unused: u32,
-    pub(super) value: [u8; 64],
-}
-
-/// `struct state`.
-#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
-#[repr(C)]
-pub(super) struct State {
-    pub(super) build: u64,
-    pub(super) length: u32,
-    pub(super) unused: u32,
-    pub(super) text: [u8; 4080],
-}
-
-/// `settings`, the section `.rodata.settings`.
-#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
-#[repr(C)]
-pub(super) struct Settings {
-    pub(super) valid_capabilities: u64,
+const fn with_bytes(mut hash: u64, bytes: &[u8]) -> u64 {
+    let mut at = 0;
+    while at < bytes.len() {
+        hash = (hash ^ bytes[at] as u64).wrapping_mul(0x0100_0000_01b3);
+        at += 1;
+    }
+    hash
 }
 
 /// A kernel string: the bytes before the first NUL, lossily decoded.
@@ -225,3 +322,6 @@ pub(super) fn text(bytes: &[u8]) -> String {
         .unwrap_or(bytes.len());
     String::from_utf8_lossy(bytes.get(..end).unwrap_or_default()).into_owned()
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,12 +1,12 @@
 //! Loading and attaching the program set.
 
-use super::beside;
+use super::error::describe;
 use super::layout::Settings;
+use super::method::Method;
 use capprof_profile::capability::CapabilitySet;
 use libbpf_rs::{
     Link, MapCore, Object, ObjectBuilder, OpenObject, PrintLevel, get_print, set_print,
 };
-use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::os::fd::{AsFd, AsRawFd};
@@ -27,104 +27,37 @@ const COMMON: [&str; 4] = [
 
 /// See what is no capability check: devices opened, entries of /proc/sys written. Capabilities are recorded without them where the kernel
 /// refuses them.
-pub(super) const BESIDE: [&str; 2] = ["device_access", "sysctl_write"];
+pub(super) const CGROUP_PROGRAMS: [&str; 2] = ["device_access", "sysctl_write"];
 
-/// Follows refused checks to the end of their system call; loaded beside the others while a recording wants that.
+/// Follows refused checks to the end of their system call; loaded in addition to the others while a recording wants that.
 const RESULTS: &str = "system_call_exit";
-
-/// A way to see capability checks.
-pub(super) struct Method {
-    /// As it is shown.
-    pub(super) name: &'static str,
-    /// The programs that it takes.
-    programs: &'static [&'static str],
-}
-
-/// In order of preference.
-///
-/// The tracepoint sees every check. fexit misses checks that the compiler put in line inside security/commoncap.c; two of
-/// them are seen by fexit on the functions that contain them. Kprobes miss them for good.
-pub(super) const METHODS: [Method; 4] = [
-    Method {
-        name: "tp_btf/cap_capable",
-        programs: &["tp_cap_capable"],
-    },
-    Method {
-        name: "fexit/cap_capable, fexit/cap_capset, fexit/cap_task_prctl",
-        programs: &[
-            "fexit_cap_capable",
-            "fexit_cap_capset",
-            "fexit_cap_task_prctl",
-        ],
-    },
-    Method {
-        name: "fexit/cap_capable",
-        programs: &["fexit_cap_capable"],
-    },
-    Method {
-        name: "kprobe/cap_capable",
-        programs: &["kprobe_cap_capable", "kretprobe_cap_capable"],
-    },
-];
 
 /// A program set in the kernel, attached, and not yet pinned.
 pub(super) struct Loaded {
     pub(super) object: Object,
     pub(super) links: Vec<(&'static str, Link)>,
-    pub(super) method: &'static str,
+    pub(super) method: Method,
     /// What was tried before, a line each.
     pub(super) refused: Vec<String>,
-    /// Of [`BESIDE`], those that were refused, with the reason.
+    /// Of [`CGROUP_PROGRAMS`], those that were refused, with the reason.
     pub(super) lacking: BTreeMap<String, String>,
 }
 
-/// What became of one way to attach.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Attempt {
-    /// `tp_btf/cap_capable`.
-    pub(crate) method: String,
-    /// Why it was refused; `None` if it works.
-    pub(crate) refused: Option<String>,
-}
-
-/// What the eBPF recorder can do on this host.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Report {
-    /// Whether it can record.
-    pub(crate) usable: bool,
-    /// How it would; empty if it cannot.
-    pub(crate) method: String,
-    /// Every way, in order of preference.
-    pub(crate) attempts: Vec<Attempt>,
-    /// What was refused, a line each.
-    pub(crate) refused: Vec<String>,
-    /// What of that which is no capability check it would not see (docs/privileged.md), a line each.
-    #[serde(default)]
-    pub(crate) not_observed: Vec<String>,
-    /// Whether the program set is loaded already.
-    pub(crate) loaded: bool,
-    /// How many recordings it serves.
-    pub(crate) recordings: usize,
-}
-
-/// Loads and attaches in the first way that works; of those whose name begins so, if one is given.
-pub(super) fn load(only: Option<&str>) -> Result<Loaded, Vec<String>> {
+/// Loads and attaches by the first of these methods that works. The error has a line for each method.
+pub(super) fn load(methods: &[Method]) -> Result<Loaded, Vec<String>> {
     let mut refused = Vec::new();
-    for method in &METHODS {
-        if only.is_some_and(|only| !method.name.starts_with(only)) {
-            continue;
-        }
-        match attach(method) {
+    for method in methods {
+        match attach(*method) {
             Ok(attached) => {
                 return Ok(Loaded {
                     object: attached.object,
                     links: attached.links,
-                    method: method.name,
+                    method: *method,
                     refused,
                     lacking: attached.lacking,
                 });
             }
-            Err(reason) => refused.push(format!("{}: {reason}", method.name)),
+            Err(reason) => refused.push(format!("{method}: {reason}")),
         }
     }
     Err(refused)
@@ -162,55 +95,24 @@ pub(super) fn load_results(directory: &Path) -> Result<LoadedResults, String> {
     })
 }
 
-pub(super) fn probe() -> Report {
-    let mut attempts = Vec::new();
-    let mut usable = None;
-    for method in &METHODS {
-        let refused = match attach(method) {
-            Ok(attached) => {
-                usable.get_or_insert((method.name, attached.lacking));
-                None
-            }
-            Err(reason) => Some(reason),
-        };
-        attempts.push(Attempt {
-            method: method.name.to_owned(),
-            refused,
-        });
-    }
-    let (method, lacking) = usable.clone().unwrap_or_default();
-    Report {
-        usable: usable.is_some(),
-        method: method.to_owned(),
-        refused: attempts
-            .iter()
-            .filter_map(|attempt| {
-                Some(format!("{}: {}", attempt.method, attempt.refused.as_ref()?))
-            })
-            .collect(),
-        attempts,
-        not_observed: beside::not_observed(|program| lacking.get(program).map(String::as_str)),
-        loaded: matches!(super::Set::open(), Ok(Some(_))),
-        recordings: super::live_slots().map_or(0, |slots| slots.len()),
-    }
-}
-
-struct Attached {
+/// A program set in the kernel, attached by one method.
+pub(super) struct Attached {
     object: Object,
     links: Vec<(&'static str, Link)>,
-    lacking: BTreeMap<String, String>,
+    pub(super) lacking: BTreeMap<String, String>,
 }
 
-fn attach(method: &Method) -> Result<Attached, String> {
-    let wanted = || COMMON.iter().chain(method.programs).copied();
-    let all: Vec<&'static str> = wanted().chain(BESIDE).collect();
+/// Loads and attaches by this method alone. Dropping the result detaches.
+pub(super) fn attach(method: Method) -> Result<Attached, String> {
+    let wanted = || COMMON.iter().chain(method.programs()).copied();
+    let all: Vec<&'static str> = wanted().chain(CGROUP_PROGRAMS).collect();
     // The usual case first. One program that is refused makes the whole object fail, and which one it was is not said.
     let (object, lacking) = match load_object(&all) {
         Ok(object) => (object, BTreeMap::new()),
         Err(reason) => {
             let without: Vec<&'static str> = wanted().collect();
             let object = load_object(&without)?;
-            let lacking = BESIDE.map(|name| (name.to_owned(), reason.clone()));
+            let lacking = CGROUP_PROGRAMS.map(|name| (name.to_owned(), reason.clone()));
             (object, lacking.into())
         }
     };
@@ -220,7 +122,7 @@ fn attach(method: &Method) -> Result<Attached, String> {
             object,
             lacking,
         };
-        attached.link_beside();
+        attached.link_cgroup_programs();
         Ok(attached)
     })
 }
@@ -237,9 +139,9 @@ fn load_object(wanted: &[&'static str]) -> Result<Object, String> {
 
 impl Attached {
     /// Attaches the programs of control groups to the root of the hierarchy.
-    fn link_beside(&mut self) {
+    fn link_cgroup_programs(&mut self) {
         let root = control_groups();
-        for name in BESIDE {
+        for name in CGROUP_PROGRAMS {
             if self.lacking.contains_key(name) {
                 continue;
             }
@@ -315,14 +217,14 @@ fn configure(open: &mut OpenObject) -> Result<(), String> {
     Err("configure: the program has no section .rodata.settings".to_owned())
 }
 
-fn link(object: &Object, method: &Method) -> Result<Vec<(&'static str, Link)>, String> {
+fn link(object: &Object, method: Method) -> Result<Vec<(&'static str, Link)>, String> {
     let symbols = object
         .maps()
         .find(|map| map.name() == "symbols")
         .ok_or("the program has no map symbols")?;
     let mut links = Vec::new();
     // Membership first: a check of a process that is not known yet must not be missed for order's sake.
-    for name in COMMON.iter().chain(method.programs) {
+    for name in COMMON.iter().chain(method.programs()) {
         let program = object
             .progs_mut()
             .find(|program| program.name() == *name)
@@ -399,11 +301,6 @@ fn verifier_log(warning: &str) -> Option<impl Iterator<Item = &str>> {
             .filter(|line| !line.is_empty())
             .filter(move |line| !is_statistics(line)),
     )
-}
-
-/// An error of libbpf-rs on one line.
-pub(super) fn describe(error: &libbpf_rs::Error) -> String {
-    format!("{error:#}").replace('\n', " ")
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Call sites: from return addresses to names of kernel functions.
 
-use super::pins::Set;
+use super::program_set::ProgramSet;
 use capprof_profile::observation::Audit;
 use std::collections::{BTreeSet, HashMap};
 use std::fs;
@@ -51,7 +51,7 @@ pub(super) struct Symbols(HashMap<u64, String>);
 impl Symbols {
     /// Asks the kernel for the functions that these return addresses lie in; the error tells why names are missing.
     pub(super) fn resolve<'row>(
-        set: &Set,
+        set: &ProgramSet,
         stacks: impl Iterator<Item = &'row [u64]>,
     ) -> (Self, Option<String>) {
         let addresses: BTreeSet<u64> = stacks
@@ -89,7 +89,7 @@ impl Symbols {
     }
 }
 
-/// A return address may lie behind the end of a function that ends with a call.
+/// A return address may lie after the end of a function that ends with a call.
 fn call(address: u64) -> u64 {
     address.saturating_sub(1)
 }
@@ -120,7 +120,7 @@ fn trim(names: &[String]) -> Vec<String> {
         .collect()
 }
 
-/// Whether the kernel asked silently, as far as the functions that asked tell (kernel/capability.c, security/commoncap.c).
+/// Whether the kernel asked silently, as far as the functions that asked show (kernel/capability.c, security/commoncap.c).
 pub(super) fn audit(call_site: &[String]) -> Audit {
     for name in call_site.iter().take(3) {
         match name.as_str() {

@@ -263,7 +263,7 @@ fn receive(socket: &OwnedFd, buffer: &mut [u8]) -> Result<Option<(u16, usize)>, 
     Ok(Some((kind, length)))
 }
 
-/// A member of audit's multicast group: gets every record as the kernel's thread takes it from the queue, beside auditd or without one.
+/// A member of audit's multicast group: gets every record as the kernel's thread takes it from the queue, with or without auditd.
 #[derive(Debug)]
 pub(crate) struct Listener {
     socket: OwnedFd,

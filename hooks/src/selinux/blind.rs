@@ -10,7 +10,7 @@ use capprof_profile::observation::{BlindSpot, Recorder};
 /// without a record (security/selinux/avc.c, `avc_denied()`), and no later use leaves one.
 struct SilentQuestion {
     capability: Capability,
-    /// Whether it can be asked of a user namespace other than the initial one.
+    /// True if it can be asked of a user namespace other than the initial one.
     user_namespace: bool,
     /// When it is asked.
     when: &'static str,

@@ -30,13 +30,13 @@ pub(crate) enum Error {
     },
 }
 
-/// Whether SELinux is on in this kernel and a policy is loaded.
+/// Returns true if SELinux is on in this kernel and a policy is loaded.
 pub(crate) fn is_on() -> bool {
     // Not current_mode(): a domain that may not read the mode would take SELinux for off.
     selinux::kernel_support() != KernelSupport::Unsupported
 }
 
-/// Whether the machine enforces.
+/// Returns true if the machine enforces.
 pub(crate) fn enforcing() -> bool {
     selinux::current_mode() == SELinuxMode::Enforcing
 }
@@ -73,7 +73,7 @@ impl Class {
         }
     }
 
-    /// Whether the class has this capability.
+    /// Returns true if the class has this capability.
     pub(crate) fn covers(self, capability: Capability) -> bool {
         match self {
             Self::Capability | Self::CapUserns => capability.number() < 32,
@@ -199,6 +199,20 @@ pub(crate) fn decision(context: &str, class: Class) -> Result<Decision, Error> {
         decision.audit_denied.insert(capability);
     }
     Ok(decision)
+}
+
+/// What the context may do to itself in the two classes that cover all capabilities in the container's own user namespace.
+///
+/// # Errors
+/// [`Error::Invalid`], [`Error::Ask`].
+pub(super) fn decisions(
+    context: &str,
+    user_namespace: bool,
+) -> Result<Vec<(Class, Decision)>, Error> {
+    Class::of(user_namespace)
+        .into_iter()
+        .map(|class| Ok((class, decision(context, class)?)))
+        .collect()
 }
 
 /// Type and range of a context.

@@ -64,7 +64,7 @@ impl Selinuxfs {
         self.write("commit_pending_bools", "1")
     }
 
-    /// Whether this process could throw a switch, as far as that can be told without throwing it; else why not, in one line.
+    /// Finds out, without throwing a switch, if this process could throw it.
     ///
     /// # Errors
     /// The problem.
@@ -144,3 +144,6 @@ impl Switches for Selinuxfs {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,7 +4,8 @@ use crate::recording::recording;
 use anyhow::{Context, ensure};
 use capprof_profile::Capability;
 use capprof_profile::observation::{Evidence, Observation};
-use capprof_profile::recording::{Directory, Recording};
+use capprof_profile::recording::Recording;
+use capprof_store::recording::Directory;
 use serde_json::{Value, json};
 use std::fs;
 use std::io::Write;
@@ -27,7 +28,7 @@ pub(crate) struct Tools {
 }
 
 impl Tools {
-    /// Those beside this program; in a guest without a compiler, `CAPPROF_EBPF` and `CAPPROF_PROBE` name them.
+    /// Those next to this program; in a guest without a compiler, `CAPPROF_EBPF` and `CAPPROF_PROBE` name them.
     pub(crate) fn find() -> anyhow::Result<Self> {
         let own = std::env::current_exe()?;
         let recorder = match std::env::var_os("CAPPROF_EBPF") {
@@ -266,13 +267,13 @@ impl<'tools> Container<'tools> {
         Directory::at(self.work.path().join("recording"))
     }
 
-    /// Runs the container to its end; gives what was recorded.
+    /// Runs the container to its end; returns what was recorded.
     pub(crate) fn run(&self) -> anyhow::Result<Evidence> {
         self.start_and_wait()?;
         self.collect()
     }
 
-    /// Runs the container to its end, whatever that is; gives its exit status and what was recorded.
+    /// Runs the container to any end; returns its exit status and what was recorded.
     pub(crate) fn run_to_any_end(&self) -> anyhow::Result<(Option<i32>, Evidence)> {
         let output = self.start()?;
         Ok((output.status.code(), self.collect()?))

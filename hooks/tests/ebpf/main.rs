@@ -151,8 +151,8 @@ const TESTS: [(&str, Test); 43] = [
         refused_checks_of_a_process_added_by_exec_have_results,
     ),
     (
-        "system_calls_are_followed_only_while_somebody_verifies",
-        system_calls_are_followed_only_while_somebody_verifies,
+        "system_calls_are_followed_only_while_a_recording_verifies",
+        system_calls_are_followed_only_while_a_recording_verifies,
     ),
     (
         "the_end_of_the_first_process_is_known",
@@ -502,7 +502,7 @@ fn devices_are_opened_or_asked_about(tools: &Tools) -> anyhow::Result<()> {
         .devices
         .iter()
         .filter(|one| one.program == "probe")
-        .map(|one| (one.major, one.minor, one.access.as_str(), one.asked))
+        .map(|one| (one.major, one.minor, one.access.as_str(), one.access_only))
         .collect();
     devices.sort_unstable();
     ensure!(
@@ -513,7 +513,7 @@ fn devices_are_opened_or_asked_about(tools: &Tools) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What a shell script says in which `$0` is the recorder, and whose pins nobody else sees.
+/// What a shell script says in which `$0` is the recorder, and whose pins no other process sees.
 fn with_pins_of_its_own(tools: &Tools, script: &str) -> anyhow::Result<String> {
     let output = Command::new("unshare")
         .args(["--mount", "sh", "-c"])
@@ -572,7 +572,8 @@ fn addresses_that_a_killed_hook_left_are_not_named_as_ours(tools: &Tools) -> any
         .call_site
         .clone();
     ensure!(before.iter().any(|name| name == "ns_capable"), "{before:?}");
-    let map = libbpf_rs::MapHandle::from_pinned_path("/sys/fs/bpf/capprof/v4/symbols")?;
+    let map =
+        libbpf_rs::MapHandle::from_pinned_path(capprof_hook::ebpf::directory().join("symbols"))?;
     let read = |row: u32| -> anyhow::Result<Vec<u8>> {
         map.lookup(&row.to_ne_bytes(), MapFlags::ANY)?
             .context("a row of the map of symbols")
@@ -1015,10 +1016,10 @@ fn refused_checks_of_a_process_added_by_exec_have_results(tools: &Tools) -> anyh
 }
 
 /// The program that every system call of the host passes.
-const FOLLOWER: &str = "/sys/fs/bpf/capprof/v4/link-system_call_exit";
+const FOLLOWER: &str = "link-system_call_exit";
 
-fn system_calls_are_followed_only_while_somebody_verifies(tools: &Tools) -> anyhow::Result<()> {
-    let is_there = || Path::new(FOLLOWER).exists();
+fn system_calls_are_followed_only_while_a_recording_verifies(tools: &Tools) -> anyhow::Result<()> {
+    let is_there = || capprof_hook::ebpf::directory().join(FOLLOWER).exists();
     let mut container = Container::new(tools, &["/bin/sleep", "60"])?;
     container.config["process"]["capabilities"] =
         serde_json::json!({ "bounding": [], "effective": [], "permitted": [] });
@@ -1043,7 +1044,7 @@ fn system_calls_are_followed_only_while_somebody_verifies(tools: &Tools) -> anyh
     })?;
     ensure!(is_there());
     drop(first);
-    ensure!(!is_there(), "it stays for nobody");
+    ensure!(!is_there(), "it stays though no recording wants it");
     Ok(())
 }
 

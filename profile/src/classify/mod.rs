@@ -20,7 +20,8 @@ use table::{INITIAL_NAMESPACE, USED};
 pub(crate) use call_site::{asked_in, function, silent};
 pub(crate) use often_done_without::often_done_without;
 pub use rule::{Classification, Context, Decision, Rule};
-pub(crate) use table::{HARD_LINK, REFUSED, SILENT_UNKNOWN_SITE};
+pub use table::HARD_LINK;
+pub(crate) use table::{REFUSED, SILENT_UNKNOWN_SITE};
 
 /// Gives an observation its class. Every observation gets one.
 pub fn classify(observation: &Observation, context: &Context) -> Classification {

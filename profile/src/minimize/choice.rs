@@ -2,7 +2,7 @@
 
 use super::demand::Demand;
 use super::input::Input;
-use crate::configuration::Preference;
+use crate::settings::Preference;
 use crate::{Capability, CapabilitySet};
 use std::collections::BTreeSet;
 

@@ -11,7 +11,7 @@ use crate::result::Need;
 /// What was refused, made its system call fail, and would have counted had it been granted: what the container's sets lack.
 ///
 /// Asked of a recording that verifies. What the process had been given and had dropped by itself is not lacking.
-pub fn missed(input: &Input<'_>) -> Vec<Need> {
+pub fn denied_needs(input: &Input<'_>) -> Vec<Need> {
     let refused: Vec<Observation> = input
         .evidence
         .iter()

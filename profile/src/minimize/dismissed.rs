@@ -4,7 +4,7 @@ use super::input::{Classified, Input, recorded_completely};
 use super::tally::{Field, Tally};
 use crate::classify::{self, Decision, Rule};
 use crate::observation::Recorder;
-use crate::result::Dismissed;
+use crate::result::CheckSummary;
 use crate::{Capability, CapabilitySet};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -70,7 +70,7 @@ pub(super) fn dismiss_what_ebpf_saw_through(
 pub(super) fn summary(
     classified: &[Classified<'_>],
     wanted: impl Fn(Decision) -> bool,
-) -> Vec<Dismissed> {
+) -> Vec<CheckSummary> {
     let mut tallies: BTreeMap<(Capability, &str), (&Rule, Tally)> = BTreeMap::new();
     for entry in classified {
         if wanted(entry.decision) {
@@ -83,7 +83,7 @@ pub(super) fn summary(
     }
     tallies
         .into_iter()
-        .map(|((capability, _), (rule, tally))| Dismissed {
+        .map(|((capability, _), (rule, tally))| CheckSummary {
             capability,
             rule: rule.name.to_owned(),
             explanation: rule.explanation.to_owned(),

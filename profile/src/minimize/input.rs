@@ -1,10 +1,10 @@
 //! What minimizing starts from, and what is asked of it everywhere.
 
 use crate::classify::{Context, Decision, Rule, classify};
-use crate::configuration::Preference;
 use crate::observation::{Evidence, Observation, Recorder};
 use crate::recording::ProcessSets;
 use crate::result::RecorderReport;
+use crate::settings::Preference;
 
 /// All that the result depends on.
 #[derive(Clone, Copy, Debug)]
@@ -23,7 +23,7 @@ pub struct Input<'a> {
     pub evidence: &'a [(Recorder, Evidence)],
     /// Whether the container was to show that a minimized set suffices, and not granted all that capprof could.
     pub verifying: bool,
-    /// See [`crate::privileges::Given::unprivileged_port_start`].
+    /// See [`crate::privileges::EngineGrants::unprivileged_port_start`].
     pub unprivileged_port_start: Option<u16>,
 }
 

@@ -22,11 +22,11 @@ use crate::CapabilitySet;
 use crate::classify::Decision;
 use crate::observation::BlindSpot;
 use crate::recording::ProcessSets;
-use crate::result::{Dismissed, Need};
+use crate::result::{CheckSummary, Need};
 use demand::demands;
 use input::classified;
 
-pub use denied::missed;
+pub use denied::denied_needs;
 pub use input::Input;
 pub use need::describe;
 
@@ -39,10 +39,10 @@ pub struct Minimized {
     pub sets: ProcessSets,
     /// See [`crate::result::Profile::needed`].
     pub needed: Vec<Need>,
-    /// See [`crate::result::Profile::silent`].
-    pub silent: Vec<Dismissed>,
+    /// See [`crate::result::Profile::dismissed`].
+    pub dismissed: Vec<CheckSummary>,
     /// See [`crate::result::Profile::denied`].
-    pub denied: Vec<Dismissed>,
+    pub denied: Vec<CheckSummary>,
     /// See [`crate::result::Profile::blind_spots`].
     pub blind_spots: Vec<BlindSpot>,
     /// See [`crate::result::Profile::incomplete_because`].
@@ -65,7 +65,7 @@ pub fn minimize(input: &Input<'_>) -> Minimized {
         .map(|capability| need::need(capability, result.set, &demands, input))
         .collect();
     result.sets = process_sets::sets(input, &demands, result.set);
-    result.silent = dismissed::summary(&classified, |decision| {
+    result.dismissed = dismissed::summary(&classified, |decision| {
         matches!(decision, Decision::Dismissed | Decision::Optional)
     });
     result.denied = dismissed::summary(&classified, |decision| decision == Decision::Denied);

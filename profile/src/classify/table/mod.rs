@@ -12,7 +12,7 @@ use super::rule::{Decision, Rule};
 use crate::result::Reason;
 
 pub(crate) use silent::SILENT_UNKNOWN_SITE;
-pub(crate) use start::HARD_LINK;
+pub use start::HARD_LINK;
 
 /// The sections of the table, in the order in which they are tried.
 static SECTIONS: &[&[Rule]] = &[

@@ -6,7 +6,7 @@ use crate::classify::rule::{Decision, Rule};
 use crate::result::Reason;
 
 /// The rule of link(2), which [`crate::minimize`] makes a blind spot of.
-pub(crate) const HARD_LINK: &str = "hard-link";
+pub const HARD_LINK: &str = "hard-link";
 
 pub(super) static RULES: &[Rule] = &[
     // security/commoncap.c cap_bprm_creds_from_file(): with no_new_privs the result is the same either way.

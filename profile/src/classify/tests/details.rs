@@ -1,8 +1,8 @@
 use super::{ROOT, gives, is_used};
 use crate::Capability;
 use crate::classify::Decision::{Dismissed, Needed, Optional};
+use crate::fixtures::check;
 use crate::result::Reason;
-use crate::testing::check;
 
 #[test]
 fn bpf_verifier() {

@@ -1,8 +1,8 @@
 use super::{ROOT, gives, is_used};
 use crate::Capability;
 use crate::classify::Decision::{Denied, Dismissed};
+use crate::fixtures::check;
 use crate::observation::{Audit, Namespace, Observation, Verdict};
-use crate::testing::check;
 
 #[test]
 fn overcommit() {

@@ -7,8 +7,8 @@ mod start;
 mod sysctl;
 
 use super::*;
+use crate::fixtures::{check, record};
 use crate::result::Reason;
-use crate::testing::{check, record};
 use crate::{Capability, CapabilitySet};
 use Decision::Needed;
 

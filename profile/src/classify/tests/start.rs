@@ -3,9 +3,9 @@ use crate::Capability;
 use crate::classify::Context;
 use crate::classify::Decision::{Dismissed, Needed, Optional};
 use crate::classify::HARD_LINK;
+use crate::fixtures::check;
 use crate::observation::Observation;
 use crate::result::Reason;
-use crate::testing::check;
 
 #[test]
 fn set_user_id_under_no_new_privs() {

@@ -2,9 +2,9 @@ use super::{ROOT, gives};
 use crate::Capability;
 use crate::classify::Context;
 use crate::classify::Decision::{Dismissed, Needed};
+use crate::fixtures::check;
 use crate::observation::Observation;
 use crate::result::Reason;
-use crate::testing::check;
 
 #[test]
 fn sysctls_are_asked_for_on_every_look() {

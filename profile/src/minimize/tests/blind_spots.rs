@@ -1,7 +1,7 @@
 use super::{Case, execution, read_file, write_file};
 use crate::Capability;
+use crate::fixtures::check;
 use crate::observation::{BlindSpot, Execution, Observation, Recorder};
-use crate::testing::check;
 
 #[test]
 fn a_file_that_could_not_be_read_is_a_blind_spot() {

@@ -1,9 +1,9 @@
 use super::{Case, DOCKER, mount, noise, perf, read_file, set, write_file};
 use crate::Capability;
-use crate::configuration::Preference;
-use crate::observation::{Argument, Observation, Recorder};
+use crate::fixtures::check;
+use crate::observation::{Observation, Recorder};
 use crate::result::{Need, Reason};
-use crate::testing::check;
+use crate::settings::Preference;
 
 #[test]
 fn rsyslogd_needs_what_it_used_and_nothing_else() {
@@ -40,8 +40,8 @@ fn rsyslogd_needs_what_it_used_and_nothing_else() {
             notes: vec![],
         }]
     );
-    assert_eq!(result.silent.len(), 1);
-    assert_eq!(result.silent[0].rule, "overcommit");
+    assert_eq!(result.dismissed.len(), 1);
+    assert_eq!(result.dismissed[0].rule, "overcommit");
     assert!(result.blind_spots.is_empty() && result.incomplete_because.is_empty());
 }
 
@@ -108,23 +108,4 @@ fn the_weaker_is_taken_where_the_kernel_asks_for_the_stronger_first() {
     let result = Case::seen(vec![real_time]).minimize();
     assert_eq!(result.set, set(&[Capability::SYS_NICE]));
     assert_eq!(result.needed[0].alternatives, [Capability::SYS_ADMIN]);
-}
-
-#[test]
-fn header_options_take_one_capability_alone() {
-    let set_option = |level, name| {
-        let option = Observation {
-            argument: Some(Argument::SocketOption { level, name }),
-            ..check(
-                Capability::NET_RAW,
-                "setsockopt",
-                &["ns_capable", "do_ipv6_setsockopt"],
-            )
-        };
-        let link = check(Capability::NET_ADMIN, "ioctl", &["devinet_ioctl"]);
-        Case::seen(vec![option, link]).minimize().set
-    };
-    let both = set(&[Capability::NET_ADMIN, Capability::NET_RAW]);
-    assert_eq!(set_option(41, 54), both); // IPV6_HOPOPTS
-    assert_eq!(set_option(41, 75), set(&[Capability::NET_ADMIN])); // IPV6_TRANSPARENT
 }

@@ -7,11 +7,11 @@ mod recorders;
 use super::*;
 use crate::Capability;
 use crate::classify::Context;
-use crate::configuration::Preference;
+use crate::fixtures::check;
 use crate::minimize::input::evidence_of;
 use crate::observation::{Capset, Evidence, Execution, FileCapabilities, Observation, Recorder};
 use crate::result::RecorderReport;
-use crate::testing::check;
+use crate::settings::Preference;
 
 const DOCKER: [Capability; 4] = [
     Capability::CHOWN,

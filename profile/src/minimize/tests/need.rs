@@ -1,8 +1,8 @@
 use super::{Case, DOCKER, capset, execution, mount, set};
+use crate::fixtures::{check, record};
 use crate::minimize::Minimized;
 use crate::observation::{Execution, Observation, Recorder};
 use crate::result::Reason;
-use crate::testing::{check, record};
 use crate::{Capability, CapabilitySet};
 
 #[test]

@@ -1,9 +1,9 @@
 use super::Case;
+use crate::fixtures::{check, record};
 use crate::minimize::demand::demands;
 use crate::minimize::dismissed::dismiss_what_ebpf_saw_through;
 use crate::minimize::input::classified;
 use crate::observation::{Observation, Recorder};
-use crate::testing::{check, record};
 use crate::{Capability, CapabilitySet};
 use proptest::prelude::*;
 
@@ -105,7 +105,7 @@ proptest! {
         }
         let needed: CapabilitySet = result.needed.iter().map(|need| need.capability).collect();
         prop_assert_eq!(needed, result.set);
-        let total: u64 = result.silent.iter().chain(&result.denied).map(|entry| entry.count).sum();
+        let total: u64 = result.dismissed.iter().chain(&result.denied).map(|entry| entry.count).sum();
         prop_assert!(total <= classified.iter().map(|entry| entry.check.count).sum());
     }
 }

@@ -1,8 +1,8 @@
 use super::{Case, mount, set};
 use crate::Capability;
+use crate::fixtures::{check, record};
 use crate::observation::{BlindSpot, Evidence, Observation, Recorder};
 use crate::result::RecorderReport;
-use crate::testing::{check, record};
 
 #[test]
 fn two_recorders_are_united_and_counted_once() {
@@ -84,7 +84,7 @@ fn what_ebpf_saw_through_does_not_count_by_selinux() {
     let result = Case::seen(observations.clone()).minimize();
     assert!(result.set.is_empty());
     assert_eq!(
-        result.silent[0].recorders,
+        result.dismissed[0].recorders,
         [Recorder::Ebpf, Recorder::Selinux]
     );
     assert_eq!(result.notes.len(), 1);

@@ -1,0 +1,259 @@
+//! Delta debugging on a set: from one that passes a test to one that does so and of which no member can be left out.
+//!
+//! After Zeller and Hildebrandt, "Simplifying and Isolating Failure-Inducing Input" (2002), with the complements alone: what a part of
+//! the set does by itself is no use where most of it is needed. Parts are left out one after the other, round and round, finer and finer;
+//! what was left out once stays out. The test need not be monotone: a smaller set may pass where a larger one fails.
+
+use capprof_profile::{Capability, CapabilitySet};
+use std::collections::HashMap;
+
+/// A search that its test put an end to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Stopped<E> {
+    /// The smallest set that has passed.
+    pub(crate) smallest: CapabilitySet,
+    /// Why the test was not made.
+    pub(crate) error: E,
+}
+
+/// Leaves out of a set what its test passes without. The set itself is taken to pass.
+///
+/// The test gets a set and how many more tests there can be at most, this one included. It is made for a set more than once if the set
+/// comes up more than once.
+///
+/// # Errors
+/// The test was not made; with the smallest set until then.
+pub(crate) fn shrink<E>(
+    set: CapabilitySet,
+    mut passes: impl FnMut(CapabilitySet, usize) -> Result<bool, E>,
+) -> Result<CapabilitySet, Stopped<E>> {
+    let mut bounds = Bounds::default();
+    let mut smallest = set;
+    let mut parts = 2;
+    // Where the next part begins, among the members in kernel order, and how many parts in a row were all needed.
+    let mut start = 0;
+    let mut needed = 0;
+    while !smallest.is_empty() {
+        let members: Vec<Capability> = smallest.iter().collect();
+        parts = parts.min(members.len());
+        let part = part_from(&members, start, parts);
+        let next = (start + part.len()) % members.len();
+        let rest = smallest.difference(part.iter().copied().collect());
+        let left = bounds.of(members.len(), parts) - needed;
+        if passes(rest, left).map_err(|error| Stopped { smallest, error })? {
+            // What followed the part stands in its place now.
+            start = if next == 0 { 0 } else { start };
+            smallest = rest;
+            parts = (parts - 1).max(2);
+            start = aligned(start, smallest.len() as usize, parts);
+            needed = 0;
+        } else {
+            start = next;
+            needed += 1;
+            if needed == parts {
+                if parts == members.len() {
+                    break;
+                }
+                parts *= 2;
+                start = 0;
+                needed = 0;
+            }
+        }
+    }
+    Ok(smallest)
+}
+
+/// How many tests [`shrink`] makes at most of a set with so many members.
+pub(crate) fn bound(members: usize) -> usize {
+    Bounds::default().of(members, 2)
+}
+
+/// The part that begins at this member, of as many parts as equal as can be, the larger ones first.
+fn part_from(members: &[Capability], start: usize, parts: usize) -> &[Capability] {
+    let mut at = 0;
+    for index in 0..parts {
+        let length = length_of(index, members.len(), parts);
+        if at + length > start {
+            return &members[at..at + length];
+        }
+        at += length;
+    }
+    members
+}
+
+fn length_of(index: usize, members: usize, parts: usize) -> usize {
+    members / parts + usize::from(index < members % parts)
+}
+
+/// The beginning of the part that a member is in.
+fn aligned(member: usize, members: usize, parts: usize) -> usize {
+    let parts = parts.min(members);
+    let mut at = 0;
+    for index in 0..parts {
+        let length = length_of(index, members, parts);
+        if at + length > member {
+            return at;
+        }
+        at += length;
+    }
+    0
+}
+
+/// The most tests from a state on, by members and parts, with none of the parts known to be needed.
+#[derive(Default)]
+struct Bounds(HashMap<(usize, usize), usize>);
+
+impl Bounds {
+    fn of(&mut self, members: usize, parts: usize) -> usize {
+        if members == 0 {
+            return 0;
+        }
+        let parts = parts.min(members);
+        if let Some(known) = self.0.get(&(members, parts)) {
+            return *known;
+        }
+        let all_needed = match parts == members {
+            true => 0,
+            false => self.of(members, 2 * parts),
+        };
+        // The last part that is tried turns out not to be needed.
+        let fewer = (parts - 1).max(2);
+        let one_out = [members / parts, members.div_ceil(parts)]
+            .into_iter()
+            .map(|length| self.of(members - length, fewer))
+            .max()
+            .unwrap_or(0);
+        let bound = parts + all_needed.max(one_out);
+        self.0.insert((members, parts), bound);
+        bound
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+    use std::convert::Infallible;
+
+    fn search(
+        set: CapabilitySet,
+        oracle: impl Fn(CapabilitySet) -> bool,
+    ) -> (CapabilitySet, usize) {
+        let mut runs = 0;
+        let mut before = usize::MAX;
+        let found = shrink(set, |candidate, left| {
+            runs += 1;
+            // What is promised never grows, and holds.
+            assert!(left >= 1 && left < before, "{left} after {before}");
+            before = left;
+            Ok::<bool, Infallible>(oracle(candidate))
+        });
+        (found.unwrap_or_else(|stopped| match stopped.error {}), runs)
+    }
+
+    fn check(set: CapabilitySet, oracle: impl Fn(CapabilitySet) -> bool) -> CapabilitySet {
+        let (found, runs) = search(set, &oracle);
+        assert!(found.is_subset(set));
+        assert!(found == set || oracle(found), "{found} does not pass");
+        for member in found.iter() {
+            let mut without = found;
+            without.remove(member);
+            assert!(!oracle(without), "{found} passes without {member}");
+        }
+        let bound = bound(set.len() as usize);
+        assert!(runs <= bound, "{runs} runs, {bound} were promised");
+        found
+    }
+
+    fn bits(bits: u64) -> CapabilitySet {
+        CapabilitySet::from_bits(bits)
+    }
+
+    #[test]
+    fn few_runs_where_all_is_needed_or_nothing() {
+        for count in 1..=12_u32 {
+            let set = bits((1 << count) - 1);
+            let (found, runs) = search(set, |candidate| candidate == set);
+            assert_eq!(found, set);
+            assert!(runs <= 3 * count as usize, "{count}: {runs}");
+            let (found, runs) = search(set, |_| true);
+            assert!(found.is_empty());
+            assert!(runs <= count as usize, "{count}: {runs}");
+        }
+        assert_eq!(bound(0), 0);
+        assert_eq!(bound(1), 1);
+        assert_eq!(bound(2), 3);
+        assert!(bound(41) <= 41 * 41 + 3 * 41);
+    }
+
+    #[test]
+    fn the_smallest_so_far_survives_an_interruption() {
+        let mut runs = 0;
+        let stopped = shrink(bits(0xff), |_, _| {
+            runs += 1;
+            if runs > 2 {
+                Err("enough")
+            } else {
+                Ok(runs == 1)
+            }
+        })
+        .unwrap_err();
+        assert_eq!(stopped.smallest, bits(0xf0));
+        assert_eq!(stopped.error, "enough");
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(300))]
+
+        #[test]
+        fn monotone(set in 0..1_u64 << 20, ways in proptest::collection::vec(0..1_u64 << 20, 1..4)) {
+            // Passes with any of several sets in it, as alternatives make it.
+            let ways: Vec<u64> = ways.iter().map(|way| way & set).collect();
+            let found = check(bits(set), |candidate| ways.iter().any(|way| bits(*way).is_subset(candidate)));
+            prop_assert!(ways.contains(&found.bits()));
+        }
+
+        #[test]
+        fn not_monotone(set in 0..1_u64 << 12, seed: u64, share in 1..8_u64) {
+            check(bits(set), |candidate| {
+                candidate.bits() == set || (candidate.bits() ^ seed).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(23) % 8 < share
+            });
+        }
+
+        #[test]
+        fn whatever_the_answers_are_the_promise_is_kept(set: u64, answers in proptest::collection::vec(any::<bool>(), 5000)) {
+            // Not even the same answer for the same set.
+            let mut made = 0;
+            let found = shrink(bits(set), |_, _| {
+                made += 1;
+                Ok::<bool, Infallible>(answers.get(made).copied().unwrap_or(false))
+            });
+            prop_assert!(found.is_ok());
+            prop_assert!(made <= bound(bits(set).len() as usize));
+        }
+
+        #[test]
+        fn a_search_that_is_made_again_with_what_is_known_goes_on(set in 1..1_u64 << 16, way in 0..1_u64 << 16, stop in 0..20_usize) {
+            let way = bits(way & set);
+            let mut known: BTreeMap<u64, bool> = BTreeMap::new();
+            let mut tests = 0;
+            let mut go = |limit: usize| {
+                shrink(bits(set), |candidate, _| {
+                    if let Some(answer) = known.get(&candidate.bits()) {
+                        return Ok(*answer);
+                    }
+                    if tests >= limit {
+                        return Err(());
+                    }
+                    tests += 1;
+                    known.insert(candidate.bits(), way.is_subset(candidate));
+                    Ok(way.is_subset(candidate))
+                })
+            };
+            let _ = go(stop);
+            prop_assert_eq!(go(usize::MAX), Ok(way));
+            prop_assert!(tests <= bound(bits(set).len() as usize));
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! The command line of `capprof-hook`.
+
+use crate::{doctor, poststop, prestart, recover, selinux};
+use anyhow::{Context, bail};
+use capprof_store::recording::Directory;
+use capprof_store::settings;
+use std::ffi::OsString;
+use std::io::Read;
+use std::path::PathBuf;
+
+/// Runs the subcommand that these arguments name; the program's own name is not among them.
+///
+/// # Errors
+/// The arguments name no subcommand, or the subcommand failed.
+pub fn run(arguments: Vec<OsString>) -> anyhow::Result<()> {
+    let mut arguments = arguments.into_iter();
+    let subcommand = arguments.next().unwrap_or_default();
+    match subcommand.to_str() {
+        Some("prestart") => {
+            let state = state();
+            prestart::run(&directory(arguments)?, state)
+        }
+        Some("poststop") => {
+            // It says nothing that the recording does not.
+            let _ = state();
+            poststop::run(&directory(arguments)?)
+        }
+        Some("listen") => selinux::listen(&directory(arguments)?),
+        Some("recover") => {
+            let options = Options::parse(arguments)?;
+            recover::run(&options.state, options.stopped, options.unload)
+        }
+        Some("doctor") => doctor::run(&Options::parse(arguments)?.state),
+        _ => bail!(
+            "unknown subcommand {}: expected prestart, poststop, listen, recover or doctor",
+            subcommand.display()
+        ),
+    }
+}
+
+/// The container's state, which the runtime writes to a hook's standard input (Runtime Specification, "POSIX-platform Hooks"). Read to its
+/// end first of all: crun dies of SIGPIPE when a hook has ended before crun has written everything, and leaves the container undeleted.
+fn state() -> anyhow::Result<Vec<u8>> {
+    let mut state = Vec::with_capacity(64 << 10);
+    std::io::stdin()
+        .lock()
+        .read_to_end(&mut state)
+        .context("read the container's state from standard input")?;
+    Ok(state)
+}
+
+fn directory(mut arguments: impl Iterator<Item = OsString>) -> anyhow::Result<Directory> {
+    let path = PathBuf::from(
+        arguments
+            .next()
+            .context("read arguments: the recording's directory is missing")?,
+    );
+    if !path.is_absolute() {
+        bail!(
+            "read arguments: {}: the recording's directory must be absolute",
+            path.display()
+        );
+    }
+    Ok(Directory::at(path))
+}
+
+struct Options {
+    state: PathBuf,
+    stopped: bool,
+    unload: bool,
+}
+
+impl Options {
+    fn parse(mut arguments: impl Iterator<Item = OsString>) -> anyhow::Result<Self> {
+        let mut options = Self {
+            // Other mistakes in the file must not keep recovery from finding what a container left.
+            state: settings::essentials(&settings::path()).state,
+            stopped: false,
+            unload: false,
+        };
+        while let Some(argument) = arguments.next() {
+            match argument.to_str() {
+                Some("--state") => {
+                    options.state = arguments
+                        .next()
+                        .context("read arguments: --state needs a directory")?
+                        .into();
+                }
+                Some("--stopped") => options.stopped = true,
+                Some("--unload") => options.unload = true,
+                _ => bail!("read arguments: unknown option {}", argument.display()),
+            }
+        }
+        Ok(options)
+    }
+}

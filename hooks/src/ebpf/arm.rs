@@ -1,0 +1,101 @@
+//! Making a container known to the kernel side.
+
+use super::armed::Armed;
+use super::error::Error;
+use super::layout::{self, Container, TASK_PENDING, Task};
+use super::method::Method;
+use super::program_set::ProgramSet;
+use super::slot;
+use capprof_profile::recording::{Process, Recording};
+use capprof_store::process;
+use libbpf_rs::{MapCore, MapFlags};
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
+use zerocopy::{FromZeros, IntoBytes};
+
+/// `PROC_PID_INIT_INO`, include/linux/proc_ns.h.
+const INITIAL_PID_NAMESPACE: u32 = 0xEFFF_FFFC;
+
+/// Makes the container's first process known to the kernel side, which starts to count when it executes the container's program.
+///
+/// Loads and pins the program set if that has not been done yet.
+///
+/// # Errors
+/// Nothing can be attached ([`Error::Refused`] tells what was tried), or the process is gone. Then nothing stays armed.
+pub fn arm(recording: &Recording, init: Process) -> Result<Armed, Error> {
+    // A hook that may not look at process 1 is in a container itself, whose mount namespace is the one that matters.
+    let unjoinable = [
+        namespace("self", "mnt")?,
+        namespace("1", "mnt").unwrap_or(0),
+    ];
+    if namespace("self", "pid")? != INITIAL_PID_NAMESPACE {
+        return Err(Error::NestedPidNamespace);
+    }
+    let set = ProgramSet::ensure(&Method::ALL)?;
+    let mut container = Container::new_zeroed();
+    container.init = init.pid.unsigned_abs();
+    container.unjoinable = unjoinable;
+    for (to, from) in container.recording.iter_mut().zip(recording.id.bytes()) {
+        *to = from;
+    }
+    let (slot, results) = match recording.verifies() {
+        Some(_) => enter_with_results(&set, &mut container)?,
+        None => (slot::enter(&set, &container)?, None),
+    };
+    let armed = Armed {
+        slot,
+        method: set.method(),
+        refused: set.refused().to_vec(),
+        armed_ns: slot,
+        missed: set.missed(),
+        results,
+    };
+    if let Err(error) = arm_process(&set, slot, init) {
+        // The first error is the one to tell; sweeping tries again.
+        let _ = slot::forget(&set, slot).and_then(|()| set.release_results());
+        return Err(error);
+    }
+    Ok(armed)
+}
+
+/// Enters a recording that wants to know what refused checks lead to; without that, and with the reason, where it cannot be had.
+fn enter_with_results(
+    set: &ProgramSet,
+    container: &mut Container,
+) -> Result<(u64, Option<Result<(), String>>), Error> {
+    container.results_wanted = 1;
+    match set.with_results(|| slot::enter(set, container)) {
+        Ok(slot) => Ok((slot, Some(Ok(())))),
+        Err(error) => {
+            container.results_wanted = 0;
+            Ok((slot::enter(set, container)?, Some(Err(error.to_string()))))
+        }
+    }
+}
+
+fn arm_process(set: &ProgramSet, slot: u64, init: Process) -> Result<(), Error> {
+    let mut task = Task::new_zeroed();
+    task.slot = slot;
+    task.flags = TASK_PENDING;
+    set.map("tasks")?
+        .update(init.pid.as_bytes(), task.as_bytes(), MapFlags::ANY)
+        .map_err(|error| Error::update("tasks", &error))?;
+    // Asked after the update: a process that dies from now on takes its entry along.
+    match process::exists(init) {
+        true => Ok(()),
+        false => Err(Error::Gone { pid: init.pid }),
+    }
+}
+
+fn namespace(process: &str, kind: &str) -> Result<u32, Error> {
+    let path = PathBuf::from(format!("/proc/{process}/ns/{kind}"));
+    match std::fs::metadata(&path) {
+        Ok(metadata) => Ok(u32::try_from(metadata.ino()).unwrap_or(0)),
+        Err(source) => Err(Error::Namespace { path, source }),
+    }
+}
+
+/// The id of the recording that a container belongs to.
+pub(super) fn recording_id(container: &Container) -> String {
+    layout::text(&container.recording)
+}

@@ -1,0 +1,22 @@
+//! What arming leaves for the end of a recording.
+
+use super::method::Method;
+use serde::{Deserialize, Serialize};
+
+/// The eBPF recorder's state of an armed recording.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Armed {
+    /// The recording's key in the maps: boot time in nanoseconds at arming, unique on this host until it boots again.
+    pub slot: u64,
+    /// How the capability checks are seen.
+    pub method: Method,
+    /// The methods that were refused before, a line each.
+    pub refused: Vec<String>,
+    /// When the recording was armed, nanoseconds of `CLOCK_BOOTTIME`.
+    pub armed_ns: u64,
+    /// How many runs of its programs the kernel had skipped by then (`recursion_misses`).
+    pub missed: u64,
+    /// Whether refused checks are followed to the end of their system call, with the reason if they are not; `None` unless the recording verifies.
+    #[serde(default)]
+    pub results: Option<Result<(), String>>,
+}

@@ -1,0 +1,185 @@
+//! From rows of capability checks to observations.
+
+use super::armed::Armed;
+use super::executables::Executable;
+use super::layout::{self, Check, CheckKey, check};
+use super::program_set::ProgramSet;
+use super::symbols::{Symbols, audit};
+use capprof_profile::Capability;
+use capprof_profile::observation::{
+    Audit, Namespace, Observation, Recorder, Results, Syscall, Verdict,
+};
+use std::collections::HashMap;
+
+/// Merges rows that differ in nothing but the number of their call path, with the names of kernel functions. What cannot be told is added to
+/// `losses`.
+pub(super) fn observations(
+    set: &ProgramSet,
+    armed: &Armed,
+    checks: &[(CheckKey, Check)],
+    known: &HashMap<u64, Executable>,
+    losses: &mut Vec<String>,
+) -> Vec<Observation> {
+    let stacks: Vec<Vec<u64>> = checks.iter().map(|(_, row)| stack(row)).collect();
+    let (symbols, problem) = Symbols::resolve(set, stacks.iter().map(Vec::as_slice));
+    losses.extend(problem);
+    let mut merged: HashMap<_, Observation> = HashMap::new();
+    for ((key, row), stack) in checks.iter().zip(&stacks) {
+        let Some(capability) = u8::try_from(key.capability)
+            .ok()
+            .and_then(Capability::from_number)
+        else {
+            losses.push(format!("a check of unknown capability {}", key.capability));
+            continue;
+        };
+        let program = known.get(&key.program);
+        let observation = Observation {
+            program: program.map_or_else(|| layout::text(&row.comm), |known| known.comm.clone()),
+            executable: program.and_then(|known| known.path.clone()),
+            ..observation(armed, capability, (key, row), symbols.call_site(stack))
+        };
+        let identity = (
+            key.program,
+            key.syscall,
+            key.flags,
+            key.capability,
+            key.denied,
+            observation.call_site.clone(),
+        );
+        merged
+            .entry(identity)
+            .and_modify(|all| add(all, &observation))
+            .or_insert(observation);
+    }
+    merged.into_values().collect()
+}
+
+fn stack(row: &Check) -> Vec<u64> {
+    let length = usize::try_from(row.frames)
+        .unwrap_or(0)
+        .min(row.stack.len());
+    row.stack.get(..length).unwrap_or_default().to_vec()
+}
+
+/// A row as an observation, without its program.
+fn observation(
+    armed: &Armed,
+    capability: Capability,
+    (key, row): (&CheckKey, &Check),
+    call_site: Vec<String>,
+) -> Observation {
+    let milliseconds = |nanoseconds: u64| nanoseconds.saturating_sub(armed.armed_ns) / 1_000_000;
+    let has = |flag: u32| key.flags & flag != 0;
+    Observation {
+        recorder: Recorder::Ebpf,
+        capability,
+        verdict: match key.denied {
+            0 => Verdict::Granted,
+            _ => Verdict::Denied,
+        },
+        namespace: match key.flags >> check::NAMESPACE {
+            1 => Namespace::Own,
+            2 => Namespace::Initial,
+            3 => Namespace::Nested,
+            4 => Namespace::Foreign,
+            _ => Namespace::Unknown,
+        },
+        audit: match key.flags & (check::SILENT | check::AUDITED) {
+            check::SILENT => Audit::Silent,
+            check::AUDITED => Audit::Audited,
+            _ => audit(&call_site),
+        },
+        overridden: has(check::OVERRIDDEN),
+        by_owner: has(check::BY_OWNER),
+        pre_exec: has(check::PRE_EXEC),
+        joined: has(check::JOINED),
+        without_effect: has(check::WITHOUT_EFFECT) || sysctl_without_effect(key.flags, &call_site),
+        program: String::new(),
+        executable: None,
+        pid: row.tgid,
+        syscall: Some(syscall(key.syscall, has(check::COMPAT))),
+        call_site,
+        path: None,
+        count: row.count,
+        first_ms: milliseconds(row.first_ns),
+        last_ms: milliseconds(row.last_ns),
+        results: (key.denied != 0 && armed.results == Some(Ok(()))).then(|| results(row)),
+    }
+}
+
+/// Adds another row's checks to an observation.
+fn add(all: &mut Observation, observation: &Observation) {
+    all.count += observation.count;
+    all.last_ms = all.last_ms.max(observation.last_ms);
+    if let (Some(all), Some(results)) = (&mut all.results, &observation.results) {
+        all.add(results);
+    }
+    if observation.first_ms < all.first_ms {
+        all.first_ms = observation.first_ms;
+        all.pid = observation.pid;
+    }
+}
+
+/// What the system calls of a refused check came to.
+fn results(row: &Check) -> Results {
+    let [success, eperm, eacces, other_error] = row.results;
+    Results {
+        success,
+        eperm,
+        eacces,
+        other_error,
+        unseen: row
+            .count
+            .saturating_sub(row.results.iter().fold(0, |sum, n| sum.saturating_add(*n))),
+    }
+}
+
+/// Entries of /proc/sys whose permissions ask for a capability of a process that looks at them, before it is known what for
+/// (`ctl_table_root.permissions`; fs/proc/proc_sysctl.c, `sysctl_perm()`). A process that reads gets the same without, for these files
+/// are readable for everyone. A process that writes as the host's root gets it as their owner, save for those of System V IPC.
+fn sysctl_without_effect(flags: u32, call_site: &[String]) -> bool {
+    const ASKING: [&str; 4] = [
+        "net_ctl_permissions",
+        "pid_table_root_permissions",
+        "ipc_permissions",
+        "set_permissions",
+    ];
+    const WRITING: [&str; 5] = [
+        "vfs_write",
+        "vfs_iter_write",
+        "vfs_writev",
+        "iter_file_splice_write",
+        "io_write",
+    ];
+    const ASKED: [&str; 3] = ["do_faccessat", "__do_sys_faccessat", "__x64_sys_access"];
+    let has = |names: &[&str]| call_site.iter().any(|name| names.contains(&name.as_str()));
+    if !has(&ASKING) {
+        return false;
+    }
+    if flags & check::ROOT != 0 && has(&["net_ctl_permissions", "pid_table_root_permissions"]) {
+        return true;
+    }
+    // access(2) says what would be allowed, and may have been asked about writing.
+    flags & check::OPEN_WRITE == 0 && !has(&WRITING) && !has(&ASKED)
+}
+
+fn syscall(number: i32, compat: bool) -> Syscall {
+    let name = match (usize::try_from(number), compat) {
+        (Ok(number), false) => syscalls::Sysno::new(number)
+            .map_or_else(|| number.to_string(), |known| known.name().to_owned()),
+        #[cfg(target_arch = "x86_64")]
+        (Ok(number), true) => syscalls::x86::Sysno::new(number)
+            .map_or_else(|| number.to_string(), |known| known.name().to_owned()),
+        #[cfg(not(target_arch = "x86_64"))]
+        (Ok(number), true) => syscalls::arm::Sysno::new(number)
+            .map_or_else(|| number.to_string(), |known| known.name().to_owned()),
+        (Err(_), _) => number.to_string(),
+    };
+    Syscall {
+        number: i64::from(number),
+        name,
+    }
+}
+
+#[cfg(test)]
+mod tests;

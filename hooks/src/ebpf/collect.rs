@@ -1,0 +1,228 @@
+//! From rows of the maps to evidence.
+
+use super::armed::Armed;
+use super::cgroup;
+use super::checks;
+use super::error::Error;
+use super::executables::{self, Executable, Root};
+use super::layout::{
+    CapsetKey, Check, CheckKey, Container, DeviceKey, InSlot, LOSSES, Program, ProgramKey, Sysctl,
+    SysctlKey,
+};
+use super::program_set::ProgramSet;
+use capprof_profile::CapabilitySet;
+use capprof_profile::observation::{BlindSpot, Capset, Evidence, Execution, Exit, Recorder};
+use capprof_profile::recording::Recording;
+use capprof_profile::verification::RESULTS_UNSEEN;
+use libbpf_rs::{MapCore, MapFlags};
+use std::collections::HashMap;
+use std::path::PathBuf;
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+/// Reads what the kernel counted for a recording.
+///
+/// Never fails as a whole: what could not be read is a line in [`Evidence::losses`].
+pub fn collect(recording: &Recording, armed: &Armed) -> Evidence {
+    let mut evidence = Evidence::default();
+    let set = match ProgramSet::open() {
+        Ok(Some(set)) => set,
+        Ok(None) => {
+            let line = "the eBPF programs were unloaded while the container ran".to_owned();
+            evidence.losses.push(line);
+            return evidence;
+        }
+        Err(error) => {
+            evidence.losses.push(error.to_string());
+            return evidence;
+        }
+    };
+    let rows = Rows::read(&set, armed.slot, &mut evidence.losses);
+    if let Some(container) = &rows.container {
+        account(container, armed, &set, rows.checks.len(), &mut evidence);
+        if container.exited != 0 {
+            evidence.exit = Some(Exit::from_wait_status(container.exit_status));
+        }
+    }
+    if let Some(Err(reason)) = &armed.results {
+        evidence.blind_spots.push(BlindSpot {
+            capability: None,
+            recorder: Recorder::Ebpf,
+            reason: format!("{RESULTS_UNSEEN} could not be recorded: {reason}"),
+        });
+    }
+    let known: HashMap<u64, Executable> = rows
+        .programs
+        .iter()
+        .map(|(key, row)| (key.program, Executable::of(row)))
+        .collect();
+    evidence.observations =
+        checks::observations(&set, armed, &rows.checks, &known, &mut evidence.losses);
+    evidence.executions = executions(recording, &rows.programs);
+    evidence.capsets = rows
+        .capsets
+        .iter()
+        .map(|(key, count)| capset(key, *count, known.get(&key.program)))
+        .collect();
+    evidence.blind_spots.extend(armed.method.blind_spots());
+    evidence.devices = cgroup::devices(&rows.devices, &known);
+    evidence.sysctls = cgroup::sysctls(&rows.sysctls, &known);
+    evidence.unseen = cgroup::unseen(&set, rows.container.as_ref());
+    evidence.looks_beyond = true;
+    sort(&mut evidence);
+    evidence
+}
+
+/// The order of rows in a map is chance.
+fn sort(evidence: &mut Evidence) {
+    evidence.observations.sort_by(|one, other| {
+        (one.first_ms, one.capability, &one.program, &one.call_site).cmp(&(
+            other.first_ms,
+            other.capability,
+            &other.program,
+            &other.call_site,
+        ))
+    });
+    evidence
+        .executions
+        .sort_by(|one, other| (&one.path, one.uid).cmp(&(&other.path, other.uid)));
+}
+
+/// The rows of one recording, map by map.
+struct Rows {
+    container: Option<Container>,
+    programs: Vec<(ProgramKey, Program)>,
+    checks: Vec<(CheckKey, Check)>,
+    capsets: Vec<(CapsetKey, u64)>,
+    devices: Vec<(DeviceKey, u64)>,
+    sysctls: Vec<(SysctlKey, Sysctl)>,
+}
+
+impl Rows {
+    /// Reads them. What cannot be read is added to `losses`.
+    fn read(set: &ProgramSet, slot: u64, losses: &mut Vec<String>) -> Self {
+        Self {
+            container: container(set, slot, losses),
+            programs: select(set, "programs", slot, losses),
+            checks: select(set, "checks", slot, losses),
+            capsets: select(set, "capsets", slot, losses),
+            devices: select(set, "devices", slot, losses),
+            sysctls: select(set, "sysctls", slot, losses),
+        }
+    }
+}
+
+fn container(set: &ProgramSet, slot: u64, losses: &mut Vec<String>) -> Option<Container> {
+    let value = set.map("containers").and_then(|map| {
+        map.lookup(slot.as_bytes(), MapFlags::ANY)
+            .map_err(|error| Error::update("containers", &error))
+    });
+    match value {
+        Ok(Some(value)) => match Container::read_from_bytes(&value) {
+            Ok(container) => return Some(container),
+            Err(_) => {
+                losses.push("the eBPF programs were exchanged while the container ran".to_owned());
+            }
+        },
+        Ok(None) => losses.push(
+            "the eBPF state of this recording was removed while the container ran".to_owned(),
+        ),
+        Err(error) => losses.push(error.to_string()),
+    }
+    None
+}
+
+/// The rows of a map that belong to a slot. What cannot be read is added to `losses`.
+fn select<K, V>(set: &ProgramSet, map: &str, slot: u64, losses: &mut Vec<String>) -> Vec<(K, V)>
+where
+    K: InSlot + FromBytes + IntoBytes + KnownLayout + Immutable,
+    V: FromBytes + KnownLayout + Immutable,
+{
+    set.select(map, |key: &K| key.slot() == slot)
+        .unwrap_or_else(|error| {
+            losses.push(error.to_string());
+            Vec::new()
+        })
+}
+
+/// What the kernel side says about itself.
+fn account(
+    container: &Container,
+    armed: &Armed,
+    set: &ProgramSet,
+    checks: usize,
+    evidence: &mut Evidence,
+) {
+    if container.executed_ns == 0 {
+        let line = "the container's program was never executed: nothing was recorded".to_owned();
+        evidence.losses.push(line);
+    } else if container.unjoinable.contains(&container.mount_namespace) {
+        evidence.blind_spots.push(BlindSpot {
+            capability: None,
+            recorder: Recorder::Ebpf,
+            reason: "the container shares a mount namespace with the host: processes that `exec` adds cannot be told from the host's"
+                .to_owned(),
+        });
+    }
+    for (count, what) in container.losses.iter().zip(LOSSES) {
+        if *count > 0 {
+            evidence.losses.push(format!("{count} {what}"));
+        }
+    }
+    // A row is counted when it is in the map: fewer read than counted means that reading went wrong.
+    let counted = usize::try_from(container.rows).unwrap_or(usize::MAX);
+    if checks < counted {
+        evidence.losses.push(format!(
+            "{} of {counted} rows of capability checks could not be read",
+            counted - checks
+        ));
+    }
+    let missed = set.missed().saturating_sub(armed.missed);
+    if missed > 0 {
+        evidence.losses.push(format!(
+            "{missed} runs of the eBPF programs were skipped by the kernel on this host meanwhile, perhaps of this container"
+        ));
+    }
+}
+
+fn capset(key: &CapsetKey, count: u64, program: Option<&Executable>) -> Capset {
+    Capset {
+        program: program.map(|known| known.comm.clone()).unwrap_or_default(),
+        executable: program.and_then(|known| known.path.clone()),
+        held: CapabilitySet::from_bits(key.held),
+        effective: CapabilitySet::from_bits(key.effective),
+        permitted: CapabilitySet::from_bits(key.permitted),
+        inheritable: CapabilitySet::from_bits(key.inheritable),
+        count,
+    }
+}
+
+fn executions(recording: &Recording, programs: &[(ProgramKey, Program)]) -> Vec<Execution> {
+    let root = Root::open(recording.root_filesystem.as_deref(), &recording.bind_mounts);
+    let mut merged: HashMap<(PathBuf, u32), Execution> = HashMap::new();
+    for (_, row) in programs {
+        let path = executables::path(row);
+        let gained = CapabilitySet::from_bits(row.gained);
+        merged
+            .entry((path.clone(), row.uid))
+            .and_modify(|execution| {
+                execution.count += row.count;
+                execution.gained = execution.gained.union(gained);
+            })
+            .or_insert_with(|| {
+                let (file_capabilities, unreadable) =
+                    match root.file_capabilities(row, &path, recording.user_namespace) {
+                        Ok(capabilities) => (capabilities, None),
+                        Err(reason) => (None, Some(reason)),
+                    };
+                Execution {
+                    path,
+                    uid: row.uid,
+                    file_capabilities,
+                    unreadable,
+                    gained,
+                    count: row.count,
+                }
+            });
+    }
+    merged.into_values().collect()
+}

@@ -1,0 +1,94 @@
+//! What can go wrong with the eBPF recorder.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// An operation of the eBPF recorder that failed, with its object.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// bpffs is not there and could not be mounted.
+    #[error("mount bpffs at {}: {source}", path.display())]
+    Mount {
+        /// Where.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The lock that keeps two hooks from loading at once.
+    #[error("lock {}: {source}", path.display())]
+    Lock {
+        /// The lock file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Every way to attach was refused.
+    #[error("attach eBPF to cap_capable: {}", refused.join("; "))]
+    Refused {
+        /// Each way with its reason, a line each.
+        refused: Vec<String>,
+    },
+    /// A pinned map, program or link could not be opened, written or removed.
+    #[error("{operation} {}: {reason}", path.display())]
+    Pin {
+        /// What was tried: `open`, `pin`, `remove`.
+        operation: &'static str,
+        /// The pin.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// A map could not be changed.
+    #[error("update eBPF map {map}: {reason}")]
+    Update {
+        /// The map's name.
+        map: &'static str,
+        /// Why.
+        reason: String,
+    },
+    /// A namespace of a process could not be looked at.
+    #[error("read {}: {source}", path.display())]
+    Namespace {
+        /// Its link under /proc.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Process ids of this hook are not those of the kernel's initial namespace.
+    #[error(
+        "arm eBPF: this hook runs in a pid namespace of its own, whose process ids eBPF does not know"
+    )]
+    NestedPidNamespace,
+    /// The process ended before it could be armed.
+    #[error("arm eBPF: process {pid} is gone")]
+    Gone {
+        /// Its id.
+        pid: i32,
+    },
+}
+
+impl Error {
+    pub(super) fn pin(
+        operation: &'static str,
+        path: &Path,
+        reason: &dyn std::fmt::Display,
+    ) -> Self {
+        Self::Pin {
+            operation,
+            path: path.to_owned(),
+            reason: reason.to_string(),
+        }
+    }
+
+    pub(super) fn update(map: &'static str, error: &libbpf_rs::Error) -> Self {
+        Self::Update {
+            map,
+            reason: describe(error),
+        }
+    }
+}
+
+/// An error of libbpf-rs on one line.
+pub(super) fn describe(error: &libbpf_rs::Error) -> String {
+    format!("{error:#}").replace('\n', " ")
+}

@@ -1,0 +1,139 @@
+//! The ways to see capability checks.
+
+use capprof_profile::Capability;
+use capprof_profile::observation::{BlindSpot, Recorder};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// A way to see capability checks.
+///
+/// The tracepoint sees every check. fexit misses checks that the compiler put in line inside security/commoncap.c; two of
+/// them are seen by fexit on the functions that contain them. Kprobes miss them for good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "&'static str", try_from = "String")]
+pub enum Method {
+    /// The tracepoint `cap_capable`, since Linux 6.14.
+    Tracepoint,
+    /// The end of `cap_capable()`, and of two functions that contain checks in line.
+    FexitAndCallers,
+    /// The end of `cap_capable()`.
+    Fexit,
+    /// A kprobe and a kretprobe on `cap_capable()`.
+    Kprobe,
+}
+
+impl Method {
+    /// All methods, in order of preference.
+    pub const ALL: [Self; 4] = [
+        Self::Tracepoint,
+        Self::FexitAndCallers,
+        Self::Fexit,
+        Self::Kprobe,
+    ];
+
+    /// The name in reports: attach type and kernel function, as libbpf's section names have them.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Tracepoint => "tp_btf/cap_capable",
+            Self::FexitAndCallers => "fexit/cap_capable, fexit/cap_capset, fexit/cap_task_prctl",
+            Self::Fexit => "fexit/cap_capable",
+            Self::Kprobe => "kprobe/cap_capable",
+        }
+    }
+
+    /// The programs of the object that this method attaches.
+    pub(super) const fn programs(self) -> &'static [&'static str] {
+        match self {
+            Self::Tracepoint => &["tp_cap_capable"],
+            Self::FexitAndCallers => &[
+                "fexit_cap_capable",
+                "fexit_cap_capset",
+                "fexit_cap_task_prctl",
+            ],
+            Self::Fexit => &["fexit_cap_capable"],
+            Self::Kprobe => &["kprobe_cap_capable", "kretprobe_cap_capable"],
+        }
+    }
+
+    /// The capabilities with checks that this method cannot see.
+    pub(super) fn blind_spots(self) -> Vec<BlindSpot> {
+        const CAPSET: (Capability, &str) = (
+            Capability::SETPCAP,
+            "capset(2) and prctl(PR_SET_SECUREBITS) ask in a place that this kernel does not let be seen, and what capset(2) was asked for is not known",
+        );
+        const MMAP: (Capability, &str) = (
+            Capability::SYS_RAWIO,
+            "mmap(2) of addresses below vm.mmap_min_addr asks in a place that this kernel does not let be seen",
+        );
+        let unseen: &[(Capability, &str)] = match self {
+            Self::Tracepoint => &[],
+            Self::FexitAndCallers => &[MMAP],
+            Self::Fexit | Self::Kprobe => &[CAPSET, MMAP],
+        };
+        unseen
+            .iter()
+            .map(|(capability, reason)| BlindSpot {
+                capability: Some(*capability),
+                recorder: Recorder::Ebpf,
+                reason: (*reason).to_owned(),
+            })
+            .collect()
+    }
+}
+
+impl fmt::Display for Method {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.name())
+    }
+}
+
+impl From<Method> for &'static str {
+    fn from(method: Method) -> Self {
+        method.name()
+    }
+}
+
+/// A name that no method has.
+#[derive(Debug, thiserror::Error)]
+#[error("unknown way to attach \"{0}\"")]
+pub struct UnknownMethod(String);
+
+impl TryFrom<String> for Method {
+    type Error = UnknownMethod;
+
+    fn try_from(name: String) -> Result<Self, UnknownMethod> {
+        Self::ALL
+            .into_iter()
+            .find(|method| method.name() == name)
+            .ok_or(UnknownMethod(name))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_method_is_written_by_its_name_and_read_again() {
+        for method in Method::ALL {
+            let text = serde_json::to_string(&method).unwrap();
+            assert_eq!(text, format!("\"{method}\""));
+            assert_eq!(serde_json::from_str::<Method>(&text).unwrap(), method);
+        }
+        assert!(serde_json::from_str::<Method>("\"fexit\"").is_err());
+    }
+
+    #[test]
+    fn only_the_tracepoint_sees_every_check() {
+        let unseen = |method: Method| -> Vec<Capability> {
+            let spots = method.blind_spots();
+            spots.iter().filter_map(|spot| spot.capability).collect()
+        };
+        assert_eq!(unseen(Method::Tracepoint), []);
+        assert_eq!(unseen(Method::FexitAndCallers), [Capability::SYS_RAWIO]);
+        for method in [Method::Fexit, Method::Kprobe] {
+            let expected = [Capability::SETPCAP, Capability::SYS_RAWIO];
+            assert_eq!(unseen(method), expected, "{method}");
+        }
+    }
+}

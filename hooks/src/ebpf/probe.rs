@@ -1,0 +1,72 @@
+//! What the eBPF recorder can do on this host.
+
+use super::method::Method;
+use super::program_set::ProgramSet;
+use super::{cgroup, programs};
+use serde::Serialize;
+
+/// What became of one way to attach.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Attempt {
+    /// The way.
+    pub method: Method,
+    /// Why it was refused; `None` if it works.
+    pub refused: Option<String>,
+}
+
+/// What the eBPF recorder can do on this host.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Report {
+    /// True if it can record.
+    pub usable: bool,
+    /// The method that it would use; empty if it cannot record.
+    pub method: String,
+    /// Every method, in order of preference.
+    pub attempts: Vec<Attempt>,
+    /// The methods that were refused, a line each.
+    pub refused: Vec<String>,
+    /// What it would not see besides capability checks (docs/privileged.md), a line each.
+    pub not_observed: Vec<String>,
+    /// True if the program set is loaded already.
+    pub loaded: bool,
+    /// How many recordings the program set serves.
+    pub recordings: usize,
+}
+
+/// Tries every method without leaving anything in the kernel.
+pub fn probe() -> Report {
+    let mut attempts = Vec::new();
+    let mut usable = None;
+    for method in Method::ALL {
+        let refused = match programs::attach(method) {
+            Ok(attached) => {
+                usable.get_or_insert((method, attached.lacking));
+                None
+            }
+            Err(reason) => Some(reason),
+        };
+        attempts.push(Attempt { method, refused });
+    }
+    let set = ProgramSet::open().unwrap_or_default();
+    Report {
+        usable: usable.is_some(),
+        method: usable
+            .as_ref()
+            .map_or_else(String::new, |(method, _)| method.to_string()),
+        refused: attempts
+            .iter()
+            .filter_map(|attempt| {
+                Some(format!("{}: {}", attempt.method, attempt.refused.as_ref()?))
+            })
+            .collect(),
+        attempts,
+        not_observed: cgroup::not_observed(|program| {
+            let (_, lacking) = usable.as_ref()?;
+            lacking.get(program).map(String::as_str)
+        }),
+        loaded: set.is_some(),
+        recordings: set
+            .and_then(|set| set.containers().ok())
+            .map_or(0, |containers| containers.len()),
+    }
+}

@@ -1,0 +1,561 @@
+//! The program set in bpffs: where it is pinned, and how one process after the other finds it.
+
+use super::error::{Error, describe};
+use super::layout::{Container, State, VERSION};
+use super::method::Method;
+use super::programs;
+use capprof_profile::recording::STATE_DIRECTORY;
+use libbpf_rs::{MapCore, MapFlags, MapHandle, Program};
+use rustix::mount::{MountFlags, mount};
+use serde::{Deserialize, Serialize};
+use std::cell::OnceCell;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::ffi::OsString;
+use std::fs::{self, DirBuilder, File};
+use std::io::{self, Read};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
+use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout};
+
+const BPFFS: &str = "/sys/fs/bpf";
+
+/// The pins of all versions of capprof.
+const ALL_VERSIONS: &str = "/sys/fs/bpf/capprof";
+
+/// The pins of this version. The last component tells the layout of the maps: another layout must not meet these pins.
+pub fn directory() -> &'static Path {
+    static DIRECTORY: LazyLock<PathBuf> =
+        LazyLock::new(|| Path::new(ALL_VERSIONS).join(format!("v{VERSION:016x}")));
+    &DIRECTORY
+}
+
+/// The map that is pinned last: where it is, all is.
+const LAST: &str = "state";
+
+/// The pins of the program that follows refused checks to the end of their system call, while a recording wants that.
+const RESULTS: [&str; 2] = ["program-system_call_exit", "link-system_call_exit"];
+
+/// Which build of the program this binary carries.
+const BUILD: &str = env!("CAPPROF_BPF_BUILD");
+
+/// Maps that user space works with, with sizes of key and value.
+const MAPS: [&str; 11] = [
+    "containers",
+    "tasks",
+    "joins",
+    "checks",
+    "programs",
+    "capsets",
+    "devices",
+    "sysctls",
+    "symbols",
+    "refusals",
+    LAST,
+];
+
+/// What the loader leaves for the processes that find the set.
+#[derive(Debug, Serialize, Deserialize)]
+struct Loaded {
+    method: Method,
+    refused: Vec<String>,
+    /// Programs that run at capability checks and process events.
+    programs: Vec<String>,
+    /// Programs that see what is no capability check and were refused, with the reason.
+    lacking: BTreeMap<String, String>,
+}
+
+/// The pinned program set.
+pub(super) struct ProgramSet {
+    state: State,
+    loaded: Loaded,
+    /// The maps, in the order of [`MAPS`], each from its first use on.
+    maps: [OnceCell<MapHandle>; MAPS.len()],
+}
+
+impl ProgramSet {
+    /// Opens the set. Loads it, by the first of these methods that works, if there is none or if it is another build's and serves no recording.
+    pub(super) fn ensure(methods: &[Method]) -> Result<Self, Error> {
+        if let Some(set) = Self::open()?
+            && set.is_ours()
+        {
+            return Ok(set);
+        }
+        mount_bpffs()?;
+        let _lock = lock()?;
+        // Another hook may have been faster.
+        if let Some(set) = Self::open()?
+            && (set.is_ours() || !set.containers()?.is_empty())
+        {
+            return Ok(set);
+        }
+        remove()?;
+        let result = Self::load(methods);
+        if result.is_err() {
+            // Half a set is worse than none.
+            let _ = remove();
+        }
+        result
+    }
+
+    /// Opens the set; `None` if none is pinned.
+    pub(super) fn open() -> Result<Option<Self>, Error> {
+        let path = directory().join(LAST);
+        let map = match open_map(&path) {
+            Ok(map) => map,
+            Err(_) if !path.exists() => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let malformed = |reason: &str| Error::Pin {
+            operation: "read",
+            path: path.clone(),
+            reason: format!("{reason} (capprofctl recover --unload removes what is there)"),
+        };
+        let value = map
+            .lookup(0_u32.as_bytes(), MapFlags::ANY)
+            .map_err(|error| malformed(&describe(&error)))?
+            .unwrap_or_default();
+        let state = State::read_from_bytes(&value)
+            .map_err(|_| malformed("its values have another size than this version's"))?;
+        let text = usize::try_from(state.length)
+            .ok()
+            .and_then(|length| state.text.get(..length))
+            .unwrap_or_default();
+        let loaded = serde_json::from_slice(text).map_err(|error| malformed(&error.to_string()))?;
+        Ok(Some(Self {
+            state,
+            loaded,
+            maps: [const { OnceCell::new() }; MAPS.len()],
+        }))
+    }
+
+    fn is_ours(&self) -> bool {
+        BUILD.parse() == Ok(self.state.build)
+    }
+
+    fn load(methods: &[Method]) -> Result<Self, Error> {
+        let loaded = programs::load(methods).map_err(|refused| Error::Refused { refused })?;
+        let state = describe_set(&loaded);
+        pin_set(loaded, &state)?;
+        Self::open()?.ok_or_else(|| Error::pin("open", directory(), &"nothing is there"))
+    }
+
+    /// How capability checks are seen.
+    pub(super) fn method(&self) -> Method {
+        self.loaded.method
+    }
+
+    /// What was refused when the set was loaded.
+    pub(super) fn refused(&self) -> &[String] {
+        &self.loaded.refused
+    }
+
+    /// Why what a program is there to see is not seen; `None` if it is.
+    pub(super) fn lacking(&self, program: &str) -> Option<&str> {
+        self.loaded.lacking.get(program).map(String::as_str)
+    }
+
+    /// The containers that the kernel side knows, by slot.
+    pub(super) fn containers(&self) -> Result<Vec<(u64, Container)>, Error> {
+        self.rows("containers")
+    }
+
+    /// One of the maps, by its name in [`MAPS`].
+    pub(super) fn map(&self, name: &str) -> Result<&MapHandle, Error> {
+        let path = directory().join(name);
+        let cell = MAPS
+            .iter()
+            .position(|known| *known == name)
+            .and_then(|index| self.maps.get(index))
+            .ok_or_else(|| Error::pin("open", &path, &"there is no such map"))?;
+        if let Some(map) = cell.get() {
+            return Ok(map);
+        }
+        let map = open_map(&path)?;
+        Ok(cell.get_or_init(|| map))
+    }
+
+    /// The whole content of a map.
+    pub(super) fn rows<K, V>(&self, name: &str) -> Result<Vec<(K, V)>, Error>
+    where
+        K: FromBytes + IntoBytes + KnownLayout + Immutable,
+        V: FromBytes + KnownLayout + Immutable,
+    {
+        self.select(name, |_| true)
+    }
+
+    /// The rows of a map whose key is wanted.
+    pub(super) fn select<K, V>(
+        &self,
+        name: &str,
+        wanted: impl Fn(&K) -> bool,
+    ) -> Result<Vec<(K, V)>, Error>
+    where
+        K: FromBytes + IntoBytes + KnownLayout + Immutable,
+        V: FromBytes + KnownLayout + Immutable,
+    {
+        let map = self.map(name)?;
+        let mut rows = Vec::new();
+        for key in self.keys(name, wanted)? {
+            let value = map
+                .lookup(key.as_bytes(), MapFlags::ANY)
+                .map_err(|reason| unreadable(name, &describe(&reason)))?;
+            // `None` if another process has deleted it meanwhile.
+            if let Some(value) = value {
+                let value =
+                    V::read_from_bytes(&value).map_err(|_| unreadable(name, &OTHER_SIZE))?;
+                rows.push((key, value));
+            }
+        }
+        Ok(rows)
+    }
+
+    /// The wanted keys of a map.
+    ///
+    /// A call for each key, and not batches: for these, memory of a whole map has to be there, since the kernel ends a batch early where a
+    /// bucket does not fit, which libbpf-rs takes for the end of the map.
+    pub(super) fn keys<K>(&self, name: &str, wanted: impl Fn(&K) -> bool) -> Result<Vec<K>, Error>
+    where
+        K: FromBytes + IntoBytes + KnownLayout + Immutable,
+    {
+        // Each once: the kernel begins anew where others delete the key whose successor it is asked for.
+        let mut seen = HashSet::new();
+        let mut keys = Vec::new();
+        let mut iterator = self.map(name)?.keys();
+        for bytes in iterator.by_ref() {
+            let key = K::read_from_bytes(&bytes).map_err(|_| unreadable(name, &OTHER_SIZE))?;
+            if wanted(&key) && seen.insert(bytes) {
+                keys.push(key);
+            }
+        }
+        // The iterator ends at any error; which one it was, only errno says.
+        match io::Error::last_os_error() {
+            end if end.kind() == io::ErrorKind::NotFound => Ok(keys),
+            error => Err(unreadable(name, &error)),
+        }
+    }
+
+    /// Deletes rows of a map; those that are gone already are no error.
+    pub(super) fn delete<K: IntoBytes + Immutable>(
+        &self,
+        name: &'static str,
+        keys: impl IntoIterator<Item = K>,
+    ) -> Result<(), Error> {
+        let map = self.map(name)?;
+        for key in keys {
+            match map.delete(key.as_bytes()) {
+                Err(error) if error.kind() != libbpf_rs::ErrorKind::NotFound => {
+                    return Err(Error::update(name, &error));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// How many runs of the programs the kernel has skipped because the same program was running on that processor
+    /// (`recursion_misses`, kernel/bpf/syscall.c).
+    pub(super) fn missed(&self) -> u64 {
+        self.loaded
+            .programs
+            .iter()
+            .map(|name| format!("program-{name}"))
+            .chain([RESULTS[0].to_owned()])
+            .filter_map(|name| {
+                let path = directory().join(name);
+                let program = Program::fd_from_pinned_path(path).ok()?;
+                recursion_misses(program.as_fd())
+            })
+            .sum()
+    }
+
+    /// Has refused checks followed to the end of their system call while `work` enters a recording that wants it, and until the last such
+    /// recording is [forgotten](Self::release_results).
+    ///
+    /// # Errors
+    /// The program is refused by the kernel, or `work` failed; then it is as before.
+    pub(super) fn with_results<T>(
+        &self,
+        work: impl FnOnce() -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        // Until the recording is in the map, another hook could take the program for left over.
+        let _lock = lock()?;
+        let result = self.attach_results().and_then(|()| work());
+        if result.is_err() {
+            self.remove_unwanted_results()?;
+        }
+        result
+    }
+
+    fn attach_results(&self) -> Result<(), Error> {
+        let [program, link] = RESULTS.map(|name| directory().join(name));
+        if link.exists() {
+            return Ok(());
+        }
+        let mut loaded = programs::load_results(directory())
+            .map_err(|reason| Error::pin("load", &program, &reason))?;
+        // Left by a hook that was killed in between.
+        remove_pin(&program)?;
+        for mut object in loaded
+            .object
+            .progs_mut()
+            .filter(|program| program.autoload())
+        {
+            object
+                .pin(&program)
+                .map_err(|error| Error::pin("pin", &program, &describe(&error)))?;
+        }
+        loaded
+            .link
+            .pin(&link)
+            .map_err(|error| Error::pin("pin", &link, &describe(&error)))
+    }
+
+    /// Unloads the program that follows refused checks, if no recording wants that any more. Returns true if it was there.
+    pub(super) fn release_results(&self) -> Result<bool, Error> {
+        if !RESULTS.iter().any(|name| directory().join(name).exists()) {
+            return Ok(false);
+        }
+        let _lock = lock()?;
+        self.remove_unwanted_results()
+    }
+
+    fn remove_unwanted_results(&self) -> Result<bool, Error> {
+        let wanted = self
+            .containers()?
+            .iter()
+            .any(|(_, container)| container.results_wanted != 0);
+        if wanted {
+            return Ok(false);
+        }
+        let mut found = false;
+        for name in RESULTS {
+            found |= remove_pin(&directory().join(name))?;
+        }
+        Ok(found)
+    }
+
+    /// Asks the kernel for the names of addresses, as many as the map takes.
+    pub(super) fn name(&self, addresses: &[u64]) -> Result<HashMap<u64, String>, Error> {
+        let map = self.map("symbols")?;
+        let mut names = HashMap::new();
+        // The map serves one at a time.
+        let _lock = lock()?;
+        for chunk in addresses.chunks(super::layout::SYMBOLS as usize) {
+            put_symbols(map, chunk)?;
+            let path = directory().join("link-name_symbols");
+            // Room for all, since the kernel goes on naming with each further read.
+            let mut text = String::with_capacity(64 << 10);
+            let read = File::open(&path).and_then(|mut file| file.read_to_string(&mut text));
+            // So that the next hook need not have these named as well.
+            put_symbols(map, &vec![0; chunk.len()])?;
+            read.map_err(|error| Error::pin("read", &path, &error))?;
+            // After ours may come what a hook left that was killed in between.
+            let lines = text.lines().count();
+            if lines < chunk.len() {
+                let reason = format!("{lines} names for {} addresses", chunk.len());
+                return Err(Error::pin("read", &path, &reason));
+            }
+            names.extend(
+                chunk
+                    .iter()
+                    .copied()
+                    .zip(text.lines().map(ToOwned::to_owned)),
+            );
+        }
+        Ok(names)
+    }
+}
+
+/// What the map `state` says of a loaded set.
+fn describe_set(loaded: &programs::Loaded) -> State {
+    let names = loaded.links.iter().map(|(name, _)| (*name).to_owned());
+    let description = Loaded {
+        method: loaded.method,
+        refused: loaded.refused.clone(),
+        programs: names.filter(|name| name != "name_symbols").collect(),
+        lacking: loaded.lacking.clone(),
+    };
+    let mut state = State::new_zeroed();
+    state.build = BUILD.parse().unwrap_or_default();
+    let mut text = serde_json::to_vec(&description).unwrap_or_default();
+    if text.len() > state.text.len() {
+        text = serde_json::to_vec(&Loaded {
+            refused: Vec::new(),
+            ..description
+        })
+        .unwrap_or_default();
+    }
+    for (to, from) in state.text.iter_mut().zip(&text) {
+        *to = *from;
+    }
+    state.length = u32::try_from(text.len()).unwrap_or(0);
+    state
+}
+
+/// Pins links, programs and maps, so that they outlive this process.
+fn pin_set(mut loaded: programs::Loaded, state: &State) -> Result<(), Error> {
+    for directory in [Path::new(ALL_VERSIONS), directory()] {
+        match DirBuilder::new().mode(0o700).create(directory) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                return Err(Error::pin("create", directory, &error));
+            }
+            _ => {}
+        }
+    }
+    for (name, link) in &mut loaded.links {
+        let path = directory().join(format!("link-{name}"));
+        link.pin(&path)
+            .map_err(|error| Error::pin("pin", &path, &describe(&error)))?;
+    }
+    for mut program in loaded.object.progs_mut() {
+        if !program.autoload() {
+            continue;
+        }
+        let path = directory().join(format!("program-{}", program.name().display()));
+        program
+            .pin(&path)
+            .map_err(|error| Error::pin("pin", &path, &describe(&error)))?;
+    }
+    for name in MAPS {
+        for mut map in loaded.object.maps_mut().filter(|map| map.name() == name) {
+            if name == LAST {
+                map.update(0_u32.as_bytes(), state.as_bytes(), MapFlags::ANY)
+                    .map_err(|error| Error::update(LAST, &error))?;
+            }
+            let path = directory().join(name);
+            map.pin(&path)
+                .map_err(|error| Error::pin("pin", &path, &describe(&error)))?;
+        }
+    }
+    Ok(())
+}
+
+/// How many runs of a program the kernel has skipped, out of its `struct bpf_prog_info`: `/proc/self/fdinfo` tells the same in three
+/// times the time, which every container would wait for twice.
+#[allow(unsafe_code)]
+fn recursion_misses(program: BorrowedFd<'_>) -> Option<u64> {
+    let mut information = libbpf_sys::bpf_prog_info::default();
+    let mut length = u32::try_from(size_of_val(&information)).ok()?;
+    // SAFETY: both pointers are to live values, and the kernel writes no more than `length` bytes of numbers and characters; with the
+    // counts in it at zero it takes none of the structure's addresses for a buffer.
+    let status = unsafe {
+        libbpf_sys::bpf_prog_get_info_by_fd(
+            program.as_raw_fd(),
+            &raw mut information,
+            &raw mut length,
+        )
+    };
+    (status == 0).then_some(information.recursion_misses)
+}
+
+/// Writes addresses into the map that is named from, beginning with its first row.
+fn put_symbols(map: &MapHandle, addresses: &[u64]) -> Result<(), Error> {
+    let count = u32::try_from(addresses.len()).unwrap_or(u32::MAX);
+    let keys: Vec<u32> = (0..count).collect();
+    map.update_batch(
+        keys.as_bytes(),
+        addresses.as_bytes(),
+        count,
+        MapFlags::ANY,
+        MapFlags::ANY,
+    )
+    .map_err(|error| Error::update("symbols", &error))
+}
+
+/// Removes the pins, those that other versions left too, whereupon the kernel detaches and frees the programs. Returns true if there were any.
+pub fn unload() -> Result<bool, Error> {
+    let all = Path::new(ALL_VERSIONS);
+    if !all
+        .try_exists()
+        .map_err(|error| Error::pin("find", all, &error))?
+    {
+        return Ok(false);
+    }
+    let _lock = lock()?;
+    let listed = |error: io::Error| Error::pin("list", all, &error);
+    for version in fs::read_dir(all).map_err(listed)? {
+        remove_set(&version.map_err(listed)?.path())?;
+    }
+    Ok(true)
+}
+
+fn remove() -> Result<(), Error> {
+    remove_set(directory())
+}
+
+fn remove_set(directory: &Path) -> Result<(), Error> {
+    let entries = match fs::read_dir(directory) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(Error::pin("list", directory, &error)),
+        Ok(entries) => entries,
+    };
+    // What says that the set is whole goes first.
+    let mut names: Vec<OsString> = entries.flatten().map(|entry| entry.file_name()).collect();
+    names.sort_by_key(|name| name != LAST);
+    for name in names {
+        remove_pin(&directory.join(name))?;
+    }
+    for path in [Some(directory), directory.parent()].into_iter().flatten() {
+        // The parent may hold another version's set.
+        let _ = fs::remove_dir(path);
+    }
+    Ok(())
+}
+
+/// Returns true if it was there.
+fn remove_pin(path: &Path) -> Result<bool, Error> {
+    match fs::remove_file(path) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(Error::pin("remove", path, &error)),
+    }
+}
+
+/// What a map is whose keys or values have another size than this version's.
+const OTHER_SIZE: &str = "its rows have another size than this version's (capprofctl recover --unload removes what is there)";
+
+fn unreadable(name: &str, reason: &dyn std::fmt::Display) -> Error {
+    Error::pin("read", &directory().join(name), reason)
+}
+
+fn open_map(path: &Path) -> Result<MapHandle, Error> {
+    MapHandle::from_pinned_path(path).map_err(|error| Error::pin("open", path, &describe(&error)))
+}
+
+fn mount_bpffs() -> Result<(), Error> {
+    /// `BPF_FS_MAGIC`, include/uapi/linux/magic.h.
+    const MAGIC: u64 = 0xcafe_4a11;
+    let path = PathBuf::from(BPFFS);
+    let mounted = rustix::fs::statfs(&path)
+        .is_ok_and(|statistics| u64::try_from(statistics.f_type) == Ok(MAGIC));
+    if mounted {
+        return Ok(());
+    }
+    // As systemd does.
+    let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
+    mount("bpf", &path, "bpf", flags, c"mode=700").map_err(|error| Error::Mount {
+        path,
+        source: error.into(),
+    })
+}
+
+/// Keeps other hooks from loading, unloading and naming until it is dropped.
+fn lock() -> Result<File, Error> {
+    let directory = Path::new(STATE_DIRECTORY);
+    let path = directory.join("ebpf.lock");
+    let open = || {
+        match DirBuilder::new().mode(0o700).create(directory) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+            _ => {}
+        }
+        let file = File::options().create(true).append(true).open(&path)?;
+        file.lock()?;
+        Ok(file)
+    };
+    open().map_err(|source| Error::Lock {
+        path: path.clone(),
+        source,
+    })
+}

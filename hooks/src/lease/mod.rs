@@ -1,0 +1,618 @@
+//! Leases on switches that belong to the whole host: SELinux booleans and enforcing mode.
+//!
+//! ```text
+//! /run/capprof/lease/           root-only
+//!     lock                      flock(2)
+//!     domain.json, host.json    the former values, on disk before anything is switched
+//!     domain/ID, host/ID        one file for each recording that holds the lease, with the recording's directory
+//! ```
+//!
+//! The first holder saves and switches, the last one out switches back. What something else switched meanwhile is left alone.
+//! If every process dies at any step, [`Leases::sweep`] finds the files and finishes.
+
+use capprof_store::file::{self, Attributes};
+use nix::fcntl::{Flock, FlockArg};
+use serde::{Deserialize, Serialize};
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+/// A step on the way into or out of a lease that failed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// The lease's own files could not be read or written.
+    #[error("{operation} {}: {source}", path.display())]
+    Files {
+        /// What was tried.
+        operation: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// A file could not be written whole.
+    #[error(transparent)]
+    Write(#[from] file::Error),
+    /// A file of the lease holds something else.
+    #[error("read {}: {source}", path.display())]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: serde_json::Error,
+    },
+    /// The host has no such switch.
+    #[error("switch {0}: the loaded policy has no such boolean")]
+    Unknown(Switch),
+    /// The switch could not be read or written.
+    #[error(
+        "switch {what}: {source}{}",
+        if source.kind() == io::ErrorKind::PermissionDenied { " (the domain of this process may not: is capprof's policy module installed and capprof-hook labelled capprof_hook_exec_t?)" } else { "" }
+    )]
+    Switch {
+        /// What was to be switched.
+        what: String,
+        /// Why not.
+        source: io::Error,
+    },
+}
+
+/// Something that is on or off for the whole host.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Switch {
+    /// Enforcing mode.
+    Enforcing,
+    /// A boolean of the policy.
+    Boolean(String),
+}
+
+impl std::fmt::Display for Switch {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Enforcing => formatter.write_str("enforcing mode"),
+            Self::Boolean(name) => write!(formatter, "boolean {name}"),
+        }
+    }
+}
+
+/// The host's switches.
+pub(crate) trait Switches {
+    /// The value; `None` if there is no such switch.
+    fn get(&self, switch: &Switch) -> io::Result<Option<bool>>;
+
+    /// Sets values in this order; adjoining booleans take effect together.
+    fn set(&self, settings: &[(&Switch, bool)]) -> io::Result<()>;
+
+    /// Takes back a value that was written and has not taken effect: it would do so when any process sets any boolean.
+    fn withdraw(&self, switch: &Switch) -> io::Result<()>;
+}
+
+/// What a lease is for. Each kind is counted and saved on its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Kind {
+    /// The entrance to `capprof_t`.
+    Domain,
+    /// The whole host permissive.
+    Host,
+}
+
+impl Kind {
+    const ALL: [Self; 2] = [Self::Domain, Self::Host];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Domain => "domain",
+            Self::Host => "host",
+        }
+    }
+}
+
+/// A switch under a lease.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Entry {
+    switch: Switch,
+    /// What it was, and is to be again.
+    former: bool,
+    /// What capprof sets it to.
+    ours: bool,
+    /// Another value of ours is giving way to this one: until that is done, either may be found, and neither is a foreign change.
+    #[serde(default)]
+    unsettled: bool,
+}
+
+impl Entry {
+    fn new(switch: &Switch, former: bool, ours: bool) -> Self {
+        Self {
+            switch: switch.clone(),
+            former,
+            ours,
+            unsettled: false,
+        }
+    }
+
+    /// Returns true if this value, found now, was not set by capprof.
+    fn is_foreign(&self, current: bool) -> bool {
+        current != self.ours && !self.unsettled
+    }
+
+    fn change_to(&mut self, value: bool) {
+        self.unsettled |= self.ours != value;
+        self.ours = value;
+    }
+}
+
+/// What was switched, in the order in which it was switched.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Saved {
+    entries: Vec<Entry>,
+    /// Set before anything is switched back: from then on a switch that has its former value may have got it from us.
+    restoring: bool,
+}
+
+/// A recording's claim.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Holder {
+    /// The recording's directory: the claim ends with it at the latest.
+    #[serde(with = "capprof_profile::serde_path")]
+    directory: PathBuf,
+}
+
+/// The leases of one state directory.
+#[derive(Debug)]
+pub(crate) struct Leases<'a, S> {
+    directory: PathBuf,
+    switches: &'a S,
+}
+
+impl<'a, S: Switches> Leases<'a, S> {
+    /// Those under a state directory (`/run/capprof`).
+    pub(crate) fn new(state: &Path, switches: &'a S) -> Self {
+        Self {
+            directory: state.join("lease"),
+            switches,
+        }
+    }
+
+    /// Makes a recording a holder and sets the switches, in this order. Holding already is no error: what is wanted is added.
+    ///
+    /// A switch that was changed since capprof set it is set again, and the value found is what it will be put back to.
+    /// Returns a line for each such switch.
+    ///
+    /// # Errors
+    /// Any [`Error`]; then the recording holds nothing, unless it did before.
+    pub(crate) fn acquire(
+        &self,
+        kind: Kind,
+        id: &str,
+        recording: &Path,
+        wanted: &[(Switch, bool)],
+    ) -> Result<Vec<String>, Error> {
+        let _lock = self.lock()?;
+        let holder = self.holder(kind, id);
+        let held = holder.exists();
+        let result = self.acquire_locked(kind, &holder, recording, wanted);
+        if result.is_err() && !held {
+            // The first error is the one to tell.
+            let _ = self.give_up(kind, &holder);
+        }
+        result
+    }
+
+    fn acquire_locked(
+        &self,
+        kind: Kind,
+        holder: &Path,
+        recording: &Path,
+        wanted: &[(Switch, bool)],
+    ) -> Result<Vec<String>, Error> {
+        if self.load(kind)?.is_some() && self.holders(kind)?.is_empty() {
+            // Left by processes that died while switching back.
+            self.restore(kind)?;
+        }
+        self.make_directory(&self.directory.join(kind.name()))?;
+        let claim = serde_json::to_vec(&Holder {
+            directory: recording.to_owned(),
+        })
+        .map_err(|source| Error::Malformed {
+            path: holder.to_owned(),
+            source,
+        })?;
+        file::write(holder, &claim, Attributes::Mode(0o600))?;
+
+        let mut saved = self.load(kind)?.unwrap_or_default();
+        let mut notes = Vec::new();
+        let mut settings = Vec::new();
+        for (switch, value) in wanted {
+            let current = self
+                .get(switch)?
+                .ok_or_else(|| Error::Unknown(switch.clone()))?;
+            if current != *value {
+                settings.push((switch, *value));
+            }
+            match saved
+                .entries
+                .iter_mut()
+                .find(|entry| entry.switch == *switch)
+            {
+                Some(entry) => {
+                    // Another recording may want it otherwise, and may have it: that is no foreign change.
+                    if entry.is_foreign(current) {
+                        entry.former = current;
+                        notes.push(format!(
+                            "{switch} was switched {}, not by capprof, while a recording held it",
+                            on_off(current)
+                        ));
+                    }
+                    entry.change_to(*value);
+                }
+                None => saved.entries.push(Entry::new(switch, current, *value)),
+            }
+        }
+        self.save(kind, &saved)?;
+        self.set(&settings)?;
+        self.settle(kind, saved, |switch| {
+            wanted.iter().any(|(wanted, _)| wanted == switch)
+        })?;
+        Ok(notes)
+    }
+
+    /// Writes down that these switches have the values that they were to have.
+    fn settle(
+        &self,
+        kind: Kind,
+        mut saved: Saved,
+        is_set: impl Fn(&Switch) -> bool,
+    ) -> Result<(), Error> {
+        let mut settled = false;
+        for entry in &mut saved.entries {
+            if entry.unsettled && is_set(&entry.switch) {
+                entry.unsettled = false;
+                settled = true;
+            }
+        }
+        match settled {
+            true => self.save(kind, &saved),
+            // A write is synced, and every recording would wait for it.
+            false => Ok(()),
+        }
+    }
+
+    /// Ends a recording's claim. The last one out switches back, in the reverse order. Holding nothing is no error.
+    ///
+    /// Returns true if this was the last one out, and a line for each switch that something else had changed and that was left alone.
+    ///
+    /// # Errors
+    /// Any [`Error`]; then [`Leases::sweep`] tries again.
+    pub(crate) fn release(&self, kind: Kind, id: &str) -> Result<(bool, Vec<String>), Error> {
+        let _lock = self.lock()?;
+        self.give_up(kind, &self.holder(kind, id))
+    }
+
+    fn give_up(&self, kind: Kind, holder: &Path) -> Result<(bool, Vec<String>), Error> {
+        self.remove(holder)?;
+        if !self.holders(kind)?.is_empty() {
+            return Ok((false, Vec::new()));
+        }
+        Ok((true, self.restore(kind)?))
+    }
+
+    /// Puts one switch back before the lease ends, if no other recording holds it. Returns true if it did.
+    ///
+    /// # Errors
+    /// Any [`Error`].
+    pub(crate) fn give_back(&self, kind: Kind, id: &str, switch: &Switch) -> Result<bool, Error> {
+        let _lock = self.lock()?;
+        let alone = self.holders(kind)?.iter().all(|holder| holder == id);
+        let Some(mut saved) = self.load(kind)? else {
+            return Ok(false);
+        };
+        let Some(at) = saved
+            .entries
+            .iter()
+            .position(|entry| entry.switch == *switch)
+        else {
+            return Ok(false);
+        };
+        if !alone {
+            return Ok(false);
+        }
+        let entry = saved.entries.remove(at);
+        if self.get(switch)? == Some(entry.ours) && entry.ours != entry.former {
+            self.set(&[(switch, entry.former)])?;
+        }
+        self.save(kind, &saved)?;
+        Ok(true)
+    }
+
+    /// Sets a switch for all who hold the lease, if `agreed` returns true for their recordings' directories. Returns true if it did.
+    ///
+    /// # Errors
+    /// Any [`Error`].
+    pub(crate) fn switch_if(
+        &self,
+        kind: Kind,
+        switch: &Switch,
+        value: bool,
+        agreed: impl FnOnce(&[PathBuf]) -> bool,
+    ) -> Result<bool, Error> {
+        let _lock = self.lock()?;
+        let holders: Vec<PathBuf> = self
+            .holders(kind)?
+            .iter()
+            .filter_map(|id| self.recording_of(kind, id))
+            .collect();
+        let Some(mut saved) = self.load(kind)? else {
+            return Ok(false);
+        };
+        let Some(current) = self.get(switch)? else {
+            return Ok(false);
+        };
+        if holders.is_empty() || current == value || !agreed(&holders) {
+            return Ok(false);
+        }
+        match saved
+            .entries
+            .iter_mut()
+            .find(|entry| entry.switch == *switch)
+        {
+            Some(entry) => entry.change_to(value),
+            None => saved.entries.push(Entry::new(switch, current, value)),
+        }
+        self.save(kind, &saved)?;
+        self.set(&[(switch, value)])?;
+        self.settle(kind, saved, |set| set == switch)?;
+        Ok(true)
+    }
+
+    /// What something else has changed since capprof set it, a line each.
+    ///
+    /// # Errors
+    /// Any [`Error`].
+    pub(crate) fn changes(&self, kind: Kind) -> Result<Vec<String>, Error> {
+        let Some(saved) = self.load(kind)? else {
+            return Ok(Vec::new());
+        };
+        let mut changes = Vec::new();
+        for entry in &saved.entries {
+            if let Some(current) = self.get(&entry.switch)?
+                && entry.is_foreign(current)
+            {
+                changes.push(format!(
+                    "{} was switched {}, not by capprof, while recording",
+                    entry.switch,
+                    on_off(current)
+                ));
+            }
+        }
+        Ok(changes)
+    }
+
+    /// Returns true if a recording holds the lease, or killed processes left one.
+    ///
+    /// # Errors
+    /// Any [`Error`].
+    pub(crate) fn in_use(&self, kind: Kind) -> Result<bool, Error> {
+        Ok(self.load(kind)?.is_some() || !self.holders(kind)?.is_empty())
+    }
+
+    /// Ends the claims of recordings whose directory is gone, and finishes what a killed process left. Returns a line for each.
+    ///
+    /// # Errors
+    /// Any [`Error`].
+    pub(crate) fn sweep(&self) -> Result<Vec<String>, Error> {
+        if !self.directory.exists() {
+            return Ok(Vec::new());
+        }
+        let _lock = self.lock()?;
+        let mut lines = Vec::new();
+        for kind in Kind::ALL {
+            for id in self.holders(kind)? {
+                let live = self
+                    .recording_of(kind, &id)
+                    .is_some_and(|recording| recording.exists());
+                if !live {
+                    self.remove(&self.holder(kind, &id))?;
+                    lines.push(format!(
+                        "released the {} lease of recording {id}, which is gone",
+                        kind.name()
+                    ));
+                }
+            }
+            if self.holders(kind)?.is_empty()
+                && let Some(saved) = self.load(kind)?
+            {
+                let changes = self.restore(kind)?;
+                lines.push(format!(
+                    "switched back {}",
+                    saved
+                        .entries
+                        .iter()
+                        .map(|entry| format!("{} to {}", entry.switch, on_off(entry.former)))
+                        .collect::<Vec<_>>()
+                        .join(", ")
+                ));
+                lines.extend(changes);
+            }
+        }
+        Ok(lines)
+    }
+
+    /// Switches back what still has our value, last switched first, and forgets. No recording holds the lease any more.
+    fn restore(&self, kind: Kind) -> Result<Vec<String>, Error> {
+        let Some(mut saved) = self.load(kind)? else {
+            return Ok(Vec::new());
+        };
+        let mut changes = Vec::new();
+        let mut settings = Vec::new();
+        let interrupted = saved.restoring;
+        saved.restoring = true;
+        self.save(kind, &saved)?;
+        for entry in saved.entries.iter().rev() {
+            // The module may have been removed meanwhile.
+            let Some(current) = self.get(&entry.switch)? else {
+                continue;
+            };
+            if entry.is_foreign(current) {
+                self.withdraw(&entry.switch)?;
+                if !interrupted {
+                    changes.push(format!(
+                        "{} was switched {}, not by capprof, while recording: left alone",
+                        entry.switch,
+                        on_off(current)
+                    ));
+                }
+            } else if entry.former != current {
+                settings.push((&entry.switch, entry.former));
+            } else {
+                self.withdraw(&entry.switch)?;
+            }
+        }
+        self.set(&settings)?;
+        self.remove(&self.saved(kind))?;
+        Ok(changes)
+    }
+
+    /// The directory of the recording that holds. A claim that cannot be read speaks for none: it is written whole or not at all.
+    fn recording_of(&self, kind: Kind, id: &str) -> Option<PathBuf> {
+        let content = fs::read(self.holder(kind, id)).ok()?;
+        Some(serde_json::from_slice::<Holder>(&content).ok()?.directory)
+    }
+
+    fn get(&self, switch: &Switch) -> Result<Option<bool>, Error> {
+        self.switches.get(switch).map_err(|source| Error::Switch {
+            what: switch.to_string(),
+            source,
+        })
+    }
+
+    fn set(&self, settings: &[(&Switch, bool)]) -> Result<(), Error> {
+        if settings.is_empty() {
+            return Ok(());
+        }
+        self.switches.set(settings).map_err(|source| Error::Switch {
+            what: settings
+                .iter()
+                .map(|(switch, value)| format!("{switch} {}", on_off(*value)))
+                .collect::<Vec<_>>()
+                .join(", "),
+            source,
+        })
+    }
+
+    fn withdraw(&self, switch: &Switch) -> Result<(), Error> {
+        self.switches
+            .withdraw(switch)
+            .map_err(|source| Error::Switch {
+                what: switch.to_string(),
+                source,
+            })
+    }
+
+    fn saved(&self, kind: Kind) -> PathBuf {
+        self.directory.join(format!("{}.json", kind.name()))
+    }
+
+    fn holder(&self, kind: Kind, id: &str) -> PathBuf {
+        self.directory.join(kind.name()).join(id)
+    }
+
+    fn holders(&self, kind: Kind) -> Result<Vec<String>, Error> {
+        let path = self.directory.join(kind.name());
+        let entries = match fs::read_dir(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            result => result.map_err(|source| Error::Files {
+                operation: "list",
+                path,
+                source,
+            })?,
+        };
+        Ok(entries
+            .flatten()
+            .filter_map(|entry| entry.file_name().into_string().ok())
+            // A killed process may leave the temporary file of a claim.
+            .filter(|name| !name.starts_with('.'))
+            .collect())
+    }
+
+    fn load(&self, kind: Kind) -> Result<Option<Saved>, Error> {
+        let path = self.saved(kind);
+        match fs::read(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(source) => Err(Error::Files {
+                operation: "read",
+                path,
+                source,
+            }),
+            Ok(content) => serde_json::from_slice(&content)
+                .map(Some)
+                .map_err(|source| Error::Malformed { path, source }),
+        }
+    }
+
+    fn save(&self, kind: Kind, saved: &Saved) -> Result<(), Error> {
+        let path = self.saved(kind);
+        let content = serde_json::to_vec(saved).map_err(|source| Error::Malformed {
+            path: path.clone(),
+            source,
+        })?;
+        Ok(file::write(&path, &content, Attributes::Mode(0o600))?)
+    }
+
+    fn remove(&self, path: &Path) -> Result<(), Error> {
+        let error = |source| Error::Files {
+            operation: "remove",
+            path: path.to_owned(),
+            source,
+        };
+        match fs::remove_file(path) {
+            Err(source) if source.kind() == io::ErrorKind::NotFound => return Ok(()),
+            result => result.map_err(error)?,
+        }
+        match path.parent() {
+            Some(parent) => File::open(parent)
+                .and_then(|directory| directory.sync_all())
+                .map_err(error),
+            None => Ok(()),
+        }
+    }
+
+    fn lock(&self) -> Result<Flock<File>, Error> {
+        self.make_directory(&self.directory)?;
+        let path = self.directory.join("lock");
+        let error = |source| Error::Files {
+            operation: "lock",
+            path: path.clone(),
+            source,
+        };
+        let file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(&path)
+            .map_err(error)?;
+        Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, errno)| error(errno.into()))
+    }
+
+    fn make_directory(&self, path: &Path) -> Result<(), Error> {
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(path)
+            .map_err(|source| Error::Files {
+                operation: "create directory",
+                path: path.to_owned(),
+                source,
+            })
+    }
+}
+
+fn on_off(value: bool) -> &'static str {
+    if value { "on" } else { "off" }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,37 @@
+//! `capprof-hook`: the program that runs next to a profiled container.
+//!
+//! ```text
+//! capprof-hook prestart  DIRECTORY   arm the recorders (OCI hook, state on standard input)
+//! capprof-hook poststop  DIRECTORY   collect, classify, write, restore (OCI hook)
+//! capprof-hook listen    DIRECTORY   listen to audit while a container runs (started by prestart where needed)
+//! capprof-hook recover   [--state DIRECTORY] [--stopped] [--unload]   finish recordings whose container is gone (or has stopped)
+//! capprof-hook doctor    [--state DIRECTORY]   what can be recorded on this host, as JSON
+//! ```
+//!
+//! DIRECTORY is the recording's own, made by the shim. A hook takes everything from there: engines start hooks with no
+//! environment, any working directory, and no PATH. `recover` and `doctor` look where the configuration says unless told otherwise.
+//!
+//! Modules, each using only those below it:
+//!
+//! ```text
+//! command_line
+//! prestart   poststop   recover   doctor
+//!            finish
+//! recorders
+//! ebpf/      selinux/
+//! recorder   lease/
+//! journal
+//! ```
+
+pub mod command_line;
+pub mod doctor;
+pub mod ebpf;
+pub mod finish;
+pub mod journal;
+mod lease;
+pub mod poststop;
+pub mod prestart;
+pub mod recorder;
+pub mod recorders;
+pub mod recover;
+pub mod selinux;

@@ -1,0 +1,110 @@
+//! What a recorder is.
+
+use capprof_profile::observation::{self, Evidence};
+use capprof_profile::recording::{Process, Recording};
+use capprof_profile::result::RecorderReport;
+use capprof_store::recording::Directory;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::path::Path;
+
+/// A witness of capability use. It is armed for a container by the prestart hook, and asked for its evidence when the container is gone, by
+/// another process.
+pub trait Recorder: Sync {
+    /// The recorder's name in profiles.
+    fn name(&self) -> observation::Recorder;
+
+    /// Returns true if the profile has to say what became of this recorder.
+    fn is_wanted(&self, recording: &Recording) -> bool;
+
+    /// Returns true if the container cannot start unless this recorder is armed.
+    fn is_required(&self, recording: &Recording) -> bool;
+
+    /// What the recorder can do on this host, as a JSON object for `capprofctl doctor`. `usable` and `refused` are always there. `state` is
+    /// the state directory.
+    fn probe(&self, state: &Path) -> Value;
+
+    /// Arms the recorder for a container whose first process is `init`, which has not executed the container's program yet.
+    ///
+    /// # Errors
+    /// The recorder cannot record this container. Then nothing stays armed.
+    fn arm(
+        &self,
+        recording: &Recording,
+        directory: &Directory,
+        init: Process,
+    ) -> anyhow::Result<Armed>;
+
+    /// What the recorder saw. `state` is what [`arm`](Self::arm) left. Never fails as a whole: what could not be read is a line in
+    /// [`Evidence::losses`].
+    fn collect(&self, recording: &Recording, state: &Value) -> Evidence;
+
+    /// Gives back what [`arm`](Self::arm) took of the host. What is given back already is no error. Returns a line for each thing that an
+    /// administrator should know.
+    ///
+    /// # Errors
+    /// Something could not be given back; [`sweep`](Self::sweep) tries again.
+    fn release(
+        &self,
+        recording: &Recording,
+        directory: &Directory,
+        state: &Value,
+    ) -> anyhow::Result<Vec<String>>;
+
+    /// Gives back what recordings have taken that are gone. `live` has the ids of all recordings in the state directory. Returns a line for
+    /// each thing that was done.
+    ///
+    /// # Errors
+    /// Something could not be given back.
+    fn sweep(&self, state: &Path, live: &[String]) -> anyhow::Result<Vec<String>>;
+
+    /// Removes what the recorder keeps on the host between recordings. Returns a line for each thing that was done.
+    ///
+    /// # Errors
+    /// Something could not be removed.
+    fn unload(&self) -> anyhow::Result<Vec<String>> {
+        Ok(Vec::new())
+    }
+}
+
+/// What became of a recorder in the prestart hook.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Armed {
+    /// What the profile says of the recorder.
+    pub report: RecorderReport,
+    /// The recorder's own state; `None` if it was not armed.
+    pub state: Option<Value>,
+}
+
+impl Armed {
+    /// A recorder that records.
+    pub fn recorded(
+        recorder: observation::Recorder,
+        method: String,
+        refused: Vec<String>,
+        state: Value,
+    ) -> Self {
+        Self {
+            report: RecorderReport {
+                recorder,
+                recorded: true,
+                method,
+                refused,
+            },
+            state: Some(state),
+        }
+    }
+
+    /// A recorder that does not record, with the reason. It may be armed all the same, and then has a state.
+    pub fn refused(recorder: observation::Recorder, reason: String, state: Option<Value>) -> Self {
+        Self {
+            report: RecorderReport {
+                recorder,
+                recorded: false,
+                method: String::new(),
+                refused: vec![reason],
+            },
+            state,
+        }
+    }
+}

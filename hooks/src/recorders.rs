@@ -1,0 +1,99 @@
+//! All recorders, and what they leave in a recording's directory between the two hooks.
+
+use crate::ebpf::Ebpf;
+use crate::journal;
+use crate::recorder::{self, Recorder};
+use crate::selinux::Selinux;
+use capprof_profile::error::line;
+use capprof_profile::observation::{self, Evidence};
+use capprof_profile::recording::{Process, Recording};
+use capprof_profile::result::RecorderReport;
+use capprof_store::recording::Directory;
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+
+/// The recorders, in the order in which they are armed.
+pub const RECORDERS: [&dyn Recorder; 2] = [&Selinux, &Ebpf];
+
+/// The content of [`ARMED`](capprof_store::recording::ARMED).
+#[derive(Debug, Serialize, Deserialize)]
+pub struct ArmedRecorders {
+    /// The container's first process.
+    pub init: Process,
+    /// What became of each recorder that was wanted; empty if the hook was interrupted while arming.
+    pub recorders: Vec<recorder::Armed>,
+}
+
+impl ArmedRecorders {
+    /// Of a container whose first process this is, and for which nothing is armed yet.
+    pub fn new(init: Process) -> Self {
+        Self {
+            init,
+            recorders: Vec::new(),
+        }
+    }
+
+    /// What the profile says of each recorder.
+    pub fn reports(&self) -> Vec<RecorderReport> {
+        self.recorders
+            .iter()
+            .map(|armed| armed.report.clone())
+            .collect()
+    }
+
+    /// What each armed recorder saw.
+    pub fn collect(&self, recording: &Recording) -> Vec<(observation::Recorder, Evidence)> {
+        self.armed()
+            .map(|(recorder, state)| (recorder.name(), recorder.collect(recording, state)))
+            .collect()
+    }
+
+    /// Gives back what the recorders took of the host. Returns the errors, a line each.
+    pub fn release(&self, directory: &Directory, recording: &Recording) -> Vec<String> {
+        let mut errors = Vec::new();
+        for (recorder, state) in self.armed() {
+            match recorder.release(recording, directory, state) {
+                Ok(lines) => lines.iter().for_each(|line| journal::warning(line)),
+                Err(error) => errors.push(line(error.as_ref())),
+            }
+        }
+        errors
+    }
+
+    fn armed(&self) -> impl Iterator<Item = (&'static dyn Recorder, &serde_json::Value)> {
+        self.recorders.iter().filter_map(|armed| {
+            let recorder = RECORDERS
+                .into_iter()
+                .find(|recorder| recorder.name() == armed.report.recorder)?;
+            Some((recorder, armed.state.as_ref()?))
+        })
+    }
+}
+
+/// Gives back what recordings of a state directory have taken that are gone. Returns a line for each thing that was done, and the errors.
+pub fn sweep(state: &Path) -> (Vec<String>, Vec<String>) {
+    let live: Vec<String> = match Directory::list(state, None) {
+        Ok(directories) => directories.iter().filter_map(Directory::id).collect(),
+        Err(error) => return (Vec::new(), vec![error.to_string()]),
+    };
+    for_each(|recorder| recorder.sweep(state, &live))
+}
+
+/// Removes what the recorders keep on the host between recordings. Returns a line for each thing that was done, and the errors.
+pub fn unload() -> (Vec<String>, Vec<String>) {
+    for_each(Recorder::unload)
+}
+
+fn for_each(
+    work: impl Fn(&'static dyn Recorder) -> anyhow::Result<Vec<String>>,
+) -> (Vec<String>, Vec<String>) {
+    let mut done = Vec::new();
+    let mut errors = Vec::new();
+    for recorder in RECORDERS {
+        match work(recorder) {
+            Ok(lines) => done.extend(lines),
+            Err(error) => errors.push(line(error.as_ref())),
+        }
+    }
+    (done, errors)
+}

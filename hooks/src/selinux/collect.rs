@@ -1,0 +1,332 @@
+//! From audit records to evidence.
+
+use super::armed::Armed;
+use super::audit::Audit;
+use super::booleans;
+use super::events::{Collector, Summary};
+use super::exclusions::exclusions;
+use super::fence::{Backoff, FENCE_TIMEOUT, milliseconds_since_boot, nonce};
+use super::log::{Position, Reader};
+use super::selinuxfs::Selinuxfs;
+use super::target::Target;
+use super::{blind, listener, policy};
+use crate::lease::{Kind, Leases};
+use capprof_profile::observation::{BlindSpot, Evidence, Observation, Recorder, Verdict};
+use capprof_profile::recording::{Process, Recording, Scope};
+use capprof_profile::{Capability, CapabilitySet};
+use capprof_store::process;
+use capprof_store::recording::Directory;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// Sends a fence after the container's last record, reads until it has come through, and returns what the records show.
+///
+/// Never fails as a whole: what went wrong is a loss.
+pub(super) fn collect(recording: &Recording, armed: &Armed) -> Evidence {
+    let mut evidence = Evidence {
+        blind_spots: armed.blind_spots.clone(),
+        ..Evidence::default()
+    };
+    if let Some(reason) = armed.refused() {
+        evidence.blind_spots = vec![BlindSpot {
+            capability: None,
+            recorder: Recorder::Selinux,
+            reason: reason.to_owned(),
+        }];
+        return evidence;
+    }
+    let seen = read(armed, &mut evidence);
+    judge(recording, armed, &seen, &mut evidence);
+    // Records carry the time of a clock that the container may have set.
+    let elapsed = milliseconds_since_boot().saturating_sub(armed.booted);
+    evidence.observations = seen
+        .observations
+        .into_iter()
+        .map(|observation| Observation {
+            first_ms: observation.first_ms.min(elapsed),
+            last_ms: observation.last_ms.min(elapsed),
+            ..observation
+        })
+        .collect();
+    evidence.losses.sort();
+    evidence.losses.dedup();
+    evidence.blind_spots.sort();
+    evidence.blind_spots.dedup();
+    evidence
+}
+
+/// Reads log and listener up to a fence. What one of them lost counts only if the other lost something, too.
+fn read(armed: &Armed, evidence: &mut Evidence) -> Summary {
+    let losses = &mut evidence.losses;
+    let audit = match Audit::open() {
+        Ok(audit) => audit,
+        Err(error) => {
+            losses.push(error.to_string());
+            return Summary::default();
+        }
+    };
+    let nonce = nonce();
+    if let Err(error) = audit.user_avc(&format!("{}{nonce}", armed.target.fence)) {
+        losses.push(format!("send the fence: {error}"));
+    }
+    let mut backoff = Backoff::default();
+    let mut ways: Vec<(Summary, Vec<String>)> = Vec::new();
+    let directory = Directory::at(armed.directory.clone());
+    if let Some(listener) = armed.listener {
+        ways.push(read_listener(&directory, listener, &nonce, &mut backoff));
+    }
+    if let Some(position) = &armed.position {
+        ways.push(read_log(position, &armed.target, &nonce, &mut backoff));
+    }
+    // The fence has come through: a rule that hid records before it is still loaded, or its removal is on record.
+    match exclusions(&audit, &armed.target) {
+        Ok(spots) => evidence.blind_spots.extend(spots),
+        Err(error) => losses.push(error.to_string()),
+    }
+    let status = audit.status();
+    match &status {
+        Ok(status) => {
+            if armed.position.is_some()
+                && status.daemon != armed.daemon
+                && let Some((_, lost)) = ways.last_mut()
+            {
+                lost.push("auditd was stopped or started while recording".to_owned());
+            }
+        }
+        Err(error) => losses.push(format!(
+            "{error}, so it is not known whether records were lost"
+        )),
+    }
+    if !ways.iter().any(|(_, lost)| lost.is_empty()) {
+        losses.extend(ways.iter().flat_map(|(_, lost)| lost.iter().cloned()));
+    }
+    let seen = ways
+        .into_iter()
+        .map(|(seen, _)| seen)
+        .reduce(join)
+        .unwrap_or_default();
+    if let Ok(status) = status
+        && let Some(loss) = lost(armed.lost, status.lost, seen.lost_before_reset)
+    {
+        losses.push(format!(
+            "{loss} (backlog limit {}, rate limit {}, see auditctl -s)",
+            status.backlog_limit, status.rate_limit
+        ));
+    }
+    if seen.exclusion_removed {
+        losses.push(
+            "a rule of audit's exclude list was removed while recording: records may be missing"
+                .to_owned(),
+        );
+    }
+    seen
+}
+
+/// What the kernel's counter of lost records says, from its value at the start, at the end, and before a reset in between.
+fn lost(start: u32, end: u32, before_reset: Option<u32>) -> Option<String> {
+    let count = match before_reset {
+        Some(before_reset) => before_reset.saturating_sub(start).saturating_add(end),
+        None if end < start => {
+            return Some(
+                "the kernel's counter of lost audit records was reset while recording".to_owned(),
+            );
+        }
+        None => end - start,
+    };
+    (count > 0).then(|| format!("the kernel lost {count} audit records while recording"))
+}
+
+fn read_log(
+    position: &Position,
+    target: &Target,
+    nonce: &str,
+    backoff: &mut Backoff,
+) -> (Summary, Vec<String>) {
+    let mut collector = Collector::new(target.clone());
+    let mut losses = Vec::new();
+    match Reader::resume(position) {
+        Ok(mut reader) => {
+            loop {
+                if let Err(error) = reader.read(|line| collector.line(line)) {
+                    losses.push(error.to_string());
+                    break;
+                }
+                if collector.fence() == Some(nonce) {
+                    break;
+                }
+                if !backoff.wait() {
+                    losses.push(format!(
+                        "the fence did not come through the audit log within {} s: auditd is stopped, suspended, or does not log user messages",
+                        FENCE_TIMEOUT.as_secs()
+                    ));
+                    break;
+                }
+            }
+            losses.extend(reader.losses().iter().cloned());
+        }
+        Err(error) => losses.push(error.to_string()),
+    }
+    let seen = collector.seen();
+    if seen.daemon_restarted {
+        losses.push("auditd was stopped or started while recording".to_owned());
+    }
+    if seen.doubtful > 0 {
+        losses.push(format!(
+            "the audit log has {} damaged lines that may have been records of this container (of {} damaged lines)",
+            seen.doubtful, seen.malformed
+        ));
+    }
+    (seen, losses)
+}
+
+fn read_listener(
+    directory: &Directory,
+    listener: Process,
+    nonce: &str,
+    backoff: &mut Backoff,
+) -> (Summary, Vec<String>) {
+    loop {
+        // Asked first: it may write and end between the two.
+        let ended = !process::exists(listener);
+        let seen = directory.load_json::<Summary>(listener::SUMMARY).ok();
+        // It sends a fence of its own when no process of the container is left, and ends with it.
+        let passed = seen
+            .as_ref()
+            .is_some_and(|seen| seen.over || seen.fence.as_deref() == Some(nonce));
+        if passed || ended || !backoff.wait() {
+            let seen = seen.unwrap_or_default();
+            let mut losses = seen.losses.clone();
+            if !passed {
+                losses.push(if ended {
+                    "the audit listener ended before the container did".to_owned()
+                } else {
+                    format!(
+                        "the fence did not come through audit's multicast group within {} s",
+                        FENCE_TIMEOUT.as_secs()
+                    )
+                });
+            }
+            if seen.malformed > 0 {
+                losses.push(format!(
+                    "audit's multicast group sent {} records that cannot be read",
+                    seen.malformed
+                ));
+            }
+            return (seen, losses);
+        }
+    }
+}
+
+/// Two accounts of the same records as one: each kind with the higher of its counts.
+fn join(mut one: Summary, other: Summary) -> Summary {
+    type Kind = (
+        Capability,
+        Verdict,
+        String,
+        Option<PathBuf>,
+        Option<String>,
+        Option<PathBuf>,
+        String,
+    );
+    let kind = |observation: &Observation| -> Kind {
+        (
+            observation.capability,
+            observation.verdict,
+            observation.program.clone(),
+            observation.executable.clone(),
+            observation.syscall.as_ref().map(|call| call.name.clone()),
+            observation.path.clone(),
+            format!("{:?}", observation.namespace),
+        )
+    };
+    let mut joined: BTreeMap<Kind, Observation> = one
+        .observations
+        .drain(..)
+        .map(|observation| (kind(&observation), observation))
+        .collect();
+    for observation in other.observations {
+        joined
+            .entry(kind(&observation))
+            .and_modify(|known| known.count = known.count.max(observation.count))
+            .or_insert(observation);
+    }
+    one.observations = joined.into_values().collect();
+    one.refused = one.refused.max(other.refused);
+    one.enforced |= other.enforced;
+    one.policy_loaded |= other.policy_loaded;
+    one.exclusion_removed |= other.exclusion_removed;
+    one.lost_before_reset = one.lost_before_reset.max(other.lost_before_reset);
+    one.switched.extend(other.switched);
+    one
+}
+
+/// What besides the records themselves tells whether they are all.
+fn judge(recording: &Recording, armed: &Armed, seen: &Summary, evidence: &mut Evidence) {
+    let found: CapabilitySet = seen
+        .observations
+        .iter()
+        .map(|observation| observation.capability)
+        .collect();
+    if seen.refused > 0 {
+        evidence.losses.push(format!(
+            "SELinux refused {} uses of capabilities: the container was not in a permissive domain all the time",
+            seen.refused
+        ));
+    }
+    for (name, value) in &seen.switched {
+        if let Some(capability) = booleans::audited_capability(name)
+            && armed.scope != Scope::Host
+            && !value
+            && !found.contains(capability)
+        {
+            evidence.losses.push(format!(
+                "auditing of {capability} was switched off while recording ({name}): another container flooded the audit log, or an administrator did it"
+            ));
+        }
+        if armed.scope == Scope::Host && armed.booleans.contains(name) && *value {
+            evidence
+                .losses
+                .push(format!("boolean {name} was switched on while recording"));
+        }
+    }
+    if armed.scope == Scope::Host {
+        if seen.enforced {
+            evidence
+                .losses
+                .push("enforcing mode was switched on while recording".to_owned());
+        }
+        let selinuxfs = Selinuxfs::new();
+        let directory = Directory::at(armed.directory.clone());
+        match Leases::new(directory.state(), &selinuxfs).changes(Kind::Host) {
+            Ok(changes) => evidence.losses.extend(changes),
+            Err(error) => evidence.losses.push(error.to_string()),
+        }
+    }
+    if seen.policy_loaded {
+        match policy::decisions(&armed.context, recording.user_namespace) {
+            Ok(decisions) => {
+                evidence
+                    .blind_spots
+                    .extend(blind::spots(recording.user_namespace, &decisions));
+            }
+            Err(error) => evidence
+                .losses
+                .push(format!("a policy was loaded while recording: {error}")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lost_records_are_counted_across_a_reset() {
+        assert_eq!(lost(5, 5, None), None);
+        assert!(lost(5, 7, None).unwrap().contains(" lost 2 "));
+        assert_eq!(lost(5, 0, Some(5)), None);
+        assert!(lost(5, 1, Some(8)).unwrap().contains(" lost 4 "));
+        // Its record was excluded, or lost itself.
+        assert!(lost(5, 0, None).unwrap().contains("reset"));
+    }
+}

@@ -1,0 +1,68 @@
+//! Why the SELinux recorder cannot record.
+
+use super::{audit, log, policy};
+use crate::lease;
+use capprof_store::file;
+use std::io;
+
+/// Why the SELinux recorder cannot record.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Error {
+    /// The host has no SELinux.
+    #[error("arm the SELinux recorder: SELinux is off on this host")]
+    Off,
+    /// The container of a recording that verifies keeps the engine's label.
+    #[error(
+        "SELinux: the container ran under the engine's own label; what its type refused was not looked at (ausearch -m AVC shows it)"
+    )]
+    Verifying,
+    /// The shim made no label.
+    #[error("arm the SELinux recorder: the recording has no label")]
+    NoLabel,
+    /// The policy has no levels: two recordings could not be told apart.
+    #[error(
+        "arm the SELinux recorder: the loaded policy has no levels (neither MCS nor MLS), so recordings cannot be told apart"
+    )]
+    NoLevels,
+    /// The domain would refuse capabilities.
+    #[error(
+        "arm the SELinux recorder: {context} is not permissive: the loaded policy module is not capprof's, or not this version's (semodule -i capprof.cil)"
+    )]
+    NotPermissive {
+        /// The label.
+        context: String,
+    },
+    /// The policy did not answer.
+    #[error(transparent)]
+    Policy(#[from] policy::Error),
+    /// A switch could not be thrown.
+    #[error(transparent)]
+    Lease(#[from] lease::Error),
+    /// Audit did not answer.
+    #[error(transparent)]
+    Audit(#[from] audit::Error),
+    /// The log could not be read.
+    #[error(transparent)]
+    Log(#[from] log::Error),
+    /// The booleans could not be listed.
+    #[error("list /sys/fs/selinux/booleans: {source}")]
+    Booleans {
+        /// Why.
+        source: io::Error,
+    },
+    /// The access vector cache could not be emptied.
+    #[error("flush the access vector cache: {source}")]
+    Flush {
+        /// Why.
+        source: io::Error,
+    },
+    /// The listener could not be started.
+    #[error("start the audit listener: {source}")]
+    Listener {
+        /// Why.
+        source: io::Error,
+    },
+    /// A file of the recording could not be read or written.
+    #[error(transparent)]
+    File(#[from] file::Error),
+}

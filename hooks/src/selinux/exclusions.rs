@@ -1,0 +1,28 @@
+//! Rules of the host's own that keep records from being made.
+
+use super::audit::{self, Audit};
+use super::rules::Effect;
+use super::target::Target;
+use capprof_profile::observation::{BlindSpot, Recorder};
+
+/// The rules of audit that may keep some of the records from being made, as blind spots.
+///
+/// # Errors
+/// [`audit::Error::Excluded`] if one keeps all of them, any other [`audit::Error`] if it cannot be told.
+pub(super) fn exclusions(audit: &Audit, target: &Target) -> Result<Vec<BlindSpot>, audit::Error> {
+    let mut spots = Vec::new();
+    for rule in audit.rules()? {
+        match rule.effect(target) {
+            Effect::None => {}
+            Effect::Some => spots.push(BlindSpot {
+                capability: None,
+                recorder: Recorder::Selinux,
+                reason: format!(
+                    "audit rule {rule} keeps records of some processes from being made"
+                ),
+            }),
+            Effect::All => return Err(audit::Error::Excluded(rule.to_string())),
+        }
+    }
+    Ok(spots)
+}

@@ -1,0 +1,74 @@
+//! Ending the auditing of a capability that is used all the time.
+
+use super::events::Collector;
+use super::selinuxfs::Selinuxfs;
+use crate::journal;
+use crate::lease::{Kind, Leases, Switch};
+use capprof_profile::Capability;
+use capprof_store::recording::Directory;
+use std::fs;
+
+/// How many records of a capability are enough.
+const ENOUGH: u64 = 100;
+
+/// After how many records of a capability its auditing ends although another recording has not seen enough of it yet.
+const TOO_MANY: u64 = 5_000;
+
+/// The auditing of one capability whose every use is recorded, and when to end it.
+#[derive(Debug)]
+pub(super) struct Flood {
+    capability: Capability,
+    boolean: String,
+    /// The count at which to look again.
+    next: u64,
+    marked: bool,
+}
+
+impl Flood {
+    pub(super) fn new(capability: Capability, boolean: String) -> Self {
+        Self {
+            capability,
+            boolean,
+            next: ENOUGH,
+            marked: false,
+        }
+    }
+
+    /// Says in the recording's directory when this recording has seen enough, and switches auditing off if all have, or if it is too much.
+    pub(super) fn check(&mut self, directory: &Directory, collector: &Collector) {
+        let (own, any) = collector.granted(self.capability);
+        if any < self.next {
+            return;
+        }
+        self.next = any + ENOUGH;
+        let mark = format!("enough-{}", self.capability);
+        // Uses in a nested user namespace say nothing about the container's own.
+        if own >= ENOUGH && !self.marked {
+            self.marked = fs::write(directory.path().join(&mark), "").is_ok();
+        }
+        let selinuxfs = Selinuxfs::new();
+        let result = Leases::new(directory.state(), &selinuxfs).switch_if(
+            Kind::Domain,
+            &Switch::Boolean(self.boolean.clone()),
+            false,
+            |recordings| {
+                any >= TOO_MANY
+                    || recordings
+                        .iter()
+                        .all(|recording| recording.join(&mark).exists())
+            },
+        );
+        match result {
+            Ok(true) => journal::warning(&format!(
+                "auditing of {} ended after {any} records ({} off until the last recording ends)",
+                self.capability, self.boolean
+            )),
+            Ok(false) => {}
+            Err(error) => {
+                // Once is enough: every further hundred records would say the same.
+                self.next = u64::MAX;
+                journal::warning(&format!("end auditing of {}: {error}", self.capability));
+            }
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! What the SELinux recorder can do on this host.
+
+use super::audit::{self, Audit};
+use super::blind;
+use super::booleans::{DOMAIN, ENTRANCE, PREFIX};
+use super::exclusions::exclusions;
+use super::log::{self, Position};
+use super::policy;
+use super::selinuxfs::Selinuxfs;
+use super::target::Target;
+use crate::lease::{Kind, Leases, Switch};
+use capprof_profile::recording::Scope;
+use serde_json::json;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// What each scope could record on this host, for `capprofctl doctor`.
+///
+/// ```json
+/// {"selinux": "enforcing", "domain_of_this_process": "…", "module": {"loaded": true, "booleans": {…}},
+///  "audit": {"usable": true, "state": "on", "daemon": "auditd", "log": "/var/log/audit/audit.log", "lost": 0, "backlog_limit": 8192, "problems": []},
+///  "scopes": {"domain": {"possible": true, "problems": [], "blind_spots": {"capability": ["…"]}}, "host": {…}}}
+/// ```
+pub(super) fn probe(state: &Path) -> serde_json::Value {
+    if !policy::is_on() {
+        return json!({
+            "usable": false,
+            "selinux": "off",
+            "refused": ["SELinux is off on this host: the SELinux recorder is not available"],
+        });
+    }
+    let selinuxfs = Selinuxfs::new();
+    let booleans: BTreeMap<String, bool> = selinuxfs
+        .booleans(|name| name.starts_with(PREFIX))
+        .unwrap_or_default()
+        .into_iter()
+        .collect();
+    let audit = probe_audit();
+    let leases = Leases::new(state, &selinuxfs);
+    let domain = probe_scope(
+        &format!("system_u:system_r:{DOMAIN}:s0"),
+        &[Switch::Boolean(ENTRANCE.to_owned())],
+        &selinuxfs,
+        Scope::Domain,
+    );
+    let host = probe_scope(
+        &default_context().unwrap_or_else(|| "system_u:system_r:container_t:s0".to_owned()),
+        &[Switch::Enforcing],
+        &selinuxfs,
+        Scope::Host,
+    );
+    let refused: Vec<&serde_json::Value> = [&domain, &host, &audit]
+        .into_iter()
+        .filter_map(|part| part["problems"].as_array())
+        .flatten()
+        .collect();
+    json!({
+        "usable": audit["usable"] == true && (domain["possible"] == true || host["possible"] == true),
+        "refused": refused,
+        "selinux": if policy::enforcing() { "enforcing" } else { "permissive" },
+        "domain_of_this_process": std::fs::read_to_string("/proc/self/attr/current")
+            .unwrap_or_default()
+            .trim_end_matches(['\0', '\n']),
+        "module": {
+            "loaded": booleans.contains_key(ENTRANCE),
+            "booleans": booleans,
+        },
+        "leases": {
+            "domain": leases.in_use(Kind::Domain).unwrap_or_default(),
+            "host": leases.in_use(Kind::Host).unwrap_or_default(),
+        },
+        "scopes": {"domain": domain, "host": host},
+        "audit": audit,
+    })
+}
+
+fn probe_audit() -> serde_json::Value {
+    let audit = match Audit::open() {
+        Ok(audit) => audit,
+        Err(error) => {
+            return json!({"usable": false, "state": "off", "problems": [error.to_string()]});
+        }
+    };
+    let status = match audit.status() {
+        Ok(status) => status,
+        Err(error) => {
+            return json!({"usable": false, "state": "unknown", "problems": [error.to_string()]});
+        }
+    };
+    let log = log::written_by_auditd(&status);
+    let mut problems = Vec::new();
+    if let Some(path) = &log
+        && let Err(error) = Position::end_of(path)
+    {
+        problems.push(error.to_string());
+    }
+    if let Err(error) = audit::Listener::join() {
+        problems.push(error.to_string());
+    }
+    let target = Target {
+        type_: DOMAIN.to_owned(),
+        ..Target::default()
+    };
+    let exclusions = exclusions(&audit, &target);
+    match &exclusions {
+        Ok(spots) => problems.extend(spots.iter().map(|spot| spot.reason.clone())),
+        Err(error) => problems.push(error.to_string()),
+    }
+    if status.rate_limit != 0 {
+        problems.push(format!(
+            "audit lets through {} records per second at most (auditctl -r): more make a profile incomplete",
+            status.rate_limit
+        ));
+    }
+    if status.backlog_limit < 1024 {
+        problems.push(format!(
+            "audit keeps {} records waiting at most (auditctl -b): a burst makes a profile incomplete; 8192 is usual",
+            status.backlog_limit
+        ));
+    }
+    json!({
+        "usable": exclusions.is_ok(),
+        "state": match status.enabled {
+            // AVC records are made nevertheless.
+            0 => "disabled",
+            _ => "on",
+        },
+        "daemon": std::fs::read_to_string(format!("/proc/{}/comm", status.daemon))
+            .ok()
+            .filter(|_| status.daemon != 0)
+            .map(|name| name.trim_end().to_owned()),
+        "log": log,
+        "lost": status.lost,
+        "backlog_limit": status.backlog_limit,
+        "problems": problems,
+    })
+}
+
+fn probe_scope(
+    context: &str,
+    switches: &[Switch],
+    selinuxfs: &Selinuxfs,
+    scope: Scope,
+) -> serde_json::Value {
+    let mut problems = Vec::new();
+    if let Err(error) = policy::canonical(context) {
+        return json!({"possible": false, "context": context, "problems": [error.to_string()]});
+    }
+    for switch in switches {
+        if let Err(problem) = selinuxfs.writable(switch) {
+            problems.push(problem);
+        }
+    }
+    let mut blind_spots = BTreeMap::new();
+    for user_namespace in [false, true] {
+        match policy::decisions(context, user_namespace) {
+            Ok(decisions) => {
+                if scope != Scope::Host && decisions.iter().any(|(_, answer)| !answer.permissive) {
+                    problems.push(format!("{context} is not a permissive domain"));
+                }
+                blind_spots.insert(
+                    if user_namespace {
+                        "in_a_user_namespace"
+                    } else {
+                        "in_the_initial_user_namespace"
+                    },
+                    blind::spots(user_namespace, &decisions),
+                );
+            }
+            Err(error) => problems.push(error.to_string()),
+        }
+    }
+    problems.sort();
+    problems.dedup();
+    json!({
+        "possible": problems.is_empty(),
+        "context": context,
+        "problems": problems,
+        "blind_spots": blind_spots,
+    })
+}
+
+/// The context of ordinary containers, from the policy's own list (`lxc_contexts`, selinux's `container` policies).
+fn default_context() -> Option<String> {
+    let policy = std::fs::read_to_string("/etc/selinux/config").ok()?;
+    let name = policy
+        .lines()
+        .find_map(|line| line.strip_prefix("SELINUXTYPE="))?;
+    let list = std::fs::read_to_string(format!(
+        "/etc/selinux/{}/contexts/lxc_contexts",
+        name.trim()
+    ))
+    .ok()?;
+    list.lines().find_map(|line| {
+        let (key, value) = line.split_once('=')?;
+        (key.trim() == "process").then(|| value.trim().trim_matches('"').to_owned())
+    })
+}

@@ -1,0 +1,18 @@
+//! The processes whose records are looked for.
+
+use serde::{Deserialize, Serialize};
+
+/// The processes of one recording, as audit records show them.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Target {
+    /// The type of the recording's label.
+    pub(crate) type_: String,
+    /// The range of its levels, as the kernel prints it.
+    pub(crate) range: String,
+    /// What the fence's text begins with; a nonce follows.
+    pub(crate) fence: String,
+    /// True if the container has a user namespace of its own.
+    pub(crate) user_namespace: bool,
+    /// Milliseconds since the epoch when the recording was armed.
+    pub(crate) armed: u64,
+}

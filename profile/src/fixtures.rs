@@ -1,0 +1,236 @@
+//! Examples for tests, of this crate and of those that use it (feature `fixtures`): observations as the recorders make them, a recording,
+//! and evidence with everything that can be in a profile.
+
+use crate::observation::{
+    Audit, BlindSpot, Capset, Evidence, Execution, Exit, FileCapabilities, Namespace, Observation,
+    Recorder, Results, Syscall, Verdict,
+};
+use crate::privileges::EngineGrants;
+use crate::recording::{
+    Mode, Process, ProcessSets, Recorders, Recording, Relaxation, Runtime, Workload,
+};
+use crate::result::{HostReport, RecorderReport};
+use crate::settings::Preference;
+use crate::{Capability, CapabilitySet};
+
+/// A granted check seen by eBPF through the tracepoint, which does not tell whether the kernel asked silently.
+pub fn check(capability: Capability, syscall: &str, call_site: &[&str]) -> Observation {
+    Observation {
+        recorder: Recorder::Ebpf,
+        capability,
+        verdict: Verdict::Granted,
+        namespace: Namespace::Own,
+        audit: Audit::Unknown,
+        overridden: false,
+        by_owner: false,
+        pre_exec: false,
+        joined: false,
+        without_effect: false,
+        program: "program".to_owned(),
+        executable: Some("/usr/bin/program".into()),
+        pid: 4711,
+        syscall: Some(Syscall {
+            number: match syscall {
+                "" => -1,
+                _ => 1,
+            },
+            name: syscall.to_owned(),
+        }),
+        call_site: call_site.iter().map(|frame| (*frame).to_owned()).collect(),
+        path: None,
+        count: 1,
+        first_ms: 5,
+        last_ms: 5,
+        results: None,
+    }
+}
+
+/// An access vector cache record: no call site, no system call, no silent checks.
+pub fn record(capability: Capability) -> Observation {
+    Observation {
+        recorder: Recorder::Selinux,
+        audit: Audit::Audited,
+        syscall: None,
+        executable: None,
+        ..check(capability, "", &[])
+    }
+}
+
+/// The recording of a web server under docker.
+pub fn recording(container_id: &str, id: &str) -> Recording {
+    let all: CapabilitySet = Capability::all().collect();
+    Recording {
+        schema: crate::recording::SCHEMA.to_owned(),
+        id: id.to_owned(),
+        mode: Mode::Profile,
+        profile: None,
+        container_id: container_id.to_owned(),
+        name: Some("web".to_owned()),
+        workload: Workload {
+            image: Some("docker.io/library/nginx:1.27".to_owned()),
+            ..Workload::default()
+        },
+        created: "2026-11-23T15:01:02Z".to_owned(),
+        bundle: "/run/bundle".into(),
+        configuration: "/run/bundle/config.json".into(),
+        runtime: Runtime {
+            name: "runc".to_owned(),
+            path: "/usr/bin/runc".into(),
+            state: "/run/runc/web".into(),
+        },
+        shim: Process {
+            pid: 1,
+            start_time: 1,
+        },
+        uid: 0,
+        args: vec![
+            "nginx".to_owned(),
+            "-g".to_owned(),
+            "daemon off;".to_owned(),
+        ],
+        user_namespace: false,
+        no_new_privileges: false,
+        root_filesystem: Some("/run/bundle/rootfs".into()),
+        bind_mounts: Vec::new(),
+        original: ProcessSets {
+            bounding: [Capability::CHOWN, Capability::NET_RAW]
+                .into_iter()
+                .collect(),
+            ..ProcessSets::default()
+        },
+        granted: ProcessSets {
+            bounding: all,
+            effective: all,
+            permitted: all,
+            ..ProcessSets::default()
+        },
+        relaxed: vec![Relaxation {
+            pointer: "/linux/seccomp".to_owned(),
+            change: "default action SCMP_ACT_ERRNO now SCMP_ACT_ALLOW".to_owned(),
+        }],
+        engine_grants: Some(EngineGrants::default()),
+        recorders: Recorders::Auto,
+        label: None,
+        output: None,
+        store: "/var/lib/capprof".into(),
+        retention: 20,
+        fail_on_error: false,
+        preference: Preference::Default,
+    }
+}
+
+/// What became of the recorders: eBPF recorded, SELinux is off.
+pub fn reports() -> Vec<RecorderReport> {
+    vec![
+        RecorderReport {
+            recorder: Recorder::Ebpf,
+            recorded: true,
+            method: "tp_btf/cap_capable".to_owned(),
+            refused: vec![],
+        },
+        RecorderReport {
+            recorder: Recorder::Selinux,
+            recorded: false,
+            method: String::new(),
+            refused: vec!["SELinux is not enabled on this host".to_owned()],
+        },
+    ]
+}
+
+/// A host.
+pub fn host() -> HostReport {
+    HostReport {
+        kernel: "6.12.117+deb13-amd64".to_owned(),
+        architecture: "x86_64".to_owned(),
+        capprof: "0.1.0".to_owned(),
+    }
+}
+
+/// Everything that can be in a profile.
+pub fn full_evidence() -> Vec<(Recorder, Evidence)> {
+    let bind = Observation {
+        program: "nginx".to_owned(),
+        count: 2,
+        ..check(
+            Capability::NET_BIND_SERVICE,
+            "bind",
+            &["ns_capable", "__inet_bind", "inet_bind", "__sys_bind"],
+        )
+    };
+    let refused = Observation {
+        verdict: Verdict::Denied,
+        namespace: Namespace::Initial,
+        results: Some(Results {
+            eperm: 1,
+            ..Results::default()
+        }),
+        ..check(
+            Capability::SYS_TIME,
+            "adjtimex",
+            &["capable", "ntp_validate_timex"],
+        )
+    };
+    vec![
+        (
+            Recorder::Ebpf,
+            Evidence {
+                observations: vec![
+                    bind,
+                    refused,
+                    check(
+                        Capability::SYS_ADMIN,
+                        "brk",
+                        &["security_vm_enough_memory_mm"],
+                    ),
+                    check(
+                        Capability::DAC_READ_SEARCH,
+                        "openat",
+                        &["capable_wrt_inode_uidgid", "generic_permission"],
+                    ),
+                    check(
+                        Capability::DAC_OVERRIDE,
+                        "linkat",
+                        &["generic_permission", "may_linkat"],
+                    ),
+                ],
+                executions: vec![Execution {
+                    path: "/usr/bin/ping".into(),
+                    uid: 0,
+                    file_capabilities: Some(FileCapabilities {
+                        permitted: [Capability::NET_RAW].into_iter().collect(),
+                        inheritable: CapabilitySet::EMPTY,
+                        effective: true,
+                    }),
+                    unreadable: None,
+                    gained: CapabilitySet::EMPTY,
+                    count: 1,
+                }],
+                capsets: vec![Capset {
+                    program: "nginx".to_owned(),
+                    executable: None,
+                    held: Capability::all().collect(),
+                    effective: CapabilitySet::EMPTY,
+                    permitted: [Capability::SETUID].into_iter().collect(),
+                    inheritable: CapabilitySet::EMPTY,
+                    count: 1,
+                }],
+                losses: vec!["2 checks lost: map full".to_owned()],
+                blind_spots: vec![BlindSpot {
+                    capability: None,
+                    recorder: Recorder::Ebpf,
+                    reason: "kernel functions could not be named".to_owned(),
+                }],
+                exit: Some(Exit::Code(3)),
+                looks_beyond: true,
+                ..Evidence::default()
+            },
+        ),
+        (
+            Recorder::Selinux,
+            Evidence {
+                observations: vec![record(Capability::NET_BIND_SERVICE)],
+                ..Evidence::default()
+            },
+        ),
+    ]
+}

@@ -1,0 +1,140 @@
+//! What the administrator can set: the keys of `/etc/capprof/config.toml`.
+
+use crate::recording::{Recorders, STATE_DIRECTORY, Scope};
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+
+/// What a process that does not run as root is granted while it is profiled.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum GrantNonRoot {
+    /// All five sets, so that the capabilities are effective after execve. Sees all needs; also lets the process do what it fails to do in production.
+    #[default]
+    Ambient,
+    /// The bounding set alone, as an ordinary host has it. Sees what set-user-ID programs and file capabilities use.
+    Bounding,
+}
+
+/// What happens to seccomp rules that answer with an error while a container is profiled.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RelaxSeccomp {
+    /// `SCMP_ACT_ERRNO` (other than `ENOSYS`), `SCMP_ACT_KILL*`, `SCMP_ACT_TRAP` become `SCMP_ACT_ALLOW`. Where that is also the default action,
+    /// the runtime leaves out all rules that say the same, and has a filter of a few instructions to make instead of one of hundreds.
+    #[default]
+    Allow,
+    /// They become `SCMP_ACT_LOG`, one record in the audit log for each such call.
+    Log,
+    /// Nothing is changed; what the filter refuses cannot be seen, and is listed as a blind spot.
+    Keep,
+}
+
+/// Which capability is chosen where the kernel would have been content with any of several.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Preference {
+    /// One that engines grant by default, else the weaker.
+    #[default]
+    Default,
+    /// The weaker.
+    Weaker,
+}
+
+/// Every key of the configuration file with its meaning and default; all are optional.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// The low-level runtime: `runc`, `crun`, or an absolute path. A name is looked for in fixed directories, never through PATH.
+    /// If capprof is called by a name that ends in `-runc` or `-crun`, that name decides. Default `runc`.
+    pub runtime: String,
+    /// `auto`, `ebpf` or `selinux`. Default `auto`: all that work, at least one.
+    pub recorders: Recorders,
+    /// How far SELinux is toggled: `auto`, `domain` or `host`. Default `auto`.
+    pub scope: Scope,
+    /// In scope `host`: the booleans to switch off. Empty (default): those that give the container's domain capabilities, found by asking the policy.
+    pub booleans: Vec<String>,
+    /// `ambient` (default) or `bounding`.
+    pub grant_non_root: GrantNonRoot,
+    /// `allow` (default), `log` or `keep`.
+    pub relax_seccomp: RelaxSeccomp,
+    /// Whether the AppArmor profile is taken off while profiling. Default `true`.
+    pub relax_apparmor: bool,
+    /// `default` (default) or `weaker`.
+    pub prefer: Preference,
+    /// Where results are kept. Default `/var/lib/capprof`.
+    pub store: PathBuf,
+    /// How many results of one container are kept; 0 keeps all. Default 20.
+    pub retention: u32,
+    /// Where recordings in progress are kept; a tmpfs. Default `/run/capprof`.
+    pub state: PathBuf,
+    /// Seconds after which the runtime kills a hook. Default 10.
+    pub hook_timeout: u32,
+    /// Whether a poststop hook that could not write a result exits with 1. Default `false`: the engine's `delete` succeeds and the journal has the message.
+    pub fail_on_error: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            runtime: "runc".to_owned(),
+            recorders: Recorders::default(),
+            scope: Scope::default(),
+            booleans: Vec::new(),
+            grant_non_root: GrantNonRoot::default(),
+            relax_seccomp: RelaxSeccomp::default(),
+            relax_apparmor: true,
+            prefer: Preference::default(),
+            store: PathBuf::from("/var/lib/capprof"),
+            retention: 20,
+            state: PathBuf::from(STATE_DIRECTORY),
+            hook_timeout: 10,
+            fail_on_error: false,
+        }
+    }
+}
+
+/// A value that is well-formed and cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BadValue {
+    /// The key.
+    pub key: &'static str,
+    /// What it was set to, as TOML.
+    pub value: String,
+    /// Why it cannot be used.
+    pub reason: &'static str,
+}
+
+impl Settings {
+    /// Checks what the types alone do not.
+    ///
+    /// # Errors
+    /// The first value that cannot be used.
+    pub fn check(&self) -> Result<(), BadValue> {
+        let error = |key, value, reason| Err(BadValue { key, value, reason });
+        let runtime = Path::new(&self.runtime);
+        if self.runtime.is_empty() || (self.runtime.contains('/') && !runtime.is_absolute()) {
+            return error(
+                "runtime",
+                format!("\"{}\"", self.runtime),
+                "must be a name or an absolute path",
+            );
+        }
+        for (key, directory) in [("store", &self.store), ("state", &self.state)] {
+            if !directory.is_absolute() {
+                return error(
+                    key,
+                    format!("\"{}\"", directory.display()),
+                    "must be an absolute path",
+                );
+            }
+        }
+        if !(1..=600).contains(&self.hook_timeout) {
+            return error(
+                "hook_timeout",
+                self.hook_timeout.to_string(),
+                "must be from 1 to 600 seconds",
+            );
+        }
+        Ok(())
+    }
+}

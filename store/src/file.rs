@@ -1,0 +1,305 @@
+//! Files that are written whole or not at all.
+
+use nix::errno::Errno;
+use nix::fcntl::{AT_FDCWD, Flock, FlockArg, OFlag, open};
+use nix::sys::stat::{Mode, fchmod};
+use nix::unistd::{Gid, Uid, fchown, fsync};
+use rustix::fs::{XattrFlags, fgetxattr, fsetxattr, lgetxattr};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// An operation on a file or directory that failed.
+#[derive(Debug, thiserror::Error)]
+#[error("{operation} {}: {source}", path.display())]
+pub struct Error {
+    /// What was tried: `read`, `write`, `create directory`, `list`, `remove`, `lock`.
+    pub operation: &'static str,
+    /// The file or directory.
+    pub path: PathBuf,
+    /// Why it failed. Content that is not what was expected is [`io::ErrorKind::InvalidData`].
+    pub source: io::Error,
+}
+
+/// Makes the error of an operation from its cause, for [`Result::map_err`].
+pub fn error<E: Into<io::Error>>(operation: &'static str, path: &Path) -> impl FnOnce(E) -> Error {
+    move |source| Error {
+        operation,
+        path: path.to_owned(),
+        source: source.into(),
+    }
+}
+
+/// Whose mode and owner a new file gets.
+#[derive(Debug, Clone, Copy)]
+pub enum Attributes<'a> {
+    /// Those of an existing file; of the file that is replaced, the SELinux label too, if the policy lets the process give it.
+    Like(&'a fs::Metadata),
+    /// This mode, and the process's own user and group.
+    Mode(u32),
+}
+
+/// Reads a whole file.
+///
+/// # Errors
+/// [`Error`].
+pub fn read(path: &Path) -> Result<Vec<u8>, Error> {
+    fs::read(path).map_err(error("read", path))
+}
+
+/// Reads a JSON document.
+///
+/// # Errors
+/// The file cannot be read, or is not such a document.
+pub fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, Error> {
+    serde_json::from_slice(&read(path)?).map_err(error("read", path))
+}
+
+/// Puts a JSON document at `path` as [`write()`] does, readable by its owner alone, with a newline at its end.
+///
+/// # Errors
+/// [`Error`]; then what stood there before is unchanged.
+pub fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<(), Error> {
+    let mut content = serde_json::to_vec_pretty(value).map_err(error("write", path))?;
+    content.push(b'\n');
+    write(path, &content, Attributes::Mode(0o600))
+}
+
+/// Creates a directory that only its owner can enter.
+///
+/// # Errors
+/// [`Error`]; one that exists already is an error too.
+pub fn create_directory(path: &Path) -> Result<(), Error> {
+    fs::DirBuilder::new()
+        .mode(0o700)
+        .create(path)
+        .map_err(error("create directory", path))
+}
+
+/// Removes a directory and everything in it. A directory that is gone already is no error.
+///
+/// # Errors
+/// [`Error`].
+pub fn remove_directory(path: &Path) -> Result<(), Error> {
+    match fs::remove_dir_all(path) {
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(()),
+        result => result.map_err(error("remove", path)),
+    }
+}
+
+/// Locks a directory against everybody else who does the same (flock(2)), until the returned value is dropped or the process becomes another program.
+///
+/// # Errors
+/// It cannot be opened, or somebody else has held it for as long as `patience`.
+pub fn lock_directory(path: &Path, patience: Duration) -> io::Result<Flock<OwnedFd>> {
+    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    let mut descriptor = open(path, flags, Mode::empty())?;
+    let started = Instant::now();
+    loop {
+        match Flock::lock(descriptor, FlockArg::LockExclusiveNonblock) {
+            Ok(lock) => return Ok(lock),
+            Err((again, Errno::EWOULDBLOCK | Errno::EINTR)) if started.elapsed() < patience => {
+                descriptor = again;
+                std::thread::sleep(Duration::from_millis(2));
+            }
+            Err((_, error)) => return Err(error.into()),
+        }
+    }
+}
+
+/// Puts `content` at `path`: a reader sees the old file or the new one, never a part, also after a crash.
+///
+/// A temporary file in the same directory is written, synced, given its mode and owner, and renamed; then the directory is synced.
+/// If `path` is a symbolic link, the link is replaced, not followed.
+///
+/// # Errors
+/// Any; then the temporary file is gone and `path` is as it was.
+pub fn write(path: &Path, content: &[u8], attributes: Attributes<'_>) -> Result<(), Error> {
+    write_named(path, content, attributes, true)
+}
+
+/// As [`write()`], but without waiting for the disk: after a crash of the machine the file may be empty. For what is of no use by then, or
+/// lies elsewhere too.
+///
+/// # Errors
+/// As [`write()`].
+pub fn write_unsynced(
+    path: &Path,
+    content: &[u8],
+    attributes: Attributes<'_>,
+) -> Result<(), Error> {
+    write_named(path, content, attributes, false)
+}
+
+fn write_named(
+    path: &Path,
+    content: &[u8],
+    attributes: Attributes<'_>,
+    sync: bool,
+) -> Result<(), Error> {
+    write_unnamed(path, content, attributes, sync).map_err(error("write", path))
+}
+
+fn write_unnamed(
+    path: &Path,
+    content: &[u8],
+    attributes: Attributes<'_>,
+    sync: bool,
+) -> io::Result<()> {
+    let directory = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    let name = path
+        .file_name()
+        .ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
+    let mut temporary_name = std::ffi::OsString::from(".");
+    temporary_name.push(name);
+    temporary_name.push(format!(".capprof-{}", std::process::id()));
+    let temporary = directory.join(temporary_name);
+    let result = (|| {
+        // A file of that name can only be left by a killed process with our pid: nobody else writes it.
+        let _ = fs::remove_file(&temporary);
+        let descriptor = open(
+            &temporary,
+            OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW,
+            Mode::from_bits_truncate(0o600),
+        )?;
+        let mut file = File::from(descriptor);
+        file.write_all(content)?;
+        match attributes {
+            Attributes::Like(metadata) => {
+                let own = file.metadata()?;
+                if (own.uid(), own.gid()) != (metadata.uid(), metadata.gid()) {
+                    fchown(
+                        file.as_fd(),
+                        Some(Uid::from_raw(metadata.uid())),
+                        Some(Gid::from_raw(metadata.gid())),
+                    )?;
+                }
+                fchmod(&file, Mode::from_bits_truncate(metadata.mode() & 0o7777))?;
+                copy_label(path, &file);
+            }
+            Attributes::Mode(mode) => fchmod(&file, Mode::from_bits_truncate(mode))?,
+        }
+        if !sync {
+            return fs::rename(&temporary, path);
+        }
+        file.sync_all()?;
+        fs::rename(&temporary, path)?;
+        let directory = nix::fcntl::openat(
+            AT_FDCWD,
+            directory,
+            OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC,
+            Mode::empty(),
+        )?;
+        fsync(directory)?;
+        Ok(())
+    })();
+    if result.is_err() {
+        let _ = fs::remove_file(&temporary);
+    }
+    result
+}
+
+/// Gives a file the SELinux label of the one that it will replace. What the policy gives a new file in that directory is
+/// nearly always the same; where it is not and may not be changed, the content matters more.
+fn copy_label(path: &Path, file: &File) {
+    const LABEL: &str = "security.selinux";
+    // The kernel's own limit for contexts is a page.
+    let (mut old, mut new) = ([0; 4096], [0; 4096]);
+    let Ok(length) = lgetxattr(path, LABEL, &mut old) else {
+        return;
+    };
+    let current = fgetxattr(file, LABEL, &mut new).map(|length| &new[..length]);
+    if current != Ok(&old[..length]) {
+        let _ = fsetxattr(file, LABEL, &old[..length], XattrFlags::empty());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn a_file_is_replaced_whole_and_keeps_its_mode() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("config.json");
+        fs::write(&path, "old").unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+        let metadata = fs::metadata(&path).unwrap();
+        write(&path, b"new", Attributes::Like(&metadata)).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"new");
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o640);
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_file_is_replaced_whole_without_waiting_for_the_disk() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("capprof.json");
+        fs::write(&path, "old").unwrap();
+        write_unsynced(&path, b"new", Attributes::Mode(0o600)).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"new");
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_file_that_is_replaced_keeps_its_label() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("config.json");
+        let file = File::create(&path).unwrap();
+        let label = b"system_u:object_r:container_file_t:s0:c1,c2\0";
+        if fsetxattr(&file, "security.selinux", label, XattrFlags::empty()).is_err() {
+            eprintln!("skipped: this user or file system has no SELinux labels");
+            return;
+        }
+        write(&path, b"new", Attributes::Like(&file.metadata().unwrap())).unwrap();
+        let mut found = [0; 128];
+        let length = lgetxattr(&path, "security.selinux", &mut found).unwrap();
+        assert_eq!(&found[..length], label);
+    }
+
+    #[test]
+    fn a_link_is_replaced_and_not_followed() {
+        let directory = tempfile::tempdir().unwrap();
+        let outside = directory.path().join("outside");
+        let path = directory.path().join("link");
+        fs::write(&outside, "untouched").unwrap();
+        std::os::unix::fs::symlink(&outside, &path).unwrap();
+        write(&path, b"new", Attributes::Mode(0o600)).unwrap();
+        assert_eq!(fs::read(&outside).unwrap(), b"untouched");
+        assert!(fs::symlink_metadata(&path).unwrap().is_file());
+    }
+
+    #[test]
+    fn an_error_names_the_file_and_leaves_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("absent/config.json");
+        let error = write(&path, b"new", Attributes::Mode(0o600)).unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .contains("absent/config.json: No such file"),
+            "{error}"
+        );
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_directory_is_locked_until_it_is_let_go() {
+        let directory = tempfile::tempdir().unwrap();
+        let lock = lock_directory(directory.path(), Duration::ZERO).unwrap();
+        let error = lock_directory(directory.path(), Duration::from_millis(5)).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
+        drop(lock);
+        lock_directory(directory.path(), Duration::ZERO).unwrap();
+    }
+}

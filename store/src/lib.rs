@@ -1,0 +1,19 @@
+//! What capprof keeps on disk, and the questions about the host that go with it.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`file`] | files that are written whole or not at all; the error of every file operation |
+//! | [`process`] | whether a process is still the one it was |
+//! | [`random`] | random numbers |
+//! | [`settings`] | `/etc/capprof/config.toml` |
+//! | [`recording`] | the directory of a recording in progress |
+//! | [`config_json`] | the bundle's configuration |
+//! | [`profiles`] | the store of finished profiles |
+
+pub mod config_json;
+pub mod file;
+pub mod process;
+pub mod profiles;
+pub mod random;
+pub mod recording;
+pub mod settings;

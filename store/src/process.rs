@@ -1,0 +1,101 @@
+//! Processes, as /proc shows them (proc_pid_stat(5)).
+
+use capprof_profile::recording::Process;
+use std::fs;
+
+/// Returns the process with this id, as it is now; `None` if there is none, or if it has ended and its parent has not waited for it yet.
+pub fn find(pid: i32) -> Option<Process> {
+    let stat = Stat::read(pid)?;
+    // A first thread that has ended is a zombie, too, as long as others run.
+    let has_ended = stat.state == "Z" && stat.threads <= 1;
+    (!has_ended).then_some(Process {
+        pid,
+        start_time: stat.start_time,
+    })
+}
+
+/// Returns true if this very process has not ended.
+pub fn exists(process: Process) -> bool {
+    find(process.pid) == Some(process)
+}
+
+/// The fields of `/proc/PID/stat` that are of use here.
+struct Stat {
+    /// Field 3.
+    state: String,
+    /// Field 20.
+    threads: u64,
+    /// Field 22, in clock ticks since boot.
+    start_time: u64,
+}
+
+impl Stat {
+    fn read(pid: i32) -> Option<Self> {
+        let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
+        // The name in parentheses may hold anything, parentheses and spaces included: count from the last one.
+        let after_name = stat.iter().rposition(|byte| *byte == b')')?;
+        let text = String::from_utf8_lossy(stat.get(after_name + 2..)?);
+        let mut fields = text.split(' ');
+        let state = fields.next()?.to_owned();
+        let threads = fields.nth(16)?.parse().ok()?;
+        let start_time = fields.nth(1)?.parse().ok()?;
+        Some(Self {
+            state,
+            threads,
+            start_time,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn own_process_exists_and_another_start_time_does_not() {
+        let pid = i32::try_from(std::process::id()).unwrap();
+        let own = find(pid).unwrap();
+        assert!(exists(own));
+        assert!(!exists(Process {
+            pid,
+            start_time: own.start_time + 1
+        }));
+    }
+
+    #[test]
+    fn a_process_that_waits_for_its_parent_has_ended() {
+        let mut child = std::process::Command::new("true").spawn().unwrap();
+        let pid = i32::try_from(child.id()).unwrap();
+        let started = std::time::Instant::now();
+        while Stat::read(pid).unwrap().state != "Z" {
+            assert!(started.elapsed().as_secs() < 10);
+            std::thread::yield_now();
+        }
+        assert_eq!(find(pid), None);
+        child.wait().unwrap();
+        assert_eq!(find(pid), None);
+    }
+
+    #[test]
+    fn a_process_whose_first_thread_has_ended_has_not() {
+        let program = "import ctypes, threading, time\n\
+                       threading.Thread(target=time.sleep, args=(60,)).start()\n\
+                       ctypes.CDLL(None).pthread_exit(None)";
+        let Ok(mut child) = std::process::Command::new("python3")
+            .args(["-c", program])
+            .spawn()
+        else {
+            eprintln!("skipped: python3 is not installed");
+            return;
+        };
+        let pid = i32::try_from(child.id()).unwrap();
+        let started = std::time::Instant::now();
+        while Stat::read(pid).unwrap().state != "Z" {
+            assert!(started.elapsed().as_secs() < 10);
+            std::thread::yield_now();
+        }
+        assert!(find(pid).is_some_and(exists));
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+}

@@ -1,0 +1,353 @@
+//! One profiled life of one container: its directory under the state directory, and the files in it.
+//!
+//! ```text
+//! /run/capprof/recordings/<container key>.<recording id>/      root-only
+//!     recording.json         by the shim, at create/run; never changed afterwards
+//!     config.original.json   by the shim: the engine's configuration, byte for byte
+//!     armed.json             by the prestart hook (see the hook crate)
+//! ```
+//!
+//! The container key is a hash of the low-level runtime's root and the container's id, so that `exec`, `delete` and the next
+//! `create` find a container's recording by reading the directory alone.
+
+use crate::file::{self, Attributes};
+use crate::process;
+use capprof_profile::recording::{Process, Recording, STATE_DIRECTORY};
+use serde::{Deserialize, Serialize};
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// The directory of all recordings in the state directory.
+const RECORDINGS: &str = "recordings";
+
+/// The shim's file in the recording's directory.
+const RECORDING: &str = "recording.json";
+
+/// The engine's configuration in the recording's directory.
+const ORIGINAL_CONFIGURATION: &str = "config.original.json";
+
+/// The prestart hook's file in the recording's directory.
+pub const ARMED: &str = "armed.json";
+
+/// A recording's directory, and what lies in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Directory(PathBuf);
+
+impl Directory {
+    /// Makes the directory of a new recording, mode 0700, and the ones above it.
+    ///
+    /// # Errors
+    /// [`file::Error`].
+    pub fn create(
+        state: &Path,
+        container_key: &str,
+        recording_id: &str,
+    ) -> Result<Self, file::Error> {
+        let path = Self::path_of(state, container_key, recording_id);
+        for directory in [state, &state.join(RECORDINGS)] {
+            match file::create_directory(directory) {
+                Err(error) if error.source.kind() != io::ErrorKind::AlreadyExists => {
+                    return Err(error);
+                }
+                _ => {}
+            }
+        }
+        file::create_directory(&path)?;
+        Ok(Self(path))
+    }
+
+    /// Where [`Self::create`] makes the directory.
+    pub fn path_of(state: &Path, container_key: &str, recording_id: &str) -> PathBuf {
+        state
+            .join(RECORDINGS)
+            .join(format!("{container_key}.{recording_id}"))
+    }
+
+    /// The directory that a hook was given in its arguments.
+    pub fn at(path: PathBuf) -> Self {
+        Self(path)
+    }
+
+    /// All recordings in progress, oldest first; of one container where its key is given.
+    ///
+    /// # Errors
+    /// [`file::Error`]. A state directory that does not exist holds none.
+    pub fn list(state: &Path, container_key: Option<&str>) -> Result<Vec<Self>, file::Error> {
+        let path = state.join(RECORDINGS);
+        let entries = match fs::read_dir(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(cause) => return Err(file::error("list", &path)(cause)),
+            Ok(entries) => entries,
+        };
+        let mut found: Vec<(String, Self)> = entries
+            .flatten()
+            .filter_map(|entry| {
+                let name = entry.file_name().into_string().ok()?;
+                let (key, id) = name.split_once('.')?;
+                (container_key.is_none() || container_key == Some(key))
+                    .then(|| (id.to_owned(), Self(entry.path())))
+            })
+            .collect();
+        found.sort_by(|one, other| one.0.cmp(&other.0));
+        Ok(found.into_iter().map(|(_, directory)| directory).collect())
+    }
+
+    /// The directory's path.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// The recording's id, from the directory's name; `None` if it has not the form of a recording's.
+    pub fn id(&self) -> Option<String> {
+        let (_, id) = self.0.file_name()?.to_str()?.split_once('.')?;
+        Some(id.to_owned())
+    }
+
+    /// The state directory that this directory lies in, two levels up.
+    pub fn state(&self) -> &Path {
+        self.0
+            .parent()
+            .and_then(Path::parent)
+            .unwrap_or(Path::new(STATE_DIRECTORY))
+    }
+
+    /// Where the engine's configuration is kept, byte for byte.
+    pub fn original_configuration(&self) -> PathBuf {
+        self.0.join(ORIGINAL_CONFIGURATION)
+    }
+
+    /// Reads `recording.json`.
+    ///
+    /// # Errors
+    /// [`file::Error`].
+    pub fn load(&self) -> Result<Recording, file::Error> {
+        self.load_json(RECORDING)
+    }
+
+    /// Writes `recording.json`.
+    ///
+    /// # Errors
+    /// [`file::Error`].
+    pub fn save(&self, recording: &Recording) -> Result<(), file::Error> {
+        self.save_json(RECORDING, recording)
+    }
+
+    /// Returns true if the shim has described the recording. Before that it has changed nothing.
+    pub fn is_described(&self) -> bool {
+        self.0.join(RECORDING).exists()
+    }
+
+    /// Returns true if the prestart hook has run, or is running.
+    pub fn is_armed(&self) -> bool {
+        self.0.join(ARMED).exists()
+    }
+
+    /// Reads what the prestart hook wrote down; `None` if it has not, or not completely.
+    pub fn armed(&self) -> Option<Armed> {
+        self.load_json(ARMED).ok()
+    }
+
+    /// Reads one of the recording's files.
+    ///
+    /// # Errors
+    /// [`file::Error`].
+    pub fn load_json<T: for<'de> Deserialize<'de>>(&self, name: &str) -> Result<T, file::Error> {
+        file::read_json(&self.0.join(name))
+    }
+
+    /// Writes one of the recording's files, mode 0600.
+    ///
+    /// # Errors
+    /// [`file::Error`].
+    pub fn save_json<T: Serialize>(&self, name: &str, value: &T) -> Result<(), file::Error> {
+        let path = self.0.join(name);
+        let content = serde_json::to_vec_pretty(value).map_err(file::error("write", &path))?;
+        file::write(&path, &content, Attributes::Mode(0o600))
+    }
+
+    /// Removes the directory and all in it.
+    ///
+    /// # Errors
+    /// [`file::Error`]. One that is gone already is no error.
+    pub fn remove(&self) -> Result<(), file::Error> {
+        file::remove_directory(&self.0)
+    }
+}
+
+/// How old a recording's directory without `recording.json` must be before it counts as left over: a shim needs milliseconds to fill it.
+const INCOMPLETE_AFTER: Duration = Duration::from_secs(60);
+
+/// Whether nobody will finish this recording any more, because its container is gone and its poststop hook never ran.
+///
+/// True if all of these hold: the shim, which became the runtime, is gone; the container's first process is gone (or the prestart hook
+/// never got as far as writing `armed.json`); the runtime has no state directory of that container. A directory whose shim died before
+/// it had written `recording.json` counts after a minute. A poststop hook may be at work all the same, since runc removes its state before it
+/// runs the hooks: who finishes a recording locks its directory first.
+pub fn is_abandoned(directory: &Directory) -> bool {
+    match directory.load() {
+        Ok(recording) => {
+            !process::exists(recording.shim)
+                && init(directory).is_none_or(|init| !process::exists(init))
+                && fs::symlink_metadata(&recording.runtime.state)
+                    .is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+        }
+        // Of another version, or damaged: nothing is known about its container, which may well be alive.
+        Err(_) if directory.is_described() => false,
+        Err(_) => fs::metadata(directory.path())
+            .and_then(|metadata| metadata.modified())
+            .ok()
+            .and_then(|modified| modified.elapsed().ok())
+            .is_some_and(|age| age > INCOMPLETE_AFTER),
+    }
+}
+
+/// Whether a recording's container ran and has ended, deleted or not: what the recording has toggled is of no use to it any more.
+///
+/// True of a container that its engine is about to delete, too. For recovery that somebody asks for, not for the sweep at every call.
+pub fn has_ended(directory: &Directory) -> bool {
+    directory
+        .load()
+        .is_ok_and(|recording| !process::exists(recording.shim))
+        && init(directory).is_some_and(|init| !process::exists(init))
+}
+
+/// What the prestart hook wrote into [`ARMED`] that is of use to everyone; the hook itself keeps more there.
+#[derive(Clone, Copy, Debug, Deserialize)]
+pub struct Armed {
+    /// The container's first process.
+    pub init: Process,
+}
+
+/// The container's first process, if the prestart hook got as far as writing it down.
+fn init(directory: &Directory) -> Option<Process> {
+    directory.armed().map(|armed| armed.init)
+}
+
+/// The key under which a container's recordings are found: FNV-1a (64 bit) of its runtime state directory (`<--root>/<id>`), in hexadecimal.
+pub fn container_key(runtime_state: &Path) -> String {
+    use std::os::unix::ffi::OsStrExt;
+    let hash = runtime_state
+        .as_os_str()
+        .as_bytes()
+        .iter()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+        });
+    format!("{hash:016x}")
+}
+
+/// Returns true if the runtime has made the container from the configuration that it found.
+///
+/// runc writes `state.json`, crun `status`, both after they have read it.
+pub fn is_in_runtime_state(recording: &Recording) -> bool {
+    ["state.json", "status"]
+        .iter()
+        .any(|name| recording.runtime.state.join(name).exists())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use capprof_profile::recording::Runtime;
+
+    #[test]
+    fn recordings_are_found_by_container_and_in_order() {
+        let state = tempfile::tempdir().unwrap();
+        let key = container_key(Path::new("/run/runc/a"));
+        let other = container_key(Path::new("/run/runc/b"));
+        assert_ne!(key, other);
+        assert!(Directory::list(state.path(), None).unwrap().is_empty());
+        let second = Directory::create(state.path(), &key, "20260102T000000Z-1").unwrap();
+        let first = Directory::create(state.path(), &key, "20260101T000000Z-2").unwrap();
+        assert_eq!(first.id().as_deref(), Some("20260101T000000Z-2"));
+        assert_eq!(first.state(), state.path());
+        Directory::create(state.path(), &other, "20250101T000000Z-3").unwrap();
+        assert_eq!(
+            Directory::list(state.path(), Some(&key)).unwrap(),
+            [first.clone(), second]
+        );
+        assert_eq!(Directory::list(state.path(), None).unwrap().len(), 3);
+        assert!(Directory::create(state.path(), &key, "20260101T000000Z-2").is_err());
+        first.remove().unwrap();
+        first.remove().unwrap();
+        assert_eq!(Directory::list(state.path(), Some(&key)).unwrap().len(), 1);
+    }
+
+    fn example(state: &Path, runtime_state: PathBuf, shim: Process) -> Recording {
+        Recording {
+            bundle: state.join("bundle"),
+            configuration: state.join("bundle/config.json"),
+            runtime: Runtime {
+                name: "runc".to_owned(),
+                path: "/usr/sbin/runc".into(),
+                state: runtime_state,
+            },
+            shim,
+            ..capprof_profile::fixtures::recording("a", "20260101T000000Z-1")
+        }
+    }
+
+    fn own() -> Process {
+        process::find(i32::try_from(std::process::id()).unwrap()).unwrap()
+    }
+
+    fn gone() -> Process {
+        Process {
+            start_time: own().start_time + 1,
+            ..own()
+        }
+    }
+
+    #[test]
+    fn a_recording_is_abandoned_when_all_its_processes_and_its_state_are_gone() {
+        let state = tempfile::tempdir().unwrap();
+        let runtime_state = state.path().join("runtime-state");
+        let directory = Directory::create(state.path(), "key", "20260101T000000Z-1").unwrap();
+        let with = |shim| {
+            directory
+                .save(&example(state.path(), runtime_state.clone(), shim))
+                .unwrap();
+        };
+        // A shim is filling it just now.
+        assert!(!is_abandoned(&directory));
+        with(own());
+        assert!(!is_abandoned(&directory));
+        with(gone());
+        assert!(is_abandoned(&directory));
+        assert!(!has_ended(&directory));
+        fs::create_dir(&runtime_state).unwrap();
+        assert!(!is_abandoned(&directory));
+        fs::remove_dir(&runtime_state).unwrap();
+        let arm = |init| {
+            directory
+                .save_json(
+                    "armed.json",
+                    &serde_json::json!({"init": init, "ebpf": null}),
+                )
+                .unwrap();
+        };
+        arm(own());
+        assert!(!is_abandoned(&directory));
+        assert!(!has_ended(&directory));
+        arm(gone());
+        assert!(is_abandoned(&directory));
+        fs::create_dir(&runtime_state).unwrap();
+        assert!(!is_abandoned(&directory));
+        assert!(has_ended(&directory));
+    }
+
+    #[test]
+    fn a_directory_without_recording_is_abandoned_after_a_while() {
+        let state = tempfile::tempdir().unwrap();
+        let directory = Directory::create(state.path(), "key", "20260101T000000Z-1").unwrap();
+        let file = fs::File::open(directory.path()).unwrap();
+        let age = || file.set_modified(std::time::SystemTime::now() - INCOMPLETE_AFTER * 2);
+        age().unwrap();
+        assert!(is_abandoned(&directory));
+        fs::write(directory.path().join("recording.json"), "{}").unwrap();
+        age().unwrap();
+        assert!(!is_abandoned(&directory));
+    }
+}

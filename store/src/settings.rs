@@ -1,0 +1,149 @@
+//! Reading the settings from `/etc/capprof/config.toml`.
+
+use crate::file;
+use capprof_profile::settings::Settings;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Where the configuration is read from, unless the environment variable [`VARIABLE`] names another file.
+pub const PATH: &str = "/etc/capprof/config.toml";
+
+/// The environment variable that names another configuration file.
+pub const VARIABLE: &str = "CAPPROF_CONFIG";
+
+/// A configuration that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The file exists and could not be read.
+    #[error(transparent)]
+    Read(#[from] file::Error),
+    /// Not TOML, an unknown key, or a value of the wrong kind.
+    #[error("read configuration {}: {message}", path.display())]
+    Parse {
+        /// The file.
+        path: PathBuf,
+        /// Why, on one line, with the line number.
+        message: String,
+    },
+    /// A value that is well-formed and makes no sense.
+    #[error("read configuration {}: {key} = {value}: {reason}", path.display())]
+    Value {
+        /// The file.
+        path: PathBuf,
+        /// The key.
+        key: &'static str,
+        /// What it was set to.
+        value: String,
+        /// Why it cannot be used.
+        reason: &'static str,
+    },
+}
+
+/// The file that is read: that of [`VARIABLE`], else [`PATH`].
+pub fn path() -> PathBuf {
+    std::env::var_os(VARIABLE).map_or_else(|| PathBuf::from(PATH), PathBuf::from)
+}
+
+/// Reads the file; a file that does not exist gives the defaults.
+///
+/// # Errors
+/// Any [`Error`].
+pub fn load(path: &Path) -> Result<Settings, Error> {
+    let text = match std::fs::read_to_string(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Settings::default()),
+        result => result.map_err(file::error("read configuration", path))?,
+    };
+    let settings: Settings = toml::from_str(&text).map_err(|error| {
+        let line = error
+            .span()
+            .and_then(|span| text.get(..span.start))
+            .map_or(1, |before| before.matches('\n').count() + 1);
+        Error::Parse {
+            path: path.to_owned(),
+            message: format!("line {line}: {}", error.message().replace('\n', ", ")),
+        }
+    })?;
+    settings.check().map_err(|bad| Error::Value {
+        path: path.to_owned(),
+        key: bad.key,
+        value: bad.value,
+        reason: bad.reason,
+    })?;
+    Ok(settings)
+}
+
+/// The defaults with nothing but the runtime and the state directory from the file, whatever else is wrong with it: `kill` and
+/// `delete` must go on working.
+pub fn essentials(path: &Path) -> Settings {
+    let mut essentials = Settings::default();
+    let table = std::fs::read_to_string(path)
+        .ok()
+        .and_then(|text| text.parse::<toml::Table>().ok())
+        .unwrap_or_default();
+    let text = |key| Some(table.get(key)?.as_str()?.to_owned());
+    if let Some(runtime) = text("runtime") {
+        essentials.runtime = runtime;
+    }
+    if let Some(state) = text("state") {
+        essentials.state = state.into();
+    }
+    essentials
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(text: &str) -> Result<Settings, Error> {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("config.toml");
+        std::fs::write(&path, text).unwrap();
+        super::load(&path)
+    }
+
+    #[test]
+    fn a_missing_or_empty_file_gives_the_defaults() {
+        assert_eq!(
+            super::load(Path::new("/nonexistent/config.toml")).unwrap(),
+            Settings::default()
+        );
+        assert_eq!(load("").unwrap(), Settings::default());
+    }
+
+    #[test]
+    fn each_mistake_gives_one_clear_line() {
+        for (text, expected) in [
+            ("\nruntme = \"crun\"", "line 2: unknown field `runtme`"),
+            ("recorders = \"both\"", "line 1: unknown variant `both`"),
+            ("runtime = ", "line 1: "),
+            (
+                "runtime = \"bin/runc\"",
+                "must be a name or an absolute path",
+            ),
+            (
+                "store = \"here\"",
+                "store = \"here\": must be an absolute path",
+            ),
+            ("hook_timeout = 0", "must be from 1 to 600 seconds"),
+            ("retention = -1", "line 1: "),
+        ] {
+            let message = load(text).unwrap_err().to_string();
+            assert!(message.contains(expected), "{text}: {message}");
+            assert!(!message.contains('\n'), "{message}");
+        }
+    }
+
+    #[test]
+    fn the_runtime_is_found_in_a_broken_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("config.toml");
+        std::fs::write(&path, "runtime = \"crun\"\nnonsense = 1\n").unwrap();
+        let found = essentials(&path);
+        assert_eq!(found.runtime, "crun");
+        assert_eq!(found.state, Path::new("/run/capprof"));
+        std::fs::write(&path, "state = \"/run/other\"\nnonsense = 1\n").unwrap();
+        assert_eq!(essentials(&path).state, Path::new("/run/other"));
+        std::fs::write(&path, "[[[").unwrap();
+        assert_eq!(essentials(&path), Settings::default());
+    }
+}
