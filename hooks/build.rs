@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    for input in ["bpf/capprof.bpf.c", "bpf/kernel.h", "build.rs"] {
+    for input in ["bpf", "build.rs"] {
         println!("cargo:rerun-if-changed={input}");
     }
     println!("cargo:rerun-if-env-changed=CLANG");

@@ -31,6 +31,8 @@ const volatile struct {
 
 #define NULL ((void *)0)
 
+#include "mounters.h"
+
 #define FRAMES 28
 #define WINDOW 64 /* words of kernel stack above the hook; a power of two */
 #define DEPTH 8 /* return addresses that are compared to tell call paths apart */
@@ -78,6 +80,7 @@ struct container {
 	u32 exited; /* exit_status is known */
 	s32 exit_status; /* of the first process, as wait(2) gives it */
 	u32 unused;
+	struct mounters mounters;
 	char recording[64];
 };
 
@@ -93,10 +96,11 @@ enum check_flag {
 	CHECK_COMPAT = 1 << 8,
 	CHECK_OPEN_WRITE = 1 << 9,
 	CHECK_ROOT = 1 << 10,
+	CHECK_MOUNTER = 1 << 11, /* overridden, and these are credentials of the container's own: it mounted the file system */
 	CHECK_NAMESPACE = 16, /* shift */
 };
 
-enum namespace { NAMESPACE_UNKNOWN, NAMESPACE_OWN, NAMESPACE_INITIAL, NAMESPACE_NESTED, NAMESPACE_FOREIGN };
+enum namespace { NAMESPACE_UNKNOWN, NAMESPACE_OWN, NAMESPACE_INITIAL, NAMESPACE_NESTED, NAMESPACE_FOREIGN, NAMESPACE_NESTED_OTHER };
 
 /* One kind of check, and one call path of it: paths are numbered as they come. */
 struct check_key {
@@ -107,7 +111,7 @@ struct check_key {
 	u32 capability;
 	u32 denied;
 	u32 path;
-	u32 unused;
+	u32 argument; /* see arguments.h */
 };
 
 struct check {
@@ -280,8 +284,10 @@ static __always_inline u64 read_set(const void *set)
 struct call {
 	s32 number; /* -1: not in a system call */
 	bool compat;
-	u64 arguments[3];
+	u64 arguments[5];
 };
+
+#include "arguments.h"
 
 /* The system call that the task is in, by the registers it came with. */
 static __always_inline struct pt_regs *current_call(struct task_struct *task, struct call *call)
@@ -310,10 +316,14 @@ static __always_inline void read_arguments(struct pt_regs *regs, struct call *ca
 	call->arguments[0] = regs->di;
 	call->arguments[1] = regs->si;
 	call->arguments[2] = regs->dx;
+	call->arguments[3] = regs->r10;
+	call->arguments[4] = regs->r8;
 #else
 	call->arguments[0] = regs->orig_x0;
 	call->arguments[1] = regs->regs[1];
 	call->arguments[2] = regs->regs[2];
+	call->arguments[3] = regs->regs[3];
+	call->arguments[4] = regs->regs[4];
 #endif
 }
 
@@ -692,7 +702,8 @@ struct question {
 static __always_inline bool same_kind(const struct check_key *one, const struct check_key *other)
 {
 	return one->slot == other->slot && one->program == other->program && one->syscall == other->syscall &&
-	       one->flags == other->flags && one->capability == other->capability && one->path == other->path;
+	       one->flags == other->flags && one->capability == other->capability && one->path == other->path &&
+	       one->argument == other->argument;
 }
 
 /* Remembers the refused check that scratch->key is the row of, until the system call returns. */
@@ -781,6 +792,20 @@ static __noinline int count_member(void *ctx, struct container *container, struc
 	return 0;
 }
 
+/* Whether the credentials are copies of those with which the container mounted something. */
+static __always_inline bool is_mounters(const struct container *container, const struct cred *cred)
+{
+	struct mounter mounter;
+
+	if (!container->mounters.of[0].groups)
+		return false;
+	mounter = mounter_of(cred);
+	for (u32 i = 0; i < MOUNTERS; i++)
+		if (container->mounters.of[i].groups == mounter.groups && container->mounters.of[i].keyring == mounter.keyring)
+			return true;
+	return false;
+}
+
 /* The part for processes that belong to a container. */
 static __noinline int record_member(void *ctx, const struct cred *cred, struct user_namespace *target,
 					  const struct question *question, const struct task *found)
@@ -804,7 +829,6 @@ static __noinline int record_member(void *ctx, const struct cred *cred, struct u
 		return 0;
 	key = &scratch->key;
 	key->flags = 0;
-	key->unused = 0;
 
 	regs = current_call(current, &call);
 	if (task.flags & TASK_PENDING) {
@@ -821,6 +845,8 @@ static __noinline int record_member(void *ctx, const struct cred *cred, struct u
 		key->flags |= CHECK_COMPAT;
 	if (cred != BPF_CORE_READ(current, real_cred))
 		key->flags |= cred == BPF_CORE_READ(current, cred) ? CHECK_OVERRIDDEN : CHECK_OTHER;
+	if (key->flags & CHECK_OVERRIDDEN && is_mounters(container, cred))
+		key->flags |= CHECK_MOUNTER;
 	if (opts_known)
 		key->flags |= opts & CAP_OPT_NOAUDIT ? CHECK_SILENT : CHECK_AUDITED;
 	if (task.flags & TASK_PENDING) {
@@ -834,6 +860,8 @@ static __noinline int record_member(void *ctx, const struct cred *cred, struct u
 		class = classify_namespace(container->user_namespace, asked);
 		if (ret == 0 && asked != own && granted_to_owner(own, BPF_CORE_READ(cred, euid.val), asked))
 			key->flags |= CHECK_BY_OWNER;
+		else if (class == NAMESPACE_NESTED && own == container->user_namespace)
+			class = NAMESPACE_NESTED_OTHER;
 	}
 	key->flags |= class << CHECK_NAMESPACE;
 	if (!call.compat) {
@@ -856,8 +884,16 @@ static __noinline int record_member(void *ctx, const struct cred *cred, struct u
 		}
 	}
 
+	if (capability == CAP_SYS_ADMIN && !ret && class == NAMESPACE_OWN && !(key->flags & (CHECK_OVERRIDDEN | CHECK_OTHER)) &&
+	    !call.compat && (call.number == SYS_mount || call.number == SYS_fsopen)) {
+		struct mounter mounter = mounter_of(cred);
+
+		remember_mounter(&container->mounters, mounter.groups, mounter.keyring);
+	}
+
 	key->slot = task.slot;
 	key->program = task.program;
+	key->argument = deciding_argument(&call);
 	key->syscall = call.number;
 	key->capability = capability;
 	key->denied = ret != 0;

@@ -107,6 +107,9 @@ struct user_namespace {
 	struct ns_common ns;
 };
 
+struct group_info;
+struct key;
+
 struct cred {
 	kuid_t uid;
 	kgid_t gid;
@@ -120,6 +123,8 @@ struct cred {
 	kernel_cap_t cap_bset;
 	kernel_cap_t cap_ambient;
 	struct user_namespace *user_ns;
+	struct group_info *group_info;
+	struct key *session_keyring;
 };
 
 struct mnt_namespace {
@@ -263,7 +268,14 @@ enum {
 	SYS_setgid = 106,
 	SYS_setresuid = 117,
 	SYS_setresgid = 119,
+	SYS_setsockopt = 54,
 	SYS_capset = 126,
+	SYS_prctl = 157,
+	SYS_mount = 165,
+	SYS_mq_open = 240,
+	SYS_perf_event_open = 298,
+	SYS_fanotify_init = 300,
+	SYS_fsopen = 430,
 	SYS_openat = 257,
 	SYS_fchmodat = 268,
 	SYS_faccessat = 269,
@@ -283,7 +295,14 @@ enum {
 	SYS_fchmod = 52,
 	SYS_fchmodat = 53,
 	SYS_openat = 56,
+	SYS_mount = 40,
 	SYS_capset = 91,
+	SYS_prctl = 167,
+	SYS_mq_open = 180,
+	SYS_setsockopt = 208,
+	SYS_perf_event_open = 241,
+	SYS_fanotify_init = 262,
+	SYS_fsopen = 430,
 	SYS_setgid = 144,
 	SYS_setuid = 146,
 	SYS_setresuid = 147,

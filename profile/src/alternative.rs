@@ -1,8 +1,12 @@
 //! Capabilities that the kernel would have accepted instead of the one that it asked for first.
 
 use crate::classify::asked_in;
-use crate::observation::Observation;
+use crate::observation::{Argument, Observation};
 use crate::{Capability, CapabilitySet};
+
+/// Socket options that either of `CAP_NET_RAW` and `CAP_NET_ADMIN` lets a process set, by level and name: `SO_PRIORITY`, `SO_MARK`,
+/// `IP_TRANSPARENT`, `IPV6_TRANSPARENT`. IPv6 header options and unknown IP options take the first alone.
+const EITHER_OPTION: [(u16, u16); 4] = [(1, 12), (1, 36), (0, 19), (41, 75)];
 
 /// What else would have done for this check; empty where nothing, or where the place is not known well enough to say so.
 ///
@@ -11,7 +15,7 @@ use crate::{Capability, CapabilitySet};
 /// | `DAC_READ_SEARCH` | `DAC_OVERRIDE` | fs/namei.c `generic_permission()`; not open_by_handle_at(2) |
 /// | `PERFMON`, `BPF`, `CHECKPOINT_RESTORE` | `SYS_ADMIN` | include/linux/capability.h `perfmon_capable()`, kernel/bpf/token.c `bpf_token_capable()`, `checkpoint_restore_ns_capable()` |
 /// | `NET_ADMIN` | `SYS_ADMIN` | kernel/bpf/syscall.c, programs of the network |
-/// | `NET_RAW` | `NET_ADMIN` | net/core/sock.c `SO_MARK`, `SO_PRIORITY`; net/ipv4/ip_sockglue.c, net/ipv6/ipv6_sockglue.c transparent proxies |
+/// | `NET_RAW` | `NET_ADMIN` | net/core/sock.c `SO_MARK`, `SO_PRIORITY`; net/ipv4/ip_sockglue.c, net/ipv6/ipv6_sockglue.c transparent proxies, not header options |
 /// | `SYS_RESOURCE` | `SYS_ADMIN` | kernel/fork.c `copy_process()`, fs/pipe.c `alloc_pipe_info()` |
 /// | `SYS_ADMIN` | `SYS_NICE` | block/ioprio.c `ioprio_check_cap()`, which asks for the stronger one first |
 pub fn alternatives(check: &Observation) -> CapabilitySet {
@@ -41,13 +45,16 @@ pub fn alternatives(check: &Observation) -> CapabilitySet {
             asked_in(&["bpf_token_capable", "bpf_net_capable", "bpf_prog_load"])
                 .then_some(Capability::SYS_ADMIN)
         }
-        Capability::NET_RAW => asked_in(&[
-            "sockopt_ns_capable",
-            "do_ip_setsockopt",
-            "do_ipv6_setsockopt",
-            "__sock_cmsg_send",
-        ])
-        .then_some(Capability::NET_ADMIN),
+        Capability::NET_RAW => {
+            let takes_either = match check.argument {
+                Some(Argument::SocketOption { level, name }) => {
+                    EITHER_OPTION.contains(&(level, name))
+                }
+                // SO_MARK and SO_PRIORITY as control messages; IPv6 header options are asked about in ip6_datagram_send_ctl().
+                _ => asked_in(&["__sock_cmsg_send"]),
+            };
+            takes_either.then_some(Capability::NET_ADMIN)
+        }
         Capability::SYS_RESOURCE => {
             asked_in(&["copy_process", "alloc_pipe_info"]).then_some(Capability::SYS_ADMIN)
         }

@@ -50,8 +50,13 @@ pub enum Namespace {
     Own,
     /// The initial user namespace, and the container lives in another one: such a check can never be granted to it.
     Initial,
-    /// A descendant of the container's own: something in the container made it.
+    /// A descendant of the container's own, and the process lives in it or below the container's own too.
     Nested,
+    /// A descendant of the container's own that another user of the container made, asked of a process that lives in the container's own:
+    /// what the process holds there decides (security/commoncap.c, `cap_capable_helper()`).
+    NestedOfOther,
+    /// A descendant of the container's own, and the recorder could not tell where the process lives (SELinux's class `cap_userns`).
+    NestedUnclear,
     /// Any other, an ancestor that is not the initial one for example.
     Foreign,
     /// The recorder could not tell.
@@ -77,6 +82,40 @@ pub struct Syscall {
     pub number: i64,
     /// The name in the table of the process's architecture (`mount`), or the number as text where there is none.
     pub name: String,
+}
+
+/// The argument of a system call that decides whether the answer to its check mattered.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Argument {
+    /// Level and name of the option that setsockopt(2) set.
+    SocketOption {
+        /// `SOL_SOCKET`, `IPPROTO_IPV6`, …
+        level: u16,
+        /// `SO_MARK`, `IPV6_HOPOPTS`, …
+        name: u16,
+    },
+    /// A congestion control algorithm was set; true if every process may choose it (net.ipv4.tcp_allowed_congestion_control).
+    CongestionControl {
+        /// See above.
+        allowed: bool,
+    },
+    /// The flags of fanotify_init(2).
+    FanotifyInit(u32),
+    /// perf_event_open(2); true if the event counts what the calling process does in user space, and shows nothing else.
+    PerfEvent {
+        /// See above.
+        own_user_space: bool,
+    },
+    /// The option of prctl(2).
+    Prctl(u32),
+    /// The length and message size that mq_open(2) asked for; zeros where it took the defaults.
+    MessageQueue {
+        /// `mq_maxmsg`, at most 32767.
+        messages: u16,
+        /// `mq_msgsize` in bytes, at most 65535.
+        size: u16,
+    },
 }
 
 /// What became of the system calls in which a check was refused, as numbers of checks.
@@ -161,6 +200,9 @@ pub struct Observation {
     pub audit: Audit,
     /// The checked credentials were not the task's own: `override_creds()`, as overlayfs does for its own accesses.
     pub overridden: bool,
+    /// The overridden credentials are copies of those with which a program of the container mounted the file system.
+    #[serde(default)]
+    pub own_mount: bool,
     /// Granted because the process owns the (nested) namespace, not because it holds the capability
     /// (security/commoncap.c, `cap_capable_helper()`).
     pub by_owner: bool,
@@ -180,6 +222,9 @@ pub struct Observation {
     pub pid: u32,
     /// The system call, where known.
     pub syscall: Option<Syscall>,
+    /// The argument that decides, of the few system calls where one does.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub argument: Option<Argument>,
     /// Kernel functions from the check outwards, innermost first (`ns_capable`, `path_mount`, …); empty where unknown.
     pub call_site: Vec<String>,
     /// The object's path, where known (audit PATH records).

@@ -74,6 +74,29 @@ int other_object(const char *path, int flags)
 	return fd;
 }
 
+pid_t hold_other(const char *how, int *release)
+{
+	int to[2], from[2];
+	char byte;
+	close(other_object(OTHER "/hold", O_RDONLY));
+	must(pipe2(to, O_CLOEXEC) == 0 && pipe2(from, O_CLOEXEC) == 0, "create pipes");
+	pid_t pid = fork();
+	must(pid >= 0, "fork");
+	if (pid == 0) {
+		dup2(to[0], 0);
+		dup2(from[1], 1);
+		execl(OTHER "/hold", "corpus", how, (char *)NULL);
+		_exit(BROKEN);
+	}
+	close(to[0]);
+	close(from[1]);
+	*release = to[1];
+	if (read(from[0], &byte, 1) == 1)
+		return pid;
+	child_status(pid);
+	return -1;
+}
+
 int child_status(pid_t pid)
 {
 	int status;
@@ -346,12 +369,14 @@ static int prepare(const char *directory, uid_t shift)
 	write_file("secret");
 	write_file("our-group");
 	write_file("sticky/file");
+	write_file("open");
 	copy_self("hold");
 	copy_self("file-capability");
 	copy_self("set-uid-root");
 	give("file", other, other, 0644);
 	give("read-only", other, other, 0444);
 	give("our-group", other, shift, 0644);
+	give("open", other, other, 0666);
 	give("secret", other, other, 0600);
 	give("sticky/file", other, other, 0644);
 	give("sticky", other, other, 01777);
@@ -377,12 +402,20 @@ static int prepare(const char *directory, uid_t shift)
 }
 
 // Started from the set-uid copy: becomes somebody else in all three ids, says so, and stays until the pipe closes.
-static int hold(void)
+static int hold(bool nested)
 {
 	uid_t uid = geteuid();
 	if (uid == getuid()) // the set-uid bit had no effect
 		return SKIPPED;
-	if (setresuid(uid, uid, uid) != 0 || write(1, "r", 1) != 1)
+	if (setresuid(uid, uid, uid) != 0)
+		return BROKEN;
+	if (nested) {
+		// Whoever executes a set-uid file is not dumpable, and so out of reach for reasons of its own.
+		must(prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) == 0, "become dumpable");
+		if (unshare(CLONE_NEWUSER) != 0)
+			return SKIPPED;
+	}
+	if (write(1, "r", 1) != 1)
 		return BROKEN;
 	char byte;
 	return read(0, &byte, 1) == 0 ? 0 : BROKEN;
@@ -421,7 +454,9 @@ int main(int argc, char **argv)
 	if (argc == 3 && strcmp(command, "bench-nocheck") == 0)
 		return bench(argv[2], false);
 	if (argc == 2 && strcmp(command, "--hold") == 0)
-		return hold();
+		return hold(false);
+	if (argc == 2 && strcmp(command, "--hold-nested") == 0)
+		return hold(true);
 	if (argc != 2)
 		return usage(stderr);
 	return run(command);

@@ -79,6 +79,10 @@ int own_file(void);
 // Opens somebody else's object, or says what is missing and exits with SKIPPED.
 int other_object(const char *path, int flags);
 
+// Starts the prepared set-uid copy of this executable as `corpus HOW`: a process of somebody else, for which the kernel asks no capability.
+// It stays until `release` is closed. -1 if it cannot be made here.
+pid_t hold_other(const char *how, int *release);
+
 // Runs a function in a child and returns its exit status.
 int in_child(int (*function)(void));
 

@@ -1,5 +1,6 @@
 //! From rows of capability checks to observations.
 
+use super::argument::Arguments;
 use super::armed::Armed;
 use super::executables::Executable;
 use super::layout::{self, Check, CheckKey, check};
@@ -23,6 +24,7 @@ pub(super) fn observations(
     let stacks: Vec<Vec<u64>> = checks.iter().map(|(_, row)| stack(row)).collect();
     let (symbols, problem) = Symbols::resolve(set, stacks.iter().map(Vec::as_slice));
     losses.extend(problem);
+    let arguments = Arguments::default();
     let mut merged: HashMap<_, Observation> = HashMap::new();
     for ((key, row), stack) in checks.iter().zip(&stacks) {
         let Some(capability) = u8::try_from(key.capability)
@@ -36,7 +38,13 @@ pub(super) fn observations(
         let observation = Observation {
             program: program.map_or_else(|| layout::text(&row.comm), |known| known.comm.clone()),
             executable: program.and_then(|known| known.path.clone()),
-            ..observation(armed, capability, (key, row), symbols.call_site(stack))
+            ..observation(
+                armed,
+                &arguments,
+                capability,
+                (key, row),
+                symbols.call_site(stack),
+            )
         };
         let identity = (
             key.program,
@@ -44,6 +52,7 @@ pub(super) fn observations(
             key.flags,
             key.capability,
             key.denied,
+            key.argument,
             observation.call_site.clone(),
         );
         merged
@@ -64,12 +73,14 @@ fn stack(row: &Check) -> Vec<u64> {
 /// A row as an observation, without its program.
 fn observation(
     armed: &Armed,
+    arguments: &Arguments,
     capability: Capability,
     (key, row): (&CheckKey, &Check),
     call_site: Vec<String>,
 ) -> Observation {
     let milliseconds = |nanoseconds: u64| nanoseconds.saturating_sub(armed.armed_ns) / 1_000_000;
     let has = |flag: u32| key.flags & flag != 0;
+    let syscall = syscall(key.syscall, has(check::COMPAT));
     Observation {
         recorder: Recorder::Ebpf,
         capability,
@@ -82,6 +93,7 @@ fn observation(
             2 => Namespace::Initial,
             3 => Namespace::Nested,
             4 => Namespace::Foreign,
+            5 => Namespace::NestedOfOther,
             _ => Namespace::Unknown,
         },
         audit: match key.flags & (check::SILENT | check::AUDITED) {
@@ -90,6 +102,7 @@ fn observation(
             _ => audit(&call_site),
         },
         overridden: has(check::OVERRIDDEN),
+        own_mount: has(check::MOUNTER),
         by_owner: has(check::BY_OWNER),
         pre_exec: has(check::PRE_EXEC),
         joined: has(check::JOINED),
@@ -97,7 +110,8 @@ fn observation(
         program: String::new(),
         executable: None,
         pid: row.tgid,
-        syscall: Some(syscall(key.syscall, has(check::COMPAT))),
+        argument: arguments.decode(&syscall, key.argument),
+        syscall: Some(syscall),
         call_site,
         path: None,
         count: row.count,

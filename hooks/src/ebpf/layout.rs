@@ -119,6 +119,8 @@ layouts! {
         exited: u32,
         exit_status: i32,
         unused: u32,
+        /// `struct mounter`, `MOUNTERS` of them.
+        mounters: [[u64; 2]; 4],
         recording: [u8; 64],
     }
 
@@ -139,7 +141,7 @@ layouts! {
         capability: u32,
         denied: u32,
         path: u32,
-        unused: u32,
+        argument: u32,
     }
 
     /// `struct check`.
@@ -258,6 +260,7 @@ pub(super) mod check {
     pub(in super::super) const COMPAT: u32 = 1 << 8;
     pub(in super::super) const OPEN_WRITE: u32 = 1 << 9;
     pub(in super::super) const ROOT: u32 = 1 << 10;
+    pub(in super::super) const MOUNTER: u32 = 1 << 11;
     pub(in super::super) const NAMESPACE: u32 = 16;
 }
 

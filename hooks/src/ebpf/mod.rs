@@ -3,6 +3,7 @@
 //! One program set serves the whole host. It is loaded by the first [`arm`] after boot, pinned in bpffs, and stays: containers are
 //! entries in its maps, so that nothing but map updates stands between a container and its program. See `bpf/capprof.bpf.c`.
 
+mod argument;
 mod arm;
 mod armed;
 mod cgroup;

@@ -238,7 +238,7 @@ impl Collector {
         let namespace = match (in_initial_namespace, self.target.user_namespace) {
             (true, false) | (false, true) => Namespace::Own,
             (true, true) => Namespace::Initial,
-            (false, false) => Namespace::Nested,
+            (false, false) => Namespace::NestedUnclear,
         };
         let verdict = if avc.granted || avc.permissive {
             Verdict::Granted
@@ -371,6 +371,7 @@ impl Collector {
                 // SELinux writes no record of a check that the kernel makes with CAP_OPT_NOAUDIT.
                 audit: Audit::Audited,
                 overridden: false,
+                own_mount: false,
                 by_owner: false,
                 pre_exec: false,
                 joined: false,
@@ -379,6 +380,7 @@ impl Collector {
                 executable: key.executable.clone(),
                 pid: event.pid,
                 syscall: key.syscall.clone(),
+                argument: None,
                 call_site: Vec::new(),
                 path: key.path.clone(),
                 count: 0,

@@ -2,7 +2,7 @@
 
 use super::input::{Classified, Input, evidence_of, recorded_completely};
 use crate::classify::{self, Decision};
-use crate::observation::{BlindSpot, Evidence, Recorder};
+use crate::observation::{BlindSpot, Evidence, Namespace, Recorder};
 use crate::{Capability, CapabilitySet};
 use std::collections::BTreeSet;
 
@@ -27,6 +27,7 @@ pub(super) fn blind_spots(
         spots.extend(hard_link(entry, set));
         spots.extend(id_map(entry, set));
         spots.extend(not_granted(entry, input));
+        spots.extend(nested_unclear(entry, input, set));
     }
     spots.extend(unprivileged_ports(input, set));
     spots.extend(refused_before_selinux(input));
@@ -92,6 +93,26 @@ fn not_granted(entry: &Classified<'_>, input: &Input<'_>) -> Option<BlindSpot> {
                 check.program
             ),
         }
+    })
+}
+
+/// A record of SELinux's class `cap_userns` does not say whether the process lives in the nested namespace or acts on it from outside.
+fn nested_unclear(
+    entry: &Classified<'_>,
+    input: &Input<'_>,
+    set: CapabilitySet,
+) -> Option<BlindSpot> {
+    let check = entry.check;
+    let unclear = check.namespace == Namespace::NestedUnclear
+        && !set.contains(check.capability)
+        && !recorded_completely(input, Recorder::Ebpf);
+    unclear.then(|| BlindSpot {
+        capability: Some(check.capability),
+        recorder: check.recorder,
+        reason: format!(
+            "{} was asked for it in a user namespace that the container made: needed if the process lives outside that namespace and              another user made it, which SELinux does not record",
+            check.program
+        ),
     })
 }
 

@@ -76,6 +76,7 @@ fn every_constant_has_the_value_that_the_program_gives_it() {
         shift("COMPAT", check::COMPAT),
         shift("OPEN_WRITE", check::OPEN_WRITE),
         shift("ROOT", check::ROOT),
+        shift("MOUNTER", check::MOUNTER),
         format!("CHECK_NAMESPACE = {}", check::NAMESPACE),
         format!("TASK_PENDING = {TASK_PENDING}"),
         format!("ARRAY(symbols, ARRAY, {SYMBOLS}, "),

@@ -126,9 +126,13 @@ fn all_four_classes_and_both_verdicts() {
         found,
         [
             (Capability::CHOWN, Namespace::Own, Verdict::Granted),
-            (Capability::SYS_CHROOT, Namespace::Nested, Verdict::Granted),
+            (
+                Capability::SYS_CHROOT,
+                Namespace::NestedUnclear,
+                Verdict::Granted
+            ),
             (Capability::SYSLOG, Namespace::Own, Verdict::Granted),
-            (Capability::BPF, Namespace::Nested, Verdict::Granted),
+            (Capability::BPF, Namespace::NestedUnclear, Verdict::Granted),
         ]
     );
 }

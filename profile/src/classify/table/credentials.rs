@@ -1,7 +1,7 @@
 //! Checks with other credentials than the program's, or without an effect on what the system call does.
 
 use crate::Capability;
-use crate::classify::call_site::{ACCESS, asked_in, in_overlayfs, in_syscall};
+use crate::classify::call_site::{ACCESS, asked_in, function, in_overlayfs, in_syscall};
 use crate::classify::rule::{Decision, Rule};
 use crate::observation::Observation;
 
@@ -14,13 +14,26 @@ pub(super) static RULES: &[Rule] = &[
         decision: Decision::Optional,
         applies: |check, _| in_syscall(check, ACCESS) && !(check.overridden && in_overlayfs(check)),
     },
+    // Overlayfs that the container mounted itself works with the container's credentials. What it asks for at each look at a layer
+    // (private extended attributes, file handles) its mounter has shown to hold, or the file system does without.
+    Rule {
+        name: "own-overlay",
+        explanation: "asked by overlayfs that the container mounted itself, for its own bookkeeping: whoever may mount it may do that, or it goes on without",
+        decision: Decision::Dismissed,
+        applies: |check, _| check.overridden && check.own_mount && is_overlay_bookkeeping(check),
+    },
     // override_creds(): overlayfs with its mounter's credentials, coredumps, binfmt_misc. Not so where a user's own request is carried
-    // out with credentials that it chose or had before: io_uring, cgroup.procs, the opener of a file, a tracer.
+    // out with credentials that it chose or had before: io_uring, cgroup.procs, the opener of a file, a tracer; nor where the container mounted
+    // the overlayfs itself.
     Rule {
         name: "overridden-credentials",
         explanation: "the kernel asked on its own behalf, with other credentials than the program's (overlayfs)",
         decision: Decision::Dismissed,
-        applies: |check, _| check.overridden && !carries_out_own_request(check),
+        applies: |check, _| {
+            check.overridden
+                && !(check.own_mount && in_overlayfs(check))
+                && !carries_out_own_request(check)
+        },
     },
     Rule {
         name: "without-effect",
@@ -42,8 +55,45 @@ pub(super) static RULES: &[Rule] = &[
     },
 ];
 
+/// Whether overlayfs asked for itself: its private extended attributes and file handles (fs/overlayfs/super.c, namei.c, export.c), whether a
+/// set-ID bit survives a copy, which comes with the mode that is set afterwards, whether a layer can be read without marking it as read, and
+/// the times of a copy, which it goes on without.
+fn is_overlay_bookkeeping(check: &Observation) -> bool {
+    match check.capability {
+        Capability::SYS_ADMIN => asked_in(check, &["xattr_permission"]),
+        Capability::DAC_READ_SEARCH => asked_in(check, &["ovl_can_decode_fh"]),
+        Capability::FSETID => true,
+        Capability::FOWNER => asked_in(
+            check,
+            &[
+                "ovl_open_realfile",
+                "ovl_path_open",
+                "ovl_set_timestamps",
+                "ovl_set_attr",
+            ],
+        ),
+        _ => false,
+    }
+}
+
+/// Whether the innermost function of overlayfs had not yet exchanged the credentials (fs/overlayfs/inode.c): these functions look at the file as
+/// the program sees it first, then at the layer's.
+fn before_overlay_exchanged(check: &Observation) -> bool {
+    let position = check.call_site.iter().position(|frame| {
+        let frame = function(frame);
+        frame.starts_with("ovl_") || frame.starts_with("backing_file_")
+    });
+    let inner = position.and_then(|position| position.checked_sub(1));
+    let frame = |index: usize| check.call_site.get(index).map(|frame| function(frame));
+    matches!(
+        (inner.and_then(frame), position.and_then(frame)),
+        (Some("generic_permission"), Some("ovl_permission"))
+            | (Some("setattr_prepare"), Some("ovl_setattr"))
+    )
+}
+
 fn carries_out_own_request(check: &Observation) -> bool {
-    !in_overlayfs(check)
+    (!in_overlayfs(check) || before_overlay_exchanged(check))
         && (
             // io_uring carries requests out under credentials that their maker registered (IORING_REGISTER_PERSONALITY, SQPOLL).
             asked_in(check, &["io_issue_sqe", "__io_issue_sqe", "io_wq_submit_work", "io_sq_thread"])

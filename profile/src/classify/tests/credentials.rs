@@ -35,6 +35,70 @@ fn overridden_credentials() {
 }
 
 #[test]
+fn overlay_of_the_containers_own() {
+    let own = |capability, frames: &[&str]| Observation {
+        overridden: true,
+        own_mount: true,
+        ..check(capability, "openat", frames)
+    };
+    for (capability, frames) in [
+        (
+            Capability::CHOWN,
+            &["setattr_prepare", "notify_change", "ovl_set_attr"][..],
+        ),
+        (
+            Capability::DAC_OVERRIDE,
+            &["generic_permission", "vfs_tmpfile", "ovl_copy_up_one"],
+        ),
+    ] {
+        is_used(&own(capability, frames));
+    }
+    for (capability, frames) in [
+        (
+            Capability::SYS_ADMIN,
+            &["capable", "xattr_permission", "ovl_check_metacopy_xattr"][..],
+        ),
+        (
+            Capability::DAC_READ_SEARCH,
+            &["capable", "ovl_can_decode_fh"],
+        ),
+        (Capability::FOWNER, &["ns_capable", "ovl_path_open"]),
+    ] {
+        gives(&own(capability, frames), &ROOT, "own-overlay", Dismissed);
+    }
+    // A core dump has credentials of the program's, too.
+    let dump = own(
+        Capability::DAC_OVERRIDE,
+        &["generic_permission", "do_coredump"],
+    );
+    gives(&dump, &ROOT, "overridden-credentials", Dismissed);
+}
+
+#[test]
+fn the_outer_check_of_overlayfs_is_the_rings_own() {
+    let ring = |frames: &[&str]| Observation {
+        overridden: true,
+        ..check(Capability::DAC_READ_SEARCH, "io_uring_enter", frames)
+    };
+    is_used(&ring(&[
+        "capable_wrt_inode_uidgid",
+        "generic_permission",
+        "ovl_permission",
+        "inode_permission",
+        "io_issue_sqe",
+    ]));
+    let layer = ring(&[
+        "capable_wrt_inode_uidgid",
+        "generic_permission",
+        "inode_permission",
+        "ovl_permission",
+        "inode_permission",
+        "io_issue_sqe",
+    ]);
+    gives(&layer, &ROOT, "overridden-credentials", Dismissed);
+}
+
+#[test]
 fn access_only_asks() {
     let frames = [
         "capable_wrt_inode_uidgid",

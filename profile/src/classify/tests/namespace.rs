@@ -1,8 +1,9 @@
 use super::{ROOT, gives};
 use crate::Capability;
-use crate::classify::Decision::{Denied, Dismissed};
+use crate::classify::Decision::{Denied, Dismissed, Needed};
 use crate::fixtures::check;
 use crate::observation::{Namespace, Observation, Verdict};
+use crate::result::Reason;
 
 #[test]
 fn namespace_owner() {
@@ -29,6 +30,33 @@ fn nested_namespace() {
         )
     };
     gives(&mount, &ROOT, "nested-namespace", Dismissed);
+}
+
+#[test]
+fn a_namespace_of_another_user_takes_the_capability() {
+    for (capability, syscall, frames) in [
+        (
+            Capability::KILL,
+            "kill",
+            &["ns_capable", "check_kill_permission"][..],
+        ),
+        (
+            Capability::SYS_ADMIN,
+            "setns",
+            &["ns_capable", "userns_install", "__do_sys_setns"],
+        ),
+    ] {
+        let outside = Observation {
+            namespace: Namespace::NestedOfOther,
+            ..check(capability, syscall, frames)
+        };
+        gives(&outside, &ROOT, "used", Needed(Reason::Used));
+        let unclear = Observation {
+            namespace: Namespace::NestedUnclear,
+            ..outside
+        };
+        gives(&unclear, &ROOT, "nested-namespace", Dismissed);
+    }
 }
 
 #[test]

@@ -1,7 +1,7 @@
 use super::{Case, DOCKER, mount, noise, perf, read_file, set, write_file};
 use crate::Capability;
 use crate::fixtures::check;
-use crate::observation::{Observation, Recorder};
+use crate::observation::{Argument, Observation, Recorder};
 use crate::result::{Need, Reason};
 use crate::settings::Preference;
 
@@ -108,4 +108,23 @@ fn the_weaker_is_taken_where_the_kernel_asks_for_the_stronger_first() {
     let result = Case::seen(vec![real_time]).minimize();
     assert_eq!(result.set, set(&[Capability::SYS_NICE]));
     assert_eq!(result.needed[0].alternatives, [Capability::SYS_ADMIN]);
+}
+
+#[test]
+fn header_options_take_one_capability_alone() {
+    let set_option = |level, name| {
+        let option = Observation {
+            argument: Some(Argument::SocketOption { level, name }),
+            ..check(
+                Capability::NET_RAW,
+                "setsockopt",
+                &["ns_capable", "do_ipv6_setsockopt"],
+            )
+        };
+        let link = check(Capability::NET_ADMIN, "ioctl", &["devinet_ioctl"]);
+        Case::seen(vec![option, link]).minimize().set
+    };
+    let both = set(&[Capability::NET_ADMIN, Capability::NET_RAW]);
+    assert_eq!(set_option(41, 54), both); // IPV6_HOPOPTS
+    assert_eq!(set_option(41, 75), set(&[Capability::NET_ADMIN])); // IPV6_TRANSPARENT
 }
