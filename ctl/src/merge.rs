@@ -5,8 +5,8 @@
 
 use capprof_profile::observation::{BlindSpot, Recorder};
 use capprof_profile::privileges::Privileges;
-use capprof_profile::recording::{ProcessSets, Workload};
-use capprof_profile::result::{self, ProcessReport, Reason};
+use capprof_profile::recording::{ContainerProcess, ProcessSets, Workload};
+use capprof_profile::result::{self, Reason};
 use capprof_profile::{Capability, CapabilitySet};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -44,7 +44,7 @@ pub(crate) struct Identity {
     /// The image's name, where the engine says it.
     pub(crate) image: Option<String>,
     /// The container's process.
-    pub(crate) process: ProcessReport,
+    pub(crate) process: ContainerProcess,
     /// What the engine had asked for.
     pub(crate) original: ProcessSets,
 }
@@ -152,7 +152,7 @@ struct Source {
     started: String,
     finished: String,
     complete: bool,
-    process: ProcessReport,
+    process: ContainerProcess,
     host: SourceHost,
     original: ProcessSets,
     minimized_sets: ProcessSets,
@@ -532,7 +532,7 @@ mod tests {
         let with = |day: u32, minor: u32| {
             let mut recording =
                 fixtures::recording("vm-1", &format!("202611{day:02}T000000Z-000000{day:02}"));
-            if let Some(given) = &mut recording.engine_grants {
+            if let Some(given) = &mut recording.grant.engine_grants {
                 given.all_devices = true;
             }
             let evidence = Evidence {

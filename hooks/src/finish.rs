@@ -156,16 +156,19 @@ fn write(directory: &Directory, recording: &Recording, profile: &Profile) -> (us
             0
         }
     };
-    let mut written =
-        note(profiles::Store::at(&recording.store).add(profile, &files, recording.retention));
+    let mut written = note(profiles::Store::at(&recording.results.store).add(
+        profile,
+        &files,
+        recording.results.retention,
+    ));
     // The bundle may be gone already, and that is the engine's right.
-    if recording.bundle.is_dir() {
+    if recording.container.bundle.is_dir() {
         written += note(match written {
-            0 => files.write_to(&recording.bundle),
-            _ => files.copy_to(&recording.bundle),
+            0 => files.write_to(&recording.container.bundle),
+            _ => files.copy_to(&recording.container.bundle),
         });
     }
-    if let Some(output) = &recording.output {
+    if let Some(output) = &recording.results.output {
         written += note(files.write_to(output));
     }
     (written, errors)
@@ -188,7 +191,7 @@ fn write_verdict(
     verified: &str,
     run: &Profile,
 ) -> (usize, Vec<String>) {
-    let store = profiles::Store::at(&recording.store);
+    let store = profiles::Store::at(&recording.results.store);
     let mut written = 0;
     let mut errors = Vec::new();
     let judged = store.find(verified).and_then(|found| {
@@ -205,7 +208,7 @@ fn write_verdict(
         }
         Err(error) => errors.push(error.to_string()),
     }
-    if let Some(output) = &recording.output {
+    if let Some(output) = &recording.results.output {
         let result = files(directory, run).and_then(|files| Ok(files.write_to(output)?));
         match result {
             Ok(()) => written += 1,

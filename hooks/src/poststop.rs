@@ -12,7 +12,7 @@ pub fn run(directory: &Directory) -> anyhow::Result<()> {
     // Read before finishing: afterwards the recording is gone.
     let fail = directory
         .load()
-        .is_ok_and(|recording| recording.fail_on_error);
+        .is_ok_and(|recording| recording.results.fail_on_error);
     match finish::finish(directory) {
         Err(error) if !fail => {
             journal::error(&capprof_profile::error::line(error.as_ref()));

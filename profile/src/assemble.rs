@@ -5,7 +5,7 @@ use crate::minimize::{self, Input};
 use crate::observation::{Evidence, Recorder};
 use crate::privileges::Privileges;
 use crate::recording::Recording;
-use crate::result::{HostReport, ProcessReport, Profile, RecorderReport, RuntimeReport, SCHEMA};
+use crate::result::{HostReport, Profile, RecorderReport, RuntimeReport, SCHEMA};
 
 /// Makes the profile of a recording.
 ///
@@ -20,13 +20,14 @@ pub fn profile(
 ) -> Profile {
     let input = Input {
         context: Context::from(recording),
-        original: &recording.original,
-        granted: &recording.granted,
-        preference: recording.preference,
+        original: &recording.grant.original,
+        granted: &recording.grant.granted,
+        preference: recording.results.preference,
         reports: &reports,
         evidence: &evidence,
         verifying: recording.verifies().is_some(),
         unprivileged_port_start: recording
+            .grant
             .engine_grants
             .as_ref()
             .and_then(|given| given.unprivileged_port_start),
@@ -36,38 +37,37 @@ pub fn profile(
         Some(_) => minimize::denied_needs(&input),
         None => Vec::new(),
     };
-    let privileges = Privileges::of(recording, &evidence);
+    let privileges = recording
+        .grant
+        .engine_grants
+        .as_ref()
+        .map(|grants| Privileges::of(grants, &evidence));
     Profile {
         schema: SCHEMA.to_owned(),
         recording_id: recording.id.clone(),
-        container_id: recording.container_id.clone(),
-        name: recording.name.clone(),
-        workload: recording.workload.clone(),
+        container_id: recording.container.id.clone(),
+        name: recording.container.name.clone(),
+        workload: recording.container.workload.clone(),
         started: recording.created.clone(),
         finished,
         complete: minimized.incomplete_because.is_empty(),
         incomplete_because: minimized.incomplete_because,
         runtime: RuntimeReport {
-            name: recording.runtime.name.clone(),
-            path: recording.runtime.path.clone(),
+            name: recording.container.runtime.name.clone(),
+            path: recording.container.runtime.path.clone(),
         },
-        process: ProcessReport {
-            args: recording.args.clone(),
-            uid: recording.uid,
-            user_namespace: recording.user_namespace,
-            no_new_privileges: recording.no_new_privileges,
-        },
+        process: recording.process.clone(),
         host,
         recorders_wanted: recording.recorders,
-        original: recording.original,
-        granted: recording.granted,
+        original: recording.grant.original,
+        granted: recording.grant.granted,
         minimized: minimized.set,
         minimized_sets: minimized.sets,
         needed: minimized.needed,
         dismissed: minimized.dismissed,
         denied: minimized.denied,
         blind_spots: minimized.blind_spots,
-        relaxed: recording.relaxed.clone(),
+        relaxed: recording.grant.relaxed.clone(),
         recorders: reports,
         notes: minimized.notes,
         exit: evidence.iter().find_map(|(_, evidence)| evidence.exit),
@@ -173,6 +173,17 @@ pub(crate) mod tests {
         is_valid(&empty);
         assert!(empty.complete && empty.minimized.is_empty());
         is_valid(&profile(&recording, vec![], vec![], finished(), host()));
+    }
+
+    #[test]
+    fn a_recording_of_an_older_version_has_no_privileges() {
+        let mut recording = recording("web-1", "20261123T150102Z-1a2b3c4d");
+        let privileges = |recording: &Recording| {
+            profile(recording, reports(), vec![], String::new(), host()).privileges
+        };
+        assert!(privileges(&recording).is_some());
+        recording.grant.engine_grants = None;
+        assert_eq!(privileges(&recording), None);
     }
 
     #[test]

@@ -3,14 +3,15 @@
 
 use crate::observation::{
     Audit, BlindSpot, Capset, Evidence, Execution, Exit, FileCapabilities, Namespace, Observation,
-    Recorder, Results, Syscall, Verdict,
+    Recorder, Syscall, Verdict,
 };
 use crate::privileges::EngineGrants;
 use crate::recording::{
-    Mode, Process, ProcessSets, Recorders, Recording, Relaxation, Runtime, Workload,
+    Container, ContainerProcess, Grant, Mode, Process, ProcessSets, Recording, Relaxation,
+    ResultSettings, Runtime, Workload,
 };
 use crate::result::{HostReport, RecorderReport};
-use crate::settings::Preference;
+use crate::settings::{Preference, Recorders};
 use crate::{Capability, CapabilitySet};
 
 /// A granted check seen by eBPF through the tracepoint, which does not tell whether the kernel asked silently.
@@ -66,58 +67,66 @@ pub fn recording(container_id: &str, id: &str) -> Recording {
         id: id.to_owned(),
         mode: Mode::Profile,
         profile: None,
-        container_id: container_id.to_owned(),
-        name: Some("web".to_owned()),
-        workload: Workload {
-            image: Some("docker.io/library/nginx:1.27".to_owned()),
-            ..Workload::default()
-        },
         created: "2026-11-23T15:01:02Z".to_owned(),
-        bundle: "/run/bundle".into(),
-        configuration: "/run/bundle/config.json".into(),
-        runtime: Runtime {
-            name: "runc".to_owned(),
-            path: "/usr/bin/runc".into(),
-            state: "/run/runc/web".into(),
+        container: Container {
+            id: container_id.to_owned(),
+            name: Some("web".to_owned()),
+            workload: Workload {
+                image: Some("docker.io/library/nginx:1.27".to_owned()),
+                ..Workload::default()
+            },
+            bundle: "/run/bundle".into(),
+            configuration: "/run/bundle/config.json".into(),
+            root_filesystem: Some("/run/bundle/rootfs".into()),
+            bind_mounts: Vec::new(),
+            runtime: Runtime {
+                name: "runc".to_owned(),
+                path: "/usr/bin/runc".into(),
+                state: "/run/runc/web".into(),
+            },
         },
         shim: Process {
             pid: 1,
             start_time: 1,
         },
-        uid: 0,
-        args: vec![
-            "nginx".to_owned(),
-            "-g".to_owned(),
-            "daemon off;".to_owned(),
-        ],
-        user_namespace: false,
-        no_new_privileges: false,
-        root_filesystem: Some("/run/bundle/rootfs".into()),
-        bind_mounts: Vec::new(),
-        original: ProcessSets {
-            bounding: [Capability::CHOWN, Capability::NET_RAW]
-                .into_iter()
-                .collect(),
-            ..ProcessSets::default()
+        process: ContainerProcess {
+            args: vec![
+                "nginx".to_owned(),
+                "-g".to_owned(),
+                "daemon off;".to_owned(),
+            ],
+            uid: 0,
+            user_namespace: false,
+            no_new_privileges: false,
         },
-        granted: ProcessSets {
-            bounding: all,
-            effective: all,
-            permitted: all,
-            ..ProcessSets::default()
+        grant: Grant {
+            original: ProcessSets {
+                bounding: [Capability::CHOWN, Capability::NET_RAW]
+                    .into_iter()
+                    .collect(),
+                ..ProcessSets::default()
+            },
+            granted: ProcessSets {
+                bounding: all,
+                effective: all,
+                permitted: all,
+                ..ProcessSets::default()
+            },
+            relaxed: vec![Relaxation {
+                pointer: "/linux/seccomp".to_owned(),
+                change: "default action SCMP_ACT_ERRNO now SCMP_ACT_ALLOW".to_owned(),
+            }],
+            engine_grants: Some(EngineGrants::default()),
+            label: None,
         },
-        relaxed: vec![Relaxation {
-            pointer: "/linux/seccomp".to_owned(),
-            change: "default action SCMP_ACT_ERRNO now SCMP_ACT_ALLOW".to_owned(),
-        }],
-        engine_grants: Some(EngineGrants::default()),
         recorders: Recorders::Auto,
-        label: None,
-        output: None,
-        store: "/var/lib/capprof".into(),
-        retention: 20,
-        fail_on_error: false,
-        preference: Preference::Default,
+        results: ResultSettings {
+            output: None,
+            store: "/var/lib/capprof".into(),
+            retention: 20,
+            fail_on_error: false,
+            preference: Preference::Default,
+        },
     }
 }
 
@@ -162,9 +171,9 @@ pub fn full_evidence() -> Vec<(Recorder, Evidence)> {
     let refused = Observation {
         verdict: Verdict::Denied,
         namespace: Namespace::Initial,
-        results: Some(Results {
+        results: Some(crate::observation::Results {
             eperm: 1,
-            ..Results::default()
+            ..crate::observation::Results::default()
         }),
         ..check(
             Capability::SYS_TIME,

@@ -3,7 +3,6 @@
 //! `--privileged` gives all of it at once. Which of it was used says what can take its place.
 
 use crate::observation::{DeviceKind, Evidence, Observation, Recorder, Verdict};
-use crate::recording::Recording;
 use crate::{Capability, CapabilitySet};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -326,10 +325,10 @@ pub struct Privileges {
 }
 
 impl Privileges {
-    /// What a recording's evidence says; `None` of a recording that does not know what the container was given.
-    pub fn of(recording: &Recording, evidence: &[(Recorder, Evidence)]) -> Option<Self> {
+    /// What the evidence of a recording says about a container to which the engine gives this.
+    pub fn of(engine_grants: &EngineGrants, evidence: &[(Recorder, Evidence)]) -> Self {
         let mut gathered = Gathered {
-            engine_grants: recording.engine_grants.clone()?,
+            engine_grants: engine_grants.clone(),
             ..Gathered::default()
         };
         let evidence = || evidence.iter().map(|(_, evidence)| evidence);
@@ -378,7 +377,7 @@ impl Privileges {
                 .not_observed
                 .insert("devices opened and writes to /proc/sys: eBPF did not record".to_owned());
         }
-        Some(gathered.finish())
+        gathered.finish()
     }
 
     /// What either says. In any order and any grouping, and with the same twice, it comes to the same.
@@ -499,17 +498,14 @@ fn gated(check: &Observation) -> Option<&str> {
 mod tests {
     use super::*;
     use crate::fixtures::check;
-    use crate::fixtures::recording;
     use crate::observation::{DeviceUse, SysctlUse};
 
-    fn privileged() -> Recording {
-        let mut recording = recording("vm-1", "20261123T150102Z-1a2b3c4d");
-        recording.engine_grants = Some(EngineGrants {
+    fn privileged() -> EngineGrants {
+        EngineGrants {
             all_capabilities: true,
             all_devices: true,
             ..EngineGrants::default()
-        });
-        recording
+        }
     }
 
     fn opened(major: u32, minor: u32, node: &str, access: &str, program: &str) -> DeviceUse {
@@ -526,7 +522,7 @@ mod tests {
     }
 
     fn of(evidence: Evidence) -> Privileges {
-        Privileges::of(&privileged(), &[(Recorder::Ebpf, evidence)]).unwrap()
+        Privileges::of(&privileged(), &[(Recorder::Ebpf, evidence)])
     }
 
     #[test]
@@ -620,10 +616,7 @@ mod tests {
     #[test]
     fn who_did_not_look_says_so() {
         let found = Privileges::of(&privileged(), &[(Recorder::Selinux, Evidence::default())]);
-        assert_eq!(found.unwrap().not_observed.len(), 1);
-        let mut old = privileged();
-        old.engine_grants = None;
-        assert_eq!(Privileges::of(&old, &[]), None);
+        assert_eq!(found.not_observed.len(), 1);
     }
 
     #[test]

@@ -2,11 +2,9 @@
 
 use crate::CapabilitySet;
 use crate::privileges::EngineGrants;
+use crate::settings::{Preference, Recorders, Scope};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
-
-/// Where recordings in progress are kept. On a tmpfs: it must be gone after a reboot, as what it speaks of is.
-pub const STATE_DIRECTORY: &str = "/run/capprof";
 
 /// The value of [`Recording::schema`].
 pub const SCHEMA: &str = "capprof.recording/v1";
@@ -164,32 +162,6 @@ impl Mode {
     }
 }
 
-/// Which recorders a recording wants.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Recorders {
-    /// All that work on this host; at least one must.
-    #[default]
-    Auto,
-    /// eBPF alone.
-    Ebpf,
-    /// SELinux alone.
-    Selinux,
-}
-
-/// How far SELinux state is toggled (design §5).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Scope {
-    /// Domain where the policy module is loaded, host otherwise.
-    #[default]
-    Auto,
-    /// The container runs in a permissive domain of its own; the host stays enforcing.
-    Domain,
-    /// The container runs in the engine's domain; the host is permissive while recording.
-    Host,
-}
-
 /// The SELinux context made for one recording.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Label {
@@ -202,6 +174,78 @@ pub struct Label {
     /// In scope `host`, the booleans to switch off, as configured. Empty: those that give the domain capabilities, found by asking the policy.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub booleans: Vec<String>,
+}
+
+/// The container that is recorded, and the runtime that runs it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Container {
+    /// The id that the engine gave.
+    #[serde(rename = "container_id")]
+    pub id: String,
+    /// Annotation `io.capprof.name`.
+    pub name: Option<String>,
+    /// What is profiled.
+    pub workload: Workload,
+    /// The bundle directory, absolute.
+    #[serde(with = "crate::serde_path")]
+    pub bundle: PathBuf,
+    /// The configuration file that was rewritten (config.json in the bundle, or what `crun --config` named), links resolved.
+    #[serde(with = "crate::serde_path")]
+    pub configuration: PathBuf,
+    /// `root.path`, absolute: where the container's root file system is on the host.
+    #[serde(with = "crate::serde_path::optional", default)]
+    pub root_filesystem: Option<PathBuf>,
+    /// The bind mounts over it, in the order in which they are made.
+    #[serde(default)]
+    pub bind_mounts: Vec<BindMount>,
+    /// The runtime that took over.
+    pub runtime: Runtime,
+}
+
+/// The container's process.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ContainerProcess {
+    /// `process.args`.
+    pub args: Vec<String>,
+    /// `process.user.uid`: the user id inside the container.
+    pub uid: u32,
+    /// Whether the container has a user namespace of its own.
+    pub user_namespace: bool,
+    /// `process.noNewPrivileges`.
+    pub no_new_privileges: bool,
+}
+
+/// What the container is given, and what it would have been given without capprof.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Grant {
+    /// Sets in the engine's configuration.
+    pub original: ProcessSets,
+    /// Sets in the rewritten configuration.
+    pub granted: ProcessSets,
+    /// What was relaxed.
+    pub relaxed: Vec<Relaxation>,
+    /// What the engine gives besides capabilities; `None` in a recording of an older version.
+    #[serde(skip_serializing_if = "Option::is_none", default, alias = "given")]
+    pub engine_grants: Option<EngineGrants>,
+    /// The label, on a host with SELinux.
+    pub label: Option<Label>,
+}
+
+/// How the result is made, and where it goes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ResultSettings {
+    /// Annotation `io.capprof.output`: a directory for the result besides bundle and store.
+    #[serde(with = "crate::serde_path::optional", default)]
+    pub output: Option<PathBuf>,
+    /// The store's directory.
+    #[serde(with = "crate::serde_path")]
+    pub store: PathBuf,
+    /// How many results of one container the store keeps; 0 is without limit.
+    pub retention: u32,
+    /// Whether a poststop hook that could not write a result exits with an error.
+    pub fail_on_error: bool,
+    /// Which capability is chosen where several would do.
+    pub preference: Preference,
 }
 
 /// What the shim knows of a recording. Written once, before the low-level runtime is started.
@@ -217,63 +261,24 @@ pub struct Recording {
     /// The recording whose profile says what the container is granted, where one does.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub profile: Option<String>,
-    /// The id that the engine gave.
-    pub container_id: String,
-    /// Annotation `io.capprof.name`.
-    pub name: Option<String>,
-    /// What is profiled.
-    pub workload: Workload,
     /// When the shim ran, RFC 3339 in UTC.
     pub created: String,
-    /// The bundle directory, absolute.
-    #[serde(with = "crate::serde_path")]
-    pub bundle: PathBuf,
-    /// The configuration file that was rewritten (config.json in the bundle, or what `crun --config` named), links resolved.
-    #[serde(with = "crate::serde_path")]
-    pub configuration: PathBuf,
-    /// The runtime that took over.
-    pub runtime: Runtime,
+    /// The container.
+    #[serde(flatten)]
+    pub container: Container,
     /// The shim's own process, which became the runtime.
     pub shim: Process,
-    /// User id of the container's process inside the container.
-    pub uid: u32,
-    /// `process.args`.
-    pub args: Vec<String>,
-    /// Whether the configuration asks for a user namespace.
-    pub user_namespace: bool,
-    /// `process.noNewPrivileges` of the original.
-    pub no_new_privileges: bool,
-    /// `root.path`, absolute: where the container's root file system is on the host.
-    #[serde(with = "crate::serde_path::optional", default)]
-    pub root_filesystem: Option<PathBuf>,
-    /// The bind mounts over it, in the order in which they are made.
-    #[serde(default)]
-    pub bind_mounts: Vec<BindMount>,
-    /// Sets in the engine's configuration.
-    pub original: ProcessSets,
-    /// Sets in the rewritten configuration.
-    pub granted: ProcessSets,
-    /// What was relaxed.
-    pub relaxed: Vec<Relaxation>,
-    /// What the engine gives beside capabilities; `None` in a recording of an older version.
-    #[serde(skip_serializing_if = "Option::is_none", default, alias = "given")]
-    pub engine_grants: Option<EngineGrants>,
+    /// The container's process.
+    #[serde(flatten)]
+    pub process: ContainerProcess,
+    /// What it is given.
+    #[serde(flatten)]
+    pub grant: Grant,
     /// Which recorders are wanted.
     pub recorders: Recorders,
-    /// The label, on a host with SELinux.
-    pub label: Option<Label>,
-    /// Annotation `io.capprof.output`: a directory for the result beside bundle and store.
-    #[serde(with = "crate::serde_path::optional", default)]
-    pub output: Option<PathBuf>,
-    /// The store's directory.
-    #[serde(with = "crate::serde_path")]
-    pub store: PathBuf,
-    /// How many results of one container the store keeps; 0 is without limit.
-    pub retention: u32,
-    /// Whether a poststop hook that could not write a result exits with an error.
-    pub fail_on_error: bool,
-    /// What a capability is chosen by where several would do.
-    pub preference: crate::settings::Preference,
+    /// What becomes of the result.
+    #[serde(flatten)]
+    pub results: ResultSettings,
 }
 
 impl Recording {

@@ -2,7 +2,8 @@
 
 use crate::observation::{BlindSpot, Exit, Recorder, Results};
 use crate::privileges::Privileges;
-use crate::recording::{ProcessSets, Recorders, Relaxation, Workload};
+use crate::recording::{ContainerProcess, ProcessSets, Relaxation, Workload};
+use crate::settings::Recorders;
 use crate::verification::Verification;
 use crate::{Capability, CapabilitySet};
 use serde::{Deserialize, Serialize};
@@ -104,19 +105,6 @@ pub struct RuntimeReport {
     pub path: std::path::PathBuf,
 }
 
-/// The container's process.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ProcessReport {
-    /// `process.args`.
-    pub args: Vec<String>,
-    /// `process.user.uid`.
-    pub uid: u32,
-    /// Whether the container has a user namespace of its own.
-    pub user_namespace: bool,
-    /// `process.noNewPrivileges`.
-    pub no_new_privileges: bool,
-}
-
 /// The kernel that was asked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HostReport {
@@ -173,7 +161,7 @@ pub struct Profile {
     /// The low-level runtime.
     pub runtime: RuntimeReport,
     /// The container's process.
-    pub process: ProcessReport,
+    pub process: ContainerProcess,
     /// The host.
     pub host: HostReport,
     /// Which recorders were wanted.

@@ -1,8 +1,36 @@
 //! What the administrator can set: the keys of `/etc/capprof/config.toml`.
 
-use crate::recording::{Recorders, STATE_DIRECTORY, Scope};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
+
+/// Where recordings in progress are kept. On a tmpfs: it must be gone after a reboot, as what it speaks of is.
+pub const STATE_DIRECTORY: &str = "/run/capprof";
+
+/// Which recorders a recording wants.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Recorders {
+    /// All that work on this host; at least one must.
+    #[default]
+    Auto,
+    /// eBPF alone.
+    Ebpf,
+    /// SELinux alone.
+    Selinux,
+}
+
+/// How far SELinux state is toggled.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Scope {
+    /// Domain where the policy module is loaded, host otherwise.
+    #[default]
+    Auto,
+    /// The container runs in a permissive domain of its own; the host stays enforcing.
+    Domain,
+    /// The container runs in the engine's domain; the host is permissive while recording.
+    Host,
+}
 
 /// What a process that does not run as root is granted while it is profiled.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

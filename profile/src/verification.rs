@@ -481,13 +481,13 @@ mod tests {
         recording.mode = Mode::Verify;
         recording.profile = Some("20261123T150102Z-1a2b3c4d".to_owned());
         let set = GIVEN.into_iter().collect();
-        recording.granted = ProcessSets {
+        recording.grant.granted = ProcessSets {
             bounding: set,
             effective: set,
             permitted: set,
             ..ProcessSets::default()
         };
-        recording.original = recording.granted;
+        recording.grant.original = recording.grant.granted;
         let evidence = Evidence {
             observations,
             exit,

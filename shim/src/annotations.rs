@@ -1,7 +1,8 @@
 //! What a configuration's annotations say to capprof and about the workload.
 
 use capprof_profile::CapabilitySet;
-use capprof_profile::recording::{Scope, Workload};
+use capprof_profile::recording::Workload;
+use capprof_profile::settings::Scope;
 use serde_json::Value;
 use std::path::PathBuf;
 

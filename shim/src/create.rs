@@ -10,7 +10,10 @@ use crate::limit::{self, Resolved};
 use crate::rewrite::{self, Grant, Hooks, Outcome, Plan, Sets};
 use crate::runtime::{self, LowLevel};
 use crate::sweep;
-use capprof_profile::recording::{self, BindMount, Process, Recording, Runtime, SCHEMA, Workload};
+use capprof_profile::recording::{
+    self, BindMount, Container, ContainerProcess, Process, Recording, ResultSettings, Runtime,
+    SCHEMA, Workload,
+};
 use capprof_profile::settings::{RelaxSeccomp, Settings};
 use capprof_profile::{Capability, CapabilitySet};
 use capprof_store::file::{self, Attributes};
@@ -263,54 +266,62 @@ impl Draft<'_> {
             id: recording_id.clone(),
             mode: treatment.mode,
             profile: treatment.profile,
-            container_id: self.id.to_owned(),
-            name: self.wishes.name,
-            workload: match records {
-                true => engine::complete(
-                    annotations::workload(&source.document.value),
-                    self.id,
-                    &source.bundle,
-                    &source.document.value,
-                ),
-                false => Workload::default(),
-            },
             created: now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
-            bundle: source.bundle.clone(),
-            configuration: source.path.clone(),
-            runtime: Runtime {
-                name: self.low_level.family.name().to_owned(),
-                path: self.low_level.path.clone(),
-                state: self.state,
+            container: Container {
+                id: self.id.to_owned(),
+                name: self.wishes.name,
+                workload: match records {
+                    true => engine::complete(
+                        annotations::workload(&source.document.value),
+                        self.id,
+                        &source.bundle,
+                        &source.document.value,
+                    ),
+                    false => Workload::default(),
+                },
+                bundle: source.bundle.clone(),
+                configuration: source.path.clone(),
+                root_filesystem: source
+                    .document
+                    .value
+                    .pointer("/root/path")
+                    .and_then(Value::as_str)
+                    .map(|path| runtime::absolute(&source.bundle.join(path))),
+                bind_mounts: bind_mounts(&source.document.value, &source.bundle),
+                runtime: Runtime {
+                    name: self.low_level.family.name().to_owned(),
+                    path: self.low_level.path.clone(),
+                    state: self.state,
+                },
             },
             shim: own_process(),
-            uid: process
-                .as_object()
-                .map_or(Ok(0), rewrite::uid)
-                .map_err(failed)?,
-            args: texts(process.get("args")),
-            user_namespace: has_user_namespace(&source.document.value),
-            no_new_privileges: process.get("noNewPrivileges") == Some(&Value::Bool(true)),
-            root_filesystem: source
-                .document
-                .value
-                .pointer("/root/path")
-                .and_then(Value::as_str)
-                .map(|path| runtime::absolute(&source.bundle.join(path))),
-            bind_mounts: bind_mounts(&source.document.value, &source.bundle),
-            engine_grants: match records {
-                true => Some(given::of(source, &original, held()?)),
-                false => None,
+            process: ContainerProcess {
+                args: texts(process.get("args")),
+                uid: process
+                    .as_object()
+                    .map_or(Ok(0), rewrite::uid)
+                    .map_err(failed)?,
+                user_namespace: has_user_namespace(&source.document.value),
+                no_new_privileges: process.get("noNewPrivileges") == Some(&Value::Bool(true)),
             },
-            original,
-            granted,
-            relaxed,
+            grant: recording::Grant {
+                engine_grants: match records {
+                    true => Some(given::of(source, &original, held()?)),
+                    false => None,
+                },
+                original,
+                granted,
+                relaxed,
+                label: treatment.label,
+            },
             recorders: self.settings.recorders,
-            label: treatment.label,
-            output: self.wishes.output,
-            store: self.settings.store.clone(),
-            retention: self.settings.retention,
-            fail_on_error: self.settings.fail_on_error,
-            preference: self.settings.prefer,
+            results: ResultSettings {
+                output: self.wishes.output,
+                store: self.settings.store.clone(),
+                retention: self.settings.retention,
+                fail_on_error: self.settings.fail_on_error,
+                preference: self.settings.prefer,
+            },
         };
         let directory = Directory::create(&self.settings.state, &key, &recording_id)?;
         let kept = belongs_to_us(&self.settings.state).and_then(|()| {

@@ -50,7 +50,7 @@ pub enum Error {
 /// Any [`Error`].
 pub fn prepare(command: &Command, recording: &Recording) -> Result<(), Error> {
     if recording.mode.limits() {
-        let limit = recording.granted.bounding;
+        let limit = recording.grant.granted.bounding;
         let beyond = command.capabilities.iter().find(|name| {
             let known = name.to_str().and_then(|name| name.parse().ok());
             !known.is_some_and(|capability| limit.contains(capability))
@@ -94,7 +94,7 @@ fn prepare_file(process: &Path, recording: &Recording) -> Result<(), Error> {
             return Ok(());
         }
         Mode::Enforce | Mode::Verify => Grant {
-            sets: Sets::AtMost(recording.granted.bounding),
+            sets: Sets::AtMost(recording.grant.granted.bounding),
             relax_apparmor: false,
             label: None,
         },
@@ -103,11 +103,15 @@ fn prepare_file(process: &Path, recording: &Recording) -> Result<(), Error> {
             let settings = settings::load(&settings::path()).unwrap_or_default();
             Grant {
                 sets: Sets::Everything {
-                    held: held()?.intersection(recording.granted.bounding),
+                    held: held()?.intersection(recording.grant.granted.bounding),
                     non_root: settings.grant_non_root,
                 },
                 relax_apparmor: settings.relax_apparmor,
-                label: recording.label.as_ref().map(|label| label.context.as_str()),
+                label: recording
+                    .grant
+                    .label
+                    .as_ref()
+                    .map(|label| label.context.as_str()),
             }
         }
     };

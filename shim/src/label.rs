@@ -11,8 +11,9 @@
 //! The shim runs in the engine's domain, which may not even look into selinuxfs on Debian. What cannot be asked here is asked by the prestart
 //! hook, in a domain of its own, before the container starts.
 
-use capprof_profile::recording::{Label, Process, Recorders, Scope};
+use capprof_profile::recording::{Label, Process};
 use capprof_profile::settings::Settings;
+use capprof_profile::settings::{Recorders, Scope};
 use capprof_store::recording::Directory;
 use capprof_store::{process, random};
 use nix::fcntl::{Flock, FlockArg};
@@ -401,7 +402,7 @@ fn recorded(state: &Path, context: &str) -> bool {
     Directory::list(state, None).is_ok_and(|directories| {
         directories
             .iter()
-            .filter_map(|directory| directory.load().ok()?.label)
+            .filter_map(|directory| directory.load().ok()?.grant.label)
             .any(|label| label.context == context)
     })
 }

@@ -112,7 +112,7 @@ impl Call<'_> {
                 let recording = self.recording(subcommand, rest);
                 // The runtime that the container was created with will read the arguments.
                 let family = recording.as_ref().map_or(self.family, |recording| {
-                    runtime::family_of(&recording.runtime.path)
+                    runtime::family_of(&recording.container.runtime.path)
                 });
                 match (&recording, argv::command(subcommand, rest, family)) {
                     (Some(recording), Ok(command)) => exec::prepare(&command, recording)?,
@@ -168,7 +168,7 @@ impl Call<'_> {
                 .iter()
                 .rev()
                 .find_map(|directory| directory.load().ok())
-                .filter(|recording| recording.runtime.state == path)
+                .filter(|recording| recording.container.runtime.state == path)
         })
     }
 
@@ -179,7 +179,7 @@ impl Call<'_> {
             .iter()
             .filter_map(|directory| directory.load().ok())
             .any(|recording| {
-                recording.mode.limits() && rest.iter().any(|word| *word == *recording.container_id)
+                recording.mode.limits() && rest.iter().any(|word| *word == *recording.container.id)
             })
     }
 
@@ -187,7 +187,7 @@ impl Call<'_> {
     fn hand_over(&self, recording: Option<Recording>) -> Result<Infallible, Error> {
         if let Some(recording) = recording {
             // If it has been removed meanwhile, the configured one is the best that is left.
-            let _ = runtime::hand_over(&recording.runtime.path, self.arguments);
+            let _ = runtime::hand_over(&recording.container.runtime.path, self.arguments);
         }
         let low_level = runtime::find(self.selected)?;
         Ok(runtime::hand_over(&low_level.path, self.arguments)?)

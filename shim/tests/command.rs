@@ -549,26 +549,32 @@ mod creating {
                 file.display()
             );
         }
-        assert_eq!(recording.container_id, "a.b-c+1");
-        assert_eq!(recording.bundle, fixture.bundle().canonicalize().unwrap());
+        assert_eq!(recording.container.id, "a.b-c+1");
         assert_eq!(
-            recording.configuration,
+            recording.container.bundle,
+            fixture.bundle().canonicalize().unwrap()
+        );
+        assert_eq!(
+            recording.container.configuration,
             fixture.config().canonicalize().unwrap()
         );
         assert_eq!(
-            recording.root_filesystem,
-            Some(recording.bundle.join("rootfs"))
+            recording.container.root_filesystem,
+            Some(recording.container.bundle.join("rootfs"))
         );
-        assert_eq!(recording.runtime.state, fixture.path("root/a.b-c+1"));
-        assert_eq!(recording.args, ["/bin/true"]);
+        assert_eq!(
+            recording.container.runtime.state,
+            fixture.path("root/a.b-c+1")
+        );
+        assert_eq!(recording.process.args, ["/bin/true"]);
         let (date, random) = recording.id.split_once('-').unwrap();
         assert_eq!((date.len(), random.len()), (16, 8));
         assert!(date.ends_with('Z') && date.as_bytes()[8] == b'T', "{date}");
-        assert!(!recording.granted.bounding.is_empty());
+        assert!(!recording.grant.granted.bounding.is_empty());
         let configuration = fixture.read();
         assert_eq!(
             configuration["process"]["capabilities"]["effective"],
-            serde_json::to_value(recording.granted.effective).unwrap()
+            serde_json::to_value(recording.grant.granted.effective).unwrap()
         );
         let hook = json!({
             "path": fixture.path("bin/capprof-hook").canonicalize().unwrap(),
@@ -602,7 +608,7 @@ mod creating {
         let recordings = fixture.recordings();
         assert_eq!(recordings.len(), 2);
         for (directory, recording) in recordings {
-            let key = container_key(&recording.runtime.state);
+            let key = container_key(&recording.container.runtime.state);
             assert!(
                 directory
                     .path()
@@ -642,7 +648,7 @@ mod creating {
             assert!(output.status.success(), "{output:?}");
         }
         for (_, recording) in fixture.recordings() {
-            assert_eq!(recording.bundle, odd.canonicalize().unwrap());
+            assert_eq!(recording.container.bundle, odd.canonicalize().unwrap());
         }
         // The working directory, if none is named.
         let mut command = fixture.command(&[OsStr::new("create"), OsStr::new("y")]);
@@ -663,7 +669,7 @@ mod creating {
         assert!(fixture.read()["annotations"]["io.capprof.recording"].is_string());
         let (_, recording) = fixture.recording();
         assert_eq!(
-            recording.configuration,
+            recording.container.configuration,
             fixture
                 .path("bundle/rootfs/real.json")
                 .canonicalize()
@@ -749,8 +755,8 @@ mod creating {
         let (directory, recording) = fixture.recording();
         let kept = fs::read_to_string(directory.original_configuration()).unwrap();
         assert_eq!(kept, original.to_string());
-        assert_eq!(recording.original.bounding.len(), 1);
-        assert_eq!(recording.relaxed.len(), 2);
+        assert_eq!(recording.grant.original.bounding.len(), 1);
+        assert_eq!(recording.grant.relaxed.len(), 2);
         assert_eq!(
             fixture.read()["hooks"]["prestart"]
                 .as_array()
@@ -781,7 +787,7 @@ mod creating {
         fixture.write(&changed);
         assert!(fixture.create("create", "y").status.success());
         let (directory, recording) = fixture.recordings().pop().unwrap();
-        assert_eq!(recording.args, ["/bin/other"]);
+        assert_eq!(recording.process.args, ["/bin/other"]);
         let mut expected = configuration();
         expected["process"]["args"] = json!(["/bin/other"]);
         let kept = fs::read_to_string(directory.original_configuration()).unwrap();
@@ -817,10 +823,16 @@ mod creating {
         assert!(output.status.success(), "{output:?}");
         assert_eq!(fixture.read(), configuration());
         let (_, recording) = fixture.recording();
-        assert_eq!(recording.configuration, other.canonicalize().unwrap());
-        assert_eq!(recording.bundle, fixture.bundle().canonicalize().unwrap());
-        assert_eq!(recording.runtime.name, "crun");
-        assert_eq!(recording.runtime.state, Path::new("/run/crun/x"));
+        assert_eq!(
+            recording.container.configuration,
+            other.canonicalize().unwrap()
+        );
+        assert_eq!(
+            recording.container.bundle,
+            fixture.bundle().canonicalize().unwrap()
+        );
+        assert_eq!(recording.container.runtime.name, "crun");
+        assert_eq!(recording.container.runtime.state, Path::new("/run/crun/x"));
         // Except under its usual name.
         let arguments = ["create", "-f", "config.json", "-bbundle", "y"].map(OsStr::new);
         let mut command = fixture.command(&arguments);
@@ -1229,7 +1241,7 @@ mod bad_input {
             json!({"bounding": ["CAP_FUTURE", "chown", "CAP_KILL"], "permitted": null});
         fixture.write(&value);
         assert!(fixture.create("create", "x").status.success());
-        assert_eq!(fixture.recording().1.original.bounding.len(), 1);
+        assert_eq!(fixture.recording().1.grant.original.bounding.len(), 1);
     }
 }
 
@@ -1269,7 +1281,7 @@ mod executing {
         assert_eq!(exec("x"), process());
         assert!(fixture.create("create", "x").status.success());
         let (_, recording) = fixture.recording();
-        let granted = serde_json::to_value(recording.granted.bounding).unwrap();
+        let granted = serde_json::to_value(recording.grant.granted.bounding).unwrap();
         let mut expected = process();
         expected["capabilities"] =
             json!({"bounding": granted, "ambient": [], "effective": granted, "permitted": granted});
@@ -1546,7 +1558,10 @@ mod containers {
 
     fn grant(fixture: &Fixture) -> String {
         let directory = fixture.finished().pop().unwrap();
-        format!("{:016x}", directory.load().unwrap().granted.bounding.bits())
+        format!(
+            "{:016x}",
+            directory.load().unwrap().grant.granted.bounding.bits()
+        )
     }
 
     #[test]
@@ -1634,7 +1649,7 @@ mod containers {
         assert!(!capprof_store::recording::is_abandoned(&directory));
         call(&["start", &id]);
         assert!(call(&["state", &id]).contains("\"running\""));
-        let all = format!("{:016x}", recording.granted.bounding.bits());
+        let all = format!("{:016x}", recording.grant.granted.bounding.bits());
         // Without a file the runtime reads the rewritten configuration.
         let stdout = call(&["exec", &id, "grep", "^CapEff", "/proc/self/status"]);
         assert_eq!(stdout, format!("CapEff:\t{all}\n"));
@@ -1722,7 +1737,7 @@ mod containers {
             let state: Value =
                 serde_json::from_slice(&fs::read(directory.path().join("state.json")).unwrap())
                     .unwrap();
-            assert_eq!(state["id"], json!(directory.load().unwrap().container_id));
+            assert_eq!(state["id"], json!(directory.load().unwrap().container.id));
             assert_eq!(
                 fs::read(directory.original_configuration()).unwrap(),
                 original

@@ -19,7 +19,7 @@ use std::time::Duration;
 /// # Errors
 /// [`file::Error`].
 pub fn put_back(directory: &Directory, recording: &Recording) -> Result<bool, file::Error> {
-    let path = recording.configuration.as_path();
+    let path = recording.container.configuration.as_path();
     let failed = || file::error("read", path);
     let Some(parent) = path.parent() else {
         return Ok(false);
@@ -139,15 +139,13 @@ mod tests {
     fn a_configuration_is_put_back_only_where_it_is_this_recordings() {
         let state = tempfile::tempdir().unwrap();
         let directory = Directory::create(state.path(), "key", "20260101T000000Z-1").unwrap();
-        let recording = Recording {
-            bundle: state.path().join("bundle"),
-            configuration: state.path().join("bundle/config.json"),
-            ..recording("a", "20260101T000000Z-1")
-        };
-        let configuration = &recording.configuration;
+        let mut recording = recording("a", "20260101T000000Z-1");
+        recording.container.bundle = state.path().join("bundle");
+        recording.container.configuration = state.path().join("bundle/config.json");
+        let configuration = &recording.container.configuration;
         // The engine has removed the bundle.
         assert!(!put_back(&directory, &recording).unwrap());
-        fs::create_dir(&recording.bundle).unwrap();
+        fs::create_dir(&recording.container.bundle).unwrap();
         assert!(!put_back(&directory, &recording).unwrap());
         fs::write(directory.original_configuration(), "{ }").unwrap();
         for foreign in [

@@ -12,7 +12,8 @@
 
 use crate::file::{self, Attributes};
 use crate::process;
-use capprof_profile::recording::{Process, Recording, STATE_DIRECTORY};
+use capprof_profile::recording::{Process, Recording};
+use capprof_profile::settings::STATE_DIRECTORY;
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::io;
@@ -190,7 +191,7 @@ pub fn is_abandoned(directory: &Directory) -> bool {
         Ok(recording) => {
             !process::exists(recording.shim)
                 && init(directory).is_none_or(|init| !process::exists(init))
-                && fs::symlink_metadata(&recording.runtime.state)
+                && fs::symlink_metadata(&recording.container.runtime.state)
                     .is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
         }
         // Of another version, or damaged: nothing is known about its container, which may well be alive.
@@ -244,13 +245,12 @@ pub fn container_key(runtime_state: &Path) -> String {
 pub fn is_in_runtime_state(recording: &Recording) -> bool {
     ["state.json", "status"]
         .iter()
-        .any(|name| recording.runtime.state.join(name).exists())
+        .any(|name| recording.container.runtime.state.join(name).exists())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use capprof_profile::recording::Runtime;
 
     #[test]
     fn recordings_are_found_by_container_and_in_order() {
@@ -276,17 +276,12 @@ mod tests {
     }
 
     fn example(state: &Path, runtime_state: PathBuf, shim: Process) -> Recording {
-        Recording {
-            bundle: state.join("bundle"),
-            configuration: state.join("bundle/config.json"),
-            runtime: Runtime {
-                name: "runc".to_owned(),
-                path: "/usr/sbin/runc".into(),
-                state: runtime_state,
-            },
-            shim,
-            ..capprof_profile::fixtures::recording("a", "20260101T000000Z-1")
-        }
+        let mut recording = capprof_profile::fixtures::recording("a", "20260101T000000Z-1");
+        recording.container.bundle = state.join("bundle");
+        recording.container.configuration = state.join("bundle/config.json");
+        recording.container.runtime.state = runtime_state;
+        recording.shim = shim;
+        recording
     }
 
     fn own() -> Process {

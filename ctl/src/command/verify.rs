@@ -341,7 +341,7 @@ impl Launcher<'_> {
         let directories = Directory::list(self.state, None).ok()?;
         directories.iter().find_map(|directory| {
             let recording = directory.load().ok()?;
-            if recording.container_id != id {
+            if recording.container.id != id {
                 return None;
             }
             let pid = match recording.mode {

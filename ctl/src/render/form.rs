@@ -432,9 +432,9 @@ mod tests {
 
     fn workload(uid: u32, no_new_privileges: bool, needs: &[Capability]) -> Profile {
         let mut recording = fixtures::recording("web-1", "20261123T150102Z-1a2b3c4d");
-        recording.uid = uid;
-        recording.no_new_privileges = no_new_privileges;
-        recording.granted.ambient = recording.granted.bounding;
+        recording.process.uid = uid;
+        recording.process.no_new_privileges = no_new_privileges;
+        recording.grant.granted.ambient = recording.grant.granted.bounding;
         let evidence = Evidence {
             observations: needs
                 .iter()

@@ -197,7 +197,10 @@ fn capset(key: &CapsetKey, count: u64, program: Option<&Executable>) -> Capset {
 }
 
 fn executions(recording: &Recording, programs: &[(ProgramKey, Program)]) -> Vec<Execution> {
-    let root = Root::open(recording.root_filesystem.as_deref(), &recording.bind_mounts);
+    let root = Root::open(
+        recording.container.root_filesystem.as_deref(),
+        &recording.container.bind_mounts,
+    );
     let mut merged: HashMap<(PathBuf, u32), Execution> = HashMap::new();
     for (_, row) in programs {
         let path = executables::path(row);
@@ -210,7 +213,7 @@ fn executions(recording: &Recording, programs: &[(ProgramKey, Program)]) -> Vec<
             })
             .or_insert_with(|| {
                 let (file_capabilities, unreadable) =
-                    match root.file_capabilities(row, &path, recording.user_namespace) {
+                    match root.file_capabilities(row, &path, recording.process.user_namespace) {
                         Ok(capabilities) => (capabilities, None),
                         Err(reason) => (None, Some(reason)),
                     };

@@ -4,7 +4,7 @@ use super::error::{Error, describe};
 use super::layout::{Container, State, VERSION};
 use super::method::Method;
 use super::programs;
-use capprof_profile::recording::STATE_DIRECTORY;
+use capprof_profile::settings::STATE_DIRECTORY;
 use libbpf_rs::{MapCore, MapFlags, MapHandle, Program};
 use rustix::mount::{MountFlags, mount};
 use serde::{Deserialize, Serialize};

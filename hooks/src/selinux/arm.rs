@@ -14,7 +14,8 @@ use super::{blind, listener};
 use crate::journal;
 use crate::lease::{self, Kind, Leases, Switch};
 use capprof_profile::Capability;
-use capprof_profile::recording::{Process, Recording, Scope};
+use capprof_profile::recording::{Process, Recording};
+use capprof_profile::settings::Scope;
 use capprof_store::recording::Directory;
 
 /// Takes the lease, notes where the audit log ends, and starts a listener where one is needed.
@@ -32,7 +33,7 @@ pub(super) fn arm(
     if recording.verifies().is_some() {
         return Err(Error::Verifying);
     }
-    let label = recording.label.as_ref().ok_or(Error::NoLabel)?;
+    let label = recording.grant.label.as_ref().ok_or(Error::NoLabel)?;
     if !policy::is_on() {
         return Err(Error::Off);
     }
@@ -48,7 +49,7 @@ pub(super) fn arm(
             type_,
             range,
             fence: format!("capprof fence {} ", recording.id),
-            user_namespace: recording.user_namespace,
+            user_namespace: recording.process.user_namespace,
             armed: milliseconds_since_epoch(),
         },
         context,
@@ -91,7 +92,7 @@ fn arm_leased(
             audit_booleans
         }
     };
-    let decisions = policy::decisions(&armed.context, recording.user_namespace)?;
+    let decisions = policy::decisions(&armed.context, recording.process.user_namespace)?;
     if armed.scope != Scope::Host
         && policy::enforcing()
         && decisions.iter().any(|(_, decision)| !decision.permissive)
@@ -100,7 +101,7 @@ fn arm_leased(
             context: armed.context.clone(),
         });
     }
-    armed.blind_spots = blind::spots(recording.user_namespace, &decisions);
+    armed.blind_spots = blind::spots(recording.process.user_namespace, &decisions);
     // A level that the engine gave may have had its first uses recorded before, in a container that is gone. One with categories
     // of its own never was in use since boot.
     if !armed.target.range.contains('-') {
@@ -150,6 +151,7 @@ fn lease_host(
 ) -> Result<Vec<String>, Error> {
     let leases = Leases::new(directory.state(), selinuxfs);
     let configured = recording
+        .grant
         .label
         .as_ref()
         .map(|label| label.booleans.as_slice())

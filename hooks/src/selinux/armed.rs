@@ -4,7 +4,8 @@ use super::log::Position;
 use super::target::Target;
 use crate::lease::Kind;
 use capprof_profile::observation::BlindSpot;
-use capprof_profile::recording::{Process, Scope};
+use capprof_profile::recording::Process;
+use capprof_profile::settings::Scope;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 

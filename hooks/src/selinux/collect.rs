@@ -12,7 +12,8 @@ use super::target::Target;
 use super::{blind, listener, policy};
 use crate::lease::{Kind, Leases};
 use capprof_profile::observation::{BlindSpot, Evidence, Observation, Recorder, Verdict};
-use capprof_profile::recording::{Process, Recording, Scope};
+use capprof_profile::recording::{Process, Recording};
+use capprof_profile::settings::Scope;
 use capprof_profile::{Capability, CapabilitySet};
 use capprof_store::process;
 use capprof_store::recording::Directory;
@@ -303,11 +304,11 @@ fn judge(recording: &Recording, armed: &Armed, seen: &Summary, evidence: &mut Ev
         }
     }
     if seen.policy_loaded {
-        match policy::decisions(&armed.context, recording.user_namespace) {
+        match policy::decisions(&armed.context, recording.process.user_namespace) {
             Ok(decisions) => {
                 evidence
                     .blind_spots
-                    .extend(blind::spots(recording.user_namespace, &decisions));
+                    .extend(blind::spots(recording.process.user_namespace, &decisions));
             }
             Err(error) => evidence
                 .losses

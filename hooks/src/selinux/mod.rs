@@ -32,7 +32,8 @@ use crate::lease::Leases;
 use crate::recorder::{self, Recorder};
 use armed::{Armed, kind_of};
 use capprof_profile::observation::{self, Evidence};
-use capprof_profile::recording::{Process, Recorders, Recording, Scope};
+use capprof_profile::recording::{Process, Recording};
+use capprof_profile::settings::{Recorders, Scope};
 use capprof_store::recording::Directory;
 use selinuxfs::Selinuxfs;
 use serde::Deserialize;
@@ -68,6 +69,7 @@ impl Recorder for Selinux {
         // Without the lease the container could not enter the domain of its label.
         recording.verifies().is_none()
             && recording
+                .grant
                 .label
                 .as_ref()
                 .is_some_and(|label| label.scope == Scope::Domain)

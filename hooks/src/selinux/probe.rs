@@ -9,7 +9,7 @@ use super::policy;
 use super::selinuxfs::Selinuxfs;
 use super::target::Target;
 use crate::lease::{Kind, Leases, Switch};
-use capprof_profile::recording::Scope;
+use capprof_profile::settings::Scope;
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::path::Path;

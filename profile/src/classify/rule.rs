@@ -21,10 +21,10 @@ pub struct Context {
 impl From<&Recording> for Context {
     fn from(recording: &Recording) -> Self {
         Self {
-            uid: recording.uid,
-            user_namespace: recording.user_namespace,
-            no_new_privileges: recording.no_new_privileges,
-            granted: recording.granted.bounding,
+            uid: recording.process.uid,
+            user_namespace: recording.process.user_namespace,
+            no_new_privileges: recording.process.no_new_privileges,
+            granted: recording.grant.granted.bounding,
         }
     }
 }
