@@ -41,16 +41,16 @@ pub fn finish(directory: &Directory) -> anyhow::Result<()> {
     let Some(_lock) = lock(directory)? else {
         return Ok(());
     };
-    if !directory.is_described() {
+    if !directory.is_described()? {
         // The shim was killed before it had written what this recording is of; it rewrites config.json only afterwards.
         return Ok(directory.remove()?);
     }
     let recording = directory.load()?;
     let mut errors = Vec::new();
-    let armed = match directory.is_armed() {
+    let armed = directory.is_armed().and_then(|is_armed| match is_armed {
         true => directory.load_json::<ArmedRecorders>(ARMED).map(Some),
         false => Ok(None),
-    };
+    });
     let armed = armed.unwrap_or_else(|error| {
         errors.push(error.to_string());
         None
@@ -115,7 +115,7 @@ fn conclude(
 /// A process that is refused waits, for an engine removes the bundle as soon as the poststop hook is back, and the result must lie there first.
 fn lock(directory: &Directory) -> anyhow::Result<Option<Flock<OwnedFd>>> {
     match file::lock_directory(directory.path(), LOCK_TIMEOUT) {
-        Ok(lock) => Ok(directory.path().exists().then_some(lock)),
+        Ok(lock) => Ok(directory.exists()?.then_some(lock)),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error).with_context(|| format!("lock {}", directory.path().display())),
     }

@@ -202,7 +202,7 @@ fn taken_by(value: &Value) -> Option<PathBuf> {
     let directory = Directory::at(path.clone());
     let recording = directory.load().ok()?;
     let has_been_read = match recording.mode {
-        Mode::Profile | Mode::Verify => directory.is_armed(),
+        Mode::Profile | Mode::Verify => directory.is_armed().unwrap_or(false),
         Mode::Enforce => is_in_runtime_state(&recording),
     };
     (!has_been_read && process::exists(recording.shim)).then_some(path)

@@ -41,11 +41,13 @@ pub fn sweep(state: &Path) {
         .collect();
     let mut recover = false;
     for directory in abandoned {
-        if directory.is_described() {
-            recover = true;
-        } else {
+        match directory.is_described() {
+            Ok(true) => recover = true,
             // Its shim died before it changed anything.
-            let _ = directory.remove();
+            Ok(false) => {
+                let _ = directory.remove();
+            }
+            Err(_) => {}
         }
     }
     if recover && let Some(hook) = hook() {

@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 #[derive(Debug, thiserror::Error)]
 #[error("{operation} {}: {source}", path.display())]
 pub struct Error {
-    /// What was tried: `read`, `write`, `create directory`, `list`, `remove`, `lock`.
+    /// What was tried: `read`, `write`, `create directory`, `list`, `look for`, `remove`, `lock`.
     pub operation: &'static str,
     /// The file or directory.
     pub path: PathBuf,
@@ -68,6 +68,25 @@ pub fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<(), Error> {
     let mut content = serde_json::to_vec_pretty(value).map_err(error("write", path))?;
     content.push(b'\n');
     write(path, &content, Attributes::Mode(0o600))
+}
+
+/// Returns true if there is a file or directory at `path`, links followed.
+///
+/// # Errors
+/// [`Error`]: it is not known. Not to know is not the same as not to be there.
+pub fn exists(path: &Path) -> Result<bool, Error> {
+    path.try_exists().map_err(error("look for", path))
+}
+
+/// Removes a file. One that is gone already is no error.
+///
+/// # Errors
+/// [`Error`].
+pub fn remove(path: &Path) -> Result<(), Error> {
+    match fs::remove_file(path) {
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(()),
+        result => result.map_err(error("remove", path)),
+    }
 }
 
 /// Creates a directory that only its owner can enter.

@@ -264,7 +264,8 @@ impl Store {
 
     /// Adds a result, and removes the oldest ones of the same container beyond `retention` (0 keeps all).
     ///
-    /// The result appears whole: its directory is written under another name, synced, and renamed. Adding a recording again replaces it.
+    /// The result appears whole: its directory is written under another name, synced, and renamed. Adding a recording again replaces it, unless
+    /// that would put an incomplete profile in the place of a complete one: then the stored one stays.
     ///
     /// # Errors
     /// Any but those of reading. With an error of the operations `list` and `remove` the result has been added.
@@ -275,8 +276,12 @@ impl Store {
             create_directory(directory)?;
         }
         let place = container.join(&recording);
-        if place.is_dir() {
-            files.write_to(&place)?;
+        if file::exists(&place)? {
+            let is_worse = !profile.complete
+                && load(place.join(PROFILE)).is_ok_and(|stored| stored.profile.complete);
+            if !is_worse {
+                files.write_to(&place)?;
+            }
         } else {
             let unfinished = container.join(format!(".{recording}.{}", std::process::id()));
             let result = write_directory(&unfinished, files).and_then(|()| {
@@ -478,7 +483,7 @@ impl Store {
     /// [`Error::NotFound`], and those of reading.
     pub fn run_of(&self, recording_id: &str) -> Result<Option<Profile>, Error> {
         let path = self.path_of(recording_id)?.with_file_name(RUN);
-        match path.exists() {
+        match file::exists(&path)? {
             true => Ok(Some(load(path)?.profile)),
             false => Ok(None),
         }
@@ -800,6 +805,26 @@ mod tests {
         File::open(&left).unwrap().set_modified(old).unwrap();
         add(&store, "a", "20260103T000000Z-00000003", 20).unwrap();
         assert!(!left.exists());
+    }
+
+    #[test]
+    fn a_complete_profile_is_not_replaced_by_an_incomplete_one() {
+        const ID: &str = "20260101T000000Z-00000001";
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::at(directory.path());
+        let put = |complete: bool, note: &str| {
+            let mut profile = profile("a", ID);
+            profile.complete = complete;
+            profile.notes = vec![note.to_owned()];
+            let files = Files::new(&profile, &serde_json::json!({})).unwrap();
+            store.add(&profile, &files, 20).unwrap();
+            store.find(ID).unwrap().profile.notes
+        };
+        assert_eq!(put(false, "first"), ["first"]);
+        assert_eq!(put(false, "second"), ["second"]);
+        assert_eq!(put(true, "complete"), ["complete"]);
+        assert_eq!(put(false, "its evidence was gone"), ["complete"]);
+        assert_eq!(put(true, "again"), ["again"]);
     }
 
     #[test]

@@ -82,15 +82,19 @@ impl Directory {
             Err(cause) => return Err(file::error("list", &path)(cause)),
             Ok(entries) => entries,
         };
-        let mut found: Vec<(String, Self)> = entries
-            .flatten()
-            .filter_map(|entry| {
-                let name = entry.file_name().into_string().ok()?;
-                let (key, id) = name.split_once('.')?;
-                (container_key.is_none() || container_key == Some(key))
-                    .then(|| (id.to_owned(), Self(entry.path())))
-            })
-            .collect();
+        let mut found: Vec<(String, Self)> = Vec::new();
+        for entry in entries {
+            // A recording that is missing here would be taken for one that is gone.
+            let entry = entry.map_err(file::error("list", &path))?;
+            let Ok(name) = entry.file_name().into_string() else {
+                continue;
+            };
+            if let Some((key, id)) = name.split_once('.')
+                && (container_key.is_none() || container_key == Some(key))
+            {
+                found.push((id.to_owned(), Self(entry.path())));
+            }
+        }
         found.sort_by(|one, other| one.0.cmp(&other.0));
         Ok(found.into_iter().map(|(_, directory)| directory).collect())
     }
@@ -135,19 +139,39 @@ impl Directory {
         self.save_json(RECORDING, recording)
     }
 
+    /// Returns true if the directory is still there.
+    ///
+    /// # Errors
+    /// [`file::Error`]: it is not known.
+    pub fn exists(&self) -> Result<bool, file::Error> {
+        file::exists(&self.0)
+    }
+
     /// Returns true if the shim has described the recording. Before that it has changed nothing.
-    pub fn is_described(&self) -> bool {
-        self.0.join(RECORDING).exists()
+    ///
+    /// # Errors
+    /// [`file::Error`]: it is not known.
+    pub fn is_described(&self) -> Result<bool, file::Error> {
+        file::exists(&self.0.join(RECORDING))
     }
 
     /// Returns true if the prestart hook has run, or is running.
-    pub fn is_armed(&self) -> bool {
-        self.0.join(ARMED).exists()
+    ///
+    /// # Errors
+    /// [`file::Error`]: it is not known.
+    pub fn is_armed(&self) -> Result<bool, file::Error> {
+        file::exists(&self.0.join(ARMED))
     }
 
-    /// Reads what the prestart hook wrote down; `None` if it has not, or not completely.
-    pub fn armed(&self) -> Option<Armed> {
-        self.load_json(ARMED).ok()
+    /// Reads what the prestart hook wrote down; `None` if it has not.
+    ///
+    /// # Errors
+    /// [`file::Error`].
+    pub fn armed(&self) -> Result<Option<Armed>, file::Error> {
+        match self.is_armed()? {
+            true => self.load_json(ARMED).map(Some),
+            false => Ok(None),
+        }
     }
 
     /// Reads one of the recording's files.
@@ -170,9 +194,13 @@ impl Directory {
 
     /// Removes the directory and all in it.
     ///
+    /// `recording.json` goes first: without it the rest means nothing. A process that is killed in between leaves a directory that the next
+    /// sweep removes, and not a recording whose evidence is gone.
+    ///
     /// # Errors
     /// [`file::Error`]. One that is gone already is no error.
     pub fn remove(&self) -> Result<(), file::Error> {
+        file::remove(&self.0.join(RECORDING))?;
         file::remove_directory(&self.0)
     }
 }
@@ -180,22 +208,25 @@ impl Directory {
 /// How old a recording's directory without `recording.json` must be before it counts as left over: a shim needs milliseconds to fill it.
 const INCOMPLETE_AFTER: Duration = Duration::from_secs(60);
 
-/// Whether nobody will finish this recording any more, because its container is gone and its poststop hook never ran.
+/// Returns true if no hook will finish this recording any more, because its container is gone and its poststop hook never ran, or failed.
 ///
-/// True if all of these hold: the shim, which became the runtime, is gone; the container's first process is gone (or the prestart hook
+/// That is so if all of these hold: the shim, which became the runtime, is gone; the container's first process is gone (or the prestart hook
 /// never got as far as writing `armed.json`); the runtime has no state directory of that container. A directory whose shim died before
 /// it had written `recording.json` counts after a minute. A poststop hook may be at work all the same, since runc removes its state before it
-/// runs the hooks: who finishes a recording locks its directory first.
+/// runs the hooks: a process that finishes a recording locks its directory first.
 pub fn is_abandoned(directory: &Directory) -> bool {
     match directory.load() {
         Ok(recording) => {
             !process::exists(recording.shim)
-                && init(directory).is_none_or(|init| !process::exists(init))
+                // What cannot be read may be of a container that lives.
+                && directory
+                    .armed()
+                    .is_ok_and(|armed| armed.is_none_or(|armed| !process::exists(armed.init)))
                 && fs::symlink_metadata(&recording.container.runtime.state)
                     .is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
         }
         // Of another version, or damaged: nothing is known about its container, which may well be alive.
-        Err(_) if directory.is_described() => false,
+        Err(_) if directory.is_described().unwrap_or(true) => false,
         Err(_) => fs::metadata(directory.path())
             .and_then(|metadata| metadata.modified())
             .ok()
@@ -204,14 +235,16 @@ pub fn is_abandoned(directory: &Directory) -> bool {
     }
 }
 
-/// Whether a recording's container ran and has ended, deleted or not: what the recording has toggled is of no use to it any more.
+/// Returns true if a recording's container ran and has ended, deleted or not: what the recording has toggled is of no use to it any more.
 ///
-/// True of a container that its engine is about to delete, too. For recovery that somebody asks for, not for the sweep at every call.
+/// That is so of a container that its engine is about to delete, too. For recovery on request, not for the sweep at every call.
 pub fn has_ended(directory: &Directory) -> bool {
     directory
         .load()
         .is_ok_and(|recording| !process::exists(recording.shim))
-        && init(directory).is_some_and(|init| !process::exists(init))
+        && directory
+            .armed()
+            .is_ok_and(|armed| armed.is_some_and(|armed| !process::exists(armed.init)))
 }
 
 /// What the prestart hook wrote into [`ARMED`] that is of use to everyone; the hook itself keeps more there.
@@ -219,11 +252,6 @@ pub fn has_ended(directory: &Directory) -> bool {
 pub struct Armed {
     /// The container's first process.
     pub init: Process,
-}
-
-/// The container's first process, if the prestart hook got as far as writing it down.
-fn init(directory: &Directory) -> Option<Process> {
-    directory.armed().map(|armed| armed.init)
 }
 
 /// The key under which a container's recordings are found: FNV-1a (64 bit) of its runtime state directory (`<--root>/<id>`), in hexadecimal.
@@ -331,6 +359,61 @@ mod tests {
         fs::create_dir(&runtime_state).unwrap();
         assert!(!is_abandoned(&directory));
         assert!(has_ended(&directory));
+    }
+
+    /// A link that leads to itself, which cannot be followed (ELOOP): it is not known if anything is there.
+    fn make_unreadable(path: &Path) {
+        let _ = fs::remove_file(path);
+        std::os::unix::fs::symlink(path, path).unwrap();
+    }
+
+    #[test]
+    fn a_recording_that_cannot_be_read_is_not_abandoned() {
+        let state = tempfile::tempdir().unwrap();
+        let directory = Directory::create(state.path(), "key", "20260101T000000Z-1").unwrap();
+        directory
+            .save(&example(
+                state.path(),
+                state.path().join("runtime-state"),
+                gone(),
+            ))
+            .unwrap();
+        assert!(is_abandoned(&directory));
+        // Its container may live: what the prestart hook wrote down cannot be read.
+        make_unreadable(&directory.path().join(ARMED));
+        assert!(directory.is_armed().is_err());
+        assert!(!is_abandoned(&directory));
+        make_unreadable(&directory.path().join(RECORDING));
+        let file = fs::File::open(directory.path()).unwrap();
+        file.set_modified(std::time::SystemTime::now() - INCOMPLETE_AFTER * 2)
+            .unwrap();
+        assert!(directory.is_described().is_err());
+        assert!(!is_abandoned(&directory));
+    }
+
+    #[test]
+    fn a_recording_that_is_removed_in_part_is_no_recording_any_more() {
+        let state = tempfile::tempdir().unwrap();
+        let directory = Directory::create(state.path(), "key", "20260101T000000Z-1").unwrap();
+        fs::write(directory.path().join(RECORDING), "{}").unwrap();
+        // What is mounted cannot be removed.
+        let mounted = directory.path().join("a");
+        fs::create_dir(&mounted).unwrap();
+        let mount = std::process::Command::new("mount")
+            .args(["-t", "tmpfs", "tmpfs"])
+            .arg(&mounted)
+            .status();
+        if !mount.is_ok_and(|status| status.success()) {
+            eprintln!("skipped: this user may not mount");
+            return;
+        }
+        let result = directory.remove();
+        std::process::Command::new("umount")
+            .arg(&mounted)
+            .status()
+            .unwrap();
+        assert!(result.is_err());
+        assert!(!directory.is_described().unwrap());
     }
 
     #[test]

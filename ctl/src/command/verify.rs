@@ -346,7 +346,7 @@ impl Launcher<'_> {
             }
             let pid = match recording.mode {
                 Mode::Profile | Mode::Verify => {
-                    let init = directory.armed()?.init;
+                    let init = directory.armed().ok()??.init;
                     capprof_store::process::exists(init).then_some(init.pid)?
                 }
                 // Nothing was armed, so nobody wrote it down.

@@ -104,7 +104,7 @@ impl ProgramSet {
         let path = directory().join(LAST);
         let map = match open_map(&path) {
             Ok(map) => map,
-            Err(_) if !path.exists() => return Ok(None),
+            Err(_) if !is_pinned(&path)? => return Ok(None),
             Err(error) => return Err(error),
         };
         let malformed = |reason: &str| Error::Pin {
@@ -290,7 +290,7 @@ impl ProgramSet {
 
     fn attach_results(&self) -> Result<(), Error> {
         let [program, link] = RESULTS.map(|name| directory().join(name));
-        if link.exists() {
+        if is_pinned(&link)? {
             return Ok(());
         }
         let mut loaded = programs::load_results(directory())
@@ -314,7 +314,11 @@ impl ProgramSet {
 
     /// Unloads the program that follows refused checks, if no recording wants that any more. Returns true if it was there.
     pub(super) fn release_results(&self) -> Result<bool, Error> {
-        if !RESULTS.iter().any(|name| directory().join(name).exists()) {
+        let mut found = false;
+        for name in RESULTS {
+            found |= is_pinned(&directory().join(name))?;
+        }
+        if !found {
             return Ok(false);
         }
         let _lock = lock()?;
@@ -467,10 +471,7 @@ fn put_symbols(map: &MapHandle, addresses: &[u64]) -> Result<(), Error> {
 /// Removes the pins, those that other versions left too, whereupon the kernel detaches and frees the programs. Returns true if there were any.
 pub fn unload() -> Result<bool, Error> {
     let all = Path::new(ALL_VERSIONS);
-    if !all
-        .try_exists()
-        .map_err(|error| Error::pin("find", all, &error))?
-    {
+    if !is_pinned(all)? {
         return Ok(false);
     }
     let _lock = lock()?;
@@ -502,6 +503,12 @@ fn remove_set(directory: &Path) -> Result<(), Error> {
         let _ = fs::remove_dir(path);
     }
     Ok(())
+}
+
+/// Returns true if there is a pin of this name.
+fn is_pinned(path: &Path) -> Result<bool, Error> {
+    path.try_exists()
+        .map_err(|error| Error::pin("look for", path, &error))
 }
 
 /// Returns true if it was there.

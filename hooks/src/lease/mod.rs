@@ -192,7 +192,7 @@ impl<'a, S: Switches> Leases<'a, S> {
     ) -> Result<Vec<String>, Error> {
         let _lock = self.lock()?;
         let holder = self.holder(kind, id);
-        let held = holder.exists();
+        let held = file::exists(&holder)?;
         let result = self.acquire_locked(kind, &holder, recording, wanted);
         if result.is_err() && !held {
             // The first error is the one to tell.
@@ -339,11 +339,10 @@ impl<'a, S: Switches> Leases<'a, S> {
         agreed: impl FnOnce(&[PathBuf]) -> bool,
     ) -> Result<bool, Error> {
         let _lock = self.lock()?;
-        let holders: Vec<PathBuf> = self
-            .holders(kind)?
-            .iter()
-            .filter_map(|id| self.recording_of(kind, id))
-            .collect();
+        let mut holders = Vec::new();
+        for id in self.holders(kind)? {
+            holders.extend(self.recording_of(kind, &id)?);
+        }
         let Some(mut saved) = self.load(kind)? else {
             return Ok(false);
         };
@@ -403,17 +402,18 @@ impl<'a, S: Switches> Leases<'a, S> {
     /// # Errors
     /// Any [`Error`].
     pub(crate) fn sweep(&self) -> Result<Vec<String>, Error> {
-        if !self.directory.exists() {
+        if !file::exists(&self.directory)? {
             return Ok(Vec::new());
         }
         let _lock = self.lock()?;
         let mut lines = Vec::new();
         for kind in Kind::ALL {
             for id in self.holders(kind)? {
-                let live = self
-                    .recording_of(kind, &id)
-                    .is_some_and(|recording| recording.exists());
-                if !live {
+                let is_live = match self.recording_of(kind, &id)? {
+                    Some(recording) => file::exists(&recording)?,
+                    None => false,
+                };
+                if !is_live {
                     self.remove(&self.holder(kind, &id))?;
                     lines.push(format!(
                         "released the {} lease of recording {id}, which is gone",
@@ -475,10 +475,21 @@ impl<'a, S: Switches> Leases<'a, S> {
         Ok(changes)
     }
 
-    /// The directory of the recording that holds. A claim that cannot be read speaks for none: it is written whole or not at all.
-    fn recording_of(&self, kind: Kind, id: &str) -> Option<PathBuf> {
-        let content = fs::read(self.holder(kind, id)).ok()?;
-        Some(serde_json::from_slice::<Holder>(&content).ok()?.directory)
+    /// The directory of the recording that holds; `None` if the claim is gone or is none: claims are written whole or not at all.
+    fn recording_of(&self, kind: Kind, id: &str) -> Result<Option<PathBuf>, Error> {
+        let path = self.holder(kind, id);
+        match fs::read(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(source) => Err(Error::Files {
+                operation: "read",
+                path,
+                source,
+            }),
+            Ok(content) => {
+                let holder = serde_json::from_slice::<Holder>(&content).ok();
+                Ok(holder.map(|holder| holder.directory))
+            }
+        }
     }
 
     fn get(&self, switch: &Switch) -> Result<Option<bool>, Error> {
@@ -521,20 +532,22 @@ impl<'a, S: Switches> Leases<'a, S> {
 
     fn holders(&self, kind: Kind) -> Result<Vec<String>, Error> {
         let path = self.directory.join(kind.name());
+        let failed = |source| Error::Files {
+            operation: "list",
+            path: path.clone(),
+            source,
+        };
         let entries = match fs::read_dir(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            result => result.map_err(|source| Error::Files {
-                operation: "list",
-                path,
-                source,
-            })?,
+            result => result.map_err(failed)?,
         };
-        Ok(entries
-            .flatten()
-            .filter_map(|entry| entry.file_name().into_string().ok())
+        let mut holders = Vec::new();
+        for entry in entries {
+            let name = entry.map_err(failed)?.file_name().into_string();
             // A killed process may leave the temporary file of a claim.
-            .filter(|name| !name.starts_with('.'))
-            .collect())
+            holders.extend(name.ok().filter(|name| !name.starts_with('.')));
+        }
+        Ok(holders)
     }
 
     fn load(&self, kind: Kind) -> Result<Option<Saved>, Error> {

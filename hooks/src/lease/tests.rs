@@ -352,6 +352,39 @@ fn a_change_between_two_recordings_becomes_the_value_to_return_to() {
     assert!(host_state.value(&Switch::Enforcing));
 }
 
+/// A link that leads to itself cannot be followed (ELOOP): it is not known if the recording is there.
+#[test]
+fn the_claim_of_a_recording_that_cannot_be_looked_for_is_kept() {
+    let host_state = Host::new(&before());
+    let leases = host_state.leases();
+    let recording = host_state.recording("a");
+    leases
+        .acquire(Kind::Host, "a", &recording, &host())
+        .unwrap();
+    fs::remove_dir(&recording).unwrap();
+    std::os::unix::fs::symlink(&recording, &recording).unwrap();
+    assert!(leases.sweep().is_err());
+    assert!(host_state.is_switched());
+    fs::remove_file(&recording).unwrap();
+    leases.sweep().unwrap();
+    assert!(host_state.is_as_before());
+    // The same of the claim itself.
+    let recording = host_state.recording("b");
+    leases
+        .acquire(Kind::Host, "b", &recording, &host())
+        .unwrap();
+    let claim = leases.holder(Kind::Host, "b");
+    let content = fs::read(&claim).unwrap();
+    fs::remove_file(&claim).unwrap();
+    std::os::unix::fs::symlink(&claim, &claim).unwrap();
+    assert!(leases.sweep().is_err());
+    assert!(host_state.is_switched());
+    fs::remove_file(&claim).unwrap();
+    fs::write(&claim, content).unwrap();
+    leases.release(Kind::Host, "b").unwrap();
+    assert!(host_state.is_as_before());
+}
+
 #[test]
 fn a_switch_that_is_refused_undoes_what_went_before() {
     struct Refusing<'a>(&'a Panel);

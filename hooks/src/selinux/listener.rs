@@ -153,7 +153,7 @@ fn listen(directory: &Directory, socket: OwnedFd) -> Result<(), Error> {
             .is_some_and(|(_, sent)| sent.elapsed() >= FENCE_TIMEOUT);
         let passed = collector.fence().is_some() || given_up;
         if passed || written.elapsed() >= INTERVAL {
-            if !directory.path().exists() {
+            if !directory.exists()? {
                 return Ok(());
             }
             if passed || overflowed || collector.kinds() != written_kinds {
@@ -166,7 +166,7 @@ fn listen(directory: &Directory, socket: OwnedFd) -> Result<(), Error> {
                     .is_some_and(|(nonce, _)| seen.fence.as_ref() == Some(nonce));
                 match directory.save_json(SUMMARY, &seen) {
                     // Removed in this moment: the recording has ended without waiting for this listener.
-                    Err(_) if !directory.path().exists() => return Ok(()),
+                    Err(_) if !directory.exists()? => return Ok(()),
                     result => result?,
                 }
             }
