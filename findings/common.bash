@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=bash
+#
+# What the findings share. A finding runs public packages of a pinned version, without capprof, on valid input, and fails if they no longer
+# behave as it says. It runs as root, in a temporary folder that it removes, and needs mmdebstrap, util-linux and python3.
+set -euo pipefail
+
+work=$(mktemp -d "${TMPDIR:-/tmp}/capprof-finding.XXXXXX")
+trap 'rm -rf --one-file-system "$work"' EXIT
+
+skip() { # REASON
+	echo "skipped: $(basename "$0" .sh): $1"
+	exit 0
+}
+
+# Unpacks packages with what they depend on, without running their scripts, from the mirror in this machine's apt configuration.
+debian_root() { # DIRECTORY SUITE PACKAGE[=VERSION]...
+	local root=$1 suite=$2 mirror link IFS=,
+	shift 2
+	mirror=$("$(dirname "${BASH_SOURCE[0]}")/../tests/mirror")
+	mmdebstrap --quiet --variant=extract --include="$*" --aptopt='Acquire::Check-Valid-Until "false"' "$suite" "$root" "$mirror" 2>"$work/apt.log" ||
+		skip "$suite has no $* any more: $(grep '^E:' "$work/apt.log" | head -n 1)"
+	for link in bin sbin lib lib64; do
+		[[ -e $root/$link ]] || ln -s "usr/$link" "$root/$link"
+	done
+	mkdir -p "$root"/{proc,sys,dev,run,tmp,old,shared}
+}
+
+# Runs a command with the directory as its root, in a mount namespace of its own, with control groups of version 2 alone.
+# $work/shared is /shared there.
+inside() { # DIRECTORY COMMAND...
+	mkdir -p "$work/shared"
+	# shellcheck disable=SC2016  # expanded by the inner shell
+	unshare --mount --propagation private bash -c '
+		root=$1 shared=$2
+		shift 2
+		mount --bind "$root" "$root"
+		mount -t proc proc "$root/proc"
+		mount -t sysfs sysfs "$root/sys"
+		mount -t cgroup2 cgroup2 "$root/sys/fs/cgroup"
+		mount -t tmpfs -o mode=755 tmpfs "$root/dev"
+		for name in null zero full random urandom tty; do
+			touch "$root/dev/$name" && mount --bind "/dev/$name" "$root/dev/$name"
+		done
+		mount -t tmpfs tmpfs "$root/run"
+		mount --bind "$shared" "$root/shared"
+		cd "$root"
+		pivot_root . old
+		exec "$@"' inside "$1" "$work/shared" "${@:2}" </dev/null
+}
+
+# Makes a bundle of a static busybox in $work/shared/bundle; ARGUMENTS is a JSON list, CAPABILITIES the JSON of process.capabilities, or
+# `absent` to leave the member out.
+bundle() { # BUSYBOX ARGUMENTS CAPABILITIES
+	local bundle=$work/shared/bundle
+	mkdir -p "$bundle/rootfs/bin" "$bundle/rootfs/proc"
+	cp "$1" "$bundle/rootfs/bin/busybox"
+	for name in sh grep sleep; do ln -sf busybox "$bundle/rootfs/bin/$name"; done
+	python3 - "$bundle/config.json" "$2" "$3" <<'PYTHON'
+import json, sys
+path, arguments, capabilities = sys.argv[1:]
+process = {"cwd": "/", "user": {"uid": 0, "gid": 0}, "args": json.loads(arguments), "env": ["PATH=/bin"]}
+if capabilities != "absent":
+    process["capabilities"] = json.loads(capabilities)
+json.dump({
+    "ociVersion": "1.0.2", "process": process, "root": {"path": "rootfs"},
+    "mounts": [{"destination": "/proc", "type": "proc", "source": "proc"},
+               {"destination": "/dev", "type": "tmpfs", "source": "tmpfs", "options": ["nosuid", "mode=755"]}],
+    "linux": {"namespaces": [{"type": name} for name in ("pid", "mount", "ipc", "uts", "network")]},
+}, open(path, "w"))
+PYTHON
+}
+
+# Compares what was seen with what this finding says, shows both where they differ, and fails then.
+expect() { # WHAT EXPECTED SEEN
+	if [[ $2 == "$3" ]]; then
+		printf 'as found: %s: %s\n' "$1" "$(tr '\n' ' ' <<<"$3")"
+	else
+		printf 'changed: %s\n  found then: %s\n  seen now:   %s\n' "$1" "$2" "$3" >&2
+		exit 1
+	fi
+}
