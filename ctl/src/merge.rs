@@ -5,8 +5,8 @@
 
 use capprof_profile::observation::{BlindSpot, Recorder};
 use capprof_profile::privileges::Privileges;
+use capprof_profile::profile::{self, Reason};
 use capprof_profile::recording::{ContainerProcess, ProcessSets, Workload};
-use capprof_profile::result::{self, Reason};
 use capprof_profile::{Capability, CapabilitySet};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,7 +18,7 @@ pub(crate) const SCHEMA: &str = "capprof.merged/v1";
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
     /// Neither a profile nor a merged profile.
-    #[error("merge: schema \"{0}\", expected \"{profile}\" or \"{SCHEMA}\"", profile = result::SCHEMA)]
+    #[error("merge: schema \"{0}\", expected \"{profile}\" or \"{SCHEMA}\"", profile = profile::SCHEMA)]
     Schema(String),
     /// Not JSON, or not what the schema says.
     #[error("merge: {0}")]
@@ -212,7 +212,7 @@ impl Merge {
         }
         let head: Head = serde_json::from_slice(document)?;
         match head.schema.as_str() {
-            result::SCHEMA => self.add_profile(serde_json::from_slice(document)?),
+            profile::SCHEMA => self.add_profile(serde_json::from_slice(document)?),
             SCHEMA => self.add_merged(serde_json::from_slice(document)?),
             _ => return Err(Error::Schema(head.schema)),
         }
@@ -471,7 +471,7 @@ mod tests {
     use capprof_profile::fixtures;
     use capprof_profile::fixtures::check;
     use capprof_profile::observation::{Evidence, Observation};
-    use capprof_profile::result::Profile;
+    use capprof_profile::profile::Profile;
     use proptest::prelude::*;
 
     fn read_file() -> Observation {
@@ -642,11 +642,11 @@ mod tests {
     fn different_workloads_are_refused_unless_asked() {
         let one = run(1, vec![], true);
         let mut image = run(2, vec![], true);
-        image.workload.image = Some("redis".to_owned());
+        image.origin.workload.image = Some("redis".to_owned());
         let mut process = run(3, vec![], true);
-        process.process.uid = 7;
+        process.origin.process.uid = 7;
         let mut original = run(4, vec![], true);
-        original.original.bounding = CapabilitySet::EMPTY;
+        original.conditions.original.bounding = CapabilitySet::EMPTY;
         for (other, field) in [
             (image, "image"),
             (process, "process"),
@@ -678,7 +678,7 @@ mod tests {
     #[test]
     fn a_blind_spot_that_another_run_saw_into_is_none() {
         let mut blind = run(1, vec![], true);
-        blind.blind_spots = vec![BlindSpot {
+        blind.findings.blind_spots = vec![BlindSpot {
             capability: Some(Capability::KILL),
             recorder: Recorder::Selinux,
             reason: "allowed without a record".to_owned(),
@@ -722,7 +722,7 @@ mod tests {
             .prop_map(|(day, observations, complete, user)| {
                 let mut profile = run(day, observations, complete);
                 if user {
-                    profile.process.uid = 1000;
+                    profile.origin.process.uid = 1000;
                 }
                 profile
             })

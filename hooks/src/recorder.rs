@@ -1,8 +1,8 @@
 //! What a recorder is.
 
 use capprof_profile::observation::{self, Evidence};
+use capprof_profile::profile::RecorderReport;
 use capprof_profile::recording::{Process, Recording};
-use capprof_profile::result::RecorderReport;
 use capprof_store::recording::Directory;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

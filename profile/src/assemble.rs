@@ -4,8 +4,10 @@ use crate::classify::Context;
 use crate::minimize::{self, Input};
 use crate::observation::{Evidence, Recorder};
 use crate::privileges::Privileges;
+use crate::profile::{
+    Conditions, HostReport, Origin, Profile, RecorderReport, RuntimeReport, SCHEMA,
+};
 use crate::recording::Recording;
-use crate::result::{HostReport, Profile, RecorderReport, RuntimeReport, SCHEMA};
 
 /// Makes the profile of a recording.
 ///
@@ -44,32 +46,30 @@ pub fn profile(
         .map(|grants| Privileges::of(grants, &evidence));
     Profile {
         schema: SCHEMA.to_owned(),
-        recording_id: recording.id.clone(),
-        container_id: recording.container.id.clone(),
-        name: recording.container.name.clone(),
-        workload: recording.container.workload.clone(),
-        started: recording.created.clone(),
-        finished,
+        origin: Origin {
+            recording_id: recording.id.clone(),
+            container_id: recording.container.id.clone(),
+            name: recording.container.name.clone(),
+            workload: recording.container.workload.clone(),
+            started: recording.created.clone(),
+            finished,
+            runtime: RuntimeReport {
+                name: recording.container.runtime.name.clone(),
+                path: recording.container.runtime.path.clone(),
+            },
+            process: recording.process.clone(),
+            host,
+        },
         complete: minimized.incomplete_because.is_empty(),
         incomplete_because: minimized.incomplete_because,
-        runtime: RuntimeReport {
-            name: recording.container.runtime.name.clone(),
-            path: recording.container.runtime.path.clone(),
+        conditions: Conditions {
+            recorders_wanted: recording.recorders,
+            original: recording.grant.original,
+            granted: recording.grant.granted,
+            relaxed: recording.grant.relaxed.clone(),
+            recorders: reports,
         },
-        process: recording.process.clone(),
-        host,
-        recorders_wanted: recording.recorders,
-        original: recording.grant.original,
-        granted: recording.grant.granted,
-        minimized: minimized.set,
-        minimized_sets: minimized.sets,
-        needed: minimized.needed,
-        dismissed: minimized.dismissed,
-        denied: minimized.denied,
-        blind_spots: minimized.blind_spots,
-        relaxed: recording.grant.relaxed.clone(),
-        recorders: reports,
-        notes: minimized.notes,
+        findings: minimized.findings,
         exit: evidence.iter().find_map(|(_, evidence)| evidence.exit),
         verifies: recording.verifies().map(str::to_owned),
         denied_needs,
@@ -86,7 +86,7 @@ pub(crate) mod tests {
     use crate::fixtures::{full_evidence, host, recording, reports};
     use crate::observation::{DeviceKind, Exit};
     use crate::privileges::{self, EngineGrants};
-    use crate::result::Shrunk;
+    use crate::profile::Shrunk;
     use serde_json::{Value, json};
 
     #[track_caller]
@@ -150,8 +150,8 @@ pub(crate) mod tests {
         full.privileges = Some(full_privileges());
         is_valid(&full);
         full.shrunk = Some(Shrunk {
-            set: full.minimized,
-            sets: full.minimized_sets,
+            set: full.findings.minimized,
+            sets: full.findings.minimized_sets,
             left_out: CapabilitySet::EMPTY,
             added: CapabilitySet::EMPTY,
             check: Some("true".to_owned()),
@@ -162,7 +162,11 @@ pub(crate) mod tests {
         is_valid(&full);
         assert!(!full.complete);
         assert_eq!(full.exit, Some(Exit::Code(3)));
-        assert!(!full.needed.is_empty() && !full.dismissed.is_empty() && !full.denied.is_empty());
+        assert!(
+            !full.findings.needed.is_empty()
+                && !full.findings.dismissed.is_empty()
+                && !full.findings.denied.is_empty()
+        );
         let empty = profile(
             &recording,
             reports(),
@@ -171,7 +175,7 @@ pub(crate) mod tests {
             host(),
         );
         is_valid(&empty);
-        assert!(empty.complete && empty.minimized.is_empty());
+        assert!(empty.complete && empty.findings.minimized.is_empty());
         is_valid(&profile(&recording, vec![], vec![], finished(), host()));
     }
 
@@ -196,7 +200,7 @@ pub(crate) mod tests {
             "2026-11-23T15:02:00Z".to_owned(),
             host(),
         );
-        full.denied_needs = full.needed.clone();
+        full.denied_needs = full.findings.needed.clone();
         full.privileges = Some(full_privileges());
         full.verification = Some(crate::verification::judge(
             &full,

@@ -6,11 +6,11 @@ use crate::observation::{
     Recorder, Syscall, Verdict,
 };
 use crate::privileges::EngineGrants;
+use crate::profile::{HostReport, RecorderReport};
 use crate::recording::{
     Container, ContainerProcess, Grant, Mode, Process, ProcessSets, Recording, Relaxation,
     ResultSettings, Runtime, Workload,
 };
-use crate::result::{HostReport, RecorderReport};
 use crate::settings::{Preference, Recorders};
 use crate::{Capability, CapabilitySet};
 

@@ -1,7 +1,7 @@
 //! The vocabulary of capprof as types, and the rules that lead from what was observed to the answer. Pure: nothing here reads or writes.
 //!
 //! Data flows one way. The shim writes a [`recording::Recording`]; the hooks arm recorders for it and collect
-//! [`observation::Evidence`]; [`classify`] and [`minimize`] turn evidence into a [`result::Profile`], which the store crate keeps.
+//! [`observation::Evidence`]; [`classify`] and [`minimize`] turn evidence into a [`profile::Profile`], which the store crate keeps.
 
 pub mod alternative;
 pub mod assemble;
@@ -13,8 +13,8 @@ pub mod fixtures;
 pub mod minimize;
 pub mod observation;
 pub mod privileges;
+pub mod profile;
 pub mod recording;
-pub mod result;
 pub mod serde_path;
 pub mod settings;
 pub mod verification;

@@ -1,12 +1,12 @@
 //! The verdict on a minimized set: what came of running the workload again with nothing but that set.
 //!
-//! Pure: the profile, the run's own profile (recorded with [`crate::result::Profile::verifies`]), and what was seen from outside go in, a
+//! Pure: the profile, the run's own profile (recorded with [`crate::profile::Profile::verifies`]), and what was seen from outside go in, a
 //! [`Verification`] comes out. `docs/verify.md` explains the rules to users.
 
 use crate::CapabilitySet;
 use crate::observation::{Exit, Recorder, Results};
+use crate::profile::{CheckSummary, Need, Profile, RuntimeReport};
 use crate::recording::ProcessSets;
-use crate::result::{CheckSummary, Need, Profile, RuntimeReport};
 use serde::{Deserialize, Serialize};
 
 /// Whether a minimized set has passed.
@@ -133,14 +133,14 @@ impl Outside {
 pub fn judge(profile: &Profile, run: &Profile, outside: &Outside) -> Verification {
     let mut verification = Verification {
         verdict: Verdict::NotVerified,
-        date: run.finished.clone(),
-        run: run.recording_id.clone(),
+        date: run.origin.finished.clone(),
+        run: run.origin.recording_id.clone(),
         command: outside.command.clone(),
-        runtime: run.runtime.clone(),
-        kernel: run.host.kernel.clone(),
-        sets: run.granted,
+        runtime: run.origin.runtime.clone(),
+        kernel: run.origin.host.kernel.clone(),
+        sets: run.conditions.granted,
         compared: Vec::new(),
-        denied: run.denied.clone(),
+        denied: run.findings.denied.clone(),
         failures: Vec::new(),
         suggested: CapabilitySet::EMPTY,
         notes: Vec::new(),
@@ -210,9 +210,10 @@ pub fn judge(profile: &Profile, run: &Profile, outside: &Outside) -> Verificatio
 
 /// Whether the profiled run was refused it as well, and did not use it either.
 fn was_refused_before(profile: &Profile, need: &Need) -> bool {
-    profile.denied.iter().any(|entry| {
+    profile.findings.denied.iter().any(|entry| {
         entry.capability == need.capability && UNGRANTED.contains(&entry.rule.as_str())
     }) && !profile
+        .findings
         .needed
         .iter()
         .any(|other| other.capability == need.capability)
@@ -224,6 +225,7 @@ const UNGRANTED: [&str; 2] = ["refused", "initial-namespace"];
 /// Whether the run's recorder saw what was refused and what came of it; else why not.
 fn refused_checks_seen(run: &Profile) -> Result<(), String> {
     let ebpf = run
+        .conditions
         .recorders
         .iter()
         .find(|report| report.recorder == Recorder::Ebpf);
@@ -233,6 +235,7 @@ fn refused_checks_seen(run: &Profile) -> Result<(), String> {
         None => return Err("the configuration wants no eBPF".to_owned()),
     }
     match run
+        .findings
         .blind_spots
         .iter()
         .find(|spot| spot.recorder == Recorder::Ebpf && spot.reason.starts_with(RESULTS_UNSEEN))
@@ -324,7 +327,7 @@ fn compare_check(outside: &Outside, verification: &mut Verification) -> Option<b
 /// `openat of postgres failed with EACCES (2x) for want of CAP_DAC_OVERRIDE`
 fn failure(run: &Profile, need: &Need) -> String {
     let mut outcome = Results::default();
-    for entry in &run.denied {
+    for entry in &run.findings.denied {
         if entry.capability == need.capability && UNGRANTED.contains(&entry.rule.as_str()) {
             outcome.add(&entry.outcome.unwrap_or_default());
         }
@@ -356,8 +359,9 @@ fn explain(profile: &Profile, run: &Profile, verification: &mut Verification) {
     if !verification.suggested.is_empty() {
         return;
     }
-    let given = run.granted.bounding;
+    let given = run.conditions.granted.bounding;
     verification.suggested = profile
+        .findings
         .needed
         .iter()
         .map(|need| need.capability)
@@ -367,9 +371,10 @@ fn explain(profile: &Profile, run: &Profile, verification: &mut Verification) {
         return;
     }
     let candidates: CapabilitySet = profile
+        .findings
         .blind_spots
         .iter()
-        .chain(&run.blind_spots)
+        .chain(&run.findings.blind_spots)
         .filter_map(|spot| spot.capability)
         .filter(|capability| !given.contains(*capability))
         .collect();
@@ -378,10 +383,11 @@ fn explain(profile: &Profile, run: &Profile, verification: &mut Verification) {
             "no refused check explains it; the use of {candidates} could not be seen: try adding one of these"
         ));
     }
-    if profile.relaxed.is_empty() {
+    if profile.conditions.relaxed.is_empty() {
         return;
     }
     let places: Vec<&str> = profile
+        .conditions
         .relaxed
         .iter()
         .map(|relaxation| relaxation.pointer.as_str())
@@ -405,7 +411,7 @@ const SECCOMP: &str = "/linux/seccomp";
 
 /// An engine that could not have given these sets has to be told: capprof did.
 fn note_sets(run: &Profile, verification: &mut Verification) {
-    let (asked, had) = (&run.original, &run.granted);
+    let (asked, had) = (&run.conditions.original, &run.conditions.granted);
     let beyond = [
         ("bounding", had.bounding.difference(asked.bounding)),
         ("ambient", had.ambient.difference(asked.ambient)),
@@ -417,7 +423,7 @@ fn note_sets(run: &Profile, verification: &mut Verification) {
             ));
         }
     }
-    for report in &run.recorders {
+    for report in &run.conditions.recorders {
         if report.recorder == Recorder::Selinux {
             verification.notes.extend(report.refused.iter().cloned());
         }
@@ -573,9 +579,9 @@ mod tests {
             judge(before, &run(Vec::new(), Some(Exit::Code(1))), &end).notes
         };
         let named = |notes: &[String]| notes.iter().any(|note| note.contains("seccomp=unconfined"));
-        before.relaxed[0].pointer = "/linux/seccomp".to_owned();
+        before.conditions.relaxed[0].pointer = "/linux/seccomp".to_owned();
         assert!(named(&failed(&before)), "{:?}", failed(&before));
-        before.relaxed[0].pointer = "/process/apparmorProfile".to_owned();
+        before.conditions.relaxed[0].pointer = "/process/apparmorProfile".to_owned();
         assert!(!named(&failed(&before)), "{:?}", failed(&before));
     }
 
@@ -730,7 +736,7 @@ mod tests {
 
         let now = run(vec![refused(Capability::SYS_RESOURCE, eacces(1))], SUCCESS);
         let mut before = before;
-        before.denied.clone_from(&now.denied);
+        before.findings.denied.clone_from(&now.findings.denied);
         gives(&before, &now, &watched(End::Stopped), &[]);
     }
 
@@ -738,7 +744,7 @@ mod tests {
     fn what_could_not_be_seen_is_told_and_verifies_nothing_alone() {
         let before = profile(&GIVEN, SUCCESS);
         let mut now = run(Vec::new(), None);
-        let ebpf = now.recorders.first_mut().unwrap();
+        let ebpf = now.conditions.recorders.first_mut().unwrap();
         ebpf.recorded = false;
         ebpf.refused = vec!["eBPF is not permitted".to_owned()];
         let unseen = "system calls that failed for want of a capability could not be seen: eBPF is not permitted";
@@ -763,7 +769,7 @@ mod tests {
     #[test]
     fn a_failure_that_nothing_explains_names_what_could_not_be_seen() {
         let mut before = profile(&GIVEN, SUCCESS);
-        before.blind_spots = vec![BlindSpot {
+        before.findings.blind_spots = vec![BlindSpot {
             capability: Some(Capability::SETFCAP),
             recorder: Recorder::Ebpf,
             reason: "the id map of a user namespace was written".to_owned(),
@@ -794,7 +800,7 @@ mod tests {
     #[test]
     fn sets_that_the_engine_had_not_given_are_told() {
         let mut now = run(Vec::new(), SUCCESS);
-        now.granted.ambient = GIVEN.into_iter().collect();
+        now.conditions.granted.ambient = GIVEN.into_iter().collect();
         let verification = judge(&profile(&GIVEN, SUCCESS), &now, &watched(End::Itself(None)));
         assert!(
             verification

@@ -57,11 +57,11 @@ pub fn resolve(
         });
     };
     let profile = store.find_complete(wanted)?.profile;
-    let recording = profile.recording_id.clone();
-    if (profile.process.uid == 0) != (uid == 0) {
+    let recording = profile.origin.recording_id.clone();
+    if (profile.origin.process.uid == 0) != (uid == 0) {
         return Err(Error::User {
             recording,
-            profiled: profile.process.uid,
+            profiled: profile.origin.process.uid,
             uid,
         });
     }

@@ -3,8 +3,8 @@
 use crate::file::{self, Attributes};
 use crate::recording::Directory;
 use capprof_profile::CapabilitySet;
+use capprof_profile::profile::Profile;
 use capprof_profile::recording::Recording;
-use capprof_profile::result::Profile;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use std::fs;
@@ -68,7 +68,7 @@ fn mark(configuration: &[u8]) -> Option<String> {
 /// survive. A configuration without a `process` object is given back as it is.
 pub fn minimized_configuration(mut original: Value, profile: &Profile) -> Value {
     if let Some(process) = original.get_mut("process").and_then(Value::as_object_mut) {
-        set_capabilities(process, &profile.minimized_sets.named());
+        set_capabilities(process, &profile.findings.minimized_sets.named());
     }
     original
 }

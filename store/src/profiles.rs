@@ -9,8 +9,8 @@
 
 use crate::file::{self, Attributes};
 use capprof_profile::CapabilitySet;
+use capprof_profile::profile::{Profile, SCHEMA};
 use capprof_profile::recording::Workload;
-use capprof_profile::result::{Profile, SCHEMA};
 use capprof_profile::verification::{Verdict, Verification};
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
@@ -121,7 +121,7 @@ impl Files {
                     bytes
                 })
                 .map_err(|source| Error::Encode {
-                    recording: profile.recording_id.clone(),
+                    recording: profile.origin.recording_id.clone(),
                     source,
                 })
         };
@@ -270,8 +270,10 @@ impl Store {
     /// # Errors
     /// Any but those of reading. With an error of the operations `list` and `remove` the result has been added.
     pub fn add(&self, profile: &Profile, files: &Files, retention: u32) -> Result<(), Error> {
-        let container = self.profiles().join(directory_name(&profile.container_id)?);
-        let recording = directory_name(&profile.recording_id)?;
+        let container = self
+            .profiles()
+            .join(directory_name(&profile.origin.container_id)?);
+        let recording = directory_name(&profile.origin.recording_id)?;
         for directory in [&self.0, &self.profiles(), &container] {
             create_directory(directory)?;
         }
@@ -437,7 +439,7 @@ impl Store {
             }
             if complete
                 .iter()
-                .all(|known| known.profile.process != found.profile.process)
+                .all(|known| known.profile.origin.process != found.profile.origin.process)
             {
                 complete.push(found);
             }
@@ -446,7 +448,7 @@ impl Store {
             (1, _) => Ok(complete.remove(0)),
             (0, Some(profile)) => Err(Error::Incomplete {
                 wanted: wanted.to_owned(),
-                recording: profile.recording_id,
+                recording: profile.origin.recording_id,
                 reason: profile.incomplete_because.join("; "),
             }),
             (0, None) => Err(Error::NotFound {
@@ -457,7 +459,7 @@ impl Store {
                 wanted: wanted.to_owned(),
                 found: complete
                     .into_iter()
-                    .map(|found| found.profile.recording_id)
+                    .map(|found| found.profile.origin.recording_id)
                     .collect(),
             }),
         }
@@ -470,7 +472,7 @@ impl Store {
     pub fn add_run(&self, recording_id: &str, run: &Profile) -> Result<(), Error> {
         let path = self.path_of(recording_id)?.with_file_name(RUN);
         let mut content = serde_json::to_vec_pretty(run).map_err(|source| Error::Encode {
-            recording: run.recording_id.clone(),
+            recording: run.origin.recording_id.clone(),
             source,
         })?;
         content.push(b'\n');
@@ -557,7 +559,7 @@ impl Store {
 pub fn update(found: &Found) -> Result<(), Error> {
     let mut content =
         serde_json::to_vec_pretty(&found.profile).map_err(|source| Error::Encode {
-            recording: found.profile.recording_id.clone(),
+            recording: found.profile.origin.recording_id.clone(),
             source,
         })?;
     content.push(b'\n');
@@ -754,7 +756,10 @@ mod tests {
         assert!(!directory.path().join("store").exists());
         add(&store, "..b", "20260101T000000Z-00000001", 20).unwrap();
         assert_eq!(store.list().unwrap().0[0].container_id, "..b");
-        assert_eq!(store.find("..b").unwrap().profile.container_id, "..b");
+        assert_eq!(
+            store.find("..b").unwrap().profile.origin.container_id,
+            "..b"
+        );
     }
 
     #[test]
@@ -815,10 +820,10 @@ mod tests {
         let put = |complete: bool, note: &str| {
             let mut profile = profile("a", ID);
             profile.complete = complete;
-            profile.notes = vec![note.to_owned()];
+            profile.findings.notes = vec![note.to_owned()];
             let files = Files::new(&profile, &serde_json::json!({})).unwrap();
             store.add(&profile, &files, 20).unwrap();
-            store.find(ID).unwrap().profile.notes
+            store.find(ID).unwrap().profile.findings.notes
         };
         assert_eq!(put(false, "first"), ["first"]);
         assert_eq!(put(false, "second"), ["second"]);
@@ -848,7 +853,11 @@ mod tests {
         add(&store, "aabb01", "20260102T000000Z-00000001", 20).unwrap();
         add(&store, "aabb01", "20260103T000000Z-00000002", 20).unwrap();
         add(&store, "aacc02", "20260101T000000Z-00000003", 20).unwrap();
-        let found = |wanted: &str| store.find(wanted).map(|found| found.profile.recording_id);
+        let found = |wanted: &str| {
+            store
+                .find(wanted)
+                .map(|found| found.profile.origin.recording_id)
+        };
         for (wanted, expected) in [
             ("latest", "20260103T000000Z-00000002"),
             ("last", "20260103T000000Z-00000002"),
@@ -913,7 +922,10 @@ mod tests {
         add(&store, "web", "20260101T000000Z-00000001", 20).unwrap();
         add(&store, "aabb01", "20260102T000000Z-00000002", 20).unwrap();
         let found = store.find("web").unwrap();
-        assert_eq!(found.profile.recording_id, "20260102T000000Z-00000002");
+        assert_eq!(
+            found.profile.origin.recording_id,
+            "20260102T000000Z-00000002"
+        );
     }
 
     #[test]
@@ -936,18 +948,18 @@ mod tests {
         keep("aabb01", "20260102T000000Z-00000002", &|_| {});
         keep("aabb01", "20260103T000000Z-00000003", &lose);
         keep("aacc02", "20260104T000000Z-00000004", &|profile| {
-            profile.name = None;
-            profile.process.args = vec!["other".to_owned()];
+            profile.origin.name = None;
+            profile.origin.process.args = vec!["other".to_owned()];
         });
         keep("dd", "20260105T000000Z-00000005", &|profile| {
-            profile.name = Some("lost".to_owned());
-            profile.workload.image = Some("other:1".to_owned());
+            profile.origin.name = Some("lost".to_owned());
+            profile.origin.workload.image = Some("other:1".to_owned());
             lose(profile);
         });
         let found = |wanted: &str| {
             store
                 .find_complete(wanted)
-                .map(|found| found.profile.recording_id)
+                .map(|found| found.profile.origin.recording_id)
                 .map_err(|error| error.to_string())
         };
         let second = Ok("20260102T000000Z-00000002".to_owned());

@@ -3,7 +3,7 @@
 use crate::environment::{Environment, Runtime};
 use anyhow::{Context, bail};
 use capprof_profile::CapabilitySet;
-use capprof_profile::result::Profile;
+use capprof_profile::profile::Profile;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fs;

@@ -5,7 +5,7 @@ use crate::environment::{Environment, Runtime};
 use crate::{Outcome, Test};
 use anyhow::{Context, bail};
 use capprof_profile::observation::Recorder;
-use capprof_profile::result::Profile;
+use capprof_profile::profile::Profile;
 use capprof_profile::{Capability, CapabilitySet};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -254,9 +254,15 @@ fn judge(
     table: &Table,
 ) -> Outcome {
     let mut findings = Vec::new();
-    for report in profile.recorders.iter().filter(|report| report.recorded) {
+    for report in profile
+        .conditions
+        .recorders
+        .iter()
+        .filter(|report| report.recorded)
+    {
         if program.visible_to(report.recorder) {
             let found = profile
+                .findings
                 .needed
                 .iter()
                 .filter(|need| need.recorders.contains(&report.recorder))
@@ -268,13 +274,13 @@ fn judge(
     if findings.is_empty() {
         return Err("no recorder recorded".into());
     }
-    findings.push((None, profile.minimized));
+    findings.push((None, profile.findings.minimized));
     let mut wrong = Vec::new();
     for (recorder, found) in findings {
         let answered = found.union(program.named_blind_spots(profile));
         let row = Row {
             program: program.name.clone(),
-            kernel: profile.host.kernel.clone(),
+            kernel: profile.origin.host.kernel.clone(),
             runtime: container.runtime.name,
             recorders: recorders.to_owned(),
             variant,
@@ -297,7 +303,7 @@ fn judge(
         program.alternatives,
         wrong.join("; "),
         program.note,
-        serde_json::to_string(&profile.needed).unwrap_or_default()
+        serde_json::to_string(&profile.findings.needed).unwrap_or_default()
     )
     .into())
 }
@@ -307,7 +313,10 @@ fn judge(
 fn prove(program: &Program, container: &Container, profile: &Profile) -> anyhow::Result<()> {
     let minimized: Value =
         serde_json::from_slice(&fs::read(container.bundle().join("config.minimized.json"))?)?;
-    let granted = profile.minimized.union(program.named_blind_spots(profile));
+    let granted = profile
+        .findings
+        .minimized
+        .union(program.named_blind_spots(profile));
     let run = |withheld: CapabilitySet| -> anyhow::Result<Output> {
         container.renew()?;
         container.edit(|config| *config = minimized.clone())?;
@@ -393,6 +402,7 @@ impl Program {
             return CapabilitySet::default();
         }
         let named: CapabilitySet = profile
+            .findings
             .blind_spots
             .iter()
             .filter_map(|spot| spot.capability)

@@ -155,7 +155,7 @@ fn from_profile_to_enforced(
     ensure!(output.status.success(), "profiling: {output:?}");
     let profile = container.profile()?;
     ensure!(
-        profile.complete && profile.minimized == set(expected),
+        profile.complete && profile.findings.minimized == set(expected),
         "{profile:?}"
     );
     let enforce = json!({"io.capprof.name": "web", "io.capprof.mode": "enforce"});
@@ -169,22 +169,22 @@ fn from_profile_to_enforced(
     program(json!(STATUS))?;
     let found = run(container)?;
     ensure!(
-        found == profile.minimized_sets,
+        found == profile.findings.minimized_sets,
         "{found:?} instead of {:?}",
-        profile.minimized_sets
+        profile.findings.minimized_sets
     );
     // A part of a profile, as `shrink` tries it.
     for member in expected {
         annotate(
             container,
             json!({
-                "io.capprof.mode": "enforce", "io.capprof.profile": profile.recording_id,
+                "io.capprof.mode": "enforce", "io.capprof.profile": profile.origin.recording_id,
                 "io.capprof.capabilities": member.to_string(),
             }),
         )?;
         let part = run(container)?;
         ensure!(
-            part == profile.minimized_sets.at_most(set(&[*member])),
+            part == profile.findings.minimized_sets.at_most(set(&[*member])),
             "{member}: {part:?}"
         );
         program(json!(["/bin/sh", "-c", script]))?;

@@ -4,7 +4,7 @@ use crate::container::{Container, succeed};
 use crate::environment::{Environment, Runtime};
 use crate::{Body, Test};
 use anyhow::{Context, bail, ensure};
-use capprof_profile::result::Profile;
+use capprof_profile::profile::Profile;
 use capprof_profile::{Capability, CapabilitySet};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use serde_json::json;
@@ -79,11 +79,11 @@ fn expect(profile: &Profile, expected: &[Capability]) -> anyhow::Result<()> {
     if !profile.complete {
         bail!("incomplete: {}", profile.incomplete_because.join("; "));
     }
-    if profile.minimized != expected {
+    if profile.findings.minimized != expected {
         bail!(
             "expected {expected:?}, found {:?}: {}",
-            profile.minimized,
-            serde_json::to_string(&profile.needed)?
+            profile.findings.minimized,
+            serde_json::to_string(&profile.findings.needed)?
         );
     }
     Ok(())
@@ -301,7 +301,7 @@ fn a_created_container_that_never_starts(
     container.capprof_succeeds(&["delete", "--force", &id])?;
     let profile = container.profile()?;
     ensure!(
-        !profile.complete && profile.minimized.is_empty(),
+        !profile.complete && profile.findings.minimized.is_empty(),
         "a program that never ran must not look profiled: {profile:?}"
     );
     expect_nothing_left(&container)
@@ -470,11 +470,12 @@ fn seccomp_hides_nothing(environment: &Arc<Environment>, runtime: &Runtime) -> a
     let profile = run_and_expect(&container, &[Capability::SYS_CHROOT])?;
     ensure!(
         profile
+            .conditions
             .relaxed
             .iter()
             .any(|relaxation| relaxation.pointer.starts_with("/linux/seccomp")),
         "the relaxation is not listed: {:?}",
-        profile.relaxed
+        profile.conditions.relaxed
     );
     Ok(())
 }
@@ -494,15 +495,15 @@ fn annotations_name_and_direct_the_result(
     })?;
     let profile = run_and_expect(&container, &[Capability::SYS_CHROOT])?;
     ensure!(
-        profile.name.as_deref() == Some("a name"),
+        profile.origin.name.as_deref() == Some("a name"),
         "name {:?}",
-        profile.name
+        profile.origin.name
     );
     let stored = container
         .store()
         .join("profiles")
         .join(&container.id)
-        .join(&profile.recording_id);
+        .join(&profile.origin.recording_id);
     for directory in [
         container.bundle().as_path(),
         output.as_path(),
@@ -516,7 +517,7 @@ fn annotations_name_and_direct_the_result(
             );
         }
     }
-    for query in ["a name", &container.id, &profile.recording_id] {
+    for query in ["a name", &container.id, &profile.origin.recording_id] {
         let report = report(&container, query)?;
         ensure!(
             report.contains("CAP_SYS_CHROOT"),
@@ -576,9 +577,9 @@ fn a_user_other_than_root_gets_ambient_sets(
     container.use_user(1000)?;
     let profile = run_and_expect(&container, &[Capability::NET_RAW])?;
     ensure!(
-        profile.minimized_sets.ambient == profile.minimized,
+        profile.findings.minimized_sets.ambient == profile.findings.minimized,
         "without ambient they would not be effective: {:?}",
-        profile.minimized_sets
+        profile.findings.minimized_sets
     );
     let config = container.bundle().join("config.json");
     fs::copy(container.bundle().join("config.minimized.json"), config)?;

@@ -388,9 +388,9 @@ fn mounts_are_listed(environment: &Arc<Environment>, runtime: &Runtime) -> anyho
     expect(&found, &[])?;
     let profile = container.profile()?;
     ensure!(
-        profile.minimized.contains(Capability::SYS_ADMIN),
+        profile.findings.minimized.contains(Capability::SYS_ADMIN),
         "{}",
-        profile.minimized
+        profile.findings.minimized
     );
     contains(&report(&container)?, "mounts: mount, umount2, by ")
 }

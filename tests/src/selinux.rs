@@ -5,7 +5,7 @@ use crate::environment::{Environment, Runtime};
 use crate::{Body, Outcome, Test};
 use anyhow::{Context, bail, ensure};
 use capprof_profile::observation::Recorder;
-use capprof_profile::result::Profile;
+use capprof_profile::profile::Profile;
 use capprof_profile::{Capability, CapabilitySet};
 use std::fs;
 use std::os::unix::process::CommandExt;
@@ -250,19 +250,20 @@ fn expect(profile: &Profile, expected: &[Capability]) -> anyhow::Result<()> {
         profile.incomplete_because
     );
     ensure!(
-        profile.minimized == expected,
+        profile.findings.minimized == expected,
         "expected {:?}, found {:?}",
         expected
             .iter()
             .map(|one| one.to_string())
             .collect::<Vec<_>>(),
         profile
+            .findings
             .minimized
             .iter()
             .map(|one| one.to_string())
             .collect::<Vec<_>>()
     );
-    for need in &profile.needed {
+    for need in &profile.findings.needed {
         ensure!(
             need.recorders == [Recorder::Selinux],
             "{} was not seen by SELinux alone: {:?}",
@@ -378,6 +379,7 @@ fn domain_has_no_blind_spot_of_the_policy(
     let container = recorded(environment, runtime, "domain", "true")?;
     let profile = run_and_expect(&container, &[])?;
     let named: Vec<_> = profile
+        .findings
         .blind_spots
         .iter()
         .filter(|spot| {
@@ -1077,18 +1079,19 @@ fn host_toggles_and_restores(
         for capability in [Capability::NET_BIND_SERVICE, Capability::SYS_ADMIN] {
             ensure!(
                 profile
+                    .findings
                     .blind_spots
                     .iter()
                     .any(|spot| spot.capability == Some(capability)),
                 "{capability} is not named as a blind spot: {:?}",
-                profile.blind_spots
+                profile.findings.blind_spots
             );
         }
         for capability in [Capability::DAC_OVERRIDE, Capability::SYS_NICE] {
             ensure!(
-                profile.minimized.contains(capability),
+                profile.findings.minimized.contains(capability),
                 "{capability} is missing: {:?}",
-                profile.minimized
+                profile.findings.minimized
             );
         }
         Ok(())

@@ -4,7 +4,7 @@ use crate::container::Container;
 use crate::environment::{Environment, Runtime};
 use crate::{Body, Test};
 use anyhow::{Context, ensure};
-use capprof_profile::result::Profile;
+use capprof_profile::profile::Profile;
 use capprof_profile::{Capability, CapabilitySet};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -96,7 +96,7 @@ fn expect(
         shrunk.set
     );
     ensure!(
-        shrunk.left_out == profile.minimized.difference(shrunk.set),
+        shrunk.left_out == profile.findings.minimized.difference(shrunk.set),
         "{shrunk:?}"
     );
     let state: Value = serde_json::from_slice(&fs::read(directory.join("shrink.json"))?)?;
@@ -168,7 +168,7 @@ fn what_one_run_cannot_tell(
         ensure!(bounding == set(expected), "config.shrunk.json: {bounding}");
         container.edit(|config| {
             config["annotations"] =
-                json!({"io.capprof.mode": "enforce", "io.capprof.profile": profile.recording_id});
+                json!({"io.capprof.mode": "enforce", "io.capprof.profile": profile.origin.recording_id});
         })?;
         let output = container.run()?;
         ensure!(output.status.success(), "{script}: enforced: {output:?}");
@@ -190,7 +190,10 @@ fn a_blind_spot_is_found(environment: &Arc<Environment>, runtime: &Runtime) -> a
     let container = profiled(environment, runtime, "exec corpus hard-link-other")?;
     let (_, profile) = stored(&container)?;
     ensure!(
-        !profile.minimized.contains(Capability::DAC_OVERRIDE),
+        !profile
+            .findings
+            .minimized
+            .contains(Capability::DAC_OVERRIDE),
         "it is no blind spot any more: {profile:?}"
     );
     let profile = expect(&container, &[], &[Capability::DAC_OVERRIDE])?;

@@ -5,7 +5,7 @@ use crate::environment::{Environment, Runtime};
 use crate::{Body, Test};
 use anyhow::{Context, bail, ensure};
 use capprof_profile::observation::{Exit, Recorder};
-use capprof_profile::result::Profile;
+use capprof_profile::profile::Profile;
 use capprof_profile::verification::{Compared, Verdict, Verification};
 use capprof_profile::{Capability, CapabilitySet};
 use capprof_store::profiles::Store;
@@ -106,7 +106,7 @@ fn profile(container: &Container) -> anyhow::Result<Profile> {
 }
 
 fn verify(container: &Container, profile: &Profile, options: &[&str]) -> anyhow::Result<Output> {
-    let mut arguments = vec!["verify", profile.recording_id.as_str()];
+    let mut arguments = vec!["verify", profile.origin.recording_id.as_str()];
     arguments.extend(options);
     Ok(container.ctl_with_runtime(&arguments)?.output()?)
 }
@@ -114,7 +114,7 @@ fn verify(container: &Container, profile: &Profile, options: &[&str]) -> anyhow:
 /// What the store says of a profile.
 fn standing(container: &Container, profile: &Profile) -> anyhow::Result<Verification> {
     Store::at(container.store())
-        .find(&profile.recording_id)?
+        .find(&profile.origin.recording_id)?
         .profile
         .verification
         .context("the profile has no verification")
@@ -134,7 +134,7 @@ fn expect(output: &Output, status: Option<i32>) -> anyhow::Result<()> {
 /// Takes a capability out of the stored answer, and out of what it was made from.
 fn remove(container: &Container, profile: &Profile, capability: Capability) -> anyhow::Result<()> {
     let path = Store::at(container.store())
-        .find(&profile.recording_id)?
+        .find(&profile.origin.recording_id)?
         .path;
     let mut value: Value = serde_json::from_slice(&fs::read(&path)?)?;
     let name = Value::from(capability.to_string());
@@ -173,9 +173,9 @@ fn a_sufficient_set_is_verified(
         let (container, profile) = profiled(environment, runtime, &["/bin/corpus", program])?;
         let expected: CapabilitySet = [capability].into_iter().collect();
         ensure!(
-            profile.minimized == expected,
+            profile.findings.minimized == expected,
             "{program}: {}",
-            profile.minimized
+            profile.findings.minimized
         );
         ensure!(
             profile.exit == Some(Exit::Code(0)),
@@ -190,7 +190,7 @@ fn a_sufficient_set_is_verified(
             verification.verdict == Verdict::Verified
                 && verification.failures.is_empty()
                 && verification.suggested.is_empty()
-                && verification.sets == profile.minimized_sets,
+                && verification.sets == profile.findings.minimized_sets,
             "{program}: {verification:?}"
         );
         let compared: Vec<Compared> = verification.compared.iter().map(|one| one.what).collect();
@@ -199,7 +199,7 @@ fn a_sufficient_set_is_verified(
             "{program}: {compared:?}"
         );
         // The kernel's account of memory was refused, which is no failure. Where fexit records, the question is inlined and not seen.
-        let is_asked = profile.recorders.iter().any(|report| {
+        let is_asked = profile.conditions.recorders.iter().any(|report| {
             report.recorder == Recorder::Ebpf
                 && report.recorded
                 && report.method.starts_with("tp_btf")
@@ -396,7 +396,7 @@ fn what_cannot_be_verified_is_not_run(
         .output()?;
     expect(&output, Some(1))?;
     let path = Store::at(container.store())
-        .find(&profile.recording_id)?
+        .find(&profile.origin.recording_id)?
         .path;
     let mut value: Value = serde_json::from_slice(&fs::read(&path)?)?;
     value["complete"] = Value::from(false);
@@ -436,7 +436,7 @@ fn an_interrupted_run_leaves_the_profile_as_it_was(
     for signal in [Signal::SIGINT, Signal::SIGTERM] {
         let _ = fs::remove_file(&ready);
         let mut child = container
-            .ctl_with_runtime(&["verify", &profile.recording_id, "--check", &check])?
+            .ctl_with_runtime(&["verify", &profile.origin.recording_id, "--check", &check])?
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()?;
@@ -509,7 +509,7 @@ fn a_killed_capprofctl_leaves_nothing_attached(
         "attached for a recording that profiles"
     );
     let mut child = container
-        .ctl_with_runtime(&["verify", &profile.recording_id])?
+        .ctl_with_runtime(&["verify", &profile.origin.recording_id])?
         .spawn()?;
     let started = Instant::now();
     while !system_calls_are_followed() {

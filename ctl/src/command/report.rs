@@ -24,7 +24,7 @@ pub(crate) fn run(
             if !profile.complete {
                 output::message(&format!(
                     "{} is incomplete: {}",
-                    profile.recording_id,
+                    profile.origin.recording_id,
                     profile.incomplete_because.join("; ")
                 ));
             }

@@ -8,7 +8,7 @@ use crate::{output, process};
 use anyhow::{Context, bail};
 use capprof_profile::CapabilitySet;
 use capprof_profile::minimize;
-use capprof_profile::result::{Profile, Shrunk};
+use capprof_profile::profile::{Profile, Shrunk};
 use capprof_store::config_json;
 use capprof_store::file::{self, Attributes};
 use capprof_store::profiles::{self, Found, Store};
@@ -125,7 +125,7 @@ pub(crate) fn run(
     command: &[OsString],
 ) -> anyhow::Result<Exit> {
     let mut found = store.find(wanted)?;
-    let recording = found.profile.recording_id.clone();
+    let recording = found.profile.origin.recording_id.clone();
     // What enforces it finds it by its recording, in the store.
     if store.find_complete(&recording)?.path != found.path {
         bail!(
@@ -176,21 +176,22 @@ pub(crate) fn run(
 /// Blind spots that name a capability, which the profile could not know to be needed.
 fn unseen(profile: &Profile) -> CapabilitySet {
     let named: CapabilitySet = profile
+        .findings
         .blind_spots
         .iter()
         .filter_map(|spot| spot.capability)
         .collect();
-    named.difference(profile.minimized)
+    named.difference(profile.findings.minimized)
 }
 
 /// The most runs that there can be: the profile's set; if that fails, with the blind spots; none, if asked; the search; its result again.
 fn promise(profile: &Profile, options: &Options) -> usize {
     let count = |set: CapabilitySet| set.len() as usize;
     let unseen = unseen(profile);
-    let plain = 1 + shrink::bound(count(profile.minimized));
+    let plain = 1 + shrink::bound(count(profile.findings.minimized));
     let with_unseen = match unseen.is_empty() {
         true => 0,
-        false => 2 + shrink::bound(count(profile.minimized.union(unseen))),
+        false => 2 + shrink::bound(count(profile.findings.minimized.union(unseen))),
     };
     plain.max(with_unseen) + usize::from(options.empty_fails) + 1
 }
@@ -304,9 +305,9 @@ impl<'a> Search<'a> {
         };
         output::message(&format!(
             "shrinking {} ({} of {}) with {engine}: at most {} runs of up to {} s each{known}",
-            profile.minimized,
-            profile.minimized.len(),
-            profile.recording_id,
+            profile.findings.minimized,
+            profile.findings.minimized.len(),
+            profile.origin.recording_id,
             self.budget,
             self.judge.timeout.as_secs()
         ));
@@ -386,7 +387,7 @@ impl<'a> Search<'a> {
 
     /// The smallest set, and whether it passed a second time; with what it was found from.
     fn find(&mut self, profile: &Profile, options: &Options) -> Result<Outcome, Stop> {
-        let mut full = profile.minimized;
+        let mut full = profile.findings.minimized;
         let whole = self.state.promised;
         let mut first = self.test(full, "the profile's set", whole)?;
         let unseen = unseen(profile);
@@ -451,7 +452,7 @@ impl<'a> Search<'a> {
         let (set, stop) = match outcome {
             Ok(Outcome::Found(set)) => (set, None),
             Ok(Outcome::Stopped(set, stop)) => (set, Some(stop)),
-            Err(stop) => (found.profile.minimized, Some(stop)),
+            Err(stop) => (found.profile.findings.minimized, Some(stop)),
             Ok(Outcome::FullFails(why)) => {
                 self.state.finished = true;
                 self.save()?;
@@ -472,7 +473,7 @@ impl<'a> Search<'a> {
                 );
             }
         };
-        let left_out = found.profile.minimized.difference(set);
+        let left_out = found.profile.findings.minimized.difference(set);
         match stop {
             Some(Stop::Error(error)) => {
                 self.save()?;
@@ -501,7 +502,7 @@ impl<'a> Search<'a> {
                     set,
                     sets: found.profile.sets_of(set),
                     left_out,
-                    added: set.difference(found.profile.minimized),
+                    added: set.difference(found.profile.findings.minimized),
                     check: self.state.question.check.clone(),
                     command: self.state.question.command.clone(),
                     runs,
@@ -537,7 +538,7 @@ enum Outcome {
 /// Why what was left out had looked needed, a line each.
 fn explain(profile: &Profile, left_out: CapabilitySet) -> String {
     let mut text = String::new();
-    for need in &profile.needed {
+    for need in &profile.findings.needed {
         if !left_out.contains(need.capability) {
             continue;
         }

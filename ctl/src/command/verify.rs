@@ -5,8 +5,8 @@ use crate::launch::{By, Launch, Prepared, Wish};
 use crate::render;
 use crate::{hook, output, process};
 use anyhow::{Context, bail};
+use capprof_profile::profile::Profile;
 use capprof_profile::recording::Mode;
-use capprof_profile::result::Profile;
 use capprof_profile::verification::{self, Check, End, Outside, Verdict};
 use capprof_store::profiles::Store;
 use capprof_store::recording::{Directory, is_in_runtime_state};
@@ -50,10 +50,10 @@ pub(crate) struct Options<'a> {
 /// # Errors
 /// There is no such profile, the command line is not understood, or the run left no record. The profile is as it was then.
 pub(crate) fn run(store: &Store, state: &Path, options: &Options<'_>) -> anyhow::Result<Exit> {
-    let wanted = store.find(options.profile)?.profile.recording_id;
+    let wanted = store.find(options.profile)?.profile.origin.recording_id;
     // What the runtime will find by that id.
     let profile = store.find_complete(&wanted)?.profile;
-    let id = profile.recording_id.as_str();
+    let id = profile.origin.recording_id.as_str();
     let launch = Launch::parse(options.command)?;
     launch.check()?;
     let interrupted = process::interrupted()?;
@@ -70,7 +70,7 @@ pub(crate) fn run(store: &Store, state: &Path, options: &Options<'_>) -> anyhow:
         let everything = Wish {
             mode: "enforce",
             profile: None,
-            capabilities: Some(profile.granted.bounding),
+            capabilities: Some(profile.conditions.granted.bounding),
         };
         output::message("first run, with everything granted");
         let seen = launcher.run(&everything, Some(check))?;
@@ -85,7 +85,7 @@ pub(crate) fn run(store: &Store, state: &Path, options: &Options<'_>) -> anyhow:
             );
         }
     }
-    let before = store.run_of(id)?.map(|run| run.recording_id);
+    let before = store.run_of(id)?.map(|run| run.origin.recording_id);
     let former = profile.verification.clone();
     let wish = Wish {
         mode: "verify",
@@ -152,16 +152,16 @@ fn wait_for_run(
     let mut recovery = started + RECOVER_AFTER;
     loop {
         if let Some(run) = store.run_of(profile)?
-            && Some(run.recording_id.as_str()) != before
+            && Some(run.origin.recording_id.as_str()) != before
             && seen
                 .container
                 .as_ref()
-                .is_none_or(|container| *container == run.container_id)
+                .is_none_or(|container| *container == run.origin.container_id)
             && store
                 .find(profile)?
                 .profile
                 .verification
-                .is_some_and(|verification| verification.run == run.recording_id)
+                .is_some_and(|verification| verification.run == run.origin.recording_id)
         {
             return Ok(run);
         }

@@ -13,7 +13,7 @@
 use super::beyond::Replacement;
 use crate::merge::Merged;
 use capprof_profile::privileges::Privileges;
-use capprof_profile::result::Profile;
+use capprof_profile::profile::Profile;
 use capprof_profile::{Capability, CapabilitySet};
 use std::collections::BTreeSet;
 use std::fmt;
@@ -96,16 +96,18 @@ impl<'a> From<&'a Profile> for Workload<'a> {
     fn from(profile: &'a Profile) -> Self {
         Self {
             name: profile
+                .origin
                 .name
                 .as_deref()
-                .or(profile.workload.container.as_deref()),
-            image: profile.workload.image.as_deref(),
-            uid: profile.process.uid,
-            no_new_privileges: profile.process.no_new_privileges,
+                .or(profile.origin.workload.container.as_deref()),
+            image: profile.origin.workload.image.as_deref(),
+            uid: profile.origin.process.uid,
+            no_new_privileges: profile.origin.process.no_new_privileges,
             minimized: profile.answer().0,
             ambient: profile.answer().1.ambient,
             privileges: profile.privileges.as_ref(),
             programs: profile
+                .findings
                 .needed
                 .iter()
                 .flat_map(|need| {
@@ -114,8 +116,8 @@ impl<'a> From<&'a Profile> for Workload<'a> {
                         .map(|program| (need.capability, program))
                 })
                 .collect(),
-            recording: Some(&profile.recording_id),
-            only_binds: profile.needed.iter().any(|need| {
+            recording: Some(&profile.origin.recording_id),
+            only_binds: profile.findings.needed.iter().any(|need| {
                 need.capability == Capability::NET_BIND_SERVICE && only_binds(need.syscalls.iter())
             }),
         }
@@ -538,12 +540,14 @@ mod tests {
         let mut profile = workload(0, false, &[Capability::NET_BIND_SERVICE]);
         let says =
             |engine, profile: &Profile| form(engine, profile).unwrap().starts_with("# NET_BIND");
-        profile.needed[0].syscalls = vec!["bind".to_owned()];
+        profile.findings.needed[0].syscalls = vec!["bind".to_owned()];
         for engine in Engine::ALL {
             let docker = matches!(engine, Engine::Docker | Engine::Compose);
             assert_eq!(says(engine, &profile), docker, "{engine}");
         }
-        profile.needed[0].syscalls.push("setsockopt".to_owned());
+        profile.findings.needed[0]
+            .syscalls
+            .push("setsockopt".to_owned());
         assert!(!says(Engine::Docker, &profile));
     }
 
@@ -567,8 +571,8 @@ mod tests {
     #[test]
     fn names_that_would_break_the_form_are_left_out() {
         let mut profile = workload(0, true, &[Capability::CHOWN]);
-        profile.workload.image = Some("a; rm -rf /".to_owned());
-        profile.name = Some("x: {".to_owned());
+        profile.origin.workload.image = Some("a; rm -rf /".to_owned());
+        profile.origin.name = Some("x: {".to_owned());
         assert_eq!(
             form(Engine::Docker, &profile).unwrap(),
             "docker run --cap-drop=all --cap-add=CHOWN IMAGE\n"
@@ -584,6 +588,7 @@ mod tests {
                 .contains("allowPrivilegeEscalation: false")
         );
         profile
+            .findings
             .minimized
             .insert(Capability::from_number(45).unwrap());
         assert!(form(Engine::Docker, &profile).is_err());

@@ -5,7 +5,7 @@ use crate::merge::Merged;
 use anstyle::{AnsiColor, Style};
 use capprof_profile::observation::BlindSpot;
 use capprof_profile::privileges::Privileges;
-use capprof_profile::result::{CheckSummary, Need, Profile, Reason};
+use capprof_profile::profile::{CheckSummary, Need, Profile, Reason};
 use capprof_profile::verification::{Compared, Verdict, Verification};
 use capprof_profile::{Capability, CapabilitySet};
 use capprof_store::profiles::Summary;
@@ -46,7 +46,7 @@ pub(crate) fn text(profile: &Profile, styles: &Styles) -> String {
     report.verification(profile);
     report.needs(profile);
     report.beyond(profile.privileges.as_ref(), profile.answer().0);
-    report.blind_spots(profile.blind_spots.iter());
+    report.blind_spots(profile.findings.blind_spots.iter());
     report.optional(profile);
     report.refused(profile);
     report.dismissed(profile);
@@ -139,20 +139,22 @@ impl Report<'_> {
 
     fn head(&mut self, profile: &Profile) {
         let what = profile
+            .origin
             .name
             .as_deref()
-            .or(profile.workload.container.as_deref())
-            .unwrap_or(&profile.container_id);
+            .or(profile.origin.workload.container.as_deref())
+            .unwrap_or(&profile.origin.container_id);
         let mut line = styled(what, self.styles.heading);
-        if !profile.process.args.is_empty() {
-            let args = printable(&profile.process.args.join(" "));
+        if !profile.origin.process.args.is_empty() {
+            let args = printable(&profile.origin.process.args.join(" "));
             let _ = write!(line, ": {}", shortened(&args, 60));
         }
-        if let Some(image) = &profile.workload.image {
+        if let Some(image) = &profile.origin.workload.image {
             let _ = write!(line, " ({})", printable(image));
         }
         self.styled(&line);
         let witnesses = profile
+            .conditions
             .recorders
             .iter()
             .filter(|report| report.recorded)
@@ -167,14 +169,17 @@ impl Report<'_> {
         let line = styled(
             &format!(
                 "recorded {}{by}, run by {} on Linux {}; {}",
-                profile.started, profile.runtime.name, profile.host.kernel, profile.recording_id
+                profile.origin.started,
+                profile.origin.runtime.name,
+                profile.origin.host.kernel,
+                profile.origin.recording_id
             ),
             self.styles.faint,
         );
         self.styled(&line);
         self.text.push('\n');
-        let had = profile.original.bounding.len();
-        let line = match profile.minimized.len() {
+        let had = profile.conditions.original.bounding.len();
+        let line = match profile.findings.minimized.len() {
             0 => format!("needs no capabilities (the engine gave {had})"),
             1 => format!("needs 1 capability (the engine gave {had})"),
             number => format!("needs {number} capabilities (the engine gave {had})"),
@@ -281,6 +286,7 @@ impl Report<'_> {
 
     fn needs(&mut self, profile: &Profile) {
         let rows = profile
+            .findings
             .needed
             .iter()
             .map(|need| {
@@ -376,6 +382,7 @@ impl Report<'_> {
 
     fn optional(&mut self, profile: &Profile) {
         let optional: Vec<&CheckSummary> = profile
+            .findings
             .dismissed
             .iter()
             .filter(|entry| entry.optional && entry.rule != capprof_profile::classify::HARD_LINK)
@@ -396,6 +403,7 @@ impl Report<'_> {
 
     fn refused(&mut self, profile: &Profile) {
         let refused: Vec<&CheckSummary> = profile
+            .findings
             .denied
             .iter()
             .filter(|entry| ["refused", "initial-namespace"].contains(&entry.rule.as_str()))
@@ -421,6 +429,7 @@ impl Report<'_> {
 
     fn dismissed(&mut self, profile: &Profile) {
         let dismissed: Vec<String> = profile
+            .findings
             .dismissed
             .iter()
             .filter(|entry| !entry.optional)
@@ -438,15 +447,15 @@ impl Report<'_> {
     }
 
     fn notes(&mut self, profile: &Profile) {
-        if !profile.relaxed.is_empty() {
+        if !profile.conditions.relaxed.is_empty() {
             self.heading("relaxed while recording, for this would have hidden uses");
-            for relaxation in &profile.relaxed {
+            for relaxation in &profile.conditions.relaxed {
                 self.line(&format!("  {}: {}", relaxation.pointer, relaxation.change));
             }
         }
-        if !profile.notes.is_empty() {
+        if !profile.findings.notes.is_empty() {
             self.heading("notes");
-            for note in &profile.notes {
+            for note in &profile.findings.notes {
                 self.line(&format!("  {note}"));
             }
         }
@@ -778,10 +787,10 @@ systemd
     #[test]
     fn nothing_from_the_container_reaches_the_terminal_as_an_escape_sequence() {
         let mut profile = full();
-        profile.needed[0].programs = vec!["\u{1b}[2Jevil\n".to_owned()];
-        profile.process.args = vec!["\u{1b}]0;title\u{7}".to_owned()];
-        profile.notes = vec!["\u{1b}[31m".to_owned()];
-        profile.blind_spots[0].reason = "\u{1b}c".to_owned();
+        profile.findings.needed[0].programs = vec!["\u{1b}[2Jevil\n".to_owned()];
+        profile.origin.process.args = vec!["\u{1b}]0;title\u{7}".to_owned()];
+        profile.findings.notes = vec!["\u{1b}[31m".to_owned()];
+        profile.findings.blind_spots[0].reason = "\u{1b}c".to_owned();
         assert!(!text(&profile, &Styles::default()).contains('\u{1b}'));
         // Colours are escape sequences of our own.
         assert!(text(&profile, &Styles::coloured()).contains("\u{1b}[1m"));
@@ -791,9 +800,9 @@ systemd
     fn the_report_of_a_merged_profile() {
         let mut merge = crate::merge::Merge::default();
         let mut other = full();
-        other.recording_id = "20261201T000000Z-00000002".to_owned();
+        other.origin.recording_id = "20261201T000000Z-00000002".to_owned();
         other.complete = true;
-        other.needed.truncate(1);
+        other.findings.needed.truncate(1);
         for profile in [&full(), &other] {
             merge.add(&serde_json::to_vec(profile).unwrap()).unwrap();
         }
@@ -825,7 +834,7 @@ what could not be seen
     #[test]
     fn the_list() {
         let summary = Summary {
-            schema: capprof_profile::result::SCHEMA.to_owned(),
+            schema: capprof_profile::profile::SCHEMA.to_owned(),
             recording_id: "20261123T150102Z-1a2b3c4d".to_owned(),
             container_id: "0123456789abcdef".repeat(4),
             name: None,

@@ -2,8 +2,8 @@
 
 use crate::CapabilitySet;
 use crate::observation::Observation;
+use crate::profile::Reason;
 use crate::recording::Recording;
-use crate::result::Reason;
 
 /// What a rule has to know beside the observation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

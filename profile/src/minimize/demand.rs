@@ -4,7 +4,7 @@ use super::input::{Classified, Input};
 use crate::alternative::alternatives;
 use crate::classify::Decision;
 use crate::observation::{Capset, Execution, Observation, Recorder};
-use crate::result::Reason;
+use crate::profile::Reason;
 use crate::{Capability, CapabilitySet};
 
 /// One reason to have a capability.

@@ -6,7 +6,7 @@ use super::input::{Classified, Input};
 use super::need::need;
 use crate::alternative::alternatives;
 use crate::observation::{Namespace, Observation, Verdict};
-use crate::result::Need;
+use crate::profile::Need;
 
 /// What was refused, made its system call fail, and would have counted had it been granted: what the container's sets lack.
 ///

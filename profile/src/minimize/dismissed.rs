@@ -4,7 +4,7 @@ use super::input::{Classified, Input, recorded_completely};
 use super::tally::{Field, Tally};
 use crate::classify::{self, Decision, Rule};
 use crate::observation::Recorder;
-use crate::result::CheckSummary;
+use crate::profile::CheckSummary;
 use crate::{Capability, CapabilitySet};
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -2,8 +2,8 @@
 
 use crate::classify::{Context, Decision, Rule, classify};
 use crate::observation::{Evidence, Observation, Recorder};
+use crate::profile::RecorderReport;
 use crate::recording::ProcessSets;
-use crate::result::RecorderReport;
 use crate::settings::Preference;
 
 /// All that the result depends on.

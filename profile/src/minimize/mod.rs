@@ -18,11 +18,8 @@ mod tally;
 #[cfg(test)]
 mod tests;
 
-use crate::CapabilitySet;
 use crate::classify::Decision;
-use crate::observation::BlindSpot;
-use crate::recording::ProcessSets;
-use crate::result::{CheckSummary, Need};
+use crate::profile::Findings;
 use demand::demands;
 use input::classified;
 
@@ -30,25 +27,13 @@ pub use denied::denied_needs;
 pub use input::Input;
 pub use need::describe;
 
-/// The parts of a [`crate::result::Profile`] that follow from evidence.
+/// What follows from evidence.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Minimized {
-    /// See [`crate::result::Profile::minimized`].
-    pub set: CapabilitySet,
-    /// See [`crate::result::Profile::minimized_sets`].
-    pub sets: ProcessSets,
-    /// See [`crate::result::Profile::needed`].
-    pub needed: Vec<Need>,
-    /// See [`crate::result::Profile::dismissed`].
-    pub dismissed: Vec<CheckSummary>,
-    /// See [`crate::result::Profile::denied`].
-    pub denied: Vec<CheckSummary>,
-    /// See [`crate::result::Profile::blind_spots`].
-    pub blind_spots: Vec<BlindSpot>,
-    /// See [`crate::result::Profile::incomplete_because`].
+    /// The set, with the reasons.
+    pub findings: Findings,
+    /// See [`crate::profile::Profile::incomplete_because`].
     pub incomplete_because: Vec<String>,
-    /// See [`crate::result::Profile::notes`].
-    pub notes: Vec<String>,
 }
 
 /// Makes the minimized set. The order of observations does not matter.
@@ -56,23 +41,27 @@ pub fn minimize(input: &Input<'_>) -> Minimized {
     let mut classified = classified(input);
     let seen_through = dismissed::dismiss_what_ebpf_saw_through(input, &mut classified);
 
-    let mut result = Minimized::default();
-    let demands = demands(input, &classified, &mut result.notes);
-    result.set = choice::choose(&demands, input);
-    result.needed = result
-        .set
-        .iter()
-        .map(|capability| need::need(capability, result.set, &demands, input))
-        .collect();
-    result.sets = process_sets::sets(input, &demands, result.set);
-    result.dismissed = dismissed::summary(&classified, |decision| {
-        matches!(decision, Decision::Dismissed | Decision::Optional)
-    });
-    result.denied = dismissed::summary(&classified, |decision| decision == Decision::Denied);
-    result.blind_spots = blind_spots::blind_spots(input, &classified, result.set);
-    result.incomplete_because = blind_spots::losses(input);
-    result.notes.extend(seen_through);
-    result.notes.sort();
-    result.notes.dedup();
-    result
+    let mut notes = Vec::new();
+    let demands = demands(input, &classified, &mut notes);
+    let minimized = choice::choose(&demands, input);
+    notes.extend(seen_through);
+    notes.sort();
+    notes.dedup();
+    Minimized {
+        findings: Findings {
+            minimized,
+            minimized_sets: process_sets::sets(input, &demands, minimized),
+            needed: minimized
+                .iter()
+                .map(|capability| need::need(capability, minimized, &demands, input))
+                .collect(),
+            dismissed: dismissed::summary(&classified, |decision| {
+                matches!(decision, Decision::Dismissed | Decision::Optional)
+            }),
+            denied: dismissed::summary(&classified, |decision| decision == Decision::Denied),
+            blind_spots: blind_spots::blind_spots(input, &classified, minimized),
+            notes,
+        },
+        incomplete_because: blind_spots::losses(input),
+    }
 }

@@ -6,7 +6,7 @@ use super::input::Input;
 use super::tally::{Field, Tally};
 use crate::classify::{self, classify};
 use crate::observation::{Observation, Recorder};
-use crate::result::{Need, Reason};
+use crate::profile::{Need, Reason};
 use crate::{Capability, CapabilitySet};
 use std::collections::BTreeSet;
 

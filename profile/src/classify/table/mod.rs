@@ -9,7 +9,7 @@ mod start;
 mod sysctl;
 
 use super::rule::{Decision, Rule};
-use crate::result::Reason;
+use crate::profile::Reason;
 
 pub(crate) use silent::SILENT_UNKNOWN_SITE;
 pub use start::HARD_LINK;

@@ -2,7 +2,7 @@
 
 use crate::classify::call_site::{function, silent, silent_or_unknown};
 use crate::classify::rule::{Decision, Rule};
-use crate::result::Reason;
+use crate::profile::Reason;
 
 /// The rule that counts a silent check no other rule knows.
 pub(crate) const SILENT_UNKNOWN_SITE: &str = "silent-unknown-site";

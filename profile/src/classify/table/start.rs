@@ -3,7 +3,7 @@
 use crate::Capability;
 use crate::classify::call_site::asked_in;
 use crate::classify::rule::{Decision, Rule};
-use crate::result::Reason;
+use crate::profile::Reason;
 
 /// The rule of link(2), which [`crate::minimize`] makes a blind spot of.
 pub const HARD_LINK: &str = "hard-link";

@@ -4,7 +4,7 @@ use crate::Capability;
 use crate::classify::call_site::{ACCESS, asked_in, in_syscall, silent};
 use crate::classify::rule::{Context, Decision, Rule};
 use crate::observation::Observation;
-use crate::result::Reason;
+use crate::profile::Reason;
 
 pub(super) static RULES: &[Rule] = &[
     // The permissions callbacks of namespaced sysctls are asked on every look at the file, before it is known what for; see

@@ -2,7 +2,7 @@ use super::{ROOT, gives, is_used};
 use crate::Capability;
 use crate::classify::Decision::{Dismissed, Needed, Optional};
 use crate::fixtures::check;
-use crate::result::Reason;
+use crate::profile::Reason;
 
 #[test]
 fn bpf_verifier() {

@@ -8,7 +8,7 @@ mod sysctl;
 
 use super::*;
 use crate::fixtures::{check, record};
-use crate::result::Reason;
+use crate::profile::Reason;
 use crate::{Capability, CapabilitySet};
 use Decision::Needed;
 

@@ -3,7 +3,7 @@ use crate::Capability;
 use crate::classify::Decision::{Denied, Dismissed, Needed};
 use crate::fixtures::check;
 use crate::observation::{Namespace, Observation, Verdict};
-use crate::result::Reason;
+use crate::profile::Reason;
 
 #[test]
 fn namespace_owner() {

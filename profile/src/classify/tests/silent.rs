@@ -2,7 +2,7 @@ use super::{ROOT, gives};
 use crate::Capability;
 use crate::classify::Decision::{Dismissed, Needed};
 use crate::fixtures::check;
-use crate::result::Reason;
+use crate::profile::Reason;
 
 #[test]
 fn seccomp_filter_is_enforced_and_its_compilation_is_not() {

@@ -5,7 +5,7 @@ use crate::classify::Decision::{Dismissed, Needed, Optional};
 use crate::classify::HARD_LINK;
 use crate::fixtures::check;
 use crate::observation::Observation;
-use crate::result::Reason;
+use crate::profile::Reason;
 
 #[test]
 fn set_user_id_under_no_new_privs() {

@@ -4,7 +4,7 @@ use crate::classify::Context;
 use crate::classify::Decision::{Dismissed, Needed};
 use crate::fixtures::check;
 use crate::observation::Observation;
-use crate::result::Reason;
+use crate::profile::Reason;
 
 #[test]
 fn sysctls_are_asked_for_on_every_look() {

@@ -12,9 +12,9 @@ fn a_file_that_could_not_be_read_is_a_blind_spot() {
         ..execution(true)
     }];
     let result = case.minimize();
-    assert_eq!(result.blind_spots.len(), 1);
+    assert_eq!(result.findings.blind_spots.len(), 1);
     assert_eq!(
-        result.blind_spots[0].reason,
+        result.findings.blind_spots[0].reason,
         "file capabilities of /usr/bin/ping could not be read: the file is gone"
     );
 }
@@ -28,11 +28,14 @@ fn a_blind_spot_that_the_other_recorder_covers_is_none() {
     };
     let mut case = Case::default();
     case.evidence(Recorder::Selinux).blind_spots = vec![spot.clone()];
-    assert_eq!(case.minimize().blind_spots, std::slice::from_ref(&spot));
+    assert_eq!(
+        case.minimize().findings.blind_spots,
+        std::slice::from_ref(&spot)
+    );
     case.evidence(Recorder::Ebpf);
-    assert!(case.minimize().blind_spots.is_empty());
+    assert!(case.minimize().findings.blind_spots.is_empty());
     case.evidence(Recorder::Ebpf).losses = vec!["1 row lost".into()];
-    assert_eq!(case.minimize().blind_spots, [spot]);
+    assert_eq!(case.minimize().findings.blind_spots, [spot]);
     // cap_mmap_addr() asks the capability module alone.
     let inlined = BlindSpot {
         capability: Some(Capability::SYS_RAWIO),
@@ -42,7 +45,7 @@ fn a_blind_spot_that_the_other_recorder_covers_is_none() {
     let mut case = Case::default();
     case.evidence(Recorder::Ebpf).blind_spots = vec![inlined.clone()];
     case.evidence(Recorder::Selinux);
-    assert_eq!(case.minimize().blind_spots, [inlined]);
+    assert_eq!(case.minimize().findings.blind_spots, [inlined]);
 }
 
 #[test]
@@ -56,19 +59,19 @@ fn a_refusal_for_want_of_a_grant_is_a_blind_spot() {
         )
     };
     let mut case = Case::seen(vec![refused]);
-    assert!(case.minimize().blind_spots.is_empty());
+    assert!(case.minimize().findings.blind_spots.is_empty());
     case.granted.bounding.remove(Capability::SYS_RESOURCE);
     let result = case.minimize();
     assert_eq!(
-        result.blind_spots[0].capability,
+        result.findings.blind_spots[0].capability,
         Some(Capability::SYS_RESOURCE)
     );
-    assert_eq!(result.denied[0].rule, "refused");
+    assert_eq!(result.findings.denied[0].rule, "refused");
     // SELinux hears nothing of it at all.
     let mut case = Case::default();
     case.granted.bounding.remove(Capability::SYS_RESOURCE);
     case.evidence(Recorder::Selinux);
-    assert_eq!(case.minimize().blind_spots.len(), 1);
+    assert_eq!(case.minimize().findings.blind_spots.len(), 1);
 }
 
 #[test]
@@ -78,6 +81,7 @@ fn ports_that_everybody_may_bind_are_a_blind_spot() {
         case.unprivileged_port_start = start;
         let capabilities: Vec<_> = case
             .minimize()
+            .findings
             .blind_spots
             .iter()
             .map(|spot| spot.capability)
@@ -106,14 +110,15 @@ fn hard_links_and_id_maps_are_blind_spots() {
         &["generic_permission", "may_linkat"],
     );
     let result = Case::seen(vec![link.clone()]).minimize();
-    assert!(result.set.is_empty());
+    assert!(result.findings.minimized.is_empty());
     assert_eq!(
-        result.blind_spots[0].capability,
+        result.findings.blind_spots[0].capability,
         Some(Capability::DAC_OVERRIDE)
     );
     assert!(
         Case::seen(vec![link, write_file()])
             .minimize()
+            .findings
             .blind_spots
             .is_empty()
     );
@@ -126,5 +131,8 @@ fn hard_links_and_id_maps_are_blind_spots() {
         )
     };
     let result = Case::seen(vec![map]).minimize();
-    assert_eq!(result.blind_spots[0].capability, Some(Capability::SETFCAP));
+    assert_eq!(
+        result.findings.blind_spots[0].capability,
+        Some(Capability::SETFCAP)
+    );
 }

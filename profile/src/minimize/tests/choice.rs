@@ -2,7 +2,7 @@ use super::{Case, DOCKER, mount, noise, perf, read_file, set, write_file};
 use crate::Capability;
 use crate::fixtures::check;
 use crate::observation::{Argument, Observation, Recorder};
-use crate::result::{Need, Reason};
+use crate::profile::{Need, Reason};
 use crate::settings::Preference;
 
 #[test]
@@ -23,9 +23,9 @@ fn rsyslogd_needs_what_it_used_and_nothing_else() {
         )
     };
     let result = Case::seen(vec![noise(), syslog]).minimize();
-    assert_eq!(result.set, set(&[Capability::SYSLOG]));
+    assert_eq!(result.findings.minimized, set(&[Capability::SYSLOG]));
     assert_eq!(
-        result.needed,
+        result.findings.needed,
         [Need {
             capability: Capability::SYSLOG,
             reason: Reason::Used,
@@ -40,17 +40,17 @@ fn rsyslogd_needs_what_it_used_and_nothing_else() {
             notes: vec![],
         }]
     );
-    assert_eq!(result.dismissed.len(), 1);
-    assert_eq!(result.dismissed[0].rule, "overcommit");
-    assert!(result.blind_spots.is_empty() && result.incomplete_because.is_empty());
+    assert_eq!(result.findings.dismissed.len(), 1);
+    assert_eq!(result.findings.dismissed[0].rule, "overcommit");
+    assert!(result.findings.blind_spots.is_empty() && result.incomplete_because.is_empty());
 }
 
 #[test]
 fn an_alternative_that_is_needed_anyway_absorbs() {
     let result = Case::seen(vec![read_file(), write_file()]).minimize();
-    assert_eq!(result.set, set(&[Capability::DAC_OVERRIDE]));
+    assert_eq!(result.findings.minimized, set(&[Capability::DAC_OVERRIDE]));
     assert_eq!(
-        result.needed[0].notes,
+        result.findings.needed[0].notes,
         ["CAP_DAC_READ_SEARCH was asked for too, where CAP_DAC_OVERRIDE does as well"]
     );
     // open_by_handle_at(2) takes no other.
@@ -61,20 +61,26 @@ fn an_alternative_that_is_needed_anyway_absorbs() {
     );
     let result = Case::seen(vec![handle, write_file()]).minimize();
     assert_eq!(
-        result.set,
+        result.findings.minimized,
         set(&[Capability::DAC_OVERRIDE, Capability::DAC_READ_SEARCH])
     );
     let result = Case::seen(vec![perf(), mount()]).minimize();
-    assert_eq!(result.set, set(&[Capability::SYS_ADMIN]));
+    assert_eq!(result.findings.minimized, set(&[Capability::SYS_ADMIN]));
 }
 
 #[test]
 fn the_capability_that_was_asked_for_is_preferred() {
     let result = Case::seen(vec![read_file()]).minimize();
-    assert_eq!(result.set, set(&[Capability::DAC_READ_SEARCH]));
-    assert_eq!(result.needed[0].alternatives, [Capability::DAC_OVERRIDE]);
+    assert_eq!(
+        result.findings.minimized,
+        set(&[Capability::DAC_READ_SEARCH])
+    );
+    assert_eq!(
+        result.findings.needed[0].alternatives,
+        [Capability::DAC_OVERRIDE]
+    );
     let result = Case::seen(vec![perf()]).minimize();
-    assert_eq!(result.set, set(&[Capability::PERFMON]));
+    assert_eq!(result.findings.minimized, set(&[Capability::PERFMON]));
 }
 
 #[test]
@@ -82,20 +88,32 @@ fn the_engines_own_is_preferred_by_default() {
     let mut case = Case::seen(vec![read_file()]);
     case.original.bounding = set(&DOCKER);
     let result = case.minimize();
-    assert_eq!(result.set, set(&[Capability::DAC_OVERRIDE]));
-    assert_eq!(result.needed[0].alternatives, [Capability::DAC_READ_SEARCH]);
-    assert_eq!(result.needed[0].programs, ["program"]);
-    assert!(result.needed[0].notes[0].contains("asked for CAP_DAC_READ_SEARCH first"));
+    assert_eq!(result.findings.minimized, set(&[Capability::DAC_OVERRIDE]));
+    assert_eq!(
+        result.findings.needed[0].alternatives,
+        [Capability::DAC_READ_SEARCH]
+    );
+    assert_eq!(result.findings.needed[0].programs, ["program"]);
+    assert!(result.findings.needed[0].notes[0].contains("asked for CAP_DAC_READ_SEARCH first"));
     case.preference = Preference::Weaker;
-    assert_eq!(case.minimize().set, set(&[Capability::DAC_READ_SEARCH]));
+    assert_eq!(
+        case.minimize().findings.minimized,
+        set(&[Capability::DAC_READ_SEARCH])
+    );
     // A privileged container was given both.
     case.preference = Preference::Default;
     case.original.bounding = Capability::all().collect();
-    assert_eq!(case.minimize().set, set(&[Capability::DAC_READ_SEARCH]));
+    assert_eq!(
+        case.minimize().findings.minimized,
+        set(&[Capability::DAC_READ_SEARCH])
+    );
     // CAP_SYS_ADMIN is no bargain even where it was given.
     let mut case = Case::seen(vec![perf()]);
     case.original.bounding = set(&[Capability::SYS_ADMIN]);
-    assert_eq!(case.minimize().set, set(&[Capability::PERFMON]));
+    assert_eq!(
+        case.minimize().findings.minimized,
+        set(&[Capability::PERFMON])
+    );
 }
 
 #[test]
@@ -106,8 +124,11 @@ fn the_weaker_is_taken_where_the_kernel_asks_for_the_stronger_first() {
         &["capable", "ioprio_check_cap"],
     );
     let result = Case::seen(vec![real_time]).minimize();
-    assert_eq!(result.set, set(&[Capability::SYS_NICE]));
-    assert_eq!(result.needed[0].alternatives, [Capability::SYS_ADMIN]);
+    assert_eq!(result.findings.minimized, set(&[Capability::SYS_NICE]));
+    assert_eq!(
+        result.findings.needed[0].alternatives,
+        [Capability::SYS_ADMIN]
+    );
 }
 
 #[test]
@@ -122,7 +143,7 @@ fn header_options_take_one_capability_alone() {
             )
         };
         let link = check(Capability::NET_ADMIN, "ioctl", &["devinet_ioctl"]);
-        Case::seen(vec![option, link]).minimize().set
+        Case::seen(vec![option, link]).minimize().findings.minimized
     };
     let both = set(&[Capability::NET_ADMIN, Capability::NET_RAW]);
     assert_eq!(set_option(41, 54), both); // IPV6_HOPOPTS

@@ -5,13 +5,14 @@ mod properties;
 mod recorders;
 
 use super::*;
-use crate::Capability;
 use crate::classify::Context;
 use crate::fixtures::check;
 use crate::minimize::input::evidence_of;
 use crate::observation::{Capset, Evidence, Execution, FileCapabilities, Observation, Recorder};
-use crate::result::RecorderReport;
+use crate::profile::RecorderReport;
+use crate::recording::ProcessSets;
 use crate::settings::Preference;
+use crate::{Capability, CapabilitySet};
 
 const DOCKER: [Capability; 4] = [
     Capability::CHOWN,

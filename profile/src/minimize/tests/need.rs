@@ -2,7 +2,7 @@ use super::{Case, DOCKER, capset, execution, mount, set};
 use crate::fixtures::{check, record};
 use crate::minimize::Minimized;
 use crate::observation::{Execution, Observation, Recorder};
-use crate::result::Reason;
+use crate::profile::Reason;
 use crate::{Capability, CapabilitySet};
 
 #[test]
@@ -10,12 +10,12 @@ fn effective_file_capabilities_are_needed_to_execute() {
     let mut case = Case::default();
     case.evidence(Recorder::Ebpf).executions = vec![execution(true)];
     let result = case.minimize();
-    assert_eq!(result.set, set(&[Capability::NET_RAW]));
-    assert_eq!(result.needed[0].reason, Reason::FileCapability);
-    assert_eq!(result.needed[0].programs, ["ping"]);
-    assert!(result.needed[0].notes[0].contains("/usr/bin/ping"));
+    assert_eq!(result.findings.minimized, set(&[Capability::NET_RAW]));
+    assert_eq!(result.findings.needed[0].reason, Reason::FileCapability);
+    assert_eq!(result.findings.needed[0].programs, ["ping"]);
+    assert!(result.findings.needed[0].notes[0].contains("/usr/bin/ping"));
     case.evidence(Recorder::Ebpf).executions = vec![execution(false)];
-    assert!(case.minimize().set.is_empty());
+    assert!(case.minimize().findings.minimized.is_empty());
 }
 
 #[test]
@@ -25,12 +25,15 @@ fn a_list_that_a_program_sets_is_needed() {
     let mut case = Case::default();
     case.evidence(Recorder::Ebpf).capsets = vec![capset(all, list, list)];
     let result = case.minimize();
-    assert_eq!(result.set, list);
-    assert_eq!(result.needed[0].reason, Reason::CapsetCompatibility);
-    assert_eq!(result.needed[0].syscalls, ["capset"]);
+    assert_eq!(result.findings.minimized, list);
+    assert_eq!(
+        result.findings.needed[0].reason,
+        Reason::CapsetCompatibility
+    );
+    assert_eq!(result.findings.needed[0].syscalls, ["capset"]);
     // A list set again by who holds no more than that is a list still.
     case.evidence(Recorder::Ebpf).capsets = vec![capset(list, list, list)];
-    assert_eq!(case.minimize().set, list);
+    assert_eq!(case.minimize().findings.minimized, list);
 }
 
 #[test]
@@ -44,15 +47,18 @@ fn all_but_a_few_is_no_list() {
         capset(all, CapabilitySet::EMPTY, CapabilitySet::EMPTY),
     ];
     let result = case.minimize();
-    assert!(result.set.is_empty());
-    assert_eq!(result.notes.len(), 1);
+    assert!(result.findings.minimized.is_empty());
+    assert_eq!(result.findings.notes.len(), 1);
     assert!(
-        result.notes[0]
+        result.findings.notes[0]
             .starts_with("chronyd set its capabilities to what it held but for CAP_SYS_BOOT")
     );
     // Raising one by name while keeping all permitted is a list of one.
     case.evidence(Recorder::Ebpf).capsets = vec![capset(all, all, set(&[Capability::NET_RAW]))];
-    assert_eq!(case.minimize().set, set(&[Capability::NET_RAW]));
+    assert_eq!(
+        case.minimize().findings.minimized,
+        set(&[Capability::NET_RAW])
+    );
 }
 
 #[test]
@@ -63,7 +69,7 @@ fn the_strongest_reason_stands_and_the_others_are_told() {
         &["ns_capable", "inet_create"],
     )]);
     case.evidence(Recorder::Ebpf).executions = vec![execution(true)];
-    let need = &case.minimize().needed[0];
+    let need = &case.minimize().findings.needed[0];
     assert_eq!(need.reason, Reason::Used);
     assert_eq!(
         need.notes[0],
@@ -73,14 +79,14 @@ fn the_strongest_reason_stands_and_the_others_are_told() {
 
 #[test]
 fn what_programs_often_do_without_is_noted_and_counts() {
-    let note = |result: &Minimized| result.needed[0].notes.join("; ");
+    let note = |result: &Minimized| result.findings.needed[0].notes.join("; ");
     let report = check(
         Capability::AUDIT_WRITE,
         "sendto",
         &["ns_capable", "audit_receive_msg"],
     );
     let result = Case::seen(vec![report.clone(), record(Capability::AUDIT_WRITE)]).minimize();
-    assert_eq!(result.set, set(&[Capability::AUDIT_WRITE]));
+    assert_eq!(result.findings.minimized, set(&[Capability::AUDIT_WRITE]));
     assert!(note(&result).starts_with("may not be needed, which only a run without it tells: PAM"));
     // Used in another way too.
     let other = check(
@@ -104,7 +110,12 @@ fn what_programs_often_do_without_is_noted_and_counts() {
     case.evidence(Recorder::Ebpf).observations.push(socket);
     let result = case.minimize();
     assert!(note(&result).contains("may not be needed"));
-    assert!(!result.needed[1].notes.join("; ").contains("may not"));
+    assert!(
+        !result.findings.needed[1]
+            .notes
+            .join("; ")
+            .contains("may not")
+    );
 }
 
 #[test]
@@ -117,7 +128,7 @@ fn root_gets_the_three_sets_and_another_user_all_five() {
     let needed = set(&[Capability::NET_BIND_SERVICE]);
     let mut case = Case::seen(vec![bind]);
     case.original.inheritable = set(&DOCKER);
-    let sets = case.minimize().sets;
+    let sets = case.minimize().findings.minimized_sets;
     assert_eq!(
         (sets.bounding, sets.effective, sets.permitted),
         (needed, needed, needed)
@@ -140,18 +151,18 @@ fn root_gets_the_three_sets_and_another_user_all_five() {
     case.evidence(Recorder::Ebpf).observations.push(ping);
     let result = case.minimize();
     let both = set(&[Capability::NET_BIND_SERVICE, Capability::NET_RAW]);
-    assert_eq!(result.sets.bounding, both);
+    assert_eq!(result.findings.minimized_sets.bounding, both);
     for carried in [
-        result.sets.ambient,
-        result.sets.inheritable,
-        result.sets.permitted,
-        result.sets.effective,
+        result.findings.minimized_sets.ambient,
+        result.findings.minimized_sets.inheritable,
+        result.findings.minimized_sets.permitted,
+        result.findings.minimized_sets.effective,
     ] {
         assert_eq!(carried, needed);
     }
     // Granted in the bounding set alone: whatever was used, set-user-ID programs used it.
     case.granted.ambient = CapabilitySet::EMPTY;
-    let sets = case.minimize().sets;
+    let sets = case.minimize().findings.minimized_sets;
     assert_eq!((sets.bounding, sets.ambient), (both, CapabilitySet::EMPTY));
 }
 
@@ -163,11 +174,11 @@ fn use_by_exec_alone_is_told() {
     };
     let result = Case::seen(vec![joined.clone()]).minimize();
     assert_eq!(
-        result.needed[0].notes,
+        result.findings.needed[0].notes,
         ["used only by processes that joined the container (exec)"]
     );
     assert!(
-        Case::seen(vec![joined, mount()]).minimize().needed[0]
+        Case::seen(vec![joined, mount()]).minimize().findings.needed[0]
             .notes
             .is_empty()
     );

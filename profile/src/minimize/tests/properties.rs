@@ -76,9 +76,9 @@ proptest! {
             .collect();
         let fewer = Case::seen(checks.iter().take(keep).cloned().collect()).minimize();
         let more = Case::seen(checks).minimize();
-        for need in &fewer.needed {
-            let satisfied = more.set.contains(need.capability)
-                || need.alternatives.iter().any(|other| more.set.contains(*other));
+        for need in &fewer.findings.needed {
+            let satisfied = more.findings.minimized.contains(need.capability)
+                || need.alternatives.iter().any(|other| more.findings.minimized.contains(*other));
             prop_assert!(satisfied, "{} was lost", need.capability);
         }
     }
@@ -96,16 +96,16 @@ proptest! {
         dismiss_what_ebpf_saw_through(&input, &mut own);
         let demands = demands(&input, &own, &mut Vec::new());
         for demand in &demands {
-            prop_assert!(!demand.options.intersection(result.set).is_empty());
+            prop_assert!(!demand.options.intersection(result.findings.minimized).is_empty());
         }
-        for capability in result.set.iter() {
-            let mut without = result.set;
+        for capability in result.findings.minimized.iter() {
+            let mut without = result.findings.minimized;
             without.remove(capability);
             prop_assert!(demands.iter().any(|demand| demand.options.intersection(without).is_empty()));
         }
-        let needed: CapabilitySet = result.needed.iter().map(|need| need.capability).collect();
-        prop_assert_eq!(needed, result.set);
-        let total: u64 = result.dismissed.iter().chain(&result.denied).map(|entry| entry.count).sum();
+        let needed: CapabilitySet = result.findings.needed.iter().map(|need| need.capability).collect();
+        prop_assert_eq!(needed, result.findings.minimized);
+        let total: u64 = result.findings.dismissed.iter().chain(&result.findings.denied).map(|entry| entry.count).sum();
         prop_assert!(total <= classified.iter().map(|entry| entry.check.count).sum());
     }
 }

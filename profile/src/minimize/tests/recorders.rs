@@ -2,7 +2,7 @@ use super::{Case, mount, set};
 use crate::Capability;
 use crate::fixtures::{check, record};
 use crate::observation::{BlindSpot, Evidence, Observation, Recorder};
-use crate::result::RecorderReport;
+use crate::profile::RecorderReport;
 
 #[test]
 fn two_recorders_are_united_and_counted_once() {
@@ -16,10 +16,10 @@ fn two_recorders_are_united_and_counted_once() {
     ])
     .minimize();
     assert_eq!(
-        result.set,
+        result.findings.minimized,
         set(&[Capability::SYS_ADMIN, Capability::SYSLOG])
     );
-    let [admin, syslog] = &result.needed[..] else {
+    let [admin, syslog] = &result.findings.needed[..] else {
         panic!()
     };
     assert_eq!(admin.recorders, [Recorder::Ebpf, Recorder::Selinux]);
@@ -33,7 +33,7 @@ fn two_recorders_are_united_and_counted_once() {
 
 #[test]
 fn differences_are_explained_where_a_reason_is_known() {
-    let note = |case: &Case| case.minimize().needed[0].notes.join("; ");
+    let note = |case: &Case| case.minimize().findings.needed[0].notes.join("; ");
     // A silent check leaves no record.
     let mut case = Case::seen(vec![check(
         Capability::SYS_ADMIN,
@@ -82,12 +82,12 @@ fn what_ebpf_saw_through_does_not_count_by_selinux() {
     };
     let observations = vec![own_id, record(Capability::SETGID)];
     let result = Case::seen(observations.clone()).minimize();
-    assert!(result.set.is_empty());
+    assert!(result.findings.minimized.is_empty());
     assert_eq!(
-        result.dismissed[0].recorders,
+        result.findings.dismissed[0].recorders,
         [Recorder::Ebpf, Recorder::Selinux]
     );
-    assert_eq!(result.notes.len(), 1);
+    assert_eq!(result.findings.notes.len(), 1);
     // Not if the kernel asked silently, or of overlayfs's mounter: neither leaves a record under the container's label.
     for other in [
         Observation {
@@ -101,13 +101,13 @@ fn what_ebpf_saw_through_does_not_count_by_selinux() {
         },
     ] {
         let result = Case::seen(vec![other, observations[1].clone()]).minimize();
-        assert_eq!(result.set, set(&[Capability::SETGID]));
+        assert_eq!(result.findings.minimized, set(&[Capability::SETGID]));
     }
     // Not if eBPF lost anything.
     let mut case = Case::seen(observations);
     case.evidence(Recorder::Ebpf).losses = vec!["3 checks lost: map full".into()];
     let result = case.minimize();
-    assert_eq!(result.set, set(&[Capability::SETGID]));
+    assert_eq!(result.findings.minimized, set(&[Capability::SETGID]));
     assert_eq!(result.incomplete_because, ["eBPF: 3 checks lost: map full"]);
 }
 

@@ -137,11 +137,9 @@ pub struct Shrunk {
     pub finished: String,
 }
 
-/// The result of a recording.
+/// Which run of which container a profile is of.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Profile {
-    /// [`SCHEMA`].
-    pub schema: String,
+pub struct Origin {
     /// See [`crate::recording::Recording::id`].
     pub recording_id: String,
     /// The id that the engine gave.
@@ -154,27 +152,37 @@ pub struct Profile {
     pub started: String,
     /// When it was collected.
     pub finished: String,
-    /// Whether nothing was lost.
-    pub complete: bool,
-    /// What was lost, a line each.
-    pub incomplete_because: Vec<String>,
     /// The low-level runtime.
     pub runtime: RuntimeReport,
     /// The container's process.
     pub process: ContainerProcess,
     /// The host.
     pub host: HostReport,
+}
+
+/// Under which conditions it was recorded.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Conditions {
     /// Which recorders were wanted.
     pub recorders_wanted: Recorders,
     /// What the engine had asked for.
     pub original: ProcessSets,
     /// What the container had while it was profiled.
     pub granted: ProcessSets,
+    /// What was relaxed in config.json.
+    pub relaxed: Vec<Relaxation>,
+    /// The recorders.
+    pub recorders: Vec<RecorderReport>,
+}
+
+/// What follows from the evidence.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Findings {
     /// The answer, in kernel order.
     pub minimized: CapabilitySet,
     /// The answer as the five sets of config.json: for a user other than root also inheritable and ambient.
     pub minimized_sets: ProcessSets,
-    /// One entry per member of [`Profile::minimized`], in kernel order.
+    /// One entry per member of [`Findings::minimized`], in kernel order.
     pub needed: Vec<Need>,
     /// Granted checks that do not count, with the rule.
     #[serde(alias = "silent")]
@@ -183,26 +191,42 @@ pub struct Profile {
     pub denied: Vec<CheckSummary>,
     /// What could not be seen.
     pub blind_spots: Vec<BlindSpot>,
-    /// What was relaxed in config.json.
-    pub relaxed: Vec<Relaxation>,
-    /// The recorders.
-    pub recorders: Vec<RecorderReport>,
     /// What else a reader should know, a line each.
     #[serde(default)]
     pub notes: Vec<String>,
+}
+
+/// The result of a recording. In JSON the fields of the first three groups stand side by side.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Profile {
+    /// [`SCHEMA`].
+    pub schema: String,
+    /// Which run it is of.
+    #[serde(flatten)]
+    pub origin: Origin,
+    /// Whether nothing was lost.
+    pub complete: bool,
+    /// What was lost, a line each.
+    pub incomplete_because: Vec<String>,
+    /// Under which conditions it was recorded.
+    #[serde(flatten)]
+    pub conditions: Conditions,
+    /// What follows from the evidence.
+    #[serde(flatten)]
+    pub findings: Findings,
     /// How the container's first process ended; `None` where eBPF did not record.
     #[serde(default)]
     pub exit: Option<Exit>,
-    /// The recording whose minimized sets this container ran with; `None` of a profile proper.
+    /// The recording whose minimized sets this container ran with; `None` for a profile proper.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub verifies: Option<String>,
     /// While verifying: what was refused and made system calls fail, each as it would have been needed.
     #[serde(skip_serializing_if = "Vec::is_empty", default, alias = "missed")]
     pub denied_needs: Vec<Need>,
-    /// What came of running the workload again with the minimized sets; `None` if nobody has.
+    /// What came of running the workload again with the minimized sets; `None` if it has not been run again.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub verification: Option<Verification>,
-    /// What the container was given beside capabilities, and what it used of that; `None` in a profile of an older version.
+    /// What the container was given besides capabilities, and what it used of that; `None` in a profile of an older version.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub privileges: Option<Privileges>,
     /// What `capprofctl shrink` made of it.
@@ -215,19 +239,20 @@ impl Profile {
     pub fn answer(&self) -> (CapabilitySet, ProcessSets) {
         match &self.shrunk {
             Some(shrunk) => (shrunk.set, shrunk.sets),
-            None => (self.minimized, self.minimized_sets),
+            None => (self.findings.minimized, self.findings.minimized_sets),
         }
     }
 
     /// The sets with which a process has this list and no more: what is in the profile in those sets in which it was needed.
     pub fn sets_of(&self, list: CapabilitySet) -> ProcessSets {
-        let beyond = list.difference(self.minimized);
-        self.minimized_sets
+        let beyond = list.difference(self.findings.minimized);
+        self.findings
+            .minimized_sets
             .at_most(list)
             .union(&ProcessSets::of_list(
                 beyond,
-                self.process.uid,
-                &self.original,
+                self.origin.process.uid,
+                &self.conditions.original,
             ))
     }
 }
