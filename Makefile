@@ -8,10 +8,10 @@ TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
 BIN := $(TARGET)/release
 
 # What building needs, what the demo needs on top, and what the tests need on top of both (Debian's package names).
-BUILD_PACKAGES := ca-certificates clang gcc libc6-dev libelf-dev libclang-dev libpcre2-dev libselinux1-dev llvm make pkg-config zlib1g-dev
+BUILD_PACKAGES := ca-certificates clang gcc libc6-dev libelf-dev libclang-dev libpcre2-dev libselinux1-dev llvm make pkg-config python3 zlib1g-dev
 DEMO_PACKAGES := jq mmdebstrap mount runc crun util-linux
-TEST_PACKAGES := attr busybox-static bpftool checkpolicy cpio dpkg-dev e2fsprogs iproute2 libcap2-bin linux-libc-dev mandoc \
-	openssh-client policycoreutils procps python3 qemu-system-x86 qemu-utils rpm rpmlint secilc selinux-utils semodule-utils setools shellcheck strace time xz-utils
+TEST_PACKAGES := attr busybox-static bpftool checkpolicy cpio dpkg-dev e2fsprogs iproute2 libcap2-bin linux-libc-dev lintian mandoc \
+	openssh-client policycoreutils procps qemu-system-x86 qemu-utils rpm rpmlint secilc selinux-utils semodule-utils setools shellcheck strace time xz-utils
 
 .DEFAULT_GOAL := help
 
