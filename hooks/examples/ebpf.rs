@@ -7,6 +7,7 @@ use capprof_profile::recording::Process;
 use capprof_store::process;
 use capprof_store::recording::Directory;
 use std::io::Read;
+use std::path::Path;
 use std::time::Instant;
 
 fn main() -> anyhow::Result<()> {
@@ -21,7 +22,7 @@ fn main() -> anyhow::Result<()> {
             let pid = i32::try_from(state["pid"].as_i64().unwrap())?;
             let started = Instant::now();
             let recording = directory().load()?;
-            let armed = ebpf::arm(&recording, process::find(pid).unwrap())?;
+            let armed = ebpf::arm(&recording, &directory(), process::find(pid).unwrap())?;
             let took = started.elapsed();
             directory().save_json("armed.json", &armed)?;
             std::fs::write(directory().path().join("arm.time"), format!("{took:?}\n"))?;
@@ -35,14 +36,14 @@ fn main() -> anyhow::Result<()> {
         }
         "release" => {
             let armed: ebpf::Armed = directory().load_json("armed.json")?;
-            ebpf::release(&armed)?;
+            ebpf::forget(&armed)?;
             eprintln_time("release", started);
         }
         // A process that was there when the hook looked, and is not any more.
         "arm-gone" => {
             let pid = arguments[2].parse()?;
             let init = Process { pid, start_time: 1 };
-            ebpf::arm(&directory().load()?, init)?;
+            ebpf::arm(&directory().load()?, &directory(), init)?;
         }
         // By the methods whose names begin so.
         "load" => {
@@ -54,6 +55,8 @@ fn main() -> anyhow::Result<()> {
         "unseen" => println!("{:?}", ebpf::unseen()?),
         // What makes the kernel side count.
         "processes" => println!("{:?}", ebpf::processes()?),
+        // As recovery does for a state directory in which no recording is left.
+        "sweep" => println!("{:?}", ebpf::sweep(Path::new(&arguments[1]), &[])?),
         "probe" => println!("{}", serde_json::to_string_pretty(&ebpf::probe())?),
         "slots" => println!("{:?}", ebpf::live_slots()?),
         "unload" => println!("{}", ebpf::unload()?),

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
 
-/// Prints one JSON object: `{"version": …, "recorders": {"ebpf": …, "selinux": …}, "recordings": N}`.
+/// Prints one JSON object: `{"version": …, "recorders": {"ebpf": …, "selinux": …}, "recordings": N, "pending": ["RECORDING: PROBLEM"]}`.
 ///
 /// # Errors
 /// Standard output is closed.
@@ -16,10 +16,23 @@ pub fn run(state: &Path) -> anyhow::Result<()> {
         .into_iter()
         .map(|recorder| (recorder.name().name(), recorder.probe(state)))
         .collect();
+    let recordings = Directory::list(state, None).unwrap_or_default();
+    let pending: Vec<String> = recordings
+        .iter()
+        .filter_map(|directory| {
+            let pending = directory.pending().ok()??;
+            Some(format!(
+                "{}: {}",
+                directory.path().display(),
+                pending.problem
+            ))
+        })
+        .collect();
     let report = json!({
         "version": env!("CARGO_PKG_VERSION"),
         "recorders": recorders,
-        "recordings": Directory::list(state, None).map_or(0, |list| list.len()),
+        "recordings": recordings.len(),
+        "pending": pending,
     });
     let mut output = std::io::stdout().lock();
     serde_json::to_writer_pretty(&mut output, &report)?;

@@ -17,7 +17,7 @@
 //! command_line
 //! prestart   poststop   recover   doctor
 //!            finish
-//! recorders
+//! recorders  results
 //! ebpf/      selinux/
 //! recorder   lease/
 //! journal
@@ -34,4 +34,5 @@ pub mod prestart;
 pub mod recorder;
 pub mod recorders;
 pub mod recover;
+mod results;
 pub mod selinux;

@@ -2,31 +2,35 @@
 
 use crate::recorder::{Armed, Recorder};
 use crate::recorders::{ArmedRecorders, RECORDERS};
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use capprof_profile::error::line;
 use capprof_profile::recording::{Process, Recording};
-use capprof_store::config_json;
 use capprof_store::process;
 use capprof_store::recording::{ARMED, Directory};
+use capprof_store::{config_json, file};
 use oci_spec::runtime::State;
 
 /// Arms every recorder that the recording wants. `state` is the container's, as JSON, or why it could not be read.
 ///
 /// # Errors
 /// The recording cannot be read, or no recorder could be armed. Then nothing is left: config.json is the engine's
-/// again and the recording is gone, since crun runs no poststop hook after a failed create.
+/// again and the recording is gone, since crun runs no poststop hook after a failed create. If config.json cannot be put back, the recording
+/// stays for recovery.
 pub fn run(directory: &Directory, state: anyhow::Result<Vec<u8>>) -> anyhow::Result<()> {
     let recording = directory.load()?;
     let result = state
         .and_then(|state| first_process(&state))
         .and_then(|init| arm(directory, &recording, init));
-    if result.is_err() {
-        let restored = config_json::put_back(directory, &recording);
-        let removed = directory.remove();
-        restored?;
-        removed?;
-    }
-    result
+    result.map_err(|error| match undo(directory, &recording) {
+        Ok(()) => error,
+        Err(other) => anyhow!("{}; {other}", line(error.as_ref())),
+    })
+}
+
+/// Puts config.json back and removes the recording: in this order, for without the recording nothing would put it back.
+fn undo(directory: &Directory, recording: &Recording) -> Result<(), file::Error> {
+    config_json::put_back(directory, recording)?;
+    directory.remove()
 }
 
 /// The container's first process, from the state that the runtime hands to its hooks.
@@ -49,6 +53,7 @@ fn arm(directory: &Directory, recording: &Recording, init: Process) -> anyhow::R
     if result.is_err() {
         // What is armed and not written down would stay armed for ever. The first error is the one to tell.
         armed.release(directory, recording);
+        armed.forget();
     }
     result
 }

@@ -39,8 +39,8 @@ pub trait Recorder: Sync {
     /// [`Evidence::losses`].
     fn collect(&self, recording: &Recording, state: &Value) -> Evidence;
 
-    /// Gives back what [`arm`](Self::arm) took of the host. What is given back already is no error. Returns a line for each thing that an
-    /// administrator should know.
+    /// Gives back what [`arm`](Self::arm) took of the host, but forgets no evidence. What is given back already is no error. Returns a line
+    /// for each thing that an administrator should know.
     ///
     /// # Errors
     /// Something could not be given back; [`sweep`](Self::sweep) tries again.
@@ -51,8 +51,19 @@ pub trait Recorder: Sync {
         state: &Value,
     ) -> anyhow::Result<Vec<String>>;
 
-    /// Gives back what recordings have taken that are gone. `live` has the ids of all recordings in the state directory. Returns a line for
-    /// each thing that was done.
+    /// Forgets the evidence, which is on disk by now. What is forgotten already is no error.
+    ///
+    /// # Errors
+    /// Something could not be removed; [`sweep`](Self::sweep) tries again.
+    fn forget(&self, _state: &Value) -> anyhow::Result<()> {
+        Ok(())
+    }
+
+    /// Returns true if recordings switch something of the whole host. What a killed process left of that is not left until recovery.
+    fn switches_host(&self) -> bool;
+
+    /// Gives back what recordings of this state directory have taken that are gone. `live` has the ids of all recordings in it. Returns a
+    /// line for each thing that was done.
     ///
     /// # Errors
     /// Something could not be given back.

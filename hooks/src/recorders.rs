@@ -60,6 +60,14 @@ impl ArmedRecorders {
         errors
     }
 
+    /// Has the recorders forget the evidence, which is on disk by now. Returns the errors, a line each.
+    pub fn forget(&self) -> Vec<String> {
+        self.armed()
+            .filter_map(|(recorder, state)| recorder.forget(state).err())
+            .map(|error| line(error.as_ref()))
+            .collect()
+    }
+
     fn armed(&self) -> impl Iterator<Item = (&'static dyn Recorder, &serde_json::Value)> {
         self.recorders.iter().filter_map(|armed| {
             let recorder = RECORDERS
@@ -70,13 +78,20 @@ impl ArmedRecorders {
     }
 }
 
-/// Gives back what recordings of a state directory have taken that are gone. Returns a line for each thing that was done, and the errors.
-pub fn sweep(state: &Path) -> (Vec<String>, Vec<String>) {
+/// Gives back what recordings of a state directory have taken that are gone, by the recorders that are wanted. Returns a line for each thing that
+/// was done, and the errors.
+pub fn sweep(
+    state: &Path,
+    is_wanted: impl Fn(&'static dyn Recorder) -> bool,
+) -> (Vec<String>, Vec<String>) {
     let live: Vec<String> = match Directory::list(state, None) {
         Ok(directories) => directories.iter().filter_map(Directory::id).collect(),
         Err(error) => return (Vec::new(), vec![error.to_string()]),
     };
-    for_each(|recorder| recorder.sweep(state, &live))
+    for_each(|recorder| match is_wanted(recorder) {
+        true => recorder.sweep(state, &live),
+        false => Ok(Vec::new()),
+    })
 }
 
 /// Removes what the recorders keep on the host between recordings. Returns a line for each thing that was done, and the errors.

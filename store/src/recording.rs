@@ -5,6 +5,8 @@
 //!     recording.json         by the shim, at create/run; never changed afterwards
 //!     config.original.json   by the shim: the engine's configuration, byte for byte
 //!     armed.json             by the prestart hook (see the hook crate)
+//!     evidence.json          by the poststop hook or recovery: what the recorders saw
+//!     pending.json           by the poststop hook or recovery, where the result could not be stored: why
 //! ```
 //!
 //! The container key is a hash of the low-level runtime's root and the container's id, so that `exec`, `delete` and the next
@@ -31,6 +33,16 @@ const ORIGINAL_CONFIGURATION: &str = "config.original.json";
 
 /// The prestart hook's file in the recording's directory.
 pub const ARMED: &str = "armed.json";
+
+/// The hooks' file about a recording that has ended and could not be finished.
+const PENDING: &str = "pending.json";
+
+/// Why a recording that has ended is still there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pending {
+    /// What went wrong, in one line.
+    pub problem: String,
+}
 
 /// A recording's directory, and what lies in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -190,6 +202,28 @@ impl Directory {
         let path = self.0.join(name);
         let content = serde_json::to_vec_pretty(value).map_err(file::error("write", &path))?;
         file::write(&path, &content, Attributes::Mode(0o600))
+    }
+
+    /// Notes why a recording that has ended stays, for people who ask.
+    ///
+    /// # Errors
+    /// [`file::Error`].
+    pub fn set_pending(&self, problem: &str) -> Result<(), file::Error> {
+        let pending = Pending {
+            problem: problem.to_owned(),
+        };
+        self.save_json(PENDING, &pending)
+    }
+
+    /// Reads why a recording that has ended has stayed; `None` if it has not.
+    ///
+    /// # Errors
+    /// [`file::Error`].
+    pub fn pending(&self) -> Result<Option<Pending>, file::Error> {
+        match self.load_json(PENDING) {
+            Err(error) if error.source.kind() == io::ErrorKind::NotFound => Ok(None),
+            result => result.map(Some),
+        }
     }
 
     /// Removes the directory and all in it.

@@ -2,12 +2,13 @@
 
 use super::armed::Armed;
 use super::error::Error;
-use super::layout::{self, Container, TASK_PENDING, Task};
+use super::layout::{Container, TASK_PENDING, Task};
 use super::method::Method;
 use super::program_set::ProgramSet;
-use super::slot;
+use super::slot::{self, Owner};
 use capprof_profile::recording::{Process, Recording};
 use capprof_store::process;
+use capprof_store::recording::Directory;
 use libbpf_rs::{MapCore, MapFlags};
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
@@ -22,7 +23,7 @@ const INITIAL_PID_NAMESPACE: u32 = 0xEFFF_FFFC;
 ///
 /// # Errors
 /// Nothing can be attached ([`Error::Refused`] tells what was tried), or the process is gone. Then nothing stays armed.
-pub fn arm(recording: &Recording, init: Process) -> Result<Armed, Error> {
+pub fn arm(recording: &Recording, directory: &Directory, init: Process) -> Result<Armed, Error> {
     // A hook that may not look at process 1 is in a container itself, whose mount namespace is the one that matters.
     let unjoinable = [
         namespace("self", "mnt")?,
@@ -35,9 +36,7 @@ pub fn arm(recording: &Recording, init: Process) -> Result<Armed, Error> {
     let mut container = Container::new_zeroed();
     container.init = init.pid.unsigned_abs();
     container.unjoinable = unjoinable;
-    for (to, from) in container.recording.iter_mut().zip(recording.id.bytes()) {
-        *to = from;
-    }
+    Owner::new(&recording.id, directory.state()).write_to(&mut container);
     let (slot, results) = match recording.verifies() {
         Some(_) => enter_with_results(&set, &mut container)?,
         None => (slot::enter(&set, &container)?, None),
@@ -93,9 +92,4 @@ fn namespace(process: &str, kind: &str) -> Result<u32, Error> {
         Ok(metadata) => Ok(u32::try_from(metadata.ino()).unwrap_or(0)),
         Err(source) => Err(Error::Namespace { path, source }),
     }
-}
-
-/// The id of the recording that a container belongs to.
-pub(super) fn recording_id(container: &Container) -> String {
-    layout::text(&container.recording)
 }

@@ -279,11 +279,11 @@ pub(super) mod device {
     pub(in super::super) const WRITE: u32 = 4;
 }
 
-/// A number that changes with every name, offset and size of the layouts: FNV-1a (64 bit).
+/// A number that changes with every name, offset and size of the layouts.
 pub(super) const VERSION: u64 = version();
 
 const fn version() -> u64 {
-    let mut hash = 0xcbf2_9ce4_8422_2325;
+    let mut hash = hash(&[]);
     let mut layout = 0;
     while layout < LAYOUTS.len() {
         let Layout {
@@ -302,6 +302,11 @@ const fn version() -> u64 {
         layout += 1;
     }
     hash
+}
+
+/// FNV-1a (64 bit).
+pub(super) const fn hash(bytes: &[u8]) -> u64 {
+    with_bytes(0xcbf2_9ce4_8422_2325, bytes)
 }
 
 const fn with_number(hash: u64, number: u64) -> u64 {

@@ -28,15 +28,15 @@ pub use probe::{Attempt, Report, probe};
 pub use program_set::{directory, unload};
 
 use crate::recorder::{self, Recorder};
-use arm::recording_id;
 use capprof_profile::observation::{self, Evidence};
 use capprof_profile::recording::{Process, Recording};
 use capprof_profile::settings::Recorders;
 use capprof_store::recording::Directory;
-use layout::Task;
+use layout::{Container, Task};
 use program_set::ProgramSet;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use slot::Owner;
 use std::path::Path;
 use std::time::Duration;
 
@@ -57,6 +57,10 @@ impl Recorder for Ebpf {
         false
     }
 
+    fn switches_host(&self) -> bool {
+        false
+    }
+
     fn probe(&self, _: &Path) -> Value {
         json!(probe())
     }
@@ -64,10 +68,10 @@ impl Recorder for Ebpf {
     fn arm(
         &self,
         recording: &Recording,
-        _: &Directory,
+        directory: &Directory,
         init: Process,
     ) -> anyhow::Result<recorder::Armed> {
-        let armed = arm(recording, init)?;
+        let armed = arm(recording, directory, init)?;
         Ok(recorder::Armed::recorded(
             self.name(),
             armed.method.to_string(),
@@ -86,13 +90,17 @@ impl Recorder for Ebpf {
         }
     }
 
-    fn release(&self, _: &Recording, _: &Directory, state: &Value) -> anyhow::Result<Vec<String>> {
-        release(&Armed::deserialize(state)?)?;
+    /// It took nothing but the rows that hold its evidence.
+    fn release(&self, _: &Recording, _: &Directory, _: &Value) -> anyhow::Result<Vec<String>> {
         Ok(Vec::new())
     }
 
-    fn sweep(&self, _: &Path, live: &[String]) -> anyhow::Result<Vec<String>> {
-        Ok(sweep(live)?)
+    fn forget(&self, state: &Value) -> anyhow::Result<()> {
+        Ok(forget(&Armed::deserialize(state)?)?)
+    }
+
+    fn sweep(&self, state: &Path, live: &[String]) -> anyhow::Result<Vec<String>> {
+        Ok(sweep(state, live)?)
     }
 
     fn unload(&self) -> anyhow::Result<Vec<String>> {
@@ -107,39 +115,49 @@ impl Recorder for Ebpf {
 ///
 /// # Errors
 /// [`Error::Pin`], [`Error::Update`].
-pub fn release(armed: &Armed) -> Result<(), Error> {
+pub fn forget(armed: &Armed) -> Result<(), Error> {
     match ProgramSet::open()? {
-        Some(set) => forget(&set, armed.slot),
+        Some(set) => forget_slot(&set, armed.slot),
         None => Ok(()),
     }
 }
 
-fn forget(set: &ProgramSet, slot: u64) -> Result<(), Error> {
+fn forget_slot(set: &ProgramSet, slot: u64) -> Result<(), Error> {
     slot::forget(set, slot)?;
     set.release_results().map(|_| ())
 }
 
-/// Forgets the recordings that are not in `live`; returns a line for each.
+/// A recording may have been armed after its state directory was listed.
+const YOUNG: Duration = Duration::from_secs(60);
+
+/// Forgets the recordings of a state directory that are not in `live`, and rows of recordings that are half forgotten. Returns a line for each.
 ///
 /// # Errors
 /// [`Error::Pin`], [`Error::Update`].
-pub fn sweep(live: &[String]) -> Result<Vec<String>, Error> {
-    /// A recording may have been armed after `live` was listed.
-    const YOUNG: Duration = Duration::from_secs(60);
+pub fn sweep(state: &Path, live: &[String]) -> Result<Vec<String>, Error> {
     let Some(set) = ProgramSet::open()? else {
         return Ok(Vec::new());
     };
     let mut done = Vec::new();
-    for (slot, container) in set.containers()? {
-        let recording = recording_id(&container);
-        let age = Duration::from_nanos(slot::boot_time().saturating_sub(slot));
-        if live.contains(&recording) || age < YOUNG {
-            continue;
+    // In this order: a slot is in the map of containers before it is in any other.
+    let in_use = slot::in_use(&set)?;
+    let containers = set.containers()?;
+    for (slot, container) in &containers {
+        let owner = Owner::of(container);
+        if owner.is_in(state) && !live.contains(&owner.recording) && !is_young(*slot) {
+            forget_slot(&set, *slot)?;
+            done.push(format!(
+                "forgot eBPF state of recording {}, which is gone",
+                owner.recording
+            ));
         }
-        forget(&set, slot)?;
-        done.push(format!(
-            "forgot eBPF state of recording {recording}, which is gone"
-        ));
+    }
+    for slot in in_use {
+        let is_known = |(known, _): &(u64, Container)| *known == slot;
+        if !containers.iter().any(is_known) && !is_young(slot) {
+            slot::forget(&set, slot)?;
+            done.push("removed eBPF map rows of a recording that is gone".to_owned());
+        }
     }
     // Left by a hook that was killed between attaching it and entering its recording.
     if set.release_results()? {
@@ -149,6 +167,10 @@ pub fn sweep(live: &[String]) -> Result<Vec<String>, Error> {
         );
     }
     Ok(done)
+}
+
+fn is_young(slot: u64) -> bool {
+    Duration::from_nanos(slot::boot_time().saturating_sub(slot)) < YOUNG
 }
 
 /// The recordings that the kernel side knows, by slot, with their ids.
@@ -162,7 +184,7 @@ pub fn live_slots() -> Result<Vec<(u64, String)>, Error> {
     Ok(set
         .containers()?
         .into_iter()
-        .map(|(slot, container)| (slot, recording_id(&container)))
+        .map(|(slot, container)| (slot, Owner::of(&container).recording))
         .collect())
 }
 

@@ -2,11 +2,14 @@
 
 use super::error::Error;
 use super::layout::{
-    CapsetKey, CheckKey, Container, DeviceKey, InSlot, ProgramKey, SysctlKey, Task,
+    self, CapsetKey, CheckKey, Container, DeviceKey, InSlot, ProgramKey, SysctlKey, Task,
 };
 use super::program_set::ProgramSet;
 use libbpf_rs::{MapCore, MapFlags};
 use rustix::time::{ClockId, clock_gettime};
+use std::collections::BTreeSet;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// Time since boot in nanoseconds (`CLOCK_BOOTTIME`), which slots are numbered by.
@@ -14,6 +17,71 @@ pub(super) fn boot_time() -> u64 {
     let now = clock_gettime(ClockId::Boottime);
     let seconds = u64::try_from(now.tv_sec).unwrap_or(0);
     seconds * 1_000_000_000 + u64::try_from(now.tv_nsec).unwrap_or(0)
+}
+
+/// The recording that a slot belongs to, as the kernel side keeps it: `RECORDING@STATE`, where STATE stands for the state directory. Only that
+/// directory tells if the recording is gone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Owner {
+    /// The recording's id.
+    pub(super) recording: String,
+    /// [`layout::hash`] of the state directory's path, in hexadecimal.
+    state: String,
+}
+
+impl Owner {
+    pub(super) fn new(recording: &str, state: &Path) -> Self {
+        Self {
+            recording: recording.to_owned(),
+            state: format!("{:016x}", layout::hash(state.as_os_str().as_bytes())),
+        }
+    }
+
+    pub(super) fn of(container: &Container) -> Self {
+        let text = layout::text(&container.recording);
+        let (recording, state) = text.split_once('@').unwrap_or((&text, ""));
+        Self {
+            recording: recording.to_owned(),
+            state: state.to_owned(),
+        }
+    }
+
+    pub(super) fn write_to(&self, container: &mut Container) {
+        let text = format!("{}@{}", self.recording, self.state);
+        for (to, from) in container.recording.iter_mut().zip(text.bytes()) {
+            *to = from;
+        }
+    }
+
+    /// Returns true if the recording is one of this state directory.
+    pub(super) fn is_in(&self, state: &Path) -> bool {
+        *self == Self::new(&self.recording, state)
+    }
+}
+
+/// The slots that have rows in any map but that of the containers.
+///
+/// # Errors
+/// [`Error::Pin`].
+pub(super) fn in_use(set: &ProgramSet) -> Result<BTreeSet<u64>, Error> {
+    let mut slots = BTreeSet::new();
+    let tasks = set.rows::<u32, Task>("tasks")?;
+    slots.extend(tasks.iter().map(|(_, task)| task.slot));
+    slots.extend(set.rows::<u32, u64>("joins")?.iter().map(|(_, slot)| *slot));
+    slots.extend(slots_of::<CheckKey>(set, "checks")?);
+    slots.extend(slots_of::<ProgramKey>(set, "programs")?);
+    slots.extend(slots_of::<CapsetKey>(set, "capsets")?);
+    slots.extend(slots_of::<DeviceKey>(set, "devices")?);
+    slots.extend(slots_of::<SysctlKey>(set, "sysctls")?);
+    Ok(slots)
+}
+
+fn slots_of<K>(set: &ProgramSet, map: &str) -> Result<BTreeSet<u64>, Error>
+where
+    K: InSlot + FromBytes + IntoBytes + KnownLayout + Immutable,
+{
+    let keys = set.keys(map, |_: &K| true)?;
+    Ok(keys.iter().map(InSlot::slot).collect())
 }
 
 /// Puts a recording into the map of containers under a key that no other has; returns the key.
@@ -69,4 +137,22 @@ where
 {
     let keys = set.keys(map, |key: &K| key.slot() == slot)?;
     set.delete(map, keys)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use zerocopy::FromZeros;
+
+    #[test]
+    fn a_slot_tells_its_recording_and_state_directory() {
+        let owner = Owner::new("20261123T150102Z-1a2b3c4d", Path::new("/run/capprof"));
+        let mut container = Container::new_zeroed();
+        owner.write_to(&mut container);
+        let read = Owner::of(&container);
+        assert_eq!(read, owner);
+        assert_eq!(read.recording, "20261123T150102Z-1a2b3c4d");
+        assert!(read.is_in(Path::new("/run/capprof")));
+        assert!(!read.is_in(Path::new("/run/other")));
+    }
 }

@@ -75,6 +75,10 @@ impl Recorder for Selinux {
                 .is_some_and(|label| label.scope == Scope::Domain)
     }
 
+    fn switches_host(&self) -> bool {
+        true
+    }
+
     fn probe(&self, state: &Path) -> Value {
         probe::probe(state)
     }

@@ -162,6 +162,10 @@ impl<'tools> Container<'tools> {
         self
     }
 
+    pub(crate) fn id(&self) -> &str {
+        &self.id
+    }
+
     pub(crate) fn root(&self) -> PathBuf {
         self.work.path().join("rootfs")
     }

@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 type Test = fn(&Tools) -> anyhow::Result<()>;
 
-const TESTS: [(&str, Test); 43] = [
+const TESTS: [(&str, Test); 45] = [
     (
         "devices_are_opened_or_asked_about",
         devices_are_opened_or_asked_about,
@@ -71,6 +71,14 @@ const TESTS: [(&str, Test); 43] = [
     (
         "nothing_stays_armed_after_the_end",
         nothing_stays_armed_after_the_end,
+    ),
+    (
+        "rows_of_a_recording_that_is_half_forgotten_are_swept",
+        rows_of_a_recording_that_is_half_forgotten_are_swept,
+    ),
+    (
+        "recordings_of_another_state_directory_are_not_swept",
+        recordings_of_another_state_directory_are_not_swept,
     ),
     ("counts_are_true", counts_are_true),
     (
@@ -493,6 +501,78 @@ fn nothing_stays_armed_after_the_end(tools: &Tools) -> anyhow::Result<()> {
     drop(container);
     ensure!(!tools.record(&["slots"])?.contains(&id));
     ensure!(tools.record(&["processes"])? == before);
+    Ok(())
+}
+
+/// A map of the program set.
+fn map(name: &str) -> anyhow::Result<libbpf_rs::MapHandle> {
+    let path = capprof_hook::ebpf::directory().join(name);
+    Ok(libbpf_rs::MapHandle::from_pinned_path(path)?)
+}
+
+/// A hook was killed, or a call failed, after the row in the map of containers had been deleted.
+fn rows_of_a_recording_that_is_half_forgotten_are_swept(tools: &Tools) -> anyhow::Result<()> {
+    // Of a recording that was armed right after boot.
+    const SLOT: u64 = 1;
+    let container = Container::new(tools, &["/bin/sleep", "60"])?;
+    container.run_with(|container| {
+        let rows = |name: &str| -> anyhow::Result<usize> { Ok(map(name)?.keys().count()) };
+        let names = ["checks", "programs", "capsets", "devices", "sysctls"];
+        let before = names.map(|name| rows(name).unwrap_or(0));
+        for name in names {
+            let map = map(name)?;
+            let mut key = vec![0; map.key_size().try_into()?];
+            key[..8].copy_from_slice(&SLOT.to_ne_bytes());
+            let value = vec![0; map.value_size().try_into()?];
+            map.update(&key, &value, MapFlags::ANY)?;
+        }
+        let namespace = u32::MAX.to_ne_bytes();
+        map("joins")?.update(&namespace, &SLOT.to_ne_bytes(), MapFlags::ANY)?;
+        let said = tools.record(&["sweep", "/nowhere"])?;
+        ensure!(said.contains("removed eBPF map rows"), "{said}");
+        for (name, before) in names.iter().zip(before) {
+            // This container may have got more meanwhile.
+            ensure!(rows(name)? >= before, "{name}: rows of others are gone");
+            let is_left = map(name)?.keys().any(|key| key[..8] == SLOT.to_ne_bytes());
+            ensure!(!is_left, "{name}: a row is left");
+        }
+        ensure!(map("joins")?.lookup(&namespace, MapFlags::ANY)?.is_none());
+        let slots = tools.record(&["slots"])?;
+        ensure!(slots.contains(container.id()), "{slots}");
+        Ok(())
+    })?;
+    Ok(())
+}
+
+/// Their directory alone tells if they are gone.
+fn recordings_of_another_state_directory_are_not_swept(tools: &Tools) -> anyhow::Result<()> {
+    let container = Container::new(tools, &["/bin/true"])?;
+    container.run()?;
+    let containers = map("containers")?;
+    let enter = |slot: u64, owner: &str| -> anyhow::Result<()> {
+        let mut row = vec![0; containers.value_size().try_into()?];
+        let start = row.len() - 64;
+        row[start..start + owner.len()].copy_from_slice(owner.as_bytes());
+        Ok(containers.update(&slot.to_ne_bytes(), &row, MapFlags::ANY)?)
+    };
+    // FNV-1a (64 bit).
+    let hash = "/run/one"
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        });
+    enter(1, &format!("first@{hash:016x}"))?;
+    enter(2, "second@0123456789abcdef")?;
+    let said = tools.record(&["sweep", "/run/one"])?;
+    let slots = tools.record(&["slots"])?;
+    for slot in [1_u64, 2] {
+        let _ = containers.delete(&slot.to_ne_bytes());
+    }
+    ensure!(said.contains("first") && !said.contains("second"), "{said}");
+    ensure!(
+        !slots.contains("first") && slots.contains("second"),
+        "{slots}"
+    );
     Ok(())
 }
 

@@ -1,0 +1,213 @@
+//! What the end of a recording leaves on disk, where something goes wrong.
+#![allow(clippy::unwrap_used)]
+
+mod recording;
+
+use capprof_hook::finish::finish;
+use capprof_hook::prestart;
+use capprof_store::profiles::Store;
+use capprof_store::recording::{Directory, is_abandoned};
+use recording::recording;
+use serde_json::{Value, json};
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use tempfile::TempDir;
+
+const ID: &str = "20260101T000000Z-00000001";
+
+/// A recording whose container is gone, and for which no recorder was armed.
+struct Ended {
+    root: TempDir,
+    directory: Directory,
+    description: Value,
+}
+
+impl Ended {
+    fn new() -> Self {
+        let root = tempfile::tempdir().unwrap();
+        let state = root.path().join("run");
+        let bundle = root.path().join("bundle");
+        fs::create_dir(&bundle).unwrap();
+        let directory = Directory::create(&state, "key", ID).unwrap();
+        let mark = json!({"annotations": {"io.capprof.recording": directory.path()}});
+        fs::write(bundle.join("config.json"), mark.to_string()).unwrap();
+        fs::write(directory.original_configuration(), "{\"process\": {}}").unwrap();
+        let mut description = recording(ID, &bundle);
+        description["store"] = json!(root.path().join("store"));
+        description["shim"] = json!({"pid": 1, "start_time": 1});
+        description["runtime"]["state"] = json!(root.path().join("runtime-state"));
+        let ended = Self {
+            root,
+            directory,
+            description,
+        };
+        ended.describe(|_| ());
+        ended.armed(&json!({"init": {"pid": 1, "start_time": 1}, "recorders": []}).to_string());
+        ended
+    }
+
+    /// Changes what the shim wrote.
+    fn describe(&self, change: impl FnOnce(&mut Value)) {
+        let mut description = self.description.clone();
+        change(&mut description);
+        fs::write(self.file("recording.json"), description.to_string()).unwrap();
+    }
+
+    /// What the prestart hook wrote.
+    fn armed(&self, content: &str) {
+        fs::write(self.file("armed.json"), content).unwrap();
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.root.path().join(name)
+    }
+
+    fn finish(&self) -> Result<(), String> {
+        finish(&self.directory).map_err(|error| format!("{error:#}"))
+    }
+
+    fn configuration(&self) -> String {
+        fs::read_to_string(self.path("bundle/config.json")).unwrap()
+    }
+
+    fn is_stored(&self) -> bool {
+        Store::at(self.path("store")).find(ID).is_ok()
+    }
+}
+
+/// A link that leads to itself cannot be followed (ELOOP), not even by root.
+fn make_unreadable(path: &Path) {
+    let _ = fs::remove_file(path);
+    symlink(path, path).unwrap();
+}
+
+#[test]
+fn a_recording_is_stored_and_removed() {
+    let ended = Ended::new();
+    ended.finish().unwrap();
+    assert!(ended.is_stored());
+    assert!(!ended.directory.path().exists());
+    assert_eq!(ended.configuration(), "{\"process\": {}}");
+    assert!(ended.path("bundle/capprof.json").exists());
+}
+
+/// Engines remove the bundle right after the poststop hook: the profile in it is none that was kept.
+#[test]
+fn a_store_that_cannot_be_written_loses_nothing() {
+    let ended = Ended::new();
+    // Where the store's directory should be there is a file.
+    fs::write(ended.path("store"), "").unwrap();
+    let problem = ended.finish().unwrap_err();
+    assert!(
+        problem.contains("store") && problem.contains("capprofctl recover"),
+        "{problem}"
+    );
+    let pending = ended.directory.pending().unwrap().unwrap().problem;
+    assert!(problem.starts_with(&pending), "{pending}");
+    assert_eq!(ended.configuration(), "{\"process\": {}}");
+    assert!(is_abandoned(&ended.directory), "recovery would pass it by");
+
+    fs::remove_dir_all(ended.path("bundle")).unwrap();
+    fs::remove_file(ended.path("store")).unwrap();
+    ended.finish().unwrap();
+    assert!(ended.is_stored());
+    assert!(!ended.directory.path().exists());
+}
+
+#[test]
+fn evidence_that_was_collected_is_what_recovery_stores() {
+    let ended = Ended::new();
+    fs::write(ended.path("store"), "").unwrap();
+    ended.finish().unwrap_err();
+    let path = ended.file("evidence.json");
+    let mut evidence: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    evidence["finished"] = json!("2026-01-01T00:00:07Z");
+    fs::write(&path, evidence.to_string()).unwrap();
+    fs::remove_file(ended.path("store")).unwrap();
+    ended.finish().unwrap();
+    let stored = Store::at(ended.path("store")).find(ID).unwrap().profile;
+    assert_eq!(stored.origin.finished, "2026-01-01T00:00:07Z");
+}
+
+#[test]
+fn a_recording_whose_configuration_cannot_be_put_back_is_kept() {
+    let ended = Ended::new();
+    let kept = fs::read(ended.directory.original_configuration()).unwrap();
+    let bundle = ended.path("bundle/config.json");
+    let rewritten = fs::read(&bundle).unwrap();
+    make_unreadable(&bundle);
+    // A link is not what capprof wrote, and is left alone.
+    ended.finish().unwrap();
+    assert!(!ended.directory.path().exists());
+
+    let ended = Ended::new();
+    make_unreadable(&ended.directory.original_configuration());
+    let problem = ended.finish().unwrap_err();
+    assert!(problem.contains("config.original.json"), "{problem}");
+    assert!(ended.directory.is_described().unwrap());
+    fs::remove_file(ended.directory.original_configuration()).unwrap();
+    fs::write(ended.directory.original_configuration(), &kept).unwrap();
+    assert_ne!(rewritten, kept);
+    ended.finish().unwrap();
+    assert!(ended.is_stored());
+    assert_eq!(ended.configuration().as_bytes(), kept);
+}
+
+/// Without the recording nothing would put config.json back.
+#[test]
+fn a_failed_create_keeps_the_recording_until_the_configuration_is_back() {
+    let ended = Ended::new();
+    let original = ended.directory.original_configuration();
+    make_unreadable(&original);
+    let state = Err(anyhow::anyhow!("read the container's state"));
+    let problem = prestart::run(&ended.directory, state)
+        .unwrap_err()
+        .to_string();
+    assert!(
+        problem.contains("read the container's state") && problem.contains("config.original.json"),
+        "{problem}"
+    );
+    assert!(ended.directory.is_described().unwrap());
+    fs::remove_file(&original).unwrap();
+    fs::write(&original, "{}").unwrap();
+    let state = Err(anyhow::anyhow!("read the container's state"));
+    prestart::run(&ended.directory, state).unwrap_err();
+    assert_eq!(ended.configuration(), "{}");
+    assert!(!ended.directory.path().exists());
+}
+
+#[test]
+fn a_recording_that_cannot_be_read_is_kept() {
+    for name in ["armed.json", "evidence.json", "recording.json"] {
+        let ended = Ended::new();
+        let before = fs::read(ended.file(name)).ok();
+        make_unreadable(&ended.file(name));
+        let problem = ended.finish().unwrap_err();
+        assert!(problem.contains(name), "{name}: {problem}");
+        assert!(!ended.is_stored(), "{name}");
+        assert!(ended.directory.path().exists(), "{name}");
+        fs::remove_file(ended.file(name)).unwrap();
+        if let Some(before) = before {
+            fs::write(ended.file(name), before).unwrap();
+        }
+        ended.finish().unwrap();
+        assert!(ended.is_stored(), "{name}");
+        assert!(!ended.directory.path().exists(), "{name}");
+    }
+}
+
+#[test]
+fn what_another_version_armed_becomes_an_incomplete_profile() {
+    let ended = Ended::new();
+    ended.armed(r#"{"init": {"pid": 1, "start_time": 1}, "ebpf": null, "reports": []}"#);
+    let problem = ended.finish().unwrap_err();
+    assert!(problem.contains("armed.json"), "{problem}");
+    let stored = Store::at(ended.path("store")).find(ID).unwrap().profile;
+    assert!(!stored.complete);
+    assert!(!ended.directory.path().exists());
+}
