@@ -10,6 +10,8 @@
  *   capsets     what capset(2) was asked for
  *   devices     which devices were opened and made
  *   sysctls     which entries of /proc/sys were written
+ *   ports       which ports below 1024 were bound
+ *   attributes  which file capabilities were written
  *   refusals    task -> checks refused in the system call that it is in, until that returns (see system_call_exit)
  *   symbols     addresses on their way in, names on their way out (see name_symbols)
  *
@@ -46,7 +48,7 @@ const volatile struct {
 #define EXTENTS 5 /* UID_GID_MAP_MAX_BASE_EXTENTS */
 #define REFUSALS 16 /* kinds of refused checks in one system call */
 
-enum capability { CAP_FSETID = 4, CAP_SETGID = 6, CAP_SETUID = 7, CAP_SETPCAP = 8, CAP_NET_ADMIN = 12, CAP_SYS_ADMIN = 21, CAP_SYS_RESOURCE = 24, CAP_CHECKPOINT_RESTORE = 40 };
+enum capability { CAP_FSETID = 4, CAP_SETGID = 6, CAP_SETUID = 7, CAP_SETPCAP = 8, CAP_NET_ADMIN = 12, CAP_SYS_ADMIN = 21, CAP_SYS_RESOURCE = 24, CAP_SETFCAP = 31, CAP_CHECKPOINT_RESTORE = 40 };
 
 #define CAP_OPT_NOAUDIT 2 /* include/linux/security.h */
 
@@ -57,6 +59,7 @@ struct task {
 	u64 program; /* key in programs; 0: none executed yet */
 	u32 flags;
 	u32 unused;
+	u64 ambient; /* capabilities that were seen raised */
 };
 
 enum loss { LOSS_CHECKS, LOSS_STACKS, LOSS_TASKS, LOSS_PROGRAMS, LOSS_ARGUMENTS, LOSS_CAPSETS, LOSS_JOIN, LOSS_INFLIGHT, LOSS_PATHS, LOSS_RESULTS, LOSSES };
@@ -80,6 +83,7 @@ struct container {
 	u32 exited; /* exit_status is known */
 	s32 exit_status; /* of the first process, as wait(2) gives it */
 	u32 unused;
+	u64 ambient; /* capabilities that the container's program was started with in this set */
 	struct mounters mounters;
 	char recording[64];
 };
@@ -137,7 +141,16 @@ struct refusals {
 	} of[REFUSALS];
 };
 
-enum program_flag { PROGRAM_OTHER_MOUNT = 1, PROGRAM_OUTSIDE = 2, PROGRAM_TRUNCATED = 4 };
+enum program_flag {
+	PROGRAM_OTHER_MOUNT = 1,
+	PROGRAM_OUTSIDE = 2,
+	PROGRAM_TRUNCATED = 4,
+	PROGRAM_NOT_ROOT = 8, /* what it gained is what the file gave it */
+	PROGRAM_EFFECTIVE = 16, /* and the file made that effective */
+	PROGRAM_NO_FILE_CAPABILITIES = 32, /* the mount ignores them */
+	PROGRAM_NESTED = 64, /* lives in a user namespace that the container made, where they are that namespace's affair */
+	PROGRAM_MEMORY_POLICY = 128, /* set by set_mempolicy(2), seen when it ended or executed another */
+};
 
 struct program_key {
 	u64 slot;
@@ -150,7 +163,8 @@ struct program {
 	u32 uid;
 	u32 flags;
 	u32 length;
-	u32 unused;
+	u32 changed_ns; /* nanoseconds of that */
+	s64 changed; /* when the file's inode last changed, as it was executed */
 	char comm[16];
 	char path[PATH + PATH_NAME]; /* names from the file upwards, each ended by NUL */
 };
@@ -159,6 +173,26 @@ struct capset_key {
 	u64 slot;
 	u64 program;
 	u64 held, effective, permitted, inheritable;
+	u64 ambient; /* raised by prctl(2); the others are then zero */
+};
+
+struct port_key {
+	u64 slot;
+	u64 program;
+	u32 port;
+	u32 unused;
+};
+
+#define ATTRIBUTE_PATH 128
+
+/* setxattr(2) of security.capability */
+struct attribute_key {
+	u64 slot;
+	u64 permitted;
+	u64 inheritable;
+	u32 effective;
+	u32 unused;
+	char path[ATTRIBUTE_PATH]; /* as the program named it; the name alone for a descriptor */
 };
 
 struct device_key {
@@ -235,6 +269,8 @@ MAP(capsets, HASH, 4096, struct capset_key, u64);
 MAP(calls, HASH, 4096, u64, struct inflight);
 MAP(devices, HASH, 4096, struct device_key, u64);
 MAP(sysctls, HASH, 4096, struct sysctl_key, struct sysctl);
+MAP(ports, HASH, 4096, struct port_key, u64);
+MAP(attributes, HASH, 1024, struct attribute_key, u64);
 
 #define ARRAY(name, kind, entries, value_type)     \
 	struct {                                   \
@@ -247,6 +283,7 @@ MAP(sysctls, HASH, 4096, struct sysctl_key, struct sysctl);
 ARRAY(state, ARRAY, 1, struct state);
 ARRAY(symbols, ARRAY, 256, struct symbol);
 ARRAY(program_scratch, PERCPU_ARRAY, 1, struct program);
+ARRAY(attribute_scratch, PERCPU_ARRAY, 1, struct attribute_key);
 ARRAY(check_scratches, PERCPU_ARRAY, 1, struct check_scratch);
 
 /* Kept by task and not by its number, which execve(2) exchanges. Goes with the task. */
@@ -393,6 +430,21 @@ static __always_inline bool read_capset(const struct call *call, struct capset_a
 	return true;
 }
 
+/* Counts a row of a map whose values are counts; 0 if there is no room. */
+static __always_inline int count_row(void *map, const void *key)
+{
+	u64 one = 1, *count = bpf_map_lookup_elem(map, key);
+
+	if (!count && bpf_map_update_elem(map, key, &one, BPF_NOEXIST) == 0)
+		return 1;
+	if (!count)
+		count = bpf_map_lookup_elem(map, key);
+	if (!count)
+		return 0;
+	__sync_fetch_and_add(count, 1);
+	return 1;
+}
+
 static __always_inline void count_capset(struct container *container, const struct task *task, u64 held,
 					 const struct capset_arguments *sets)
 {
@@ -404,17 +456,14 @@ static __always_inline void count_capset(struct container *container, const stru
 		.permitted = sets->permitted,
 		.inheritable = sets->inheritable,
 	};
-	u64 one = 1, *count = bpf_map_lookup_elem(&capsets, &key);
 
-	if (!count && bpf_map_update_elem(&capsets, &key, &one, BPF_NOEXIST) == 0)
-		return;
-	if (!count)
-		count = bpf_map_lookup_elem(&capsets, &key);
-	if (count)
-		__sync_fetch_and_add(count, 1);
-	else
+	if (!count_row(&capsets, &key))
 		lose(container, LOSS_CAPSETS);
 }
+
+#include "ambient.h"
+#include "attributes.h"
+#include "socket_filter.h"
 
 /*
  * The check inside capset(2) is made first of all, and only its refusal of inheritable bits depends on the answer
@@ -427,14 +476,15 @@ static __noinline bool capset_without_effect(struct container *container, const 
 	u64 inheritable = read_set(__builtin_preserve_access_index(&cred->cap_inheritable));
 	u64 permitted = read_set(__builtin_preserve_access_index(&cred->cap_permitted));
 	u64 bounding = read_set(__builtin_preserve_access_index(&cred->cap_bset));
-	bool raises;
+	bool raises, own = (u64)BPF_CORE_READ(cred, user_ns) == container->user_namespace;
 
 	if (!read_capset(call, &sets)) {
 		lose(container, LOSS_ARGUMENTS);
 		return false;
 	}
 	raises = sets.inheritable & ~(inheritable | permitted);
-	if (!(raises && ret) && !(sets.inheritable & ~(inheritable | bounding)) && !(sets.permitted & ~permitted) &&
+	/* In a user namespace of its own making a program has what it asks for. */
+	if (own && !(raises && ret) && !(sets.inheritable & ~(inheritable | bounding)) && !(sets.permitted & ~permitted) &&
 	    !(sets.effective & ~sets.permitted))
 		count_capset(container, task, permitted, &sets);
 	return !raises;
@@ -894,6 +944,12 @@ static __noinline int record_member(void *ctx, const struct cred *cred, struct u
 	key->slot = task.slot;
 	key->program = task.program;
 	key->argument = deciding_argument(&call);
+	if (capability == CAP_NET_ADMIN && call.number == SYS_sendmsg && !call.compat)
+		key->argument = socket_filter(call.arguments[1]);
+	if (capability == CAP_SETFCAP && !ret && !call.compat)
+		count_attribute(container, task.slot, &call);
+	if (capability == CAP_SYS_ADMIN && is_execve(call.number, call.compat))
+		look_at_ambient(container, tgid_of(current), cred);
 	key->syscall = call.number;
 	key->capability = capability;
 	key->denied = ret != 0;
@@ -992,6 +1048,8 @@ int BPF_PROG(fexit_cap_capset, struct cred *new, const struct cred *old, const k
 	container = bpf_map_lookup_elem(&containers, &task->slot);
 	if (!container)
 		return 0;
+	if ((u64)BPF_CORE_READ(old, user_ns) != container->user_namespace)
+		return 0;
 	held = read_set(__builtin_preserve_access_index(&old->cap_permitted));
 	before = read_set(__builtin_preserve_access_index(&old->cap_inheritable));
 	if (ret == 0)
@@ -1071,54 +1129,7 @@ __noinline int write_path(struct program *program, u64 file_dentry, u64 file_mou
 	return 0;
 }
 
-/* Counts an execution and gives the program's key. */
-static __always_inline u64 execute(struct container *container, u64 slot, struct task_struct *task, struct linux_binprm *bprm)
-{
-	struct file *file = BPF_CORE_READ(bprm, file);
-	const struct cred *cred = BPF_CORE_READ(task, cred);
-	struct program_key key = { .slot = slot };
-	struct program *program;
-	u64 comm[2] = {}, digest = 1, permitted, ambient;
-	u32 uid = BPF_CORE_READ(cred, euid.val), zero = 0;
-
-	bpf_get_current_comm(comm, sizeof(comm));
-	digest = mix(digest, BPF_CORE_READ(file, f_inode, i_ino));
-	digest = mix(digest, BPF_CORE_READ(file, f_inode, i_sb, s_dev));
-	digest = mix(digest, (u64)BPF_CORE_READ(file, f_path.dentry));
-	digest = mix(digest, uid);
-	digest = mix(digest, comm[0]);
-	digest = mix(digest, comm[1]);
-	key.program = digest | 1;
-
-	permitted = read_set(__builtin_preserve_access_index(&cred->cap_permitted));
-	ambient = read_set(__builtin_preserve_access_index(&cred->cap_ambient));
-	/* An exec as root gets its set without file capabilities. */
-	if (uid == map_uid(cred, 0))
-		permitted = 0;
-
-	program = bpf_map_lookup_elem(&programs, &key);
-	if (!program) {
-		program = bpf_map_lookup_elem(&program_scratch, &zero);
-		if (!program)
-			return key.program;
-		program->count = 1;
-		program->gained = permitted & ~ambient;
-		program->uid = uid;
-		__builtin_memcpy(program->comm, comm, sizeof(comm));
-		write_path(program, (u64)BPF_CORE_READ(file, f_path.dentry), (u64)BPF_CORE_READ(file, f_path.mnt),
-			   container->root_dentry, container->root_mount);
-		if (bpf_map_update_elem(&programs, &key, program, BPF_NOEXIST) == 0)
-			return key.program;
-		program = bpf_map_lookup_elem(&programs, &key);
-	}
-	if (program) {
-		__sync_fetch_and_add(&program->count, 1);
-		program->gained |= permitted & ~ambient;
-	} else {
-		lose(container, LOSS_PROGRAMS);
-	}
-	return key.program;
-}
+#include "execution.h"
 
 /*
  * Whether the task's root directory is the container's. Numbers of mount namespaces are used again as soon as nobody is in one, and a
@@ -1167,11 +1178,13 @@ int BPF_PROG(process_exec, struct task_struct *task, int old_pid, struct linux_b
 			*(volatile u64 *)&container->registers = bpf_task_pt_regs(bpf_get_current_task_btf());
 			container->registers = *(volatile u64 *)&container->registers - (u64)BPF_CORE_READ(task, stack);
 			container->executed_ns = bpf_ktime_get_boot_ns();
+			container->ambient = ambient_set(BPF_CORE_READ(task, cred));
 			if (mounts != container->unjoinable[0] && mounts != container->unjoinable[1] &&
 			    !register_join(task, mounts, &member->slot))
 				lose(container, LOSS_JOIN);
 			member->flags &= ~TASK_PENDING;
 		}
+		look_at_memory_policy(member, task);
 		member->program = execute(container, member->slot, task, bprm);
 		return 0;
 	}
@@ -1218,9 +1231,15 @@ int BPF_PROG(process_exit, struct task_struct *task)
 	struct task *member = bpf_map_lookup_elem(&tasks, &tgid);
 	struct container *container;
 
-	if (!member || BPF_CORE_READ(task, signal, live.counter))
+	if (!member)
 		return 0;
 	container = bpf_map_lookup_elem(&containers, &member->slot);
+	if (container && !(member->flags & TASK_PENDING)) {
+		look_at_memory_policy(member, task);
+		look_at_ambient(container, tgid, BPF_CORE_READ(task, cred));
+	}
+	if (BPF_CORE_READ(task, signal, live.counter))
+		return 0;
 	if (container && (container->init == tgid || member->flags & TASK_PENDING)) {
 		u32 mounts = container->mount_namespace;
 		u64 *slot = bpf_map_lookup_elem(&joins, &mounts);
@@ -1338,7 +1357,6 @@ int device_access(struct bpf_cgroup_dev_ctx *ctx)
 	struct container *container;
 	struct task *task = current_member(current, &container);
 	struct device_key key = {};
-	u64 one = 1, *count;
 
 	/* Refused by the engine's program already. */
 	if (!task || bpf_get_retval())
@@ -1350,14 +1368,7 @@ int device_access(struct bpf_cgroup_dev_ctx *ctx)
 	key.major = ctx->major;
 	key.minor = ctx->minor;
 	key.asked = asks_for_access(current, container);
-	count = bpf_map_lookup_elem(&devices, &key);
-	if (!count && bpf_map_update_elem(&devices, &key, &one, BPF_NOEXIST) == 0)
-		return 1;
-	if (!count)
-		count = bpf_map_lookup_elem(&devices, &key);
-	if (count)
-		__sync_fetch_and_add(count, 1);
-	else
+	if (!count_row(&devices, &key))
 		__sync_fetch_and_add(&container->unlisted, 1);
 	return 1;
 }
@@ -1387,4 +1398,38 @@ int sysctl_write(struct bpf_sysctl *ctx)
 	if (bpf_map_update_elem(&sysctls, &key, &row, BPF_ANY))
 		__sync_fetch_and_add(&container->unlisted, 1);
 	return 1;
+}
+
+/*
+ * A port below 1024 that was bound: where net.ipv4.ip_unprivileged_port_start lets everybody, as docker sets it, the kernel asks for no
+ * capability, and the next engine's container fails without.
+ */
+static __always_inline int port_bound(struct bpf_sock_addr *ctx)
+{
+	struct container *container;
+	struct task *task = current_member((void *)bpf_get_current_task(), &container);
+	struct port_key key = {};
+
+	if (!task)
+		return 1;
+	key.port = __builtin_bswap16(ctx->user_port);
+	if (!key.port || key.port >= 1024)
+		return 1;
+	key.slot = task->slot;
+	key.program = task->program;
+	if (!count_row(&ports, &key))
+		__sync_fetch_and_add(&container->unlisted, 1);
+	return 1;
+}
+
+SEC("cgroup/bind4")
+int port_bound4(struct bpf_sock_addr *ctx)
+{
+	return port_bound(ctx);
+}
+
+SEC("cgroup/bind6")
+int port_bound6(struct bpf_sock_addr *ctx)
+{
+	return port_bound(ctx);
 }

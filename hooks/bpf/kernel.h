@@ -59,6 +59,13 @@ struct bpf_cgroup_dev_ctx {
 	u32 minor;
 };
 
+struct bpf_sock_addr {
+	u32 user_family;
+	u32 user_ip4;
+	u32 user_ip6[4];
+	u32 user_port; /* in network byte order */
+};
+
 struct bpf_sysctl {
 	u32 write;
 	u32 file_pos;
@@ -120,6 +127,7 @@ struct cred {
 	unsigned int securebits;
 	kernel_cap_t cap_inheritable;
 	kernel_cap_t cap_permitted;
+	kernel_cap_t cap_effective;
 	kernel_cap_t cap_bset;
 	kernel_cap_t cap_ambient;
 	struct user_namespace *user_ns;
@@ -144,9 +152,25 @@ struct super_block {
 	unsigned int s_dev;
 };
 
+struct timespec64 {
+	s64 tv_sec;
+	long tv_nsec;
+};
+
 struct inode {
 	unsigned long i_ino;
 	struct super_block *i_sb;
+	s64 i_ctime_sec;
+	u32 i_ctime_nsec;
+};
+
+/* Before Linux 6.11, and before 6.6. */
+struct inode___timespec {
+	struct timespec64 __i_ctime;
+};
+
+struct inode___public {
+	struct timespec64 i_ctime;
 };
 
 struct dentry {
@@ -154,7 +178,10 @@ struct dentry {
 	struct qstr d_name;
 };
 
+struct mempolicy;
+
 struct vfsmount {
+	int mnt_flags;
 	struct dentry *mnt_root;
 };
 
@@ -172,6 +199,14 @@ struct path {
 struct file {
 	struct path f_path;
 	struct inode *f_inode;
+};
+
+struct fdtable {
+	struct file **fd;
+};
+
+struct files_struct {
+	struct fdtable *fdt;
 };
 
 struct fs_struct {
@@ -203,8 +238,10 @@ struct task_struct {
 	const struct cred *cred;
 	char comm[16];
 	struct fs_struct *fs;
+	struct files_struct *files;
 	struct nsproxy *nsproxy;
 	struct signal_struct *signal;
+	struct mempolicy *mempolicy;
 };
 
 struct linux_binprm {
@@ -268,11 +305,15 @@ enum {
 	SYS_setgid = 106,
 	SYS_setresuid = 117,
 	SYS_setresgid = 119,
+	SYS_sendmsg = 46,
 	SYS_setsockopt = 54,
 	SYS_capset = 126,
 	SYS_prctl = 157,
 	SYS_mount = 165,
 	SYS_mq_open = 240,
+	SYS_setxattr = 188,
+	SYS_lsetxattr = 189,
+	SYS_fsetxattr = 190,
 	SYS_perf_event_open = 298,
 	SYS_fanotify_init = 300,
 	SYS_fsopen = 430,
@@ -295,11 +336,15 @@ enum {
 	SYS_fchmod = 52,
 	SYS_fchmodat = 53,
 	SYS_openat = 56,
+	SYS_setxattr = 5,
+	SYS_lsetxattr = 6,
+	SYS_fsetxattr = 7,
 	SYS_mount = 40,
 	SYS_capset = 91,
 	SYS_prctl = 167,
 	SYS_mq_open = 180,
 	SYS_setsockopt = 208,
+	SYS_sendmsg = 211,
 	SYS_perf_event_open = 241,
 	SYS_fanotify_init = 262,
 	SYS_fsopen = 430,

@@ -214,6 +214,8 @@ pub fn full_evidence() -> Vec<(Recorder, Evidence)> {
                     }),
                     unreadable: None,
                     gained: CapabilitySet::EMPTY,
+                    nested: false,
+                    memory_policy: false,
                     count: 1,
                 }],
                 capsets: vec![Capset {
@@ -223,6 +225,7 @@ pub fn full_evidence() -> Vec<(Recorder, Evidence)> {
                     effective: CapabilitySet::EMPTY,
                     permitted: [Capability::SETUID].into_iter().collect(),
                     inheritable: CapabilitySet::EMPTY,
+                    ambient: CapabilitySet::EMPTY,
                     count: 1,
                 }],
                 losses: vec!["2 checks lost: map full".to_owned()],

@@ -109,6 +109,11 @@ pub enum Argument {
     },
     /// The option of prctl(2).
     Prctl(u32),
+    /// The filter with which sock_diag(7) listed sockets; true if it looks at marks.
+    SocketFilter {
+        /// See above.
+        marks: bool,
+    },
     /// The length and message size that mq_open(2) asked for; zeros where it took the defaults.
     MessageQueue {
         /// `mq_maxmsg`, at most 32767.
@@ -266,6 +271,12 @@ pub struct Execution {
     pub unreadable: Option<String>,
     /// Permitted capabilities that this execve added to a process that was not uid 0.
     pub gained: CapabilitySet,
+    /// Whether it was executed in a user namespace that the container made.
+    #[serde(default)]
+    pub nested: bool,
+    /// Whether it set a memory policy with set_mempolicy(2), for which the kernel asks nobody.
+    #[serde(default)]
+    pub memory_policy: bool,
     /// How often.
     pub count: u64,
 }
@@ -286,6 +297,9 @@ pub struct Capset {
     pub permitted: CapabilitySet,
     /// See [`Capset::effective`].
     pub inheritable: CapabilitySet,
+    /// Raised with prctl(2) `PR_CAP_AMBIENT_RAISE`, which needs them permitted and inheritable; the sets above are then empty.
+    #[serde(default)]
+    pub ambient: CapabilitySet,
     /// How often.
     pub count: u64,
 }
@@ -346,6 +360,17 @@ pub struct SysctlUse {
     pub count: u64,
 }
 
+/// A port below 1024 that a program bound.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct PortUse {
+    /// Its number.
+    pub port: u16,
+    /// The program's name.
+    pub program: String,
+    /// How often.
+    pub count: u64,
+}
+
 /// Everything that one recorder brings home.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Evidence {
@@ -368,6 +393,9 @@ pub struct Evidence {
     /// Entries of /proc/sys written.
     #[serde(default)]
     pub sysctls: Vec<SysctlUse>,
+    /// Ports below 1024 that were bound; `None` where the recorder does not see them.
+    #[serde(default)]
+    pub ports: Option<Vec<PortUse>>,
     /// What of `devices` and `sysctls` was not seen, a line each; a recorder that cannot see any of it says nothing.
     #[serde(default)]
     pub unseen: Vec<String>,

@@ -362,11 +362,15 @@ const UNDECIDED: [&str; 3] = [
 ];
 
 /// Programs whose needs the kernel asks nobody about, and that the eBPF recorder finds by other means.
-const WITHOUT_CHECK: [&str; 2] = [
+const WITHOUT_CHECK: [&str; 4] = [
+    // Capabilities that are ambient when the program ends and were not when it started.
+    "ambient",
     // The sets that a program passes to capset(2).
     "capset-keep",
     // The attribute of the file that it executes.
     "file-capability",
+    // The same, with the change of the file noticed and what the container wrote to it.
+    "file-capability-cleared",
 ];
 
 /// Programs whose needs a recorder cannot tell from nothing at all, and has to name as a blind spot. The table counts it as missing.

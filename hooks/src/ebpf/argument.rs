@@ -29,6 +29,10 @@ impl Arguments {
                 own_user_space: number == 1,
             }),
             "prctl" => Some(Argument::Prctl(number)),
+            "sendmsg" => match number {
+                1 | 2 => Some(Argument::SocketFilter { marks: number == 2 }),
+                _ => None,
+            },
             "mq_open" => Some(Argument::MessageQueue {
                 messages: half(16),
                 size: half(0),

@@ -1,10 +1,10 @@
-//! What is no capability check: devices, and entries of /proc/sys.
+//! What is no capability check: devices, entries of /proc/sys, and ports.
 
 use super::executables::Executable;
-use super::layout::{self, Container, DeviceKey, Sysctl, SysctlKey, device};
+use super::layout::{self, Container, DeviceKey, PortKey, Sysctl, SysctlKey, device};
 use super::program_set::ProgramSet;
 use super::programs::CGROUP_PROGRAMS;
-use capprof_profile::observation::{DeviceKind, DeviceUse, SysctlUse};
+use capprof_profile::observation::{DeviceKind, DeviceUse, PortUse, SysctlUse};
 use std::collections::HashMap;
 use std::fs;
 
@@ -106,11 +106,42 @@ fn value(row: &Sysctl) -> Option<String> {
     (!text.chars().any(char::is_control)).then_some(text)
 }
 
+/// Rows of the map as they are told, sorted; `None` where the programs for it were refused.
+pub(super) fn ports(
+    set: &ProgramSet,
+    rows: &[(PortKey, u64)],
+    known: &HashMap<u64, Executable>,
+) -> Option<Vec<PortUse>> {
+    if ["port_bound4", "port_bound6"]
+        .iter()
+        .any(|program| set.lacking(program).is_some())
+    {
+        return None;
+    }
+    let mut ports: Vec<PortUse> = rows
+        .iter()
+        .filter_map(|(key, count)| {
+            Some(PortUse {
+                port: u16::try_from(key.port).ok()?,
+                program: program(known, key.program),
+                count: *count,
+            })
+        })
+        .collect();
+    ports.sort();
+    Some(ports)
+}
+
 /// What is not seen since the program for it was refused, a line each. `lacking` gives a program's reason.
 pub(super) fn not_observed<'a>(lacking: impl Fn(&str) -> Option<&'a str>) -> Vec<String> {
     CGROUP_PROGRAMS
         .iter()
-        .zip(["devices opened", "writes to /proc/sys"])
+        .zip([
+            "devices opened",
+            "writes to /proc/sys",
+            "ports bound (IPv4)",
+            "ports bound (IPv6)",
+        ])
         .filter_map(|(program, what)| Some(format!("{what}: {}", lacking(program)?)))
         .collect()
 }
@@ -122,7 +153,7 @@ pub(super) fn unseen(set: &ProgramSet, container: Option<&Container>) -> Vec<Str
         && container.unlisted > 0
     {
         lines.push(format!(
-            "devices opened and writes to /proc/sys: {} uses did not fit into the maps",
+            "devices opened, writes to /proc/sys and ports bound: {} uses did not fit into the maps",
             container.unlisted
         ));
     }

@@ -4,19 +4,19 @@ use super::armed::Armed;
 use super::cgroup;
 use super::checks;
 use super::error::Error;
-use super::executables::{self, Executable, Root};
+use super::executables::{Executable, Root};
+use super::executions::Executions;
 use super::layout::{
-    CapsetKey, Check, CheckKey, Container, DeviceKey, InSlot, LOSSES, Program, ProgramKey, Sysctl,
-    SysctlKey,
+    AttributeKey, CapsetKey, Check, CheckKey, Container, DeviceKey, InSlot, LOSSES, PortKey,
+    Program, ProgramKey, Sysctl, SysctlKey,
 };
 use super::program_set::ProgramSet;
 use capprof_profile::CapabilitySet;
-use capprof_profile::observation::{BlindSpot, Capset, Evidence, Execution, Exit, Recorder};
+use capprof_profile::observation::{BlindSpot, Capset, Evidence, Exit, Recorder};
 use capprof_profile::recording::Recording;
 use capprof_profile::verification::RESULTS_UNSEEN;
 use libbpf_rs::{MapCore, MapFlags};
 use std::collections::HashMap;
-use std::path::PathBuf;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// Reads what the kernel counted for a recording.
@@ -57,7 +57,16 @@ pub fn collect(recording: &Recording, armed: &Armed) -> Evidence {
         .collect();
     evidence.observations =
         checks::observations(&set, armed, &rows.checks, &known, &mut evidence.losses);
-    evidence.executions = executions(recording, &rows.programs);
+    let root = Root::open(
+        recording.container.root_filesystem.as_deref(),
+        &recording.container.bind_mounts,
+    );
+    let executions = Executions {
+        root: &root,
+        written: &rows.attributes,
+        user_namespace: recording.process.user_namespace,
+    };
+    evidence.executions = executions.of(&rows.programs);
     evidence.capsets = rows
         .capsets
         .iter()
@@ -66,6 +75,7 @@ pub fn collect(recording: &Recording, armed: &Armed) -> Evidence {
     evidence.blind_spots.extend(armed.method.blind_spots());
     evidence.devices = cgroup::devices(&rows.devices, &known);
     evidence.sysctls = cgroup::sysctls(&rows.sysctls, &known);
+    evidence.ports = cgroup::ports(&set, &rows.ports, &known);
     evidence.unseen = cgroup::unseen(&set, rows.container.as_ref());
     evidence.looks_beyond = true;
     sort(&mut evidence);
@@ -95,6 +105,8 @@ struct Rows {
     capsets: Vec<(CapsetKey, u64)>,
     devices: Vec<(DeviceKey, u64)>,
     sysctls: Vec<(SysctlKey, Sysctl)>,
+    ports: Vec<(PortKey, u64)>,
+    attributes: Vec<(AttributeKey, u64)>,
 }
 
 impl Rows {
@@ -107,6 +119,8 @@ impl Rows {
             capsets: select(set, "capsets", slot, losses),
             devices: select(set, "devices", slot, losses),
             sysctls: select(set, "sysctls", slot, losses),
+            ports: select(set, "ports", slot, losses),
+            attributes: select(set, "attributes", slot, losses),
         }
     }
 }
@@ -192,40 +206,7 @@ fn capset(key: &CapsetKey, count: u64, program: Option<&Executable>) -> Capset {
         effective: CapabilitySet::from_bits(key.effective),
         permitted: CapabilitySet::from_bits(key.permitted),
         inheritable: CapabilitySet::from_bits(key.inheritable),
+        ambient: CapabilitySet::from_bits(key.ambient),
         count,
     }
-}
-
-fn executions(recording: &Recording, programs: &[(ProgramKey, Program)]) -> Vec<Execution> {
-    let root = Root::open(
-        recording.container.root_filesystem.as_deref(),
-        &recording.container.bind_mounts,
-    );
-    let mut merged: HashMap<(PathBuf, u32), Execution> = HashMap::new();
-    for (_, row) in programs {
-        let path = executables::path(row);
-        let gained = CapabilitySet::from_bits(row.gained);
-        merged
-            .entry((path.clone(), row.uid))
-            .and_modify(|execution| {
-                execution.count += row.count;
-                execution.gained = execution.gained.union(gained);
-            })
-            .or_insert_with(|| {
-                let (file_capabilities, unreadable) =
-                    match root.file_capabilities(row, &path, recording.process.user_namespace) {
-                        Ok(capabilities) => (capabilities, None),
-                        Err(reason) => (None, Some(reason)),
-                    };
-                Execution {
-                    path,
-                    uid: row.uid,
-                    file_capabilities,
-                    unreadable,
-                    gained,
-                    count: row.count,
-                }
-            });
-    }
-    merged.into_values().collect()
 }

@@ -4,7 +4,7 @@ use super::layout::{self, Program, program};
 use capprof_profile::CapabilitySet;
 use capprof_profile::observation::FileCapabilities;
 use capprof_profile::recording::BindMount;
-use rustix::fs::{Mode, OFlags, ResolveFlags, fgetxattr, openat2};
+use rustix::fs::{Mode, OFlags, ResolveFlags, fgetxattr, fstat, openat2};
 use rustix::io::Errno;
 use std::ffi::OsString;
 use std::os::fd::OwnedFd;
@@ -137,10 +137,21 @@ impl<'a> Root<'a> {
         let mut value = [0_u8; 24];
         match fgetxattr(&file, "security.capability", &mut value) {
             Ok(length) => parse(value.get(..length).unwrap_or_default(), user_namespace),
-            Err(Errno::NODATA | Errno::NOTSUP) => Ok(None),
+            Err(Errno::NODATA | Errno::NOTSUP) => match was_changed(&file, row) {
+                true => Err("it was changed after it was executed".to_owned()),
+                false => Ok(None),
+            },
             Err(error) => Err(format!("read security.capability: {error}")),
         }
     }
+}
+
+/// Whether the inode has changed since the execution: its capabilities may have been taken away.
+fn was_changed(file: &OwnedFd, row: &Program) -> bool {
+    fstat(file).is_ok_and(|now| {
+        now.st_ctime != row.changed
+            || i64::try_from(now.st_ctime_nsec) != Ok(i64::from(row.changed_ns))
+    })
 }
 
 fn open_directory(path: &Path) -> Result<OwnedFd, String> {

@@ -119,6 +119,7 @@ layouts! {
         exited: u32,
         exit_status: i32,
         unused: u32,
+        ambient: u64,
         /// `struct mounter`, `MOUNTERS` of them.
         mounters: [[u64; 2]; 4],
         recording: [u8; 64],
@@ -130,6 +131,7 @@ layouts! {
         program: u64,
         flags: u32,
         unused: u32,
+        ambient: u64,
     }
 
     /// `struct check_key`.
@@ -174,7 +176,8 @@ layouts! {
         uid: u32,
         flags: u32,
         length: u32,
-        unused: u32,
+        changed_ns: u32,
+        changed: i64,
         comm: [u8; 16],
         path: [u8; PATH],
     }
@@ -187,6 +190,25 @@ layouts! {
         effective: u64,
         permitted: u64,
         inheritable: u64,
+        ambient: u64,
+    }
+
+    /// `struct port_key`.
+    struct PortKey as "port_key" {
+        slot: u64,
+        program: u64,
+        port: u32,
+        unused: u32,
+    }
+
+    /// `struct attribute_key`.
+    struct AttributeKey as "attribute_key" {
+        slot: u64,
+        permitted: u64,
+        inheritable: u64,
+        effective: u32,
+        unused: u32,
+        path: [u8; 128],
     }
 
     /// `struct device_key`.
@@ -246,7 +268,7 @@ macro_rules! in_slot {
     };
 }
 
-in_slot!(CheckKey ProgramKey CapsetKey DeviceKey SysctlKey);
+in_slot!(CheckKey ProgramKey CapsetKey DeviceKey SysctlKey PortKey AttributeKey);
 
 /// `enum check_flag`.
 pub(super) mod check {
@@ -269,6 +291,11 @@ pub(super) mod program {
     pub(in super::super) const OTHER_MOUNT: u32 = 1;
     pub(in super::super) const OUTSIDE: u32 = 2;
     pub(in super::super) const TRUNCATED: u32 = 4;
+    pub(in super::super) const NOT_ROOT: u32 = 8;
+    pub(in super::super) const EFFECTIVE: u32 = 16;
+    pub(in super::super) const NO_FILE_CAPABILITIES: u32 = 32;
+    pub(in super::super) const NESTED: u32 = 64;
+    pub(in super::super) const MEMORY_POLICY: u32 = 128;
 }
 
 /// `BPF_DEVCG_DEV_BLOCK` and `BPF_DEVCG_ACC_…` (include/uapi/linux/bpf.h).

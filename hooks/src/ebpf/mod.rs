@@ -11,6 +11,7 @@ mod checks;
 mod collect;
 mod error;
 mod executables;
+mod executions;
 mod layout;
 mod method;
 mod probe;

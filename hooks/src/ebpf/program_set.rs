@@ -41,7 +41,7 @@ const RESULTS: [&str; 2] = ["program-system_call_exit", "link-system_call_exit"]
 const BUILD: &str = env!("CAPPROF_BPF_BUILD");
 
 /// Maps that user space works with, with sizes of key and value.
-const MAPS: [&str; 11] = [
+const MAPS: [&str; 13] = [
     "containers",
     "tasks",
     "joins",
@@ -50,6 +50,8 @@ const MAPS: [&str; 11] = [
     "capsets",
     "devices",
     "sysctls",
+    "ports",
+    "attributes",
     "symbols",
     "refusals",
     LAST,

@@ -27,7 +27,12 @@ const COMMON: [&str; 4] = [
 
 /// See what is no capability check: devices opened, entries of /proc/sys written. Capabilities are recorded without them where the kernel
 /// refuses them.
-pub(super) const CGROUP_PROGRAMS: [&str; 2] = ["device_access", "sysctl_write"];
+pub(super) const CGROUP_PROGRAMS: [&str; 4] = [
+    "device_access",
+    "sysctl_write",
+    "port_bound4",
+    "port_bound6",
+];
 
 /// Follows refused checks to the end of their system call; loaded in addition to the others while a recording wants that.
 const RESULTS: &str = "system_call_exit";

@@ -2,7 +2,8 @@
 
 use super::error::Error;
 use super::layout::{
-    self, CapsetKey, CheckKey, Container, DeviceKey, InSlot, ProgramKey, SysctlKey, Task,
+    self, AttributeKey, CapsetKey, CheckKey, Container, DeviceKey, InSlot, PortKey, ProgramKey,
+    SysctlKey, Task,
 };
 use super::program_set::ProgramSet;
 use libbpf_rs::{MapCore, MapFlags};
@@ -128,7 +129,9 @@ pub(super) fn forget(set: &ProgramSet, slot: u64) -> Result<(), Error> {
     forget_rows::<ProgramKey>(set, "programs", slot)?;
     forget_rows::<CapsetKey>(set, "capsets", slot)?;
     forget_rows::<DeviceKey>(set, "devices", slot)?;
-    forget_rows::<SysctlKey>(set, "sysctls", slot)
+    forget_rows::<SysctlKey>(set, "sysctls", slot)?;
+    forget_rows::<PortKey>(set, "ports", slot)?;
+    forget_rows::<AttributeKey>(set, "attributes", slot)
 }
 
 fn forget_rows<K>(set: &ProgramSet, map: &'static str, slot: u64) -> Result<(), Error>

@@ -21,7 +21,7 @@ pub(crate) use call_site::{asked_in, function, silent};
 pub(crate) use often_done_without::often_done_without;
 pub use rule::{Classification, Context, Decision, Rule};
 pub use table::HARD_LINK;
-pub(crate) use table::{REFUSED, SILENT_UNKNOWN_SITE};
+pub(crate) use table::{REFUSED, SHARED_MEMORY_LOCK, SILENT_UNKNOWN_SITE};
 
 /// Gives an observation its class. Every observation gets one.
 pub fn classify(observation: &Observation, context: &Context) -> Classification {

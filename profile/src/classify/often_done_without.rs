@@ -2,43 +2,82 @@
 
 use super::call_site::asked_in;
 use crate::Capability;
-use crate::observation::Observation;
+use crate::observation::{Argument, Observation};
 
-/// Uses that programs are known to do without, by capability and the kernel's function that asks. Whether this program does, a single run
-/// in which everything is granted cannot tell, so they count; `tests/servers/expected.toml` has the programs that were run without.
-static OFTEN_DONE_WITHOUT: &[(Capability, &[&str], &str)] = &[
+struct Use {
+    capability: Capability,
+    applies: fn(&Observation) -> bool,
+    why: &'static str,
+}
+
+/// `PR_CAPBSET_DROP`, include/uapi/linux/prctl.h.
+const DROP_BOUNDING: Argument = Argument::Prctl(24);
+
+/// `SO_SNDBUFFORCE` and `SO_RCVBUFFORCE` of `SOL_SOCKET`.
+const BUFFER_FORCED: [Argument; 2] = [
+    Argument::SocketOption { level: 1, name: 32 },
+    Argument::SocketOption { level: 1, name: 33 },
+];
+
+/// Uses that programs are known to do without. Whether this program does, a single run in which everything is granted cannot tell, so they
+/// count; `tests/servers/expected.toml` has the programs that were run without.
+static OFTEN_DONE_WITHOUT: &[Use] = &[
     // kernel/audit.c audit_receive_msg(): a session that PAM reports. OpenSSH takes a refusal for fatal.
-    (
-        Capability::AUDIT_WRITE,
-        &["audit_receive_msg", "audit_netlink_ok"],
-        "PAM goes on where it may not report a session, sshd does not",
-    ),
+    Use {
+        capability: Capability::AUDIT_WRITE,
+        applies: |check| asked_in(check, &["audit_receive_msg", "audit_netlink_ok"]),
+        why: "PAM goes on where it may not report a session, sshd does not",
+    },
     // kernel/signal.c check_kill_permission(): Apache, Postfix and sshd ignore the error of kill(2); HAProxy's workers stay.
-    (
-        Capability::KILL,
-        &["check_kill_permission"],
-        "what is told to end by a signal often ends by other means too",
-    ),
+    Use {
+        capability: Capability::KILL,
+        applies: |check| asked_in(check, &["check_kill_permission"]),
+        why: "what is told to end by a signal often ends by other means too",
+    },
     // kernel/nsproxy.c copy_namespaces() in clone(2), unshare_nsproxy_namespaces(): vsftpd.
-    (
-        Capability::SYS_ADMIN,
-        &["copy_namespaces", "unshare_nsproxy_namespaces"],
-        "many programs put their processes into namespaces only where that is allowed",
-    ),
+    Use {
+        capability: Capability::SYS_ADMIN,
+        applies: |check| asked_in(check, &["copy_namespaces", "unshare_nsproxy_namespaces"]),
+        why: "many programs put their processes into namespaces only where that is allowed",
+    },
     // kernel/sys.c do_prlimit(), fs/proc/base.c __set_oom_adj(): named, PostgreSQL, sshd.
-    (
-        Capability::SYS_RESOURCE,
-        &["do_prlimit", "__set_oom_adj"],
-        "limits and scores that may not be changed are mostly kept as they are",
-    ),
+    Use {
+        capability: Capability::SYS_RESOURCE,
+        applies: |check| asked_in(check, &["do_prlimit", "__set_oom_adj"]),
+        why: "limits and scores that may not be changed are mostly kept as they are",
+    },
+    // net/core/sock.c sk_setsockopt(): systemd, iproute2 and others set the plain option as well.
+    Use {
+        capability: Capability::NET_ADMIN,
+        applies: |check| {
+            check
+                .argument
+                .as_ref()
+                .is_some_and(|option| BUFFER_FORCED.contains(option))
+        },
+        why: "a buffer that may not be made larger than the limit is mostly kept within it",
+    },
+    // security/commoncap.c cap_prctl_drop(): sudo, setpriv, systemd.
+    Use {
+        capability: Capability::SETPCAP,
+        applies: |check| check.argument.as_ref() == Some(&DROP_BOUNDING),
+        why: "a bounding set that may not be reduced is often kept as it is",
+    },
+    // fs/namei.c may_open() with O_NOATIME: git, tar and others open the file again without.
+    Use {
+        capability: Capability::FOWNER,
+        applies: |check| {
+            asked_in(check, &["may_open", "do_open"])
+                && asked_in(check, &["inode_owner_or_capable"])
+        },
+        why: "a file that may not be read without a new access time is mostly read with one",
+    },
 ];
 
 /// What is known of programs that use a capability in this way, if they often do without.
 pub(crate) fn often_done_without(check: &Observation) -> Option<&'static str> {
     OFTEN_DONE_WITHOUT
         .iter()
-        .find(|(capability, functions, _)| {
-            *capability == check.capability && asked_in(check, functions)
-        })
-        .map(|(_, _, text)| *text)
+        .find(|known| known.capability == check.capability && (known.applies)(check))
+        .map(|known| known.why)
 }

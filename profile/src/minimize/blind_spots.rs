@@ -25,6 +25,7 @@ pub(super) fn blind_spots(
     }
     for entry in classified {
         spots.extend(hard_link(entry, set));
+        spots.extend(shared_memory_lock(entry, set));
         spots.extend(id_map(entry, set));
         spots.extend(not_granted(entry, input));
         spots.extend(nested_unclear(entry, input, set));
@@ -59,6 +60,20 @@ fn hard_link(entry: &Classified<'_>, set: CapabilitySet) -> Option<BlindSpot> {
             check.program
         ),
     })
+}
+
+fn shared_memory_lock(entry: &Classified<'_>, set: CapabilitySet) -> Option<BlindSpot> {
+    let check = entry.check;
+    (entry.rule.name == classify::SHARED_MEMORY_LOCK && !set.contains(check.capability)).then(
+        || BlindSpot {
+            capability: Some(check.capability),
+            recorder: check.recorder,
+            reason: format!(
+                "{} locked shared memory segments: fails without for those of other users, which was not seen",
+                check.program
+            ),
+        },
+    )
 }
 
 /// kernel/user_namespace.c `verify_root_map()` looks at a bit that `create_user_ns()` has kept: nothing asks. Other users than root
@@ -118,14 +133,27 @@ fn nested_unclear(
 
 /// net/ipv4/af_inet.c `inet_port_requires_bind_service()`: a program that binds a port at or above the sysctl's value is not asked.
 fn unprivileged_ports(input: &Input<'_>, set: CapabilitySet) -> Option<BlindSpot> {
-    let port = input.unprivileged_port_start.filter(|port| *port < 1024)?;
-    let (recorder, _) = input.evidence.first()?;
-    (!set.contains(Capability::NET_BIND_SERVICE)).then(|| BlindSpot {
+    let start = input.unprivileged_port_start.filter(|port| *port < 1024)?;
+    let (recorder, evidence) = input
+        .evidence
+        .iter()
+        .find(|(_, evidence)| evidence.ports.is_some())
+        .or_else(|| input.evidence.first())?;
+    let bound: BTreeSet<String> = match &evidence.ports {
+        Some(ports) => ports
+            .iter()
+            .filter(|bound| bound.port >= start)
+            .map(|bound| format!("{} bound port {}", bound.program, bound.port))
+            .collect(),
+        None => ["which ports were bound was not seen".to_owned()].into(),
+    };
+    (!bound.is_empty() && !set.contains(Capability::NET_BIND_SERVICE)).then(|| BlindSpot {
         capability: Some(Capability::NET_BIND_SERVICE),
         recorder: *recorder,
         reason: format!(
-            "here everybody may bind ports from {port} on, by the engine's net.ipv4.ip_unprivileged_port_start, and the kernel does not \
-             ask: where that is not set, as under other engines and in the host's network, a program that binds one below 1024 fails without"
+            "{}: here every process may bind ports from {start} on, by the engine's net.ipv4.ip_unprivileged_port_start, and the kernel \
+             does not ask; where that is not set, as under other engines and in the host's network, it fails without",
+            bound.into_iter().collect::<Vec<_>>().join(", ")
         ),
     })
 }

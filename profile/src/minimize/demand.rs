@@ -65,7 +65,7 @@ pub(super) fn demands<'a>(
             }));
         }
         for capset in &evidence.capsets {
-            let listed = listed(capset, input.context.granted);
+            let listed = listed(capset, input.context.granted).union(capset.ambient);
             demands.extend(listed.iter().map(|capability| Demand {
                 asked: capability,
                 options: [capability].into_iter().collect(),
@@ -76,7 +76,7 @@ pub(super) fn demands<'a>(
                 .permitted
                 .difference(listed)
                 .intersection(capset.held);
-            if capset.permitted != capset.held && !kept.is_empty() {
+            if capset.ambient.is_empty() && capset.permitted != capset.held && !kept.is_empty() {
                 notes.push(format!(
                     "{} set its capabilities to what it held but for {}: taken for dropping these, not for needing the rest",
                     capset.program,

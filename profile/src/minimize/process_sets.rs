@@ -39,13 +39,13 @@ pub(super) fn sets(input: &Input<'_>, demands: &[Demand<'_>], set: CapabilitySet
             Source::Check(_) | Source::List(..) => carried = carried.union(satisfied_by),
         }
     }
-    // Where the process had been granted no ambient capabilities, whatever it used came from the bounding set.
-    carried = carried.intersection(input.granted.ambient);
+    // What the process had not been granted in a set, it used from the bounding set: a set-user-ID program or a file's capabilities gave it.
+    let granted = input.granted;
     ProcessSets {
         bounding: set,
-        effective: carried.union(by_runtime),
-        permitted: carried.union(by_runtime),
-        inheritable: carried,
-        ambient: carried,
+        effective: carried.intersection(granted.effective).union(by_runtime),
+        permitted: carried.intersection(granted.permitted).union(by_runtime),
+        inheritable: carried.intersection(granted.inheritable),
+        ambient: carried.intersection(granted.ambient),
     }
 }

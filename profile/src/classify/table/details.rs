@@ -20,11 +20,14 @@ pub(super) static RULES: &[Rule] = &[
     // kernel/bpf/verifier.c bpf_check(): env->allow_ptr_leaks and kin. Helper prototypes are refused without, which is a need.
     Rule {
         name: "bpf-verifier",
-        explanation: "asked by the BPF verifier, which is stricter without",
+        explanation: "asked by the BPF verifier, which is stricter without, and for maps, which are hardened without",
         decision: Decision::Optional,
         applies: |check, _| {
             check.capability == Capability::PERFMON
-                && asked_in(check, &["bpf_check"])
+                && asked_in(
+                    check,
+                    &["bpf_check", "array_map_alloc", "array_map_alloc_check"],
+                )
                 && !check
                     .call_site
                     .iter()
@@ -53,6 +56,77 @@ pub(super) static RULES: &[Rule] = &[
                         && asked_in(check, &["__ptrace_may_access", "ptrace_may_access"])))
         },
     },
+    // fs/proc/base.c proc_pid_wchan()
+    Rule {
+        name: "wait-channel",
+        explanation: "without it the function that another user's process waits in is shown as 0 (ps)",
+        decision: Decision::Optional,
+        applies: |check, _| {
+            check.capability == Capability::SYS_PTRACE && asked_in(check, &["proc_pid_wchan"])
+        },
+    },
+    // kernel/resource.c r_show()
+    Rule {
+        name: "memory-map",
+        explanation: "without it addresses in /proc/iomem and /proc/ioports are shown as zeros",
+        decision: Decision::Optional,
+        applies: |check, _| {
+            check.capability == Capability::SYS_ADMIN
+                && asked_in(check, &["r_show"])
+                && asked_in(check, &["file_ns_capable", "seq_read_iter"])
+        },
+    },
+    // drivers/pci/pci-sysfs.c pci_read_config(), drivers/pci/proc.c proc_bus_pci_read()
+    Rule {
+        name: "pci-configuration",
+        explanation: "without it the first 64 bytes of a PCI device's configuration are shown (lspci)",
+        decision: Decision::Optional,
+        applies: |check, _| {
+            check.capability == Capability::SYS_ADMIN
+                && asked_in(check, &["pci_read_config", "proc_bus_pci_read"])
+        },
+    },
+    // kernel/sched/autogroup.c proc_sched_autogroup_set_nice(): how soon the value may be set again.
+    Rule {
+        name: "autogroup",
+        explanation: "asked when the priority of an autogroup was set; without it that may be done ten times a second",
+        decision: Decision::Optional,
+        applies: |check, _| {
+            check.capability == Capability::SYS_ADMIN
+                && asked_in(check, &["proc_sched_autogroup_set_nice"])
+        },
+    },
+    // fs/fuse/inode.c process_init_reply() of a server that speaks to a mount made elsewhere.
+    Rule {
+        name: "fuse-limits",
+        explanation: "asked when a FUSE file system introduced itself; without it the host's limits for background requests hold",
+        decision: Decision::Optional,
+        applies: |check, _| {
+            check.capability == Capability::SYS_ADMIN
+                && asked_in(check, &["process_init_reply", "process_init_limits"])
+        },
+    },
+    // fs/posix_acl.c posix_acl_update_mode()
+    Rule {
+        name: "acl-mode",
+        explanation: "asked when an access control list was set; without it a set-group-ID bit of another group's file is cleared",
+        decision: Decision::Optional,
+        applies: |check, _| {
+            check.capability == Capability::FSETID && asked_in(check, &["posix_acl_update_mode"])
+        },
+    },
+    // fs/exec.c would_dump(), in line in begin_new_exec(): whether the process may be traced and dumped.
+    Rule {
+        name: "would-dump",
+        explanation: "asked when a program was executed that may not be read; without it the process cannot be traced or dumped by its user",
+        decision: Decision::Optional,
+        applies: |check, _| {
+            [Capability::DAC_OVERRIDE, Capability::DAC_READ_SEARCH].contains(&check.capability)
+                && (asked_in(check, &["would_dump"])
+                    || (asked_in(check, &["begin_new_exec"])
+                        && asked_in(check, &["generic_permission"])))
+        },
+    },
     // fs/proc/task_mmu.c
     Rule {
         name: "page-frames",
@@ -72,7 +146,16 @@ pub(super) static RULES: &[Rule] = &[
             check.capability == Capability::NET_ADMIN
                 && !asked_in(
                     check,
-                    &["sock_diag_destroy", "tcp_diag_destroy", "udp_diag_destroy"],
+                    &[
+                        "sock_diag_destroy",
+                        "tcp_diag_destroy",
+                        "udp_diag_destroy",
+                        // A filter by mark is refused (inet_diag_bc_audit()).
+                        "__inet_diag_dump_start",
+                        "inet_diag_dump_start",
+                        "inet_diag_dump_start_compat",
+                        "inet_diag_bc_audit",
+                    ],
                 )
                 && check.call_site.iter().any(|frame| {
                     let frame = function(frame);
@@ -146,7 +229,15 @@ pub(super) static RULES: &[Rule] = &[
                 && check.call_site.iter().any(|frame| {
                     let frame = function(frame);
                     frame.ends_with("xattr_trusted_list")
-                        || ["ovl_listxattr", "ovl_can_list", "simple_xattr_list"].contains(&frame)
+                        || [
+                            "ovl_listxattr",
+                            "ovl_can_list",
+                            "simple_xattr_list",
+                            "xfs_xattr_put_listent",
+                            "squashfs_listxattr",
+                            "squashfs_trusted_xattr_handler_list",
+                        ]
+                        .contains(&frame)
                 })
         },
     },

@@ -1,5 +1,6 @@
 //! The table of rules, in the order in which they are tried.
 
+mod argument;
 mod credentials;
 mod details;
 mod memory;
@@ -11,6 +12,7 @@ mod sysctl;
 use super::rule::{Decision, Rule};
 use crate::profile::Reason;
 
+pub(crate) use argument::SHARED_MEMORY_LOCK;
 pub(crate) use silent::SILENT_UNKNOWN_SITE;
 pub use start::HARD_LINK;
 
@@ -20,6 +22,7 @@ static SECTIONS: &[&[Rule]] = &[
     namespace::RULES,
     sysctl::RULES,
     credentials::RULES,
+    argument::RULES,
     details::RULES,
     start::RULES,
     silent::RULES,

@@ -323,3 +323,75 @@ fn namespace_list() {
         Needed(Reason::EnforcingSilent),
     );
 }
+
+#[test]
+fn details_that_are_left_out_or_kept_within_limits() {
+    for (capability, syscall, frames, rule) in [
+        (
+            Capability::SYS_PTRACE,
+            "read",
+            &["ns_capable", "__ptrace_may_access", "proc_pid_wchan"][..],
+            "wait-channel",
+        ),
+        (
+            Capability::SYS_ADMIN,
+            "read",
+            &["file_ns_capable", "r_show", "seq_read_iter"],
+            "memory-map",
+        ),
+        (
+            Capability::SYS_ADMIN,
+            "pread64",
+            &["file_ns_capable", "pci_read_config"],
+            "pci-configuration",
+        ),
+        (
+            Capability::SYS_ADMIN,
+            "write",
+            &["capable", "proc_sched_autogroup_set_nice"],
+            "autogroup",
+        ),
+        (
+            Capability::SYS_ADMIN,
+            "writev",
+            &["capable", "process_init_reply", "fuse_dev_do_write"],
+            "fuse-limits",
+        ),
+        (
+            Capability::FSETID,
+            "setxattr",
+            &["capable_wrt_inode_uidgid", "posix_acl_update_mode"],
+            "acl-mode",
+        ),
+        (
+            Capability::DAC_OVERRIDE,
+            "execve",
+            &["generic_permission", "inode_permission", "begin_new_exec"],
+            "would-dump",
+        ),
+        (
+            Capability::SYS_ADMIN,
+            "listxattr",
+            &["capable", "xfs_xattr_put_listent"],
+            "attribute-list",
+        ),
+        (
+            Capability::PERFMON,
+            "bpf",
+            &["bpf_token_capable", "array_map_alloc"],
+            "bpf-verifier",
+        ),
+    ] {
+        gives(&check(capability, syscall, frames), &ROOT, rule, Optional);
+    }
+    // A filter by mark is refused without.
+    is_used(&check(
+        Capability::NET_ADMIN,
+        "sendmsg",
+        &[
+            "ns_capable",
+            "__inet_diag_dump_start",
+            "inet_diag_handler_cmd",
+        ],
+    ));
+}

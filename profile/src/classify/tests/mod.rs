@@ -1,3 +1,4 @@
+mod argument;
 mod credentials;
 mod details;
 mod memory;

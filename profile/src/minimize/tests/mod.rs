@@ -162,6 +162,8 @@ fn execution(effective: bool) -> Execution {
         }),
         unreadable: None,
         gained: CapabilitySet::EMPTY,
+        nested: false,
+        memory_policy: false,
         count: 2,
     }
 }
@@ -174,6 +176,7 @@ fn capset(held: CapabilitySet, permitted: CapabilitySet, effective: CapabilitySe
         effective,
         permitted,
         inheritable: CapabilitySet::EMPTY,
+        ambient: CapabilitySet::EMPTY,
         count: 1,
     }
 }

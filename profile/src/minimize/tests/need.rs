@@ -3,6 +3,7 @@ use crate::fixtures::{check, record};
 use crate::minimize::Minimized;
 use crate::observation::{Execution, Observation, Recorder};
 use crate::profile::Reason;
+use crate::recording::ProcessSets;
 use crate::{Capability, CapabilitySet};
 
 #[test]
@@ -137,6 +138,7 @@ fn root_gets_the_three_sets_and_another_user_all_five() {
 
     case.uid = 1000;
     case.granted.ambient = case.granted.bounding;
+    case.granted.inheritable = case.granted.bounding;
     case.evidence(Recorder::Ebpf).executions = vec![Execution {
         gained: set(&[Capability::NET_RAW]),
         uid: 1000,
@@ -161,9 +163,16 @@ fn root_gets_the_three_sets_and_another_user_all_five() {
         assert_eq!(carried, needed);
     }
     // Granted in the bounding set alone: whatever was used, set-user-ID programs used it.
-    case.granted.ambient = CapabilitySet::EMPTY;
+    case.granted = ProcessSets {
+        bounding: case.granted.bounding,
+        ..ProcessSets::default()
+    };
     let sets = case.minimize().findings.minimized_sets;
-    assert_eq!((sets.bounding, sets.ambient), (both, CapabilitySet::EMPTY));
+    let only_bounding = ProcessSets {
+        bounding: both,
+        ..ProcessSets::default()
+    };
+    assert_eq!(sets, only_bounding);
 }
 
 #[test]
