@@ -107,6 +107,7 @@ fn conclude(
     if let Some(armed) = &armed {
         problems.extend(armed.release(directory, recording));
     }
+    let has_run = has_run(&collected);
     let profile = assemble::profile(
         recording,
         collected.reports,
@@ -114,7 +115,16 @@ fn conclude(
         collected.finished,
         host(),
     );
-    let is_stored = results::write(directory, recording, &profile, problems);
+    let is_stored = match recording.verifies() {
+        Some(verified) if !has_run => {
+            problems.push(format!(
+                "the program of run {} was never started: what is known of profile {verified} stays as it is",
+                recording.id
+            ));
+            true
+        }
+        _ => results::write(directory, recording, &profile, problems),
+    };
     if let Some(armed) = &armed
         && (is_kept || is_stored)
     {
@@ -170,6 +180,19 @@ fn evidence(
     let is_kept = saved.is_ok();
     problems.extend(saved.err().map(|error| error.to_string()));
     Ok((collected, is_kept))
+}
+
+/// Returns false if it is known that the container's program was never started: such a run says nothing of a set. A program whose execution
+/// was refused for want of a capability counts as started.
+fn has_run(collected: &Collected) -> bool {
+    let never_started =
+        |evidence: &Evidence| evidence.executed == Some(false) && evidence.observations.is_empty();
+    // The prestart hook was interrupted where there is no report.
+    !collected.reports.is_empty()
+        && !collected
+            .evidence
+            .iter()
+            .any(|(_, evidence)| never_started(evidence))
 }
 
 /// Leaves the recording for recovery, and says so.

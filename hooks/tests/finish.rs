@@ -5,7 +5,9 @@ mod recording;
 
 use capprof_hook::finish::finish;
 use capprof_hook::prestart;
-use capprof_store::profiles::Store;
+use capprof_profile::verification::{self, Outside, Verdict};
+use capprof_profile::{assemble, fixtures};
+use capprof_store::profiles::{Files, Store};
 use capprof_store::recording::{Directory, is_abandoned};
 use recording::recording;
 use serde_json::{Value, json};
@@ -210,4 +212,69 @@ fn what_another_version_armed_becomes_an_incomplete_profile() {
     let stored = Store::at(ended.path("store")).find(ID).unwrap().profile;
     assert!(!stored.complete);
     assert!(!ended.directory.path().exists());
+}
+
+/// Stores a profile that has been verified; returns its id.
+fn verified(ended: &Ended) -> &'static str {
+    const PROFILE: &str = "20250101T000000Z-00000001";
+    let mut profile = assemble::profile(
+        &fixtures::recording("web", PROFILE),
+        fixtures::reports(),
+        Vec::new(),
+        "2025-01-01T00:00:00Z".to_owned(),
+        fixtures::host(),
+    );
+    let mut verdict = verification::judge(&profile, &profile, &Outside::nothing());
+    verdict.verdict = Verdict::Verified;
+    profile.verification = Some(verdict);
+    let files = Files::new(&profile, &json!({})).unwrap();
+    let store = Store::at(ended.path("store"));
+    store.add(&profile, &files, 0).unwrap();
+    ended.describe(|description| {
+        description["mode"] = json!("verify");
+        description["profile"] = json!(PROFILE);
+    });
+    PROFILE
+}
+
+fn verdict(ended: &Ended, profile: &str) -> Verdict {
+    let profile = Store::at(ended.path("store"))
+        .find(profile)
+        .unwrap()
+        .profile;
+    profile.verification.unwrap().verdict
+}
+
+/// What the eBPF recorder saw.
+fn evidence(ended: &Ended, executed: bool, exit: Option<Value>) {
+    let report = json!({"recorder": "ebpf", "recorded": true, "method": "tp_btf/cap_capable", "refused": []});
+    let evidence = json!({
+        "observations": [], "executions": [], "capsets": [], "losses": [], "blind_spots": [],
+        "executed": executed, "exit": exit,
+    });
+    let collected = json!({
+        "finished": "2026-01-01T00:00:07Z", "reports": [report], "evidence": [["ebpf", evidence]],
+    });
+    fs::write(ended.file("evidence.json"), collected.to_string()).unwrap();
+}
+
+#[test]
+fn a_verification_that_never_started_leaves_the_verdict_as_it_was() {
+    // The prestart hook was killed while arming; it armed, and the program was never executed.
+    for was_armed in [false, true] {
+        let ended = Ended::new();
+        let profile = verified(&ended);
+        if was_armed {
+            evidence(&ended, false, None);
+        }
+        let problem = ended.finish().unwrap_err();
+        assert!(problem.contains("was never started"), "{problem}");
+        assert_eq!(verdict(&ended, profile), Verdict::Verified);
+        assert!(!ended.directory.path().exists());
+    }
+    let ended = Ended::new();
+    let profile = verified(&ended);
+    evidence(&ended, true, Some(json!({"signal": 9})));
+    ended.finish().unwrap();
+    assert_eq!(verdict(&ended, profile), Verdict::NotVerified);
 }

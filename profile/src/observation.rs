@@ -384,6 +384,9 @@ pub struct Evidence {
     pub losses: Vec<String>,
     /// What could not be seen although nothing was lost.
     pub blind_spots: Vec<BlindSpot>,
+    /// True if the container's program was executed, false if it never was; `None` where the recorder cannot tell.
+    #[serde(default)]
+    pub executed: Option<bool>,
     /// How the container's first process ended, where the recorder knows.
     #[serde(default)]
     pub exit: Option<Exit>,

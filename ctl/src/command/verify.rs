@@ -151,6 +151,11 @@ fn wait_for_run(
     let started = Instant::now();
     let mut recovery = started + RECOVER_AFTER;
     loop {
+        // Asked first: the recording goes after its result has been stored.
+        let is_over = seen
+            .container
+            .as_ref()
+            .is_some_and(|container| !is_recorded(state, container));
         if let Some(run) = store.run_of(profile)?
             && Some(run.origin.recording_id.as_str()) != before
             && seen
@@ -164,6 +169,13 @@ fn wait_for_run(
                 .is_some_and(|verification| verification.run == run.origin.recording_id)
         {
             return Ok(run);
+        }
+        if is_over {
+            bail!(
+                "{}: the container's program was never started: {} (the profile is as it was)",
+                seen.words.first().map_or("", String::as_str),
+                seen.status
+            );
         }
         // podman removes the file with the id together with the container, which may be gone before anybody has read it; or there was none.
         let patience = match seen.container {
@@ -189,6 +201,17 @@ fn wait_for_run(
         }
         std::thread::sleep(INTERVAL);
     }
+}
+
+/// Returns true if a recording of the container is in progress, or if that is not known.
+fn is_recorded(state: &Path, container: &str) -> bool {
+    Directory::list(state, None).map_or(true, |directories| {
+        directories.iter().any(|directory| {
+            directory
+                .load()
+                .map_or(true, |recording| recording.container.id == container)
+        })
+    })
 }
 
 /// What was seen of a run from outside.

@@ -39,6 +39,7 @@ pub fn collect(recording: &Recording, armed: &Armed) -> Evidence {
     let rows = Rows::read(&set, armed.slot, &mut evidence.losses);
     if let Some(container) = &rows.container {
         account(container, armed, &set, rows.checks.len(), &mut evidence);
+        evidence.executed = Some(container.executed_ns != 0);
         if container.exited != 0 {
             evidence.exit = Some(Exit::from_wait_status(container.exit_status));
         }
