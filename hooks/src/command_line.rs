@@ -8,6 +8,13 @@ use std::ffi::OsString;
 use std::io::Read;
 use std::path::PathBuf;
 
+/// Returns true if the subcommand is one that a low-level runtime calls.
+pub fn is_hook(arguments: &[OsString]) -> bool {
+    arguments
+        .first()
+        .is_some_and(|first| first == "prestart" || first == "poststop")
+}
+
 /// Runs the subcommand that these arguments name; the program's own name is not among them.
 ///
 /// # Errors
@@ -21,9 +28,8 @@ pub fn run(arguments: Vec<OsString>) -> anyhow::Result<()> {
             prestart::run(&directory(arguments)?, state)
         }
         Some("poststop") => {
-            // It says nothing that the recording does not.
-            let _ = state();
-            poststop::run(&directory(arguments)?)
+            let state = state();
+            poststop::run(&directory(arguments)?, state)
         }
         Some("listen") => selinux::listen(&directory(arguments)?),
         Some("recover") => {

@@ -9,7 +9,6 @@ use capprof_profile::error::line;
 use capprof_profile::observation::{self, Evidence};
 use capprof_profile::profile::{HostReport, RecorderReport};
 use capprof_profile::recording::{Mode, Recording};
-use capprof_store::config_json;
 use capprof_store::file;
 use capprof_store::recording::{ARMED, Directory};
 use nix::fcntl::Flock;
@@ -32,10 +31,10 @@ struct Collected {
     evidence: Vec<(observation::Recorder, Evidence)>,
 }
 
-/// Finishes a recording: collects the evidence, gives back what was armed, writes the result, puts config.json back, removes the recording.
+/// Finishes a recording: collects the evidence, gives back what was armed, writes the result, removes the recording.
 ///
 /// A recording that another process finishes meanwhile, or has finished, is left alone. An error of one step does not stop the others, but
-/// the recording is removed only if its result is in the store and config.json is back. Else it stays with its evidence and says why
+/// the recording is removed only if its result is in the store. Else it stays with its evidence and says why
 /// ([`Directory::pending`]), and recovery tries again.
 ///
 /// # Errors
@@ -45,7 +44,7 @@ pub fn finish(directory: &Directory) -> anyhow::Result<()> {
         return Ok(());
     };
     if !directory.is_described()? {
-        // The shim was killed before it had written what this recording is of; it rewrites config.json only afterwards.
+        // The shim was killed before it had written what this recording is of.
         return Ok(directory.remove()?);
     }
     let recording = directory.load()?;
@@ -54,14 +53,7 @@ pub fn finish(directory: &Directory) -> anyhow::Result<()> {
         problems.push(line(error.as_ref()));
         false
     });
-    let is_put_back = match config_json::put_back(directory, &recording) {
-        Ok(_) => true,
-        Err(error) => {
-            problems.push(error.to_string());
-            false
-        }
-    };
-    if is_stored && is_put_back {
+    if is_stored {
         problems.extend(directory.remove().err().map(|error| error.to_string()));
     } else {
         keep(directory, &mut problems);

@@ -14,14 +14,22 @@ use std::os::unix::net::UnixDatagram;
 const ERROR: u8 = (3 << 3) | 3;
 const WARNING: u8 = (3 << 3) | 4;
 
-/// Says why the hook failed, on one line, on standard error, on the runtime's where the hook's own is discarded, and in the system log. Never fails itself.
+/// Says on one line, on standard error and in the system log, why something failed. Never fails itself.
 pub fn error(message: &str) {
-    let line = format!("capprof-hook: {}", message.replace('\n', " "));
-    let _ = writeln!(io::stderr(), "{line}");
-    if standard_error_is_discarded() {
-        tell_runtime(&line);
-    }
+    let _ = writeln!(io::stderr(), "{}", one_line(message));
     system_log(ERROR, message);
+}
+
+/// The same for a hook that a runtime has started: also on the runtime's standard error where the hook's own is discarded.
+pub fn hook_error(message: &str) {
+    error(message);
+    if standard_error_is_discarded() {
+        tell_runtime(&one_line(message));
+    }
+}
+
+fn one_line(message: &str) -> String {
+    format!("capprof-hook: {}", message.replace('\n', " "))
 }
 
 /// Says what an administrator should know although nothing failed: the start and the end of a toggle, what something else changed meanwhile.

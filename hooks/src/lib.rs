@@ -20,10 +20,11 @@
 //! recorders  results
 //! ebpf/      selinux/
 //! recorder   lease/
-//! journal
+//! container_state   journal
 //! ```
 
 pub mod command_line;
+mod container_state;
 pub mod doctor;
 pub mod ebpf;
 pub mod finish;

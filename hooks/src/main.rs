@@ -4,10 +4,16 @@ use capprof_hook::{command_line, journal};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    match command_line::run(std::env::args_os().skip(1).collect()) {
+    let arguments: Vec<_> = std::env::args_os().skip(1).collect();
+    let tell = match command_line::is_hook(&arguments) {
+        true => journal::hook_error,
+        // Recovery is started by a shim, whose standard error is the container's.
+        false => journal::error,
+    };
+    match command_line::run(arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            journal::error(&capprof_profile::error::line(error.as_ref()));
+            tell(&capprof_profile::error::line(error.as_ref()));
             ExitCode::FAILURE
         }
     }

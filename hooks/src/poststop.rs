@@ -1,21 +1,29 @@
 //! The poststop hook: ends the recording. Runs after the container's last process is gone.
 
-use crate::{finish, journal};
+use crate::{container_state, finish, journal};
 use capprof_store::recording::Directory;
 
-/// Finishes the recording.
+/// Finishes the recording, unless `state` is another container's.
 ///
 /// # Errors
 /// What went wrong, if the configuration wants the hook to fail then; else it is only logged, for a hook that fails makes
 /// runc's `delete` fail although the container is gone.
-pub fn run(directory: &Directory) -> anyhow::Result<()> {
+pub fn run(directory: &Directory, state: anyhow::Result<Vec<u8>>) -> anyhow::Result<()> {
     // Read before finishing: afterwards the recording is gone.
-    let fail = directory
-        .load()
-        .is_ok_and(|recording| recording.results.fail_on_error);
-    match finish::finish(directory) {
+    let recording = directory.load().ok();
+    let fail = recording
+        .as_ref()
+        .is_some_and(|recording| recording.results.fail_on_error);
+    let own = match (&recording, state) {
+        (Some(recording), Ok(state)) => {
+            container_state::parse(&state, directory, recording).map(|_| ())
+        }
+        // The end of a container must not be missed for want of its state.
+        _ => Ok(()),
+    };
+    match own.and_then(|()| finish::finish(directory)) {
         Err(error) if !fail => {
-            journal::error(&capprof_profile::error::line(error.as_ref()));
+            journal::hook_error(&capprof_profile::error::line(error.as_ref()));
             Ok(())
         }
         result => result,

@@ -1,5 +1,6 @@
 //! The prestart hook: arms the recorders. Runs between the runtime's set-up of the namespaces and the container's program.
 
+use crate::container_state;
 use crate::recorder::{Armed, Recorder};
 use crate::recorders::{ArmedRecorders, RECORDERS};
 use anyhow::{Context, anyhow, bail};
@@ -7,36 +8,30 @@ use capprof_profile::error::line;
 use capprof_profile::recording::{Process, Recording};
 use capprof_store::process;
 use capprof_store::recording::{ARMED, Directory};
-use capprof_store::{config_json, file};
 use oci_spec::runtime::State;
 
 /// Arms every recorder that the recording wants. `state` is the container's, as JSON, or why it could not be read.
 ///
 /// # Errors
-/// The recording cannot be read, or no recorder could be armed. Then nothing is left: config.json is the engine's
-/// again and the recording is gone, since crun runs no poststop hook after a failed create. If config.json cannot be put back, the recording
-/// stays for recovery.
+/// The recording cannot be read, the state is another container's, or no recorder could be armed. Then the recording is gone, unless it is
+/// another container's: crun runs no poststop hook after a failed create.
 pub fn run(directory: &Directory, state: anyhow::Result<Vec<u8>>) -> anyhow::Result<()> {
     let recording = directory.load()?;
+    let state = match state {
+        Ok(state) => Ok(container_state::parse(&state, directory, &recording)?),
+        Err(error) => Err(error),
+    };
     let result = state
         .and_then(|state| first_process(&state))
         .and_then(|init| arm(directory, &recording, init));
-    result.map_err(|error| match undo(directory, &recording) {
+    result.map_err(|error| match directory.remove() {
         Ok(()) => error,
         Err(other) => anyhow!("{}; {other}", line(error.as_ref())),
     })
 }
 
-/// Puts config.json back and removes the recording: in this order, for without the recording nothing would put it back.
-fn undo(directory: &Directory, recording: &Recording) -> Result<(), file::Error> {
-    config_json::put_back(directory, recording)?;
-    directory.remove()
-}
-
 /// The container's first process, from the state that the runtime hands to its hooks.
-fn first_process(state: &[u8]) -> anyhow::Result<Process> {
-    let state: State =
-        serde_json::from_slice(state).context("read the container's state from standard input")?;
+fn first_process(state: &State) -> anyhow::Result<Process> {
     let pid = state
         .pid()
         .context("read the container's state from standard input: it has no pid")?;

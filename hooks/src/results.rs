@@ -52,12 +52,12 @@ pub(crate) fn write(
 }
 
 fn files(directory: &Directory, profile: &Profile) -> anyhow::Result<profiles::Files> {
-    let original = file::read(&directory.original_configuration())
+    let minimized = file::read(&directory.original_configuration())
         .map_err(anyhow::Error::from)
-        .and_then(|content| Ok(serde_json::from_slice(&content)?))
+        .and_then(|content| Ok(String::from_utf8(content)?))
+        .and_then(|text| Ok(config_json::minimized_configuration(&text, profile)?))
         .context("read the engine's configuration")?;
-    let minimized = config_json::minimized_configuration(original, profile);
-    Ok(profiles::Files::new(profile, &minimized)?)
+    Ok(profiles::Files::new(profile, minimized)?)
 }
 
 /// Writes what came of a run with a profile's set into that profile, and the run next to it.

@@ -8,8 +8,8 @@ use crate::observation::{
 use crate::privileges::EngineGrants;
 use crate::profile::{HostReport, RecorderReport};
 use crate::recording::{
-    Container, ContainerProcess, Grant, Mode, Process, ProcessSets, Recording, Relaxation,
-    ResultSettings, Runtime, Workload,
+    Container, ContainerProcess, Delivery, Grant, Mode, Process, ProcessSets, Recording,
+    Relaxation, ResultSettings, Runtime, Workload,
 };
 use crate::settings::{Preference, Recorders};
 use crate::{Capability, CapabilitySet};
@@ -77,6 +77,7 @@ pub fn recording(container_id: &str, id: &str) -> Recording {
             },
             bundle: "/run/bundle".into(),
             configuration: "/run/bundle/config.json".into(),
+            delivery: Delivery::default(),
             root_filesystem: Some("/run/bundle/rootfs".into()),
             bind_mounts: Vec::new(),
             runtime: Runtime {

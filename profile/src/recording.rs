@@ -31,6 +31,19 @@ pub struct Process {
     pub start_time: u64,
 }
 
+/// How the runtime gets the rewritten configuration. The engine's own file is never written to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Delivery {
+    /// Mounted over the bundle's config.json, in a mount namespace that the runtime alone is in.
+    #[default]
+    Mount,
+    /// By crun's option `--config`. crun keeps a copy of its own.
+    Option,
+    /// By a bundle in the recording's directory, for a runc that cannot have such a namespace: runc names this bundle in the container's state.
+    Bundle,
+}
+
 /// What identifies the workload beyond the container's id, as far as the engine says it in annotations.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Workload {
@@ -146,7 +159,7 @@ pub enum Mode {
     /// It is granted everything, and what it uses is recorded.
     #[default]
     Profile,
-    /// It is granted what a profile or a list says, and nothing is recorded. The poststop hook puts the engine's configuration back.
+    /// It is granted what a profile or a list says, and nothing is recorded.
     Enforce,
     /// It is granted what a profile says, and what it lacks is recorded.
     Verify,
@@ -189,9 +202,12 @@ pub struct Container {
     /// The bundle directory, absolute.
     #[serde(with = "crate::serde_path")]
     pub bundle: PathBuf,
-    /// The configuration file that was rewritten (config.json in the bundle, or what `crun --config` named), links resolved.
+    /// The engine's configuration file (config.json in the bundle, or what `crun --config` named), links resolved.
     #[serde(with = "crate::serde_path")]
     pub configuration: PathBuf,
+    /// How the runtime gets the rewritten one.
+    #[serde(default)]
+    pub delivery: Delivery,
     /// `root.path`, absolute: where the container's root file system is on the host.
     #[serde(with = "crate::serde_path::optional", default)]
     pub root_filesystem: Option<PathBuf>,

@@ -54,7 +54,7 @@ pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// What `io.capprof.*` asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Wishes {
+pub struct Request {
     /// What the container is run for.
     pub mode: Mode,
     /// A name for the result.
@@ -73,8 +73,23 @@ pub struct Wishes {
 ///
 /// # Errors
 /// A value that means nothing.
-pub fn wishes(configuration: &Value, environment: Environment<'_>) -> Result<Wishes, Error> {
+pub fn request(configuration: &Value, environment: Environment<'_>) -> Result<Request, Error> {
     let get = |key| annotation(configuration, key);
+    let sandbox = [
+        "io.kubernetes.cri.container-type",
+        "io.kubernetes.cri-o.ContainerType",
+    ]
+    .into_iter()
+    .any(|key| get(key) == Some("sandbox"));
+    // Then nothing else is looked at, and nothing refused.
+    if sandbox || is_off(configuration, environment) {
+        return Ok(Request {
+            mode: Mode::Off,
+            name: None,
+            output: None,
+            scope: None,
+        });
+    }
     let refuse = |key: &str, value: &str, expected: &str| {
         Err(Error::Value {
             key: format!("annotation {key}"),
@@ -116,23 +131,37 @@ pub fn wishes(configuration: &Value, environment: Environment<'_>) -> Result<Wis
             return refuse("io.capprof.scope", value, "expected auto, domain or host");
         }
     };
-    let sandbox = [
-        "io.kubernetes.cri.container-type",
-        "io.kubernetes.cri-o.ContainerType",
-    ]
-    .into_iter()
-    .any(|key| get(key) == Some("sandbox"));
-    let mode = if sandbox {
-        Mode::Off
-    } else {
-        mode(configuration, environment, name.as_deref())?
-    };
-    Ok(Wishes {
+    let mode = mode(configuration, environment, name.as_deref())?;
+    Ok(Request {
         mode,
         name,
         output,
         scope,
     })
+}
+
+/// The annotations that choose a mode and what is enforced, and the variables in their place.
+const KEYS: [&str; 3] = [
+    "io.capprof.mode",
+    "io.capprof.profile",
+    "io.capprof.capabilities",
+];
+const VARIABLES: [&str; 3] = ["CAPPROF_MODE", "CAPPROF_PROFILE", "CAPPROF_CAPABILITIES"];
+
+/// Returns true if the environment says `off`. It counts where the configuration has none of the three annotations, or cannot be read.
+pub fn environment_says_off(environment: Environment<'_>) -> bool {
+    environment(VARIABLES[0]).as_deref() == Some("off")
+}
+
+fn is_off(configuration: &Value, environment: Environment<'_>) -> bool {
+    if KEYS
+        .iter()
+        .any(|key| annotation(configuration, key).is_some())
+    {
+        annotation(configuration, KEYS[0]) == Some("off")
+    } else {
+        environment_says_off(environment)
+    }
 }
 
 /// The mode, with what is to be enforced: the annotations', else the environment's.
@@ -141,12 +170,6 @@ fn mode(
     environment: Environment<'_>,
     name: Option<&str>,
 ) -> Result<Mode, Error> {
-    const KEYS: [&str; 3] = [
-        "io.capprof.mode",
-        "io.capprof.profile",
-        "io.capprof.capabilities",
-    ];
-    const VARIABLES: [&str; 3] = ["CAPPROF_MODE", "CAPPROF_PROFILE", "CAPPROF_CAPABILITIES"];
     let annotated = KEYS.map(|key| annotation(configuration, key).map(str::to_owned));
     let (keys, [mode, profile, capabilities]) = if annotated.iter().any(Option::is_some) {
         (KEYS.map(|key| format!("annotation {key}")), annotated)
@@ -178,7 +201,6 @@ fn mode(
             }
             Ok(Mode::Profile)
         }
-        Some("off") => Ok(Mode::Off),
         Some("enforce") => {
             let capabilities = match capabilities.as_deref().map(parse_capabilities) {
                 None => None,
@@ -288,7 +310,7 @@ mod tests {
 
     #[test]
     fn what_is_enforced_is_a_profile_or_a_list_or_a_part_of_a_profile() {
-        let of = |annotations: Value| wishes(&with(annotations), NONE).unwrap().mode;
+        let of = |annotations: Value| request(&with(annotations), NONE).unwrap().mode;
         let mode = "io.capprof.mode";
         for (annotations, expected) in [
             (
@@ -330,7 +352,7 @@ mod tests {
         }
         for list in ["CHOWN", "cap_chown", "CAP_CHOWN;CAP_KILL", "7", "all"] {
             let annotations = with(json!({mode: "enforce", "io.capprof.capabilities": list}));
-            let error = wishes(&annotations, NONE).unwrap_err().to_string();
+            let error = request(&annotations, NONE).unwrap_err().to_string();
             assert_eq!(
                 error,
                 format!(
@@ -347,7 +369,7 @@ mod tests {
             "CAPPROF_CAPABILITIES" => Some("CAP_KILL".to_owned()),
             _ => None,
         };
-        let of = |annotations: Value| wishes(&with(annotations), environment).map(|it| it.mode);
+        let of = |annotations: Value| request(&with(annotations), environment).map(|it| it.mode);
         assert_eq!(
             of(json!({})).unwrap(),
             limit(None, Some(&[Capability::KILL]))
@@ -359,7 +381,7 @@ mod tests {
         assert!(of(json!({"io.capprof.profile": "web"})).is_err());
         let wrong: Environment<'_> = &|name| (name == "CAPPROF_MODE").then(|| "on".to_owned());
         assert_eq!(
-            wishes(&json!({}), wrong).unwrap_err().to_string(),
+            request(&json!({}), wrong).unwrap_err().to_string(),
             "environment variable CAPPROF_MODE=on: expected profile, enforce, verify or off"
         );
     }
@@ -393,12 +415,12 @@ mod tests {
             ),
         ] {
             assert_eq!(
-                wishes(&with(annotations.clone()), NONE).unwrap().mode,
+                request(&with(annotations.clone()), NONE).unwrap().mode,
                 if profiled { Mode::Profile } else { Mode::Off },
                 "{annotations}"
             );
         }
-        assert_eq!(wishes(&json!({}), NONE).unwrap().mode, Mode::Profile);
+        assert_eq!(request(&json!({}), NONE).unwrap().mode, Mode::Profile);
     }
 
     #[test]
@@ -418,7 +440,7 @@ mod tests {
             ("io.capprof.profile", "web"),
             ("io.capprof.capabilities", ""),
         ] {
-            let error = wishes(&with(json!({ key: value })), NONE)
+            let error = request(&with(json!({ key: value })), NONE)
                 .unwrap_err()
                 .to_string();
             assert!(error.starts_with(&format!("annotation {key}=")), "{error}");
@@ -427,11 +449,11 @@ mod tests {
     }
 
     #[test]
-    fn wishes_are_taken_as_they_are() {
+    fn requests_are_taken_as_they_are() {
         let annotations = json!({
             "io.capprof.name": "my name", "io.capprof.output": "/srv/out", "io.capprof.scope": "host",
         });
-        let wishes = wishes(&with(annotations), NONE).unwrap();
+        let wishes = request(&with(annotations), NONE).unwrap();
         assert_eq!(wishes.name.as_deref(), Some("my name"));
         assert_eq!(wishes.output, Some("/srv/out".into()));
         assert_eq!(wishes.scope, Some(Scope::Host));

@@ -1,20 +1,23 @@
 //! `exec` in a container of capprof's: under profiling the process gets what the container's own got; where a limit is enforced, nothing
 //! beyond that.
 //!
-//! Without a file the runtime takes capabilities and label from the rewritten configuration by itself, and adds what `--cap` names.
+//! Without a file the runtime makes the process from the configuration that the container was created with, and adds what `--cap` names.
+//! A file is read once, and the runtime gets a copy: the caller's stays as it is, whatever it is.
 
-use crate::argv::Command;
 use crate::bundle;
-use crate::create::held;
+use crate::delivery::{self, CommandLine};
+use crate::family::Family;
+use crate::privilege::held;
 use crate::rewrite::{self, Grant, Sets};
 use capprof_profile::CapabilitySet;
-use capprof_profile::recording::{Mode, Recording};
-use capprof_store::file::{self, Attributes};
+use capprof_profile::recording::{Delivery, Mode, Recording};
+use capprof_store::document::{Ambiguity, Document};
+use capprof_store::recording::Directory;
 use capprof_store::settings;
-use serde_json::Value;
+use std::io;
 use std::path::{Path, PathBuf};
 
-/// Why a process must not be started, or its file could not be rewritten. It is as it was.
+/// Why a process must not be started.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// `--cap` names what the container is not to have.
@@ -28,6 +31,14 @@ pub enum Error {
     /// It cannot be read.
     #[error("exec --process: {0}")]
     Read(#[from] bundle::Error),
+    /// It says different things to different runtimes.
+    #[error("exec --process: read {}: {source}", path.display())]
+    Ambiguous {
+        /// The file.
+        path: PathBuf,
+        /// What does.
+        source: Ambiguity,
+    },
     /// It is not what the runtime-spec says of a process.
     #[error("exec --process: rewrite {}: {source}", path.display())]
     Rewrite {
@@ -36,9 +47,22 @@ pub enum Error {
         /// What is not.
         source: rewrite::Error,
     },
-    /// It cannot be written.
-    #[error("exec --process: {0}")]
-    Write(#[from] file::Error),
+    /// The copy cannot be made.
+    #[error("exec --process: copy {}: {source}", path.display())]
+    Copy {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// runc cannot be shown the configuration that the container was created with.
+    #[error("exec: mount the container's configuration over that of bundle {}: {source}", bundle.display())]
+    Show {
+        /// The bundle.
+        bundle: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
     /// The own capabilities cannot be read.
     #[error("exec --process: read own capabilities: {0}")]
     Capabilities(#[from] caps::errors::CapsError),
@@ -48,10 +72,15 @@ pub enum Error {
 ///
 /// # Errors
 /// Any [`Error`].
-pub fn prepare(command: &Command, recording: &Recording) -> Result<(), Error> {
+pub fn prepare(
+    directory: &Directory,
+    recording: &Recording,
+    family: Family,
+    line: &mut CommandLine<'_>,
+) -> Result<(), Error> {
     if recording.mode.limits() {
         let limit = recording.grant.granted.bounding;
-        let beyond = command.capabilities.iter().find(|name| {
+        let beyond = line.command.capabilities.iter().find(|name| {
             let known = name.to_str().and_then(|name| name.parse().ok());
             !known.is_some_and(|capability| limit.contains(capability))
         });
@@ -62,36 +91,61 @@ pub fn prepare(command: &Command, recording: &Recording) -> Result<(), Error> {
             });
         }
     }
-    match &command.process {
-        Some(file) => prepare_file(Path::new(file), recording),
+    // An empty name is none.
+    match line
+        .command
+        .process
+        .as_ref()
+        .filter(|file| !file.text.is_empty())
+    {
+        Some(file) => {
+            let path = Path::new(&file.text);
+            let content = rewritten(path, recording)?;
+            delivery::in_memory(line, Some(file), "process", &content).map_err(|source| {
+                Error::Copy {
+                    path: path.to_owned(),
+                    source,
+                }
+            })
+        }
+        None if family == Family::Runc && recording.container.delivery == Delivery::Mount => {
+            delivery::show_again(directory, &recording.container.bundle).map_err(|source| {
+                Error::Show {
+                    bundle: recording.container.bundle.clone(),
+                    source,
+                }
+            })
+        }
         None => Ok(()),
     }
 }
 
-/// Gives the process in a file the recording's grant and label, or takes from it what is beyond the recording's limit.
-fn prepare_file(process: &Path, recording: &Recording) -> Result<(), Error> {
-    let path = process
-        .canonicalize()
-        .map_err(|source| bundle::Error::Read {
-            path: process.to_owned(),
-            source,
-        })?;
-    let (metadata, content) = bundle::read_regular(&path)?;
-    let mut value = bundle::parse(&path, &content, serde_json::from_str)?;
+/// The content of a process file, with the recording's grant and label, or without what is beyond the recording's limit.
+fn rewritten(path: &Path, recording: &Recording) -> Result<Vec<u8>, Error> {
+    let text = bundle::unicode(path, bundle::read_any(path)?)?;
+    let mut document = bundle::parse(path, &text, Document::parse_process)?;
+    document.check().map_err(|source| Error::Ambiguous {
+        path: path.to_owned(),
+        source,
+    })?;
     let failed = |source| Error::Rewrite {
-        path: path.clone(),
+        path: path.to_owned(),
         source,
     };
-    let Value::Object(object) = &mut value else {
-        return Err(failed(rewrite::Error::Kind {
+    let object = document.value.as_object_mut().ok_or_else(|| {
+        failed(rewrite::Error::Kind {
             pointer: "the process".to_owned(),
             expected: "an object",
-        }));
-    };
+        })
+    })?;
     let grant = match recording.mode {
         // The runtime gives it the container's own, which are within the limit.
-        Mode::Enforce | Mode::Verify if object.get("capabilities").is_none_or(Value::is_null) => {
-            return Ok(());
+        Mode::Enforce | Mode::Verify
+            if object
+                .get("capabilities")
+                .is_none_or(serde_json::Value::is_null) =>
+        {
+            return Ok(text.into_bytes());
         }
         Mode::Enforce | Mode::Verify => Grant {
             sets: Sets::AtMost(recording.grant.granted.bounding),
@@ -116,11 +170,5 @@ fn prepare_file(process: &Path, recording: &Recording) -> Result<(), Error> {
         }
     };
     rewrite::grant(object, &grant).map_err(failed)?;
-    // Of no use after a crash of the machine.
-    file::write_unsynced(
-        &path,
-        value.to_string().as_bytes(),
-        Attributes::Like(&metadata),
-    )?;
-    Ok(())
+    Ok(document.write(&text))
 }

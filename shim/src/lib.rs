@@ -2,10 +2,10 @@
 //! more, and becomes runc or crun.
 //!
 //! ```text
-//! argv ──▶ argv::globals ──▶ create, run ──▶ bundle ─▶ annotations ─▶ limit ─▶ rewrite ─▶ recording ─┐
-//!                       ├──▶ exec ─────────▶ process file ─▶ rewrite ────────────────────────────────┼──▶ runtime::hand_over (execve)
-//!                       ├──▶ delete ───────▶ sweep ──────────────────────────────────────────────────┤
-//!                       └──▶ anything else ──────────────────────────────────────────────────────────┘
+//! argv ──▶ call ──▶ create, run ──▶ create ─▶ bundle ─▶ annotations ─▶ limit ─▶ rewrite ─▶ delivery ─┐
+//!               ├──▶ exec ────────▶ exec ───▶ process file ─────────▶ rewrite ─▶ delivery ──────────┼──▶ runtime::hand_over (execve)
+//!               ├──▶ delete ──────▶ sweep ────────────────────────────────────────────────────────────┤
+//!               └──▶ anything else ─────────────────────────────────────────────────────────────────┘
 //! ```
 //!
 //! Nothing is written to standard output, and to standard error only what made it fail: on `create` both are the container's.
@@ -13,16 +13,21 @@
 pub mod annotations;
 pub mod argv;
 pub mod bundle;
+pub mod call;
+mod cloned_binary;
 pub mod create;
-pub mod document;
+pub mod delivery;
 pub mod engine;
+pub mod engine_grants;
 pub mod exec;
-pub mod given;
+pub mod family;
+mod helper;
 pub mod label;
 pub mod limit;
-mod read_only;
+mod mount_namespace;
+mod privilege;
 pub mod report;
 pub mod rewrite;
 pub mod runtime;
-pub mod shim;
+pub mod state;
 pub mod sweep;

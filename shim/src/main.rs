@@ -22,5 +22,5 @@ pub unsafe extern "C" fn main(count: c_int, arguments: *const *const c_char) -> 
             OsStr::from_bytes(argument.to_bytes()).to_owned()
         })
         .collect();
-    capprof::shim::main(&arguments)
+    capprof::call::main(arguments)
 }

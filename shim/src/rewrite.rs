@@ -1,34 +1,19 @@
-//! What capprof changes in a configuration, and how it is undone.
+//! What capprof changes in a configuration.
 //!
-//! A configuration is a JSON value in which keys keep their order and numbers their digits; whatever capprof does not
+//! A configuration is a JSON value in which keys keep their order and numbers their digits; what capprof does not
 //! own passes through. Field names and meanings: runtime-spec, config.md and config-linux.md.
 
 use capprof_profile::CapabilitySet;
 use capprof_profile::recording::{ProcessSets, Relaxation};
 use capprof_profile::settings::{GrantNonRoot, RelaxSeccomp};
-use capprof_store::config_json::{MARK, set_capabilities};
+use capprof_store::config_json::set_capabilities;
 use serde_json::{Map, Value, json};
-use std::path::{Path, PathBuf};
-
-/// The annotation that holds the former values of all that was changed, so that a configuration can be put right when its recording is lost.
-pub const ORIGINAL: &str = "io.capprof.original";
 
 /// The name under which the hooks are called.
 const HOOK: &str = "capprof-hook";
 
 /// The whole environment of a hook: engines call `delete` with almost none.
 const HOOK_ENVIRONMENT: &str = "PATH=/usr/sbin:/usr/bin:/sbin:/bin";
-
-/// Where a configuration is changed: the object that a key is in, and the key.
-const EDITED: [(&str, &str); 7] = [
-    ("/process", "capabilities"),
-    ("/process", "selinuxLabel"),
-    ("/process", "apparmorProfile"),
-    ("/linux", "seccomp"),
-    ("", "hooks"),
-    ("/annotations", MARK),
-    ("/annotations", ORIGINAL),
-];
 
 /// A configuration in which something is not what the runtime-spec says.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -104,13 +89,13 @@ pub struct Plan<'a> {
 pub enum Hooks {
     /// Prestart, which arms recorders, and poststop, which collects.
     Record,
-    /// Poststop alone, which puts the configuration back: runc reads it again at each `exec`, so it must stay as it is until then.
-    PutBack,
+    /// Poststop alone, which removes the recording: until then it tells `exec` the limit.
+    Remove,
 }
 
 /// What was changed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Outcome {
+pub struct Changes {
     /// The sets that the engine had asked for.
     pub original: ProcessSets,
     /// The sets that the process gets.
@@ -123,8 +108,7 @@ pub struct Outcome {
 ///
 /// # Errors
 /// Something is not of the kind that the runtime-spec says; then the value is in no useful state.
-pub fn rewrite(configuration: &mut Value, plan: &Plan<'_>) -> Result<Outcome, Error> {
-    let before = configuration.clone();
+pub fn rewrite(configuration: &mut Value, plan: &Plan<'_>) -> Result<Changes, Error> {
     let process = member_object(configuration, "", "process")?
         .ok_or_else(|| kind("/process", "an object"))?;
     let mut outcome = grant(process, &plan.grant)?;
@@ -137,7 +121,6 @@ pub fn rewrite(configuration: &mut Value, plan: &Plan<'_>) -> Result<Outcome, Er
         });
     }
     add_hooks(configuration, plan)?;
-    annotate(configuration, &before, plan.directory)?;
     Ok(outcome)
 }
 
@@ -145,7 +128,7 @@ pub fn rewrite(configuration: &mut Value, plan: &Plan<'_>) -> Result<Outcome, Er
 ///
 /// # Errors
 /// Something is not of the kind that the runtime-spec says.
-pub fn grant(process: &mut Map<String, Value>, grant: &Grant<'_>) -> Result<Outcome, Error> {
+pub fn grant(process: &mut Map<String, Value>, grant: &Grant<'_>) -> Result<Changes, Error> {
     let root = uid(process)? == 0;
     let original = sets_of(process)?;
     match grant.sets {
@@ -187,7 +170,7 @@ pub fn grant(process: &mut Map<String, Value>, grant: &Grant<'_>) -> Result<Outc
             process.shift_remove("apparmorProfile");
         }
     }
-    Ok(Outcome {
+    Ok(Changes {
         original,
         granted,
         relaxed,
@@ -333,115 +316,6 @@ fn add_hooks(configuration: &mut Value, plan: &Plan<'_>) -> Result<(), Error> {
         .ok_or_else(|| kind("/hooks/poststop", "an array"))?
         .insert(0, hook("poststop"));
     Ok(())
-}
-
-/// Marks the configuration as the recording's and keeps the former values in it.
-fn annotate(configuration: &mut Value, before: &Value, directory: &str) -> Result<(), Error> {
-    let mut saved = Map::new();
-    if !before.get("annotations").is_some_and(Value::is_object) {
-        saved.insert("/annotations".to_owned(), entry(before, "", "annotations"));
-    }
-    for (holder, key) in EDITED {
-        let changed = holder == "/annotations"
-            || member(before, holder, key) != member(configuration, holder, key);
-        if changed {
-            saved.insert(format!("{holder}/{key}"), entry(before, holder, key));
-        }
-    }
-    let root = configuration
-        .as_object_mut()
-        .ok_or_else(|| kind("", "an object"))?;
-    let annotations = filled(root, "annotations", || json!({}))
-        .as_object_mut()
-        .ok_or_else(|| kind("/annotations", "an object"))?;
-    annotations.insert(MARK.to_owned(), directory.into());
-    annotations.insert(ORIGINAL.to_owned(), Value::Object(saved).to_string().into());
-    Ok(())
-}
-
-/// The recording's directory, if capprof has rewritten this configuration.
-///
-/// The annotation alone proves nothing, for in Kubernetes its value may come from whoever writes a pod. The hook does: nobody but
-/// the engine writes hooks.
-pub fn mark(configuration: &Value) -> Option<PathBuf> {
-    let directory = configuration.get("annotations")?.get(MARK)?.as_str()?;
-    let hooks = configuration.get("hooks")?.get("poststop")?.as_array()?;
-    let ours = hooks.iter().any(|hook| {
-        let is_hook = hook
-            .get("path")
-            .and_then(Value::as_str)
-            .is_some_and(|path| Path::new(path).file_name().is_some_and(|name| name == HOOK));
-        is_hook && hook.get("args") == Some(&json!([HOOK, "poststop", directory]))
-    });
-    ours.then(|| PathBuf::from(directory))
-}
-
-/// Undoes [`rewrite`]. A configuration that is not rewritten comes back as it is.
-pub fn restore(mut configuration: Value) -> Value {
-    if mark(&configuration).is_none() {
-        return configuration;
-    }
-    let saved = configuration
-        .get("annotations")
-        .and_then(|annotations| annotations.get(ORIGINAL))
-        .and_then(Value::as_str)
-        .and_then(|text| serde_json::from_str::<Map<String, Value>>(text).ok());
-    let Some(saved) = saved else {
-        return configuration;
-    };
-    for (holder, key) in EDITED {
-        if let Some(entry) = saved.get(&format!("{holder}/{key}"))
-            && let Some(holder) = configuration
-                .pointer_mut(holder)
-                .and_then(Value::as_object_mut)
-        {
-            put(holder, key, entry);
-        }
-    }
-    // There were none before: unless somebody has added others meanwhile, there are none again.
-    if let Some(entry) = saved.get("/annotations")
-        && configuration
-            .get("annotations")
-            .and_then(Value::as_object)
-            .is_some_and(Map::is_empty)
-        && let Some(root) = configuration.as_object_mut()
-    {
-        put(root, "annotations", entry);
-    }
-    configuration
-}
-
-/// A former value with its place among the keys; null if there was none.
-fn entry(before: &Value, holder: &str, key: &str) -> Value {
-    let holder = before.pointer(holder).and_then(Value::as_object);
-    let found = holder.and_then(|holder| {
-        let position = holder.keys().position(|other| other == key)?;
-        Some(json!({"at": position, "value": holder.get(key)?}))
-    });
-    found.unwrap_or(Value::Null)
-}
-
-fn put(holder: &mut Map<String, Value>, key: &str, entry: &Value) {
-    match entry.get("value") {
-        None => {
-            holder.shift_remove(key);
-        }
-        Some(value) => match holder.get_mut(key) {
-            Some(place) => *place = value.clone(),
-            None => {
-                let position = entry
-                    .get("at")
-                    .and_then(Value::as_u64)
-                    .and_then(|position| usize::try_from(position).ok())
-                    .unwrap_or(usize::MAX);
-                holder.shift_insert(position.min(holder.len()), key.to_owned(), value.clone());
-            }
-        },
-    }
-}
-
-fn member<'a>(value: &'a Value, holder: &str, key: &str) -> Option<&'a Value> {
-    value.pointer(holder)?.get(key)
 }
 
 /// The member, if it is there and not null.

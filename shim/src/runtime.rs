@@ -1,7 +1,11 @@
 //! The low-level runtime: which one, where it is, and becoming it.
 
-use crate::argv::Family;
-use crate::read_only;
+use crate::cloned_binary;
+use crate::family::Family;
+use crate::helper;
+use crate::privilege;
+use crate::state;
+use capprof_store::file::{self, Attributes};
 use nix::errno::Errno;
 use std::convert::Infallible;
 use std::env;
@@ -11,6 +15,7 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Component, Path, PathBuf};
+use std::time::Duration;
 
 /// Where a runtime that is given by name is looked for. Not PATH: podman calls `delete` without one, and `create` and `delete` must
 /// find the same.
@@ -56,17 +61,14 @@ pub enum Error {
     },
 }
 
-/// A low-level runtime.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LowLevel {
-    /// Whose command line it understands.
-    pub family: Family,
-    /// The binary, absolute.
-    pub path: PathBuf,
-}
+/// How long a runtime may take to say its version.
+const PATIENCE: Duration = Duration::from_secs(5);
 
-/// The runtime's name or path: what capprof's own name ends in decides, else the configuration.
-pub fn select(own_name: &OsStr, configured: &str) -> String {
+/// The file in the state directory with what runtimes have answered: `<device> <inode> <size> <mtime> <ctime> <family>` a line.
+const ANSWERS: &str = "runtimes";
+
+/// The runtime's name or path: what capprof's own name ends in decides, else the configuration. `family_of` tells a runtime's family.
+pub fn select(own_name: &OsStr, configured: &str, family_of: impl Fn(&Path) -> Family) -> String {
     let own_name = own_name.as_bytes();
     let suffix = Family::ALL
         .into_iter()
@@ -83,21 +85,62 @@ pub fn select(own_name: &OsStr, configured: &str) -> String {
     }
 }
 
-/// Whose command line the binary understands, by its file name.
-pub fn family_of(path: &Path) -> Family {
-    let name = path.file_name().unwrap_or_default().as_bytes();
-    if name.windows(4).any(|part| part == b"crun") {
-        Family::Crun
+/// The family of a runtime, which is asked for its version. The answer is kept in the state directory for as long as the file does not change.
+///
+/// A program that names neither runc nor crun is judged by its file name, as is one that cannot be started.
+pub fn family_of(path: &Path, state: &Path) -> Family {
+    let by_name = || Family::of_name(path);
+    let Ok(metadata) = fs::metadata(path) else {
+        return by_name();
+    };
+    let key = format!(
+        "{} {} {} {}.{:09} {}.{:09}",
+        metadata.dev(),
+        metadata.ino(),
+        metadata.size(),
+        metadata.mtime(),
+        metadata.mtime_nsec(),
+        metadata.ctime(),
+        metadata.ctime_nsec()
+    );
+    let answers = state.join(ANSWERS);
+    let known = if state::is_own(state) {
+        fs::read_to_string(&answers).unwrap_or_default()
     } else {
-        Family::Runc
+        String::new()
+    };
+    let answered = known.lines().find_map(|line| {
+        let name = line.strip_prefix(key.as_str())?.strip_prefix(' ')?;
+        Family::ALL.into_iter().find(|family| family.name() == name)
+    });
+    if let Some(family) = answered {
+        return family;
     }
+    let answer = helper::output(path, &[OsStr::new("--version")], PATIENCE);
+    let Some(family) = answer.ok().and_then(|answer| Family::of_version(&answer)) else {
+        return by_name();
+    };
+    if privilege::is_root_of_host() {
+        state::create(state);
+    }
+    if state::is_own(state) {
+        let known: Vec<&str> = known.lines().rev().take(REMEMBERED).collect();
+        let mut lines: String = known.iter().rev().map(|line| format!("{line}\n")).collect();
+        lines.push_str(&format!("{key} {family}\n"));
+        // Without it, the next call asks again.
+        let _ = file::write_unsynced(&answers, lines.as_bytes(), Attributes::Mode(0o600));
+    }
+    family
 }
+
+/// How many answers are kept besides the latest.
+const REMEMBERED: usize = 15;
 
 /// Finds the binary.
 ///
 /// # Errors
 /// [`Error::NotFound`], [`Error::NotExecutable`], [`Error::Itself`].
-pub fn find(name: &str) -> Result<LowLevel, Error> {
+pub fn find(name: &str) -> Result<PathBuf, Error> {
     find_in(name, &DIRECTORIES, itself())
 }
 
@@ -111,7 +154,7 @@ fn identity(path: &Path) -> Option<(u64, u64)> {
     Some((metadata.dev(), metadata.ino()))
 }
 
-fn find_in(name: &str, directories: &[&str], own: Option<(u64, u64)>) -> Result<LowLevel, Error> {
+fn find_in(name: &str, directories: &[&str], own: Option<(u64, u64)>) -> Result<PathBuf, Error> {
     let is_itself = |path: &Path| own.is_some() && identity(path) == own;
     if name.starts_with('/') {
         let path = PathBuf::from(name);
@@ -123,10 +166,7 @@ fn find_in(name: &str, directories: &[&str], own: Option<(u64, u64)>) -> Result<
                 name: name.to_owned(),
             });
         }
-        return Ok(LowLevel {
-            family: family_of(&path),
-            path,
-        });
+        return Ok(path);
     }
     let mut found_itself = false;
     for directory in directories {
@@ -139,10 +179,7 @@ fn find_in(name: &str, directories: &[&str], own: Option<(u64, u64)>) -> Result<
             found_itself = true;
             continue;
         }
-        return Ok(LowLevel {
-            family: family_of(&path),
-            path,
-        });
+        return Ok(path);
     }
     let name = name.to_owned();
     Err(if found_itself {
@@ -210,7 +247,7 @@ pub(crate) fn absolute(path: &Path) -> PathBuf {
 ///
 /// # Errors
 /// [`Error::Execute`]; on success it does not return.
-pub fn hand_over(path: &Path, arguments: &[OsString]) -> Result<Infallible, Error> {
+pub fn hand_over(path: &Path, family: Family, arguments: &[OsString]) -> Result<Infallible, Error> {
     let failed = |source: io::Error| Error::Execute {
         path: path.to_owned(),
         source,
@@ -223,8 +260,8 @@ pub fn hand_over(path: &Path, arguments: &[OsString]) -> Result<Infallible, Erro
     for argument in arguments.iter().skip(1) {
         list.push(c_string(argument)?);
     }
-    if family_of(path) == Family::Crun
-        && let Ok(binary) = read_only::open(path)
+    if family == Family::Crun
+        && let Ok(binary) = cloned_binary::open(path)
     {
         let environment: Vec<CString> = env::vars_os()
             .filter_map(|(name, value)| {
@@ -258,20 +295,50 @@ mod tests {
             ("runc", "crun", "crun"),
             ("", "runc", "runc"),
         ] {
-            assert_eq!(select(OsStr::new(own), configured), expected, "{own}");
+            assert_eq!(
+                select(OsStr::new(own), configured, Family::of_name),
+                expected,
+                "{own}"
+            );
         }
     }
 
     #[test]
-    fn a_file_name_tells_the_family() {
-        for (path, family) in [
-            ("/usr/sbin/runc", Family::Runc),
-            ("/usr/bin/crun", Family::Crun),
-            ("/usr/bin/crun-wasm", Family::Crun),
-            ("/opt/crun/youki", Family::Runc),
-        ] {
-            assert_eq!(family_of(Path::new(path)), family, "{path}");
+    fn a_runtime_is_asked_once_what_it_is() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("oci");
+        let count = directory.path().join("count");
+        let says = |name: &str| {
+            let script = format!(
+                "#!/bin/sh\necho x >>{}\necho {name} version 9\n",
+                count.display()
+            );
+            fs::write(&path, script).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        };
+        let asked = || fs::read_to_string(&count).unwrap().lines().count();
+        let state = directory.path().join("state");
+        fs::create_dir(&state).unwrap();
+        fs::set_permissions(&state, fs::Permissions::from_mode(0o700)).unwrap();
+        says("crun");
+        for _ in 0..3 {
+            assert_eq!(family_of(&path, &state), Family::Crun);
+            assert_eq!(asked(), 1);
         }
+        // Another program in its place.
+        says("runc");
+        assert_eq!(family_of(&path, &state), Family::Runc);
+        // Nobody can be told what to believe by a directory that others write to.
+        fs::set_permissions(&state, fs::Permissions::from_mode(0o777)).unwrap();
+        assert_eq!(family_of(&path, &state), Family::Runc);
+        assert_eq!(asked(), 3);
+        // One that does not say.
+        says("something");
+        assert_eq!(family_of(&path, &state), Family::Runc);
+        assert_eq!(
+            family_of(Path::new("/nonexistent/crun"), &state),
+            Family::Crun
+        );
     }
 
     #[test]
@@ -291,17 +358,17 @@ mod tests {
         // Not executable, hence passed over.
         fs::write(first.join("runc"), "").unwrap();
         assert_eq!(
-            find_in("runc", &directories, None).unwrap().path,
+            find_in("runc", &directories, None).unwrap(),
             second.join("runc")
         );
         executable(&first.join("runc"));
         assert_eq!(
-            find_in("runc", &directories, None).unwrap().path,
+            find_in("runc", &directories, None).unwrap(),
             first.join("runc")
         );
         let own = identity(&first.join("runc"));
         assert_eq!(
-            find_in("runc", &directories, own).unwrap().path,
+            find_in("runc", &directories, own).unwrap(),
             second.join("runc")
         );
         fs::remove_file(second.join("runc")).unwrap();

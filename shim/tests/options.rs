@@ -2,7 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![allow(clippy::print_stderr, reason = "a test that cannot run here says so")]
 
-use capprof::argv::{self, Family};
+use capprof::argv;
+use capprof::family::Family;
 use std::ffi::{OsStr, OsString};
 use std::process::{Command, Stdio};
 

@@ -1,76 +1,25 @@
-//! config.json of a bundle (runtime-spec, config.md): capprof's mark in it, putting the engine's back, and the capability sets.
+//! Edits of a bundle's config.json (runtime-spec, config.md) that several programs make: the capability sets.
 
-use crate::file::{self, Attributes};
-use crate::recording::Directory;
+use crate::document::Document;
 use capprof_profile::CapabilitySet;
 use capprof_profile::profile::Profile;
-use capprof_profile::recording::Recording;
-use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use std::fs;
-use std::io;
-use std::time::Duration;
 
-/// Puts the engine's configuration back, if what stands there is still what capprof wrote for this recording; returns true if it was.
-///
-/// A file that is gone, or that the engine or another recording has written meanwhile, is left alone. The directory that the file is in is
-/// locked (flock(2)) from the look to the write, as a shim does that rewrites it.
+/// The text of the engine's configuration with its capability sets replaced by the minimized ones, and nothing else touched: key order,
+/// numbers and all that is not looked at survive. A configuration without a `process` object stays as it is.
 ///
 /// # Errors
-/// [`file::Error`].
-pub fn put_back(directory: &Directory, recording: &Recording) -> Result<bool, file::Error> {
-    let path = recording.container.configuration.as_path();
-    let failed = || file::error("read", path);
-    let Some(parent) = path.parent() else {
-        return Ok(false);
-    };
-    let _lock = match file::lock_directory(parent, Duration::from_secs(5)) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-        result => result.map_err(failed())?,
-    };
-    let metadata = match fs::symlink_metadata(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-        result => result.map_err(failed())?,
-    };
-    if !metadata.is_file() {
-        return Ok(false);
-    }
-    let content = file::read(path)?;
-    if mark(&content).as_deref() != directory.path().to_str() {
-        return Ok(false);
-    }
-    let original = file::read(&directory.original_configuration())?;
-    file::write(path, &original, Attributes::Like(&metadata))?;
-    Ok(true)
-}
-
-/// The annotation with which the shim marks a configuration that it has rewritten. Its value is the recording's directory.
-pub const MARK: &str = "io.capprof.recording";
-
-/// The value of the annotation [`MARK`] in a configuration, without reading the rest of it into memory.
-fn mark(configuration: &[u8]) -> Option<String> {
-    #[derive(Deserialize)]
-    struct Marked {
-        annotations: Option<Annotations>,
-    }
-    #[derive(Deserialize)]
-    struct Annotations {
-        #[serde(rename = "io.capprof.recording")]
-        mark: Option<String>,
-    }
-    serde_json::from_slice::<Marked>(configuration)
-        .ok()?
-        .annotations?
-        .mark
-}
-
-/// The engine's configuration with its capability sets replaced by the minimized ones, and nothing else touched: key order and numbers
-/// survive. A configuration without a `process` object is given back as it is.
-pub fn minimized_configuration(mut original: Value, profile: &Profile) -> Value {
-    if let Some(process) = original.get_mut("process").and_then(Value::as_object_mut) {
+/// It is not JSON. What the shim has accepted is.
+pub fn minimized_configuration(original: &str, profile: &Profile) -> serde_json::Result<Vec<u8>> {
+    let mut document = Document::parse(original)?;
+    if let Some(process) = document
+        .value
+        .get_mut("process")
+        .and_then(Value::as_object_mut)
+    {
         set_capabilities(process, &profile.findings.minimized_sets.named());
     }
-    original
+    Ok(document.write(original))
 }
 
 /// Gives a process of config.json exactly these sets, by their names there; others stay as they are.
@@ -119,48 +68,28 @@ mod tests {
             },
         )];
         let profile = assemble::profile(&recording, reports(), evidence, String::new(), host());
-        let minimized = minimized_configuration(serde_json::from_str(text).unwrap(), &profile);
+        let minimized = |text: &str| {
+            let bytes = minimized_configuration(text, &profile).unwrap();
+            String::from_utf8(bytes).unwrap()
+        };
         assert_eq!(
-            serde_json::to_string(&minimized).unwrap(),
+            minimized(text),
             text.replace(r#"["CAP_CHOWN","CAP_NET_RAW"]"#, r#"["CAP_CHOWN"]"#)
         );
         // Nothing to write them to.
-        let hooks = json!({"ociVersion": "1.2.0"});
-        assert_eq!(minimized_configuration(hooks.clone(), &profile), hooks);
+        let hooks = r#"{"ociVersion":"1.2.0"}"#;
+        assert_eq!(minimized(hooks), hooks);
         // No capabilities at all in the original means none: the sets are written out.
-        let without = minimized_configuration(json!({"process": {}}), &profile);
         assert_eq!(
-            without,
-            json!({"process": {"capabilities": {"bounding": ["CAP_CHOWN"], "effective": ["CAP_CHOWN"], "permitted": ["CAP_CHOWN"]}}})
+            minimized(r#"{"process":{}}"#),
+            r#"{"process":{"capabilities":{"bounding":["CAP_CHOWN"],"effective":["CAP_CHOWN"],"permitted":["CAP_CHOWN"]}}}"#
         );
-    }
-
-    #[test]
-    fn a_configuration_is_put_back_only_where_it_is_this_recordings() {
-        let state = tempfile::tempdir().unwrap();
-        let directory = Directory::create(state.path(), "key", "20260101T000000Z-1").unwrap();
-        let mut recording = recording("a", "20260101T000000Z-1");
-        recording.container.bundle = state.path().join("bundle");
-        recording.container.configuration = state.path().join("bundle/config.json");
-        let configuration = &recording.container.configuration;
-        // The engine has removed the bundle.
-        assert!(!put_back(&directory, &recording).unwrap());
-        fs::create_dir(&recording.container.bundle).unwrap();
-        assert!(!put_back(&directory, &recording).unwrap());
-        fs::write(directory.original_configuration(), "{ }").unwrap();
-        for foreign in [
-            "{}",
-            "",
-            r#"{"annotations":{"io.capprof.recording":"/other"}}"#,
-        ] {
-            fs::write(configuration, foreign).unwrap();
-            assert!(!put_back(&directory, &recording).unwrap());
-            assert_eq!(fs::read_to_string(configuration).unwrap(), foreign);
-        }
-        let ours =
-            serde_json::json!({"process": {}, "annotations": {"a": "b", MARK: directory.path()}});
-        fs::write(configuration, ours.to_string()).unwrap();
-        assert!(put_back(&directory, &recording).unwrap());
-        assert_eq!(fs::read_to_string(configuration).unwrap(), "{ }");
+        // What runtimes take, a strict reader would not.
+        let odd = format!(
+            r#"{{"process":{{"env":["X=\ud800"]}},"x":{}1{}}}"#,
+            "[".repeat(1000),
+            "]".repeat(1000)
+        );
+        assert!(minimized(&odd).contains(r#""env":["X=\ud800"]"#));
     }
 }

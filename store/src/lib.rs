@@ -7,10 +7,12 @@
 //! | [`random`] | random numbers |
 //! | [`settings`] | `/etc/capprof/config.toml` |
 //! | [`recording`] | the directory of a recording in progress |
-//! | [`config_json`] | the bundle's configuration |
+//! | [`config_json`] | edits of the bundle's configuration |
+//! | [`document`] | the bundle's configuration as text that is taken apart only where it is looked at |
 //! | [`profiles`] | the store of finished profiles |
 
 pub mod config_json;
+pub mod document;
 pub mod file;
 pub mod process;
 pub mod profiles;

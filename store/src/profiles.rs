@@ -109,25 +109,22 @@ pub struct Files {
 }
 
 impl Files {
-    /// Encodes a profile and the minimized configuration.
+    /// Encodes a profile; `configuration` is the text of the minimized configuration.
     ///
     /// # Errors
     /// [`Error::Encode`].
-    pub fn new(profile: &Profile, configuration: &serde_json::Value) -> Result<Self, Error> {
-        let encode = |result: Result<Vec<u8>, serde_json::Error>| {
-            result
-                .map(|mut bytes| {
-                    bytes.push(b'\n');
-                    bytes
-                })
-                .map_err(|source| Error::Encode {
-                    recording: profile.origin.recording_id.clone(),
-                    source,
-                })
+    pub fn new(profile: &Profile, configuration: Vec<u8>) -> Result<Self, Error> {
+        let encoded = serde_json::to_vec_pretty(profile).map_err(|source| Error::Encode {
+            recording: profile.origin.recording_id.clone(),
+            source,
+        })?;
+        let line = |mut bytes: Vec<u8>| {
+            bytes.push(b'\n');
+            bytes
         };
         Ok(Self {
-            profile: encode(serde_json::to_vec_pretty(profile))?,
-            configuration: encode(serde_json::to_vec_pretty(configuration))?,
+            profile: line(encoded),
+            configuration: line(configuration),
         })
     }
 
@@ -595,7 +592,7 @@ fn read<T: for<'de> Deserialize<'de>>(path: &Path) -> Result<T, Error> {
 /// The name of an id's directory. runc accepts `[\w+-.]+` and so `..` too, crun anything without a slash; a leading dot, which marks
 /// unfinished directories here, is escaped.
 fn directory_name(id: &str) -> Result<String, Error> {
-    if id.is_empty() || [".", ".."].contains(&id) || id.len() > 200 || id.contains(['/', '\0']) {
+    if id.is_empty() || [".", ".."].contains(&id) || id.len() > 250 || id.contains(['/', '\0']) {
         return Err(Error::Id(id.to_owned()));
     }
     Ok(match id.strip_prefix('.') {
@@ -703,7 +700,7 @@ mod tests {
 
     fn add(store: &Store, container_id: &str, id: &str, retention: u32) -> Result<(), Error> {
         let profile = profile(container_id, id);
-        let files = Files::new(&profile, &serde_json::json!({})).unwrap();
+        let files = Files::new(&profile, b"{}".to_vec()).unwrap();
         store.add(&profile, &files, retention)
     }
 
@@ -821,7 +818,7 @@ mod tests {
             let mut profile = profile("a", ID);
             profile.complete = complete;
             profile.findings.notes = vec![note.to_owned()];
-            let files = Files::new(&profile, &serde_json::json!({})).unwrap();
+            let files = Files::new(&profile, b"{}".to_vec()).unwrap();
             store.add(&profile, &files, 20).unwrap();
             store.find(ID).unwrap().profile.findings.notes
         };
@@ -937,7 +934,7 @@ mod tests {
             profile.complete = true;
             profile.incomplete_because.clear();
             edit(&mut profile);
-            let files = Files::new(&profile, &serde_json::json!({})).unwrap();
+            let files = Files::new(&profile, b"{}".to_vec()).unwrap();
             store.add(&profile, &files, 0).unwrap();
         };
         let lose = |profile: &mut Profile| {

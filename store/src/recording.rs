@@ -4,21 +4,25 @@
 //! /run/capprof/recordings/<container key>.<recording id>/      root-only
 //!     recording.json         by the shim, at create/run; never changed afterwards
 //!     config.original.json   by the shim: the engine's configuration, byte for byte
+//!     config.json            by the shim: what the runtime gets in its place
+//!     bundle/config.json     by the shim: the same for a runc that gets a bundle of its own (Delivery::Bundle)
 //!     armed.json             by the prestart hook (see the hook crate)
 //!     evidence.json          by the poststop hook or recovery: what the recorders saw
 //!     pending.json           by the poststop hook or recovery, where the result could not be stored: why
 //! ```
 //!
-//! The container key is a hash of the low-level runtime's root and the container's id, so that `exec`, `delete` and the next
-//! `create` find a container's recording by reading the directory alone.
+//! The container key is a hash of the container's id, so that `exec`, `delete` and the next `create` find the recordings that may be
+//! meant by reading the directory alone. One is meant if its runtime's root is the same directory ([`is_of`]).
 
 use crate::file::{self, Attributes};
 use crate::process;
 use capprof_profile::recording::{Process, Recording};
 use capprof_profile::settings::STATE_DIRECTORY;
 use serde::{Deserialize, Serialize};
+use std::ffi::OsStr;
 use std::fs;
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -30,6 +34,12 @@ const RECORDING: &str = "recording.json";
 
 /// The engine's configuration in the recording's directory.
 const ORIGINAL_CONFIGURATION: &str = "config.original.json";
+
+/// The rewritten configuration in the recording's directory.
+const CONFIGURATION: &str = "config.json";
+
+/// The bundle of `Delivery::Bundle` in the recording's directory.
+const BUNDLE: &str = "bundle";
 
 /// The prestart hook's file in the recording's directory.
 pub const ARMED: &str = "armed.json";
@@ -133,6 +143,16 @@ impl Directory {
     /// Where the engine's configuration is kept, byte for byte.
     pub fn original_configuration(&self) -> PathBuf {
         self.0.join(ORIGINAL_CONFIGURATION)
+    }
+
+    /// What the runtime gets in place of the engine's configuration.
+    pub fn configuration(&self) -> PathBuf {
+        self.0.join(CONFIGURATION)
+    }
+
+    /// The bundle that runc gets with [`capprof_profile::recording::Delivery::Bundle`].
+    pub fn bundle(&self) -> PathBuf {
+        self.0.join(BUNDLE)
     }
 
     /// Reads `recording.json`.
@@ -288,17 +308,27 @@ pub struct Armed {
     pub init: Process,
 }
 
-/// The key under which a container's recordings are found: FNV-1a (64 bit) of its runtime state directory (`<--root>/<id>`), in hexadecimal.
-pub fn container_key(runtime_state: &Path) -> String {
-    use std::os::unix::ffi::OsStrExt;
-    let hash = runtime_state
-        .as_os_str()
-        .as_bytes()
+/// The key under which a container's recordings are found: FNV-1a (64 bit) of its id, in hexadecimal.
+pub fn container_key(id: &OsStr) -> String {
+    let hash = id
+        .as_encoded_bytes()
         .iter()
         .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
             (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
         });
     format!("{hash:016x}")
+}
+
+/// Returns true if a recording is of the container that a runtime keeps as `state` (`<--root>/<id>`). The two roots are compared by device
+/// and inode, for one directory has many names.
+pub fn is_of(recording: &Recording, state: &Path) -> bool {
+    let own = &recording.container.runtime.state;
+    let root = |state: &Path| {
+        let metadata = fs::metadata(state.parent()?).ok()?;
+        Some((metadata.dev(), metadata.ino()))
+    };
+    let is_same_root = || root(own).is_some_and(|own| root(state) == Some(own));
+    own == state || (own.file_name() == state.file_name() && is_same_root())
 }
 
 /// Returns true if the runtime has made the container from the configuration that it found.
@@ -317,8 +347,8 @@ mod tests {
     #[test]
     fn recordings_are_found_by_container_and_in_order() {
         let state = tempfile::tempdir().unwrap();
-        let key = container_key(Path::new("/run/runc/a"));
-        let other = container_key(Path::new("/run/runc/b"));
+        let key = container_key(OsStr::new("a"));
+        let other = container_key(OsStr::new("b"));
         assert_ne!(key, other);
         assert!(Directory::list(state.path(), None).unwrap().is_empty());
         let second = Directory::create(state.path(), &key, "20260102T000000Z-1").unwrap();
@@ -461,5 +491,21 @@ mod tests {
         fs::write(directory.path().join("recording.json"), "{}").unwrap();
         age().unwrap();
         assert!(!is_abandoned(&directory));
+    }
+
+    #[test]
+    fn a_root_is_the_same_under_any_name() {
+        let state = tempfile::tempdir().unwrap();
+        let root = state.path().join("root");
+        let recording = example(state.path(), root.join("a"), gone());
+        // Before there is one, by its spelling alone.
+        assert!(is_of(&recording, &root.join("a")));
+        let link = state.path().join("link");
+        std::os::unix::fs::symlink(&root, &link).unwrap();
+        assert!(!is_of(&recording, &link.join("a")));
+        fs::create_dir(&root).unwrap();
+        assert!(is_of(&recording, &link.join("a")));
+        assert!(!is_of(&recording, &link.join("b")));
+        assert!(!is_of(&recording, &state.path().join("a")));
     }
 }

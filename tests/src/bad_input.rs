@@ -7,10 +7,10 @@ use anyhow::{Context, ensure};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use serde_json::{Value, json};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
-const BODIES: [(&str, Body); 12] = [
+const BODIES: [(&str, Body); 11] = [
     ("missing_config", missing_config),
     ("empty_config", empty_config),
     ("truncated_config", truncated_config),
@@ -22,7 +22,6 @@ const BODIES: [(&str, Body); 12] = [
     ("relative_output", relative_output),
     ("unknown_configuration_key", unknown_configuration_key),
     ("read_only_bundle", read_only_bundle),
-    ("full_disk", full_disk),
     ("no_recorder", no_recorder),
     ("bundle_is_a_link", bundle_is_a_link),
     ("store_not_writable", store_not_writable),
@@ -97,6 +96,16 @@ fn expect_refusal(container: &Container, expected: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// The container runs, and its profile is in the store.
+fn expect_success(container: &Container) -> anyhow::Result<()> {
+    let output = container.run()?;
+    let errors = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "it was refused: {errors}");
+    let profiles = fs::read_dir(container.store().join("profiles").join(&container.id))?.count();
+    ensure!(profiles == 1, "{profiles} profiles in the store");
+    Ok(())
+}
+
 fn trivial(environment: &Arc<Environment>, runtime: &Runtime) -> anyhow::Result<Container> {
     Container::new(environment, runtime, &["/bin/true"])
 }
@@ -104,7 +113,8 @@ fn trivial(environment: &Arc<Environment>, runtime: &Runtime) -> anyhow::Result<
 fn missing_config(environment: &Arc<Environment>, runtime: &Runtime) -> anyhow::Result<()> {
     let container = trivial(environment, runtime)?;
     fs::remove_file(container.bundle().join("config.json"))?;
-    expect_refusal(&container, "config.json: it does not exist")
+    // In the runtime's own words.
+    expect_refusal(&container, "config.json")
 }
 
 fn empty_config(environment: &Arc<Environment>, runtime: &Runtime) -> anyhow::Result<()> {
@@ -131,7 +141,7 @@ fn config_is_a_link_out_of_the_bundle(
     fs::rename(&path, &outside)?;
     std::os::unix::fs::symlink(&outside, &path)?;
     let before = fs::read(&outside)?;
-    expect_refusal(&container, "outside the bundle")?;
+    expect_success(&container)?;
     ensure!(
         fs::read(&outside)? == before,
         "the file outside was changed"
@@ -184,38 +194,7 @@ fn read_only_bundle(environment: &Arc<Environment>, runtime: &Runtime) -> anyhow
         MsFlags::MS_BIND | MsFlags::MS_REMOUNT | MsFlags::MS_RDONLY,
         None::<&str>,
     )?;
-    expect_refusal(&container, "Read-only file system")
-}
-
-fn full_disk(environment: &Arc<Environment>, runtime: &Runtime) -> anyhow::Result<()> {
-    let container = trivial(environment, runtime)?;
-    let bundle = container.bundle();
-    let content = fs::read(bundle.join("config.json"))?;
-    mount(
-        Some("tmpfs"),
-        &bundle,
-        Some("tmpfs"),
-        MsFlags::empty(),
-        Some("size=64k,mode=0755"),
-    )?;
-    let _mounted = Mounted(bundle.clone());
-    fs::create_dir(bundle.join("rootfs"))?;
-    fs::write(bundle.join("config.json"), content)?;
-    fill(&bundle.join("filler"))?;
-    expect_refusal(&container, "No space left on device")?;
-    let names: Vec<_> = fs::read_dir(&bundle)?
-        .flatten()
-        .map(|entry| entry.file_name())
-        .collect();
-    ensure!(names.len() == 3, "left behind: {names:?}");
-    Ok(())
-}
-
-fn fill(path: &Path) -> anyhow::Result<()> {
-    use std::io::Write;
-    let mut file = fs::File::create(path)?;
-    while file.write_all(&[0; 512]).is_ok() {}
-    Ok(())
+    expect_success(&container)
 }
 
 fn no_recorder(environment: &Arc<Environment>, runtime: &Runtime) -> anyhow::Result<()> {
@@ -233,7 +212,7 @@ fn no_recorder(environment: &Arc<Environment>, runtime: &Runtime) -> anyhow::Res
     );
     ensure!(
         fs::read(container.bundle().join("config.json"))? == before,
-        "config.json was not put back"
+        "config.json was written to"
     );
     let left = container.recordings()?;
     ensure!(left.is_empty(), "left behind: {left:?}");

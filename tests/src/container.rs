@@ -273,7 +273,7 @@ impl Container {
         } else {
             self.path("run")
         };
-        let key = container_key(&self.path("runtime").join(&self.id));
+        let key = container_key(self.id.as_ref());
         Ok(Directory::list(&state, Some(&key))?
             .iter()
             .map(|directory| directory.path().to_owned())

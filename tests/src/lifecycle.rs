@@ -39,7 +39,7 @@ const BODIES: [(&str, Body); 17] = [
         a_failed_create_leaves_nothing,
     ),
     ("one_id_under_two_roots", one_id_under_two_roots),
-    ("config_json_is_put_back", config_json_is_put_back),
+    ("config_json_stays_as_it_is", config_json_stays_as_it_is),
     (
         "the_minimized_configuration_suffices",
         the_minimized_configuration_suffices,
@@ -270,8 +270,8 @@ fn create_start_kill_delete(
         "no recording in progress"
     );
     ensure!(
-        fs::read(bundle.join("config.json"))? != before,
-        "config.json was not rewritten"
+        fs::read(bundle.join("config.json"))? == before,
+        "config.json was written to"
     );
     container.capprof_succeeds(&["start", &id])?;
     let state = container.capprof_succeeds(&["state", &id])?;
@@ -285,7 +285,7 @@ fn create_start_kill_delete(
     expect(&container.profile()?, &[Capability::SYSLOG])?;
     ensure!(
         fs::read(bundle.join("config.json"))? == before,
-        "config.json was not put back"
+        "config.json was written to"
     );
     expect_nothing_left(&container)
 }
@@ -327,7 +327,7 @@ fn a_failed_create_leaves_nothing(
     container.capprof(&["delete", "--force", &container.id])?;
     ensure!(
         fs::read(container.bundle().join("config.json"))? == before,
-        "config.json was not put back"
+        "config.json was written to"
     );
     expect_nothing_left(&container)
 }
@@ -355,7 +355,7 @@ fn one_id_under_two_roots(environment: &Arc<Environment>, runtime: &Runtime) -> 
     expect(&other.profile()?, &[Capability::SYSLOG])
 }
 
-fn config_json_is_put_back(
+fn config_json_stays_as_it_is(
     environment: &Arc<Environment>,
     runtime: &Runtime,
 ) -> anyhow::Result<()> {

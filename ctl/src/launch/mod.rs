@@ -6,7 +6,8 @@
 mod options;
 
 use anyhow::{Context, bail};
-use capprof::argv::{self, Family};
+use capprof::argv;
+use capprof::family::Family;
 use capprof_profile::{Capability, CapabilitySet};
 use options::{Given, Scan, Table};
 use std::ffi::{OsStr, OsString};
@@ -346,10 +347,11 @@ impl Launch {
         if command.detach {
             bail!("{engine} run --detach: leave it out; capprofctl waits for the container itself");
         }
-        let bundle = command.bundle.unwrap_or_else(|| OsString::from("."));
-        let configuration = command
-            .configuration
-            .map_or_else(|| Path::new(&bundle).join("config.json"), PathBuf::from);
+        let text = |value: argv::Value| value.text;
+        let bundle = command.bundle.map_or_else(|| OsString::from("."), text);
+        let configuration = command.configuration.map(text);
+        let configuration =
+            configuration.map_or_else(|| Path::new(&bundle).join("config.json"), PathBuf::from);
         refuse_annotations(&configuration)?;
         Ok(Self {
             engine,

@@ -1,4 +1,4 @@
-//! What the engine's configuration gives a container beside capabilities (runtime-spec, config-linux.md).
+//! What the engine's configuration grants a container besides capabilities (runtime-spec, config-linux.md).
 
 use crate::bundle;
 use capprof_profile::CapabilitySet;

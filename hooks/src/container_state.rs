@@ -1,0 +1,59 @@
+//! The container's state, which a runtime writes to the standard input of its hooks (Runtime Specification, "POSIX-platform Hooks").
+
+use anyhow::{Context, bail};
+use capprof_profile::recording::{Delivery, Recording};
+use capprof_store::recording::Directory;
+use oci_spec::runtime::State;
+use std::path::Path;
+
+/// Reads the state and makes sure that it is of the recording's container. A configuration that is copied while it holds a recording's hooks
+/// would call them for another one, and that must neither be recorded as this one nor end its recording.
+///
+/// # Errors
+/// It is no state, or another container's.
+pub(crate) fn parse(
+    text: &[u8],
+    directory: &Directory,
+    recording: &Recording,
+) -> anyhow::Result<State> {
+    let state: State =
+        serde_json::from_slice(text).context("read the container's state from standard input")?;
+    if state.id() != &recording.container.id {
+        bail!(
+            "the container's state is of {}, the recording {} of {}: config.json was copied from that of a profiled container",
+            state.id(),
+            recording.id,
+            recording.container.id
+        );
+    }
+    let bundle = match recording.container.delivery {
+        Delivery::Mount | Delivery::Option => recording.container.bundle.clone(),
+        Delivery::Bundle => directory.bundle(),
+    };
+    if !is_same(state.bundle(), &bundle) {
+        bail!(
+            "the container's state names the bundle {}, the recording {} {}: config.json was copied from that of a profiled container",
+            state.bundle().display(),
+            recording.id,
+            bundle.display()
+        );
+    }
+    // A runtime names no pid, or 0, of a container that has ended.
+    let pid = state.pid().filter(|pid| *pid != 0);
+    if let (Some(pid), Some(armed)) = (pid, directory.armed()?)
+        && armed.init.pid != pid
+    {
+        bail!(
+            "the container's state names process {pid}, the recording {} process {}: config.json was copied from that of a profiled container",
+            recording.id,
+            armed.init.pid
+        );
+    }
+    Ok(state)
+}
+
+/// Whether two paths lead to one directory, as far as they still lead anywhere.
+fn is_same(one: &Path, other: &Path) -> bool {
+    let resolved = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    one == other || resolved(one) == resolved(other)
+}

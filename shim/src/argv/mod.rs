@@ -1,0 +1,346 @@
+//! The command line of runc and crun: what capprof must know of it, and nothing else. It is passed on as it came, but for a file that is
+//! replaced by capprof's own.
+//!
+//! Each is read as the runtime itself reads it: runc with Go's `flag` below urfave/cli v1, which moves options in front of the positional
+//! arguments, in an older and in a newer way, or with urfave/cli v3; crun with glibc's argp in order. On `create` and `run` an argument list
+//! that several versions of the runtime accept and read differently is refused, for capprof would rewrite one file and the caller might have
+//! meant the other.
+
+mod argp;
+mod error;
+mod options;
+mod step;
+mod urfave;
+
+pub use error::Error;
+pub use step::Value;
+
+use crate::family::Family;
+use options::{Flag, GLOBAL, SUBCOMMANDS};
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use step::{Step, Word};
+
+/// What stands before the subcommand.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Globals {
+    /// `--log`.
+    pub log: Option<OsString>,
+    /// `--log-format`.
+    pub log_format: Option<OsString>,
+    /// `--root`.
+    pub root: Option<OsString>,
+    /// Where in the argument list the subcommand stands; `None` if there is none, or the list asks for help or a version.
+    pub subcommand: Option<usize>,
+    /// The first thing that the runtime will refuse.
+    pub problem: Option<Error>,
+}
+
+impl Globals {
+    /// Returns true if the runtime refuses these options by itself and creates nothing. An option that capprof does not know is no such
+    /// reason: the subcommand was found all the same.
+    pub fn is_refused_by_the_runtime(&self) -> bool {
+        self.problem
+            .as_ref()
+            .is_some_and(Error::is_refused_by_the_runtime)
+    }
+
+    /// Why a container must not be created with such options.
+    pub fn refusal(&self) -> Option<&Error> {
+        self.problem
+            .as_ref()
+            .filter(|error| !matches!(error, Error::Unknown(..) | Error::Foreign(..)))
+    }
+
+    /// These options, with what a subcommand's own list says of them.
+    #[must_use]
+    pub fn with(&self, command: &Command) -> Self {
+        let or = |late: &Option<OsString>, early: &Option<OsString>| late.clone().or(early.clone());
+        Self {
+            log: or(&command.log, &self.log),
+            log_format: or(&command.log_format, &self.log_format),
+            root: or(&command.root, &self.root),
+            ..self.clone()
+        }
+    }
+}
+
+/// What stands after the subcommand.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Command {
+    /// `--bundle` of `create` and `run`.
+    pub bundle: Option<Value>,
+    /// crun's `--config` of `create` and `run`.
+    pub configuration: Option<Value>,
+    /// `--process` of `exec`.
+    pub process: Option<Value>,
+    /// What each `--cap` of `exec` names.
+    pub capabilities: Vec<OsString>,
+    /// `--preserve-fds` of `create`, `run` and `exec`.
+    pub preserved_descriptors: Option<OsString>,
+    /// `--root`, which runc takes here from urfave/cli v3 on.
+    pub root: Option<OsString>,
+    /// `--log`, likewise.
+    pub log: Option<OsString>,
+    /// `--log-format`, likewise.
+    pub log_format: Option<OsString>,
+    /// The container's id: the first positional argument.
+    pub id: Option<OsString>,
+    /// How many positional arguments there are.
+    pub positional: usize,
+    /// `--detach` of `run` and `exec`.
+    pub detach: bool,
+    /// Help is asked for: nothing else will happen.
+    pub help: bool,
+}
+
+impl Command {
+    fn take(&mut self, flag: &Flag, value: Option<Value>) {
+        let text = |value: Option<Value>| value.map(|value| value.text);
+        match flag.long {
+            "bundle" => self.bundle = value,
+            "config" => self.configuration = value,
+            "process" => self.process = value,
+            "cap" => self.capabilities.extend(text(value)),
+            "preserve-fds" => self.preserved_descriptors = text(value),
+            "detach" => self.detach = true,
+            "root" => self.root = text(value),
+            "log" => self.log = text(value),
+            "log-format" => self.log_format = text(value),
+            _ => {}
+        }
+    }
+}
+
+/// Reads what stands before the subcommand. Never fails: `kill` and `delete` must be found among anything that a newer runtime may understand.
+///
+/// `arguments` is the whole list with the program's name at its head.
+pub fn globals(arguments: &[OsString], family: Family) -> Globals {
+    let mut found = Globals::default();
+    let words = Word::all(arguments);
+    let mut position = 1;
+    let mut after_unknown = false;
+    while let Some(word) = words.get(position) {
+        match next(&words[position..], GLOBAL, family) {
+            Step::Positional | Step::Rest => {
+                let known = SUBCOMMANDS.iter().any(|(name, ..)| word.text == *name);
+                // The value of an option that capprof does not know.
+                if !known && std::mem::take(&mut after_unknown) {
+                    position += 1;
+                    continue;
+                }
+                found.subcommand = Some(position);
+                return found;
+            }
+            Step::End => {
+                found.subcommand = (position + 1 < arguments.len()).then_some(position + 1);
+                return found;
+            }
+            Step::Options(options, consumed) => {
+                for (flag, value) in options {
+                    let value = value.map(|value| value.text);
+                    match flag.long {
+                        "log" => found.log = value,
+                        "log-format" => found.log_format = value,
+                        "root" => found.root = value,
+                        "help" | "usage" | "version" => return found,
+                        _ => {}
+                    }
+                }
+                position += consumed;
+            }
+            Step::Help => return found,
+            Step::Refused(error) => {
+                after_unknown = matches!(error, Error::Unknown(..) | Error::Foreign(..))
+                    && !word.bytes().contains(&b'=');
+                found.problem.get_or_insert(error);
+                position += 1;
+            }
+        }
+    }
+    found
+}
+
+/// Reads what stands after the subcommand by the rules of one runtime; of several versions of it, the first that accepts the list counts.
+///
+/// # Errors
+/// What that runtime refuses, and options that capprof does not know.
+pub fn command(
+    subcommand: &OsStr,
+    arguments: &[OsString],
+    family: Family,
+) -> Result<Command, Error> {
+    let mut first = None;
+    for rules in Rules::of(family) {
+        match read(subcommand, arguments, *rules) {
+            Ok(command) => return Ok(command),
+            Err(error) => first = first.or(Some(error)),
+        }
+    }
+    Err(first.unwrap_or_else(|| Error::Syntax(String::new(), family)))
+}
+
+/// All that versions of the runtime may take from what stands after the subcommand, each once.
+pub fn readings(subcommand: &OsStr, arguments: &[OsString], family: Family) -> Vec<Command> {
+    let mut found = Vec::new();
+    for rules in Rules::of(family) {
+        if let Ok(command) = read(subcommand, arguments, *rules)
+            && !found.contains(&command)
+        {
+            found.push(command);
+        }
+    }
+    found
+}
+
+/// Reads what stands after `create`, `run`, `restore` or `exec`.
+///
+/// # Errors
+/// Those of [`command`], and [`Error::TwoReadings`] where another version of the runtime accepts the list too and takes something else from it.
+pub fn command_of_one_reading(
+    subcommand: &OsStr,
+    arguments: &[OsString],
+    family: Family,
+) -> Result<Command, Error> {
+    let wanted = if subcommand == "exec" {
+        1..=usize::MAX
+    } else {
+        1..=1
+    };
+    // With another number of arguments, a runtime only explains itself.
+    let mut readings = readings(subcommand, arguments, family);
+    readings.retain(|reading| !reading.help && wanted.contains(&reading.positional));
+    match readings.len() {
+        0 => command(subcommand, arguments, family),
+        1 => Ok(readings.remove(0)),
+        _ => {
+            let shown: Vec<String> = Word::all(arguments).iter().map(Word::show).collect();
+            Err(Error::TwoReadings(shown.join(" "), family))
+        }
+    }
+}
+
+/// Gives an option another value: in its place if it is there, else directly after the subcommand, which is at `subcommand` of the whole list.
+pub fn replace(
+    arguments: &mut Vec<OsString>,
+    subcommand: usize,
+    present: Option<&Value>,
+    option: &str,
+    value: &OsStr,
+) {
+    if let Some(present) = present
+        && let Some(word) = arguments.get_mut(subcommand + 1 + present.word)
+    {
+        let mut bytes = word.as_bytes()[..present.offset].to_vec();
+        bytes.extend_from_slice(value.as_bytes());
+        *word = OsString::from_vec(bytes);
+        return;
+    }
+    let mut word = OsString::from(format!("--{option}="));
+    word.push(value);
+    arguments.insert((subcommand + 1).min(arguments.len()), word);
+}
+
+/// How a list is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Rules {
+    /// urfave/cli v1.22.1 (runc 1.0 and 1.1 as released).
+    UrfaveOld,
+    /// urfave/cli v1.22.9 and later (later runc; Debian's 1.1).
+    UrfaveNew,
+    /// urfave/cli v3 (runc's development branch).
+    UrfaveThree,
+    /// argp with `ARGP_IN_ORDER` (crun).
+    Argp,
+}
+
+impl Rules {
+    /// Those of a family's versions, the most common first.
+    fn of(family: Family) -> &'static [Self] {
+        match family {
+            Family::Runc => &[Self::UrfaveNew, Self::UrfaveOld, Self::UrfaveThree],
+            Family::Crun => &[Self::Argp],
+        }
+    }
+
+    fn family(self) -> Family {
+        match self {
+            Self::UrfaveOld | Self::UrfaveNew | Self::UrfaveThree => Family::Runc,
+            Self::Argp => Family::Crun,
+        }
+    }
+}
+
+fn read(subcommand: &OsStr, arguments: &[OsString], rules: Rules) -> Result<Command, Error> {
+    let (flags, has_id) = options::of(subcommand);
+    let words = Word::all(arguments);
+    // What follows the id of `exec` is the container's own command.
+    let is_exec = subcommand == "exec";
+    let words = match rules {
+        Rules::UrfaveOld if !is_exec => urfave::reorder_old(&words),
+        Rules::UrfaveNew if !is_exec => urfave::reorder_new(flags, &words),
+        _ => words,
+    };
+    let mut found = Command::default();
+    let mut names: Vec<(&str, bool)> = Vec::new();
+    let mut positional: Vec<&OsStr> = Vec::new();
+    let mut position = 0;
+    while let Some(word) = words.get(position) {
+        let step = match rules {
+            Rules::UrfaveThree => urfave::three_step(*word, &words[position + 1..], flags),
+            _ => next(&words[position..], flags, rules.family()),
+        };
+        match step {
+            Step::Positional if rules == Rules::UrfaveThree && !is_exec => {
+                positional.push(urfave::trim(word.text));
+                position += 1;
+            }
+            Step::Positional | Step::Rest => break,
+            Step::End => {
+                position += 1;
+                break;
+            }
+            Step::Options(options, consumed) => {
+                for (flag, value) in options {
+                    if matches!(rules, Rules::UrfaveOld | Rules::UrfaveNew) {
+                        let is_short = urfave::is_short(word.text);
+                        if names.contains(&(flag.long, !is_short)) {
+                            return Err(Error::TwoNames(word.show()));
+                        }
+                        names.push((flag.long, is_short));
+                    }
+                    found.take(flag, value);
+                }
+                position += consumed;
+            }
+            Step::Help => {
+                found.help = true;
+                return Ok(found);
+            }
+            Step::Refused(error) => return Err(error),
+        }
+    }
+    positional.extend(words.iter().skip(position).map(|word| word.text));
+    found.positional = positional.len();
+    if has_id {
+        found.id = positional.first().map(|&id| id.to_owned());
+    }
+    Ok(found)
+}
+
+/// The next step by the rules of runc's released versions or of crun.
+fn next(words: &[Word<'_>], flags: &'static [Flag], family: Family) -> Step {
+    let [word, rest @ ..] = words else {
+        return Step::Positional;
+    };
+    match (word.bytes(), family) {
+        (b"--", _) => Step::End,
+        (b"-", _) => Step::Positional,
+        (bytes, _) if !bytes.starts_with(b"-") => Step::Positional,
+        (_, Family::Runc) => urfave::go_step(*word, rest, flags),
+        (_, Family::Crun) => argp::step(*word, rest, flags),
+    }
+}
+
+#[cfg(test)]
+mod tests;

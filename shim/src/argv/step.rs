@@ -1,0 +1,98 @@
+//! One step through an argument list.
+
+use super::error::Error;
+use super::options::Flag;
+use crate::family::Family;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+
+/// An argument with its place in the list that the caller wrote.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Word<'a> {
+    /// Counted from the argument after the subcommand (of [`super::globals`]: from the program's name).
+    pub(super) at: usize,
+    pub(super) text: &'a OsStr,
+}
+
+impl<'a> Word<'a> {
+    pub(super) fn all(arguments: &'a [OsString]) -> Vec<Self> {
+        let words = arguments.iter().enumerate();
+        words
+            .map(|(at, text)| Self {
+                at,
+                text: text.as_os_str(),
+            })
+            .collect()
+    }
+
+    pub(super) fn bytes(&self) -> &'a [u8] {
+        self.text.as_bytes()
+    }
+
+    /// What stands from a byte on to the end of the argument.
+    pub(super) fn from(&self, offset: usize) -> Value {
+        Value {
+            text: OsString::from_vec(self.bytes()[offset..].to_vec()),
+            word: self.at,
+            offset,
+        }
+    }
+
+    pub(super) fn show(&self) -> String {
+        self.text.to_string_lossy().into_owned()
+    }
+}
+
+/// The value of an option. Two are equal if their texts are.
+#[derive(Clone, Debug)]
+pub struct Value {
+    /// The value itself.
+    pub text: OsString,
+    /// Which argument it ends, counted from the argument after the subcommand.
+    pub word: usize,
+    /// The byte of that argument at which it begins.
+    pub offset: usize,
+}
+
+impl PartialEq for Value {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl Eq for Value {}
+
+/// What the next arguments are.
+pub(super) enum Step {
+    /// Options with their values, and how many arguments they took.
+    Options(Vec<(&'static Flag, Option<Value>)>, usize),
+    /// No option: a positional argument.
+    Positional,
+    /// `--`.
+    End,
+    /// This and all that follow are positional arguments.
+    Rest,
+    /// Help is asked for.
+    Help,
+    /// Not acceptable.
+    Refused(Error),
+}
+
+/// Splits at the first `=`: a name and how many bytes are before the value.
+pub(super) fn split(bytes: &[u8]) -> (&[u8], Option<usize>) {
+    match bytes.iter().position(|byte| *byte == b'=') {
+        Some(position) => (&bytes[..position], Some(position + 1)),
+        None => (bytes, None),
+    }
+}
+
+/// The error for an option that the runtime does not have.
+pub(super) fn unknown(word: &Word<'_>, of_the_other: bool, family: Family) -> Error {
+    let (name, _) = split(word.bytes());
+    let name = OsStr::from_bytes(name).to_string_lossy().into_owned();
+    if of_the_other {
+        Error::Foreign(name, family)
+    } else {
+        Error::Unknown(name, family)
+    }
+}

@@ -1,0 +1,299 @@
+//! From the command line to the low-level runtime.
+
+use crate::annotations;
+use crate::argv::{self, Command, Globals};
+use crate::create::{self, Target};
+use crate::delivery::CommandLine;
+use crate::exec;
+use crate::family::Family;
+use crate::report;
+use crate::runtime;
+use crate::state;
+use crate::sweep;
+use capprof_profile::recording::Recording;
+use capprof_store::recording::{Directory, container_key, is_of};
+use capprof_store::{file, settings};
+use std::convert::Infallible;
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+
+/// What keeps the low-level runtime from being started.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The arguments of `create`, `run`, `restore` or `exec`.
+    #[error("read arguments of {subcommand}: {source}")]
+    Arguments {
+        /// Which of them.
+        subcommand: String,
+        /// What about them.
+        source: argv::Error,
+    },
+    /// The runtime cannot be found or started.
+    #[error(transparent)]
+    Runtime(#[from] runtime::Error),
+    /// The container cannot be profiled or limited.
+    #[error(transparent)]
+    Create(#[from] create::Error),
+    /// The process cannot be profiled or limited.
+    #[error(transparent)]
+    Exec(#[from] exec::Error),
+    /// It is not known whether a limit holds for a container.
+    #[error(
+        "exec: {source}; what the container is limited to is not known: see capprofctl recover"
+    )]
+    Recording {
+        /// Why not.
+        source: file::Error,
+    },
+}
+
+/// Becomes the low-level runtime, or reports why not and returns the exit status.
+pub fn main(arguments: Vec<OsString>) -> i32 {
+    let own_name = arguments
+        .first()
+        .map_or(OsStr::new(""), OsString::as_os_str);
+    let essentials = settings::essentials(&settings::path());
+    let state = state::directory(essentials.state);
+    let family_of = |path: &Path| runtime::family_of(path, &state);
+    let selected = runtime::select(own_name, &essentials.runtime, family_of);
+    let found = runtime::find(&selected);
+    let family = match &found {
+        Ok(path) => family_of(path),
+        Err(_) => Family::of_name(Path::new(&selected)),
+    };
+    let mut call = Call {
+        globals: argv::globals(&arguments, family),
+        arguments,
+        found,
+        family,
+        state,
+    };
+    match call.run() {
+        Err(error) => {
+            report::error(&call.globals, &error.to_string());
+            1
+        }
+        Ok(never) => match never {},
+    }
+}
+
+/// One call of capprof.
+struct Call {
+    arguments: Vec<OsString>,
+    globals: Globals,
+    /// The configured runtime.
+    found: Result<PathBuf, runtime::Error>,
+    /// Whose command line that runtime has.
+    family: Family,
+    /// The state directory.
+    state: PathBuf,
+}
+
+/// The recording of a container, and where it is.
+type Recorded = (Directory, Recording);
+
+impl Call {
+    fn run(&mut self) -> Result<Infallible, Error> {
+        let position = self.globals.subcommand;
+        let subcommand = position
+            .and_then(|position| self.arguments.get(position).cloned())
+            .unwrap_or_default();
+        match (subcommand.to_str(), position) {
+            (Some("create" | "run" | "restore"), Some(position)) => {
+                self.create(&subcommand, position)
+            }
+            (Some("exec"), Some(position)) => self.exec(&subcommand, position),
+            (other, _) => {
+                let recorded = self.recorded(&subcommand).ok().flatten();
+                if other == Some("delete") {
+                    sweep::sweep(&self.state);
+                }
+                self.hand_over(recorded)
+            }
+        }
+    }
+
+    /// What stands after the subcommand.
+    fn rest(&self) -> &[OsString] {
+        self.globals
+            .subcommand
+            .and_then(|position| self.arguments.get(position + 1..))
+            .unwrap_or_default()
+    }
+
+    /// Makes a container, or leaves that to the runtime where capprof has no part in it, or where nothing can come of it.
+    fn create(&mut self, subcommand: &OsStr, position: usize) -> Result<Infallible, Error> {
+        let Some(command) = self.understood(subcommand)? else {
+            return self.hand_over(None);
+        };
+        // Otherwise the runtime explains how it wants to be called, and creates nothing.
+        if command.positional != 1 || command.help {
+            return self.hand_over(None);
+        }
+        self.globals = self.globals.with(&command);
+        let path = self.low_level()?;
+        let target = Target {
+            path: &path,
+            family: self.family,
+            globals: &self.globals,
+            state: &self.state,
+        };
+        let mut line = CommandLine {
+            arguments: &mut self.arguments,
+            subcommand: position,
+            command: &command,
+        };
+        let directory = if subcommand == "restore" {
+            create::refuse_restore(&target, &mut line)?;
+            None
+        } else {
+            create::prepare(&target, &mut line)?
+        };
+        let failed = runtime::hand_over(&path, self.family, &self.arguments);
+        if let Some(directory) = directory {
+            let _ = directory.remove();
+        }
+        Ok(failed?)
+    }
+
+    /// What a list that makes a container says; `None` if the runtime refuses it by itself, or the caller wants to be left alone.
+    fn understood(&self, subcommand: &OsStr) -> Result<Option<Command>, Error> {
+        if self.globals.is_refused_by_the_runtime() {
+            return Ok(None);
+        }
+        let read = match self.globals.refusal() {
+            Some(problem) => Err(problem.clone()),
+            None => argv::command_of_one_reading(subcommand, self.rest(), self.family),
+        };
+        match read {
+            Ok(command) => Ok(Some(command)),
+            Err(error)
+                if error.is_refused_by_the_runtime()
+                    || annotations::environment_says_off(&|name| std::env::var(name).ok()) =>
+            {
+                Ok(None)
+            }
+            Err(source) => Err(Error::Arguments {
+                subcommand: subcommand.to_string_lossy().into_owned(),
+                source,
+            }),
+        }
+    }
+
+    fn exec(&mut self, subcommand: &OsStr, position: usize) -> Result<Infallible, Error> {
+        let recorded = self
+            .recorded(subcommand)
+            .map_err(|source| Error::Recording { source })?;
+        // The runtime that the container was created with will read the arguments.
+        let family = recorded
+            .as_ref()
+            .map_or(self.family, |(_, recording)| self.family_of(recording));
+        match argv::command_of_one_reading(subcommand, self.rest(), family) {
+            Ok(command) => {
+                if let Some((directory, recording)) = &recorded
+                    && !command.help
+                {
+                    let mut line = CommandLine {
+                        arguments: &mut self.arguments,
+                        subcommand: position,
+                        command: &command,
+                    };
+                    exec::prepare(directory, recording, family, &mut line)?;
+                }
+            }
+            Err(source)
+                if !source.is_refused_by_the_runtime() && self.names_a_limited_container() =>
+            {
+                return Err(Error::Arguments {
+                    subcommand: "exec".to_owned(),
+                    source,
+                });
+            }
+            Err(_) => {}
+        }
+        self.hand_over(recorded)
+    }
+
+    fn family_of(&self, recording: &Recording) -> Family {
+        Family::ALL
+            .into_iter()
+            .find(|family| family.name() == recording.container.runtime.name)
+            .unwrap_or(self.family)
+    }
+
+    /// The recording of the container that the arguments name, if there is one.
+    ///
+    /// # Errors
+    /// There may be one, and it cannot be read.
+    fn recorded(&self, subcommand: &OsStr) -> Result<Option<Recorded>, file::Error> {
+        // Which root it is depends on the runtime, unless the caller says it.
+        for family in [self.family, self.family.other()] {
+            for command in argv::readings(subcommand, self.rest(), family) {
+                let Some(id) = &command.id else { continue };
+                let root = command.root.as_ref().or(self.globals.root.as_ref());
+                let state = runtime::root(root.map(OsString::as_os_str), family).join(id);
+                if let Some(recorded) = self.recorded_as(&state, id)? {
+                    return Ok(Some(recorded));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// The latest recording of the container with this id whose state the runtime keeps there.
+    fn recorded_as(&self, state: &Path, id: &OsStr) -> Result<Option<Recorded>, file::Error> {
+        let directories = match Directory::list(&self.state, Some(&container_key(id))) {
+            // The state directory of another user, to whom this container cannot belong.
+            Err(error)
+                if error.source.kind() == std::io::ErrorKind::PermissionDenied
+                    && !state::is_own(&self.state) =>
+            {
+                Vec::new()
+            }
+            result => result?,
+        };
+        for directory in directories.into_iter().rev() {
+            match directory.load() {
+                Ok(recording) if is_of(&recording, state) => {
+                    return Ok(Some((directory, recording)));
+                }
+                Ok(_) => {}
+                // Its shim has not come to that, so there is no container yet.
+                Err(_) if !directory.is_described()? => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether a container with an enforced limit is meant by arguments that cannot be read: its id is among them.
+    fn names_a_limited_container(&self) -> bool {
+        Directory::list(&self.state, None)
+            .unwrap_or_default()
+            .iter()
+            .filter_map(|directory| directory.load().ok())
+            .any(|recording| {
+                recording.mode.limits()
+                    && self
+                        .rest()
+                        .iter()
+                        .any(|word| *word == *recording.container.id)
+            })
+    }
+
+    /// The configured runtime.
+    fn low_level(&mut self) -> Result<PathBuf, runtime::Error> {
+        std::mem::replace(&mut self.found, Ok(PathBuf::new()))
+    }
+
+    /// Becomes the runtime that a container was created with, else the one that is configured.
+    fn hand_over(&mut self, recorded: Option<Recorded>) -> Result<Infallible, Error> {
+        if let Some((_, recording)) = recorded {
+            let family = self.family_of(&recording);
+            // If it has been removed meanwhile, the configured one is the best that is left.
+            let _ = runtime::hand_over(&recording.container.runtime.path, family, &self.arguments);
+        }
+        let path = self.low_level()?;
+        Ok(runtime::hand_over(&path, self.family, &self.arguments)?)
+    }
+}

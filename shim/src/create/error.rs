@@ -1,0 +1,107 @@
+//! What keeps a container from being created.
+
+use crate::limit;
+use crate::{annotations, bundle, label, rewrite};
+use capprof_store::document::Ambiguity;
+use capprof_store::{file, settings};
+use std::path::PathBuf;
+
+/// What kept a container from being profiled, and hence from being created.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The configuration file of capprof.
+    #[error(transparent)]
+    Configuration(#[from] settings::Error),
+    /// The container's id.
+    #[error("container id {0}: it must be UTF-8, for the profile is kept under this name")]
+    Id(String),
+    /// config.json cannot be read.
+    #[error(transparent)]
+    Bundle(#[from] bundle::Error),
+    /// config.json asks capprof for something that means nothing.
+    #[error("read {}: {source}", path.display())]
+    Annotation {
+        /// The file.
+        path: PathBuf,
+        /// Which.
+        source: annotations::Error,
+    },
+    /// config.json says different things to different runtimes.
+    #[error("read {}: {source}", path.display())]
+    Ambiguous {
+        /// The file.
+        path: PathBuf,
+        /// What does.
+        source: Ambiguity,
+    },
+    /// A container cannot be profiled or limited from a checkpoint.
+    #[error(
+        "restore: a container made of a checkpoint can be neither profiled nor limited, for its processes get the capabilities that they \
+         had: set annotation io.capprof.mode=off in {}, or call {}", path.display(), runtime.display()
+    )]
+    Restore {
+        /// The configuration.
+        path: PathBuf,
+        /// The low-level runtime.
+        runtime: PathBuf,
+    },
+    /// config.json is not what the runtime-spec says.
+    #[error("rewrite {}: {source}", path.display())]
+    Rewrite {
+        /// The file.
+        path: PathBuf,
+        /// What is not.
+        source: rewrite::Error,
+    },
+    /// There is no hook to run.
+    #[error("find capprof-hook: it is neither next to capprof nor in libexec/capprof: install it")]
+    Hook,
+    /// JSON cannot hold the path.
+    #[error("{what} {}: it must be UTF-8, for it goes into config.json", path.display())]
+    NotUnicode {
+        /// Whose path.
+        what: &'static str,
+        /// The path.
+        path: PathBuf,
+    },
+    /// Neither recorder can be had from inside a user namespace.
+    #[error(
+        "this user cannot profile containers: eBPF and SELinux record for the host's root alone; run the container once as root, \
+         for example with sudo, or with annotation io.capprof.mode=off"
+    )]
+    Rootless,
+    /// Others could write to the state directory.
+    #[error("state directory {}: it must belong to the user that runs capprof and be writable by nobody else", path.display())]
+    Unsafe {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// The own capabilities cannot be read.
+    #[error("read own capabilities: {0}")]
+    Capabilities(#[from] caps::errors::CapsError),
+    /// No random number for the recording's id.
+    #[error("read random bytes: {0}")]
+    Random(std::io::Error),
+    /// No SELinux label.
+    #[error(transparent)]
+    Label(#[from] label::Error),
+    /// What is to be enforced is unknown or does not suit.
+    #[error("{mode}: {source}")]
+    Limit {
+        /// The value of `io.capprof.mode`.
+        mode: &'static str,
+        /// Why.
+        source: limit::Error,
+    },
+    /// A file or directory of the recording cannot be written.
+    #[error(transparent)]
+    File(#[from] file::Error),
+    /// What came through a pipe cannot be passed on.
+    #[error("pass on {}: {source}", path.display())]
+    PassOn {
+        /// The pipe.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+}

@@ -1,0 +1,124 @@
+//! `create` and `run`: from the engine's configuration to a recording and a rewritten one.
+
+mod error;
+mod mode;
+mod recording;
+mod target;
+
+pub use error::Error;
+pub use target::Target;
+
+use crate::annotations::{self, Mode, Request};
+use crate::bundle::Configuration;
+use crate::delivery::{self, CommandLine};
+use crate::privilege::is_root_of_host;
+use crate::sweep;
+use capprof_profile::settings::Settings;
+use capprof_store::recording::Directory;
+use capprof_store::settings;
+use recording::NewRecording;
+
+/// Starts a recording if the container is to be profiled or limited, and has the runtime read a rewritten configuration; `None` if capprof has
+/// no part in it, and the runtime can have it as it is.
+///
+/// # Errors
+/// Any [`Error`]; then no recording is left.
+pub fn prepare(
+    target: &Target<'_>,
+    line: &mut CommandLine<'_>,
+) -> Result<Option<Directory>, Error> {
+    let Some(id) = &line.command.id else {
+        return Ok(None);
+    };
+    let Some((source, request)) = wanted(target, line)? else {
+        return Ok(None);
+    };
+    let state = target.state_of(id);
+    // The runtime will refuse to create it a second time.
+    if state.exists() {
+        return Ok(None);
+    }
+    if matches!(request.mode, Mode::Profile | Mode::Verify(_)) && !is_root_of_host() {
+        return Err(Error::Rootless);
+    }
+    let id = id
+        .to_str()
+        .ok_or_else(|| Error::Id(id.to_string_lossy().escape_default().to_string()))?;
+    let settings = Settings {
+        state: target.state.to_owned(),
+        ..settings::load(&settings::path())?
+    };
+    sweep::sweep(target.state);
+    let new = NewRecording {
+        settings: &settings,
+        request,
+        id,
+        state,
+        target,
+    };
+    Ok(Some(new.start(&source, line)?))
+}
+
+/// Refuses to make a container of a checkpoint, unless capprof has no part in it.
+///
+/// # Errors
+/// [`Error::Restore`], and what is wrong with the configuration.
+pub fn refuse_restore(target: &Target<'_>, line: &mut CommandLine<'_>) -> Result<(), Error> {
+    match wanted(target, line)? {
+        None => Ok(()),
+        Some((source, _)) => Err(Error::Restore {
+            path: source.path,
+            runtime: target.path.to_owned(),
+        }),
+    }
+}
+
+/// The configuration and what it asks for; `None` if it asks to be left alone, has no process, or cannot be reached by the runtime either.
+fn wanted(
+    target: &Target<'_>,
+    line: &mut CommandLine<'_>,
+) -> Result<Option<(Configuration, Request)>, Error> {
+    let environment = &variable;
+    let source = match target.configuration(line.command) {
+        Ok(source) => source,
+        Err(error)
+            if error.is_refused_by_the_runtime()
+                || annotations::environment_says_off(environment) =>
+        {
+            return Ok(None);
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let document = &source.document;
+    let request =
+        annotations::request(&document.value, environment).map_err(|error| Error::Annotation {
+            path: source.path.clone(),
+            source: error,
+        })?;
+    let is_off = request.mode == Mode::Off && document.has_clear_annotations();
+    if !is_off {
+        document.check().map_err(|error| Error::Ambiguous {
+            path: source.path.clone(),
+            source: error,
+        })?;
+    }
+    let process = document.value.get("process");
+    if !is_off && process.is_some_and(|process| !process.is_null()) {
+        return Ok(Some((source, request)));
+    }
+    if source.is_consumed {
+        let present = line.command.configuration.as_ref();
+        delivery::in_memory(line, present, "config", source.content.as_bytes()).map_err(
+            |error| Error::PassOn {
+                path: source.path.clone(),
+                source: error,
+            },
+        )?;
+    }
+    Ok(None)
+}
+
+/// An environment variable; one that is not UTF-8 is shown as far as it is, and will mean nothing.
+fn variable(name: &str) -> Option<String> {
+    std::env::var_os(name).map(|value| value.to_string_lossy().into_owned())
+}

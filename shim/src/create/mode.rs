@@ -1,0 +1,109 @@
+//! What a mode makes of a container.
+
+use super::error::Error;
+use crate::annotations::{Limit, Mode, Request};
+use crate::label;
+use crate::limit::{self, Resolved};
+use crate::privilege::held;
+use crate::rewrite::{Hooks, Sets};
+use capprof_profile::recording;
+use capprof_profile::settings::{RelaxSeccomp, Settings};
+use capprof_store::profiles::Store;
+use serde_json::Value;
+
+/// What a mode makes of a container.
+pub(super) struct ModeSettings {
+    /// The mode, as it is written down.
+    pub(super) mode: recording::Mode,
+    /// The recording whose profile is enforced.
+    pub(super) profile: Option<String>,
+    /// What the container's process gets.
+    pub(super) sets: Sets,
+    /// Whether its AppArmor profile is taken off.
+    pub(super) relax_apparmor: bool,
+    /// What happens to its seccomp filter.
+    pub(super) relax_seccomp: RelaxSeccomp,
+    /// The SELinux label that it gets.
+    pub(super) label: Option<recording::Label>,
+    /// Which hooks run with it.
+    pub(super) hooks: Hooks,
+}
+
+impl ModeSettings {
+    /// Decides by what a configuration asks for; `process` is its process.
+    ///
+    /// # Errors
+    /// The limit is unknown, or there is no label to be had.
+    pub(super) fn of(
+        request: &Request,
+        settings: &Settings,
+        process: &Value,
+    ) -> Result<Self, Error> {
+        match &request.mode {
+            Mode::Enforce(limit) => Self::enforcing("enforce", limit, settings, process),
+            Mode::Verify(profile) => Self::verifying(profile, settings, process),
+            Mode::Profile | Mode::Off => Self::profiling(request, settings, process),
+        }
+    }
+
+    /// Everything is granted, what would hide checks is taken off, and recorders watch.
+    fn profiling(request: &Request, settings: &Settings, process: &Value) -> Result<Self, Error> {
+        let held = held()?;
+        let label = label::choose(
+            settings,
+            request.scope,
+            process
+                .get("selinuxLabel")
+                .and_then(Value::as_str)
+                .unwrap_or_default(),
+            &settings.state,
+        )?;
+        Ok(Self {
+            mode: recording::Mode::Profile,
+            profile: None,
+            sets: Sets::Everything {
+                held,
+                non_root: settings.grant_non_root,
+            },
+            relax_apparmor: settings.relax_apparmor,
+            relax_seccomp: settings.relax_seccomp,
+            label,
+            hooks: Hooks::Record,
+        })
+    }
+
+    /// Only what is asked for is granted; all else stays as the engine wants it.
+    fn enforcing(
+        mode: &'static str,
+        limit: &Limit,
+        settings: &Settings,
+        process: &Value,
+    ) -> Result<Self, Error> {
+        let store = Store::at(&settings.store);
+        let process = process.as_object().cloned().unwrap_or_default();
+        let Resolved { sets, profile } = limit::resolve(limit, &store, &process)
+            .map_err(|source| Error::Limit { mode, source })?;
+        Ok(Self {
+            mode: recording::Mode::Enforce,
+            profile,
+            sets: Sets::Exactly(sets),
+            relax_apparmor: false,
+            relax_seccomp: RelaxSeccomp::Keep,
+            label: None,
+            hooks: Hooks::Remove,
+        })
+    }
+
+    /// As it will be enforced, and recorders watch.
+    fn verifying(profile: &str, settings: &Settings, process: &Value) -> Result<Self, Error> {
+        let limit = Limit {
+            profile: Some(profile.to_owned()),
+            capabilities: None,
+        };
+        Ok(Self {
+            mode: recording::Mode::Verify,
+            hooks: Hooks::Record,
+            ..Self::enforcing("verify", &limit, settings, process)?
+        })
+    }
+}

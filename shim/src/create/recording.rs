@@ -1,0 +1,277 @@
+//! The beginning of a recording: its directory, what is known of its container, and the configuration that the runtime gets.
+
+use super::error::Error;
+use super::mode::ModeSettings;
+use super::target::Target;
+use crate::annotations::{self, Request};
+use crate::bundle;
+use crate::delivery::{self, CommandLine, is_bind_mount};
+use crate::engine;
+use crate::engine_grants;
+use crate::privilege::held;
+use crate::rewrite::{self, Changes, Grant, Hooks, Plan};
+use crate::runtime;
+use crate::state;
+use crate::sweep;
+use capprof_profile::recording::{
+    self, BindMount, Container, ContainerProcess, Delivery, Process, Recording, ResultSettings,
+    Runtime, SCHEMA, Workload,
+};
+use capprof_profile::settings::Settings;
+use capprof_store::file::{self, Attributes};
+use capprof_store::process;
+use capprof_store::recording::{Directory, container_key};
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+
+/// What is known of a recording before its configuration is rewritten.
+pub(super) struct NewRecording<'a> {
+    pub(super) settings: &'a Settings,
+    pub(super) request: Request,
+    /// The container's.
+    pub(super) id: &'a str,
+    /// Where the runtime will keep the container's state.
+    pub(super) state: PathBuf,
+    pub(super) target: &'a Target<'a>,
+}
+
+impl NewRecording<'_> {
+    /// Makes the recording's directory, writes down what it is of, and hands the rewritten configuration to the runtime.
+    ///
+    /// # Errors
+    /// Any [`Error`]; then the directory is gone.
+    pub(super) fn start(
+        self,
+        source: &bundle::Configuration,
+        line: &mut CommandLine<'_>,
+    ) -> Result<Directory, Error> {
+        let process = &source.document.value["process"];
+        let mode = ModeSettings::of(&self.request, self.settings, process)?;
+        let now = jiff::Timestamp::now();
+        let id = recording_id(now).map_err(Error::Random)?;
+        // Known before it is made, so that a configuration that cannot be rewritten leaves no directory.
+        let key = container_key(self.id.as_ref());
+        let expected = Directory::path_of(&self.settings.state, &key, &id);
+        let mut document = source.document.clone();
+        let changes = self.rewrite(&mut document.value, &mode, &expected, source)?;
+        let mut recording = self.describe(source, mode, changes)?;
+        recording.id.clone_from(&id);
+        recording.created = now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+
+        let directory = Directory::create(&self.settings.state, &key, &id)?;
+        let mut written = || -> Result<(), Error> {
+            belongs_to_us(&self.settings.state)?;
+            file::write_unsynced(
+                &directory.original_configuration(),
+                source.content.as_bytes(),
+                Attributes::Mode(0o600),
+            )?;
+            let family = self.target.family;
+            recording.container.delivery =
+                delivery::deliver(&document, source, &directory, family, line)?;
+            Ok(directory.save(&recording)?)
+        };
+        match written() {
+            Ok(()) => Ok(directory),
+            Err(error) => {
+                let _ = directory.remove();
+                Err(error)
+            }
+        }
+    }
+
+    fn rewrite(
+        &self,
+        value: &mut Value,
+        mode: &ModeSettings,
+        directory: &Path,
+        source: &bundle::Configuration,
+    ) -> Result<Changes, Error> {
+        let hook = sweep::hook().ok_or(Error::Hook)?;
+        let plan = Plan {
+            grant: Grant {
+                sets: mode.sets,
+                relax_apparmor: mode.relax_apparmor,
+                label: mode.label.as_ref().map(|label| label.context.as_str()),
+            },
+            relax_seccomp: mode.relax_seccomp,
+            hooks: mode.hooks,
+            hook: unicode("capprof-hook", &hook)?,
+            directory: unicode("state directory", directory)?,
+            timeout: self.settings.hook_timeout,
+        };
+        rewrite::rewrite(value, &plan).map_err(|error| Error::Rewrite {
+            path: source.path.clone(),
+            source: error,
+        })
+    }
+
+    /// All that is known, but for the id, the time and the delivery.
+    fn describe(
+        &self,
+        source: &bundle::Configuration,
+        mode: ModeSettings,
+        changes: Changes,
+    ) -> Result<Recording, Error> {
+        let configuration = &source.document.value;
+        let process = &configuration["process"];
+        // Nobody reads of a container that is not recorded what it is made of.
+        let (workload, engine_grants) = match mode.hooks {
+            Hooks::Remove => (Workload::default(), None),
+            Hooks::Record => (
+                engine::complete(
+                    annotations::workload(configuration),
+                    self.id,
+                    &source.bundle,
+                    configuration,
+                ),
+                Some(engine_grants::of(source, &changes.original, held()?)),
+            ),
+        };
+        let uid = process.as_object().map_or(Ok(0), rewrite::uid);
+        let uid = uid.map_err(|error| Error::Rewrite {
+            path: source.path.clone(),
+            source: error,
+        })?;
+        Ok(Recording {
+            schema: SCHEMA.to_owned(),
+            id: String::new(),
+            mode: mode.mode,
+            profile: mode.profile,
+            created: String::new(),
+            container: self.container(source, workload),
+            shim: own_process(),
+            process: ContainerProcess {
+                args: texts(process.get("args")),
+                uid,
+                user_namespace: has_user_namespace(configuration),
+                no_new_privileges: process.get("noNewPrivileges") == Some(&Value::Bool(true)),
+            },
+            grant: recording::Grant {
+                original: changes.original,
+                granted: changes.granted,
+                relaxed: changes.relaxed,
+                engine_grants,
+                label: mode.label,
+            },
+            recorders: self.settings.recorders,
+            results: ResultSettings {
+                output: self.request.output.clone(),
+                store: self.settings.store.clone(),
+                retention: self.settings.retention,
+                fail_on_error: self.settings.fail_on_error,
+                preference: self.settings.prefer,
+            },
+        })
+    }
+
+    fn container(&self, source: &bundle::Configuration, workload: Workload) -> Container {
+        let configuration = &source.document.value;
+        Container {
+            id: self.id.to_owned(),
+            name: self.request.name.clone(),
+            workload,
+            bundle: source.bundle.clone(),
+            configuration: source.path.clone(),
+            delivery: Delivery::default(),
+            root_filesystem: configuration
+                .pointer("/root/path")
+                .and_then(Value::as_str)
+                .map(|path| runtime::absolute(&source.bundle.join(path))),
+            bind_mounts: bind_mounts(configuration, &source.bundle),
+            runtime: Runtime {
+                name: self.target.family.name().to_owned(),
+                path: self.target.path.to_owned(),
+                state: self.state.clone(),
+            },
+        }
+    }
+}
+
+/// `20261123T150102Z-1a2b3c4d`: the second, then 16 bits of its fraction and 16 random ones, so that ids sort by time within a second as well.
+fn recording_id(now: jiff::Timestamp) -> std::io::Result<String> {
+    let nanoseconds = u64::from(now.subsec_nanosecond().unsigned_abs());
+    let fraction = (nanoseconds << 16) / 1_000_000_000;
+    let random = capprof_store::random::number()? >> 48;
+    let second = now.strftime("%Y%m%dT%H%M%SZ");
+    Ok(format!("{second}-{fraction:04x}{random:04x}"))
+}
+
+/// The process that becomes the runtime.
+fn own_process() -> Process {
+    let pid = nix::unistd::getpid().as_raw();
+    process::find(pid).unwrap_or(Process { pid, start_time: 0 })
+}
+
+fn unicode<'a>(what: &'static str, path: &'a Path) -> Result<&'a str, Error> {
+    path.to_str().ok_or_else(|| Error::NotUnicode {
+        what,
+        path: path.to_owned(),
+    })
+}
+
+/// The state directory names what hooks do as root.
+fn belongs_to_us(state: &Path) -> Result<(), Error> {
+    if state::is_own(state) && state::is_own(&state.join("recordings")) {
+        Ok(())
+    } else {
+        Err(Error::Unsafe {
+            path: state.to_owned(),
+        })
+    }
+}
+
+fn texts(value: Option<&Value>) -> Vec<String> {
+    value
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .filter_map(|text| text.as_str().map(str::to_owned))
+        .collect()
+}
+
+fn has_user_namespace(configuration: &Value) -> bool {
+    configuration
+        .pointer("/linux/namespaces")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .any(|namespace| namespace.get("type").and_then(Value::as_str) == Some("user"))
+}
+
+/// The bind mounts of a configuration; one that says nothing readable is the runtime's to refuse.
+fn bind_mounts(config: &Value, bundle: &Path) -> Vec<BindMount> {
+    let mounts = config.pointer("/mounts").and_then(Value::as_array);
+    mounts
+        .into_iter()
+        .flatten()
+        .filter(|mount| is_bind_mount(mount))
+        .filter_map(|mount| {
+            Some(BindMount {
+                destination: Path::new("/").join(mount.get("destination")?.as_str()?),
+                // Relative to the bundle (runtime-spec).
+                source: runtime::absolute(&bundle.join(mount.get("source")?.as_str()?)),
+            })
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn recording_ids_sort_by_time() {
+        let start: jiff::Timestamp = "2026-11-23T15:01:02Z".parse().unwrap();
+        let ids: Vec<String> = [0, 20_000, 1_000_000, 999_999_999, 1_000_000_000]
+            .into_iter()
+            .map(|nanoseconds| {
+                let duration = jiff::SignedDuration::from_nanos(nanoseconds);
+                recording_id(start.checked_add(duration).unwrap()).unwrap()
+            })
+            .collect();
+        assert!(ids.is_sorted(), "{ids:?}");
+        assert!(ids[0].starts_with("20261123T150102Z-0000"), "{ids:?}");
+        assert!(ids.iter().all(|id| id.len() == 25), "{ids:?}");
+    }
+}

@@ -1,0 +1,39 @@
+//! What the process will become for a container.
+
+use crate::argv::{Command, Globals};
+use crate::bundle::{self, Configuration};
+use crate::family::Family;
+use crate::runtime;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+
+/// The runtime that the process will become, and where.
+#[derive(Debug)]
+pub struct Target<'a> {
+    /// Its binary.
+    pub path: &'a Path,
+    /// Its family.
+    pub family: Family,
+    /// The options before the subcommand.
+    pub globals: &'a Globals,
+    /// The state directory.
+    pub state: &'a Path,
+}
+
+impl Target<'_> {
+    /// Where the runtime keeps the state of a container.
+    pub(super) fn state_of(&self, id: &OsStr) -> PathBuf {
+        runtime::root(self.globals.root.as_deref(), self.family).join(id)
+    }
+
+    /// Reads the configuration that the arguments name.
+    pub(super) fn configuration(&self, command: &Command) -> Result<Configuration, bundle::Error> {
+        let bundle = match &command.bundle {
+            // runc takes an empty name for none; to crun it is a directory that does not exist.
+            Some(bundle) if !bundle.text.is_empty() || self.family == Family::Crun => &bundle.text,
+            _ => OsStr::new("."),
+        };
+        let named = command.configuration.as_ref().map(|named| &*named.text);
+        Configuration::open(bundle, named)
+    }
+}

@@ -1,0 +1,495 @@
+//! A configuration of which only the parts that capprof looks at are taken apart. The rest stays text: it keeps every byte, and a large
+//! configuration costs no more than reading over it.
+
+use serde::Deserialize;
+use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::ops::Range;
+
+/// What is taken apart: members of the configuration, and of two objects in it. `true`: an object of which only some members are.
+const TAKEN_APART: [(&str, &str, bool); 14] = [
+    ("", "process", true),
+    ("", "linux", true),
+    ("", "root", false),
+    ("", "mounts", false),
+    ("", "hooks", false),
+    ("", "annotations", false),
+    ("/process", "user", false),
+    ("/process", "args", false),
+    ("/process", "capabilities", false),
+    ("/process", "noNewPrivileges", false),
+    ("/process", "apparmorProfile", false),
+    ("/process", "selinuxLabel", false),
+    ("/linux", "namespaces", false),
+    ("/linux", "seccomp", false),
+];
+
+/// A parsed configuration. It goes with the text that it was parsed from.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Document {
+    /// All members in their order, those that are left as text with `null` for a value.
+    pub value: Value,
+    /// What it is of a configuration, as a JSON pointer.
+    root: &'static str,
+    /// Where in the text the values are that are left as text, by JSON pointer of their object and key.
+    aside: BTreeMap<(&'static str, String), Range<usize>>,
+    /// The first key that runtimes read differently.
+    ambiguity: Option<Ambiguity>,
+    /// Whether one of them is of the annotations.
+    in_annotations: bool,
+}
+
+/// A key that runc and crun, or two versions of one of them, read differently. runc takes the last of two, merged with the first, and does not
+/// mind upper and lower case; crun takes the first, exactly as it is spelled.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Ambiguity {
+    /// It occurs twice in one object.
+    #[error("key {0} occurs twice, which runtimes read differently: remove one")]
+    Twice(String),
+    /// It is a member that capprof looks at, but for upper and lower case.
+    #[error("key {0} is {1} to some runtimes and unknown to others: write {1}")]
+    Spelling(String, &'static str),
+}
+
+impl Document {
+    /// Parses a configuration. Of a key that occurs twice the last counts; see [`Self::check`].
+    ///
+    /// # Errors
+    /// The text is not JSON.
+    pub fn parse(text: &str) -> serde_json::Result<Self> {
+        Self::parse_from(text, "")
+    }
+
+    /// Parses a process of `exec --process`, which is what stands at `/process` of a configuration.
+    ///
+    /// # Errors
+    /// The text is not JSON.
+    pub fn parse_process(text: &str) -> serde_json::Result<Self> {
+        Self::parse_from(text, "/process")
+    }
+
+    fn parse_from(text: &str, root: &'static str) -> serde_json::Result<Self> {
+        let mut document = Self {
+            root,
+            ..Self::default()
+        };
+        document.value = document.part(text, text, root)?;
+        Ok(document)
+    }
+
+    /// Makes sure that every runtime reads the parts that are taken apart as they are read here.
+    ///
+    /// # Errors
+    /// The first key of which that cannot be said.
+    pub fn check(&self) -> Result<(), Ambiguity> {
+        self.ambiguity.clone().map_or(Ok(()), Err)
+    }
+
+    /// Returns true if every runtime finds the same annotations in it.
+    pub fn has_clear_annotations(&self) -> bool {
+        !self.in_annotations
+    }
+
+    /// One value: an object is taken apart as far as the table says.
+    fn part(&mut self, text: &str, part: &str, pointer: &'static str) -> serde_json::Result<Value> {
+        if !part.trim_start().starts_with('{') {
+            return serde_json::from_str(part);
+        }
+        let mut object = Map::new();
+        for (key, raw) in members(part)? {
+            self.note(
+                ambiguous(&key, object.contains_key(&key)),
+                pointer.is_empty() && folded(&key).eq("annotations".chars()),
+            );
+            let rule = TAKEN_APART
+                .iter()
+                .find(|(holder, name, _)| *holder == pointer && *name == key);
+            let value = match rule {
+                Some((_, "process", true)) => self.part(text, raw.get(), "/process")?,
+                Some((_, "linux", true)) => self.part(text, raw.get(), "/linux")?,
+                Some((_, name, _)) => {
+                    // The keys of annotations are free.
+                    let Keys(ambiguity) = match *name {
+                        "annotations" => Keys(serde_json::from_str::<FreeKeys>(raw.get())?.0),
+                        _ => serde_json::from_str(raw.get())?,
+                    };
+                    self.note(ambiguity, *name == "annotations");
+                    serde_json::from_str(raw.get())?
+                }
+                None => {
+                    let start = raw.get().as_ptr() as usize - text.as_ptr() as usize;
+                    let range = start..start + raw.get().len();
+                    self.aside.insert((pointer, key.clone()), range);
+                    Value::Null
+                }
+            };
+            object.insert(key, value);
+        }
+        Ok(Value::Object(object))
+    }
+
+    fn note(&mut self, ambiguity: Option<Ambiguity>, in_annotations: bool) {
+        self.in_annotations |= ambiguity.is_some() && in_annotations;
+        self.ambiguity = self.ambiguity.take().or(ambiguity);
+    }
+
+    /// A member that is left as text, parsed; null where there is none or it is not JSON. It stays text.
+    pub fn look(&self, text: &str, holder: &'static str, key: &str) -> Value {
+        self.aside
+            .get(&(holder, key.to_owned()))
+            .and_then(|range| text.get(range.clone()))
+            .and_then(|part| serde_json::from_str(part).ok())
+            .unwrap_or_default()
+    }
+
+    /// Writes the configuration, with what was left as text taken from there.
+    pub fn write(&self, text: &str) -> Vec<u8> {
+        let mut output = Vec::with_capacity(text.len() + 4096);
+        self.write_part(text, &self.value, Some(self.root), &mut output);
+        output
+    }
+
+    fn write_part(
+        &self,
+        text: &str,
+        value: &Value,
+        pointer: Option<&'static str>,
+        output: &mut Vec<u8>,
+    ) {
+        let (Value::Object(object), Some(pointer)) = (value, pointer) else {
+            output.extend_from_slice(value.to_string().as_bytes());
+            return;
+        };
+        output.push(b'{');
+        for (position, (key, value)) in object.iter().enumerate() {
+            if position > 0 {
+                output.push(b',');
+            }
+            output.extend_from_slice(Value::from(key.as_str()).to_string().as_bytes());
+            output.push(b':');
+            let aside = self
+                .aside
+                .get(&(pointer, key.clone()))
+                .and_then(|range| text.get(range.clone()));
+            match (aside, pointer, key.as_str()) {
+                (Some(aside), ..) => output.extend_from_slice(aside.as_bytes()),
+                (None, "", "process") => self.write_part(text, value, Some("/process"), output),
+                (None, "", "linux") => self.write_part(text, value, Some("/linux"), output),
+                _ => self.write_part(text, value, None, output),
+            }
+        }
+        output.push(b'}');
+    }
+}
+
+/// The members of an object, their values as text.
+fn members(text: &str) -> serde_json::Result<Vec<(String, &RawValue)>> {
+    struct Members;
+    impl<'de> Visitor<'de> for Members {
+        type Value = Vec<(String, &'de RawValue)>;
+        fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+            formatter.write_str("an object")
+        }
+        fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
+            let mut found = Vec::new();
+            while let Some(member) = members.next_entry()? {
+                found.push(member);
+            }
+            Ok(found)
+        }
+    }
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    let found = deserializer.deserialize_map(Members)?;
+    deserializer.end()?;
+    Ok(found)
+}
+
+/// Every member that capprof looks at, in any object.
+const LOOKED_AT: [&str; 39] = [
+    "action",
+    "ambient",
+    "annotations",
+    "apparmorProfile",
+    "args",
+    "bounding",
+    "capabilities",
+    "defaultAction",
+    "defaultErrnoRet",
+    "destination",
+    "effective",
+    "errnoRet",
+    "gid",
+    "hooks",
+    "inheritable",
+    "linux",
+    "maskedPaths",
+    "mounts",
+    "names",
+    "namespaces",
+    "noNewPrivileges",
+    "options",
+    "path",
+    "permitted",
+    "poststop",
+    "prestart",
+    "process",
+    "readonlyPaths",
+    "resources",
+    "root",
+    "seccomp",
+    "selinuxLabel",
+    "source",
+    "sysctl",
+    "syscalls",
+    "terminal",
+    "type",
+    "uid",
+    "user",
+];
+
+/// What is wrong with a key of an object.
+fn ambiguous(key: &str, again: bool) -> Option<Ambiguity> {
+    if again {
+        return Some(Ambiguity::Twice(key.to_owned()));
+    }
+    LOOKED_AT
+        .into_iter()
+        .find(|name| key != *name && folded(key).eq(folded(name)))
+        .map(|name| Ambiguity::Spelling(key.to_owned(), name))
+}
+
+/// As Go's `encoding/json` compares keys: without regard to case, and with the two letters that fold to ASCII ones.
+fn folded(key: &str) -> impl Iterator<Item = char> + '_ {
+    key.chars().map(|letter| match letter {
+        '\u{17f}' => 's',
+        '\u{212a}' => 'k',
+        other => other.to_ascii_lowercase(),
+    })
+}
+
+/// The first ambiguous key in a value and all that is in it.
+struct Keys(Option<Ambiguity>);
+
+/// The same for an object whose keys are free.
+struct FreeKeys(Option<Ambiguity>);
+
+impl<'de> Deserialize<'de> for Keys {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Scan { free: false }).map(Keys)
+    }
+}
+
+impl<'de> Deserialize<'de> for FreeKeys {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer
+            .deserialize_any(Scan { free: true })
+            .map(FreeKeys)
+    }
+}
+
+struct Scan {
+    free: bool,
+}
+
+impl<'de> Visitor<'de> for Scan {
+    type Value = Option<Ambiguity>;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a value")
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_unit<E>(self) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Self::Value, A::Error> {
+        let mut found = None;
+        while let Some(Keys(ambiguity)) = elements.next_element()? {
+            found = found.or(ambiguity);
+        }
+        Ok(found)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
+        let mut keys = BTreeSet::new();
+        let mut found = None;
+        while let Some(key) = members.next_key::<String>()? {
+            let again = keys.contains(&key);
+            if self.free {
+                found = found.or(again.then(|| Ambiguity::Twice(key.clone())));
+                members.next_value::<IgnoredAny>()?;
+            } else {
+                found = found.or_else(|| ambiguous(&key, again));
+                let Keys(ambiguity) = members.next_value()?;
+                found = found.or(ambiguity);
+            }
+            keys.insert(key);
+        }
+        Ok(found)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn round(text: &str) -> String {
+        String::from_utf8(Document::parse(text).unwrap().write(text)).unwrap()
+    }
+
+    #[test]
+    fn what_is_not_looked_at_keeps_every_byte() {
+        let text = r#" { "process" : {"env": [ "A=1",  1.50 ], "user": {"uid" : 7}} , "x": { "b" :1e2, "b":2 } } "#;
+        assert_eq!(
+            round(text),
+            r#"{"process":{"env":[ "A=1",  1.50 ],"user":{"uid":7}},"x":{ "b" :1e2, "b":2 }}"#
+        );
+        let value = Document::parse(text).unwrap().value;
+        assert_eq!(value["process"]["user"]["uid"], 7);
+        assert_eq!(value["process"]["env"], Value::Null);
+    }
+
+    #[test]
+    fn a_process_is_taken_apart_by_itself() {
+        let text = r#"{"args":["a"],"env":["X=\ud800"],"capabilities":{}}"#;
+        let mut document = Document::parse_process(text).unwrap();
+        assert_eq!(document.write(text), text.as_bytes());
+        document.value["capabilities"] = serde_json::json!(null);
+        assert_eq!(
+            document.write(text),
+            br#"{"args":["a"],"env":["X=\ud800"],"capabilities":null}"#
+        );
+        let twice = r#"{"capabilities":{},"Capabilities":{}}"#;
+        assert!(Document::parse_process(twice).unwrap().check().is_err());
+    }
+
+    #[test]
+    fn any_value_is_a_document() {
+        for text in [
+            "null",
+            "[]",
+            "7",
+            "{}",
+            r#"{"process":null}"#,
+            r#"{"process":[1]}"#,
+            r#"{"":{"a":1}}"#,
+        ] {
+            assert_eq!(round(text), text);
+        }
+    }
+
+    #[test]
+    fn of_a_key_that_occurs_twice_the_last_counts() {
+        let text = r#"{"process":{"env":[1]},"x":1,"process":{"user":2},"x":[2]}"#;
+        assert_eq!(round(text), r#"{"process":{"user":2},"x":[2]}"#);
+    }
+
+    #[test]
+    fn what_runtimes_read_differently_is_told() {
+        let told = |text: &str| {
+            let result = Document::parse(text).unwrap().check();
+            result.map_err(|ambiguity| ambiguity.to_string())
+        };
+        for text in [
+            "{}",
+            r#"{"process":{"user":{"uid":1.5e3}},"linux":{"namespaces":[{"type":"pid"},{"type":"mount"}]}}"#,
+            // What is not looked at is the runtime's affair.
+            r#"{"x":{"a":1,"a":2},"process":{"env":[{"a":1,"a":2}]}}"#,
+            r#"{"annotations":{"Process":"a","process":"b"}}"#,
+        ] {
+            assert_eq!(told(text), Ok(()), "{text}");
+        }
+        for (text, key) in [
+            (r#"{"Process":{}}"#, "key Process is process to some"),
+            (r#"{"proce\u017fs":{}}"#, "write process"),
+            (r#"{"proceſs":{}}"#, "write process"),
+            (r#"{"process":{},"process":{}}"#, "key process occurs twice"),
+            (r#"{"x":1,"x":1}"#, "key x occurs twice"),
+            (r#"{"process":{"Capabilities":{}}}"#, "write capabilities"),
+            (r#"{"process":{"user":{"UID":0}}}"#, "key UID is uid"),
+            (
+                r#"{"process":{"capabilities":{"bounding":[],"bounding":[]}}}"#,
+                "key bounding occurs twice",
+            ),
+            (
+                r#"{"linux":{"namespaces":[{"type":"pid","Type":"mount"}]}}"#,
+                "key Type is type",
+            ),
+            (
+                r#"{"annotations":{"io.capprof.mode":"off","io.capprof.mode":"profile"}}"#,
+                "key io.capprof.mode occurs twice",
+            ),
+        ] {
+            let message = told(text).unwrap_err();
+            assert!(message.contains(key), "{text}: {message}");
+        }
+    }
+
+    #[test]
+    fn annotations_are_clear_or_not() {
+        let clear = |text| Document::parse(text).unwrap().has_clear_annotations();
+        assert!(clear(r#"{"Process":{},"annotations":{"a":"b"}}"#));
+        assert!(!clear(r#"{"Process":{},"Annotations":{}}"#));
+        assert!(!clear(r#"{"annotations":{"a":"b","a":"c"}}"#));
+        assert!(!clear(r#"{"annotations":{},"annotations":{}}"#));
+    }
+
+    #[test]
+    fn what_is_left_as_text_can_be_looked_at() {
+        let text =
+            r#"{"linux":{"maskedPaths":["/proc/kcore"],"resources":{"pids": {"limit": 1.50}}}}"#;
+        let document = Document::parse(text).unwrap();
+        let paths = document.look(text, "/linux", "maskedPaths");
+        assert_eq!(paths, serde_json::json!(["/proc/kcore"]));
+        assert_eq!(document.look(text, "/linux", "readonlyPaths"), Value::Null);
+        assert_eq!(document.write(text), text.as_bytes());
+    }
+
+    #[test]
+    fn what_is_not_json_is_refused_wherever_it_is() {
+        for text in [
+            "",
+            "{",
+            "{}}",
+            "{} x",
+            r#"{"x":}"#,
+            r#"{"x":01}"#,
+            r#"{"x":[1,]}"#,
+            r#"{"process":{"env":["a}}"#,
+            r#"{"process":{"env":[}}"#,
+            r#"{"process":{"user":{"uid":}}}"#,
+            r#"{"x" 1}"#,
+            r#"{x:1}"#,
+        ] {
+            assert!(Document::parse(text).is_err(), "{text}");
+        }
+        // Where capprof looks, serde_json's limit holds; elsewhere depth costs nothing, and is the runtime's to judge.
+        let deep = format!("{}1{}", "[".repeat(100_000), "]".repeat(100_000));
+        assert!(Document::parse(&format!(r#"{{"process":{{"args":{deep}}}}}"#)).is_err());
+        let aside = format!(r#"{{"x":{deep}}}"#);
+        assert_eq!(round(&aside), aside);
+    }
+}
