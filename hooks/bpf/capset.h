@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * capset(2), which asks for one capability only and compares sets for the rest.
+ */
+#pragma once
+
+/* capset(2)'s arguments, as the kernel is about to read or has just read them. */
+struct capset_arguments {
+	u64 effective, permitted, inheritable;
+};
+
+static __always_inline bool read_capset(const struct call *call, struct capset_arguments *sets)
+{
+	u32 version = 0, words[6] = {};
+
+	if (bpf_probe_read_user(&version, sizeof(version), (void *)call->arguments[0]))
+		return false;
+	/* _LINUX_CAPABILITY_VERSION_1 has one word per set; 2 and 3 have two. */
+	if (version == 0x19980330) {
+		if (bpf_probe_read_user(words, 12, (void *)call->arguments[1]))
+			return false;
+	} else if (bpf_probe_read_user(words, sizeof(words), (void *)call->arguments[1])) {
+		return false;
+	}
+	sets->effective = (words[0] | (u64)words[3] << 32) & settings.valid_capabilities;
+	sets->permitted = (words[1] | (u64)words[4] << 32) & settings.valid_capabilities;
+	sets->inheritable = (words[2] | (u64)words[5] << 32) & settings.valid_capabilities;
+	return true;
+}
+
+/* Counts a row of a map whose values are counts; 0 if there is no room. */
+static __always_inline int count_row(void *map, const void *key)
+{
+	u64 one = 1, *count = bpf_map_lookup_elem(map, key);
+
+	if (!count && bpf_map_update_elem(map, key, &one, BPF_NOEXIST) == 0)
+		return 1;
+	if (!count)
+		count = bpf_map_lookup_elem(map, key);
+	if (!count)
+		return 0;
+	__sync_fetch_and_add(count, 1);
+	return 1;
+}
+
+static __always_inline void count_capset(struct container *container, const struct task *task, u64 held,
+					 const struct capset_arguments *sets)
+{
+	struct capset_key key = {
+		.slot = task->slot,
+		.program = task->program,
+		.held = held,
+		.effective = sets->effective,
+		.permitted = sets->permitted,
+		.inheritable = sets->inheritable,
+	};
+
+	if (!count_row(&capsets, &key))
+		lose(container, LOSS_CAPSETS);
+}
+
+#include "ambient.h"
+#include "attributes.h"
+#include "socket_filter.h"
+
+/*
+ * The check inside capset(2) is made first of all, and only its refusal of inheritable bits depends on the answer
+ * (security/commoncap.c, cap_capset()). The other rules are repeated here to know whether the call will succeed.
+ */
+static __noinline bool capset_without_effect(struct container *container, const struct task *task, const struct cred *cred,
+						  const struct call *call, int ret)
+{
+	struct capset_arguments sets;
+	u64 inheritable = read_set(__builtin_preserve_access_index(&cred->cap_inheritable));
+	u64 permitted = read_set(__builtin_preserve_access_index(&cred->cap_permitted));
+	u64 bounding = read_set(__builtin_preserve_access_index(&cred->cap_bset));
+	bool raises, own = (u64)BPF_CORE_READ(cred, user_ns) == container->user_namespace;
+
+	if (!read_capset(call, &sets)) {
+		lose(container, LOSS_ARGUMENTS);
+		return false;
+	}
+	raises = sets.inheritable & ~(inheritable | permitted);
+	/* In a user namespace of its own making a program has what it asks for. */
+	if (own && !(raises && ret) && !(sets.inheritable & ~(inheritable | bounding)) && !(sets.permitted & ~permitted) &&
+	    !(sets.effective & ~sets.permitted))
+		count_capset(container, task, permitted, &sets);
+	return !raises;
+}

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * What is no capability check: devices, entries of /proc/sys, ports.
+ */
+#pragma once
+
+/* Whether the task is in access(2), which opens nothing. */
+static __always_inline bool asks_for_access(struct task_struct *task, const struct container *container)
+{
+	struct pt_regs *regs = (void *)BPF_CORE_READ(task, stack) + container->registers;
+	s32 number;
+
+	if (!container->registers || BPF_CORE_READ(task, flags) & (PF_KTHREAD | PF_IO_WORKER | PF_USER_WORKER))
+		return false;
+#if defined(__TARGET_ARCH_x86)
+	number = BPF_CORE_READ(regs, orig_ax);
+	if (BPF_CORE_READ(task, thread_info.status) & TS_COMPAT)
+#else
+	number = BPF_CORE_READ(regs, syscallno);
+	if (BPF_CORE_READ(task, thread_info.flags) & (1UL << TIF_32BIT))
+#endif
+		return number == COMPAT_access || number == COMPAT_faccessat || number == SYS_faccessat2;
+	return number == SYS_access || number == SYS_faccessat || number == SYS_faccessat2;
+}
+
+/* The member of a container that the current task is, or NULL; and its container. */
+static __always_inline struct task *current_member(struct task_struct *current, struct container **container)
+{
+	u32 tgid = BPF_CORE_READ(current, tgid);
+	struct task *task = bpf_map_lookup_elem(&tasks, &tgid);
+
+	if (!task || task->flags & TASK_PENDING)
+		return NULL;
+	*container = bpf_map_lookup_elem(&containers, &task->slot);
+	return *container ? task : NULL;
+}
+
+/*
+ * The next two run beside those of the engine, which decide: a use is allowed if every program allows it, and these allow all. They
+ * are attached to the root of the hierarchy, for a runtime exchanges what is attached to the container's own control group.
+ */
+
+/* The kernel asks when a device node is opened or made, a block device is mounted, or access(2) asks about one. */
+SEC("cgroup/dev")
+int device_access(struct bpf_cgroup_dev_ctx *ctx)
+{
+	struct task_struct *current = (void *)bpf_get_current_task();
+	struct container *container;
+	struct task *task = current_member(current, &container);
+	struct device_key key = {};
+
+	/* Refused by the engine's program already. */
+	if (!task || bpf_get_retval())
+		return 1;
+	key.slot = task->slot;
+	key.program = task->program;
+	key.type = ctx->access_type & 0xffff;
+	key.access = ctx->access_type >> 16;
+	key.major = ctx->major;
+	key.minor = ctx->minor;
+	key.asked = asks_for_access(current, container);
+	if (!count_row(&devices, &key))
+		__sync_fetch_and_add(&container->unlisted, 1);
+	return 1;
+}
+
+SEC("cgroup/sysctl")
+int sysctl_write(struct bpf_sysctl *ctx)
+{
+	struct container *container;
+	struct task *task;
+	struct sysctl_key key = {};
+	struct sysctl row = {}, *known;
+
+	if (!ctx->write)
+		return 1;
+	task = current_member((void *)bpf_get_current_task(), &container);
+	if (!task || bpf_get_retval())
+		return 1;
+	key.slot = task->slot;
+	key.program = task->program;
+	if (bpf_sysctl_get_name(ctx, key.name, sizeof(key.name), 0) < 0) {
+		__sync_fetch_and_add(&container->unlisted, 1);
+		return 1;
+	}
+	known = bpf_map_lookup_elem(&sysctls, &key);
+	row.count = known ? known->count + 1 : 1;
+	row.length = bpf_sysctl_get_new_value(ctx, row.value, sizeof(row.value));
+	if (bpf_map_update_elem(&sysctls, &key, &row, BPF_ANY))
+		__sync_fetch_and_add(&container->unlisted, 1);
+	return 1;
+}
+
+/*
+ * A port below 1024 that was bound: where net.ipv4.ip_unprivileged_port_start lets everybody, as docker sets it, the kernel asks for no
+ * capability, and the next engine's container fails without.
+ */
+static __always_inline int port_bound(struct bpf_sock_addr *ctx)
+{
+	struct container *container;
+	struct task *task = current_member((void *)bpf_get_current_task(), &container);
+	struct port_key key = {};
+
+	if (!task)
+		return 1;
+	key.port = __builtin_bswap16(ctx->user_port);
+	if (!key.port || key.port >= 1024)
+		return 1;
+	key.slot = task->slot;
+	key.program = task->program;
+	if (!count_row(&ports, &key))
+		__sync_fetch_and_add(&container->unlisted, 1);
+	return 1;
+}
+
+SEC("cgroup/bind4")
+int port_bound4(struct bpf_sock_addr *ctx)
+{
+	return port_bound(ctx);
+}
+
+SEC("cgroup/bind6")
+int port_bound6(struct bpf_sock_addr *ctx)
+{
+	return port_bound(ctx);
+}

@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * A capability check of a container's process: what is asked, and its row in the map of checks.
+ */
+#pragma once
+
+/* What the kernel asked, and what it answered. */
+struct question {
+	const void *stack; /* where return addresses begin; NULL where they are not known to lie at fixed distances */
+	s32 capability;
+	u32 opts;
+	bool opts_known;
+	bool denied;
+};
+
+static __always_inline bool same_kind(const struct check_key *one, const struct check_key *other)
+{
+	return one->slot == other->slot && one->program == other->program && one->syscall == other->syscall &&
+	       one->flags == other->flags && one->capability == other->capability && one->path == other->path &&
+	       one->argument == other->argument;
+}
+
+/* Remembers the refused check that scratch->key is the row of, until the system call returns. */
+static __noinline int remember_refusal(struct container *container, struct check_scratch *scratch)
+{
+	struct task_struct *current = bpf_get_current_task_btf();
+	struct refusals *refused;
+	u32 number;
+
+	if (!container || !scratch)
+		return 0;
+	refused = bpf_task_storage_get(&refusals, current, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	if (!refused) {
+		lose(container, LOSS_RESULTS);
+		return 0;
+	}
+	number = refused->number;
+	for (u32 i = 0; i < REFUSALS; i++) {
+		if (i >= number)
+			break;
+		if (same_kind(&refused->of[i].key, &scratch->key)) {
+			refused->of[i].count++;
+			return 0;
+		}
+	}
+	if (number >= REFUSALS) {
+		lose(container, LOSS_RESULTS);
+		return 0;
+	}
+	refused->of[number].key = scratch->key;
+	refused->of[number].count = 1;
+	refused->number = number + 1;
+	return 0;
+}
+
+/* Counts the check in the row of its call path, which scratch->key then names; 0 if there is no room. */
+static __noinline int count_member(void *ctx, struct container *container, struct check_scratch *scratch, const void *stack)
+{
+	struct task_struct *current = bpf_get_current_task_btf();
+	struct check *row, *fresh;
+	struct check_key *key;
+	u64 now = bpf_ktime_get_boot_ns();
+
+	if (!container || !scratch)
+		return 0;
+	key = &scratch->key;
+	fresh = &scratch->check;
+	if (!stack || bpf_probe_read_kernel(scratch->words, sizeof(scratch->words), stack))
+		stack = NULL;
+	else if (count_known_path(scratch, now))
+		return 1;
+
+	fresh->count = 1;
+	fresh->first_ns = fresh->last_ns = now;
+	fresh->tgid = current->tgid;
+	fresh->depth = 0;
+	bpf_get_current_comm(fresh->comm, sizeof(fresh->comm));
+	fresh->frames = bpf_get_stack(ctx, fresh->stack, sizeof(fresh->stack), 0);
+	if (fresh->frames > 0) {
+		fresh->frames /= sizeof(u64);
+	} else {
+		fresh->frames = 0;
+		lose(container, LOSS_STACKS);
+	}
+	learn_path(scratch, stack != NULL);
+	if (count_traced_path(scratch, now))
+		return 1;
+	if (scratch->room && container->rows < ROWS_PER_SLOT) {
+		key->path = scratch->room - 1;
+		if (bpf_map_update_elem(&checks, key, fresh, BPF_NOEXIST) == 0) {
+			__sync_fetch_and_add(&container->rows, 1);
+			return 1;
+		}
+		/* Another processor was faster, perhaps with the same path, or there is no room. */
+		if (count_traced_path(scratch, now))
+			return 1;
+	}
+	/* Whose work the kernel does under other credentials needs no telling apart. */
+	key->path = 0;
+	row = key->flags & CHECK_OVERRIDDEN ? bpf_map_lookup_elem(&checks, key) : NULL;
+	if (row) {
+		count_check(row, now);
+		return 1;
+	}
+	lose(container, container->rows >= ROWS_PER_SLOT ? LOSS_CHECKS : LOSS_PATHS);
+	return 0;
+}
+
+/* Whether the credentials are copies of those with which the container mounted something. */
+static __always_inline bool is_mounters(const struct container *container, const struct cred *cred)
+{
+	struct mounter mounter;
+
+	if (!container->mounters.of[0].groups)
+		return false;
+	mounter = mounter_of(cred);
+	for (u32 i = 0; i < MOUNTERS; i++)
+		if (container->mounters.of[i].groups == mounter.groups && container->mounters.of[i].keyring == mounter.keyring)
+			return true;
+	return false;
+}
+
+/* The part for processes that belong to a container. */
+static __noinline int record_member(void *ctx, const struct cred *cred, struct user_namespace *target,
+					  const struct question *question, const struct task *found)
+{
+	struct task_struct *current = bpf_get_current_task_btf();
+	u32 zero = 0, opts = question->opts;
+	s32 capability = question->capability, ret = question->denied;
+	bool opts_known = question->opts_known;
+	const void *stack = question->stack;
+	struct task task = *found;
+	struct container *container;
+	struct pt_regs *regs;
+	struct call call = {};
+	struct check_scratch *scratch;
+	struct check_key *key;
+	u32 class;
+
+	container = bpf_map_lookup_elem(&containers, &task.slot);
+	scratch = bpf_map_lookup_elem(&check_scratches, &zero);
+	if (!container || !scratch)
+		return 0;
+	key = &scratch->key;
+	key->flags = 0;
+
+	regs = current_call(current, &call);
+	if (task.flags & TASK_PENDING) {
+		/* Of the runtime's own work only the last step is the container's. */
+		if (!is_execve(call.number, call.compat))
+			return 0;
+		key->flags |= CHECK_PRE_EXEC;
+	}
+	read_arguments(regs, &call);
+
+	if (task.flags & TASK_JOINED)
+		key->flags |= CHECK_JOINED;
+	if (call.compat)
+		key->flags |= CHECK_COMPAT;
+	if (cred != BPF_CORE_READ(current, real_cred))
+		key->flags |= cred == BPF_CORE_READ(current, cred) ? CHECK_OVERRIDDEN : CHECK_OTHER;
+	if (key->flags & CHECK_OVERRIDDEN && is_mounters(container, cred))
+		key->flags |= CHECK_MOUNTER;
+	if (opts_known)
+		key->flags |= opts & CAP_OPT_NOAUDIT ? CHECK_SILENT : CHECK_AUDITED;
+	if (task.flags & TASK_PENDING) {
+		/* Not armed yet, but at this point the runtime's process is in the container's namespaces. */
+		class = BPF_CORE_READ(current, real_cred, user_ns) == target ? NAMESPACE_OWN : NAMESPACE_INITIAL;
+	} else if ((u64)target == container->user_namespace) {
+		class = NAMESPACE_OWN;
+	} else {
+		u64 own = (u64)BPF_CORE_READ(cred, user_ns), asked = value_of(scratch, target);
+
+		class = classify_namespace(container->user_namespace, asked);
+		if (ret == 0 && asked != own && granted_to_owner(own, BPF_CORE_READ(cred, euid.val), asked))
+			key->flags |= CHECK_BY_OWNER;
+		else if (class == NAMESPACE_NESTED && own == container->user_namespace)
+			class = NAMESPACE_NESTED_OTHER;
+	}
+	key->flags |= class << CHECK_NAMESPACE;
+	if (!call.compat) {
+		if (capability == CAP_SETUID || capability == CAP_SETGID) {
+			if (ids_without_effect(cred, &call, capability))
+				key->flags |= CHECK_WITHOUT_EFFECT;
+		} else if (capability == CAP_SETPCAP && call.number == SYS_capset) {
+			if (capset_without_effect(container, &task, cred, &call, ret))
+				key->flags |= CHECK_WITHOUT_EFFECT;
+		} else if (capability == CAP_FSETID) {
+			if (mode_without_set_gid(&call))
+				key->flags |= CHECK_WITHOUT_EFFECT;
+		} else if (capability == CAP_SYS_ADMIN || capability == CAP_NET_ADMIN || capability == CAP_SYS_RESOURCE ||
+			   capability == CAP_CHECKPOINT_RESTORE) {
+			/* Files of /proc/sys ask whoever opens them; only a writer needs the answer, and root has it without. */
+			if (opens_for_writing(&call))
+				key->flags |= CHECK_OPEN_WRITE;
+			if (BPF_CORE_READ(cred, euid.val) == 0)
+				key->flags |= CHECK_ROOT;
+		}
+	}
+
+	if (capability == CAP_SYS_ADMIN && !ret && class == NAMESPACE_OWN && !(key->flags & (CHECK_OVERRIDDEN | CHECK_OTHER)) &&
+	    !call.compat && (call.number == SYS_mount || call.number == SYS_fsopen)) {
+		struct mounter mounter = mounter_of(cred);
+
+		remember_mounter(&container->mounters, mounter.groups, mounter.keyring);
+	}
+
+	key->slot = task.slot;
+	key->program = task.program;
+	key->argument = deciding_argument(&call);
+	if (capability == CAP_NET_ADMIN && call.number == SYS_sendmsg && !call.compat)
+		key->argument = socket_filter(call.arguments[1]);
+	if (capability == CAP_SETFCAP && !ret && !call.compat)
+		count_attribute(container, task.slot, &call);
+	if (capability == CAP_SYS_ADMIN && is_execve(call.number, call.compat))
+		look_at_ambient(container, tgid_of(current), cred);
+	key->syscall = call.number;
+	key->capability = capability;
+	key->denied = ret != 0;
+	if (count_member(ctx, container, scratch, stack) && ret && container->results_wanted && call.number >= 0)
+		remember_refusal(container, scratch);
+	return 0;
+}
+
+/* For all other processes of the host one failed lookup is all. */
+static __always_inline void record(void *ctx, const void *stack, const struct cred *cred, struct user_namespace *target,
+				   s32 capability, u32 opts, bool opts_known, int ret)
+{
+	u32 tgid = bpf_get_current_pid_tgid() >> 32;
+	struct task *found = bpf_map_lookup_elem(&tasks, &tgid);
+
+	if (found) {
+		struct question question = {
+			.stack = stack,
+			.capability = capability,
+			.opts = opts,
+			.opts_known = opts_known,
+			.denied = ret != 0,
+		};
+		record_member(ctx, cred, target, &question, found);
+	}
+}

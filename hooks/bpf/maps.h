@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * The maps, and what the loader sets.
+ */
+#pragma once
+
+/* Set by the loader. */
+const volatile struct {
+	u64 valid_capabilities; /* bits up to /proc/sys/kernel/cap_last_cap */
+} settings SEC(".rodata.settings");
+
+#define MAP(name, kind, entries, key_type, value_type)  \
+	struct {                                        \
+		__uint(type, BPF_MAP_TYPE_##kind);      \
+		__uint(max_entries, entries);           \
+		__uint(map_flags, BPF_F_NO_PREALLOC);   \
+		__type(key, key_type);                  \
+		__type(value, value_type);              \
+	} name SEC(".maps")
+
+MAP(containers, HASH, 4096, u64, struct container);
+MAP(tasks, HASH, 16384, u32, struct task);
+MAP(joins, HASH, 4096, u32, u64);
+MAP(checks, HASH, 16384, struct check_key, struct check);
+MAP(programs, HASH, 4096, struct program_key, struct program);
+MAP(capsets, HASH, 4096, struct capset_key, u64);
+MAP(calls, HASH, 4096, u64, struct inflight);
+MAP(devices, HASH, 4096, struct device_key, u64);
+MAP(sysctls, HASH, 4096, struct sysctl_key, struct sysctl);
+MAP(ports, HASH, 4096, struct port_key, u64);
+MAP(attributes, HASH, 1024, struct attribute_key, u64);
+
+#define ARRAY(name, kind, entries, value_type)     \
+	struct {                                   \
+		__uint(type, BPF_MAP_TYPE_##kind); \
+		__uint(max_entries, entries);      \
+		__type(key, u32);                  \
+		__type(value, value_type);         \
+	} name SEC(".maps")
+
+ARRAY(state, ARRAY, 1, struct state);
+ARRAY(symbols, ARRAY, 256, struct symbol);
+ARRAY(program_scratch, PERCPU_ARRAY, 1, struct program);
+ARRAY(attribute_scratch, PERCPU_ARRAY, 1, struct attribute_key);
+ARRAY(check_scratches, PERCPU_ARRAY, 1, struct check_scratch);
+
+/* Kept by task and not by its number, which execve(2) exchanges. Goes with the task. */
+struct {
+	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct refusals);
+} refusals SEC(".maps");

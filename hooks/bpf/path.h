@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * Call paths of checks, told apart without a stack trace each time.
+ */
+#pragma once
+
+/*
+ * A stack trace costs two microseconds. Return addresses of one call path lie at the same distances from the hook each time, so
+ * that a path which was traced once is known again by reading a few words. Two paths cannot be mistaken for each other: where
+ * they first differ, the same place holds different addresses. (Until it is known which of two equal words is the return
+ * address and which was left lying, a trace puts it right.)
+ */
+__noinline int is_path(const struct check *row, const struct check_scratch *scratch)
+{
+	if (!row || !scratch || !row->depth)
+		return 0;
+	for (u32 i = 0; i < DEPTH; i++) {
+		u32 frame = row->from + i;
+
+		if (i >= row->depth)
+			break;
+		if (frame >= FRAMES || scratch->words[row->offsets[i] & (WINDOW - 1)] != row->stack[frame])
+			return 0;
+	}
+	return 1;
+}
+
+/* Bit i is set where words[i] is the address. Without branches, of which the verifier would follow each both ways. */
+__noinline u64 find_word(const struct check_scratch *scratch, u64 address)
+{
+	u64 found = 0;
+
+	if (!scratch)
+		return 0;
+	for (u32 i = 0; i < WINDOW; i++) {
+		u64 difference = scratch->words[i] ^ address;
+
+		difference |= -difference;
+		barrier_var(difference); /* or the compiler makes a branch of it */
+		found |= (~difference >> 63) << i;
+	}
+	return found;
+}
+
+/* Finds the frames of a trace in the window. */
+__noinline int learn_path(struct check_scratch *scratch, bool have_words)
+{
+	struct check *row;
+
+	if (!scratch)
+		return 0;
+	row = &scratch->check;
+	row->digest = 1;
+	for (u32 frame = 1; frame < LEARNED; frame++) {
+		if ((s32)frame >= row->frames)
+			break;
+		row->digest = mix(row->digest, row->stack[frame]);
+	}
+	row->depth = 0;
+	row->from = 0;
+	if (!have_words)
+		return 0;
+	scratch->above = ~0ULL;
+	/* The first frame is the recorder, the last lies above a gap of random size (CONFIG_RANDOMIZE_KSTACK_OFFSET). */
+	for (u32 frame = 1; frame < LEARNED; frame++) {
+		u32 depth = row->depth;
+		u64 found;
+
+		if ((s32)frame >= row->frames - 1 || depth >= DEPTH)
+			break;
+		found = find_word(scratch, row->stack[frame]) & scratch->above;
+		found &= -found;
+		if (!found) {
+			if (depth)
+				break;
+			continue;
+		}
+		if (!depth)
+			row->from = frame;
+		row->offsets[depth] = __builtin_popcountll(found - 1);
+		row->depth = depth + 1;
+		scratch->above = ~(found | (found - 1));
+	}
+	return row->depth;
+}
+
+static __always_inline void count_check(struct check *row, u64 now)
+{
+	__sync_fetch_and_add(&row->count, 1);
+	row->last_ns = now;
+}
+
+/* Counts the check if its path is known by the words on the stack, and not due to be looked at again. */
+__noinline int count_known_path(struct check_scratch *scratch, u64 now)
+{
+	struct check_key key;
+
+	if (!scratch)
+		return 0;
+	key = scratch->key; /* see above: keys have to lie on the stack here */
+	for (u32 i = 0; i < PATHS; i++) {
+		struct check *row;
+
+		key.path = i;
+		row = bpf_map_lookup_elem(&checks, &key);
+		if (!row)
+			return 0;
+		if (is_path(row, scratch)) {
+			if (!(row->count & (VERIFY - 1)))
+				return 0;
+			scratch->key.path = i;
+			count_check(row, now);
+			return 1;
+		}
+	}
+	return 0;
+}
+
+/* Counts the check if its path is known by its trace, and otherwise finds a number for it. */
+__noinline int count_traced_path(struct check_scratch *scratch, u64 now)
+{
+	struct check_key key;
+
+	if (!scratch)
+		return 0;
+	key = scratch->key;
+	scratch->room = 0;
+	for (u32 i = 0; i < PATHS; i++) {
+		struct check *row;
+
+		key.path = i;
+		row = bpf_map_lookup_elem(&checks, &key);
+		if (!row) {
+			scratch->room = i + 1;
+			return 0;
+		}
+		if (row->digest == scratch->check.digest) {
+			scratch->key.path = i;
+			count_check(row, now);
+			if (scratch->check.depth) {
+				/* Equal frames in other places: what was found before had been left lying. */
+				row->from = scratch->check.from;
+				row->depth = scratch->check.depth;
+				__builtin_memcpy(row->offsets, scratch->check.offsets, sizeof(row->offsets));
+			}
+			return 1;
+		}
+	}
+	return 0;
+}
+
+/* The verifier lets no kernel pointer be passed as a number; what comes back from memory is one. */
+static __always_inline u64 value_of(struct check_scratch *scratch, const void *pointer)
+{
+	*(volatile u64 *)&scratch->address = (u64)pointer;
+	return *(volatile u64 *)&scratch->address;
+}

@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * Which processes belong to a container, and which programs they execute.
+ */
+#pragma once
+
+__noinline int write_path(struct program *program, u64 file_dentry, u64 file_mount, u64 root_dentry, u64 root_mount)
+{
+	struct dentry *dentry = (void *)file_dentry;
+	struct vfsmount *vfsmount = (void *)file_mount;
+	struct mount *mount = (void *)vfsmount - bpf_core_field_offset(struct mount, mnt);
+
+	if (!program)
+		return 0;
+	/* Length and flags live in memory, where the verifier does not follow them from turn to turn. */
+	program->flags = PROGRAM_TRUNCATED;
+	program->length = 0;
+	for (int i = 0; i < PATH_DEPTH; i++) {
+		struct dentry *parent;
+		u32 offset, length;
+
+		if ((u64)dentry == root_dentry && (u64)vfsmount == root_mount) {
+			program->flags &= ~PROGRAM_TRUNCATED;
+			return 0;
+		}
+		parent = BPF_CORE_READ(dentry, d_parent);
+		if (dentry == BPF_CORE_READ(vfsmount, mnt_root) || dentry == parent) {
+			struct mount *above = BPF_CORE_READ(mount, mnt_parent);
+			/*
+			 * A mount namespace made inside the container has mounts of its own, of the same tree; above its root lies what
+			 * pivot_root(2) left there.
+			 */
+			bool same_tree = (u64)dentry == root_dentry;
+
+			if (same_tree || above == mount) {
+				if (!same_tree)
+					program->flags |= PROGRAM_OUTSIDE;
+				program->flags &= ~PROGRAM_TRUNCATED;
+				return 0;
+			}
+			dentry = BPF_CORE_READ(mount, mnt_mountpoint);
+			mount = above;
+			vfsmount = (void *)mount + bpf_core_field_offset(struct mount, mnt);
+			program->flags |= PROGRAM_OTHER_MOUNT;
+			continue;
+		}
+		offset = program->length;
+		if (offset >= PATH)
+			return 0;
+		length = BPF_CORE_READ(dentry, d_name.len);
+		if (length >= PATH_NAME)
+			return 0;
+		if (bpf_probe_read_kernel(&program->path[offset], length, BPF_CORE_READ(dentry, d_name.name)))
+			return 0;
+		offset += length;
+		if (offset >= PATH + PATH_NAME)
+			return 0;
+		program->path[offset] = 0;
+		program->length = offset + 1;
+		dentry = parent;
+	}
+	return 0;
+}
+
+#include "execution.h"
+
+/*
+ * Whether the task's root directory is the container's. Numbers of mount namespaces are used again as soon as nobody is in one, and a
+ * container's processes can all leave the one that they started in.
+ */
+static __always_inline bool has_root_of(struct task_struct *task, const struct container *container)
+{
+	return (u64)BPF_CORE_READ(task, fs, root.dentry) == container->root_dentry &&
+	       (u64)BPF_CORE_READ(task, fs, root.mnt) == container->root_mount;
+}
+
+/* Has `exec` into the task's mount namespace join the slot; false if it leads to another container that shares it, or there is no room. */
+static __always_inline bool register_join(struct task_struct *task, u32 mounts, u64 *slot)
+{
+	u64 *other = bpf_map_lookup_elem(&joins, &mounts);
+
+	if (other && *other != *slot) {
+		struct container *theirs = bpf_map_lookup_elem(&containers, other);
+
+		if (theirs && has_root_of(task, theirs))
+			return false;
+	}
+	return bpf_map_update_elem(&joins, &mounts, slot, BPF_ANY) == 0;
+}
+
+SEC("tp_btf/sched_process_exec")
+int BPF_PROG(process_exec, struct task_struct *task, int old_pid, struct linux_binprm *bprm)
+{
+	u32 tgid = task->tgid, mounts;
+	struct task *member = bpf_map_lookup_elem(&tasks, &tgid), fresh = {};
+	struct container *container;
+	u64 *slot;
+
+	if (member) {
+		container = bpf_map_lookup_elem(&containers, &member->slot);
+		if (!container)
+			return 0;
+		if (member->flags & TASK_PENDING) {
+			mounts = mount_namespace(task);
+			container->user_namespace = (u64)BPF_CORE_READ(task, cred, user_ns);
+			container->mount_namespace = mounts;
+			container->root_dentry = (u64)BPF_CORE_READ(task, fs, root.dentry);
+			container->root_mount = (u64)BPF_CORE_READ(task, fs, root.mnt);
+			container->init = tgid;
+			/* The same for every task of this kernel; programs of control groups cannot ask for it. See value_of(). */
+			*(volatile u64 *)&container->registers = bpf_task_pt_regs(bpf_get_current_task_btf());
+			container->registers = *(volatile u64 *)&container->registers - (u64)BPF_CORE_READ(task, stack);
+			container->executed_ns = bpf_ktime_get_boot_ns();
+			container->ambient = ambient_set(BPF_CORE_READ(task, cred));
+			if (mounts != container->unjoinable[0] && mounts != container->unjoinable[1] &&
+			    !register_join(task, mounts, &member->slot))
+				lose(container, LOSS_JOIN);
+			member->flags &= ~TASK_PENDING;
+		}
+		look_at_memory_policy(member, task);
+		member->program = execute(container, member->slot, task, bprm);
+		return 0;
+	}
+	mounts = mount_namespace(task);
+	slot = bpf_map_lookup_elem(&joins, &mounts);
+	if (!slot)
+		return 0;
+	container = bpf_map_lookup_elem(&containers, slot);
+	if (!container || !has_root_of(task, container))
+		return 0;
+	fresh.slot = *slot;
+	fresh.flags = TASK_JOINED;
+	fresh.program = execute(container, fresh.slot, task, bprm);
+	if (bpf_map_update_elem(&tasks, &tgid, &fresh, BPF_ANY))
+		lose(container, LOSS_TASKS);
+	return 0;
+}
+
+SEC("tp_btf/sched_process_fork")
+int BPF_PROG(process_fork, struct task_struct *parent, struct task_struct *child)
+{
+	u32 tgid = parent->tgid, child_tgid = child->tgid;
+	struct task *member, fresh;
+
+	if (tgid == child_tgid)
+		return 0;
+	member = bpf_map_lookup_elem(&tasks, &tgid);
+	/* What the runtime forks before the container's program runs is the runtime's: its hooks, for example. */
+	if (!member || member->flags & TASK_PENDING)
+		return 0;
+	fresh = *member;
+	if (bpf_map_update_elem(&tasks, &child_tgid, &fresh, BPF_ANY)) {
+		struct container *container = bpf_map_lookup_elem(&containers, &fresh.slot);
+		if (container)
+			lose(container, LOSS_TASKS);
+	}
+	return 0;
+}
+
+SEC("tp_btf/sched_process_exit")
+int BPF_PROG(process_exit, struct task_struct *task)
+{
+	u32 tgid = task->tgid;
+	struct task *member = bpf_map_lookup_elem(&tasks, &tgid);
+	struct container *container;
+
+	if (!member)
+		return 0;
+	container = bpf_map_lookup_elem(&containers, &member->slot);
+	if (container && !(member->flags & TASK_PENDING)) {
+		look_at_memory_policy(member, task);
+		look_at_ambient(container, tgid, BPF_CORE_READ(task, cred));
+	}
+	if (BPF_CORE_READ(task, signal, live.counter))
+		return 0;
+	if (container && (container->init == tgid || member->flags & TASK_PENDING)) {
+		u32 mounts = container->mount_namespace;
+		u64 *slot = bpf_map_lookup_elem(&joins, &mounts);
+
+		/* Numbers of namespaces are used again at once. */
+		if (slot && *slot == member->slot)
+			bpf_map_delete_elem(&joins, &mounts);
+		container->ended = 1;
+		if (container->init == tgid && !(member->flags & TASK_PENDING)) {
+			/* kernel/exit.c, wait_task_zombie() */
+			container->exit_status = BPF_CORE_READ(task, signal, flags) & SIGNAL_GROUP_EXIT ?
+							 BPF_CORE_READ(task, signal, group_exit_code) :
+							 BPF_CORE_READ(task, group_leader, exit_code);
+			container->exited = 1;
+		}
+	}
+	bpf_map_delete_elem(&tasks, &tgid);
+	return 0;
+}

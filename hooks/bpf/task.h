@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * What the kernel knows of the current task: the system call that it is in, its namespaces and its ids.
+ */
+#pragma once
+
+/*
+ * Functions that are not static are looked at by the verifier once, and not at every call: that is half of the time that
+ * loading takes. They take no kernel pointers, only their values. A pointer that they are given is plain memory to the verifier, and
+ * Linux before 6.2 takes no such pointer for a map's key: a key is copied to the stack first.
+ */
+
+static __always_inline void lose(struct container *container, enum loss loss)
+{
+	__sync_fetch_and_add(&container->losses[loss], 1);
+}
+
+static __always_inline u64 mix(u64 digest, u64 word)
+{
+	digest = (digest ^ word) * 0x9e3779b97f4a7c15ULL;
+	return digest ^ (digest >> 29);
+}
+
+static __always_inline u64 read_set(const void *set)
+{
+	u64 bits = 0;
+	bpf_probe_read_kernel(&bits, sizeof(bits), set);
+	return bits;
+}
+
+struct call {
+	s32 number; /* -1: not in a system call */
+	bool compat;
+	u64 arguments[5];
+};
+
+#include "arguments.h"
+
+/* The system call that the task is in, by the registers it came with. */
+static __always_inline struct pt_regs *current_call(struct task_struct *task, struct call *call)
+{
+	struct pt_regs *regs = (struct pt_regs *)bpf_task_pt_regs(task);
+
+	/* Threads that the kernel made have registers, and nothing true in them. */
+	if (task->flags & (PF_KTHREAD | PF_IO_WORKER | PF_USER_WORKER)) {
+		call->number = -1;
+		call->compat = false;
+		return regs;
+	}
+#if defined(__TARGET_ARCH_x86)
+	call->number = regs->orig_ax;
+	call->compat = task->thread_info.status & TS_COMPAT;
+#else
+	call->number = regs->syscallno;
+	call->compat = task->thread_info.flags & (1UL << TIF_32BIT);
+#endif
+	return regs;
+}
+
+static __always_inline void read_arguments(struct pt_regs *regs, struct call *call)
+{
+#if defined(__TARGET_ARCH_x86)
+	call->arguments[0] = regs->di;
+	call->arguments[1] = regs->si;
+	call->arguments[2] = regs->dx;
+	call->arguments[3] = regs->r10;
+	call->arguments[4] = regs->r8;
+#else
+	call->arguments[0] = regs->orig_x0;
+	call->arguments[1] = regs->regs[1];
+	call->arguments[2] = regs->regs[2];
+	call->arguments[3] = regs->regs[3];
+	call->arguments[4] = regs->regs[4];
+#endif
+}
+
+static __always_inline bool is_execve(s32 number, bool compat)
+{
+	if (compat)
+		return number == COMPAT_execve || number == COMPAT_execveat;
+	return number == SYS_execve || number == SYS_execveat;
+}
+
+static __always_inline u32 mount_namespace(struct task_struct *task)
+{
+	return BPF_CORE_READ(task, nsproxy, mnt_ns, ns.inum);
+}
+
+/* kernel/user_namespace.c, map_id_down(). -1 where the map is too long to walk here or has no such id. */
+__noinline u64 map_down(u64 address, u32 id)
+{
+	const struct uid_gid_map *map = (void *)address;
+	struct {
+		u32 first, lower_first, count;
+	} extents[EXTENTS] = {};
+	u32 length = BPF_CORE_READ(map, nr_extents);
+
+	if (length > EXTENTS ||
+	    bpf_probe_read_kernel(extents, sizeof(extents), __builtin_preserve_access_index(&map->extent)))
+		return -1;
+	for (u32 i = 0; i < EXTENTS; i++)
+		if (i < length && id >= extents[i].first && id - extents[i].first < extents[i].count)
+			return extents[i].lower_first + (id - extents[i].first);
+	return -1;
+}
+
+static __always_inline u64 map_uid(const struct cred *cred, u32 id)
+{
+	struct user_namespace *ns = BPF_CORE_READ(cred, user_ns);
+	return map_down((u64)__builtin_preserve_access_index(&ns->uid_map), id);
+}
+
+static __always_inline u64 map_gid(const struct cred *cred, u32 id)
+{
+	struct user_namespace *ns = BPF_CORE_READ(cred, user_ns);
+	return map_down((u64)__builtin_preserve_access_index(&ns->gid_map), id);
+}
