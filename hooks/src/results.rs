@@ -5,8 +5,10 @@ use capprof_profile::error::line;
 use capprof_profile::profile::Profile;
 use capprof_profile::recording::Recording;
 use capprof_profile::verification::{self, Outside};
+use capprof_store::file::{self, OpenDirectory};
 use capprof_store::recording::Directory;
-use capprof_store::{config_json, file, profiles};
+use capprof_store::{config_json, profiles};
+use std::io;
 
 /// Writes the result to the store, next to the bundle's config.json, and where an annotation asks for it. Returns true if the store has it:
 /// the other places are the engine's and the container's, and may be gone a moment later.
@@ -35,20 +37,37 @@ pub(crate) fn write(
         Err(profiles::Error::NotFound { .. }) => true,
         result => result.is_ok(),
     };
-    let bundle = &recording.container.bundle;
-    // The bundle may be gone already, and that is the engine's right. A run that verifies says nothing of its own.
+    problems.extend(stored.err().map(|error| error.to_string()));
+    // A run that verifies says nothing of its own.
     let copied = match recording.verifies() {
-        None if bundle.is_dir() => files.copy_to(bundle),
-        _ => Ok(()),
+        None => copy_to_bundle(recording, &files),
+        Some(_) => Ok(()),
     };
-    let put_out = match &recording.results.output {
-        Some(output) => files.write_to(output),
-        None => Ok(()),
-    };
-    for result in [stored, copied, put_out] {
+    for result in [copied, write_to_output(recording, &files)] {
         problems.extend(result.err().map(|error| error.to_string()));
     }
     is_stored
+}
+
+fn copy_to_bundle(recording: &Recording, files: &profiles::Files) -> Result<(), file::Error> {
+    let container = &recording.container;
+    match OpenDirectory::open_again(&container.bundle, container.bundle_identity) {
+        Ok(bundle) => files.copy_to(&bundle),
+        // It may be gone already, and that is the engine's right.
+        Err(error) if error.source.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// The container may have put a link, or another directory, where an annotation wants the result.
+fn write_to_output(recording: &Recording, files: &profiles::Files) -> Result<(), file::Error> {
+    let results = &recording.results;
+    match &results.output {
+        Some(output) => {
+            files.write_to(&OpenDirectory::open_again(output, results.output_identity)?)
+        }
+        None => Ok(()),
+    }
 }
 
 fn files(directory: &Directory, profile: &Profile) -> anyhow::Result<profiles::Files> {

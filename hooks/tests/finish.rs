@@ -12,7 +12,7 @@ use capprof_store::recording::{Directory, is_abandoned};
 use recording::recording;
 use serde_json::{Value, json};
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
@@ -217,6 +217,92 @@ fn what_another_version_armed_becomes_an_incomplete_profile() {
     let stored = Store::at(ended.path("store")).find(ID).unwrap().profile;
     assert!(!stored.complete);
     assert!(!ended.directory.path().exists());
+}
+
+fn identity(path: &Path) -> Value {
+    let metadata = fs::metadata(path).unwrap();
+    json!({"device": metadata.dev(), "inode": metadata.ino()})
+}
+
+/// Whatever the container, or a user, has put in the place of a directory that was there at create.
+#[test]
+fn results_do_not_follow_what_was_put_in_a_directorys_place() {
+    for name in ["bundle", "out"] {
+        let ended = Ended::new();
+        let (place, moved, victim) = (ended.path(name), ended.path("moved"), ended.path("victim"));
+        fs::create_dir_all(&place).unwrap();
+        fs::create_dir(&victim).unwrap();
+        let (bundle, output) = (ended.path("bundle"), ended.path("out"));
+        fs::create_dir_all(&output).unwrap();
+        ended.describe(|description| {
+            description["bundle_identity"] = identity(&bundle);
+            description["output"] = json!(output);
+            description["output_identity"] = identity(&output);
+        });
+        fs::rename(&place, &moved).unwrap();
+        let exchange = |with_link: bool| {
+            if with_link {
+                symlink(&victim, &place).unwrap();
+            } else {
+                fs::rename(&victim, &place).unwrap();
+            }
+        };
+        exchange(true);
+        let kept = tempfile::tempdir().unwrap();
+        copy(ended.directory.path(), kept.path());
+        let problem = ended.finish().unwrap_err();
+        assert!(
+            problem.contains(&format!("open {}", place.display())),
+            "{problem}"
+        );
+        assert_eq!(fs::read_dir(&victim).unwrap().count(), 0, "{name}");
+        assert!(ended.is_stored());
+
+        fs::remove_file(&place).unwrap();
+        exchange(false);
+        fs::create_dir(ended.directory.path()).unwrap();
+        copy(kept.path(), ended.directory.path());
+        let problem = ended.finish().unwrap_err();
+        assert!(
+            problem.contains("is not the directory that it was"),
+            "{problem}"
+        );
+        assert_eq!(fs::read_dir(&place).unwrap().count(), 0, "{name}");
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    for entry in fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        fs::copy(&path, to.join(path.file_name().unwrap())).unwrap();
+    }
+}
+
+#[test]
+fn temporary_files_of_killed_hooks_are_removed() {
+    let ended = Ended::new();
+    let mut child = std::process::Command::new("true").spawn().unwrap();
+    child.wait().unwrap();
+    let store = ended.path("store/profiles").join(ID);
+    fs::create_dir_all(&store).unwrap();
+    let left: Vec<PathBuf> = ["capprof.json", "config.minimized.json"]
+        .map(|name| {
+            ended
+                .path("bundle")
+                .join(format!(".{name}.capprof-{}", child.id()))
+        })
+        .into_iter()
+        .chain([store.join(format!(".{ID}.{}", child.id()))])
+        .collect();
+    for path in &left {
+        fs::write(path, "").unwrap();
+    }
+    fs::remove_file(&left[2]).unwrap();
+    fs::create_dir(&left[2]).unwrap();
+    ended.finish().unwrap();
+    for path in left {
+        assert!(!path.exists(), "{}", path.display());
+    }
 }
 
 /// Stores a profile that has been verified; returns its id.

@@ -76,6 +76,7 @@ pub fn recording(container_id: &str, id: &str) -> Recording {
                 ..Workload::default()
             },
             bundle: "/run/bundle".into(),
+            bundle_identity: None,
             configuration: "/run/bundle/config.json".into(),
             delivery: Delivery::default(),
             root_filesystem: Some("/run/bundle/rootfs".into()),
@@ -123,6 +124,7 @@ pub fn recording(container_id: &str, id: &str) -> Recording {
         recorders: Recorders::Auto,
         results: ResultSettings {
             output: None,
+            output_identity: None,
             store: "/var/lib/capprof".into(),
             retention: 20,
             fail_on_error: false,

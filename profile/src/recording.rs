@@ -44,6 +44,15 @@ pub enum Delivery {
     Bundle,
 }
 
+/// What a file or directory is, whatever its path (stat(2)).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileIdentity {
+    /// The number of its file system.
+    pub device: u64,
+    /// Its number there.
+    pub inode: u64,
+}
+
 /// What identifies the workload beyond the container's id, as far as the engine says it in annotations.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Workload {
@@ -199,9 +208,12 @@ pub struct Container {
     pub name: Option<String>,
     /// What is profiled.
     pub workload: Workload,
-    /// The bundle directory, absolute.
+    /// The bundle directory, absolute, links resolved.
     #[serde(with = "crate::serde_path")]
     pub bundle: PathBuf,
+    /// What the bundle directory was when the container was created.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub bundle_identity: Option<FileIdentity>,
     /// The engine's configuration file (config.json in the bundle, or what `crun --config` named), links resolved.
     #[serde(with = "crate::serde_path")]
     pub configuration: PathBuf,
@@ -250,9 +262,12 @@ pub struct Grant {
 /// How the result is made, and where it goes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ResultSettings {
-    /// Annotation `io.capprof.output`: a directory for the result besides bundle and store.
+    /// Annotation `io.capprof.output`: a directory for the result besides bundle and store, links resolved.
     #[serde(with = "crate::serde_path::optional", default)]
     pub output: Option<PathBuf>,
+    /// What that directory was when the container was created.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub output_identity: Option<FileIdentity>,
     /// The store's directory.
     #[serde(with = "crate::serde_path")]
     pub store: PathBuf,

@@ -1,15 +1,21 @@
 //! Files that are written whole or not at all.
 
+use crate::process;
+use capprof_profile::recording::FileIdentity;
 use nix::errno::Errno;
-use nix::fcntl::{AT_FDCWD, Flock, FlockArg, OFlag, open};
-use nix::sys::stat::{Mode, fchmod};
-use nix::unistd::{Gid, Uid, fchown, fsync};
-use rustix::fs::{XattrFlags, fgetxattr, fsetxattr, lgetxattr};
+use nix::fcntl::{Flock, FlockArg, OFlag, open, openat, renameat};
+use nix::sys::stat::{Mode, fchmod, fstat};
+use nix::unistd::{Gid, Uid, UnlinkatFlags, fchown, fsync, unlinkat};
+use rustix::fs::{
+    CWD, Dir, OFlags, ResolveFlags, XattrFlags, fgetxattr, fsetxattr, lgetxattr, openat2,
+};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -18,7 +24,7 @@ use std::time::{Duration, Instant};
 #[derive(Debug, thiserror::Error)]
 #[error("{operation} {}: {source}", path.display())]
 pub struct Error {
-    /// What was tried: `read`, `write`, `create directory`, `list`, `look for`, `remove`, `lock`.
+    /// What was tried: `read`, `write`, `create directory`, `list`, `look for`, `look at`, `open`, `remove`, `lock`.
     pub operation: &'static str,
     /// The file or directory.
     pub path: PathBuf,
@@ -76,6 +82,21 @@ pub fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<(), Error> {
 /// [`Error`]: it is not known. Not to know is not the same as not to be there.
 pub fn exists(path: &Path) -> Result<bool, Error> {
     path.try_exists().map_err(error("look for", path))
+}
+
+/// What the directory at `path` is, links followed.
+///
+/// # Errors
+/// [`Error`]. A file is no directory.
+pub fn directory_identity(path: &Path) -> Result<FileIdentity, Error> {
+    let metadata = fs::metadata(path).map_err(error("look at", path))?;
+    match metadata.is_dir() {
+        true => Ok(FileIdentity {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+        }),
+        false => Err(error("look at", path)(Errno::ENOTDIR)),
+    }
 }
 
 /// Removes a file. One that is gone already is no error.
@@ -139,7 +160,8 @@ pub fn lock_directory(path: &Path, patience: Duration) -> io::Result<Flock<Owned
 /// # Errors
 /// Any; then the temporary file is gone and `path` is as it was.
 pub fn write(path: &Path, content: &[u8], attributes: Attributes<'_>) -> Result<(), Error> {
-    write_named(path, content, attributes, true)
+    let (directory, name) = parent(path)?;
+    directory.write(name, content, attributes)
 }
 
 /// As [`write()`], but without waiting for the disk: after a crash of the machine the file may be empty. For what is of no use by then, or
@@ -152,45 +174,164 @@ pub fn write_unsynced(
     content: &[u8],
     attributes: Attributes<'_>,
 ) -> Result<(), Error> {
-    write_named(path, content, attributes, false)
+    let (directory, name) = parent(path)?;
+    directory.write_unsynced(name, content, attributes)
 }
 
-fn write_named(
-    path: &Path,
-    content: &[u8],
-    attributes: Attributes<'_>,
-    sync: bool,
-) -> Result<(), Error> {
-    write_unnamed(path, content, attributes, sync).map_err(error("write", path))
-}
-
-fn write_unnamed(
-    path: &Path,
-    content: &[u8],
-    attributes: Attributes<'_>,
-    sync: bool,
-) -> io::Result<()> {
+/// The directory that a file is in, and its name there.
+fn parent(path: &Path) -> Result<(OpenDirectory, &OsStr), Error> {
+    let name = path
+        .file_name()
+        .ok_or_else(|| error("write", path)(io::Error::from(io::ErrorKind::InvalidInput)))?;
     let directory = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
-    let name = path
-        .file_name()
-        .ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
-    let mut temporary_name = std::ffi::OsString::from(".");
-    temporary_name.push(name);
-    temporary_name.push(format!(".capprof-{}", std::process::id()));
-    let temporary = directory.join(temporary_name);
-    let result = (|| {
-        // A file of that name can only be left by a killed process with our pid: nobody else writes it.
-        let _ = fs::remove_file(&temporary);
-        let descriptor = open(
-            &temporary,
-            OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW,
-            Mode::from_bits_truncate(0o600),
-        )?;
-        let mut file = File::from(descriptor);
-        file.write_all(content)?;
+    // The file is what the caller knows of.
+    let descriptor = open(directory, DIRECTORY, Mode::empty()).map_err(error("write", path))?;
+    let directory = OpenDirectory {
+        descriptor,
+        path: directory.to_owned(),
+    };
+    Ok((directory, name))
+}
+
+/// How a directory is opened to work in it.
+const DIRECTORY: OFlag = OFlag::O_RDONLY
+    .union(OFlag::O_DIRECTORY)
+    .union(OFlag::O_CLOEXEC);
+
+/// A directory that is held open: what is written into it lands there, whatever becomes of its path.
+#[derive(Debug)]
+pub struct OpenDirectory {
+    descriptor: OwnedFd,
+    path: PathBuf,
+}
+
+impl OpenDirectory {
+    /// Opens a directory, links followed.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        Ok(Self {
+            descriptor: open(path, DIRECTORY, Mode::empty()).map_err(error("open", path))?,
+            path: path.to_owned(),
+        })
+    }
+
+    /// Opens a directory that must be the very one that it was before, and to which no link may lead. `former` is what it was, if that is
+    /// known.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub fn open_again(path: &Path, former: Option<FileIdentity>) -> Result<Self, Error> {
+        let descriptor = openat2(
+            CWD,
+            path,
+            OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC,
+            rustix::fs::Mode::empty(),
+            ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS,
+        )
+        .map_err(error("open", path))?;
+        let directory = Self {
+            descriptor,
+            path: path.to_owned(),
+        };
+        let now = directory.identity()?;
+        if former.is_some_and(|former| former != now) {
+            let reason = "it is not the directory that it was when the container was created";
+            return Err(error("open", path)(io::Error::other(reason)));
+        }
+        Ok(directory)
+    }
+
+    /// What the directory is, whatever its path.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub fn identity(&self) -> Result<FileIdentity, Error> {
+        let status = fstat(&self.descriptor).map_err(error("look at", &self.path))?;
+        Ok(FileIdentity {
+            device: status.st_dev,
+            inode: status.st_ino,
+        })
+    }
+
+    /// As [`write()`].
+    ///
+    /// # Errors
+    /// As [`write()`].
+    pub fn write(
+        &self,
+        name: &OsStr,
+        content: &[u8],
+        attributes: Attributes<'_>,
+    ) -> Result<(), Error> {
+        self.replace(name, content, attributes, true)
+            .map_err(error("write", &self.path.join(name)))
+    }
+
+    /// As [`write_unsynced()`].
+    ///
+    /// # Errors
+    /// As [`write()`].
+    pub fn write_unsynced(
+        &self,
+        name: &OsStr,
+        content: &[u8],
+        attributes: Attributes<'_>,
+    ) -> Result<(), Error> {
+        self.replace(name, content, attributes, false)
+            .map_err(error("write", &self.path.join(name)))
+    }
+
+    fn replace(
+        &self,
+        name: &OsStr,
+        content: &[u8],
+        attributes: Attributes<'_>,
+        sync: bool,
+    ) -> io::Result<()> {
+        let temporary = temporary(name, std::process::id());
+        let result = (|| {
+            // A file of that name can only be left by a killed process with our pid: no other process writes it.
+            let _ = self.unlink(&temporary);
+            let descriptor = openat(
+                &self.descriptor,
+                temporary.as_os_str(),
+                OFlag::O_WRONLY
+                    | OFlag::O_CREAT
+                    | OFlag::O_EXCL
+                    | OFlag::O_CLOEXEC
+                    | OFlag::O_NOFOLLOW,
+                Mode::from_bits_truncate(0o600),
+            )?;
+            let mut file = File::from(descriptor);
+            file.write_all(content)?;
+            self.dress(name, &file, attributes)?;
+            if sync {
+                file.sync_all()?;
+            }
+            renameat(
+                &self.descriptor,
+                temporary.as_os_str(),
+                &self.descriptor,
+                name,
+            )?;
+            if sync {
+                fsync(&self.descriptor)?;
+            }
+            Ok(())
+        })();
+        if result.is_err() {
+            let _ = self.unlink(&temporary);
+        }
+        result
+    }
+
+    /// Gives a new file its mode, owner and label.
+    fn dress(&self, name: &OsStr, file: &File, attributes: Attributes<'_>) -> io::Result<()> {
         match attributes {
             Attributes::Like(metadata) => {
                 let own = file.metadata()?;
@@ -201,29 +342,58 @@ fn write_unnamed(
                         Some(Gid::from_raw(metadata.gid())),
                     )?;
                 }
-                fchmod(&file, Mode::from_bits_truncate(metadata.mode() & 0o7777))?;
-                copy_label(path, &file);
+                fchmod(file, Mode::from_bits_truncate(metadata.mode() & 0o7777))?;
+                copy_label(&self.path.join(name), file);
             }
-            Attributes::Mode(mode) => fchmod(&file, Mode::from_bits_truncate(mode))?,
+            Attributes::Mode(mode) => fchmod(file, Mode::from_bits_truncate(mode))?,
         }
-        if !sync {
-            return fs::rename(&temporary, path);
-        }
-        file.sync_all()?;
-        fs::rename(&temporary, path)?;
-        let directory = nix::fcntl::openat(
-            AT_FDCWD,
-            directory,
-            OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC,
-            Mode::empty(),
-        )?;
-        fsync(directory)?;
         Ok(())
-    })();
-    if result.is_err() {
-        let _ = fs::remove_file(&temporary);
     }
-    result
+
+    /// Removes the temporary files that killed processes have left of writing the file of this name.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub fn remove_temporaries(&self, name: &OsStr) -> Result<(), Error> {
+        // With a descriptor of its own: reading a directory moves in it.
+        let mut entries = Dir::read_from(&self.descriptor).map_err(error("list", &self.path))?;
+        for entry in &mut entries {
+            let entry = entry.map_err(error("list", &self.path))?;
+            let found = OsStr::from_bytes(entry.file_name().to_bytes());
+            if let Some(pid) = writer(name, found)
+                && process::find(pid).is_none()
+            {
+                self.unlink(found)
+                    .map_err(error("remove", &self.path.join(found)))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn unlink(&self, name: &OsStr) -> io::Result<()> {
+        match unlinkat(&self.descriptor, name, UnlinkatFlags::NoRemoveDir) {
+            Err(Errno::ENOENT) => Ok(()),
+            result => Ok(result?),
+        }
+    }
+}
+
+/// The name of the file that a process writes before it takes the place of the one of this name.
+fn temporary(name: &OsStr, pid: u32) -> OsString {
+    let mut temporary = OsString::from(".");
+    temporary.push(name);
+    temporary.push(format!(".capprof-{pid}"));
+    temporary
+}
+
+/// The process that writes, or wrote, this temporary file of the file of this name; `None` if it is no such file.
+fn writer(name: &OsStr, found: &OsStr) -> Option<i32> {
+    let rest = found.as_bytes().strip_prefix(b".")?;
+    let pid = rest.strip_prefix(name.as_bytes())?;
+    std::str::from_utf8(pid.strip_prefix(b".capprof-")?)
+        .ok()?
+        .parse()
+        .ok()
 }
 
 /// Gives a file the SELinux label of the one that it will replace. What the policy gives a new file in that directory is
@@ -310,6 +480,73 @@ mod tests {
             "{error}"
         );
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
+    }
+
+    /// A process that is gone, and one that writes just now.
+    #[test]
+    fn temporary_files_of_killed_processes_are_removed() {
+        let directory = tempfile::tempdir().unwrap();
+        let opened = OpenDirectory::open(directory.path()).unwrap();
+        let mut child = std::process::Command::new("true").spawn().unwrap();
+        child.wait().unwrap();
+        let own = std::process::id();
+        for (name, stays) in [
+            (format!(".config.json.capprof-{}", child.id()), false),
+            (format!(".config.json.capprof-{own}"), true),
+            (".config.json.capprof-x".to_owned(), true),
+            (format!(".other.json.capprof-{}", child.id()), true),
+            ("config.json".to_owned(), true),
+        ] {
+            let found = directory.path().join(&name);
+            fs::write(&found, "").unwrap();
+            opened
+                .remove_temporaries(OsStr::new("config.json"))
+                .unwrap();
+            assert_eq!(found.exists(), stays, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_directory_is_opened_again_only_if_it_is_the_same() {
+        let root = tempfile::tempdir().unwrap();
+        let root = root.path().canonicalize().unwrap();
+        let (path, moved) = (root.join("out"), root.join("moved"));
+        fs::create_dir(&path).unwrap();
+        let former = OpenDirectory::open(&path).unwrap().identity().unwrap();
+        OpenDirectory::open_again(&path, Some(former)).unwrap();
+        fs::rename(&path, &moved).unwrap();
+        std::os::unix::fs::symlink(&moved, &path).unwrap();
+        let error = OpenDirectory::open_again(&path, Some(former)).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            format!(
+                "open {}: Too many levels of symbolic links (os error 40)",
+                path.display()
+            )
+        );
+        fs::remove_file(&path).unwrap();
+        fs::create_dir(&path).unwrap();
+        let error = OpenDirectory::open_again(&path, Some(former)).unwrap_err();
+        assert!(
+            error.to_string().contains("is not the directory"),
+            "{error}"
+        );
+        OpenDirectory::open_again(&path, None).unwrap();
+    }
+
+    #[test]
+    fn what_is_written_into_an_open_directory_lands_there() {
+        let root = tempfile::tempdir().unwrap();
+        let (path, moved) = (root.path().join("out"), root.path().join("moved"));
+        fs::create_dir(&path).unwrap();
+        let directory = OpenDirectory::open(&path).unwrap();
+        fs::rename(&path, &moved).unwrap();
+        fs::create_dir(&path).unwrap();
+        directory
+            .write(OsStr::new("file"), b"new", Attributes::Mode(0o600))
+            .unwrap();
+        assert_eq!(fs::read(moved.join("file")).unwrap(), b"new");
+        assert_eq!(fs::read_dir(&path).unwrap().count(), 0);
     }
 
     #[test]

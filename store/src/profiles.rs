@@ -7,17 +7,19 @@
 //!     verification.json         the latest run with these sets, in the form of a profile
 //! ```
 
-use crate::file::{self, Attributes};
+use crate::file::{self, Attributes, OpenDirectory};
+use crate::process;
 use capprof_profile::CapabilitySet;
 use capprof_profile::profile::{Profile, SCHEMA};
 use capprof_profile::recording::Workload;
 use capprof_profile::verification::{Verdict, Verification};
 use serde::{Deserialize, Serialize};
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 /// The profile's file name, in the store and beside a bundle's config.json.
 pub const PROFILE: &str = "capprof.json";
@@ -27,9 +29,6 @@ pub const CONFIGURATION: &str = "config.minimized.json";
 
 /// The file name of the latest run that verified the profile.
 pub const RUN: &str = "verification.json";
-
-/// How old an unfinished directory must be to count as left behind by a killed process.
-const ABANDONED: Duration = Duration::from_secs(3600);
 
 /// How long to wait for somebody else who writes to a profile.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -101,6 +100,9 @@ pub enum Error {
     },
 }
 
+/// A way to write a file into a directory.
+type WriteInto = fn(&OpenDirectory, &OsStr, &[u8], Attributes<'_>) -> Result<(), file::Error>;
+
 /// The two files of a result, encoded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Files {
@@ -128,29 +130,28 @@ impl Files {
         })
     }
 
-    /// Writes both into an existing directory, each whole or not at all, readable by their owner alone.
+    /// Writes both into a directory, each whole or not at all, readable by their owner alone. What killed processes left of doing the same is
+    /// removed.
     ///
     /// # Errors
-    /// [`Error::File`].
-    pub fn write_to(&self, directory: &Path) -> Result<(), Error> {
-        self.write_by(file::write, directory)
+    /// [`file::Error`].
+    pub fn write_to(&self, directory: &OpenDirectory) -> Result<(), file::Error> {
+        self.write_by(OpenDirectory::write, directory)
     }
 
     /// As [`write_to()`](Self::write_to), for a place that is not the only one: it does not wait for the disk.
     ///
     /// # Errors
-    /// [`Error::File`].
-    pub fn copy_to(&self, directory: &Path) -> Result<(), Error> {
-        self.write_by(file::write_unsynced, directory)
+    /// [`file::Error`].
+    pub fn copy_to(&self, directory: &OpenDirectory) -> Result<(), file::Error> {
+        self.write_by(OpenDirectory::write_unsynced, directory)
     }
 
-    fn write_by(
-        &self,
-        write: fn(&Path, &[u8], Attributes<'_>) -> Result<(), file::Error>,
-        directory: &Path,
-    ) -> Result<(), Error> {
+    fn write_by(&self, write: WriteInto, directory: &OpenDirectory) -> Result<(), file::Error> {
         for (name, content) in self.named() {
-            write(&directory.join(name), content, Attributes::Mode(0o600))?;
+            let name = OsStr::new(name);
+            directory.remove_temporaries(name)?;
+            write(directory, name, content, Attributes::Mode(0o600))?;
         }
         Ok(())
     }
@@ -279,7 +280,7 @@ impl Store {
             let is_worse = !profile.complete
                 && load(place.join(PROFILE)).is_ok_and(|stored| stored.profile.complete);
             if !is_worse {
-                files.write_to(&place)?;
+                files.write_to(&OpenDirectory::open(&place)?)?;
             }
         } else {
             let unfinished = container.join(format!(".{recording}.{}", std::process::id()));
@@ -643,15 +644,9 @@ fn retain(container: &Path, just_added: &str, retention: u32) -> Result<(), Erro
             continue;
         };
         if name.starts_with('.') {
-            let old = entry
-                .metadata()
-                .and_then(|metadata| metadata.modified())
-                .is_ok_and(|time| {
-                    SystemTime::now()
-                        .duration_since(time)
-                        .is_ok_and(|age| age > ABANDONED)
-                });
-            if old {
+            // `.RECORDING.PID`, which that process writes, or wrote.
+            let writer = name.rsplit_once('.').and_then(|(_, pid)| pid.parse().ok());
+            if writer.is_none_or(|pid| process::find(pid).is_none()) {
                 file::remove_directory(&entry.path())?;
             }
         } else if name != just_added {
@@ -795,18 +790,22 @@ mod tests {
     fn what_a_killed_process_left_is_neither_shown_nor_kept() {
         let directory = tempfile::tempdir().unwrap();
         let store = Store::at(directory.path());
-        let left = directory
-            .path()
-            .join("profiles/a/.20260101T000000Z-00000001.77");
-        fs::create_dir_all(&left).unwrap();
-        fs::write(left.join(PROFILE), "{").unwrap();
+        let mut child = std::process::Command::new("true").spawn().unwrap();
+        child.wait().unwrap();
+        let unfinished = |pid: u32| {
+            let left = directory
+                .path()
+                .join(format!("profiles/a/.20260101T000000Z-00000001.{pid}"));
+            fs::create_dir_all(&left).unwrap();
+            fs::write(left.join(PROFILE), "{").unwrap();
+            left
+        };
+        let of_killed = unfinished(child.id());
+        let at_work = unfinished(std::process::id());
         add(&store, "a", "20260102T000000Z-00000002", 20).unwrap();
-        assert!(left.exists(), "may be another hook's, at work");
+        assert!(!of_killed.exists());
+        assert!(at_work.exists());
         assert_eq!(ids(&store).len(), 1);
-        let old = SystemTime::now() - 2 * ABANDONED;
-        File::open(&left).unwrap().set_modified(old).unwrap();
-        add(&store, "a", "20260103T000000Z-00000003", 20).unwrap();
-        assert!(!left.exists());
     }
 
     #[test]

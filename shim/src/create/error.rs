@@ -26,6 +26,14 @@ pub enum Error {
         /// Which.
         source: annotations::Error,
     },
+    /// The directory that an annotation wants the result in.
+    #[error("annotation io.capprof.output={}: {source}: it must be a directory that exists", path.display())]
+    Output {
+        /// The directory.
+        path: PathBuf,
+        /// Why it cannot be used.
+        source: std::io::Error,
+    },
     /// config.json says different things to different runtimes.
     #[error("read {}: {source}", path.display())]
     Ambiguous {

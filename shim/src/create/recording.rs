@@ -14,14 +14,15 @@ use crate::runtime;
 use crate::state;
 use crate::sweep;
 use capprof_profile::recording::{
-    self, BindMount, Container, ContainerProcess, Delivery, Process, Recording, ResultSettings,
-    Runtime, SCHEMA, Workload,
+    self, BindMount, Container, ContainerProcess, Delivery, FileIdentity, Process, Recording,
+    ResultSettings, Runtime, SCHEMA, Workload,
 };
 use capprof_profile::settings::Settings;
 use capprof_store::file::{self, Attributes};
 use capprof_store::process;
 use capprof_store::recording::{Directory, container_key};
 use serde_json::Value;
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// What is known of a recording before its configuration is rewritten.
@@ -133,13 +134,20 @@ impl NewRecording<'_> {
             path: source.path.clone(),
             source: error,
         })?;
+        let (output, output_identity) = match &self.request.output {
+            Some(path) => {
+                let (path, identity) = output_directory(path)?;
+                (Some(path), Some(identity))
+            }
+            None => (None, None),
+        };
         Ok(Recording {
             schema: SCHEMA.to_owned(),
             id: String::new(),
             mode: mode.mode,
             profile: mode.profile,
             created: String::new(),
-            container: self.container(source, workload),
+            container: self.container(source, workload)?,
             shim: own_process(),
             process: ContainerProcess {
                 args: texts(process.get("args")),
@@ -156,7 +164,8 @@ impl NewRecording<'_> {
             },
             recorders: self.settings.recorders,
             results: ResultSettings {
-                output: self.request.output.clone(),
+                output,
+                output_identity,
                 store: self.settings.store.clone(),
                 retention: self.settings.retention,
                 fail_on_error: self.settings.fail_on_error,
@@ -165,13 +174,18 @@ impl NewRecording<'_> {
         })
     }
 
-    fn container(&self, source: &bundle::Configuration, workload: Workload) -> Container {
+    fn container(
+        &self,
+        source: &bundle::Configuration,
+        workload: Workload,
+    ) -> Result<Container, Error> {
         let configuration = &source.document.value;
-        Container {
+        Ok(Container {
             id: self.id.to_owned(),
             name: self.request.name.clone(),
             workload,
             bundle: source.bundle.clone(),
+            bundle_identity: Some(file::directory_identity(&source.bundle)?),
             configuration: source.path.clone(),
             delivery: Delivery::default(),
             root_filesystem: configuration
@@ -184,8 +198,19 @@ impl NewRecording<'_> {
                 path: self.target.path.to_owned(),
                 state: self.state.clone(),
             },
-        }
+        })
     }
+}
+
+/// The directory that gets the result, links resolved, and what it is now: until the end the container, or a user, may put another in its place.
+fn output_directory(path: &Path) -> Result<(PathBuf, FileIdentity), Error> {
+    let failed = |source: io::Error| Error::Output {
+        path: path.to_owned(),
+        source,
+    };
+    let resolved = path.canonicalize().map_err(failed)?;
+    let identity = file::directory_identity(&resolved).map_err(|error| failed(error.source))?;
+    Ok((resolved, identity))
 }
 
 /// `20261123T150102Z-1a2b3c4d`: the second, then 16 bits of its fraction and 16 random ones, so that ids sort by time within a second as well.
