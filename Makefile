@@ -61,6 +61,15 @@ accuracy: test-deps build ## make docs/accuracy.md anew, from what the suites fi
 	@rows=$$(mktemp -d) && CAPPROF_ROWS=$$rows tests/run host servers guest && tests/accuracy --write $$rows/*.rows; \
 		status=$$?; rm -rf $$rows; exit $$status
 
+# The Python environment of the generator lies below target/; the check and the documents need none.
+KERNELS ?= 6.12
+.PHONY: atlas
+atlas: ## find where a kernel asks for capabilities (KERNELS=6.12), list what must be read, make docs/atlas.md
+	@test -x $(TARGET)/atlas/bin/pip || python3 -m venv $(TARGET)/atlas
+	@$(TARGET)/atlas/bin/pip --quiet install --requirement profile/atlas/requirements.txt
+	@$(TARGET)/atlas/bin/python profile/atlas/atlas update --cache $(TARGET)/atlas/sources $(KERNELS)
+	@profile/atlas/atlas documents
+
 .PHONY: test-servers
 test-servers: test-deps build ## prove each member of the servers' sets: run them without (twenty minutes)
 	@tests/run members

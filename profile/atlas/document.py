@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Makes docs/atlas.md from the table and the extracts."""
+
+from collections import Counter, defaultdict
+from pathlib import Path
+
+import table
+
+OUTPUT = Path(__file__).resolve().parent.parent.parent / "docs/atlas.md"
+WORDS = {
+    "refuses": "refused without",
+    "less": "done with less without",
+    "hardening": "hardened without",
+    "early": "asked early",
+    "other": "asked for another process",
+    "helper": "asked for its caller",
+}
+
+HEAD = """# The atlas
+
+Linux asks for capabilities at about 1,500 places.
+This page lists all of them for {kernels}, as Debian ships these kernels.
+It says what the answer is for at each place.
+
+`make atlas` finds the places with a C parser in Debian's `linux-source` packages.
+People read each place in the source and wrote down what they found, in `profile/atlas/table`.
+A place that nobody has read in the form that a kernel has it is an error of `profile/atlas/atlas check`.
+capprof itself uses the same data: `capprofctl explain` shows them, and the report takes its sentences from them.
+
+## Classes
+
+| class | meaning |
+|---|---|
+| refused without | the system call fails |
+| done with less without | the system call does less or shows less |
+| hardened without | the kernel leaves a hardening out for the privileged |
+| asked early | the kernel asks before it knows if the answer matters; something else decides then |
+| asked for another process | the kernel asks for its own purposes, or checks other credentials than those of the process |
+| asked for its caller | a helper hands the question on |
+
+## Places by class
+
+*Built* counts the places that are in Debian's amd64 kernel, as built-in code or as a module.
+
+"""
+
+
+def number(count):
+    """A count for a table; nothing for none."""
+    return f"{count:,}" if count else ""
+
+
+def by_class(kernels, found):
+    lines = ["| class | " + " | ".join(f"{kernel} | built" for kernel in kernels) + " |", "|---|" + "---:|---:|" * len(kernels)]
+    for name in [*table.CLASSES, None]:
+        cells = []
+        for kernel in kernels:
+            places = [site for site, entry in found[kernel] if name is None or entry["class"] == name]
+            cells += [number(len(places)), number(sum(site["built"] == "yes" for site in places))]
+        lines.append(f"| {WORDS[name] if name else '**all**'} | " + " | ".join(cells) + " |")
+    return lines
+
+
+def capabilities(entry):
+    """What an entry asks for; `any` where an argument of the system call says which."""
+    return entry.get("asked") or entry["capability"].replace("variable", "any").split("|")
+
+
+def title(capability):
+    """How a capability stands in headings and tables."""
+    return "any capability" if capability == "any" else f"CAP_{capability}"
+
+
+def by_capability(kernel, found):
+    names = [name for name in table.CLASSES if name != "helper"]
+    counts = defaultdict(Counter)
+    for site, entry in found[kernel]:
+        if entry["class"] != "helper" and site["built"] == "yes":
+            for capability in capabilities(entry):
+                counts[capability][entry["class"]] += 1
+    lines = ["| capability | " + " | ".join(WORDS[name] for name in names) + " | all |", "|---|" + "---:|" * (len(names) + 1)]
+    for capability, count in sorted(counts.items(), key=lambda item: (-sum(item[1].values()), item[0])):
+        lines.append(f"| {title(capability)} | " + " | ".join(number(count[name]) for name in names) + f" | {sum(count.values()):,} |")
+    return lines
+
+
+def places(kernels, found):
+    """Each purpose once, by capability: what it is for, what happens without, and which functions ask."""
+    groups = defaultdict(lambda: defaultdict(lambda: ([], set(), set())))
+    for kernel in kernels:
+        for site, entry in found[kernel]:
+            if entry["class"] == "helper":
+                continue
+            for capability in capabilities(entry):
+                where, present, proofs = groups[capability][entry["plain"], entry["without"], entry["class"]]
+                name = f"{entry['function']}() in {entry['file']}"
+                if name not in where:
+                    where.append(name)
+                present.add(kernel)
+                if "proof" in entry:
+                    proofs.add(entry["proof"])
+    for capability in sorted(groups):
+        yield ""
+        yield f"### {title(capability)}"
+        yield ""
+        yield "| what for | class | without | who asks | kernels | proved by |"
+        yield "|---|---|---|---|---|---|"
+        for (plain, without, name), (where, present, proofs) in sorted(groups[capability].items()):
+            shown = ", ".join(f"`{place.split(' in ')[0]}` {place.split(' in ')[1]}" for place in where[:6])
+            shown += f" and {len(where) - 6} more" if len(where) > 6 else ""
+            versions = "all" if present == set(kernels) else ", ".join(kernel for kernel in kernels if kernel in present)
+            yield f"| {plain} | {WORDS[name]} | {without} | {shown} | {versions} | {', '.join(sorted(proofs))} |".replace("*.*", "\\*.\\*")
+
+
+def text():
+    by_place, kernels = table.index(), table.kernels()
+    found = {kernel: [(site, table.entry_of(by_place, site)) for site in table.sites(kernel)] for kernel in kernels}
+    found = {kernel: [(site, entry) for site, entry in pairs if entry] for kernel, pairs in found.items()}
+    proofs = {entry["proof"] for _, entry in table.entries() if "proof" in entry}
+    proved = sum("proof" in entry for _, entry in table.entries())
+    lines = [HEAD.format(kernels=", ".join(f"Linux {kernel}" for kernel in kernels)).rstrip(), ""]
+    lines += by_class(kernels, found)
+    lines += ["", f"{len(proofs)} programs of `tests/corpus` prove {proved} entries: each passes with the capability, and fails or gets less without it.",
+              "The other entries were read, and not run."]
+    for kernel in kernels:
+        lines += ["", f"## Linux {kernel} by capability", "", "Places in Debian's amd64 kernel, without helpers.", "", *by_capability(kernel, found)]
+    lines += ["", "## What each capability is asked for", "", "A row is one purpose.", *places(kernels, found)]
+    return "\n".join(lines) + "\n"
+
+
+def make(check):
+    """Writes the page, or says if it is out of date."""
+    wanted = text()
+    if check:
+        if OUTPUT.read_text() == wanted:
+            return 0
+        print(f"{OUTPUT.name} is out of date: run profile/atlas/atlas documents")
+        return 1
+    OUTPUT.write_text(wanted)
+    return 0

@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The reviewed table and the extracts it is held against."""
+
+import json
+from collections import Counter
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+TABLE, SITES = HERE / "table", HERE / "sites"
+
+CLASSES = {
+    "refuses": "the system call fails",
+    "less": "the system call does or shows less",
+    "hardening": "only a hardening is left out",
+    "early": "asked before it is known whether the answer matters",
+    "other": "the kernel carries on for somebody else",
+    "helper": "hands the question on for its caller",
+}
+REQUIRED = ("file", "function", "capability", "helper", "n", "read", "class", "without", "plain")
+OPTIONAL = ("asked", "or", "and", "unless", "decides", "who", "callers", "rule", "proof")
+COLUMNS = ("file", "function", "capability", "helper", "n", "digest", "namespace", "silent", "built")
+
+
+def key(entry, n):
+    """What names a place in every version."""
+    return entry["file"], entry["function"], entry["capability"], entry["helper"], n
+
+
+def entries():
+    """All entries, with the file and line that they stand in."""
+    for path in sorted(TABLE.glob("*.jsonl")):
+        for number, line in enumerate(path.read_text().splitlines(), 1):
+            yield f"{path.name}:{number}", json.loads(line)
+
+
+def sites(kernel):
+    """The places of one kernel, as they were extracted."""
+    lines = (SITES / f"{kernel}.tsv").read_text().splitlines()
+    return [dict(zip(COLUMNS, line.split("\t"))) for line in lines if not line.startswith("#")]
+
+
+def write_sites(kernel, package, found):
+    """Keeps what an extraction found: one line a place, in the order of files and functions, without line numbers."""
+    lines = sorted("\t".join(str(site[column]) for column in COLUMNS) for site in found)
+    head = f"# {package}, made by `make atlas`: " + " ".join(COLUMNS)
+    (SITES / f"{kernel}.tsv").write_text("\n".join([head, *lines]) + "\n")
+
+
+def kernels():
+    """The kernels that there are extracts of, oldest first."""
+    return sorted((path.stem for path in SITES.glob("*.tsv")), key=lambda name: [int(part) for part in name.split(".")])
+
+
+def index():
+    """Entries by place, one or more: a place may ask for other things in other versions, which its digests tell apart."""
+    found = {}
+    for _, entry in entries():
+        for n in entry["n"]:
+            found.setdefault(key(entry, n), []).append(entry)
+    return found
+
+
+def entry_of(by_place, site):
+    """The entry for a place of a kernel, if it was read in this form."""
+    return next((e for e in by_place.get(key(site, int(site["n"])), []) if site["digest"] in e["read"]), None)
+
+
+def differences(kernel):
+    """What a kernel has that the table has not: new places, places that were read in another form; and entries that no kernel has."""
+    by_place, new, changed = index(), [], []
+    for site in sites(kernel):
+        if entry_of(by_place, site) is None:
+            (changed if key(site, int(site["n"])) in by_place else new).append(site)
+    return new, changed
+
+
+def problems():
+    """What is wrong with the table by itself and against the extracts, one line each."""
+    by_place, used = index(), set()
+    for kernel in kernels():
+        for site in sites(kernel):
+            entry = entry_of(by_place, site)
+            if entry is None:
+                place = f"{site['file']}: {site['function']} asks for {site['capability']} ({site['helper']} {site['n']})"
+                yield f"{kernel}: {place}: no entry, or it was read in another form"
+            else:
+                used.add(json.dumps(entry))
+    seen = Counter()
+    for where, entry in entries():
+        missing = [name for name in REQUIRED if name not in entry]
+        if missing:
+            yield f"{where}: no field {', '.join(missing)}"
+            continue
+        yield from (f"{where}: unknown field {name}" for name in entry if name not in REQUIRED + OPTIONAL)
+        if entry["class"] not in CLASSES:
+            yield f"{where}: unknown class {entry['class']}"
+        if (entry["class"] == "early") != ("decides" in entry):
+            yield f"{where}: `decides` stands with the class `early`, and only there"
+        if json.dumps(entry) not in used:
+            yield f"{where}: no kernel has it"
+        seen.update((*key(entry, n), digest) for n in entry["n"] for digest in entry["read"])
+    yield from (f"{' '.join(map(str, place))}: {times} entries" for place, times in seen.items() if times > 1)
