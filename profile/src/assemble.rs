@@ -8,6 +8,8 @@ use crate::profile::{
     Conditions, HostReport, Origin, Profile, RecorderReport, RuntimeReport, SCHEMA,
 };
 use crate::recording::Recording;
+use crate::verification::SECCOMP;
+use std::collections::BTreeSet;
 
 /// Makes the profile of a recording.
 ///
@@ -20,6 +22,7 @@ pub fn profile(
     finished: String,
     host: HostReport,
 ) -> Profile {
+    let none = BTreeSet::new();
     let input = Input {
         context: Context::from(recording),
         original: &recording.grant.original,
@@ -33,11 +36,21 @@ pub fn profile(
             .engine_grants
             .as_ref()
             .and_then(|given| given.unprivileged_port_start),
+        filter_refuses: recording
+            .grant
+            .engine_grants
+            .as_ref()
+            .map_or(&none, |given| &given.filter_refuses),
+        filter_relaxed: recording
+            .grant
+            .relaxed
+            .iter()
+            .any(|relaxation| relaxation.pointer == SECCOMP),
     };
     let minimized = minimize::minimize(&input);
-    let denied_needs = match recording.verifies() {
-        Some(_) => minimize::denied_needs(&input),
-        None => Vec::new(),
+    let denied_needs = match recording.follows_refusals() {
+        true => minimize::denied_needs(&input),
+        false => Vec::new(),
     };
     let privileges = recording
         .grant

@@ -215,6 +215,10 @@ pub struct Observation {
     pub pre_exec: bool,
     /// Made by a process that joined the container (`exec`).
     pub joined: bool,
+    /// Made by a program that was executed with user id 0 inside the container, as a set-user-ID program is in a container of another user:
+    /// what it uses it has from the bounding set.
+    #[serde(default)]
+    pub as_root: bool,
     /// Recorder's finding that the system call would have had the same outcome without the capability, from its arguments and the
     /// credentials at that moment (`setuid(getuid())` with all ids equal; `capset` that raises nothing).
     pub without_effect: bool,
@@ -300,6 +304,9 @@ pub struct Capset {
     /// Raised with prctl(2) `PR_CAP_AMBIENT_RAISE`, which needs them permitted and inheritable; the sets above are then empty.
     #[serde(default)]
     pub ambient: CapabilitySet,
+    /// See [`Observation::as_root`].
+    #[serde(default)]
+    pub as_root: bool,
     /// How often.
     pub count: u64,
 }

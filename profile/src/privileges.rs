@@ -16,6 +16,9 @@ pub struct EngineGrants {
     pub all_devices: bool,
     /// No `linux.seccomp`.
     pub no_seccomp: bool,
+    /// System calls that the seccomp filter refuses and would let pass if the container were given a capability ([`filtered`]).
+    #[serde(skip_serializing_if = "BTreeSet::is_empty", default)]
+    pub filter_refuses: BTreeSet<String>,
     /// No `linux.maskedPaths`.
     pub no_masked_paths: bool,
     /// No `linux.readonlyPaths`.
@@ -45,6 +48,7 @@ impl EngineGrants {
             all_capabilities: self.all_capabilities || other.all_capabilities,
             all_devices: self.all_devices || other.all_devices,
             no_seccomp: self.no_seccomp || other.no_seccomp,
+            filter_refuses: &self.filter_refuses | &other.filter_refuses,
             no_masked_paths: self.no_masked_paths || other.no_masked_paths,
             no_readonly_paths: self.no_readonly_paths || other.no_readonly_paths,
             host_namespaces: &self.host_namespaces | &other.host_namespaces,
@@ -285,6 +289,21 @@ pub fn filtered(call: &str) -> Option<(Filtered, Filtered)> {
         .map(|(_, docker, podman)| (*docker, *podman))
 }
 
+/// System calls that these filters let pass if a container is given a capability, each with those of which any one will do: docker's, and
+/// podman's where docker's lets it pass always.
+pub fn opened_by_capabilities() -> impl Iterator<Item = (&'static str, CapabilitySet)> {
+    GATES.iter().filter_map(|(name, docker, podman)| {
+        [docker, podman]
+            .into_iter()
+            .find_map(|filter| match filter {
+                Filtered::Unless(capabilities) if !capabilities.is_empty() => {
+                    Some((*name, capabilities.iter().copied().collect()))
+                }
+                _ => None,
+            })
+    })
+}
+
 /// Whether a system call changes what is mounted.
 pub fn mounts(call: &str) -> bool {
     [
@@ -475,10 +494,11 @@ fn both(one: &str, other: &str) -> String {
 }
 
 /// The system call of a check, if filters keep it back. That it was made is what counts, and not whether the check did.
-fn gated(check: &Observation) -> Option<&str> {
+pub(crate) fn gated(check: &Observation) -> Option<&str> {
     let name = check.syscall.as_ref()?.name.as_str();
     filtered(name)?;
-    if check.verdict == Verdict::Denied || check.pre_exec {
+    let went_on = check.results.is_some_and(|results| results.success > 0);
+    if check.verdict == Verdict::Denied && !went_on || check.pre_exec {
         return None;
     }
     // Every new process asks for memory; filters keep back only what makes namespaces.

@@ -25,6 +25,8 @@ pub enum Reason {
     FileCapability,
     /// A program asked for it with capset(2), which fails for a capability that is not held.
     CapsetCompatibility,
+    /// The engine's seccomp filter lets a system call that a program made pass only with it; the kernel does not ask.
+    SeccompFilter,
 }
 
 /// A member of the minimized set, with the evidence for it.

@@ -313,6 +313,13 @@ pub struct Recording {
 }
 
 impl Recording {
+    /// Whether the process can lack what it is asked for, so that what a refusal leads to is recorded: it verifies a set, or it is not root and
+    /// is not granted its capabilities effective.
+    pub fn follows_refusals(&self) -> bool {
+        let granted = &self.grant.granted;
+        self.verifies().is_some() || (self.process.uid != 0 && granted.ambient != granted.bounding)
+    }
+
     /// The recording whose minimized sets the container runs with to see whether they suffice.
     pub fn verifies(&self) -> Option<&str> {
         match self.mode {

@@ -36,11 +36,13 @@ pub enum Scope {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum GrantNonRoot {
-    /// All five sets, so that the capabilities are effective after execve. Sees all needs; also lets the process do what it fails to do in production.
+    /// The bounding set alone, as engines have it. Sees what set-user-ID programs and file capabilities use, and what the process itself was
+    /// refused and failed without.
     #[default]
-    Ambient,
-    /// The bounding set alone, as an ordinary host has it. Sees what set-user-ID programs and file capabilities use.
     Bounding,
+    /// All five sets, so that the capabilities are effective after execve. For a workload that fails as this user: sees what it would use, and
+    /// lets programs take paths that they do not take in production.
+    Ambient,
 }
 
 /// What happens to seccomp rules that answer with an error while a container is profiled.

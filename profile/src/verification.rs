@@ -407,7 +407,7 @@ fn explain(profile: &Profile, run: &Profile, verification: &mut Verification) {
 }
 
 /// Where config.json has the seccomp filter.
-const SECCOMP: &str = "/linux/seccomp";
+pub(crate) const SECCOMP: &str = "/linux/seccomp";
 
 /// An engine that could not have given these sets has to be told: capprof did.
 fn note_sets(run: &Profile, verification: &mut Verification) {

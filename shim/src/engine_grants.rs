@@ -47,6 +47,7 @@ fn of_whole(configuration: &Value, original: &ProcessSets, held: CapabilitySet) 
         no_seccomp: configuration
             .pointer("/linux/seccomp")
             .is_none_or(Value::is_null),
+        filter_refuses: BTreeSet::new(),
         no_masked_paths: empty("/linux/maskedPaths"),
         no_readonly_paths: empty("/linux/readonlyPaths"),
         host_namespaces: host_namespaces(configuration),

@@ -4,10 +4,12 @@
 //! own passes through. Field names and meanings: runtime-spec, config.md and config-linux.md.
 
 use capprof_profile::CapabilitySet;
+use capprof_profile::privileges::opened_by_capabilities;
 use capprof_profile::recording::{ProcessSets, Relaxation};
 use capprof_profile::settings::{GrantNonRoot, RelaxSeccomp};
 use capprof_store::config_json::set_capabilities;
 use serde_json::{Map, Value, json};
+use std::collections::BTreeSet;
 
 /// The name under which the hooks are called.
 const HOOK: &str = "capprof-hook";
@@ -102,6 +104,8 @@ pub struct Changes {
     pub granted: ProcessSets,
     /// What would have hidden checks.
     pub relaxed: Vec<Relaxation>,
+    /// System calls that the seccomp filter refuses and that a capability would open.
+    pub filter_refuses: BTreeSet<String>,
 }
 
 /// Changes a configuration so that its process gets the capabilities, and capprof's hooks run with the container.
@@ -112,13 +116,14 @@ pub fn rewrite(configuration: &mut Value, plan: &Plan<'_>) -> Result<Changes, Er
     let process = member_object(configuration, "", "process")?
         .ok_or_else(|| kind("/process", "an object"))?;
     let mut outcome = grant(process, &plan.grant)?;
-    if let Some(linux) = member_object(configuration, "", "linux")?
-        && let Some(change) = relax_seccomp(linux, plan.relax_seccomp)
-    {
-        outcome.relaxed.push(Relaxation {
-            pointer: "/linux/seccomp".to_owned(),
-            change,
-        });
+    if let Some(linux) = member_object(configuration, "", "linux")? {
+        outcome.filter_refuses = refused_calls(linux);
+        if let Some(change) = relax_seccomp(linux, plan.relax_seccomp) {
+            outcome.relaxed.push(Relaxation {
+                pointer: "/linux/seccomp".to_owned(),
+                change,
+            });
+        }
     }
     add_hooks(configuration, plan)?;
     Ok(outcome)
@@ -174,6 +179,7 @@ pub fn grant(process: &mut Map<String, Value>, grant: &Grant<'_>) -> Result<Chan
         original,
         granted,
         relaxed,
+        filter_refuses: BTreeSet::new(),
     })
 }
 
@@ -231,6 +237,45 @@ pub fn sets_of(process: &Map<String, Value>) -> Result<ProcessSets, Error> {
         inheritable: set("inheritable")?,
         ambient: set("ambient")?,
     })
+}
+
+/// Of the system calls that engines' filters open with a capability, those that this filter refuses: by its default action or by a rule of
+/// their own, unless a rule lets them pass whatever their arguments. (docker's lets clone(2) pass with some flags only.)
+fn refused_calls(linux: &Map<String, Value>) -> BTreeSet<String> {
+    let Some(seccomp) = linux.get("seccomp").and_then(Value::as_object) else {
+        return BTreeSet::new();
+    };
+    let mut passing: BTreeSet<&str> = BTreeSet::new();
+    let mut refused: BTreeSet<&str> = BTreeSet::new();
+    for rule in seccomp
+        .get("syscalls")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_object)
+    {
+        let has_conditions = rule
+            .get("args")
+            .and_then(Value::as_array)
+            .is_some_and(|conditions| !conditions.is_empty());
+        let names = rule
+            .get("names")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str);
+        if refuses(rule, "action", "errnoRet") {
+            refused.extend(names);
+        } else if !has_conditions {
+            passing.extend(names);
+        }
+    }
+    let by_default = refuses(seccomp, "defaultAction", "defaultErrnoRet");
+    opened_by_capabilities()
+        .map(|(name, _)| name)
+        .filter(|name| !passing.contains(name) && (by_default || refused.contains(name)))
+        .map(str::to_owned)
+        .collect()
 }
 
 /// Turns what refuses system calls into something that lets them reach their capability check; says what it did.

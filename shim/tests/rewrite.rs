@@ -217,6 +217,36 @@ fn what_was_relaxed_is_said() {
 }
 
 #[test]
+fn what_the_filter_refuses_and_a_capability_would_open_is_known() {
+    let refused = |name: &str| {
+        rewrite::rewrite(&mut input(name), &plan())
+            .unwrap()
+            .filter_refuses
+    };
+    let docker = refused("docker");
+    for call in ["mbind", "set_mempolicy", "unshare", "clone", "mount"] {
+        assert!(docker.contains(call), "{call}: {docker:?}");
+    }
+    // Passed always, or opened by no capability.
+    for call in ["read", "keyctl"] {
+        assert!(!docker.contains(call), "{call}: {docker:?}");
+    }
+    assert!(refused("runc-spec").is_empty());
+    // A filter that is kept refuses all the same.
+    let plan = Plan {
+        relax_seccomp: RelaxSeccomp::Keep,
+        ..plan()
+    };
+    let kept = rewrite::rewrite(&mut input("docker"), &plan).unwrap();
+    assert_eq!(kept.filter_refuses, docker);
+    assert!(
+        kept.relaxed
+            .iter()
+            .all(|relaxed| relaxed.pointer != "/linux/seccomp")
+    );
+}
+
+#[test]
 fn sets_are_recorded_as_they_were_and_as_they_are() {
     let outcome = |name: &str| rewrite::rewrite(&mut input(name), &plan()).unwrap();
     let held = held();

@@ -112,6 +112,12 @@ impl Container {
         self.edit(|config| config["process"]["user"] = json!({"uid": id, "gid": id}))
     }
 
+    /// Lets capprof grant a user other than root its capabilities effective, while it profiles.
+    pub(crate) fn grant_ambient(&mut self) {
+        self.configuration
+            .push("grant_non_root = \"ambient\"".to_owned());
+    }
+
     /// capprof with the runtime's global options and these arguments, not yet started. It is killed after a minute.
     pub(crate) fn command(&self, arguments: &[&str]) -> anyhow::Result<Command> {
         self.program("capprof", &[], Some(arguments), 60)

@@ -562,7 +562,10 @@ fn profile(
         .push(format!("recorders = \"{recorder}\""));
     match variant {
         Variant::Root => {}
-        Variant::User => container.use_user(1000)?,
+        Variant::User => {
+            container.use_user(1000)?;
+            container.grant_ambient();
+        }
         Variant::UserNamespace => container.use_user_namespace()?,
     }
     let output = container.run()?;

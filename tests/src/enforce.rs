@@ -215,8 +215,9 @@ fn another_user_gets_what_its_profile_says(
     environment: &Arc<Environment>,
     runtime: &Runtime,
 ) -> anyhow::Result<()> {
-    let container = Container::new(environment, runtime, &STATUS)?;
+    let mut container = Container::new(environment, runtime, &STATUS)?;
     container.use_user(1000)?;
+    container.grant_ambient();
     let members = [Capability::NET_RAW, Capability::SYS_CHROOT];
     let script = "corpus sys_chroot && corpus net_raw";
     let found = from_profile_to_enforced(&container, script, &members)?;

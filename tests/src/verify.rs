@@ -369,8 +369,9 @@ fn a_user_other_than_root_is_verified(
     environment: &Arc<Environment>,
     runtime: &Runtime,
 ) -> anyhow::Result<()> {
-    let container = Container::new(environment, runtime, &["/bin/corpus", "net_bind_service"])?;
+    let mut container = Container::new(environment, runtime, &["/bin/corpus", "net_bind_service"])?;
     container.use_user(1000)?;
+    container.grant_ambient();
     let profile = profile(&container)?;
     expect(&verify(&container, &profile, &[])?, Some(0))?;
     let verification = standing(&container, &profile)?;

@@ -536,6 +536,7 @@ fn reason(reason: Reason) -> &'static str {
         Reason::PreExec => "to start the program",
         Reason::FileCapability => "file capability",
         Reason::CapsetCompatibility => "set by capset(2)",
+        Reason::SeccompFilter => "seccomp filter",
     }
 }
 

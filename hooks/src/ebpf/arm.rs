@@ -37,9 +37,9 @@ pub fn arm(recording: &Recording, directory: &Directory, init: Process) -> Resul
     container.init = init.pid.unsigned_abs();
     container.unjoinable = unjoinable;
     Owner::new(&recording.id, directory.state()).write_to(&mut container);
-    let (slot, results) = match recording.verifies() {
-        Some(_) => enter_with_results(&set, &mut container)?,
-        None => (slot::enter(&set, &container)?, None),
+    let (slot, results) = match recording.follows_refusals() {
+        true => enter_with_results(&set, &mut container)?,
+        false => (slot::enter(&set, &container)?, None),
     };
     let armed = Armed {
         slot,

@@ -38,6 +38,7 @@ pub(super) fn observations(
         let observation = Observation {
             program: program.map_or_else(|| layout::text(&row.comm), |known| known.comm.clone()),
             executable: program.and_then(|known| known.path.clone()),
+            as_root: program.is_some_and(|known| known.as_root),
             ..observation(
                 armed,
                 &arguments,
@@ -106,6 +107,7 @@ fn observation(
         by_owner: has(check::BY_OWNER),
         pre_exec: has(check::PRE_EXEC),
         joined: has(check::JOINED),
+        as_root: false,
         without_effect: has(check::WITHOUT_EFFECT) || sysctl_without_effect(key.flags, &call_site),
         program: String::new(),
         executable: None,

@@ -208,6 +208,7 @@ fn capset(key: &CapsetKey, count: u64, program: Option<&Executable>) -> Capset {
         permitted: CapabilitySet::from_bits(key.permitted),
         inheritable: CapabilitySet::from_bits(key.inheritable),
         ambient: CapabilitySet::from_bits(key.ambient),
+        as_root: program.is_some_and(|known| known.as_root),
         count,
     }
 }

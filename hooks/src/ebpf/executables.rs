@@ -47,6 +47,8 @@ pub(super) fn path(row: &Program) -> PathBuf {
 pub(super) struct Executable {
     pub(super) comm: String,
     pub(super) path: Option<PathBuf>,
+    /// Executed with user id 0 inside the container.
+    pub(super) as_root: bool,
 }
 
 impl Executable {
@@ -56,6 +58,7 @@ impl Executable {
         Self {
             comm: layout::text(&row.comm),
             path: reachable.then(|| path(row)),
+            as_root: row.flags & program::NOT_ROOT == 0,
         }
     }
 }

@@ -375,6 +375,7 @@ impl Collector {
                 by_owner: false,
                 pre_exec: false,
                 joined: false,
+                as_root: false,
                 without_effect: false,
                 program: key.program.clone(),
                 executable: key.executable.clone(),

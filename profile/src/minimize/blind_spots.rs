@@ -1,5 +1,6 @@
 //! What this recording could not have seen, and what it lost.
 
+use super::filter;
 use super::input::{Classified, Input, evidence_of, recorded_completely};
 use crate::classify::{self, Decision};
 use crate::observation::{BlindSpot, Evidence, Namespace, Recorder};
@@ -31,6 +32,7 @@ pub(super) fn blind_spots(
         spots.extend(nested_unclear(entry, input, set));
     }
     spots.extend(unprivileged_ports(input, set));
+    spots.extend(filter::blind_spots(input, set));
     spots.extend(refused_before_selinux(input));
     spots.into_iter().collect()
 }

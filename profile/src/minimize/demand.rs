@@ -1,5 +1,6 @@
 //! Demands: what the minimized set has to satisfy.
 
+use super::filter::{self, FilteredCall};
 use super::input::{Classified, Input};
 use crate::alternative::alternatives;
 use crate::classify::Decision;
@@ -21,13 +22,17 @@ pub(super) enum Source<'a> {
     Check(&'a Observation),
     File(Recorder, &'a Execution),
     List(Recorder, &'a Capset),
+    /// A system call that the engine's filter refuses, and the program that made it.
+    Filter(Recorder, FilteredCall),
 }
 
 impl Source<'_> {
     pub(super) fn recorder(&self) -> Recorder {
         match self {
             Self::Check(check) => check.recorder,
-            Self::File(recorder, _) | Self::List(recorder, _) => *recorder,
+            Self::File(recorder, _) | Self::List(recorder, _) | Self::Filter(recorder, _) => {
+                *recorder
+            }
         }
     }
 }
@@ -85,6 +90,18 @@ pub(super) fn demands<'a>(
             }
         }
     }
+    demands.extend(filter::calls(input).into_iter().map(|(recorder, call)| {
+        Demand {
+            asked: call
+                .opened_by
+                .iter()
+                .next()
+                .unwrap_or(Capability::SYS_ADMIN),
+            options: call.opened_by,
+            reason: Reason::SeccompFilter,
+            source: Source::Filter(recorder, call),
+        }
+    }));
     demands
 }
 

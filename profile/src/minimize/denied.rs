@@ -1,7 +1,7 @@
-//! What a container that verifies lacked.
+//! What a container lacked that was not granted everything.
 
 use super::choice::choose;
-use super::demand::{Demand, demands};
+use super::demand::{Demand, Source, demands};
 use super::input::{Classified, Input};
 use super::need::need;
 use crate::alternative::alternatives;
@@ -10,7 +10,7 @@ use crate::profile::Need;
 
 /// What was refused, made its system call fail, and would have counted had it been granted: what the container's sets lack.
 ///
-/// Asked of a recording that verifies. What the process had been given and had dropped by itself is not lacking.
+/// Asked of a recording that follows refusals ([`crate::recording::Recording::follows_refusals`]). What the process had been given and had dropped by itself is not lacking.
 pub fn denied_needs(input: &Input<'_>) -> Vec<Need> {
     let refused: Vec<Observation> = input
         .evidence
@@ -32,9 +32,10 @@ pub fn denied_needs(input: &Input<'_>) -> Vec<Need> {
         .filter(|check| !refused.iter().any(|first| was_asked_instead(check, first)))
         .map(|check| Classified::new(check, &input.context))
         .collect();
-    let given = match input.context.uid {
-        0 => input.granted.bounding,
-        _ => input.granted.ambient,
+    // Programs that are executed as root, by their set-user-ID bit, have all that the bounding set has.
+    let given = |demand: &Demand<'_>| match &demand.source {
+        Source::Check(check) if input.context.uid != 0 && !check.as_root => input.granted.ambient,
+        _ => input.granted.bounding,
     };
     let checks = Input {
         evidence: &[],
@@ -42,7 +43,7 @@ pub fn denied_needs(input: &Input<'_>) -> Vec<Need> {
     };
     let demands: Vec<Demand<'_>> = demands(&checks, &classified, &mut Vec::new())
         .into_iter()
-        .filter(|demand| demand.options.intersection(given).is_empty())
+        .filter(|demand| demand.options.intersection(given(demand)).is_empty())
         .collect();
     let set = choose(&demands, input);
     set.iter()

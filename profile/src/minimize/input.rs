@@ -5,6 +5,7 @@ use crate::observation::{Evidence, Observation, Recorder};
 use crate::profile::RecorderReport;
 use crate::recording::ProcessSets;
 use crate::settings::Preference;
+use std::collections::BTreeSet;
 
 /// All that the result depends on.
 #[derive(Clone, Copy, Debug)]
@@ -25,6 +26,10 @@ pub struct Input<'a> {
     pub verifying: bool,
     /// See [`crate::privileges::EngineGrants::unprivileged_port_start`].
     pub unprivileged_port_start: Option<u16>,
+    /// See [`crate::privileges::EngineGrants::filter_refuses`].
+    pub filter_refuses: &'a BTreeSet<String>,
+    /// Whether that filter was relaxed, so that the system calls were made.
+    pub filter_relaxed: bool,
 }
 
 /// An observation with what the rules made of it.

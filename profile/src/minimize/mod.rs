@@ -11,6 +11,7 @@ mod demand;
 mod denied;
 mod difference;
 mod dismissed;
+mod filter;
 mod input;
 mod need;
 mod process_sets;

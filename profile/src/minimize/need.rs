@@ -133,18 +133,22 @@ fn doubt_notes(evidence: &[&Demand<'_>], input: &Input<'_>) -> Vec<String> {
 fn tally(evidence: &[&Demand<'_>]) -> Tally {
     let mut tally = Tally::default();
     for demand in evidence {
-        match demand.source {
+        match &demand.source {
             Source::Check(check) => tally.check(check),
+            Source::Filter(recorder, call) => {
+                tally.program(*recorder, call.program.clone(), 1);
+                tally.add(*recorder, Field::Syscall, call.name.to_owned(), 1);
+            }
             Source::File(recorder, execution) => {
                 let name = execution.path.file_name().map_or_else(
                     || execution.path.display().to_string(),
                     |name| name.to_string_lossy().into_owned(),
                 );
-                tally.program(recorder, name, execution.count);
+                tally.program(*recorder, name, execution.count);
             }
             Source::List(recorder, capset) => {
-                tally.program(recorder, capset.program.clone(), capset.count);
-                tally.add(recorder, Field::Syscall, "capset".to_owned(), capset.count);
+                tally.program(*recorder, capset.program.clone(), capset.count);
+                tally.add(*recorder, Field::Syscall, "capset".to_owned(), capset.count);
             }
         }
     }
@@ -159,7 +163,7 @@ fn perhaps_done_without(evidence: &[&Demand<'_>]) -> Option<String> {
         Source::List(..) => {
             Some("many programs list what they find that they hold, or ignore a refusal")
         }
-        Source::File(..) => None,
+        Source::File(..) | Source::Filter(..) => None,
     };
     let telling = || {
         evidence
@@ -188,5 +192,8 @@ pub fn describe(reason: Reason) -> &'static str {
         Reason::PreExec => "needed by the runtime to start the program",
         Reason::FileCapability => "a file capability of an executed program",
         Reason::CapsetCompatibility => "in a set that a program asked for with capset(2)",
+        Reason::SeccompFilter => {
+            "asked for by the engine's seccomp filter alone: another engine's may not"
+        }
     }
 }

@@ -32,9 +32,10 @@ pub(super) fn sets(input: &Input<'_>, demands: &[Demand<'_>], set: CapabilitySet
     let mut by_runtime = CapabilitySet::EMPTY;
     for demand in demands {
         let satisfied_by = demand.options.intersection(set);
-        match demand.source {
-            Source::File(..) => {}
-            Source::Check(check) if gained(check) => {}
+        match &demand.source {
+            Source::File(..) | Source::Filter(..) => {}
+            Source::Check(check) if check.as_root || gained(check) => {}
+            Source::List(_, capset) if capset.as_root => {}
             Source::Check(check) if check.pre_exec => by_runtime = by_runtime.union(satisfied_by),
             Source::Check(_) | Source::List(..) => carried = carried.union(satisfied_by),
         }

@@ -13,6 +13,7 @@ use crate::rewrite::{self, Changes, Grant, Hooks, Plan};
 use crate::runtime;
 use crate::state;
 use crate::sweep;
+use capprof_profile::privileges::EngineGrants;
 use capprof_profile::recording::{
     self, BindMount, Container, ContainerProcess, Delivery, FileIdentity, Process, Recording,
     ResultSettings, Runtime, SCHEMA, Workload,
@@ -126,7 +127,10 @@ impl NewRecording<'_> {
                     &source.bundle,
                     configuration,
                 ),
-                Some(engine_grants::of(source, &changes.original, held()?)),
+                Some(EngineGrants {
+                    filter_refuses: changes.filter_refuses,
+                    ..engine_grants::of(source, &changes.original, held()?)
+                }),
             ),
         };
         let uid = process.as_object().map_or(Ok(0), rewrite::uid);

@@ -1,5 +1,6 @@
 mod blind_spots;
 mod choice;
+mod filter;
 mod need;
 mod properties;
 mod recorders;
@@ -13,6 +14,7 @@ use crate::profile::RecorderReport;
 use crate::recording::ProcessSets;
 use crate::settings::Preference;
 use crate::{Capability, CapabilitySet};
+use std::collections::BTreeSet;
 
 const DOCKER: [Capability; 4] = [
     Capability::CHOWN,
@@ -33,6 +35,8 @@ struct Case {
     reports: Vec<RecorderReport>,
     evidence: Vec<(Recorder, Evidence)>,
     unprivileged_port_start: Option<u16>,
+    filter_refuses: BTreeSet<String>,
+    filter_relaxed: bool,
 }
 
 impl Default for Case {
@@ -51,6 +55,8 @@ impl Default for Case {
             reports: Vec::new(),
             evidence: Vec::new(),
             unprivileged_port_start: None,
+            filter_refuses: BTreeSet::new(),
+            filter_relaxed: true,
         }
     }
 }
@@ -103,6 +109,8 @@ impl Case {
             evidence: &self.evidence,
             verifying: false,
             unprivileged_port_start: self.unprivileged_port_start,
+            filter_refuses: &self.filter_refuses,
+            filter_relaxed: self.filter_relaxed,
         }
     }
 
@@ -177,6 +185,7 @@ fn capset(held: CapabilitySet, permitted: CapabilitySet, effective: CapabilitySe
         permitted,
         inheritable: CapabilitySet::EMPTY,
         ambient: CapabilitySet::EMPTY,
+        as_root: false,
         count: 1,
     }
 }

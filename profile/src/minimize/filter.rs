@@ -1,0 +1,124 @@
+//! System calls that the engine's seccomp filter lets pass only with a capability, which the kernel does not ask for.
+//!
+//! docker's filter, for example, has `set_mempolicy` only for containers with `CAP_SYS_NICE`, and new user namespaces only with
+//! `CAP_SYS_ADMIN`. capprof relaxes the filter while a container is profiled; in production it is there again.
+
+use super::input::Input;
+use crate::observation::{BlindSpot, Namespace, Recorder};
+use crate::privileges::{gated, opened_by_capabilities};
+use crate::{Capability, CapabilitySet};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A system call that was made and that the filter refuses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct FilteredCall {
+    pub(super) name: &'static str,
+    /// Any one of these opens the filter for it.
+    pub(super) opened_by: CapabilitySet,
+    pub(super) program: String,
+}
+
+/// Those of which the kernel makes no check that tells that they were made.
+const WITHOUT_TRACE: [&str; 7] = [
+    "get_mempolicy",
+    "kcmp",
+    "mbind",
+    "pidfd_getfd",
+    "process_madvise",
+    "process_vm_readv",
+    "set_mempolicy_home_node",
+];
+
+/// What the filter refuses and a capability opens.
+fn refused<'a>(input: &Input<'a>) -> impl Iterator<Item = (&'static str, CapabilitySet)> + use<'a> {
+    let refuses = input.filter_refuses;
+    opened_by_capabilities().filter(move |(name, _)| refuses.contains(*name))
+}
+
+/// The calls that were made, as far as that left a trace; none where the filter was kept, which then refused them.
+pub(super) fn calls(input: &Input<'_>) -> Vec<(Recorder, FilteredCall)> {
+    let mut made = Vec::new();
+    if input.filter_relaxed {
+        for (name, opened_by) in refused(input) {
+            for (recorder, program) in programs(input, name) {
+                let call = FilteredCall {
+                    name,
+                    opened_by,
+                    program,
+                };
+                made.push((recorder, call));
+            }
+        }
+    }
+    made
+}
+
+/// The programs that made a system call.
+fn programs(input: &Input<'_>, name: &str) -> BTreeSet<(Recorder, String)> {
+    let mut programs = BTreeSet::new();
+    for (recorder, evidence) in input.evidence {
+        for check in &evidence.observations {
+            // Of the two ways to make a user namespace the filters have both or neither.
+            let makes_user_namespace = name == "unshare"
+                && (check.by_owner || check.namespace == Namespace::Nested)
+                && !check.pre_exec;
+            if makes_user_namespace || gated(check) == Some(name) {
+                programs.insert((*recorder, check.program.clone()));
+            }
+        }
+        for execution in &evidence.executions {
+            let made = match name {
+                "set_mempolicy" => execution.memory_policy,
+                "unshare" => execution.nested && programs.is_empty(),
+                _ => false,
+            };
+            if made {
+                let program = execution.path.file_name().unwrap_or_default();
+                programs.insert((*recorder, program.to_string_lossy().into_owned()));
+            }
+        }
+    }
+    programs
+}
+
+/// What of the filter could not be seen.
+pub(super) fn blind_spots(input: &Input<'_>, set: CapabilitySet) -> Vec<BlindSpot> {
+    let Some((recorder, _)) = input.evidence.first() else {
+        return Vec::new();
+    };
+    let spot = |capability, reason| BlindSpot {
+        capability,
+        recorder: *recorder,
+        reason,
+    };
+    if !input.filter_relaxed {
+        let calls: Vec<&str> = refused(input).map(|(name, _)| name).collect();
+        if calls.is_empty() {
+            return Vec::new();
+        }
+        let reason = format!(
+            "the engine's seccomp filter was in force and refused, before any capability was asked for: {}",
+            calls.join(", ")
+        );
+        return vec![spot(None, reason)];
+    }
+    let mut unseen: BTreeMap<Capability, Vec<&str>> = BTreeMap::new();
+    for (name, opened_by) in refused(input) {
+        if WITHOUT_TRACE.contains(&name)
+            && opened_by.intersection(set).is_empty()
+            && let Some(capability) = opened_by.iter().next()
+        {
+            unseen.entry(capability).or_default().push(name);
+        }
+    }
+    unseen
+        .into_iter()
+        .map(|(capability, calls)| {
+            let reason = format!(
+                "the engine's seccomp filter lets these pass only with it, and they leave no trace while it is relaxed: {}",
+                calls.join(", ")
+            );
+            spot(Some(capability), reason)
+        })
+        .collect()
+}
