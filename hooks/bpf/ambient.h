@@ -5,11 +5,6 @@
  */
 #pragma once
 
-static __always_inline u32 tgid_of(struct task_struct *task)
-{
-	return task->tgid;
-}
-
 static __always_inline u64 ambient_set(const struct cred *cred)
 {
 	return read_set(__builtin_preserve_access_index(&cred->cap_ambient));

@@ -8,7 +8,7 @@
 /* The name of an open file of this process, which setcap(8) uses, without its directories. */
 static __always_inline void name_of_descriptor(char *name, u32 descriptor)
 {
-	struct task_struct *current = bpf_get_current_task_btf();
+	struct task_struct *current = (void *)bpf_get_current_task();
 	struct file **files = BPF_CORE_READ(current, files, fdt, fd), *file = NULL;
 
 	/* It is open, or the system call would not have come this far. */
@@ -16,13 +16,12 @@ static __always_inline void name_of_descriptor(char *name, u32 descriptor)
 		bpf_probe_read_kernel_str(name, ATTRIBUTE_PATH, BPF_CORE_READ(file, f_path.dentry, d_name.name));
 }
 
-static __noinline int count_attribute(struct container *container, u64 slot, const struct call *call)
+static __noinline int count_attribute(struct container *container, u64 slot, const struct call *call, u32 place)
 {
 	static const char wanted[] = "security.capability";
 	char name[sizeof(wanted)] = {};
 	u32 words[5] = {}; /* struct vfs_cap_data; of a longer one (revision 3) the rest is its root's id */
-	u32 zero = 0;
-	struct attribute_key *key = bpf_map_lookup_elem(&attribute_scratch, &zero);
+	struct attribute_key *key = bpf_map_lookup_elem(&attribute_scratch, &place);
 
 	if (!key || !container || (call->number != SYS_setxattr && call->number != SYS_lsetxattr && call->number != SYS_fsetxattr))
 		return 0;

@@ -41,7 +41,7 @@ SEC("tp_btf/cap_capable")
 int BPF_PROG(tp_cap_capable, const struct cred *cred, struct user_namespace *target, const struct user_namespace *capable,
 	     int capability, int ret)
 {
-	record(ctx, ctx, cred, target, capability, 0, false, ret);
+	record(ctx, cred, target, (struct question){ .place = PLACE_CHECK, .stack = ctx, .capability = capability, .denied = ret != 0 });
 	return 0;
 }
 
@@ -49,7 +49,9 @@ int BPF_PROG(tp_cap_capable, const struct cred *cred, struct user_namespace *tar
 SEC("fexit/cap_capable")
 int BPF_PROG(fexit_cap_capable, const struct cred *cred, struct user_namespace *target, int capability, unsigned int opts, int ret)
 {
-	record(ctx, ctx, cred, target, capability, opts, true, ret);
+	record(ctx, cred, target,
+	       (struct question){
+		       .place = PLACE_CHECK, .stack = ctx, .capability = capability, .opts = opts, .opts_known = true, .denied = ret != 0 });
 	return 0;
 }
 
@@ -82,7 +84,15 @@ int BPF_KRETPROBE(kretprobe_cap_capable, int ret)
 	copy = *call;
 	bpf_map_delete_elem(&calls, &thread);
 	/* Above the return address, which the probe has exchanged, lies what lay there at the call. */
-	record(ctx, (void *)(copy.stack + 8), (const struct cred *)copy.cred, (struct user_namespace *)copy.ns, copy.capability, copy.opts, true, ret);
+	record(ctx, (const struct cred *)copy.cred, (struct user_namespace *)copy.ns,
+	       (struct question){
+		       .place = PLACE_CHECK,
+		       .stack = (void *)(copy.stack + 8),
+		       .capability = copy.capability,
+		       .opts = copy.opts,
+		       .opts_known = true,
+		       .denied = ret != 0,
+	       });
 	return 0;
 }
 
@@ -91,8 +101,7 @@ SEC("fexit/cap_capset")
 int BPF_PROG(fexit_cap_capset, struct cred *new, const struct cred *old, const kernel_cap_t *effective,
 	     const kernel_cap_t *inheritable, const kernel_cap_t *permitted, int ret)
 {
-	struct task_struct *current = bpf_get_current_task_btf();
-	u32 tgid = current->tgid;
+	u32 tgid = bpf_get_current_pid_tgid() >> 32;
 	struct task *task = bpf_map_lookup_elem(&tasks, &tgid);
 	struct container *container;
 	u64 held, before;
@@ -114,7 +123,8 @@ int BPF_PROG(fexit_cap_capset, struct cred *new, const struct cred *old, const k
 	if (ret == 0)
 		count_capset(container, task, held, &sets);
 	if (sets.inheritable & ~(before | held))
-		record(ctx, NULL, old, BPF_CORE_READ(old, user_ns), CAP_SETPCAP, 0, true, ret);
+		record(ctx, old, BPF_CORE_READ(old, user_ns),
+		       (struct question){ .place = PLACE_CAPSET, .capability = CAP_SETPCAP, .opts_known = true, .denied = ret != 0 });
 	return 0;
 }
 
@@ -123,10 +133,11 @@ SEC("fexit/cap_task_prctl")
 int BPF_PROG(fexit_cap_task_prctl, int option, unsigned long arg2, unsigned long arg3, unsigned long arg4, unsigned long arg5,
 	     int ret)
 {
-	struct task_struct *current = bpf_get_current_task_btf();
+	struct task_struct *current = (void *)bpf_get_current_task();
 
 	if (option == 28 /* PR_SET_SECUREBITS */ && (ret == 0 || ret == -1))
-		record(ctx, NULL, BPF_CORE_READ(current, cred), BPF_CORE_READ(current, cred, user_ns), CAP_SETPCAP, 0, true, ret);
+		record(ctx, BPF_CORE_READ(current, cred), BPF_CORE_READ(current, cred, user_ns),
+		       (struct question){ .place = PLACE_PRCTL, .capability = CAP_SETPCAP, .opts_known = true, .denied = ret != 0 });
 	return 0;
 }
 

@@ -6,6 +6,7 @@
 
 /* What the kernel asked, and what it answered. */
 struct question {
+	enum place place;
 	const void *stack; /* where return addresses begin; NULL where they are not known to lie at fixed distances */
 	s32 capability;
 	u32 opts;
@@ -23,13 +24,12 @@ static __always_inline bool same_kind(const struct check_key *one, const struct 
 /* Remembers the refused check that scratch->key is the row of, until the system call returns. */
 static __noinline int remember_refusal(struct container *container, struct check_scratch *scratch)
 {
-	struct task_struct *current = bpf_get_current_task_btf();
 	struct refusals *refused;
 	u32 number;
 
-	if (!container || !scratch)
+	if (!container || !scratch || !bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_task_pt_regs))
 		return 0;
-	refused = bpf_task_storage_get(&refusals, current, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	refused = bpf_task_storage_get(&refusals, bpf_get_current_task_btf(), 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
 	if (!refused) {
 		lose(container, LOSS_RESULTS);
 		return 0;
@@ -56,7 +56,6 @@ static __noinline int remember_refusal(struct container *container, struct check
 /* Counts the check in the row of its call path, which scratch->key then names; 0 if there is no room. */
 static __noinline int count_member(void *ctx, struct container *container, struct check_scratch *scratch, const void *stack)
 {
-	struct task_struct *current = bpf_get_current_task_btf();
 	struct check *row, *fresh;
 	struct check_key *key;
 	u64 now = bpf_ktime_get_boot_ns();
@@ -67,12 +66,12 @@ static __noinline int count_member(void *ctx, struct container *container, struc
 	fresh = &scratch->check;
 	if (!stack || bpf_probe_read_kernel(scratch->words, sizeof(scratch->words), stack))
 		stack = NULL;
-	else if (count_known_path(scratch, now))
+	else if (count_known_path(scratch->place, now))
 		return 1;
 
 	fresh->count = 1;
 	fresh->first_ns = fresh->last_ns = now;
-	fresh->tgid = current->tgid;
+	fresh->tgid = bpf_get_current_pid_tgid() >> 32;
 	fresh->depth = 0;
 	bpf_get_current_comm(fresh->comm, sizeof(fresh->comm));
 	fresh->frames = bpf_get_stack(ctx, fresh->stack, sizeof(fresh->stack), 0);
@@ -82,8 +81,8 @@ static __noinline int count_member(void *ctx, struct container *container, struc
 		fresh->frames = 0;
 		lose(container, LOSS_STACKS);
 	}
-	learn_path(scratch, stack != NULL);
-	if (count_traced_path(scratch, now))
+	learn_path(scratch->place, stack != NULL);
+	if (count_traced_path(scratch->place, now))
 		return 1;
 	if (scratch->room && container->rows < ROWS_PER_SLOT) {
 		key->path = scratch->room - 1;
@@ -92,7 +91,7 @@ static __noinline int count_member(void *ctx, struct container *container, struc
 			return 1;
 		}
 		/* Another processor was faster, perhaps with the same path, or there is no room. */
-		if (count_traced_path(scratch, now))
+		if (count_traced_path(scratch->place, now))
 			return 1;
 	}
 	/* Whose work the kernel does under other credentials needs no telling apart. */
@@ -124,34 +123,33 @@ static __always_inline bool is_mounters(const struct container *container, const
 static __noinline int record_member(void *ctx, const struct cred *cred, struct user_namespace *target,
 					  const struct question *question, const struct task *found)
 {
-	struct task_struct *current = bpf_get_current_task_btf();
-	u32 zero = 0, opts = question->opts;
+	struct task_struct *current = (void *)bpf_get_current_task();
+	u32 place = question->place, opts = question->opts;
 	s32 capability = question->capability, ret = question->denied;
 	bool opts_known = question->opts_known;
 	const void *stack = question->stack;
 	struct task task = *found;
 	struct container *container;
-	struct pt_regs *regs;
 	struct call call = {};
 	struct check_scratch *scratch;
 	struct check_key *key;
 	u32 class;
 
 	container = bpf_map_lookup_elem(&containers, &task.slot);
-	scratch = bpf_map_lookup_elem(&check_scratches, &zero);
+	scratch = bpf_map_lookup_elem(&check_scratches, &place);
 	if (!container || !scratch)
 		return 0;
+	scratch->place = place;
 	key = &scratch->key;
 	key->flags = 0;
 
-	regs = current_call(current, &call);
+	read_current_call(&call);
 	if (task.flags & TASK_PENDING) {
 		/* Of the runtime's own work only the last step is the container's. */
 		if (!is_execve(call.number, call.compat))
 			return 0;
 		key->flags |= CHECK_PRE_EXEC;
 	}
-	read_arguments(regs, &call);
 
 	if (task.flags & TASK_JOINED)
 		key->flags |= CHECK_JOINED;
@@ -209,11 +207,11 @@ static __noinline int record_member(void *ctx, const struct cred *cred, struct u
 	key->program = task.program;
 	key->argument = deciding_argument(&call);
 	if (capability == CAP_NET_ADMIN && call.number == SYS_sendmsg && !call.compat)
-		key->argument = socket_filter(call.arguments[1]);
+		key->argument = socket_filter(place, call.arguments[1]);
 	if (capability == CAP_SETFCAP && !ret && !call.compat)
-		count_attribute(container, task.slot, &call);
+		count_attribute(container, task.slot, &call, place);
 	if (capability == CAP_SYS_ADMIN && is_execve(call.number, call.compat))
-		look_at_ambient(container, tgid_of(current), cred);
+		look_at_ambient(container, bpf_get_current_pid_tgid() >> 32, cred);
 	key->syscall = call.number;
 	key->capability = capability;
 	key->denied = ret != 0;
@@ -223,20 +221,11 @@ static __noinline int record_member(void *ctx, const struct cred *cred, struct u
 }
 
 /* For all other processes of the host one failed lookup is all. */
-static __always_inline void record(void *ctx, const void *stack, const struct cred *cred, struct user_namespace *target,
-				   s32 capability, u32 opts, bool opts_known, int ret)
+static __always_inline void record(void *ctx, const struct cred *cred, struct user_namespace *target, struct question question)
 {
 	u32 tgid = bpf_get_current_pid_tgid() >> 32;
 	struct task *found = bpf_map_lookup_elem(&tasks, &tgid);
 
-	if (found) {
-		struct question question = {
-			.stack = stack,
-			.capability = capability,
-			.opts = opts,
-			.opts_known = opts_known,
-			.denied = ret != 0,
-		};
+	if (found)
 		record_member(ctx, cred, target, &question, found);
-	}
 }

@@ -49,7 +49,7 @@ static __always_inline u64 execute(struct container *container, u64 slot, struct
 	struct program_key key = { .slot = slot };
 	struct program *program;
 	u64 comm[2] = {}, digest = 1, gained;
-	u32 uid = BPF_CORE_READ(cred, euid.val), zero = 0, flags;
+	u32 uid = BPF_CORE_READ(cred, euid.val), place = PLACE_EXEC, flags;
 
 	gained = read_set(__builtin_preserve_access_index(&cred->cap_permitted)) &
 		 ~ambient_set(cred);
@@ -69,7 +69,7 @@ static __always_inline u64 execute(struct container *container, u64 slot, struct
 
 	program = bpf_map_lookup_elem(&programs, &key);
 	if (!program) {
-		program = bpf_map_lookup_elem(&program_scratch, &zero);
+		program = bpf_map_lookup_elem(&program_scratch, &place);
 		if (!program)
 			return key.program;
 		program->count = 1;
@@ -77,7 +77,7 @@ static __always_inline u64 execute(struct container *container, u64 slot, struct
 		program->uid = uid;
 		__builtin_memcpy(program->comm, comm, sizeof(comm));
 		note_change(program, BPF_CORE_READ(file, f_inode));
-		write_path(program, (u64)BPF_CORE_READ(file, f_path.dentry), (u64)BPF_CORE_READ(file, f_path.mnt),
+		write_path((u64)BPF_CORE_READ(file, f_path.dentry), (u64)BPF_CORE_READ(file, f_path.mnt),
 			   container->root_dentry, container->root_mount);
 		program->flags |= flags;
 		if (bpf_map_update_elem(&programs, &key, program, BPF_NOEXIST) == 0)

@@ -43,6 +43,13 @@ enum {
 	BPF_F_NO_PREALLOC = 1,
 	BPF_LOCAL_STORAGE_GET_F_CREATE = 1,
 };
+/*
+ * A helper that the oldest kernels do not have. The verifier does not look at code that is for others: what needs a task's storage
+ * (Linux 5.12) goes by this one, too.
+ */
+enum bpf_func_id {
+	BPF_FUNC_task_pt_regs = 175, /* Linux 5.15 */
+};
 
 /* include/linux/sched.h */
 #define PF_IO_WORKER 0x00000010

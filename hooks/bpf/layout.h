@@ -193,6 +193,12 @@ struct sysctl {
 	char value[SYSCTL_VALUE]; /* what was written last */
 };
 
+/*
+ * Who uses which entry of the scratch maps, of which there is one for each processor. A program can be preempted, and another run on
+ * the processor meanwhile: each has a place of its own. The kernel never starts a program that a preempted task is in.
+ */
+enum place { PLACE_CHECK, PLACE_CAPSET, PLACE_PRCTL, PLACE_EXEC, PLACES };
+
 /* In a map and not on the stack, where the verifier would follow each combination of flags by itself. */
 struct check_scratch {
 	struct check check;
@@ -200,7 +206,7 @@ struct check_scratch {
 	u64 words[WINDOW];
 	u64 address; /* see value_of() */
 	u32 room; /* number of the first path that is not there, plus one; 0: all are */
-	u32 unused;
+	u32 place; /* in the scratch maps: of this very space */
 	u64 above; /* bits of words that lie beyond the last one found */
 };
 

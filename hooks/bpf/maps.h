@@ -40,9 +40,9 @@ MAP(attributes, HASH, 1024, struct attribute_key, u64);
 
 ARRAY(state, ARRAY, 1, struct state);
 ARRAY(symbols, ARRAY, 256, struct symbol);
-ARRAY(program_scratch, PERCPU_ARRAY, 1, struct program);
-ARRAY(attribute_scratch, PERCPU_ARRAY, 1, struct attribute_key);
-ARRAY(check_scratches, PERCPU_ARRAY, 1, struct check_scratch);
+ARRAY(program_scratch, PERCPU_ARRAY, PLACES, struct program);
+ARRAY(attribute_scratch, PERCPU_ARRAY, PLACES, struct attribute_key);
+ARRAY(check_scratches, PERCPU_ARRAY, PLACES, struct check_scratch);
 
 /* Kept by task and not by its number, which execve(2) exchanges. Goes with the task. */
 struct {

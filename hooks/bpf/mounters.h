@@ -27,7 +27,7 @@ static __always_inline struct mounter mounter_of(const struct cred *cred)
 }
 
 /* Called for a process of the container that may mount, and is about to. */
-__noinline int remember_mounter(struct mounters *mounters, u64 groups, u64 keyring)
+static __noinline int remember_mounter(struct mounters *mounters, u64 groups, u64 keyring)
 {
 	if (!mounters)
 		return 0;

@@ -10,24 +10,59 @@
  * they first differ, the same place holds different addresses. (Until it is known which of two equal words is the return
  * address and which was left lying, a trace puts it right.)
  */
-__noinline int is_path(const struct check *row, const struct check_scratch *scratch)
+static __always_inline void count_check(struct check *row, u64 now)
 {
-	if (!row || !scratch || !row->depth)
-		return 0;
+	__sync_fetch_and_add(&row->count, 1);
+	row->last_ns = now;
+}
+
+/* What came of holding a check against one path of its kind. */
+enum compared { COMPARED_ABSENT, COMPARED_OTHER, COMPARED_DUE, COMPARED_COUNTED };
+
+/* Counts the check if it came by this path, and the path is not due to be looked at again. */
+__noinline int compare_path(u32 place, u32 path, u64 now)
+{
+	struct check_scratch *scratch = bpf_map_lookup_elem(&check_scratches, &place);
+	struct check *row;
+
+	if (!scratch)
+		return COMPARED_ABSENT;
+	scratch->key.path = path;
+	row = bpf_map_lookup_elem(&checks, &scratch->key);
+	if (!row)
+		return COMPARED_ABSENT;
+	if (!row->depth)
+		return COMPARED_OTHER;
 	for (u32 i = 0; i < DEPTH; i++) {
 		u32 frame = row->from + i;
 
 		if (i >= row->depth)
 			break;
 		if (frame >= FRAMES || scratch->words[row->offsets[i] & (WINDOW - 1)] != row->stack[frame])
-			return 0;
+			return COMPARED_OTHER;
 	}
-	return 1;
+	if (!(row->count & (VERIFY - 1)))
+		return COMPARED_DUE;
+	count_check(row, now);
+	return COMPARED_COUNTED;
+}
+
+/* Counts the check if its path is known by the words on the stack. */
+__noinline int count_known_path(u32 place, u64 now)
+{
+	for (u32 path = 0; path < PATHS; path++) {
+		int compared = compare_path(place, path, now);
+
+		if (compared != COMPARED_OTHER)
+			return compared == COMPARED_COUNTED;
+	}
+	return 0;
 }
 
 /* Bit i is set where words[i] is the address. Without branches, of which the verifier would follow each both ways. */
-__noinline u64 find_word(const struct check_scratch *scratch, u64 address)
+__noinline u64 find_word(u32 place, u64 address)
 {
+	const struct check_scratch *scratch = bpf_map_lookup_elem(&check_scratches, &place);
 	u64 found = 0;
 
 	if (!scratch)
@@ -43,8 +78,9 @@ __noinline u64 find_word(const struct check_scratch *scratch, u64 address)
 }
 
 /* Finds the frames of a trace in the window. */
-__noinline int learn_path(struct check_scratch *scratch, bool have_words)
+__noinline int learn_path(u32 place, bool have_words)
 {
+	struct check_scratch *scratch = bpf_map_lookup_elem(&check_scratches, &place);
 	struct check *row;
 
 	if (!scratch)
@@ -68,7 +104,7 @@ __noinline int learn_path(struct check_scratch *scratch, bool have_words)
 
 		if ((s32)frame >= row->frames - 1 || depth >= DEPTH)
 			break;
-		found = find_word(scratch, row->stack[frame]) & scratch->above;
+		found = find_word(place, row->stack[frame]) & scratch->above;
 		found &= -found;
 		if (!found) {
 			if (depth)
@@ -84,58 +120,24 @@ __noinline int learn_path(struct check_scratch *scratch, bool have_words)
 	return row->depth;
 }
 
-static __always_inline void count_check(struct check *row, u64 now)
-{
-	__sync_fetch_and_add(&row->count, 1);
-	row->last_ns = now;
-}
-
-/* Counts the check if its path is known by the words on the stack, and not due to be looked at again. */
-__noinline int count_known_path(struct check_scratch *scratch, u64 now)
-{
-	struct check_key key;
-
-	if (!scratch)
-		return 0;
-	key = scratch->key; /* see above: keys have to lie on the stack here */
-	for (u32 i = 0; i < PATHS; i++) {
-		struct check *row;
-
-		key.path = i;
-		row = bpf_map_lookup_elem(&checks, &key);
-		if (!row)
-			return 0;
-		if (is_path(row, scratch)) {
-			if (!(row->count & (VERIFY - 1)))
-				return 0;
-			scratch->key.path = i;
-			count_check(row, now);
-			return 1;
-		}
-	}
-	return 0;
-}
-
 /* Counts the check if its path is known by its trace, and otherwise finds a number for it. */
-__noinline int count_traced_path(struct check_scratch *scratch, u64 now)
+__noinline int count_traced_path(u32 place, u64 now)
 {
-	struct check_key key;
+	struct check_scratch *scratch = bpf_map_lookup_elem(&check_scratches, &place);
 
 	if (!scratch)
 		return 0;
-	key = scratch->key;
 	scratch->room = 0;
 	for (u32 i = 0; i < PATHS; i++) {
 		struct check *row;
 
-		key.path = i;
-		row = bpf_map_lookup_elem(&checks, &key);
+		scratch->key.path = i;
+		row = bpf_map_lookup_elem(&checks, &scratch->key);
 		if (!row) {
 			scratch->room = i + 1;
 			return 0;
 		}
 		if (row->digest == scratch->check.digest) {
-			scratch->key.path = i;
 			count_check(row, now);
 			if (scratch->check.depth) {
 				/* Equal frames in other places: what was found before had been left lying. */

@@ -4,8 +4,11 @@
  */
 #pragma once
 
-__noinline int write_path(struct program *program, u64 file_dentry, u64 file_mount, u64 root_dentry, u64 root_mount)
+/* Writes the way from the file up to the container's root into the scratch space of executions. */
+__noinline int write_path(u64 file_dentry, u64 file_mount, u64 root_dentry, u64 root_mount)
 {
+	u32 place = PLACE_EXEC;
+	struct program *program = bpf_map_lookup_elem(&program_scratch, &place);
 	struct dentry *dentry = (void *)file_dentry;
 	struct vfsmount *vfsmount = (void *)file_mount;
 	struct mount *mount = (void *)vfsmount - bpf_core_field_offset(struct mount, mnt);
@@ -108,8 +111,11 @@ int BPF_PROG(process_exec, struct task_struct *task, int old_pid, struct linux_b
 			container->root_mount = (u64)BPF_CORE_READ(task, fs, root.mnt);
 			container->init = tgid;
 			/* The same for every task of this kernel; programs of control groups cannot ask for it. See value_of(). */
-			*(volatile u64 *)&container->registers = bpf_task_pt_regs(bpf_get_current_task_btf());
-			container->registers = *(volatile u64 *)&container->registers - (u64)BPF_CORE_READ(task, stack);
+			container->registers = THREAD_SIZE - bpf_core_type_size(struct pt_regs);
+			if (bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_task_pt_regs)) {
+				*(volatile u64 *)&container->registers = bpf_task_pt_regs(bpf_get_current_task_btf());
+				container->registers = *(volatile u64 *)&container->registers - (u64)BPF_CORE_READ(task, stack);
+			}
 			container->executed_ns = bpf_ktime_get_boot_ns();
 			container->ambient = ambient_set(BPF_CORE_READ(task, cred));
 			if (mounts != container->unjoinable[0] && mounts != container->unjoinable[1] &&

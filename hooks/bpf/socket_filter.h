@@ -44,10 +44,10 @@ static __always_inline u32 read_message(struct program *scratch, u64 header)
 	return length;
 }
 
-__noinline int socket_filter(u64 header)
+__noinline int socket_filter(u32 place, u64 header)
 {
-	u32 zero = 0, length, offset = 16 + 56; /* struct nlmsghdr, struct inet_diag_req_v2 */
-	struct program *scratch = bpf_map_lookup_elem(&program_scratch, &zero);
+	u32 length, offset = 16 + 56; /* struct nlmsghdr, struct inet_diag_req_v2 */
+	struct program *scratch = bpf_map_lookup_elem(&program_scratch, &place);
 	const u8 *message;
 
 	if (!scratch)

@@ -5,9 +5,9 @@
 #pragma once
 
 /*
- * Functions that are not static are looked at by the verifier once, and not at every call: that is half of the time that
- * loading takes. They take no kernel pointers, only their values. A pointer that they are given is plain memory to the verifier, and
- * Linux before 6.2 takes no such pointer for a map's key: a key is copied to the stack first.
+ * Functions that are not static are looked at by the verifier once, and not at every call: that is half of the time that loading takes.
+ * They take numbers alone, and look up themselves what they work on: Linux 5.10 takes no pointers there, and Linux 6.1 would not let
+ * such a pointer be a map's key.
  */
 
 static __always_inline void lose(struct container *container, enum loss loss)
@@ -36,42 +36,60 @@ struct call {
 
 #include "arguments.h"
 
-/* The system call that the task is in, by the registers it came with. */
-static __always_inline struct pt_regs *current_call(struct task_struct *task, struct call *call)
-{
-	struct pt_regs *regs = (struct pt_regs *)bpf_task_pt_regs(task);
+#define THREAD_SIZE (16 << 10) /* arch/x86/include/asm/page_64_types.h, arch/arm64/include/asm/memory.h */
 
-	/* Threads that the kernel made have registers, and nothing true in them. */
-	if (task->flags & (PF_KTHREAD | PF_IO_WORKER | PF_USER_WORKER)) {
-		call->number = -1;
-		call->compat = false;
-		return regs;
-	}
-#if defined(__TARGET_ARCH_x86)
-	call->number = regs->orig_ax;
-	call->compat = task->thread_info.status & TS_COMPAT;
-#else
-	call->number = regs->syscallno;
-	call->compat = task->thread_info.flags & (1UL << TIF_32BIT);
-#endif
-	return regs;
+/* Where a task's registers are on kernels that do not say it themselves: at the top of its stack (asm/processor.h, task_pt_regs()). */
+static __always_inline struct pt_regs *registers_on_stack(struct task_struct *task)
+{
+	return (void *)BPF_CORE_READ(task, stack) + THREAD_SIZE - bpf_core_type_size(struct pt_regs);
 }
 
-static __always_inline void read_arguments(struct pt_regs *regs, struct call *call)
-{
+/* Threads that the kernel made have registers, and nothing true in them. */
+#define KERNEL_THREAD (PF_KTHREAD | PF_IO_WORKER | PF_USER_WORKER)
+
 #if defined(__TARGET_ARCH_x86)
-	call->arguments[0] = regs->di;
-	call->arguments[1] = regs->si;
-	call->arguments[2] = regs->dx;
-	call->arguments[3] = regs->r10;
-	call->arguments[4] = regs->r8;
+#define READ_CALL(read)                                                            \
+	call->number = read(regs, orig_ax);                                        \
+	call->compat = read(current, thread_info.status) & TS_COMPAT;              \
+	call->arguments[0] = read(regs, di);                                       \
+	call->arguments[1] = read(regs, si);                                       \
+	call->arguments[2] = read(regs, dx);                                       \
+	call->arguments[3] = read(regs, r10);                                      \
+	call->arguments[4] = read(regs, r8);                                       \
+	in_kernel_thread = read(current, flags) & KERNEL_THREAD
 #else
-	call->arguments[0] = regs->orig_x0;
-	call->arguments[1] = regs->regs[1];
-	call->arguments[2] = regs->regs[2];
-	call->arguments[3] = regs->regs[3];
-	call->arguments[4] = regs->regs[4];
+#define READ_CALL(read)                                                            \
+	call->number = read(regs, syscallno);                                      \
+	call->compat = read(current, thread_info.flags) & (1UL << TIF_32BIT);      \
+	call->arguments[0] = read(regs, orig_x0);                                  \
+	call->arguments[1] = read(regs, regs[1]);                                  \
+	call->arguments[2] = read(regs, regs[2]);                                  \
+	call->arguments[3] = read(regs, regs[3]);                                  \
+	call->arguments[4] = read(regs, regs[4]);                                  \
+	in_kernel_thread = read(current, flags) & KERNEL_THREAD
 #endif
+#define READ_DIRECTLY(object, field) ((object)->field)
+
+/* The system call that the current task is in, by the registers it came with. */
+static __always_inline void read_current_call(struct call *call)
+{
+	bool in_kernel_thread;
+
+	if (bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_task_pt_regs)) {
+		struct task_struct *current = bpf_get_current_task_btf();
+		struct pt_regs *regs = (struct pt_regs *)bpf_task_pt_regs(current);
+
+		READ_CALL(READ_DIRECTLY);
+	} else {
+		struct task_struct *current = (void *)bpf_get_current_task();
+		struct pt_regs *regs = registers_on_stack(current);
+
+		READ_CALL(BPF_CORE_READ);
+	}
+	if (in_kernel_thread) {
+		call->number = -1;
+		call->compat = false;
+	}
 }
 
 static __always_inline bool is_execve(s32 number, bool compat)

@@ -23,7 +23,11 @@ pub enum Error {
         source: io::Error,
     },
     /// Every way to attach was refused.
-    #[error("attach eBPF to cap_capable: {}", refused.join("; "))]
+    #[error(
+        "attach eBPF to cap_capable: {}; use Linux 6.14 or later, or a kernel with BTF and BPF trampolines or kprobes, or SELinux, \
+         or run with a profile of another machine (io.capprof.mode=enforce)",
+        refused.join("; ")
+    )]
     Refused {
         /// Each way with its reason, a line each.
         refused: Vec<String>,

@@ -1,5 +1,6 @@
 //! The ways to see capability checks.
 
+use super::features::Feature;
 use capprof_profile::Capability;
 use capprof_profile::observation::{BlindSpot, Recorder};
 use serde::{Deserialize, Serialize};
@@ -52,6 +53,14 @@ impl Method {
             ],
             Self::Fexit => &["fexit_cap_capable"],
             Self::Kprobe => &["kprobe_cap_capable", "kretprobe_cap_capable"],
+        }
+    }
+
+    /// What this kernel lacks for the method, where that is known before anything is loaded.
+    pub(super) fn missing(self) -> Option<&'static str> {
+        match self {
+            Self::Tracepoint => Feature::CapabilityTracepoint.missing(),
+            Self::FexitAndCallers | Self::Fexit | Self::Kprobe => None,
         }
     }
 

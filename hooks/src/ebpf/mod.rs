@@ -12,6 +12,7 @@ mod collect;
 mod error;
 mod executables;
 mod executions;
+mod features;
 mod layout;
 mod method;
 mod probe;

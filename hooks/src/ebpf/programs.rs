@@ -1,6 +1,7 @@
 //! Loading and attaching the program set.
 
 use super::error::describe;
+use super::features::Feature;
 use super::layout::Settings;
 use super::method::Method;
 use capprof_profile::capability::CapabilitySet;
@@ -76,6 +77,9 @@ pub(super) struct LoadedResults {
 
 /// Loads and attaches the program that follows refused checks to the end of their system call, on the maps that are pinned in `directory`.
 pub(super) fn load_results(directory: &Path) -> Result<LoadedResults, String> {
+    if let Some(missing) = Feature::TaskStorage.missing() {
+        return Err(missing.to_owned());
+    }
     listen(|| {
         let mut open = open()?;
         choose(&mut open, &[RESULTS]);
@@ -109,16 +113,28 @@ pub(super) struct Attached {
 
 /// Loads and attaches by this method alone. Dropping the result detaches.
 pub(super) fn attach(method: Method) -> Result<Attached, String> {
+    if let Some(missing) = method.missing() {
+        return Err(missing.to_owned());
+    }
     let wanted = || COMMON.iter().chain(method.programs()).copied();
-    let all: Vec<&'static str> = wanted().chain(CGROUP_PROGRAMS).collect();
-    // The usual case first. One program that is refused makes the whole object fail, and which one it was is not said.
-    let (object, lacking) = match load_object(&all) {
-        Ok(object) => (object, BTreeMap::new()),
+    let mut lacking: BTreeMap<String, String> = CGROUP_PROGRAMS
+        .into_iter()
+        .filter_map(|name| Some((name.to_owned(), missing_for(name)?.to_owned())))
+        .collect();
+    let others = CGROUP_PROGRAMS
+        .into_iter()
+        .filter(|name| !lacking.contains_key(*name));
+    let all: Vec<&'static str> = wanted().chain(others).collect();
+    // One program that is refused makes the whole object fail, and which one it was is not said.
+    let object = match load_object(&all) {
+        Ok(object) => object,
         Err(reason) => {
             let without: Vec<&'static str> = wanted().collect();
             let object = load_object(&without)?;
-            let lacking = CGROUP_PROGRAMS.map(|name| (name.to_owned(), reason.clone()));
-            (object, lacking.into())
+            lacking = CGROUP_PROGRAMS
+                .map(|name| (name.to_owned(), reason.clone()))
+                .into();
+            object
         }
     };
     listen(|| {
@@ -132,11 +148,20 @@ pub(super) fn attach(method: Method) -> Result<Attached, String> {
     })
 }
 
+/// What this kernel lacks for one of [`CGROUP_PROGRAMS`].
+fn missing_for(program: &str) -> Option<&'static str> {
+    match program {
+        "device_access" | "sysctl_write" => Feature::ReturnValue.missing(),
+        _ => None,
+    }
+}
+
 fn load_object(wanted: &[&'static str]) -> Result<Object, String> {
     listen(|| {
         let mut open = open()?;
         choose(&mut open, wanted);
         configure(&mut open)?;
+        leave_out_maps(&mut open)?;
         open.load()
             .map_err(|error| format!("load: {}", describe(&error)))
     })
@@ -220,6 +245,18 @@ fn configure(open: &mut OpenObject) -> Result<(), String> {
         }
     }
     Err("configure: the program has no section .rodata.settings".to_owned())
+}
+
+/// Maps that this kernel does not know: no program uses them here.
+fn leave_out_maps(open: &mut OpenObject) -> Result<(), String> {
+    if Feature::TaskStorage.missing().is_none() {
+        return Ok(());
+    }
+    for mut map in open.maps_mut().filter(|map| map.name() == "refusals") {
+        map.set_autocreate(false)
+            .map_err(|error| format!("map refusals: {}", describe(&error)))?;
+    }
+    Ok(())
 }
 
 fn link(object: &Object, method: Method) -> Result<Vec<(&'static str, Link)>, String> {

@@ -1,0 +1,73 @@
+//! What this kernel offers to eBPF programs, known before any is loaded.
+
+use memchr::memmem;
+use std::fs;
+use std::sync::OnceLock;
+
+/// The kernel's type information. The names of all its functions, tracepoints, helpers and kinds of maps stand in it as strings, each ended
+/// by NUL, so that looking for one takes a millisecond where loading a program that is refused takes tens.
+const TYPES: &str = "/sys/kernel/btf/vmlinux";
+
+/// What programs can need of a kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Feature {
+    /// The tracepoint `cap_capable`.
+    CapabilityTracepoint,
+    /// Registers and storage of a task: `bpf_task_pt_regs()`, `bpf_task_storage_get()`.
+    TaskStorage,
+    /// What programs of an engine have answered: `bpf_get_retval()`.
+    ReturnValue,
+}
+
+impl Feature {
+    /// The name in the kernel's type information.
+    const fn symbol(self) -> &'static str {
+        match self {
+            Self::CapabilityTracepoint => "btf_trace_cap_capable",
+            Self::TaskStorage => "BPF_FUNC_task_pt_regs",
+            Self::ReturnValue => "BPF_FUNC_get_retval",
+        }
+    }
+
+    /// What is missing, and which kernel has it.
+    const fn lacking(self) -> &'static str {
+        match self {
+            Self::CapabilityTracepoint => "this kernel has no such tracepoint (Linux 6.14 has)",
+            Self::TaskStorage => {
+                "this kernel keeps nothing for each task that an eBPF program could use (Linux 5.15 does)"
+            }
+            Self::ReturnValue => {
+                "this kernel does not tell an eBPF program whether the engine's refused the use (Linux 5.18 does)"
+            }
+        }
+    }
+
+    /// What is missing on this kernel; `None` if the feature is there, or if the kernel does not say.
+    pub(super) fn missing(self) -> Option<&'static str> {
+        static TYPES_OF_KERNEL: OnceLock<Option<Vec<u8>>> = OnceLock::new();
+        let types = TYPES_OF_KERNEL.get_or_init(|| fs::read(TYPES).ok());
+        self.missing_in(types.as_deref()?)
+    }
+
+    fn missing_in(self, types: &[u8]) -> Option<&'static str> {
+        let name = format!("\0{}\0", self.symbol());
+        match memmem::find(types, name.as_bytes()) {
+            Some(_) => None,
+            None => Some(self.lacking()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_feature_is_there_if_its_whole_name_is() {
+        let types = b"\0cap_capable\0btf_trace_cap_capable\0BPF_FUNC_get_retval_other\0";
+        assert_eq!(Feature::CapabilityTracepoint.missing_in(types), None);
+        for feature in [Feature::ReturnValue, Feature::TaskStorage] {
+            assert_eq!(feature.missing_in(types), Some(feature.lacking()));
+        }
+    }
+}
