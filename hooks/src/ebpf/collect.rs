@@ -3,7 +3,6 @@
 use super::armed::Armed;
 use super::cgroup;
 use super::checks;
-use super::error::Error;
 use super::executables::{Executable, Root};
 use super::executions::Executions;
 use super::layout::{
@@ -15,7 +14,6 @@ use capprof_profile::CapabilitySet;
 use capprof_profile::observation::{BlindSpot, Capset, Evidence, Exit, Recorder};
 use capprof_profile::recording::Recording;
 use capprof_profile::verification::RESULTS_UNSEEN;
-use libbpf_rs::{MapCore, MapFlags};
 use std::collections::HashMap;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
@@ -127,17 +125,8 @@ impl Rows {
 }
 
 fn container(set: &ProgramSet, slot: u64, losses: &mut Vec<String>) -> Option<Container> {
-    let value = set.map("containers").and_then(|map| {
-        map.lookup(slot.as_bytes(), MapFlags::ANY)
-            .map_err(|error| Error::update("containers", &error))
-    });
-    match value {
-        Ok(Some(value)) => match Container::read_from_bytes(&value) {
-            Ok(container) => return Some(container),
-            Err(_) => {
-                losses.push("the eBPF programs were exchanged while the container ran".to_owned());
-            }
-        },
+    match set.row("containers", &slot) {
+        Ok(Some(container)) => return Some(container),
         Ok(None) => losses.push(
             "the eBPF state of this recording was removed while the container ran".to_owned(),
         ),

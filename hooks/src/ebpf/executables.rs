@@ -4,10 +4,10 @@ use super::layout::{self, Program, program};
 use capprof_profile::CapabilitySet;
 use capprof_profile::observation::FileCapabilities;
 use capprof_profile::recording::BindMount;
-use rustix::fs::{Mode, OFlags, ResolveFlags, fgetxattr, fstat, openat2};
+use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, fstat, getxattr, openat2};
 use rustix::io::Errno;
 use std::ffi::OsString;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
@@ -125,20 +125,11 @@ impl<'a> Root<'a> {
         } else {
             (self.directory.as_ref().map_err(Clone::clone)?, path)
         };
-        // The container made this path: no link in it may lead out, and opening must not wait.
-        let file = openat2(
-            root,
-            path,
-            OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC,
-            Mode::empty(),
-            ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS | ResolveFlags::NO_SYMLINKS,
-        )
-        .map_err(|error| match error {
-            Errno::NOENT => "it is gone from the root file system".to_owned(),
-            error => format!("open: {error}"),
-        })?;
+        let file = look_at(root, path)?;
         let mut value = [0_u8; 24];
-        match fgetxattr(&file, "security.capability", &mut value) {
+        // fgetxattr(2) takes no descriptor that stands for the place alone.
+        let place = format!("/proc/self/fd/{}", file.as_raw_fd());
+        match getxattr(place, "security.capability", &mut value) {
             Ok(length) => parse(value.get(..length).unwrap_or_default(), user_namespace),
             Err(Errno::NODATA | Errno::NOTSUP) => match was_changed(&file, row) {
                 true => Err("it was changed after it was executed".to_owned()),
@@ -146,6 +137,27 @@ impl<'a> Root<'a> {
             },
             Err(error) => Err(format!("read security.capability: {error}")),
         }
+    }
+}
+
+/// A regular file of the container, without opening it: the container made this path, and may have put a device or a FIFO in the program's place,
+/// which do something when they are opened. No link in the path may lead out.
+fn look_at(root: &OwnedFd, path: &Path) -> Result<OwnedFd, String> {
+    let file = openat2(
+        root,
+        path,
+        OFlags::PATH | OFlags::CLOEXEC,
+        Mode::empty(),
+        ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS | ResolveFlags::NO_SYMLINKS,
+    )
+    .map_err(|error| match error {
+        Errno::NOENT => "it is gone from the root file system".to_owned(),
+        error => format!("open: {error}"),
+    })?;
+    let status = fstat(&file).map_err(|error| format!("look at it: {error}"))?;
+    match FileType::from_raw_mode(status.st_mode) {
+        FileType::RegularFile => Ok(file),
+        _ => Err("something that is no regular file is in its place".to_owned()),
     }
 }
 
@@ -202,6 +214,9 @@ fn parse(value: &[u8], user_namespace: bool) -> Result<Option<FileCapabilities>,
 mod tests {
     use super::*;
     use capprof_profile::Capability;
+    use nix::unistd::mkfifo;
+    use std::fs::OpenOptions;
+    use std::os::unix::fs::OpenOptionsExt;
     use zerocopy::FromZeros;
 
     fn program(names: &[u8], flags: u32) -> Program {
@@ -228,6 +243,32 @@ mod tests {
         );
         let anonymous = program(b"", program::OUTSIDE);
         assert_eq!(path(&anonymous), Path::new("anonymous file ()"));
+    }
+
+    /// To open a FIFO for reading wakes its writer; of devices it does more.
+    #[test]
+    fn what_was_put_in_a_programs_place_is_not_opened() {
+        let directory = tempfile::tempdir().unwrap();
+        let fifo = directory.path().join("probe");
+        mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        let writer = || {
+            OpenOptions::new()
+                .write(true)
+                .custom_flags(nix::libc::O_NONBLOCK)
+                .open(&fifo)
+        };
+        let root = Root::open(Some(directory.path()), &[]);
+        let read = root.file_capabilities(&program(b"probe\0", 0), Path::new("/probe"), false);
+        assert_eq!(
+            read,
+            Err("something that is no regular file is in its place".to_owned())
+        );
+        // No process has it open for reading.
+        assert_eq!(writer().unwrap_err().raw_os_error(), Some(nix::libc::ENXIO));
+        std::fs::remove_file(&fifo).unwrap();
+        std::os::unix::fs::symlink("/etc/passwd", &fifo).unwrap();
+        let read = root.file_capabilities(&program(b"probe\0", 0), Path::new("/probe"), false);
+        assert!(read.is_err());
     }
 
     #[test]

@@ -114,10 +114,11 @@ impl ProgramSet {
             path: path.clone(),
             reason: format!("{reason} (capprofctl recover --unload removes what is there)"),
         };
-        let value = map
-            .lookup(0_u32.as_bytes(), MapFlags::ANY)
-            .map_err(|error| malformed(&describe(&error)))?
-            .unwrap_or_default();
+        let value = repeated(|| {
+            map.lookup(0_u32.as_bytes(), MapFlags::ANY)
+                .map_err(|error| malformed(&describe(&error)))
+        })?
+        .unwrap_or_default();
         let state = State::read_from_bytes(&value)
             .map_err(|_| malformed("its values have another size than this version's"))?;
         let text = usize::try_from(state.length)
@@ -197,20 +198,32 @@ impl ProgramSet {
         K: FromBytes + IntoBytes + KnownLayout + Immutable,
         V: FromBytes + KnownLayout + Immutable,
     {
-        let map = self.map(name)?;
         let mut rows = Vec::new();
         for key in self.keys(name, wanted)? {
-            let value = map
-                .lookup(key.as_bytes(), MapFlags::ANY)
-                .map_err(|reason| unreadable(name, &describe(&reason)))?;
             // `None` if another process has deleted it meanwhile.
-            if let Some(value) = value {
-                let value =
-                    V::read_from_bytes(&value).map_err(|_| unreadable(name, &OTHER_SIZE))?;
+            if let Some(value) = self.row(name, &key)? {
                 rows.push((key, value));
             }
         }
         Ok(rows)
+    }
+
+    /// One row of a map; `None` if there is none of this key.
+    pub(super) fn row<K, V>(&self, name: &str, key: &K) -> Result<Option<V>, Error>
+    where
+        K: IntoBytes + Immutable,
+        V: FromBytes + KnownLayout + Immutable,
+    {
+        let map = self.map(name)?;
+        let value = repeated(|| {
+            map.lookup(key.as_bytes(), MapFlags::ANY)
+                .map_err(|reason| unreadable(name, &describe(&reason)))
+        })?;
+        value
+            .map(|value: Vec<u8>| {
+                V::read_from_bytes(&value).map_err(|_| unreadable(name, &OTHER_SIZE))
+            })
+            .transpose()
     }
 
     /// The wanted keys of a map.
@@ -221,21 +234,8 @@ impl ProgramSet {
     where
         K: FromBytes + IntoBytes + KnownLayout + Immutable,
     {
-        // Each once: the kernel begins anew where others delete the key whose successor it is asked for.
-        let mut seen = HashSet::new();
-        let mut keys = Vec::new();
-        let mut iterator = self.map(name)?.keys();
-        for bytes in iterator.by_ref() {
-            let key = K::read_from_bytes(&bytes).map_err(|_| unreadable(name, &OTHER_SIZE))?;
-            if wanted(&key) && seen.insert(bytes) {
-                keys.push(key);
-            }
-        }
-        // The iterator ends at any error; which one it was, only errno says.
-        match io::Error::last_os_error() {
-            end if end.kind() == io::ErrorKind::NotFound => Ok(keys),
-            error => Err(unreadable(name, &error)),
-        }
+        let map = self.map(name)?;
+        repeated(|| keys(map, name, &wanted))
     }
 
     /// Deletes rows of a map; those that are gone already are no error.
@@ -530,7 +530,43 @@ fn unreadable(name: &str, reason: &dyn std::fmt::Display) -> Error {
 }
 
 fn open_map(path: &Path) -> Result<MapHandle, Error> {
-    MapHandle::from_pinned_path(path).map_err(|error| Error::pin("open", path, &describe(&error)))
+    repeated(|| {
+        MapHandle::from_pinned_path(path)
+            .map_err(|error| Error::pin("open", path, &describe(&error)))
+    })
+}
+
+/// Tries again where reading has failed: for want of memory, for example, a call may fail once, and what it was to read would be lost.
+fn repeated<T>(mut read: impl FnMut() -> Result<T, Error>) -> Result<T, Error> {
+    const TRIES: usize = 3;
+    for _ in 1..TRIES {
+        if let Ok(value) = read() {
+            return Ok(value);
+        }
+    }
+    read()
+}
+
+/// The wanted keys of a map, read in one go.
+fn keys<K>(map: &MapHandle, name: &str, wanted: impl Fn(&K) -> bool) -> Result<Vec<K>, Error>
+where
+    K: FromBytes + IntoBytes + KnownLayout + Immutable,
+{
+    // Each once: the kernel begins anew where others delete the key whose successor it is asked for.
+    let mut seen = HashSet::new();
+    let mut keys = Vec::new();
+    let mut iterator = map.keys();
+    for bytes in iterator.by_ref() {
+        let key = K::read_from_bytes(&bytes).map_err(|_| unreadable(name, &OTHER_SIZE))?;
+        if wanted(&key) && seen.insert(bytes) {
+            keys.push(key);
+        }
+    }
+    // The iterator ends at any error; which one it was, only errno says.
+    match io::Error::last_os_error() {
+        end if end.kind() == io::ErrorKind::NotFound => Ok(keys),
+        error => Err(unreadable(name, &error)),
+    }
 }
 
 fn mount_bpffs() -> Result<(), Error> {

@@ -60,6 +60,19 @@ impl Owner {
     }
 }
 
+/// Does the same in every map whose keys begin with a slot: `work::<Key>(set, name of the map, argument)?`.
+macro_rules! in_every_map {
+    ($work:ident($set:expr, $argument:expr)) => {
+        $work::<CheckKey>($set, "checks", $argument)?;
+        $work::<ProgramKey>($set, "programs", $argument)?;
+        $work::<CapsetKey>($set, "capsets", $argument)?;
+        $work::<DeviceKey>($set, "devices", $argument)?;
+        $work::<SysctlKey>($set, "sysctls", $argument)?;
+        $work::<PortKey>($set, "ports", $argument)?;
+        $work::<AttributeKey>($set, "attributes", $argument)?;
+    };
+}
+
 /// The slots that have rows in any map but that of the containers.
 ///
 /// # Errors
@@ -69,20 +82,16 @@ pub(super) fn in_use(set: &ProgramSet) -> Result<BTreeSet<u64>, Error> {
     let tasks = set.rows::<u32, Task>("tasks")?;
     slots.extend(tasks.iter().map(|(_, task)| task.slot));
     slots.extend(set.rows::<u32, u64>("joins")?.iter().map(|(_, slot)| *slot));
-    slots.extend(slots_of::<CheckKey>(set, "checks")?);
-    slots.extend(slots_of::<ProgramKey>(set, "programs")?);
-    slots.extend(slots_of::<CapsetKey>(set, "capsets")?);
-    slots.extend(slots_of::<DeviceKey>(set, "devices")?);
-    slots.extend(slots_of::<SysctlKey>(set, "sysctls")?);
+    in_every_map!(add_slots(set, &mut slots));
     Ok(slots)
 }
 
-fn slots_of<K>(set: &ProgramSet, map: &str) -> Result<BTreeSet<u64>, Error>
+fn add_slots<K>(set: &ProgramSet, map: &str, slots: &mut BTreeSet<u64>) -> Result<(), Error>
 where
     K: InSlot + FromBytes + IntoBytes + KnownLayout + Immutable,
 {
-    let keys = set.keys(map, |_: &K| true)?;
-    Ok(keys.iter().map(InSlot::slot).collect())
+    slots.extend(set.keys(map, |_: &K| true)?.iter().map(InSlot::slot));
+    Ok(())
 }
 
 /// Puts a recording into the map of containers under a key that no other has; returns the key.
@@ -125,13 +134,8 @@ pub(super) fn forget(set: &ProgramSet, slot: u64) -> Result<(), Error> {
             .filter(|(_, joined)| *joined == slot)
             .map(|(mounts, _)| *mounts),
     )?;
-    forget_rows::<CheckKey>(set, "checks", slot)?;
-    forget_rows::<ProgramKey>(set, "programs", slot)?;
-    forget_rows::<CapsetKey>(set, "capsets", slot)?;
-    forget_rows::<DeviceKey>(set, "devices", slot)?;
-    forget_rows::<SysctlKey>(set, "sysctls", slot)?;
-    forget_rows::<PortKey>(set, "ports", slot)?;
-    forget_rows::<AttributeKey>(set, "attributes", slot)
+    in_every_map!(forget_rows(set, slot));
+    Ok(())
 }
 
 fn forget_rows<K>(set: &ProgramSet, map: &'static str, slot: u64) -> Result<(), Error>

@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 type Test = fn(&Tools) -> anyhow::Result<()>;
 
-const TESTS: [(&str, Test); 45] = [
+const TESTS: [(&str, Test); 46] = [
     (
         "devices_are_opened_or_asked_about",
         devices_are_opened_or_asked_about,
@@ -79,6 +79,10 @@ const TESTS: [(&str, Test); 45] = [
     (
         "recordings_of_another_state_directory_are_not_swept",
         recordings_of_another_state_directory_are_not_swept,
+    ),
+    (
+        "one_failed_call_under_strace_loses_nothing",
+        one_failed_call_under_strace_loses_nothing,
     ),
     ("counts_are_true", counts_are_true),
     (
@@ -194,15 +198,17 @@ fn main() -> ExitCode {
         .iter()
         .map(|(name, test)| {
             let tools = tools.as_ref().ok().cloned();
-            let missing = name.contains("crun") && !has("crun");
-            if missing && skip.is_none() {
-                println!("skipped: {name}: crun is not installed");
+            let missing = ["crun", "strace"]
+                .into_iter()
+                .find(|program| name.contains(program) && !has(program));
+            if let (Some(program), None) = (missing, &skip) {
+                println!("skipped: {name}: {program} is not installed");
             }
             Trial::test(*name, move || match tools {
                 Some(tools) => test(&tools).map_err(|error| format!("{error:#}").into()),
                 None => Err("no tools".into()),
             })
-            .with_ignored_flag(skip.is_some() || missing)
+            .with_ignored_flag(skip.is_some() || missing.is_some())
         })
         .collect();
     libtest_mimic::run(&arguments, trials).exit_code()
@@ -517,7 +523,15 @@ fn rows_of_a_recording_that_is_half_forgotten_are_swept(tools: &Tools) -> anyhow
     let container = Container::new(tools, &["/bin/sleep", "60"])?;
     container.run_with(|container| {
         let rows = |name: &str| -> anyhow::Result<usize> { Ok(map(name)?.keys().count()) };
-        let names = ["checks", "programs", "capsets", "devices", "sysctls"];
+        let names = [
+            "checks",
+            "programs",
+            "capsets",
+            "devices",
+            "sysctls",
+            "ports",
+            "attributes",
+        ];
         let before = names.map(|name| rows(name).unwrap_or(0));
         for name in names {
             let map = map(name)?;
@@ -541,6 +555,38 @@ fn rows_of_a_recording_that_is_half_forgotten_are_swept(tools: &Tools) -> anyhow
         ensure!(slots.contains(container.id()), "{slots}");
         Ok(())
     })?;
+    Ok(())
+}
+
+/// Each call of bpf(2) with which the evidence is read fails once.
+fn one_failed_call_under_strace_loses_nothing(tools: &Tools) -> anyhow::Result<()> {
+    let container = Container::new(tools, &["/bin/probe", "chroot"])?;
+    let expected = container.run()?;
+    let directory = container.directory().path().display().to_string();
+    let collect = |filter: &[&str]| {
+        Command::new("strace")
+            .args(["-f", "-qq"])
+            .args(filter)
+            .arg(&tools.recorder)
+            .args(["collect", &directory])
+            .output()
+    };
+    let traced = collect(&["-e", "trace=bpf"])?;
+    let calls = String::from_utf8_lossy(&traced.stderr)
+        .matches("bpf(")
+        .count();
+    ensure!(calls > 20, "{calls} calls");
+    for call in 1..=calls {
+        let inject = format!("inject=bpf:error=ENOMEM:when={call}");
+        let output = collect(&["-o", "/dev/null", "-e", "trace=bpf", "-e", &inject])?;
+        let evidence: Evidence = serde_json::from_slice(&output.stdout)
+            .with_context(|| format!("call {call}: {output:?}"))?;
+        ensure!(
+            evidence == expected,
+            "call {call} of {calls}: {:?}",
+            evidence.losses
+        );
+    }
     Ok(())
 }
 
