@@ -5,6 +5,7 @@
 
 pub mod alternative;
 pub mod assemble;
+pub mod atlas;
 pub mod capability;
 pub mod classify;
 pub mod error;

@@ -14,6 +14,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 
+use crate::atlas::{self, Site};
 use crate::observation::{Namespace, Observation, Verdict};
 use table::{INITIAL_NAMESPACE, USED};
 
@@ -25,8 +26,9 @@ pub(crate) use table::{REFUSED, SHARED_MEMORY_LOCK, SILENT_UNKNOWN_SITE};
 
 /// Gives an observation its class. Every observation gets one.
 pub fn classify(observation: &Observation, context: &Context) -> Classification {
+    let listed = rule_in_atlas(observation);
     let rule = table::tried()
-        .find(|rule| (rule.applies)(observation, context))
+        .find(|rule| listed == Some(rule.name) || (rule.applies)(observation, context))
         .unwrap_or(&USED);
     if observation.verdict == Verdict::Granted {
         return Classification {
@@ -49,4 +51,24 @@ pub fn classify(observation: &Observation, context: &Context) -> Classification 
 /// All rules, in the order in which they are tried, then the ones that apply where none of these does.
 pub fn rules() -> impl Iterator<Item = &'static Rule> {
     table::tried().chain([&USED, &REFUSED, &INITIAL_NAMESPACE])
+}
+
+/// The rule that the atlas lists the check's place under. A function that asks both silently and not has two places.
+fn rule_in_atlas(check: &Observation) -> Option<&'static str> {
+    let mut places = asked_at(check);
+    let silent = silent(check);
+    if places.iter().any(|place| place.silent == silent) {
+        places.retain(|place| place.silent == silent);
+    }
+    let rule = places.first()?.rule?;
+    places
+        .iter()
+        .all(|place| place.rule == Some(rule))
+        .then_some(rule)
+}
+
+/// What the atlas knows of the place where the kernel asked; empty where it does not know it.
+pub fn asked_at(check: &Observation) -> Vec<&'static Site> {
+    let functions = check.call_site.iter().map(|frame| function(frame));
+    atlas::asked(check.capability, functions)
 }

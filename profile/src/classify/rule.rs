@@ -51,6 +51,7 @@ pub struct Rule {
     pub explanation: &'static str,
     /// What it decides for a granted check.
     pub decision: Decision,
+    /// Whether it applies, besides where the atlas lists the place under its name.
     pub(super) applies: fn(&Observation, &Context) -> bool,
 }
 
@@ -61,4 +62,9 @@ pub struct Classification {
     pub decision: Decision,
     /// The rule that decided.
     pub rule: &'static Rule,
+}
+
+/// What a rule asks whose places the atlas lists under its name: nothing more.
+pub(super) fn in_atlas(_: &Observation, _: &Context) -> bool {
+    false
 }

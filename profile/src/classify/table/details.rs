@@ -1,48 +1,30 @@
 //! Places where the kernel asks only to decide about a detail: what it shows, how it accounts, which hardening it leaves out.
+//!
+//! The atlas has the places of most of these rules (`rule` in `profile/atlas/table`). The others go by what data cannot say: which function
+//! called one that decides for many (access to a process, to a file).
 
 use crate::Capability;
-use crate::classify::call_site::{asked_in, function, silent};
-use crate::classify::rule::{Decision, Rule};
+use crate::classify::call_site::{asked_in, silent};
+use crate::classify::rule::{Decision, Rule, in_atlas};
 
 pub(super) static RULES: &[Rule] = &[
-    // arch/x86/net/bpf_jit_comp.c emit_spectre_bhb_barrier(), include/linux/filter.h bpf_jit_blinding_enabled().
     Rule {
         name: "bpf-compiler",
         explanation: "asked while a filter is compiled, to leave out a hardening",
         decision: Decision::Dismissed,
-        applies: |check, _| {
-            asked_in(
-                check,
-                &["do_jit", "bpf_int_jit_compile", "bpf_jit_blind_constants"],
-            )
-        },
+        applies: in_atlas,
     },
-    // kernel/bpf/verifier.c bpf_check(): env->allow_ptr_leaks and kin. Helper prototypes are refused without, which is a need.
     Rule {
         name: "bpf-verifier",
         explanation: "asked by the BPF verifier, which is stricter without, and for maps, which are hardened without",
         decision: Decision::Optional,
-        applies: |check, _| {
-            check.capability == Capability::PERFMON
-                && asked_in(
-                    check,
-                    &["bpf_check", "array_map_alloc", "array_map_alloc_check"],
-                )
-                && !check
-                    .call_site
-                    .iter()
-                    .any(|frame| function(frame).ends_with("_func_proto"))
-        },
+        applies: in_atlas,
     },
-    // kernel/ksyms_common.c, lib/vsprintf.c
     Rule {
         name: "kernel-addresses",
         explanation: "without it kernel addresses are shown as zeros",
         decision: Decision::Optional,
-        applies: |check, _| {
-            check.capability == Capability::SYSLOG
-                && asked_in(check, &["kallsyms_show_value", "restricted_pointer"])
-        },
+        applies: in_atlas,
     },
     // fs/proc/array.c do_task_stat(): PTRACE_MODE_NOAUDIT
     Rule {
@@ -65,46 +47,29 @@ pub(super) static RULES: &[Rule] = &[
             check.capability == Capability::SYS_PTRACE && asked_in(check, &["proc_pid_wchan"])
         },
     },
-    // kernel/resource.c r_show()
     Rule {
         name: "memory-map",
         explanation: "without it addresses in /proc/iomem and /proc/ioports are shown as zeros",
         decision: Decision::Optional,
-        applies: |check, _| {
-            check.capability == Capability::SYS_ADMIN
-                && asked_in(check, &["r_show"])
-                && asked_in(check, &["file_ns_capable", "seq_read_iter"])
-        },
+        applies: in_atlas,
     },
-    // drivers/pci/pci-sysfs.c pci_read_config(), drivers/pci/proc.c proc_bus_pci_read()
     Rule {
         name: "pci-configuration",
         explanation: "without it the first 64 bytes of a PCI device's configuration are shown (lspci)",
         decision: Decision::Optional,
-        applies: |check, _| {
-            check.capability == Capability::SYS_ADMIN
-                && asked_in(check, &["pci_read_config", "proc_bus_pci_read"])
-        },
+        applies: in_atlas,
     },
-    // kernel/sched/autogroup.c proc_sched_autogroup_set_nice(): how soon the value may be set again.
     Rule {
         name: "autogroup",
         explanation: "asked when the priority of an autogroup was set; without it that may be done ten times a second",
         decision: Decision::Optional,
-        applies: |check, _| {
-            check.capability == Capability::SYS_ADMIN
-                && asked_in(check, &["proc_sched_autogroup_set_nice"])
-        },
+        applies: in_atlas,
     },
-    // fs/fuse/inode.c process_init_reply() of a server that speaks to a mount made elsewhere.
     Rule {
         name: "fuse-limits",
         explanation: "asked when a FUSE file system introduced itself; without it the host's limits for background requests hold",
         decision: Decision::Optional,
-        applies: |check, _| {
-            check.capability == Capability::SYS_ADMIN
-                && asked_in(check, &["process_init_reply", "process_init_limits"])
-        },
+        applies: in_atlas,
     },
     // fs/posix_acl.c posix_acl_update_mode()
     Rule {
@@ -127,160 +92,77 @@ pub(super) static RULES: &[Rule] = &[
                         && asked_in(check, &["generic_permission"])))
         },
     },
-    // fs/proc/task_mmu.c
     Rule {
         name: "page-frames",
         explanation: "without it page frame numbers in /proc/PID/pagemap are shown as zeros",
         decision: Decision::Optional,
-        applies: |check, _| {
-            check.capability == Capability::SYS_ADMIN
-                && asked_in(check, &["pagemap_read", "pagemap_open"])
-        },
+        applies: in_atlas,
     },
-    // net/ipv4/inet_diag.c, net/mptcp/mptcp_diag.c, net/packet/diag.c; closing sockets (sock_diag_destroy) is a need.
     Rule {
         name: "socket-details",
         explanation: "without it marks and filters are left out of the listed sockets (ss)",
         decision: Decision::Optional,
-        applies: |check, _| {
-            check.capability == Capability::NET_ADMIN
-                && !asked_in(
-                    check,
-                    &[
-                        "sock_diag_destroy",
-                        "tcp_diag_destroy",
-                        "udp_diag_destroy",
-                        // A filter by mark is refused (inet_diag_bc_audit()).
-                        "__inet_diag_dump_start",
-                        "inet_diag_dump_start",
-                        "inet_diag_dump_start_compat",
-                        "inet_diag_bc_audit",
-                    ],
-                )
-                && check.call_site.iter().any(|frame| {
-                    let frame = function(frame);
-                    [
-                        "tcp_diag_",
-                        "udp_diag_",
-                        "inet_diag_",
-                        "inet_sk_diag_",
-                        "packet_diag_",
-                        "mptcp_diag_",
-                        "raw_diag_",
-                    ]
-                    .iter()
-                    .any(|prefix| frame.starts_with(prefix))
-                })
-        },
+        applies: in_atlas,
     },
-    // fs/proc/base.c __set_oom_adj(): capable() guards lowering, has_capability_noaudit() afterwards only remembers the value.
     Rule {
         name: "oom-score",
         explanation: "asked after the score for the out-of-memory killer was set, to remember it as the lowest allowed",
         decision: Decision::Dismissed,
-        applies: |check, _| {
-            check.capability == Capability::SYS_RESOURCE
-                && asked_in(check, &["__set_oom_adj"])
-                && silent(check)
-        },
+        applies: in_atlas,
     },
-    // io_uring/io_uring.c io_uring_create()
     Rule {
         name: "io-uring-accounting",
         explanation: "without it the ring's memory is counted against the limit for locked memory",
         decision: Decision::Optional,
-        applies: |check, _| {
-            check.capability == Capability::IPC_LOCK
-                && check.call_site.iter().any(|frame| {
-                    frame.contains("io_uring_create") || frame.contains("io_uring_setup")
-                })
-        },
+        applies: in_atlas,
     },
-    // net/vmw_vsock/af_vsock.c __vsock_create()
     Rule {
         name: "vsock",
         explanation: "asked when a socket for virtual machines is made, to mark it as trusted",
         decision: Decision::Optional,
-        applies: |check, _| {
-            check.capability == Capability::NET_ADMIN
-                && asked_in(check, &["__vsock_create", "vsock_create"])
-        },
+        applies: in_atlas,
     },
-    // fs/xfs: quota limits are not enforced for who may, reverse mappings are shown.
     Rule {
         name: "xfs-quota",
         explanation: "asked silently by XFS, to let the privileged exceed quotas or see more",
         decision: Decision::Optional,
-        applies: |check, _| {
-            silent(check)
-                && check
-                    .call_site
-                    .iter()
-                    .any(|frame| function(frame).starts_with("xfs_"))
-        },
+        applies: in_atlas,
     },
-    // fs/xattr.c simple_xattr_list(), fs/overlayfs/xattrs.c ovl_can_list(), fs/ext4/xattr_trusted.c and kin.
     Rule {
         name: "attribute-list",
         explanation: "without it trusted attributes are left out of the list",
         decision: Decision::Optional,
-        applies: |check, _| {
-            check.capability == Capability::SYS_ADMIN
-                && check.call_site.iter().any(|frame| {
-                    let frame = function(frame);
-                    frame.ends_with("xattr_trusted_list")
-                        || [
-                            "ovl_listxattr",
-                            "ovl_can_list",
-                            "simple_xattr_list",
-                            "xfs_xattr_put_listent",
-                            "squashfs_listxattr",
-                            "squashfs_trusted_xattr_handler_list",
-                        ]
-                        .contains(&frame)
-                })
-        },
+        applies: in_atlas,
     },
-    // security/selinux/hooks.c selinux_inode_getsecurity()
+    // The atlas has the place; it is the only one that asks silently, which a check whose stack was lost shows.
     Rule {
         name: "label-read",
         explanation: "without it a label that the loaded policy does not know is shown as unlabeled",
         decision: Decision::Optional,
-        applies: |check, _| {
-            check.capability == Capability::MAC_ADMIN
-                && (silent(check) || asked_in(check, &["selinux_inode_getsecurity"]))
-        },
+        applies: |check, _| check.capability == Capability::MAC_ADMIN && silent(check),
     },
-    // security/integrity/ima/ima_policy.c ima_match_rules()
     Rule {
         name: "integrity-policy",
         explanation: "asked by the integrity measurement, to find the rule that applies",
         decision: Decision::Dismissed,
-        applies: |check, _| {
-            check
-                .call_site
-                .iter()
-                .any(|frame| function(frame).starts_with("ima_"))
-        },
+        applies: in_atlas,
     },
-    // net/core/dev_ioctl.c dev_load()
     Rule {
         name: "module-autoload",
         explanation: "asked about an interface that does not exist, to load a driver for it",
         decision: Decision::Optional,
-        applies: |check, _| {
-            [Capability::NET_ADMIN, Capability::SYS_MODULE].contains(&check.capability)
-                && asked_in(check, &["dev_load"])
-        },
+        applies: in_atlas,
     },
-    // fs/namespace.c lookup_next_mnt_ns(): namespaces that may not be seen are passed over.
     Rule {
         name: "namespace-list",
         explanation: "without it mount namespaces of others are left out of the list",
         decision: Decision::Optional,
-        applies: |check, _| {
-            check.capability == Capability::SYS_ADMIN
-                && asked_in(check, &["lookup_next_mnt_ns", "get_sequential_mnt_ns"])
-        },
+        applies: in_atlas,
+    },
+    Rule {
+        name: "shown-less",
+        explanation: "without it the kernel leaves details out of what it shows",
+        decision: Decision::Optional,
+        applies: in_atlas,
     },
 ];

@@ -395,3 +395,34 @@ fn details_that_are_left_out_or_kept_within_limits() {
         ],
     ));
 }
+
+#[test]
+fn places_of_the_atlas_that_show_less() {
+    for (capability, frames) in [
+        (
+            Capability::NET_ADMIN,
+            &["capable", "bond_info_show_master", "seq_read_iter"][..],
+        ),
+        (
+            Capability::SYS_ADMIN,
+            &["capable", "uart_line_info", "uart_proc_show"],
+        ),
+    ] {
+        gives(
+            &check(capability, "read", frames),
+            &ROOT,
+            "shown-less",
+            Optional,
+        );
+    }
+}
+
+#[test]
+fn each_rule_that_the_atlas_names_exists() {
+    let known: Vec<_> = crate::classify::rules().map(|rule| rule.name).collect();
+    for site in crate::atlas::sites() {
+        if let Some(rule) = site.rule {
+            assert!(known.contains(&rule), "{}: {rule}", site.function);
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! Packs the atlas (`atlas/table`, `atlas/sites`) into one text for the library: a list of strings, each once, then a line of numbers for each entry (in base 36).
+//!
+//! `src/atlas.rs` reads it and says what the numbers mean.
+
+use serde_json::Value;
+use std::collections::{BTreeMap, HashMap};
+use std::error::Error;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::{env, fs};
+
+/// What names a place: file, function, capability, helper, number; and the form in which it was read.
+type Place = [String; 6];
+
+/// The strings of the text, each once, at the index of its number.
+#[derive(Default)]
+struct Strings {
+    numbers: HashMap<String, usize>,
+    list: Vec<String>,
+}
+
+impl Strings {
+    fn number(&mut self, text: &str) -> usize {
+        if let Some(number) = self.numbers.get(text) {
+            return *number;
+        }
+        self.numbers.insert(text.into(), self.list.len());
+        self.list.push(text.into());
+        self.list.len() - 1
+    }
+}
+
+/// Of one kernel: whether its amd64 build has a place, and which user namespace is asked, and whether silently.
+type Sites = BTreeMap<Place, (bool, String, bool)>;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    println!("cargo::rerun-if-changed=atlas/table");
+    println!("cargo::rerun-if-changed=atlas/sites");
+    let kernels = kernels(Path::new("atlas/sites"))?;
+    let mut strings = Strings::default();
+    strings.number("");
+    let mut lines = String::new();
+    for path in files(Path::new("atlas/table"), "jsonl")? {
+        for line in fs::read_to_string(path)?.lines() {
+            writeln!(
+                lines,
+                "{}",
+                record(&serde_json::from_str(line)?, &kernels, &mut strings)
+            )?;
+        }
+    }
+    let names: Vec<&str> = kernels.iter().map(|(name, _)| name.as_str()).collect();
+    let text = format!(
+        "{}\n{}\n{}\n{lines}",
+        names.join(" "),
+        strings.list.len(),
+        strings.list.join("\n")
+    );
+    fs::write(
+        PathBuf::from(env::var("OUT_DIR")?).join("atlas.txt"),
+        text.trim_end(),
+    )?;
+    Ok(())
+}
+
+/// The files of a directory with an extension, in the order of their names.
+fn files(directory: &Path, extension: &str) -> Result<Vec<PathBuf>, Box<dyn Error>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(directory)? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|end| end == extension) {
+            found.push(path);
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// The extracts, oldest kernel first.
+fn kernels(directory: &Path) -> Result<Vec<(String, Sites)>, Box<dyn Error>> {
+    let mut found = Vec::new();
+    for path in files(directory, "tsv")? {
+        let name = path
+            .file_stem()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        let mut sites = Sites::new();
+        for line in fs::read_to_string(&path)?
+            .lines()
+            .filter(|line| !line.starts_with('#'))
+        {
+            let fields: Vec<&str> = line.split('\t').collect();
+            let [
+                file,
+                function,
+                capability,
+                helper,
+                n,
+                digest,
+                namespace,
+                silent,
+                built,
+            ] = fields[..]
+            else {
+                return Err(format!("{}: {line}", path.display()).into());
+            };
+            let place = [file, function, capability, helper, n, digest].map(String::from);
+            sites.insert(place, (built == "yes", namespace.into(), silent == "yes"));
+        }
+        found.push((name, sites));
+    }
+    found.sort_by_key(|(name, _)| {
+        name.split('.')
+            .map(|part| part.parse().unwrap_or(0))
+            .collect::<Vec<u32>>()
+    });
+    Ok(found)
+}
+
+/// One entry as a line: numbers of strings, lists of them, and for each kernel how many of its places the entry is about and how many are built.
+fn record(entry: &Value, kernels: &[(String, Sites)], strings: &mut Strings) -> String {
+    let text = |name: &str| entry[name].as_str().unwrap_or_default();
+    let list = |name: &str| -> Vec<String> {
+        entry[name]
+            .as_array()
+            .map(|items| {
+                items
+                    .iter()
+                    .map(|item| item.as_str().map_or(item.to_string(), String::from))
+                    .collect()
+            })
+            .unwrap_or_default()
+    };
+    let mut counts = Vec::new();
+    let (mut namespace, mut silent) = (String::new(), false);
+    for (_, sites) in kernels {
+        let (mut all, mut built) = (0, 0);
+        for n in list("n") {
+            for digest in list("read") {
+                let place = [
+                    text("file"),
+                    text("function"),
+                    text("capability"),
+                    text("helper"),
+                    &n,
+                    &digest,
+                ]
+                .map(String::from);
+                if let Some((is_built, asked, is_silent)) = sites.get(&place) {
+                    all += 1;
+                    built += usize::from(*is_built);
+                    namespace.clone_from(asked);
+                    silent = *is_silent;
+                }
+            }
+        }
+        counts.push(match all == built {
+            true => all.to_string(),
+            false => format!("{all}/{built}"),
+        });
+    }
+    let asked = match list("asked") {
+        asked if asked.is_empty() => text("capability").replace('|', " "),
+        asked => asked.join(" "),
+    };
+    let mut fields: Vec<String> = [
+        "file", "function", "helper", "class", "without", "plain", "unless", "decides", "who",
+        "rule", "proof",
+    ]
+    .iter()
+    .map(|name| base36(strings.number(text(name))))
+    .collect();
+    let lists = [
+        asked,
+        list("or").join(" "),
+        list("and").join(" "),
+        list("callers").join(" "),
+        namespace,
+    ];
+    fields.extend(lists.iter().map(|value| base36(strings.number(value))));
+    fields.push(u8::from(silent).to_string());
+    fields.extend(counts);
+    fields.join(" ")
+}
+
+/// A number in few letters.
+fn base36(mut number: usize) -> String {
+    let mut digits = Vec::new();
+    loop {
+        digits.push(b"0123456789abcdefghijklmnopqrstuvwxyz"[number % 36]);
+        number /= 36;
+        if number == 0 {
+            break;
+        }
+    }
+    digits
+        .iter()
+        .rev()
+        .map(|digit| char::from(*digit))
+        .collect()
+}

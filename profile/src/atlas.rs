@@ -1,0 +1,361 @@
+//! The atlas: every place where Linux asks for a capability, and what its answer is for.
+//!
+//! The data lie in `profile/atlas`: `table` has what was read in the source, one line for each function and capability, and `sites` has what
+//! `make atlas` extracted from Debian's sources. `build.rs` packs both; this module reads the packed text when it is first asked.
+
+use crate::{Capability, CapabilitySet};
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+/// What the kernel does with the answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Class {
+    /// The system call fails.
+    Refuses,
+    /// The system call does or shows less.
+    Less,
+    /// Only a hardening is left out.
+    Hardening,
+    /// Asked before it is known whether the answer matters.
+    Early,
+    /// The kernel asks for itself or on behalf of another process.
+    Other,
+    /// A helper that hands the question on for its caller.
+    Helper,
+}
+
+impl Class {
+    /// All classes, in the order in which documents list them.
+    pub const ALL: [Self; 6] = [
+        Self::Refuses,
+        Self::Less,
+        Self::Hardening,
+        Self::Early,
+        Self::Other,
+        Self::Helper,
+    ];
+
+    /// The name in the data.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Refuses => "refuses",
+            Self::Less => "less",
+            Self::Hardening => "hardening",
+            Self::Early => "early",
+            Self::Other => "other",
+            Self::Helper => "helper",
+        }
+    }
+
+    /// What it means, in a few words.
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Self::Refuses => "refused without",
+            Self::Less => "done with less without",
+            Self::Hardening => "hardened without",
+            Self::Early => "asked early",
+            Self::Other => "asked for another process",
+            Self::Helper => "asked for its caller",
+        }
+    }
+}
+
+/// One entry: the places in one function that ask for one capability for one purpose.
+#[derive(Clone, Debug)]
+pub struct Site {
+    /// The source file, from the kernel's top directory.
+    pub file: &'static str,
+    /// The function that asks; of a system call `sys_` and its name.
+    pub function: &'static str,
+    /// The kernel's function that it asks by.
+    pub helper: &'static str,
+    /// What is asked for; empty where an argument says which.
+    pub capabilities: CapabilitySet,
+    /// What the answer is for.
+    pub class: Class,
+    /// What fails or is missing without, in the terms of system calls and errors.
+    pub without: &'static str,
+    /// What the capability lets a process do there, as the rest of a sentence: "set the clock".
+    pub plain: &'static str,
+    /// What else than a capability would do.
+    pub unless: Option<&'static str>,
+    /// What decides where the kernel asks early.
+    pub decides: Option<&'static str>,
+    /// Who is asked, where that is not the process that makes the system call.
+    pub who: Option<&'static str>,
+    /// The rule of the classification that this entry belongs to.
+    pub rule: Option<&'static str>,
+    /// The program in tests/corpus that passes with and fails without.
+    pub proof: Option<&'static str>,
+    /// Capabilities that would do as well.
+    pub or: CapabilitySet,
+    /// Capabilities that are asked for besides.
+    pub and: CapabilitySet,
+    /// Functions that tell the place apart where its own is inlined.
+    pub callers: Vec<&'static str>,
+    /// The user namespace that is asked, in a word.
+    pub namespace: &'static str,
+    /// Whether the question leaves no audit record.
+    pub silent: bool,
+    /// For each kernel of [`kernels`], how many places there are, and how many of them are in Debian's amd64 build.
+    pub places: Vec<(u32, u32)>,
+}
+
+/// The table, and where in it a function and its callers are.
+struct Atlas {
+    kernels: Vec<&'static str>,
+    sites: Vec<Site>,
+    functions: HashMap<&'static str, Vec<usize>>,
+    callers: HashMap<&'static str, Vec<usize>>,
+}
+
+static ATLAS: LazyLock<Atlas> = LazyLock::new(|| {
+    let mut lines = include_str!(concat!(env!("OUT_DIR"), "/atlas.txt")).lines();
+    let kernels = lines.next().unwrap_or_default().split(' ').collect();
+    let count = lines.next().and_then(|line| line.parse().ok()).unwrap_or(0);
+    let strings: Vec<&'static str> = lines.by_ref().take(count).collect();
+    let sites: Vec<Site> = lines.filter_map(|line| site(line, &strings)).collect();
+    let (mut functions, mut callers) = (HashMap::<_, Vec<_>>::new(), HashMap::<_, Vec<_>>::new());
+    for (index, site) in sites.iter().enumerate() {
+        functions.entry(site.function).or_default().push(index);
+        for caller in &site.callers {
+            callers.entry(*caller).or_default().push(index);
+        }
+    }
+    Atlas {
+        kernels,
+        sites,
+        functions,
+        callers,
+    }
+});
+
+/// Reads one line of the packed text; `None` if build.rs and this function do not agree, which a test would find.
+fn site(line: &str, strings: &[&'static str]) -> Option<Site> {
+    let mut fields = line.split(' ');
+    let mut text = || Some(*strings.get(usize::from_str_radix(fields.next()?, 36).ok()?)?);
+    let some = |text: &'static str| (!text.is_empty()).then_some(text);
+    let (file, function, helper, class) = (text()?, text()?, text()?, text()?);
+    let (without, plain, unless, decides) = (text()?, text()?, text()?, text()?);
+    let (who, rule, proof) = (text()?, text()?, text()?);
+    let (asked, or, and, callers, namespace) = (text()?, text()?, text()?, text()?, text()?);
+    let silent = fields.next()? == "1";
+    let places = fields
+        .map(|pair| {
+            let (all, built) = pair.split_once('/').unwrap_or((pair, pair));
+            Some((all.parse().ok()?, built.parse().ok()?))
+        })
+        .collect::<Option<Vec<_>>>()?;
+    Some(Site {
+        file,
+        function,
+        helper,
+        capabilities: set(asked),
+        class: Class::ALL.into_iter().find(|known| known.name() == class)?,
+        without,
+        plain,
+        unless: some(unless),
+        decides: some(decides),
+        who: some(who),
+        rule: some(rule),
+        proof: some(proof),
+        or: set(or),
+        and: set(and),
+        callers: callers.split_whitespace().collect(),
+        namespace,
+        silent,
+        places,
+    })
+}
+
+fn set(names: &str) -> CapabilitySet {
+    names
+        .split_whitespace()
+        .filter_map(|name| format!("CAP_{name}").parse::<Capability>().ok())
+        .collect()
+}
+
+/// The kernels that were read, oldest first: `6.12`.
+pub fn kernels() -> &'static [&'static str] {
+    &ATLAS.kernels
+}
+
+/// All entries, by file.
+pub fn sites() -> &'static [Site] {
+    &ATLAS.sites
+}
+
+/// The entries of a function, given as the source or a stack trace spells it.
+pub fn of_function(function: &str) -> impl Iterator<Item = &'static Site> {
+    let found = ATLAS.functions.get(source_name(function));
+    found
+        .into_iter()
+        .flatten()
+        .filter_map(|index| ATLAS.sites.get(*index))
+}
+
+/// The entries that a check can belong to: those of the innermost function on the stack that asks for the capability for a purpose of its own,
+/// or that is known to call one that does and that the compiler has put in line. Empty where the table knows none.
+///
+/// `functions` are the stack's functions, innermost first, without offsets and suffixes.
+pub fn asked<'a>(
+    capability: Capability,
+    functions: impl Iterator<Item = &'a str>,
+) -> Vec<&'static Site> {
+    for function in functions {
+        let function = source_name(function);
+        for index in [&ATLAS.functions, &ATLAS.callers] {
+            let found: Vec<&'static Site> = index
+                .get(function)
+                .into_iter()
+                .flatten()
+                .filter_map(|index| ATLAS.sites.get(*index))
+                .filter(|site| {
+                    site.class != Class::Helper && site.capabilities.contains(capability)
+                })
+                .collect();
+            if !found.is_empty() {
+                return found;
+            }
+        }
+    }
+    Vec::new()
+}
+
+/// The name of a function in the source: system calls go by several on a stack.
+fn source_name(function: &str) -> &str {
+    ["__do_", "__se_", "__x64_", "__ia32_", "__arm64_"]
+        .iter()
+        .find_map(|prefix| {
+            function
+                .strip_prefix(prefix)
+                .filter(|rest| rest.starts_with("sys_") || rest.starts_with("compat_sys_"))
+        })
+        .unwrap_or(function)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plain(capability: Capability, functions: &[&str]) -> Vec<&'static str> {
+        let mut found: Vec<_> = asked(capability, functions.iter().copied())
+            .iter()
+            .map(|site| site.plain)
+            .collect();
+        found.dedup();
+        found
+    }
+
+    #[test]
+    fn every_line_of_the_table_is_read() {
+        let lines: usize = std::fs::read_dir("atlas/table")
+            .unwrap()
+            .map(|file| {
+                std::fs::read_to_string(file.unwrap().path())
+                    .unwrap()
+                    .lines()
+                    .count()
+            })
+            .sum();
+        assert!(lines > 1000);
+        assert_eq!(sites().len(), lines);
+        assert_eq!(kernels(), ["6.1", "6.12", "7.3"]);
+    }
+
+    #[test]
+    fn every_place_that_was_extracted_has_an_entry() {
+        for (index, kernel) in kernels().iter().enumerate() {
+            let text = std::fs::read_to_string(format!("atlas/sites/{kernel}.tsv")).unwrap();
+            let extracted = text.lines().filter(|line| !line.starts_with('#')).count();
+            let read: u32 = sites().iter().map(|site| site.places[index].0).sum();
+            assert_eq!(
+                read as usize, extracted,
+                "{kernel}: run profile/atlas/atlas check"
+            );
+        }
+    }
+
+    #[test]
+    fn texts_fit_into_sentences() {
+        for site in sites() {
+            let place = format!("{} {}", site.file, site.function);
+            assert!(
+                !site.plain.is_empty() && !site.without.is_empty(),
+                "{place}"
+            );
+            assert!(
+                !site.plain.ends_with('.') && !site.without.ends_with('.'),
+                "{place}"
+            );
+            assert!(
+                site.plain.starts_with(|first: char| first.is_lowercase()),
+                "{place}"
+            );
+            assert_eq!(
+                site.class == Class::Early,
+                site.decides.is_some(),
+                "{place}"
+            );
+            assert_eq!(site.places.len(), kernels().len());
+            // prctl(2) asks for the capability in its argument.
+            if site.class != Class::Helper && site.function != "cap_task_prctl" {
+                assert!(!site.capabilities.is_empty(), "{place}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_stack_leads_to_its_entry() {
+        assert_eq!(
+            plain(
+                Capability::SYS_TIME,
+                &["capable", "cap_settime", "security_settime64"]
+            ),
+            ["set the clock"]
+        );
+        assert_eq!(
+            plain(
+                Capability::SYS_ADMIN,
+                &["ns_capable", "__do_sys_sethostname", "do_syscall_64"]
+            ),
+            ["set the host name"]
+        );
+        // Helpers on the way say nothing; whoever calls them does.
+        assert_eq!(
+            plain(
+                Capability::FOWNER,
+                &["ns_capable", "inode_owner_or_capable", "may_open"]
+            ),
+            ["read another user's file without a trace"]
+        );
+        // kill_ok_by_cred() is in line: its caller tells.
+        assert_eq!(
+            plain(
+                Capability::KILL,
+                &["ns_capable", "check_kill_permission", "kill_pid_info"]
+            ),
+            ["send a signal to another user's process"]
+        );
+        assert!(plain(Capability::SYS_TIME, &["capable", "no_such_function"]).is_empty());
+    }
+
+    #[test]
+    fn looking_a_stack_up_is_fast() {
+        let stack = [
+            "capable",
+            "security_capable",
+            "nobody_knows",
+            "this_one",
+            "do_syscall_64",
+            "entry_SYSCALL_64_after_hwframe",
+        ];
+        let _ = sites();
+        let start = std::time::Instant::now();
+        for _ in 0..10_000 {
+            assert!(asked(Capability::SYS_TIME, stack.iter().copied()).is_empty());
+        }
+        // 20 ms are the bound where everything is optimized; a debug build on a busy machine gets more.
+        assert!(start.elapsed().as_millis() < if cfg!(debug_assertions) { 2000 } else { 20 });
+    }
+}
