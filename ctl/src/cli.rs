@@ -191,6 +191,23 @@ pub(crate) enum Command {
         root: PathBuf,
     },
 
+    /// Explain what Linux asks a capability for, or what a place in the kernel asks for
+    ///
+    /// The answers come from the atlas, the table of all places where Linux asks for a capability (capprof-atlas(7)).
+    Explain {
+        /// A capability, a function of the kernel as a report names it, or a file of the kernel's source
+        #[arg(value_name = "CAPABILITY|FUNCTION|FILE")]
+        subject: String,
+
+        /// Which kernel [default: the newest in the atlas that is not newer than this host's]
+        #[arg(long, value_name = "VERSION")]
+        kernel: Option<String>,
+
+        /// Also show places that Debian's amd64 kernel does not have
+        #[arg(long)]
+        all: bool,
+    },
+
     /// Write man pages into a directory
     #[command(hide = true)]
     Man {

@@ -1,6 +1,7 @@
 //! What the subcommands do.
 
 mod doctor;
+mod explain;
 mod install;
 mod list;
 mod merge;
@@ -81,6 +82,11 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
             dry_run,
             root,
         } => install::uninstall(*engine, root, *dry_run),
+        Command::Explain {
+            subject,
+            kernel,
+            all,
+        } => explain::run(subject, kernel.as_deref(), *all),
         Command::Man { directory } => man(directory),
         Command::Completions { shell } => completions(*shell),
     }
@@ -95,6 +101,12 @@ fn store(arguments: &Arguments) -> anyhow::Result<Store> {
 
 fn man(directory: &Path) -> anyhow::Result<Exit> {
     clap_mangen::generate_to(Arguments::command(), directory)
+        .and_then(|()| {
+            std::fs::write(
+                directory.join("capprof-atlas.7"),
+                crate::render::atlas_manual(),
+            )
+        })
         .with_context(|| format!("write man pages into {}", directory.display()))?;
     Ok(Exit::Success)
 }

@@ -3,6 +3,7 @@
 use super::{Engine, Workload, beyond, form};
 use crate::merge::Merged;
 use anstyle::{AnsiColor, Style};
+use capprof_profile::atlas::{self, Site};
 use capprof_profile::observation::BlindSpot;
 use capprof_profile::privileges::Privileges;
 use capprof_profile::profile::{CheckSummary, Need, Profile, Reason};
@@ -21,6 +22,11 @@ pub(crate) struct Styles {
 }
 
 impl Styles {
+    /// The style of headings.
+    pub(super) fn heading(&self) -> Style {
+        self.heading
+    }
+
     /// ANSI escape sequences.
     pub(crate) fn coloured() -> Self {
         Self {
@@ -34,6 +40,9 @@ impl Styles {
 
 /// How many frames of a call site a table shows.
 const FRAMES: usize = 2;
+
+/// How many purposes of a function that asks for several are named.
+const PURPOSES: usize = 2;
 
 /// The report of one profile, each line with a newline.
 pub(crate) fn text(profile: &Profile, styles: &Styles) -> String {
@@ -291,6 +300,7 @@ impl Report<'_> {
             .iter()
             .map(|need| {
                 let mut notes = need.notes.clone();
+                notes.extend(purpose(need).map(|(_, without)| without));
                 if !need.alternatives.is_empty() {
                     notes.push(would_do(need.alternatives.iter().copied()));
                 }
@@ -547,6 +557,9 @@ fn would_do(others: impl Iterator<Item = Capability>) -> String {
 
 fn why(need: &Need) -> String {
     let reason = reason(need.reason);
+    if let Some((plain, _)) = purpose(need) {
+        return format!("{reason}: {plain}");
+    }
     let site = need.sites.first().map(|site| {
         site.split(" < ")
             .filter(|frame| !is_wrapper(frame))
@@ -558,6 +571,33 @@ fn why(need: &Need) -> String {
         Some(site) => format!("{reason}: {site}"),
         None => reason.to_owned(),
     }
+}
+
+/// What the first place was asked for, as the atlas has it: in plain words, and what it is like without, with the function that asks.
+fn purpose(need: &Need) -> Option<(String, String)> {
+    let functions = need.sites.first()?.split(" < ").map(function);
+    let places = atlas::asked(need.capability, functions);
+    let unique = |text: fn(&Site) -> &'static str| {
+        let mut texts: Vec<&str> = places.iter().map(|place| text(place)).collect();
+        texts.dedup();
+        match texts.len() > PURPOSES {
+            true => format!("{}, …", texts.get(..PURPOSES)?.join(", or ")).into(),
+            false => Some(texts.join(", or ")),
+        }
+    };
+    let place = places.first()?;
+    let without = format!(
+        "{}: {} ({})",
+        place.class.meaning(),
+        unique(|place| place.without)?,
+        place.function
+    );
+    Some((unique(|place| place.plain)?, without))
+}
+
+/// A frame's function: without offset, module and the suffixes of copies.
+fn function(frame: &str) -> &str {
+    frame.split(['.', '+', ' ']).next().unwrap_or(frame)
 }
 
 /// The functions through which everybody asks say nothing.
@@ -722,12 +762,14 @@ recorded 2026-11-23T15:01:02Z by eBPF (tp_btf/cap_capable), run by runc on Linux
 
 needs 4 capabilities (the engine gave 2)
   CAPABILITY            PROGRAM         SYSCALL  COUNT  WHY
-  CAP_DAC_READ_SEARCH   program         openat       1  used: generic_permission
+  CAP_DAC_READ_SEARCH   program         openat       1  used: read or pass through another user's directory, or read another user's file
       seen by eBPF alone; SELinux did not: unexplained
+      refused without: listing or passing through a directory against its mode: EACCES, or reading a file against its mode: EACCES (generic_permission)
       CAP_DAC_OVERRIDE would do instead
   CAP_SETUID            nginx           capset       1  set by capset(2)
       may not be needed, which only a run without it tells: many programs list what they find that they hold, or ignore a refusal
-  CAP_NET_BIND_SERVICE  nginx, program  bind         2  used: __inet_bind < inet_bind
+  CAP_NET_BIND_SERVICE  nginx, program  bind         2  used: bind to a port below 1024
+      refused without: bind(2) to a port below net.ipv4.ip_unprivileged_port_start: EACCES (__inet_bind)
   CAP_NET_RAW           ping            -            1  file capability
       file capability of /usr/bin/ping, which cannot be executed without
 
