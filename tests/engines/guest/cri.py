@@ -15,7 +15,7 @@ import grpc
 from google.protobuf import json_format
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-import api_pb2  # noqa: E402
+import api_pb2
 
 SOCKET = os.environ.get("CRI_SOCKET", "unix:///run/containerd/containerd.sock")
 IMAGE_METHODS = {"ListImages", "ImageStatus", "PullImage", "RemoveImage", "ImageFsInfo"}
@@ -36,7 +36,7 @@ def main():
         sys.exit(__doc__)
     known = {}
     with grpc.insecure_channel(SOCKET) as channel:
-        for method, request in zip(calls[::2], calls[1::2]):
+        for method, request in zip(calls[::2], calls[1::2], strict=True):
             service = "ImageService" if method in IMAGE_METHODS else "RuntimeService"
             message = json_format.ParseDict(fill(json.loads(request), known), getattr(api_pb2, method + "Request")())
             call = channel.unary_unary(

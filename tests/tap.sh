@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=bash
+#
+# Functions for suites in shell, which source this file. They print the Test Anything Protocol, which tests/harness reads:
+#
+#   ok - NAME # time=SECONDS
+#   ok - NAME # SKIP REASON
+#   not ok - NAME # time=SECONDS
+#     ---
+#     the last lines of the test's output
+#     ...
+#   1..NUMBER      at the end; a suite that ends without the right number has failed
+#
+# FILTER=TEXT runs only tests whose names contain TEXT. TAP_LIMIT=SECONDS is the time limit of each test.
+
+tap_limit=${TAP_LIMIT:-600} tap_count=0 tap_failed=0
+tap_files=$(mktemp -d "${TMPDIR:-/tmp}/capprof-tap.XXXXXX")
+trap 'rm -rf "$tap_files"' EXIT
+# Nobody writes to it: `read -t` on it waits without starting a process.
+mkfifo "$tap_files/never"
+exec {tap_never}<>"$tap_files/never"
+
+tap_ok() { # NAME [SECONDS]
+	printf 'ok - %s%s\n' "$1" "${2:+ # time=$2}"
+	tap_count=$((tap_count + 1))
+}
+
+tap_skip() { # NAME REASON
+	printf 'ok - %s # SKIP %s\n' "$1" "$2"
+	tap_count=$((tap_count + 1))
+}
+
+tap_fail() { # NAME [SECONDS] <LOG
+	printf 'not ok - %s%s\n  ---\n' "$1" "${2:+ # time=$2}"
+	sed 's/^/  /' | tail -n 60
+	printf '  ...\n'
+	tap_count=$((tap_count + 1)) tap_failed=$((tap_failed + 1))
+}
+
+# Ends the test that calls it.
+skip() { # REASON
+	printf '%s\n' "$*" >"$tap_files/skip"
+	exit 77
+}
+
+fail() { # WHY
+	printf '%s\n' "$*" >&2
+	exit 1
+}
+
+# Kills a process and its descendants.
+tap_kill() { # PID
+	local child
+	while read -r child; do
+		tap_kill "$child"
+	done < <(cat "/proc/$1/task"/*/children 2>/dev/null | tr ' ' '\n' | grep .)
+	kill -KILL "$1" 2>/dev/null || true
+}
+
+# Runs one test in a subshell that ends at the first error, and prints the result.
+tap_test() { # NAME COMMAND...
+	local name=$1 start=$EPOCHREALTIME end pid status seconds
+	[[ -z ${FILTER:-} || $name == *$FILTER* ]] || return 0
+	shift
+	rm -f "$tap_files/skip"
+	(
+		set -eEuo pipefail
+		trap 'echo "line $LINENO: $BASH_COMMAND: exit status $?" >&2' ERR
+		"$@"
+	) </dev/null >"$tap_files/log" 2>&1 &
+	pid=$! end=$((SECONDS + tap_limit))
+	while kill -0 "$pid" 2>/dev/null; do
+		if ((SECONDS >= end)); then
+			tap_kill "$pid"
+			echo "took longer than its limit of $tap_limit s" >>"$tap_files/log"
+			break
+		fi
+		read -rt 0.05 -u "$tap_never" || true
+	done
+	status=0
+	wait "$pid" 2>/dev/null || status=$?
+	seconds=$(((${EPOCHREALTIME//[.,]/} - ${start//[.,]/}) / 1000))
+	printf -v seconds '%d.%03d' $((seconds / 1000)) $((seconds % 1000))
+	if ((status == 0)); then
+		tap_ok "$name" "$seconds"
+	elif ((status == 77)) && [[ -e $tap_files/skip ]]; then
+		tap_skip "$name" "$(<"$tap_files/skip")"
+	else
+		echo "exit status $status" >>"$tap_files/log"
+		tap_fail "$name" "$seconds" <"$tap_files/log"
+		# What a failed test left must not fail the next test.
+		! declare -F clean >/dev/null || clean >/dev/null 2>&1 || true
+	fi
+}
+
+# Passes on the tests of another suite as they come, each name with a prefix. A suite that ends early is a failed test.
+tap_relay() { # PREFIX COMMAND...
+	local prefix=$1 status=0 count failed planned
+	shift
+	"$@" 2>&1 | tap_prefixed "$prefix" || true
+	status=${PIPESTATUS[0]}
+	read -r count failed planned <"$tap_files/counts"
+	tap_count=$((tap_count + count)) tap_failed=$((tap_failed + failed))
+	if ((planned != count)) || ((status != 0 && failed == 0)); then
+		tap_fail "${prefix}end" <<<"$* ended with status $status after $count tests of $planned"
+	fi
+}
+
+# No awk: some awks read their input in blocks.
+tap_prefixed() { # PREFIX
+	local line count=0 failed=0 planned=0
+	while IFS= read -r line; do
+		case $line in
+		'ok - '*) line="ok - $1${line#ok - }" count=$((count + 1)) ;;
+		'not ok - '*) line="not ok - $1${line#not ok - }" count=$((count + 1)) failed=$((failed + 1)) ;;
+		1..[0-9]*) planned=$((planned + ${line#1..})) && continue ;;
+		esac
+		printf '%s\n' "$line"
+	done
+	echo "$count $failed $planned" >"$tap_files/counts"
+}
+
+# Ends the suite: without this nothing else can be tested.
+tap_fatal() { # NAME WHY
+	tap_fail "$1" <<<"$2"
+	tap_end
+	exit 1
+}
+
+tap_end() {
+	printf '1..%d\n' "$tap_count"
+	((tap_failed == 0))
+}
