@@ -2,7 +2,7 @@
 
 use crate::container::Container;
 use crate::environment::{Environment, Runtime};
-use crate::{Outcome, Test};
+use crate::runner::{Failed, Outcome, Passed, Test};
 use anyhow::{Context, bail};
 use capprof_profile::observation::Recorder;
 use capprof_profile::profile::Profile;
@@ -13,7 +13,6 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 /// One program, as `corpus --list` describes it.
@@ -46,7 +45,6 @@ enum Variant {
 #[derive(Debug, Default)]
 pub(crate) struct Table {
     rows: Mutex<Vec<Row>>,
-    skipped: AtomicU64,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -87,18 +85,6 @@ impl Table {
             .push(row);
     }
 
-    /// A test that turned out, while it ran, to be impossible here.
-    #[expect(clippy::print_stdout, reason = "a test runner talks to people")]
-    fn skip(&self, name: &str, reason: &str) {
-        println!("skipped: {name}: {reason}");
-        self.skipped.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// How many tests turned out to be impossible.
-    pub(crate) fn skipped(&self) -> u64 {
-        self.skipped.load(Ordering::Relaxed)
-    }
-
     /// Writes one JSON object per finding, from which `tests/accuracy` makes its table.
     pub(crate) fn write(&self, path: &Path) -> anyhow::Result<()> {
         let rows = self
@@ -127,7 +113,7 @@ impl Table {
             (&one.program, one.setting()).cmp(&(&other.program, other.setting()))
         });
         println!(
-            "\n{:<26} {:<30} {:<30} {:<30} missing / extra",
+            "# {:<26} {:<30} {:<30} {:<30} missing / extra",
             "program", "setting", "expected", "found"
         );
         let (mut expected, mut found, mut both) = (0, 0, 0);
@@ -135,7 +121,7 @@ impl Table {
             let missing = row.expected.difference(row.found);
             let extra = row.found.difference(row.expected);
             println!(
-                "{:<26} {:<30} {:<30} {:<30} {} / {}",
+                "# {:<26} {:<30} {:<30} {:<30} {} / {}",
                 row.program,
                 row.setting(),
                 names(row.expected),
@@ -155,7 +141,7 @@ impl Table {
             }
         };
         println!(
-            "{} runs: recall {:.1} % ({both} of {expected}), precision {:.1} % ({both} of {found})",
+            "# {} runs: recall {:.1} % ({both} of {expected}), precision {:.1} % ({both} of {found})",
             rows.len(),
             share(expected),
             share(found)
@@ -212,23 +198,19 @@ pub(crate) fn tests(environment: &Arc<Environment>, table: &Arc<Table>) -> Vec<T
                     let (environment, table) = (Arc::clone(environment), Arc::clone(table));
                     let (runtime, recorder, program) =
                         (runtime.clone(), recorder.clone(), program.clone());
-                    let name_of_test = name.clone();
                     tests.push(Test::new(name, skip, move || -> Outcome {
                         let ran = profile(&environment, &runtime, &recorder, &program, variant)
                             .map_err(|error| format!("{error:#}"))?;
                         let (container, profile) = match ran {
                             Ran::Profiled(container, profile) => (container, profile),
-                            Ran::Lacking(reason) => {
-                                table.skip(&name_of_test, &reason);
-                                return Ok(());
-                            }
+                            Ran::Lacking(reason) => return Ok(Passed::Skipped(reason)),
                         };
                         judge(&program, &container, &profile, &recorder, variant, &table)?;
                         if recorder == "auto" && environment.proves(&program) {
                             prove(&program, &container, &profile)
                                 .map_err(|error| format!("{error:#}"))?;
                         }
-                        Ok(())
+                        Ok(Passed::Good)
                     }));
                 }
             }
@@ -252,7 +234,7 @@ fn judge(
     recorders: &str,
     variant: Variant,
     table: &Table,
-) -> Outcome {
+) -> Result<(), Failed> {
     let mut findings = Vec::new();
     for report in profile
         .conditions
@@ -393,6 +375,24 @@ impl Environment {
 }
 
 impl Program {
+    /// Whether it is the one of those that need this one capability and nothing else: the first, and the first that SELinux sees if there is one.
+    fn stands_for_its_capability(&self, programs: &[Self]) -> bool {
+        // mount(2) comes after many a silent question for the same capability.
+        if ["noop", "sys_admin-mount"].contains(&self.name.as_str()) {
+            return true;
+        }
+        let like_it: Vec<&Self> = programs
+            .iter()
+            .filter(|other| other.group == "cap" && other.capabilities == self.capabilities)
+            .collect();
+        self.capabilities.len() == 1
+            && like_it
+                .iter()
+                .find(|other| other.selinux_visible)
+                .or(like_it.first())
+                .is_some_and(|chosen| chosen.name == self.name)
+    }
+
     /// The capabilities that it needs and all that would have done instead.
     fn satisfying(&self) -> CapabilitySet {
         let others = self.alternatives.values().flatten().copied();
@@ -456,9 +456,9 @@ const AS_USER: [&str; 5] = [
     "syslog",
 ];
 
-/// Whether a guest, which is slow, runs this without being asked for everything: each program with both recorders under runc; by SELinux
-/// alone, under crun, a program for each capability, and one that needs none; in a user namespace likewise, by SELinux alone under runc;
-/// a few under crun with both.
+/// Whether a guest, which is slow, runs this without being asked for everything. By construction: with both recorders, under runc, one program for
+/// each capability and all that mislead, of which each recorder's finding is judged; of what another runtime, one recorder alone, another user and
+/// a user namespace change, a few.
 fn is_selected(
     programs: &[Program],
     runtime: &Runtime,
@@ -466,31 +466,15 @@ fn is_selected(
     program: &Program,
     variant: Variant,
 ) -> bool {
-    // The first of the list that needs this one capability and nothing else.
-    let stands_for_its_capability = || {
-        let own = program.capabilities;
-        let is_like_it = |other: &&Program| {
-            other.group == "cap"
-                && other.selinux_visible
-                && other.capabilities == own
-                && fits(other, variant)
-        };
-        // mount(2) comes after many a silent question for the same capability.
-        ["noop", "sys_admin-mount"].contains(&program.name.as_str())
-            || own.len() == 1
-                && programs
-                    .iter()
-                    .find(is_like_it)
-                    .is_some_and(|first| first.name == program.name)
-    };
     match (runtime.name, recorder, variant) {
-        ("runc", "auto", Variant::Root | Variant::User) | ("crun", "selinux", Variant::User) => {
-            true
+        ("runc", "auto", Variant::Root) => {
+            program.group == "mislead" || program.stands_for_its_capability(programs)
         }
-        ("crun", "selinux", Variant::Root) | ("runc", "selinux", Variant::UserNamespace) => {
-            stands_for_its_capability()
-        }
-        ("crun", "auto", Variant::UserNamespace) => AS_USER.contains(&program.name.as_str()),
+        ("crun", "selinux", _)
+        | ("runc", "auto", Variant::User)
+        | ("runc", "selinux" | "ebpf", Variant::Root)
+        | ("runc", "selinux", Variant::UserNamespace)
+        | ("crun", "auto", Variant::UserNamespace) => AS_USER.contains(&program.name.as_str()),
         _ => false,
     }
 }

@@ -1,7 +1,7 @@
 //! `capprof-e2e`: end-to-end tests of capprof with real runtimes, on this machine or in a guest.
 //!
 //! ```text
-//! capprof-e2e [--list] [FILTER] …     arguments of libtest
+//! capprof-e2e [--list] [--shard I/N] [--threads N] [TEXT] …     tests whose names hold one of these
 //!   CAPPROF_BIN       directory of capprof, capprof-hook and capprofctl (default: that of this program)
 //!   CAPPROF_CORPUS    the built corpus (default: `corpus` beside this program)
 //!   CAPPROF_E2E_RECORDERS   recorders to test, e.g. `ebpf,selinux` (default: auto)
@@ -12,7 +12,7 @@
 //!   CAPPROF_E2E_SYSTEM      set: use the system's own state and store directories, as an installed capprof does
 //! ```
 //!
-//! A test that cannot run here is printed as `skipped: NAME: REASON` and counted as skipped (libtest says "ignored").
+//! It prints TAP, as `tests/tap.sh` describes it.
 
 mod bad_input;
 mod container;
@@ -21,33 +21,22 @@ mod enforce;
 mod environment;
 mod lifecycle;
 mod privileged;
+mod runner;
 mod selinux;
 mod shrink;
 mod verify;
 
 use environment::{Environment, Runtime};
-use libtest_mimic::{Arguments, Failed, Trial};
+use runner::{Outcome, Passed, Test};
 use std::process::ExitCode;
-use std::sync::{Arc, PoisonError, RwLock};
-
-/// Held for writing by a test that switches or watches the host's SELinux state, for reading by all others.
-static HOST: RwLock<()> = RwLock::new(());
-
-/// What a test gives back.
-type Outcome = Result<(), Failed>;
+use std::sync::Arc;
+use std::time::Duration;
 
 /// What a test does with a runtime.
 type Body = fn(&Arc<Environment>, &Runtime) -> anyhow::Result<()>;
 
-/// A test before it is known whether it can run here.
-struct Test {
-    name: String,
-    /// Why it cannot run here.
-    skip: Option<String>,
-    run: Box<dyn FnOnce() -> Outcome + Send>,
-    /// Whether no other may run at the same time.
-    alone: bool,
-}
+/// How long a test may take on a machine, and in a guest, which is emulated.
+const LIMITS: [Duration; 2] = [Duration::from_secs(180), Duration::from_secs(900)];
 
 impl Test {
     fn new(
@@ -77,7 +66,9 @@ impl Test {
             .or_else(|| recorder.and_then(|recorder| environment.unusable_recorder(recorder)));
         let (environment, own) = (Arc::clone(environment), runtime.clone());
         Self::new(name, skip, move || {
-            body(&environment, &own).map_err(|error| format!("{error:#}").into())
+            body(&environment, &own)
+                .map(|()| Passed::Good)
+                .map_err(|error| format!("{error:#}").into())
         })
     }
 
@@ -107,16 +98,29 @@ impl Test {
     }
 }
 
-#[expect(clippy::print_stdout, reason = "a test runner talks to people")]
 fn main() -> ExitCode {
-    let arguments = Arguments::from_args();
-    let environment = match Environment::detect() {
-        Ok(environment) => Arc::new(environment),
+    match try_main() {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
         Err(error) => {
-            println!("capprof-e2e: {error:#}");
-            return ExitCode::FAILURE;
+            report(&format!("capprof-e2e: {error:#}"));
+            ExitCode::FAILURE
         }
-    };
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "a test runner talks to people")]
+fn report(message: &str) {
+    eprintln!("{message}");
+}
+
+/// Whether no test failed.
+fn try_main() -> anyhow::Result<bool> {
+    let environment = Arc::new(Environment::detect()?);
+    let options = runner::Options::from_arguments(
+        std::env::args().skip(1),
+        LIMITS[usize::from(environment.guest)],
+    )?;
     let table = Arc::new(corpus::Table::default());
     let mut tests = corpus::tests(&environment, &table);
     tests.extend(lifecycle::tests(&environment));
@@ -126,44 +130,10 @@ fn main() -> ExitCode {
     tests.extend(bad_input::tests(&environment));
     tests.extend(selinux::tests(&environment));
     tests.extend(verify::tests(&environment));
-    let trials = tests
-        .into_iter()
-        .map(|test| {
-            if let Some(reason) = &test.skip
-                && !arguments.list
-                && arguments
-                    .filter
-                    .as_ref()
-                    .is_none_or(|filter| test.name.contains(filter.as_str()))
-            {
-                println!("skipped: {}: {reason}", test.name);
-            }
-            let run = move || -> Outcome {
-                if test.alone {
-                    let _guard = HOST.write().unwrap_or_else(PoisonError::into_inner);
-                    (test.run)()
-                } else {
-                    let _guard = HOST.read().unwrap_or_else(PoisonError::into_inner);
-                    (test.run)()
-                }
-            };
-            Trial::test(test.name, run).with_ignored_flag(test.skip.is_some())
-        })
-        .collect();
-    let conclusion = libtest_mimic::run(&arguments, trials);
+    let good = runner::run(&options, tests);
     table.print();
-    if let Some(path) = std::env::var_os("CAPPROF_E2E_ROWS")
-        && let Err(error) = table.write(path.as_ref())
-    {
-        println!("capprof-e2e: {error:#}");
-        return ExitCode::FAILURE;
+    if let Some(path) = std::env::var_os("CAPPROF_E2E_ROWS") {
+        table.write(path.as_ref())?;
     }
-    // libtest knows no test that finds out while it runs that it cannot: it counts those as passed.
-    println!(
-        "{} passed, {} failed, {} skipped",
-        conclusion.num_passed - table.skipped(),
-        conclusion.num_failed,
-        conclusion.num_ignored + table.skipped()
-    );
-    conclusion.exit_code()
+    Ok(good)
 }

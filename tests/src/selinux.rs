@@ -1,8 +1,9 @@
 //! SELinux on an enforcing host: what is switched, for how long, and what the records say meanwhile.
 
+use crate::Body;
 use crate::container::Container;
 use crate::environment::{Environment, Runtime};
-use crate::{Body, Outcome, Test};
+use crate::runner::{Outcome, Passed, Test};
 use anyhow::{Context, bail, ensure};
 use capprof_profile::observation::Recorder;
 use capprof_profile::profile::Profile;
@@ -117,7 +118,7 @@ pub(crate) fn tests(environment: &Arc<Environment>) -> Vec<Test> {
                         result.map_err(|error| format!("{error:#}"))?;
                         restored
                             .map_err(|reason| format!("the host is not what it was: {reason}"))?;
-                        Ok(())
+                        Ok(Passed::Good)
                     },
                 )
                 .alone(),
