@@ -11,7 +11,7 @@ BIN := $(TARGET)/release
 BUILD_PACKAGES := ca-certificates clang gcc libc6-dev libelf-dev libclang-dev libpcre2-dev libselinux1-dev llvm make pkg-config python3 zlib1g-dev
 DEMO_PACKAGES := jq mmdebstrap mount runc crun util-linux
 TEST_PACKAGES := attr busybox-static bpftool checkpolicy cpio dpkg-dev e2fsprogs iproute2 libcap2-bin linux-libc-dev lintian mandoc \
-	openssh-client policycoreutils procps qemu-system-x86 qemu-utils rpm rpmlint secilc selinux-utils semodule-utils setools shellcheck strace time xz-utils
+	openssh-client policycoreutils procps python3-pip qemu-system-x86 qemu-utils rpm rpmlint secilc selinux-utils semodule-utils setools shellcheck strace time xz-utils
 
 .DEFAULT_GOAL := help
 
@@ -36,28 +36,25 @@ demo: deps build ## profile a real rsyslogd under runc, and under crun, and prin
 	@tests/demo/rsyslogd --bin $(BIN) --runtime runc --expect CAP_SYSLOG
 	@tests/demo/rsyslogd --bin $(BIN) --runtime crun --expect CAP_SYSLOG
 
+.PHONY: test-programs
+test-programs:
+	@$(MAKE) -s -j -C tests/corpus OUT=$(BIN)
+	@cp tests/corpus/bundle $(BIN)/corpus-bundle
+
+.PHONY: check
+check: test-deps ## run what one runs after every edit: build, lint, unit tests, a few end-to-end tests
+	@tests/run --target check
+
 .PHONY: test
-test: test-deps build ## run the suite, SELinux's part in a guest (test-vm-full, test-engines: all that guests can run; test-servers: longer)
+test: test-deps ## run the suite: everything in which something is proved, once
 	@tests/run
 
-.PHONY: test-host
-test-host: test-deps build ## run the part of the suite that needs no guest
-	@tests/run unit demo host policy
-
-.PHONY: test-vm
-test-vm: test-deps build ## run the part of the suite that runs in the guest
-	@tests/run guest
-
-.PHONY: test-vm-full
-test-vm-full: test-deps build ## the same with every program, recorder, runtime and variant (hours)
-	@tests/run guest-full
-
-.PHONY: test-engines
-test-engines: test-deps build ## run all tests of docker, podman and containerd in guests (long)
-	@tests/run engines-full
+.PHONY: test-all
+test-all: test-deps ## run everything that exists, the long matrices included (hours), and write the summary into docs/testing.md
+	@tests/run --target all --summary docs/testing.md
 
 .PHONY: accuracy
-accuracy: test-deps build ## make docs/accuracy.md anew, from what the suites find
+accuracy: test-deps ## make docs/accuracy.md anew, from what the suites find
 	@rows=$$(mktemp -d) && CAPPROF_ROWS=$$rows tests/run host servers guest && tests/accuracy --write $$rows/*.rows; \
 		status=$$?; rm -rf $$rows; exit $$status
 
@@ -70,10 +67,6 @@ atlas: ## find where a kernel asks for capabilities (KERNELS=6.12), list what mu
 	@$(TARGET)/atlas/bin/python profile/atlas/atlas update --cache $(TARGET)/atlas/sources $(KERNELS)
 	@profile/atlas/atlas documents
 
-.PHONY: test-servers
-test-servers: test-deps build ## prove each member of the servers' sets: run them without (twenty minutes)
-	@tests/run members
-
 .PHONY: deb
 deb: build ## build the Debian package into dist/
 	@BIN=$(BIN) packaging/deb/build
@@ -83,11 +76,8 @@ rpm: build ## build the RPM package into dist/
 	@BIN=$(BIN) packaging/rpm/build
 
 .PHONY: lint
-lint: ## check format, lints and documentation
-	$(CARGO) fmt --all --check
-	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
-	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --document-private-items --locked
-	git ls-files -z | xargs -0 grep -lE '^#!(/bin/sh|/usr/bin/env bash|/bin/bash)' -- | xargs shellcheck
+lint: ## check format, lints, documentation, shell, Python and the subjects of commits
+	@CARGO=$(CARGO) tests/lint
 
 .PHONY: bench
 bench: test-deps build ## measure against the bare runtimes

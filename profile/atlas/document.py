@@ -88,7 +88,7 @@ def places(kernels, found):
     """Each purpose once, by capability: what it is for, what happens without, and which functions ask."""
     groups = defaultdict(lambda: defaultdict(lambda: ([], set(), set())))
     for kernel in kernels:
-        for site, entry in found[kernel]:
+        for _, entry in found[kernel]:
             if entry["class"] == "helper":
                 continue
             for capability in capabilities(entry):

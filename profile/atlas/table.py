@@ -36,7 +36,7 @@ def entries():
 def sites(kernel):
     """The places of one kernel, as they were extracted."""
     lines = (SITES / f"{kernel}.tsv").read_text().splitlines()
-    return [dict(zip(COLUMNS, line.split("\t"))) for line in lines if not line.startswith("#")]
+    return [dict(zip(COLUMNS, line.split("\t"), strict=False)) for line in lines if not line.startswith("#")]
 
 
 def write_sites(kernel, package, found):

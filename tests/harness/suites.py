@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The table of suites: command, lane, claim, inputs. `tests/run --table` prints the part that docs/testing.md has."""
+
+import dataclasses
+
+# The sources of capprof's programs.
+SOURCES = ("Cargo.toml", "Cargo.lock", ".cargo/", "rust-toolchain.toml", "Makefile", "profile/", "store/", "shim/", "hooks/", "ctl/")
+HARNESS = ("tests/run", "tests/harness/", "tests/tap.sh", ".config/nextest.toml", "docs/testing.md")
+E2E = (*SOURCES, "tests/Cargo.toml", "tests/src/", "tests/corpus/", "packaging/config.toml")
+GUEST = ("tests/vm/", "tests/guest", "packaging/")
+ENGINES = (*SOURCES, "packaging/", "tests/engines/", "tests/corpus/", "README.md", "docs/")
+
+
+@dataclasses.dataclass(frozen=True)
+class Suite:
+    name: str
+    command: tuple[str, ...]
+    # The command for one test, whose name is appended; empty if the suite cannot run one test alone.
+    one: tuple[str, ...] = ()
+    # "host" or "guest": both lanes run at the same time, because an emulated guest keeps one processor busy. "any": the first lane that is idle.
+    lane: str = "host"
+    # The suites that must have passed before.
+    needs: tuple[str, ...] = ("build",)
+    # The suites that must have ended before, if they run at all.
+    after: tuple[str, ...] = ()
+    # What it proves, for docs/testing.md.
+    claims: str = ""
+    # The suite depends on these paths and all paths that begin with them. None: it always runs.
+    inputs: tuple[str, ...] | None = None
+    # Seconds that it may take.
+    limit: int = 3600
+    # True if the command prints no TAP: its exit status is the one test.
+    plain: bool = False
+    # True if it writes its findings for docs/accuracy.md.
+    rows: bool = False
+    # True if it understands --shard.
+    shards: bool = False
+
+
+def engines(name, host, lane, claims, *more, limit=3600):
+    command = ("tests/engines/run", "--host", host, *more)
+    return Suite(name, command, (*command, "--filter"), lane=lane, claims=claims, inputs=(*ENGINES, *HARNESS, *(() if lane == "host" else GUEST)), limit=limit)
+
+
+ALL = (
+    Suite("build", ("make", "-s", "build", "test-programs"), needs=(), plain=True, limit=2400,
+          claims="the programs are built by one command, statically"),
+    Suite("image", ("tests/vm/image", "--module", "packaging/selinux/capprof.cil"), needs=(), lane="guest", plain=True, limit=2400,
+          claims="Debian 13 with SELinux enforcing and the policy module is installed from Debian's packages",
+          inputs=("tests/vm/", "packaging/selinux/")),
+    Suite("lint", ("make", "-s", "lint"), needs=(), plain=True,
+          claims="format, clippy, documentation, shellcheck, ruff, subjects of commits"),
+    Suite("unit", ("tests/unit",), ("tests/unit",),
+          claims="each module does what its documentation says; the eBPF programs load, attach and count on this kernel", inputs=(*SOURCES, *HARNESS, "tests/unit")),
+    Suite("harness", ("tests/harness/selftest",), ("tests/harness/selftest",), needs=(),
+          claims="a test that fails, hangs, or is missing is seen as such by what runs the suites", inputs=HARNESS),
+    Suite("atlas", ("profile/atlas/atlas", "check"), needs=(), plain=True,
+          claims="the table of places where Linux asks for a capability is whole, and docs/atlas.md is made from it", inputs=("profile/atlas/", "docs/atlas.md")),
+    Suite("architecture", ("tests/architecture",), needs=(), plain=True,
+          claims="docs/architecture.md names the folders and files that exist", inputs=(*SOURCES, "docs/architecture.md", "tests/architecture")),
+    Suite("demo", ("tests/demo/check",), ("tests/demo/check",),
+          claims="rsyslogd needs CAP_SYSLOG to read the kernel log, and nothing else, under runc and crun", inputs=(*SOURCES, *HARNESS, "tests/demo/")),
+    Suite("host", ("@BIN/capprof-e2e",), ("@BIN/capprof-e2e",), rows=True, shards=True,
+          claims="the whole corpus by eBPF with the proof of each set; lifecycle, bad input, enforce, verify, shrink and privileged under runc and crun",
+          inputs=(*E2E, *HARNESS)),
+    Suite("smoke", ("@BIN/capprof-e2e", "lifecycle/", "bad_input/"), needs=("build",),
+          claims="a few of host: lifecycle and bad input under runc and crun", inputs=(*E2E, *HARNESS)),
+    Suite("policy", ("tests/policy/check",),
+          claims="what the policy module allows and refuses, asked of Debian 12's and 13's compiled policies", needs=(),
+          inputs=("packaging/selinux/", "tests/policy/", *HARNESS)),
+    engines("packages", "here", "host", "deb and rpm are reproducible, complete, installable and removable; manual pages; the Kubernetes files"),
+    engines("engines", "native", "host", "docker, podman, containerd and CRI without SELinux; verify, enforce, shrink; README, docker.md and podman.md word by word", limit=1800),
+    Suite("servers", ("tests/servers/run", "--bin", "@BIN"), ("tests/servers/run", "--bin", "@BIN"), rows=True,
+          claims="37 programs of Debian need what expected.toml says, and run with exactly that", inputs=(*SOURCES, *HARNESS, "tests/servers/", "docs/servers.md")),
+    Suite("guest", ("tests/guest",), ("tests/guest",), lane="guest", needs=("build", "image"), rows=True, shards=True,
+          claims="the same with SELinux enforcing: the SELinux recorder, its leases, labels and blind spots, corpus by construction with both recorders",
+          inputs=(*E2E, *HARNESS, *GUEST)),
+    engines("engines-selinux", "selinux", "guest", "the package, docker, podman (rootless and quadlet too), containerd and Kubernetes with SELinux enforcing and systemd"),
+    engines("engines-plain", "plain", "any", "the package and the DaemonSet on a node without SELinux, `make install` and `make uninstall`"),
+    Suite("accuracy", ("tests/accuracy", "--check"), needs=(), after=("host", "servers", "guest", "guest-full"),
+          claims="docs/accuracy.md says what the suites found"),
+    # ---- in `make test-all` alone
+    Suite("members", ("tests/servers/run", "--bin", "@BIN", "--members"), ("tests/servers/run", "--bin", "@BIN", "--members"),
+          claims="each member of a server's set is needed: without it the exercise fails"),
+    Suite("corpus", ("tests/corpus/check", "@BIN/corpus"), claims="the corpus is what it says of itself: every program with all, exactly, and without each of its capabilities, "
+          "under runc, as another user, in a user namespace, and by what the kernel is asked"),
+    Suite("corpus-audited", ("tests/corpus/check-guest", "@BIN/corpus"), lane="guest", needs=("build",),
+          claims="SELinux's audit records show of the corpus what it says"),
+    Suite("guest-full", ("tests/guest", "--full"), lane="guest", needs=("build", "image"), rows=True, limit=4 * 3600, shards=True,
+          claims="every program of the corpus with every recorder, runtime and variant, SELinux enforcing"),
+    Suite("policy-guest", ("tests/policy/check-guest",), lane="guest", needs=(),
+          claims="what the policy module allows and refuses, on an enforcing kernel with real engines"),
+    Suite("vm", ("tests/vm/selftest",), lane="guest", needs=(), claims="the guest is what the other suites take it for"),
+    engines("engines-everywhere", "selinux", "guest", "all of engines with SELinux enforcing", "--everywhere", limit=3 * 3600),
+    engines("engines-everywhere-plain", "plain", "any", "all of engines in a guest without SELinux, with systemd", "--everywhere", limit=3 * 3600),
+    engines("engines-validate", "native", "host", "the engines' tests hold for runc itself, so that a failure accuses capprof", "--runtime", "runc"),
+)
+SUITES = {suite.name: suite for suite in ALL}
+
+TEST = ("build", "image", "guest", "engines-selinux", "engines-plain", "unit", "harness", "atlas", "architecture", "demo", "host", "policy", "packages", "engines", "servers", "accuracy")
+TARGETS = {
+    "check": ("build", "lint", "unit", "harness", "atlas", "architecture", "smoke"),
+    "test": TEST,
+    "ci": ("lint", *TEST),
+    "all": ("lint", *(name for name in TEST if name not in ("guest", "engines-selinux", "engines-plain")), "guest-full", "engines-everywhere",
+            "engines-everywhere-plain", "policy-guest", "vm", "corpus", "corpus-audited", "members", "engines-validate"),
+}
