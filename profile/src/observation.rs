@@ -181,6 +181,25 @@ impl Exit {
     }
 }
 
+impl Exit {
+    /// Returns true if it ended by an error of its own: a status that tells of one, or a signal that nobody sends to stop a container.
+    pub fn is_failure(self) -> bool {
+        match self {
+            // Above stand statuses by which shells tell of signals.
+            Self::Code(code) => (1..128).contains(&code),
+            Self::Signal(signal) => [
+                4,  // SIGILL
+                6,  // SIGABRT
+                7,  // SIGBUS
+                8,  // SIGFPE
+                11, // SIGSEGV
+                31, // SIGSYS
+            ]
+            .contains(&signal),
+        }
+    }
+}
+
 impl std::fmt::Display for Exit {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {

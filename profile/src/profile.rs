@@ -1,6 +1,6 @@
 //! The profile: what a recording comes to. Written as `capprof.json`; the schema is documented in `docs/profile.md`.
 
-use crate::observation::{BlindSpot, Exit, Recorder, Results};
+use crate::observation::{BlindSpot, Exit, PortUse, Recorder, Results};
 use crate::privileges::Privileges;
 use crate::recording::{ContainerProcess, ProcessSets, Relaxation, Workload};
 use crate::settings::Recorders;
@@ -193,6 +193,10 @@ pub struct Findings {
     pub denied: Vec<CheckSummary>,
     /// What could not be seen.
     pub blind_spots: Vec<BlindSpot>,
+    /// Ports below 1024 that were bound and that the kernel asked nothing for (`net.ipv4.ip_unprivileged_port_start`): under another engine
+    /// `CAP_NET_BIND_SERVICE` is needed.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub unprivileged_ports: Vec<PortUse>,
     /// What else a reader should know, a line each.
     #[serde(default)]
     pub notes: Vec<String>,

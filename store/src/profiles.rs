@@ -10,6 +10,7 @@
 use crate::file::{self, Attributes, OpenDirectory};
 use crate::process;
 use capprof_profile::CapabilitySet;
+use capprof_profile::observation::Exit;
 use capprof_profile::profile::{Profile, SCHEMA};
 use capprof_profile::recording::Workload;
 use capprof_profile::verification::{Verdict, Verification};
@@ -184,6 +185,9 @@ pub struct Summary {
     pub complete: bool,
     /// See [`Profile::minimized`].
     pub minimized: CapabilitySet,
+    /// See [`Profile::exit`].
+    #[serde(default)]
+    pub exit: Option<Exit>,
     /// See [`Profile::verification`].
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub verification: Option<Standing>,

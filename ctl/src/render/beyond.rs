@@ -213,10 +213,8 @@ impl Replacement {
 
     fn device(&mut self, device: &Device) {
         let access: String = device.access.replace('m', "");
-        let node = device.node.as_ref().filter(|node| {
-            // What a program makes itself must not be there already.
-            !device.access.contains('m') && is_plain(node, "._-/")
-        });
+        // Programs that make a node themselves look first whether it is there.
+        let node = device.node.as_ref().filter(|node| is_plain(node, "._-/"));
         match node {
             Some(node) => self.devices.push((format!("/dev/{node}"), access)),
             None => self.rules.push(format!("{} {access}", device.number)),
@@ -540,9 +538,9 @@ not observed: what AppArmor and SELinux would have refused
         assert_data_eq!(
             of(Engine::Docker).options().join("\n"),
             snapbox::str![[r#"
+--device=/dev/loop7:/dev/loop7:rw
 --device=/dev/net/tun:/dev/net/tun:rw
 --device=/dev/kvm:/dev/kvm:r
---device-cgroup-rule='b 7:7 rw'
 --sysctl=net.ipv4.ip_forward=1
 --sysctl='net.ipv4.tcp_rmem=4096 87380 6291456'
 "#]]
@@ -550,17 +548,16 @@ not observed: what AppArmor and SELinux would have refused
         assert_data_eq!(
             of(Engine::Compose).compose().join("\n"),
             snapbox::str![[r#"
-devices: ["/dev/net/tun:/dev/net/tun:rw", "/dev/kvm:/dev/kvm:r"]
-device_cgroup_rules: ["b 7:7 rw"]
+devices: ["/dev/loop7:/dev/loop7:rw", "/dev/net/tun:/dev/net/tun:rw", "/dev/kvm:/dev/kvm:r"]
 sysctls: ["net.ipv4.ip_forward=1", "net.ipv4.tcp_rmem=4096 87380 6291456"]
 "#]]
         );
         assert_data_eq!(
             of(Engine::Quadlet).quadlet().join("\n"),
             snapbox::str![[r#"
+AddDevice=/dev/loop7:/dev/loop7:rw
 AddDevice=/dev/net/tun:/dev/net/tun:rw
 AddDevice=/dev/kvm:/dev/kvm:r
-PodmanArgs="--device-cgroup-rule=b 7:7 rw"
 Sysctl=net.ipv4.ip_forward=1
 Sysctl="net.ipv4.tcp_rmem=4096 87380 6291456"
 "#]]
@@ -568,9 +565,9 @@ Sysctl="net.ipv4.tcp_rmem=4096 87380 6291456"
         assert_data_eq!(
             of(Engine::Systemd).systemd().join("\n"),
             snapbox::str![[r#"
+DeviceAllow=/dev/loop7 rw
 DeviceAllow=/dev/net/tun rw
 DeviceAllow=/dev/kvm r
-DeviceAllow=/dev/block/7:7 rw
 "#]]
         );
         let caveats = Engine::ALL
@@ -590,7 +587,7 @@ docker: the default seccomp filter refuses pivot_root: allow that in a copy of i
 docker: where AppArmor is enabled, the default profile refuses mounts and writes to /proc/sys all the same: --security-opt apparmor=unconfined
 podman: the program writes to /proc/sys itself: if it does not go on where that is read-only, it takes --security-opt unmask=/proc/sys
 podman: where AppArmor is enabled, the default profile refuses mounts and writes to /proc/sys all the same: --security-opt apparmor=unconfined
-kubernetes: Kubernetes gives a container no devices by itself: /dev/net/tun, /dev/kvm, b 7:7 rw must come from a device plugin (resources.limits); a hostPath volume alone is not enough, for the container may not open it
+kubernetes: Kubernetes gives a container no devices by itself: /dev/loop7, /dev/net/tun, /dev/kvm must come from a device plugin (resources.limits); a hostPath volume alone is not enough, for the container may not open it
 kubernetes: set net.ipv4.ip_forward, net.ipv4.tcp_rmem for the pod (spec.securityContext.sysctls)
 kubernetes: the program writes to /proc/sys itself: if it does not go on where that is read-only, it takes procMount: Unmasked, with hostUsers: false
 compose: the program writes to /proc/sys itself: if it does not go on where that is read-only, it takes security_opt: ["systempaths=unconfined"]

@@ -15,7 +15,7 @@ use crate::merge::Merged;
 use capprof_profile::privileges::Privileges;
 use capprof_profile::profile::Profile;
 use capprof_profile::{Capability, CapabilitySet};
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::fmt;
 
 /// Whom the form is for.
@@ -85,6 +85,19 @@ pub(crate) struct Workload<'a> {
     recording: Option<&'a str>,
     /// Whether CAP_NET_BIND_SERVICE was used for nothing but binding a port below 1024.
     only_binds: bool,
+    /// Whether a port below 1024 was bound without being asked for it, as docker sets up the network.
+    binds_unasked: bool,
+}
+
+impl Workload<'_> {
+    /// The set for an engine: docker lets every process of a container bind ports below 1024, and the others do not.
+    fn set_for(&self, engine: Engine) -> CapabilitySet {
+        let mut set = self.minimized;
+        if self.binds_unasked && !matches!(engine, Engine::Docker | Engine::Compose) {
+            set.insert(Capability::NET_BIND_SERVICE);
+        }
+        set
+    }
 }
 
 /// Whether a need for CAP_NET_BIND_SERVICE goes where net.ipv4.ip_unprivileged_port_start is 0.
@@ -118,8 +131,12 @@ impl<'a> From<&'a Profile> for Workload<'a> {
                 .collect(),
             recording: Some(&profile.origin.recording_id),
             only_binds: profile.findings.needed.iter().any(|need| {
-                need.capability == Capability::NET_BIND_SERVICE && only_binds(need.syscalls.iter())
+                need.capability == Capability::NET_BIND_SERVICE
+                    && only_binds(need.syscalls.iter())
+                    // What else needs it (a file capability, a list) stands in the notes.
+                    && need.notes.is_empty()
             }),
+            binds_unasked: !profile.findings.unprivileged_ports.is_empty(),
         }
     }
 }
@@ -153,6 +170,7 @@ impl<'a> From<&'a Merged> for Workload<'a> {
                 })
                 .collect(),
             recording: None,
+            binds_unasked: false,
             only_binds: merged.needed.iter().any(|need| {
                 need.capability == Capability::NET_BIND_SERVICE && only_binds(need.syscalls.iter())
             }),
@@ -168,7 +186,9 @@ pub(crate) fn form<'a>(
     engine: Engine,
     workload: impl Into<Workload<'a>>,
 ) -> Result<String, Unable> {
-    let workload = &workload.into();
+    let mut workload = workload.into();
+    workload.minimized = workload.set_for(engine);
+    let workload = &workload;
     let set = workload.minimized;
     if let Some(unnamed) = set.iter().find(|capability| !has_name(*capability)) {
         return Err(Unable {
@@ -212,6 +232,13 @@ fn caveats(engine: Engine, workload: &Workload<'_>) -> Result<Vec<String>, Unabl
                 .to_owned(),
         );
     }
+    if workload
+        .privileges
+        .is_some_and(|privileges| privileges.engine_grants.is_privileged())
+        && let Some(option) = privileged_option(engine)
+    {
+        caveats.push(format!("take out {option}: beside it these have no effect"));
+    }
     let beyond: CapabilitySet = workload
         .minimized
         .iter()
@@ -224,6 +251,16 @@ fn caveats(engine: Engine, workload: &Workload<'_>) -> Result<Vec<String>, Unabl
         ));
     }
     Ok(caveats)
+}
+
+/// How an engine is told to give everything, which makes all that is taken away void.
+fn privileged_option(engine: Engine) -> Option<&'static str> {
+    match engine {
+        Engine::Docker | Engine::Podman => Some("--privileged"),
+        Engine::Compose | Engine::Kubernetes => Some("privileged: true"),
+        Engine::Quadlet => Some("PodmanArgs=--privileged"),
+        Engine::Systemd => None,
+    }
 }
 
 /// What the kernel asks of the initial user namespace, whatever for (`capable()`, in all of Linux 5.8 to 6.18 but a time namespace's own
@@ -274,27 +311,82 @@ fn for_other_users(engine: Engine, workload: &Workload<'_>) -> Result<Vec<String
             ),
         });
     }
-    let setcap = workload
-        .programs
-        .iter()
-        .filter(|(capability, _)| carried.contains(*capability))
-        .map(|(_, program)| *program)
-        .collect::<BTreeSet<_>>()
-        .into_iter()
-        .map(|program| super::text::printable(program))
-        .collect::<Vec<_>>()
-        .join(", ");
-    let mut caveats = vec![format!(
-        "{name} makes these effective for root alone. For user {uid}, give them in the image to {setcap}: \
-         setcap {}+ep FILE",
-        carried
-            .iter()
-            .map(|capability| capability.to_string().to_lowercase())
-            .collect::<Vec<_>>()
-            .join(",")
-    )];
+    let mut caveats = Vec::new();
+    let mut rest = carried;
+    for (program, capabilities) in setcap_candidates(workload) {
+        caveats.push(format!(
+            "{name} makes these effective for root alone. For user {uid}, give them in the image to {}: setcap {}+ep FILE",
+            super::text::printable(program),
+            capabilities
+                .iter()
+                .map(|capability| capability.to_string().to_lowercase())
+                .collect::<Vec<_>>()
+                .join(",")
+        ));
+        rest = rest.difference(capabilities);
+    }
+    if !rest.is_empty() {
+        caveats.push(format!(
+            "{name} makes {} effective for root alone, and no file should give that to user {uid}: run it with podman, or start it as root \
+             and let it drop to {uid} itself",
+            short_names(rest).join(", ")
+        ));
+    }
     caveats.extend(enforce.map(|enforce| format!("or {enforce}")));
     Ok(caveats)
+}
+
+/// Programs to which a file capability can be given, each with its own: whoever may execute the file has them afterwards. So none to what
+/// executes what it is told, none that makes its holder root or opens every file, and none that several programs use.
+fn setcap_candidates<'a>(workload: &Workload<'a>) -> Vec<(&'a String, CapabilitySet)> {
+    let carried = workload.ambient;
+    let mut by_program: BTreeMap<&String, CapabilitySet> = BTreeMap::new();
+    for capability in carried.iter() {
+        let mut users = workload
+            .programs
+            .iter()
+            .filter(|(used, _)| *used == capability)
+            .map(|(_, program)| *program);
+        if let (Some(program), None) = (users.next(), users.next()) {
+            by_program.entry(program).or_default().insert(capability);
+        }
+    }
+    by_program.retain(|program, capabilities| {
+        !executes_others(program)
+            && !capabilities
+                .iter()
+                .any(|capability| NEVER_ON_A_FILE.contains(&capability))
+    });
+    by_program.into_iter().collect()
+}
+
+/// With these on a file its user becomes root, or reads and writes what is root's.
+const NEVER_ON_A_FILE: [Capability; 14] = [
+    Capability::CHOWN,
+    Capability::DAC_OVERRIDE,
+    Capability::DAC_READ_SEARCH,
+    Capability::FOWNER,
+    Capability::FSETID,
+    Capability::SETFCAP,
+    Capability::SETGID,
+    Capability::SETPCAP,
+    Capability::SETUID,
+    Capability::SYS_ADMIN,
+    Capability::SYS_MODULE,
+    Capability::SYS_PTRACE,
+    Capability::SYS_RAWIO,
+    Capability::MKNOD,
+];
+
+/// Whether a program executes or loads what its user tells it to: shells, interpreters, and programs that change the user.
+fn executes_others(program: &str) -> bool {
+    const NAMES: [&str; 26] = [
+        "ash", "awk", "bash", "busybox", "csh", "dash", "doas", "env", "find", "fish", "gosu",
+        "java", "ksh", "lua", "mksh", "node", "perl", "php", "ruby", "sh", "su", "sudo", "su-exec",
+        "tcsh", "xargs", "zsh",
+    ];
+    let plain = program.trim_end_matches(|letter: char| letter.is_ascii_digit() || letter == '.');
+    NAMES.contains(&plain) || plain.starts_with("python")
 }
 
 /// How capprof gives the sets by `io.capprof.mode=enforce`, where the engine carries annotations and gives ambient capabilities to nobody.
@@ -430,6 +522,7 @@ mod tests {
     use capprof_profile::assemble::profile;
     use capprof_profile::fixtures;
     use capprof_profile::fixtures::check;
+    use capprof_profile::observation::PortUse;
     use capprof_profile::observation::{Evidence, Recorder};
 
     fn workload(uid: u32, no_new_privileges: bool, needs: &[Capability]) -> Profile {
@@ -533,6 +626,59 @@ mod tests {
             assert!(form.contains("io.capprof.mode"), "{form}");
         }
         assert!(form(Engine::Quadlet, &profile).is_ok());
+    }
+
+    #[test]
+    fn no_file_gets_what_makes_its_user_root() {
+        let advice = |capabilities: &[Capability], programs: &[&str]| {
+            let mut profile = workload(1000, false, capabilities);
+            for need in &mut profile.findings.needed {
+                need.programs = programs.iter().map(|&name| name.to_owned()).collect();
+            }
+            form(Engine::Docker, &profile).unwrap()
+        };
+        assert!(advice(&[Capability::NET_RAW], &["mtr-packet"]).contains("setcap"));
+        for (capability, programs) in [
+            (Capability::SETUID, &["program"][..]),
+            (Capability::DAC_OVERRIDE, &["program"]),
+            (Capability::NET_RAW, &["sh"]),
+            (Capability::NET_RAW, &["python3.11"]),
+            (Capability::NET_RAW, &["one", "another"]),
+        ] {
+            let advice = advice(&[capability], programs);
+            assert!(!advice.contains("setcap"), "{advice}");
+            assert!(advice.contains("run it with podman"), "{advice}");
+        }
+    }
+
+    #[test]
+    fn a_privileged_container_is_told_to_be_so_no_more() {
+        let mut profile = workload(0, false, &[Capability::CHOWN]);
+        profile
+            .privileges
+            .as_mut()
+            .unwrap()
+            .engine_grants
+            .all_devices = true;
+        let says = |engine| form(engine, &profile).unwrap();
+        assert!(says(Engine::Compose).starts_with("# take out privileged: true"));
+        assert!(says(Engine::Docker).contains("# take out --privileged"));
+        assert!(!says(Engine::Systemd).contains("take out"));
+    }
+
+    #[test]
+    fn a_port_bound_under_docker_takes_the_capability_everywhere_else() {
+        let mut profile = workload(0, false, &[Capability::CHOWN]);
+        profile.findings.unprivileged_ports = vec![PortUse {
+            port: 53,
+            program: "dnsmasq".to_owned(),
+            count: 1,
+        }];
+        for engine in Engine::ALL {
+            let docker = matches!(engine, Engine::Docker | Engine::Compose);
+            let form = form(engine, &profile).unwrap();
+            assert_eq!(form.contains("NET_BIND_SERVICE"), !docker, "{form}");
+        }
     }
 
     #[test]

@@ -195,7 +195,42 @@ impl Report<'_> {
         };
         let line = styled(&line, self.styles.heading);
         self.styled(&line);
+        self.other_user(profile);
+        self.ended(profile);
         self.shrunk(profile);
+    }
+
+    /// That a process which is not root holds nothing effective, and what it failed without.
+    fn other_user(&mut self, profile: &Profile) {
+        let uid = profile.origin.process.uid;
+        if uid == 0 || !profile.conditions.original.ambient.is_empty() {
+            return;
+        }
+        self.line(&format!(
+            "user {uid} holds none effective today: what is used, set-user-ID programs and file capabilities took from the bounding set"
+        ));
+        if !profile.denied_needs.is_empty() {
+            let names: Vec<String> = profile
+                .denied_needs
+                .iter()
+                .map(|need| format!("{} ({})", need.capability, first_few(&need.programs)))
+                .collect();
+            self.line(&format!(
+                "refused to user {uid}, and made system calls fail: {}",
+                names.join(", ")
+            ));
+        }
+    }
+
+    /// How it ended, unless well: what did not work may not have used what it needs.
+    fn ended(&mut self, profile: &Profile) {
+        if let Some(exit) = profile.exit.filter(|exit| exit.is_failure()) {
+            let line = styled(
+                &format!("the container failed ({exit}): what it did not get to do was not seen"),
+                self.styles.warning,
+            );
+            self.styled(&line);
+        }
     }
 
     fn shrunk(&mut self, profile: &Profile) {
@@ -708,7 +743,10 @@ pub(crate) fn list(summaries: &[Summary], styles: &Styles) -> String {
                     Verdict::Verified => "verified".to_owned(),
                     Verdict::NotVerified => "NOT VERIFIED".to_owned(),
                 },
-            },
+            } + &summary
+                .exit
+                .filter(|exit| exit.is_failure())
+                .map_or_else(String::new, |exit| format!(", {exit}")),
             match needs.is_empty() {
                 true => "nothing".to_owned(),
                 false => needs.join(" "),
@@ -761,6 +799,7 @@ web: nginx -g daemon off; (docker.io/library/nginx:1.27)
 recorded 2026-11-23T15:01:02Z by eBPF (tp_btf/cap_capable), run by runc on Linux 6.12.117+deb13-amd64; 20261123T150102Z-1a2b3c4d
 
 needs 4 capabilities (the engine gave 2)
+the container failed (exit status 3): what it did not get to do was not seen
   CAPABILITY            PROGRAM         SYSCALL  COUNT  WHY
   CAP_DAC_READ_SEARCH   program         openat       1  used: read or pass through another user's directory, or read another user's file
       seen by eBPF alone; SELinux did not: unexplained
@@ -889,6 +928,7 @@ what could not be seen
             },
             finished: "2026-11-23T15:02:00Z".to_owned(),
             complete: false,
+            exit: None,
             minimized: [capprof_profile::Capability::CHOWN].into_iter().collect(),
             verification: None,
         };

@@ -3,7 +3,7 @@
 use super::filter;
 use super::input::{Classified, Input, evidence_of, recorded_completely};
 use crate::classify::{self, Decision};
-use crate::observation::{BlindSpot, Evidence, Namespace, Recorder};
+use crate::observation::{BlindSpot, Evidence, Namespace, PortUse, Recorder};
 use crate::{Capability, CapabilitySet};
 use std::collections::BTreeSet;
 
@@ -127,10 +127,25 @@ fn nested_unclear(
         capability: Some(check.capability),
         recorder: check.recorder,
         reason: format!(
-            "{} was asked for it in a user namespace that the container made: needed if the process lives outside that namespace and              another user made it, which SELinux does not record",
+            "{} was asked for it in a user namespace that the container made: needed if the process lives outside that namespace and another user made it, which SELinux does not record",
             check.program
         ),
     })
+}
+
+/// Ports below 1024 that were bound and that the kernel asked nothing for.
+pub(super) fn unasked_ports(input: &Input<'_>) -> Vec<PortUse> {
+    let Some(start) = input.unprivileged_port_start else {
+        return Vec::new();
+    };
+    input
+        .evidence
+        .iter()
+        .filter_map(|(_, evidence)| evidence.ports.as_ref())
+        .flatten()
+        .filter(|bound| bound.port >= start)
+        .cloned()
+        .collect()
 }
 
 /// net/ipv4/af_inet.c `inet_port_requires_bind_service()`: a program that binds a port at or above the sysctl's value is not asked.

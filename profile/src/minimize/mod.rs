@@ -61,6 +61,7 @@ pub fn minimize(input: &Input<'_>) -> Minimized {
             }),
             denied: dismissed::summary(&classified, |decision| decision == Decision::Denied),
             blind_spots: blind_spots::blind_spots(input, &classified, minimized),
+            unprivileged_ports: blind_spots::unasked_ports(input),
             notes,
         },
         incomplete_because: blind_spots::losses(input),
