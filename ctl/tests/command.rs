@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+use capprof_store::recording::Directory;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
@@ -67,6 +68,41 @@ fn the_latest_profile_is_reported_without_colours_into_a_pipe() {
         );
         assert!(!report.contains('\u{1b}'), "{report}");
         assert!(output.stderr.is_empty());
+    }
+}
+
+/// A disk was full when the container ended.
+#[test]
+fn a_recording_that_could_not_be_stored_is_named() {
+    let empty = tempfile::tempdir().unwrap();
+    let state = tempfile::tempdir().unwrap();
+    let directory = Directory::create(state.path(), "key", RECORDING).unwrap();
+    directory
+        .set_pending("write /var/lib/capprof/x: No space left on device (os error 28)")
+        .unwrap();
+    let configuration = state.path().join("config.toml");
+    fs::write(
+        &configuration,
+        format!("state = \"{}\"\n", state.path().display()),
+    )
+    .unwrap();
+    for (subcommand, expected) in [("list", Some(0)), ("report", Some(1))] {
+        let output = Command::new(env!("CARGO_BIN_EXE_capprofctl"))
+            .arg("--store")
+            .arg(empty.path())
+            .arg(subcommand)
+            .env("CAPPROF_CONFIG", &configuration)
+            .output()
+            .unwrap();
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), expected, "{said}");
+        assert!(
+            said.contains(&format!(
+                "recording {RECORDING} is not stored: write /var/lib/capprof/x: No space left on device (os error 28) \
+                 (remove the cause, then run capprofctl recover)"
+            )),
+            "{said}"
+        );
     }
 }
 

@@ -1,7 +1,7 @@
 //! What can be recorded on this host, and why not what cannot.
 
 use crate::recorders::RECORDERS;
-use capprof_store::recording::Directory;
+use capprof_store::recording::{self, Directory};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -16,22 +16,15 @@ pub fn run(state: &Path) -> anyhow::Result<()> {
         .into_iter()
         .map(|recorder| (recorder.name().name(), recorder.probe(state)))
         .collect();
-    let recordings = Directory::list(state, None).unwrap_or_default();
-    let pending: Vec<String> = recordings
+    let pending: Vec<String> = recording::pending(state)
+        .unwrap_or_default()
         .iter()
-        .filter_map(|directory| {
-            let pending = directory.pending().ok()??;
-            Some(format!(
-                "{}: {}",
-                directory.path().display(),
-                pending.problem
-            ))
-        })
+        .map(|(directory, pending)| format!("{}: {}", directory.path().display(), pending.problem))
         .collect();
     let report = json!({
         "version": env!("CARGO_PKG_VERSION"),
         "recorders": recorders,
-        "recordings": recordings.len(),
+        "recordings": Directory::list(state, None).map_or(0, |list| list.len()),
         "pending": pending,
     });
     let mut output = std::io::stdout().lock();

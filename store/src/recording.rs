@@ -259,6 +259,20 @@ impl Directory {
     }
 }
 
+/// The recordings that have ended and could not be finished, with why. What cannot be read of one is left out.
+///
+/// # Errors
+/// [`file::Error`]: the state directory cannot be listed.
+pub fn pending(state: &Path) -> Result<Vec<(Directory, Pending)>, file::Error> {
+    Ok(Directory::list(state, None)?
+        .into_iter()
+        .filter_map(|directory| {
+            let pending = directory.pending().ok()??;
+            Some((directory, pending))
+        })
+        .collect())
+}
+
 /// How old a recording's directory without `recording.json` must be before it counts as left over: a shim needs milliseconds to fill it.
 const INCOMPLETE_AFTER: Duration = Duration::from_secs(60);
 

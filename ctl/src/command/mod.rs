@@ -15,7 +15,7 @@ use crate::exit::Exit;
 use crate::output;
 use anyhow::Context;
 use capprof_store::profiles::Store;
-use capprof_store::settings;
+use capprof_store::{recording, settings};
 use clap::CommandFactory;
 use std::path::Path;
 use std::time::Duration;
@@ -25,6 +25,10 @@ use std::time::Duration;
 /// # Errors
 /// Whatever kept it from being done.
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
+    if let Command::Report { .. } | Command::List { .. } = &arguments.command {
+        // First, since what is asked for may be what is missing.
+        tell_pending(&settings::essentials(&settings::path()).state);
+    }
     match &arguments.command {
         Command::Report {
             profile,
@@ -89,6 +93,18 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
         } => explain::run(subject, kernel.as_deref(), *all),
         Command::Man { directory } => man(directory),
         Command::Completions { shell } => completions(*shell),
+    }
+}
+
+/// Says on standard error which recordings are not in the store although their container is gone. A user who may not look at the state directory
+/// is told nothing.
+fn tell_pending(state: &Path) {
+    for (directory, pending) in recording::pending(state).unwrap_or_default() {
+        output::message(&format!(
+            "recording {} is not stored: {} (remove the cause, then run capprofctl recover)",
+            directory.id().unwrap_or_default(),
+            pending.problem
+        ));
     }
 }
 
