@@ -6,6 +6,7 @@ use crate::{Body, Test};
 use anyhow::{Context, bail, ensure};
 use capprof_profile::profile::Profile;
 use capprof_profile::{Capability, CapabilitySet};
+use capprof_store::profiles::Store;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use serde_json::json;
 use std::fs;
@@ -14,7 +15,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-const BODIES: [(&str, Body); 18] = [
+const BODIES: [(&str, Body); 19] = [
     ("overlay_reads_need_nothing", overlay_reads_need_nothing),
     ("overlay_writes_need_nothing", overlay_writes_need_nothing),
     (
@@ -48,6 +49,7 @@ const BODIES: [(&str, Body); 18] = [
         "a_killed_runtime_loses_nothing",
         a_killed_runtime_loses_nothing,
     ),
+    (FULL_DISK, a_full_disk_loses_nothing),
     (
         "streams_and_status_are_the_programs_own",
         streams_and_status_are_the_programs_own,
@@ -74,8 +76,19 @@ const BODIES: [(&str, Body); 18] = [
 /// All of them under each runtime.
 pub(crate) fn tests(environment: &Arc<Environment>) -> Vec<Test> {
     let recorders = environment.recorders.first().cloned().unwrap_or_default();
-    Test::each(environment, "lifecycle", Some(&recorders), &BODIES)
+    let mut tests = Test::each(environment, "lifecycle", Some(&recorders), &BODIES);
+    if environment.system {
+        for test in &mut tests {
+            if test.name.ends_with(FULL_DISK) {
+                test.skip = Some("the store is the host's own".to_owned());
+            }
+        }
+    }
+    tests
 }
+
+/// The name of the test that needs a store of its own.
+const FULL_DISK: &str = "a_full_disk_loses_nothing";
 
 /// The profile is complete and its answer is exactly this.
 fn expect(profile: &Profile, expected: &[Capability]) -> anyhow::Result<()> {
@@ -440,6 +453,53 @@ fn a_killed_runtime_loses_nothing(
     child.wait()?;
     container.capprof_succeeds(&["delete", "--force", &container.id])?;
     expect(&container.profile()?, &[Capability::SYS_CHROOT])?;
+    expect_nothing_left(&container)
+}
+
+/// A file system that is mounted while a test needs it.
+struct Mounted(PathBuf);
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        let _ = umount2(&self.0, MntFlags::MNT_DETACH);
+    }
+}
+
+/// An engine removes the bundle as soon as the container is deleted (`docker run --rm`).
+fn a_full_disk_loses_nothing(
+    environment: &Arc<Environment>,
+    runtime: &Runtime,
+) -> anyhow::Result<()> {
+    let container = Container::new(environment, runtime, &["/bin/corpus", "sys_chroot"])?;
+    let store = container.store();
+    fs::create_dir(&store)?;
+    let (tmpfs, options) = (Some("tmpfs"), Some("size=1m"));
+    mount(tmpfs, &store, tmpfs, MsFlags::empty(), options)?;
+    let mounted = Mounted(store);
+    let filler = mounted.0.join("filler");
+    ensure!(fs::write(&filler, vec![0; 2 << 20]).is_err());
+    let output = container.run()?;
+    ensure!(output.status.success(), "{output:?}");
+    let left = container.recordings()?;
+    ensure!(left.len() == 1, "recordings: {left:?}");
+    fs::remove_dir_all(container.bundle())?;
+    for (subcommand, words) in [
+        ("list", "is not stored"),
+        ("doctor", "No space left on device"),
+    ] {
+        let output = container.ctl(&[subcommand])?.output()?;
+        let said = [output.stdout, output.stderr].concat();
+        let said = String::from_utf8_lossy(&said);
+        ensure!(said.contains(words), "{subcommand}: {said}");
+    }
+
+    // Nothing has changed.
+    ensure!(!container.ctl(&["recover"])?.status()?.success());
+    ensure!(container.recordings()?.len() == 1);
+    fs::remove_file(&filler)?;
+    succeed(&mut container.ctl(&["recover"])?)?;
+    let stored = Store::at(&mounted.0).find(&container.id)?.profile;
+    expect(&stored, &[Capability::SYS_CHROOT])?;
     expect_nothing_left(&container)
 }
 
