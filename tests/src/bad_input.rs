@@ -178,6 +178,12 @@ fn unknown_configuration_key(
 
 fn read_only_bundle(environment: &Arc<Environment>, runtime: &Runtime) -> anyhow::Result<()> {
     let container = trivial(environment, runtime)?;
+    // Its upper layer lies in the bundle.
+    container.edit(|config| {
+        if let Some(mounts) = config["mounts"].as_array_mut() {
+            mounts.retain(|mount| mount["type"] != "overlay");
+        }
+    })?;
     let bundle = container.bundle();
     mount(
         Some(&bundle),
@@ -255,8 +261,13 @@ fn store_not_writable(environment: &Arc<Environment>, runtime: &Runtime) -> anyh
     );
     ensure!(
         container.profile()?.complete,
-        "the result beside the bundle is missing"
+        "the result next to the bundle is missing"
     );
+    // The copy next to the bundle is the engine's to remove: the recording waits for a store that can be written.
+    let left = container.recordings()?;
+    ensure!(left.len() == 1, "recordings: {left:?}");
+    fs::remove_file(container.store().join("profiles"))?;
+    crate::container::succeed(&mut container.ctl(&["recover"])?)?;
     let left = container.recordings()?;
     ensure!(left.is_empty(), "left behind: {left:?}");
     Ok(())
