@@ -7,13 +7,13 @@ mod command;
 mod engine;
 mod exit;
 mod hook;
-mod judge;
 mod launch;
 mod merge;
 mod output;
 mod process;
 mod render;
 mod shrink;
+mod trial;
 
 use clap::Parser;
 use exit::Exit;

@@ -5,6 +5,7 @@
 //! | [`file`] | files that are written whole or not at all; the error of every file operation |
 //! | [`process`] | whether a process is still the one it was |
 //! | [`random`] | random numbers |
+//! | [`time`] | points in time as text |
 //! | [`settings`] | `/etc/capprof/config.toml` |
 //! | [`recording`] | the directory of a recording in progress |
 //! | [`config_json`] | edits of the bundle's configuration |
@@ -19,3 +20,4 @@ pub mod profiles;
 pub mod random;
 pub mod recording;
 pub mod settings;
+pub mod time;

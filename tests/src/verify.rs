@@ -17,7 +17,7 @@ use std::process::{Output, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-const BODIES: [(&str, Body); 8] = [
+const BODIES: [(&str, Body); 9] = [
     ("a_sufficient_set_is_verified", a_sufficient_set_is_verified),
     ("a_missing_member_is_named", a_missing_member_is_named),
     (
@@ -29,6 +29,10 @@ const BODIES: [(&str, Body); 8] = [
         another_exit_status_is_not_verified,
     ),
     ("a_check_decides", a_check_decides),
+    (
+        "what_a_check_started_ends_with_it",
+        what_a_check_started_ends_with_it,
+    ),
     (
         "a_user_other_than_root_is_verified",
         a_user_other_than_root_is_verified,
@@ -363,6 +367,60 @@ fn a_check_decides(environment: &Arc<Environment>, runtime: &Runtime) -> anyhow:
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     ensure!(said.contains("even with everything granted"), "{said}");
     expect_nothing_left(&container)
+}
+
+fn what_a_check_started_ends_with_it(
+    environment: &Arc<Environment>,
+    runtime: &Runtime,
+) -> anyhow::Result<()> {
+    let container = Container::new(
+        environment,
+        runtime,
+        &[
+            "/bin/sh",
+            "-c",
+            "read seconds < /etc/seconds; sleep $seconds",
+        ],
+    )?;
+    let seconds = container.bundle().join("rootfs/etc/seconds");
+    fs::write(&seconds, "0\n")?;
+    let profile = profile(&container)?;
+    fs::write(&seconds, "100\n")?;
+    // Told from every other sleep by its time.
+    let time = format!("{}.5", 1_000_000 + std::process::id());
+    let check = format!("sleep {time} & wait");
+    let options = [
+        "verify",
+        &profile.origin.recording_id,
+        "--check",
+        &check,
+        "--timeout",
+        "3",
+    ];
+    // Not through pipes, which what is left would hold open.
+    let status = container
+        .ctl_with_runtime(&options)?
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()?;
+    let left = processes_with_argument(&time)?;
+    for pid in &left {
+        kill(Pid::from_raw(*pid), Signal::SIGKILL)?;
+    }
+    ensure!(status.code() == NOT_VERIFIED, "{status}");
+    ensure!(left.is_empty(), "still running: {left:?}");
+    expect_nothing_left(&container)
+}
+
+/// The processes of this host with such a word in their command line.
+fn processes_with_argument(word: &str) -> anyhow::Result<Vec<i32>> {
+    let processes = fs::read_dir("/proc")?.flatten().filter_map(|entry| {
+        let pid = entry.file_name().to_str()?.parse().ok()?;
+        let command_line = fs::read(entry.path().join("cmdline")).ok()?;
+        let mut words = command_line.split(|byte| *byte == 0);
+        words.any(|own| own == word.as_bytes()).then_some(pid)
+    });
+    Ok(processes.collect())
 }
 
 fn a_user_other_than_root_is_verified(

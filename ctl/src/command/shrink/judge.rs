@@ -1,0 +1,143 @@
+//! One run of the container with a set, and whether it did what it should.
+
+use crate::launch::{By, Launch, Prepared, Wish};
+use crate::process;
+use crate::trial::{CheckTime, End, Observed, Streams, Trial};
+use capprof_profile::CapabilitySet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+/// What a run came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Verdict {
+    /// Whether it did what it should.
+    pub(super) passed: bool,
+    /// By what this was seen.
+    pub(super) why: String,
+}
+
+/// Tells whether a container does what it should.
+///
+/// Without a check the program has to end by itself with status 0. With one, the check has to succeed while the container runs, or when it has
+/// ended with status 0; until then it is repeated.
+#[derive(Debug)]
+pub(super) struct Judge<'a> {
+    /// The engine's command line.
+    pub(super) launch: &'a Launch,
+    /// The profile's recording.
+    pub(super) profile: &'a str,
+    /// A command for `sh -c`, in whose environment CAPPROF_CONTAINER_ID is the container's id.
+    pub(super) check: Option<&'a str>,
+    /// How long a run may take.
+    pub(super) timeout: Duration,
+    /// `capprof`.
+    pub(super) binary: &'a Path,
+    /// The name under which docker knows capprof.
+    pub(super) runtime: &'a str,
+    /// Whether the engine's own options give the set, without capprof.
+    pub(super) engine_options: bool,
+    /// Where recordings in progress are kept.
+    pub(super) state: &'a Path,
+    /// Where the engine writes the container's id.
+    pub(super) id_file: PathBuf,
+    /// Where the last run's output goes.
+    pub(super) log: PathBuf,
+    /// Set when the user wants to stop.
+    pub(super) interrupted: &'a AtomicBool,
+}
+
+impl Judge<'_> {
+    /// The command that runs the container with this set.
+    ///
+    /// # Errors
+    /// The engine cannot be told.
+    pub(super) fn prepare(&self, set: CapabilitySet) -> anyhow::Result<Prepared> {
+        if self.engine_options {
+            return self.launch.prepare(By::Engine(set), &self.id_file);
+        }
+        let wish = Wish {
+            mode: "enforce",
+            profile: Some(self.profile.to_owned()),
+            capabilities: Some(set),
+        };
+        let by = By::Capprof {
+            wish: &wish,
+            binary: self.binary,
+            name: self.runtime,
+        };
+        self.launch.prepare(by, &self.id_file)
+    }
+
+    /// Runs the container, judges, and removes it whatever happened. `None` if the user wants to stop.
+    ///
+    /// # Errors
+    /// The engine or the check cannot be started.
+    pub(super) fn run(&self, set: CapabilitySet) -> anyhow::Result<Option<Verdict>> {
+        let _ = fs::remove_file(&self.id_file);
+        let prepared = self.prepare(set)?;
+        let trial = Trial {
+            prepared: &prepared,
+            check: self.check.map(|check| (check, CheckTime::AlsoAfterwards)),
+            timeout: self.timeout,
+            interrupted: self.interrupted,
+            state: Some(self.state).filter(|_| !self.engine_options),
+            streams: Streams::Log(&self.log),
+            removes_ended: true,
+        };
+        let observed = trial.run();
+        let _ = fs::remove_file(&self.id_file);
+        Ok(self.verdict(&observed?))
+    }
+
+    fn verdict(&self, observed: &Observed) -> Option<Verdict> {
+        let passed = observed.check.as_ref().is_none_or(|check| check.passed);
+        let seconds = self.timeout.as_secs();
+        let (passed, why) = match observed.end {
+            End::Interrupted => return None,
+            End::CheckPassed => (true, "the check passed".to_owned()),
+            End::TimedOut if self.check.is_some() => {
+                (false, format!("the check did not pass in {seconds} s"))
+            }
+            End::TimedOut => (false, format!("it did not end in {seconds} s")),
+            End::Itself(Some(0)) if self.check.is_none() => {
+                (true, "it ended with status 0".to_owned())
+            }
+            End::Itself(Some(0)) => {
+                let how = if passed { "passed" } else { "failed" };
+                (
+                    passed,
+                    format!("it ended with status 0 and the check {how}"),
+                )
+            }
+            End::Itself(status) => {
+                let status = status.map_or(128, i32::from);
+                let line = self.last_line();
+                (false, format!("it ended with status {status}{line}"))
+            }
+        };
+        Some(Verdict { passed, why })
+    }
+
+    /// Removes what an earlier call of this program, which was killed, has left running.
+    pub(super) fn remove_left_over(&self) -> anyhow::Result<()> {
+        let container = self.prepare(CapabilitySet::EMPTY)?.container;
+        if let Some(id) = container.id() {
+            process::remove(&container, &id);
+        }
+        let _ = fs::remove_file(&self.id_file);
+        Ok(())
+    }
+
+    /// The last thing that was written, for an error that the engine or capprof had.
+    fn last_line(&self) -> String {
+        let content = fs::read(&self.log).unwrap_or_default();
+        let text = String::from_utf8_lossy(&content).into_owned();
+        let line = text.lines().rev().find(|line| !line.trim().is_empty());
+        line.map_or_else(String::new, |line| {
+            let shown: String = line.chars().take(200).collect();
+            format!(": {}", shown.trim())
+        })
+    }
+}

@@ -1,0 +1,107 @@
+//! What is known of a search so far, kept next to the profile, so that it can go on after an interruption.
+
+use anyhow::{Context, bail};
+use capprof_profile::CapabilitySet;
+use capprof_store::file;
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+
+/// The file, next to the profile.
+pub(super) const STATE: &str = "shrink.json";
+
+/// The value of [`State::schema`].
+const SCHEMA: &str = "capprof.shrink/v1";
+
+/// What a search is made of: with another one, old verdicts say nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Question {
+    pub(super) command: Vec<String>,
+    pub(super) check: Option<String>,
+    pub(super) timeout: u64,
+    pub(super) engine_options: bool,
+}
+
+/// The state file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct State {
+    pub(super) schema: String,
+    pub(super) recording: String,
+    pub(super) question: Question,
+    /// How many runs there will be at most.
+    pub(super) promised: usize,
+    /// A container may be running that nobody has removed.
+    pub(super) running: bool,
+    /// The search has come to its end.
+    pub(super) finished: bool,
+    pub(super) runs: Vec<Run>,
+}
+
+/// One run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Run {
+    pub(super) set: CapabilitySet,
+    pub(super) passed: bool,
+    pub(super) why: String,
+    pub(super) milliseconds: u64,
+    /// To see whether the same comes out again: no answer to be used for the search.
+    pub(super) again: bool,
+}
+
+impl State {
+    /// Begins a search, or goes on with one.
+    ///
+    /// # Errors
+    /// There is nothing to resume, another search was interrupted, or the file cannot be read.
+    pub(super) fn begin(
+        directory: &Path,
+        recording: &str,
+        question: Question,
+        promised: usize,
+        resume: bool,
+    ) -> anyhow::Result<Self> {
+        let path = directory.join(STATE);
+        let fresh = |promised| Self {
+            schema: SCHEMA.to_owned(),
+            recording: recording.to_owned(),
+            question: question.clone(),
+            promised,
+            running: false,
+            finished: false,
+            runs: Vec::new(),
+        };
+        let known: Option<Self> = match path.exists() {
+            true => Some(file::read_json(&path).context("remove the file to begin anew")?),
+            false => None,
+        };
+        match (known, resume) {
+            (None, true) => bail!("nothing to resume: {recording} has not been shrunk yet"),
+            (None, false) => Ok(fresh(promised)),
+            (Some(known), true) => {
+                if known.question != question {
+                    bail!(
+                        "cannot resume: it was begun with another command, check or timeout: {} --check {:?} --timeout {}",
+                        known.question.command.join(" "),
+                        known.question.check.unwrap_or_default(),
+                        known.question.timeout
+                    );
+                }
+                // A promise that was given is not raised.
+                let promised = known.promised;
+                Ok(Self {
+                    promised,
+                    finished: false,
+                    ..known
+                })
+            }
+            (Some(known), false) if !known.finished && !known.runs.is_empty() => bail!(
+                "{recording} is being shrunk and was interrupted after {} runs: --resume goes on; remove {} to begin anew",
+                known.runs.len(),
+                path.display()
+            ),
+            (Some(known), false) => Ok(Self {
+                running: known.running,
+                ..fresh(promised)
+            }),
+        }
+    }
+}

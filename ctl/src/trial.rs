@@ -1,0 +1,317 @@
+//! One run of a container to its end: its program ends, its check succeeds, or its time is over. For `verify` and for `shrink`.
+
+use crate::launch::Prepared;
+use crate::process;
+use anyhow::{Context, bail};
+use capprof_profile::recording::Mode;
+use capprof_profile::verification::Check;
+use capprof_store::recording::{Directory, is_in_runtime_state};
+use std::fs;
+use std::io::{IsTerminal, Read};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// How often to look whether something has changed.
+const TICK: Duration = Duration::from_millis(50);
+
+/// How long to wait before a check that failed is run again.
+const PAUSE: Duration = Duration::from_millis(250);
+
+/// The least time that a check gets which is started just before the time is over.
+const LAST_CHECK: Duration = Duration::from_secs(1);
+
+/// Where the engine's program reads from and writes to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Streams<'a> {
+    /// Those of this program: the user sees what the container writes.
+    Inherited,
+    /// Nothing is read, and the output goes to this file.
+    Log(&'a Path),
+}
+
+/// When the check is run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum CheckTime {
+    /// While the container runs.
+    WhileRunning,
+    /// While it runs, and once more after it has ended with status 0.
+    AlsoAfterwards,
+}
+
+/// A run of a container that is about to begin.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Trial<'a> {
+    /// The engine's command.
+    pub(crate) prepared: &'a Prepared,
+    /// A command for `sh -c` that succeeds if the container does what it should.
+    pub(crate) check: Option<(&'a str, CheckTime)>,
+    /// How long it may take.
+    pub(crate) timeout: Duration,
+    /// Set when the user wants to stop.
+    pub(crate) interrupted: &'a AtomicBool,
+    /// Where recordings in progress are kept; `None` if capprof does not run the container.
+    pub(crate) state: Option<&'a Path>,
+    /// Where its program reads from and writes to.
+    pub(crate) streams: Streams<'a>,
+    /// Whether a container that has ended by itself is removed, as one that was stopped is.
+    pub(crate) removes_ended: bool,
+}
+
+/// How a run came to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// The program ended by itself, with this status as far as the engine reports one.
+    Itself(Option<u8>),
+    /// The check succeeded, and the container was stopped.
+    CheckPassed,
+    /// The time was over, and the container was stopped.
+    TimedOut,
+    /// The user wanted to stop.
+    Interrupted,
+}
+
+/// What was seen of a run.
+#[derive(Clone, Debug)]
+pub(crate) struct Observed {
+    /// The container's id, if the engine said it in time.
+    pub(crate) container: Option<String>,
+    /// How it ended.
+    pub(crate) end: End,
+    /// How the engine's command ended, in words; empty if it was stopped.
+    pub(crate) status: String,
+    /// What came of the check.
+    pub(crate) check: Option<Check>,
+}
+
+impl Trial<'_> {
+    /// Runs the container. Nothing is left running, whatever goes wrong.
+    ///
+    /// # Errors
+    /// The engine or the check cannot be started, or the engine does not say the container's id.
+    pub(crate) fn run(&self) -> anyhow::Result<Observed> {
+        let mut client = self.start()?;
+        let mut run = Run {
+            trial: self,
+            deadline: Instant::now() + self.timeout,
+            container: None,
+            waiter: None,
+            check: self.check.map(|(command, _)| Check {
+                command: command.to_owned(),
+                passed: false,
+                tries: 0,
+                last: "the container did not live long enough for it".to_owned(),
+                baseline: false,
+            }),
+            next_check: Instant::now(),
+        };
+        let end = run.watch(&mut client);
+        if let Some(waiter) = &mut run.waiter {
+            process::end(waiter);
+        }
+        let ended_by_itself = matches!(end, Ok((End::Itself(_), _)));
+        if !ended_by_itself || self.removes_ended {
+            process::stop(self.prepared, &mut client, &mut run.container);
+        }
+        let _ = client.wait();
+        let (end, status) = end?;
+        Ok(Observed {
+            container: run.container,
+            end,
+            status,
+            check: run.check,
+        })
+    }
+
+    fn start(&self) -> anyhow::Result<Child> {
+        let mut command = self.prepared.command();
+        match self.streams {
+            // A program that reads a terminal must be in its foreground process group (termios(3)).
+            Streams::Inherited if std::io::stdin().is_terminal() => {}
+            // Ctrl-C is for this program, which then removes the container.
+            Streams::Inherited => {
+                command.process_group(0);
+            }
+            Streams::Log(path) => {
+                let log =
+                    fs::File::create(path).with_context(|| format!("write {}", path.display()))?;
+                let errors = log.try_clone().context("duplicate a descriptor")?;
+                command
+                    .process_group(0)
+                    .stdin(Stdio::null())
+                    .stdout(log)
+                    .stderr(errors);
+            }
+        }
+        command.spawn().with_context(|| {
+            let program = self.prepared.words.first().cloned().unwrap_or_default();
+            format!("run {}", program.to_string_lossy())
+        })
+    }
+}
+
+/// A run in progress.
+struct Run<'a> {
+    trial: &'a Trial<'a>,
+    deadline: Instant,
+    container: Option<String>,
+    /// Of a container in the background, what waits for its end.
+    waiter: Option<Child>,
+    check: Option<Check>,
+    next_check: Instant,
+}
+
+impl Run<'_> {
+    /// Waits until the program has ended, the check has succeeded, or the time is over; returns also how the engine's command ended.
+    fn watch(&mut self, client: &mut Child) -> anyhow::Result<(End, String)> {
+        loop {
+            if self.is_interrupted() {
+                return Ok((End::Interrupted, "interrupted".to_owned()));
+            }
+            if let Some((status, words)) = self.ended(client)? {
+                let afterwards = matches!(self.trial.check, Some((_, CheckTime::AlsoAfterwards)));
+                if status == Some(0) && afterwards && !self.is_interrupted() {
+                    self.run_check(None)?;
+                }
+                return Ok((End::Itself(status), words));
+            }
+            if Instant::now() >= self.deadline {
+                let seconds = self.trial.timeout.as_secs();
+                return Ok((End::TimedOut, format!("stopped after {seconds} s")));
+            }
+            if self.check.is_some()
+                && self.next_check <= Instant::now()
+                && let Some(pid) = self.process()
+            {
+                if self.run_check(pid)? {
+                    // A program that ends just then has an end of its own.
+                    std::thread::sleep(TICK);
+                    if self.waiter.is_none() && client.try_wait()?.is_some() {
+                        continue;
+                    }
+                    let words = "stopped when the check had succeeded".to_owned();
+                    return Ok((End::CheckPassed, words));
+                }
+                self.next_check = Instant::now() + PAUSE;
+            }
+            std::thread::sleep(TICK);
+        }
+    }
+
+    fn is_interrupted(&self) -> bool {
+        self.trial.interrupted.load(Ordering::Relaxed)
+    }
+
+    /// The status of a program that has ended, if it is known, and how the engine's command ended; `None` while the program runs.
+    fn ended(&mut self, client: &mut Child) -> anyhow::Result<Option<(Option<u8>, String)>> {
+        let container = &self.trial.prepared.container;
+        self.container = self.container.take().or_else(|| container.id());
+        if let Some(waiter) = &mut self.waiter {
+            let status = waiter.try_wait().context("wait for the container")?;
+            return Ok(status.map(|status| (reported(waiter), status.to_string())));
+        }
+        let Some(status) = client.try_wait().context("wait for the engine")? else {
+            return Ok(None);
+        };
+        // It may have said the id just before.
+        self.container = self.container.take().or_else(|| container.id());
+        if !container.detached || !status.success() {
+            let code = status.code().and_then(|code| u8::try_from(code).ok());
+            return Ok(Some((code, status.to_string())));
+        }
+        // It only started the container.
+        let Some(id) = &self.container else {
+            bail!("run the container: the engine did not say its id");
+        };
+        let mut wait = container.wait(id);
+        wait.stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .process_group(0);
+        self.waiter = Some(wait.spawn().context("wait for the container")?);
+        Ok(None)
+    }
+
+    /// The container's first process, if its program may be running: its id in the initial pid namespace if that is known.
+    fn process(&self) -> Option<Option<i32>> {
+        let id = self.container.as_ref()?;
+        let Some(state) = self.trial.state else {
+            return Some(None);
+        };
+        Directory::list(state, None)
+            .ok()?
+            .iter()
+            .find_map(|directory| {
+                let recording = directory.load().ok()?;
+                if recording.container.id != *id {
+                    return None;
+                }
+                match recording.mode {
+                    Mode::Profile | Mode::Verify => {
+                        let init = directory.armed().ok()??.init;
+                        capprof_store::process::exists(init).then_some(Some(init.pid))
+                    }
+                    // Nothing was armed, so no hook has written it down.
+                    Mode::Enforce => is_in_runtime_state(&recording).then_some(None),
+                }
+            })
+    }
+
+    /// Runs the check once and returns whether it succeeded. If it takes too long it has failed, and all that it started is ended.
+    fn run_check(&mut self, pid: Option<i32>) -> anyhow::Result<bool> {
+        let Some(command) = self.check.as_ref().map(|check| check.command.clone()) else {
+            return Ok(false);
+        };
+        let mut shell = Command::new("/bin/sh");
+        shell.args(["-c", &command]).stdin(Stdio::null());
+        shell.process_group(0);
+        if let Some(id) = &self.container {
+            shell.env("CAPPROF_CONTAINER_ID", id);
+        }
+        if let Some(pid) = pid {
+            shell.env("CAPPROF_CONTAINER_PID", pid.to_string());
+        }
+        if let Streams::Log(_) = self.trial.streams {
+            shell.stdout(Stdio::null()).stderr(Stdio::null());
+        }
+        let mut child = shell.spawn().context("run the check")?;
+        let status = self.wait_for_check(&mut child);
+        if !matches!(status, Ok(Some(_))) {
+            process::end(&mut child);
+        }
+        let status = status?;
+        let passed = status.is_some_and(|status| status.success());
+        if let Some(check) = &mut self.check {
+            check.tries += 1;
+            check.passed = passed;
+            check.last = match status {
+                Some(_) if passed => "success".to_owned(),
+                Some(status) => status.to_string(),
+                None => "did not end in time".to_owned(),
+            };
+        }
+        Ok(passed)
+    }
+
+    fn wait_for_check(&self, child: &mut Child) -> anyhow::Result<Option<ExitStatus>> {
+        let deadline = self.deadline.max(Instant::now() + LAST_CHECK);
+        loop {
+            if let Some(status) = child.try_wait().context("wait for the check")? {
+                return Ok(Some(status));
+            }
+            if Instant::now() >= deadline || self.is_interrupted() {
+                return Ok(None);
+            }
+            std::thread::sleep(TICK / 5);
+        }
+    }
+}
+
+/// The status that `docker wait` and its likes print.
+fn reported(waiter: &mut Child) -> Option<u8> {
+    let mut text = String::new();
+    waiter.stdout.as_mut()?.read_to_string(&mut text).ok()?;
+    text.trim().parse().ok()
+}
