@@ -8,6 +8,7 @@ use capprof_profile::verification::Check;
 use capprof_store::recording::{Directory, is_in_runtime_state};
 use std::fs;
 use std::io::{IsTerminal, Read};
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -34,11 +35,11 @@ pub(crate) enum Streams<'a> {
 
 /// When the check is run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum CheckTime {
-    /// While the container runs.
-    WhileRunning,
-    /// While it runs, and once more after it has ended with status 0.
-    AlsoAfterwards,
+pub(crate) enum CheckTime<'a> {
+    /// While the container's program runs, which the recording in this state directory tells.
+    WhileRunning(&'a Path),
+    /// From the beginning on, and once more after the program has ended with status 0.
+    FromTheBeginning,
 }
 
 /// A run of a container that is about to begin.
@@ -47,13 +48,11 @@ pub(crate) struct Trial<'a> {
     /// The engine's command.
     pub(crate) prepared: &'a Prepared,
     /// A command for `sh -c` that succeeds if the container does what it should.
-    pub(crate) check: Option<(&'a str, CheckTime)>,
+    pub(crate) check: Option<(&'a str, CheckTime<'a>)>,
     /// How long it may take.
     pub(crate) timeout: Duration,
     /// Set when the user wants to stop.
     pub(crate) interrupted: &'a AtomicBool,
-    /// Where recordings in progress are kept; `None` if capprof does not run the container.
-    pub(crate) state: Option<&'a Path>,
     /// Where its program reads from and writes to.
     pub(crate) streams: Streams<'a>,
     /// Whether a container that has ended by itself is removed, as one that was stopped is.
@@ -171,7 +170,7 @@ impl Run<'_> {
                 return Ok((End::Interrupted, "interrupted".to_owned()));
             }
             if let Some((status, words)) = self.ended(client)? {
-                let afterwards = matches!(self.trial.check, Some((_, CheckTime::AlsoAfterwards)));
+                let afterwards = matches!(self.trial.check, Some((_, CheckTime::FromTheBeginning)));
                 if status == Some(0) && afterwards && !self.is_interrupted() {
                     self.run_check(None)?;
                 }
@@ -181,9 +180,9 @@ impl Run<'_> {
                 let seconds = self.trial.timeout.as_secs();
                 return Ok((End::TimedOut, format!("stopped after {seconds} s")));
             }
-            if self.check.is_some()
+            if let Some((_, time)) = self.trial.check
                 && self.next_check <= Instant::now()
-                && let Some(pid) = self.process()
+                && let Some(pid) = self.process(time)
             {
                 if self.run_check(pid)? {
                     // A program that ends just then has an end of its own.
@@ -234,12 +233,12 @@ impl Run<'_> {
         Ok(None)
     }
 
-    /// The container's first process, if its program may be running: its id in the initial pid namespace if that is known.
-    fn process(&self) -> Option<Option<i32>> {
-        let id = self.container.as_ref()?;
-        let Some(state) = self.trial.state else {
+    /// The container's first process, if it is time for the check: its id in the initial pid namespace if that is known.
+    fn process(&self, time: CheckTime<'_>) -> Option<Option<i32>> {
+        let CheckTime::WhileRunning(state) = time else {
             return Some(None);
         };
+        let id = self.container.as_ref()?;
         Directory::list(state, None)
             .ok()?
             .iter()
@@ -251,7 +250,8 @@ impl Run<'_> {
                 match recording.mode {
                     Mode::Profile | Mode::Verify => {
                         let init = directory.armed().ok()??.init;
-                        capprof_store::process::exists(init).then_some(Some(init.pid))
+                        let runs = capprof_store::process::exists(init) && left_host_root(init.pid);
+                        runs.then_some(Some(init.pid))
                     }
                     // Nothing was armed, so no hook has written it down.
                     Mode::Enforce => is_in_runtime_state(&recording).then_some(None),
@@ -307,6 +307,14 @@ impl Run<'_> {
             std::thread::sleep(TICK / 5);
         }
     }
+}
+
+/// Returns true if a process has another root directory than this one: the runtime gives the container's to its first process shortly before
+/// that executes the program.
+fn left_host_root(pid: i32) -> bool {
+    let identity = |path: &str| fs::metadata(path).map(|root| (root.dev(), root.ino())).ok();
+    let root = identity(&format!("/proc/{pid}/root/"));
+    root.is_some() && root != identity("/")
 }
 
 /// The status that `docker wait` and its likes print.

@@ -69,14 +69,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
             profile,
             options,
             command,
-        } => shrink::run(
-            &store(arguments)?,
-            // With an unusable file there is nothing that it could be needed for.
-            &settings::essentials(&settings::path()).state,
-            profile,
-            options,
-            command,
-        ),
+        } => shrink::run(&store(arguments)?, profile, options, command),
         Command::Recover {
             stopped,
             unload,

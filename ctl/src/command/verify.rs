@@ -258,10 +258,9 @@ impl Runner<'_> {
         }
         let trial = Trial {
             prepared: &prepared,
-            check: check.map(|check| (check, CheckTime::WhileRunning)),
+            check: check.map(|check| (check, CheckTime::WhileRunning(self.state))),
             timeout: self.timeout,
             interrupted: self.interrupted,
-            state: Some(self.state),
             streams: Streams::Inherited,
             removes_ended: false,
         };

@@ -38,8 +38,6 @@ pub(super) struct Judge<'a> {
     pub(super) runtime: &'a str,
     /// Whether the engine's own options give the set, without capprof.
     pub(super) engine_options: bool,
-    /// Where recordings in progress are kept.
-    pub(super) state: &'a Path,
     /// Where the engine writes the container's id.
     pub(super) id_file: PathBuf,
     /// Where the last run's output goes.
@@ -79,10 +77,9 @@ impl Judge<'_> {
         let prepared = self.prepare(set)?;
         let trial = Trial {
             prepared: &prepared,
-            check: self.check.map(|check| (check, CheckTime::AlsoAfterwards)),
+            check: self.check.map(|check| (check, CheckTime::FromTheBeginning)),
             timeout: self.timeout,
             interrupted: self.interrupted,
-            state: Some(self.state).filter(|_| !self.engine_options),
             streams: Streams::Log(&self.log),
             removes_ended: true,
         };

@@ -59,7 +59,6 @@ pub(crate) struct Options {
 /// The profile, the command line or the check cannot be used; the profile's own set does not pass.
 pub(crate) fn run(
     store: &Store,
-    state: &Path,
     wanted: &str,
     options: &Options,
     command: &[OsString],
@@ -88,7 +87,6 @@ pub(crate) fn run(
         binary: &binary,
         runtime: &options.runtime,
         engine_options: options.engine_options,
-        state,
         id_file: directory.join("shrink.id"),
         log: directory.join("shrink.log"),
         interrupted: &interrupted,

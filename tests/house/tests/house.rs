@@ -1,0 +1,196 @@
+//! The rules, held against the source.
+
+use capprof_house::{Crate, File, code_lines, files, functions};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// The most lines of code in a file.
+const FILE: usize = 600;
+
+/// The most lines of a function.
+const FUNCTION: usize = 80;
+
+/// The most parameters of a function that is not for tests, without `self`.
+const PARAMETERS: usize = 5;
+
+/// What holds Rust code.
+const FOLDERS: [&str; 7] = [
+    "profile",
+    "store",
+    "shim",
+    "hooks",
+    "ctl",
+    "tests/src",
+    "tests/house",
+];
+
+fn top() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// `exceptions.toml`: how large each is that does not keep to a rule yet.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Exceptions {
+    files: BTreeMap<String, usize>,
+    functions: BTreeMap<String, usize>,
+    parameters: BTreeMap<String, usize>,
+    circles: BTreeMap<String, Vec<String>>,
+}
+
+fn exceptions() -> Exceptions {
+    toml::from_str(include_str!("../exceptions.toml")).unwrap()
+}
+
+/// Holds sizes against their limit: what is larger must be an exception of just that size, and each exception must be needed.
+#[track_caller]
+fn hold(limit: usize, sizes: BTreeMap<String, usize>, known: &BTreeMap<String, usize>) {
+    let mut problems = Vec::new();
+    for (name, size) in &sizes {
+        match known.get(name) {
+            None if *size > limit => problems.push(format!("{name}: {size}, at most {limit}")),
+            Some(known) if size > known => {
+                problems.push(format!(
+                    "{name}: {size}, it was {known}: exceptions only shrink"
+                ));
+            }
+            Some(_) if *size <= limit => {
+                problems.push(format!("{name}: {size}, no longer an exception: remove it"));
+            }
+            _ => {}
+        }
+    }
+    problems.extend(
+        known
+            .keys()
+            .filter(|name| !sizes.contains_key(*name))
+            .map(|name| format!("{name}: there is no such thing any more: remove it")),
+    );
+    assert!(problems.is_empty(), "\n{}", problems.join("\n"));
+}
+
+fn is_test_file(path: &Path) -> bool {
+    let text = path.to_string_lossy();
+    text.starts_with("tests/") || text.contains("/tests/") || text.ends_with("/tests.rs")
+}
+
+fn all() -> Vec<File> {
+    let paths = files(&top(), &FOLDERS).unwrap();
+    assert!(paths.len() > 100, "{}", paths.len());
+    paths
+        .iter()
+        .map(|path| File::read(&top(), path).unwrap())
+        .collect()
+}
+
+#[test]
+fn files_are_short() {
+    let sizes = all()
+        .iter()
+        .map(|file| (file.path.display().to_string(), code_lines(&file.text)))
+        .collect();
+    hold(FILE, sizes, &exceptions().files);
+}
+
+#[test]
+fn functions_are_short() {
+    let mut sizes = BTreeMap::new();
+    for file in all() {
+        for function in functions(&file, is_test_file(&file.path)) {
+            let size = sizes
+                .entry(format!("{} {}", file.path.display(), function.name))
+                .or_default();
+            *size = function.lines.max(*size);
+        }
+    }
+    hold(FUNCTION, sizes, &exceptions().functions);
+}
+
+#[test]
+fn functions_have_few_parameters() {
+    let mut sizes = BTreeMap::new();
+    for file in all() {
+        for function in functions(&file, is_test_file(&file.path)) {
+            if !function.test {
+                let size = sizes
+                    .entry(format!("{} {}", file.path.display(), function.name))
+                    .or_default();
+                *size = function.parameters.max(*size);
+            }
+        }
+    }
+    hold(PARAMETERS, sizes, &exceptions().parameters);
+}
+
+/// `order.toml`: of each crate its root file, and its modules in order.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Order {
+    root: PathBuf,
+    modules: Vec<String>,
+}
+
+fn order() -> BTreeMap<String, Order> {
+    toml::from_str(include_str!("../order.toml")).unwrap()
+}
+
+#[test]
+fn no_files_use_each_other() {
+    let exceptions = exceptions().circles;
+    let mut problems = Vec::new();
+    for (name, order) in order() {
+        let source = Crate::read(&top(), &order.root).unwrap();
+        let circles: Vec<Vec<String>> = source
+            .circles()
+            .iter()
+            .map(|circle| {
+                circle
+                    .iter()
+                    .map(|path| path.display().to_string())
+                    .collect()
+            })
+            .collect();
+        let known = exceptions.get(&name).cloned().unwrap_or_default();
+        let mut found: Vec<String> = circles.into_iter().flatten().collect();
+        found.sort();
+        if found != known {
+            problems.push(format!("{name}: {found:#?}, known are {known:#?}"));
+        }
+    }
+    assert!(
+        problems.is_empty(),
+        "files that use each other: {}",
+        problems.join("\n")
+    );
+}
+
+#[test]
+fn modules_use_only_those_before_them() {
+    let mut problems = Vec::new();
+    for (name, order) in order() {
+        let source = Crate::read(&top(), &order.root).unwrap();
+        let listed = order.modules.iter().cloned().collect();
+        let there = source.top_modules();
+        if there != listed {
+            problems.push(format!(
+                "{name}: the modules are {there:?}, order.toml has {listed:?}"
+            ));
+            continue;
+        }
+        let place = |module: &str| order.modules.iter().position(|one| one == module);
+        for one in source.uses() {
+            let (Some(from), to) = (
+                source.top_module_of(&one.from),
+                source.top_module_of(&one.to),
+            ) else {
+                continue;
+            };
+            // The root is below nobody.
+            if to.is_none_or(|to| to != from && place(to) >= place(from)) {
+                problems.push(format!("{} uses {}", one.from.display(), one.to.display()));
+            }
+        }
+    }
+    assert!(problems.is_empty(), "\n{}", problems.join("\n"));
+}
