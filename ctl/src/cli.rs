@@ -122,7 +122,7 @@ pub(crate) enum Command {
         profile: String,
 
         #[command(flatten)]
-        options: crate::command::shrink::Options,
+        options: ShrinkOptions,
 
         /// The command line that runs the container in the foreground or with --detach: docker, podman, nerdctl, ctr, runc or crun
         #[arg(last = true, required = true, value_name = "ENGINE COMMAND")]
@@ -268,6 +268,42 @@ pub(crate) enum ListFormat {
     Text,
     /// For scripts
     Json,
+}
+
+/// How to judge, and how long.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ShrinkOptions {
+    /// A command for sh that succeeds if the container does what it should
+    ///
+    /// It is repeated until it succeeds or time is up; CAPPROF_CONTAINER_ID is the container's id. Without it, the program has to end by itself with status 0.
+    #[arg(long, value_name = "COMMAND")]
+    pub(crate) check: Option<String>,
+
+    /// How long one run may take, in seconds
+    #[arg(long, default_value_t = 30, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86400))]
+    pub(crate) timeout: u64,
+
+    /// Stop after so many runs, with what is minimal so far
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) max_runs: Option<usize>,
+
+    /// Go on where an earlier call was interrupted
+    #[arg(long)]
+    pub(crate) resume: bool,
+
+    /// Make sure first that nothing works without any capability
+    #[arg(long)]
+    pub(crate) empty_fails: bool,
+
+    /// Give capabilities by the engine's own options, without capprof as its runtime
+    ///
+    /// For docker before 24, which has no annotations. What a user other than root gets is then what the engine gives: with docker, nothing ambient.
+    #[arg(long)]
+    pub(crate) engine_options: bool,
+
+    /// The name under which docker knows capprof
+    #[arg(long, default_value = "capprof", value_name = "NAME")]
+    pub(crate) runtime: String,
 }
 
 #[cfg(test)]

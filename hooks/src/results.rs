@@ -4,7 +4,8 @@ use anyhow::Context;
 use capprof_profile::error::line;
 use capprof_profile::profile::Profile;
 use capprof_profile::recording::Recording;
-use capprof_profile::verification::{self, Outside};
+use capprof_profile::verification::Outside;
+use capprof_profile::verify;
 use capprof_store::file::{self, OpenDirectory};
 use capprof_store::recording::Directory;
 use capprof_store::{config_json, profiles};
@@ -87,6 +88,6 @@ fn store_verdict(
 ) -> Result<(), profiles::Error> {
     let profile = store.find(verified)?.profile;
     store.add_run(verified, run)?;
-    let verdict = verification::judge(&profile, run, &Outside::nothing());
+    let verdict = verify::judge(&profile, run, &Outside::nothing());
     store.set_verification(verified, Some(&verdict))
 }

@@ -5,7 +5,8 @@ mod recording;
 
 use capprof_hook::finish::finish;
 use capprof_hook::{poststop, prestart};
-use capprof_profile::verification::{self, Outside, Verdict};
+use capprof_profile::verification::{Outside, Verdict};
+use capprof_profile::verify;
 use capprof_profile::{assemble, fixtures};
 use capprof_store::profiles::{Files, Store};
 use capprof_store::recording::{Directory, is_abandoned};
@@ -315,7 +316,7 @@ fn verified(ended: &Ended) -> &'static str {
         "2025-01-01T00:00:00Z".to_owned(),
         fixtures::host(),
     );
-    let mut verdict = verification::judge(&profile, &profile, &Outside::nothing());
+    let mut verdict = verify::judge(&profile, &profile, &Outside::nothing());
     verdict.verdict = Verdict::Verified;
     profile.verification = Some(verdict);
     let files = Files::new(&profile, b"{}".to_vec()).unwrap();

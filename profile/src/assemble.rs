@@ -8,7 +8,7 @@ use crate::profile::{
     Conditions, HostReport, Origin, Profile, RecorderReport, RuntimeReport, SCHEMA,
 };
 use crate::recording::Recording;
-use crate::verification::SECCOMP;
+use crate::recording::SECCOMP;
 use std::collections::BTreeSet;
 
 /// Makes the profile of a recording.
@@ -215,7 +215,7 @@ pub(crate) mod tests {
         );
         full.denied_needs = full.findings.needed.clone();
         full.privileges = Some(full_privileges());
-        full.verification = Some(crate::verification::judge(
+        full.verification = Some(crate::verify::judge(
             &full,
             &full,
             &crate::verification::Outside::nothing(),

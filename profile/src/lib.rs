@@ -12,12 +12,15 @@ pub mod error;
 #[cfg(any(test, feature = "fixtures"))]
 pub mod fixtures;
 pub mod minimize;
+pub mod need;
 pub mod observation;
 pub mod privileges;
 pub mod profile;
 pub mod recording;
+pub mod report;
 pub mod serde_path;
 pub mod settings;
 pub mod verification;
+pub mod verify;
 
 pub use capability::{Capability, CapabilitySet};

@@ -1,122 +1,18 @@
 //! The profile: what a recording comes to. Written as `capprof.json`; the schema is documented in `docs/profile.md`.
 
-use crate::observation::{BlindSpot, Exit, PortUse, Recorder, Results};
+use crate::CapabilitySet;
+use crate::observation::{BlindSpot, Exit, PortUse};
 use crate::privileges::Privileges;
 use crate::recording::{ContainerProcess, ProcessSets, Relaxation, Workload};
 use crate::settings::Recorders;
 use crate::verification::Verification;
-use crate::{Capability, CapabilitySet};
 use serde::{Deserialize, Serialize};
+
+pub use crate::need::{CheckSummary, Need, Reason};
+pub use crate::report::{HostReport, RecorderReport, RuntimeReport};
 
 /// The value of [`Profile::schema`].
 pub const SCHEMA: &str = "capprof.profile/v1";
-
-/// Why a capability is in the minimized set.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Reason {
-    /// A check was granted whose outcome mattered.
-    Used,
-    /// A check that the kernel makes silently (NOAUDIT) and yet enforces was granted.
-    EnforcingSilent,
-    /// The low-level runtime's own execve of the container's program needed it.
-    PreExec,
-    /// An executed file has it as a file capability, and could not be executed without.
-    FileCapability,
-    /// A program asked for it with capset(2), which fails for a capability that is not held.
-    CapsetCompatibility,
-    /// The engine's seccomp filter lets a system call that a program made pass only with it; the kernel does not ask.
-    SeccompFilter,
-}
-
-/// A member of the minimized set, with the evidence for it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Need {
-    /// Which.
-    pub capability: Capability,
-    /// Why; where several reasons hold, the strongest (in the order of [`Reason`]).
-    pub reason: Reason,
-    /// Capabilities that would have done instead.
-    pub alternatives: Vec<Capability>,
-    /// Names of the programs that used it, most frequent first.
-    pub programs: Vec<String>,
-    /// Names of the system calls in which it was used, most frequent first.
-    pub syscalls: Vec<String>,
-    /// Kernel functions on the way to the check, from the one that asked outwards, joined with ` < `; most frequent first.
-    pub sites: Vec<String>,
-    /// How many checks.
-    pub count: u64,
-    /// First use, in milliseconds since the recording was armed.
-    pub first_ms: u64,
-    /// Last use.
-    pub last_ms: u64,
-    /// Who saw it.
-    pub recorders: Vec<Recorder>,
-    /// Which other reasons hold, and what the recorders differ in.
-    #[serde(skip_serializing_if = "Vec::is_empty", default)]
-    pub notes: Vec<String>,
-}
-
-/// Checks of one capability that one rule dismissed or that were refused, summed up.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct CheckSummary {
-    /// Which.
-    pub capability: Capability,
-    /// Name of the rule that decided: `overcommit`, `overridden-credentials`, … (docs/classification.md).
-    pub rule: String,
-    /// What the rule means, in one line.
-    pub explanation: String,
-    /// Whether the program went on with less than it asked for: fewer details, other accounting.
-    #[serde(default)]
-    pub optional: bool,
-    /// Programs, most frequent first.
-    pub programs: Vec<String>,
-    /// System calls, most frequent first.
-    pub syscalls: Vec<String>,
-    /// Call sites as in [`Need::sites`].
-    pub sites: Vec<String>,
-    /// How many checks.
-    pub count: u64,
-    /// Of refused checks, what their system calls came to; only while verifying.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub outcome: Option<Results>,
-    /// Who saw them.
-    pub recorders: Vec<Recorder>,
-}
-
-/// What became of one recorder.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RecorderReport {
-    /// Which.
-    pub recorder: Recorder,
-    /// Whether it recorded.
-    pub recorded: bool,
-    /// How: `tp_btf/cap_capable`, `audit log, scope domain`; empty if it did not.
-    pub method: String,
-    /// What was tried and refused, a line each.
-    pub refused: Vec<String>,
-}
-
-/// The runtime that ran the container.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RuntimeReport {
-    /// `runc` or `crun`.
-    pub name: String,
-    /// The binary.
-    #[serde(with = "crate::serde_path")]
-    pub path: std::path::PathBuf,
-}
-
-/// The kernel that was asked.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct HostReport {
-    /// `uname -r`.
-    pub kernel: String,
-    /// `uname -m`.
-    pub architecture: String,
-    /// capprof's own version.
-    pub capprof: String,
-}
 
 /// What `capprofctl shrink` found: a smaller set that passes a test, and does not without any member.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -152,6 +152,9 @@ impl ProcessSets {
     }
 }
 
+/// Where config.json has the seccomp filter, as [`Relaxation::pointer`] says it.
+pub const SECCOMP: &str = "/linux/seccomp";
+
 /// Something in config.json that would have hidden capability checks, and what was done about it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Relaxation {

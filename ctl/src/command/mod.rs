@@ -7,7 +7,7 @@ mod list;
 mod merge;
 mod recover;
 mod report;
-pub(crate) mod shrink;
+mod shrink;
 mod verify;
 
 use crate::cli::{Arguments, Command};

@@ -7,7 +7,8 @@ use crate::trial::{self, CheckTime, Observed, Streams, Trial};
 use crate::{hook, output, process};
 use anyhow::{Context, bail};
 use capprof_profile::profile::Profile;
-use capprof_profile::verification::{self, Check, End, Outside, Verdict};
+use capprof_profile::verification::{Check, End, Outside, Verdict};
+use capprof_profile::verify;
 use capprof_store::profiles::Store;
 use capprof_store::recording::Directory;
 use std::ffi::{OsStr, OsString};
@@ -120,7 +121,7 @@ pub(crate) fn run(store: &Store, state: &Path, options: &Options<'_>) -> anyhow:
         }),
         strict: options.strict,
     };
-    let verification = verification::judge(&profile, &run, &outside);
+    let verification = verify::judge(&profile, &run, &outside);
     if interrupted {
         // The hook has judged a run that nobody let come to its end.
         store.set_verification(id, former.as_ref())?;

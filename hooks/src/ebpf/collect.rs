@@ -13,7 +13,7 @@ use super::program_set::ProgramSet;
 use capprof_profile::CapabilitySet;
 use capprof_profile::observation::{BlindSpot, Capset, Evidence, Exit, Recorder};
 use capprof_profile::recording::Recording;
-use capprof_profile::verification::RESULTS_UNSEEN;
+use capprof_profile::verify::RESULTS_UNSEEN;
 use std::collections::HashMap;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 

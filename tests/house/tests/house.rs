@@ -1,5 +1,8 @@
 //! The rules, held against the source.
 
+// A test that cannot read the source fails.
+#![allow(clippy::unwrap_used)]
+
 use capprof_house::{Crate, File, code_lines, files, functions};
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -180,14 +183,14 @@ fn modules_use_only_those_before_them() {
         }
         let place = |module: &str| order.modules.iter().position(|one| one == module);
         for one in source.uses() {
-            let (Some(from), to) = (
+            // The root of a library passes on what modules have; circles through it are found above.
+            let (Some(from), Some(to)) = (
                 source.top_module_of(&one.from),
                 source.top_module_of(&one.to),
             ) else {
                 continue;
             };
-            // The root is below nobody.
-            if to.is_none_or(|to| to != from && place(to) >= place(from)) {
+            if to != from && place(to) >= place(from) {
                 problems.push(format!("{} uses {}", one.from.display(), one.to.display()));
             }
         }

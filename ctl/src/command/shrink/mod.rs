@@ -5,6 +5,7 @@ mod judge;
 mod search;
 mod state;
 
+use crate::cli::ShrinkOptions;
 use crate::exit::Exit;
 use crate::launch::Launch;
 use crate::process;
@@ -17,42 +18,6 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::time::Duration;
 
-/// How to judge, and how long.
-#[derive(Debug, clap::Args)]
-pub(crate) struct Options {
-    /// A command for sh that succeeds if the container does what it should
-    ///
-    /// It is repeated until it succeeds or time is up; CAPPROF_CONTAINER_ID is the container's id. Without it, the program has to end by itself with status 0.
-    #[arg(long, value_name = "COMMAND")]
-    check: Option<String>,
-
-    /// How long one run may take, in seconds
-    #[arg(long, default_value_t = 30, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86400))]
-    timeout: u64,
-
-    /// Stop after so many runs, with what is minimal so far
-    #[arg(long, value_name = "NUMBER")]
-    max_runs: Option<usize>,
-
-    /// Go on where an earlier call was interrupted
-    #[arg(long)]
-    resume: bool,
-
-    /// Make sure first that nothing works without any capability
-    #[arg(long)]
-    empty_fails: bool,
-
-    /// Give capabilities by the engine's own options, without capprof as its runtime
-    ///
-    /// For docker before 24, which has no annotations. What a user other than root gets is then what the engine gives: with docker, nothing ambient.
-    #[arg(long)]
-    engine_options: bool,
-
-    /// The name under which docker knows capprof
-    #[arg(long, default_value = "capprof", value_name = "NAME")]
-    runtime: String,
-}
-
 /// Finds a smaller set that still passes, and writes it into the profile.
 ///
 /// # Errors
@@ -60,7 +25,7 @@ pub(crate) struct Options {
 pub(crate) fn run(
     store: &Store,
     wanted: &str,
-    options: &Options,
+    options: &ShrinkOptions,
     command: &[OsString],
 ) -> anyhow::Result<Exit> {
     let mut found = store.find(wanted)?;

@@ -1,0 +1,78 @@
+//! What a program needs, and what was seen and does not count, each with the evidence summed up.
+
+use crate::Capability;
+use crate::observation::{Recorder, Results};
+use serde::{Deserialize, Serialize};
+
+/// Why a capability is in the minimized set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    /// A check was granted whose outcome mattered.
+    Used,
+    /// A check that the kernel makes silently (NOAUDIT) and yet enforces was granted.
+    EnforcingSilent,
+    /// The low-level runtime's own execve of the container's program needed it.
+    PreExec,
+    /// An executed file has it as a file capability, and could not be executed without.
+    FileCapability,
+    /// A program asked for it with capset(2), which fails for a capability that is not held.
+    CapsetCompatibility,
+    /// The engine's seccomp filter lets a system call that a program made pass only with it; the kernel does not ask.
+    SeccompFilter,
+}
+
+/// A member of the minimized set, with the evidence for it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Need {
+    /// Which.
+    pub capability: Capability,
+    /// Why; where several reasons hold, the strongest (in the order of [`Reason`]).
+    pub reason: Reason,
+    /// Capabilities that would have done instead.
+    pub alternatives: Vec<Capability>,
+    /// Names of the programs that used it, most frequent first.
+    pub programs: Vec<String>,
+    /// Names of the system calls in which it was used, most frequent first.
+    pub syscalls: Vec<String>,
+    /// Kernel functions on the way to the check, from the one that asked outwards, joined with ` < `; most frequent first.
+    pub sites: Vec<String>,
+    /// How many checks.
+    pub count: u64,
+    /// First use, in milliseconds since the recording was armed.
+    pub first_ms: u64,
+    /// Last use.
+    pub last_ms: u64,
+    /// Who saw it.
+    pub recorders: Vec<Recorder>,
+    /// Which other reasons hold, and what the recorders differ in.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub notes: Vec<String>,
+}
+
+/// Checks of one capability that one rule dismissed or that were refused, summed up.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CheckSummary {
+    /// Which.
+    pub capability: Capability,
+    /// Name of the rule that decided: `overcommit`, `overridden-credentials`, … (docs/classification.md).
+    pub rule: String,
+    /// What the rule means, in one line.
+    pub explanation: String,
+    /// Whether the program went on with less than it asked for: fewer details, other accounting.
+    #[serde(default)]
+    pub optional: bool,
+    /// Programs, most frequent first.
+    pub programs: Vec<String>,
+    /// System calls, most frequent first.
+    pub syscalls: Vec<String>,
+    /// Call sites as in [`Need::sites`].
+    pub sites: Vec<String>,
+    /// How many checks.
+    pub count: u64,
+    /// Of refused checks, what their system calls came to; only while verifying.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub outcome: Option<Results>,
+    /// Who saw them.
+    pub recorders: Vec<Recorder>,
+}

@@ -1,0 +1,315 @@
+//! Holds a run with a minimized set against the profile that the set is of.
+//!
+//! The profile, the run's own profile (recorded with [`crate::profile::Profile::verifies`]), and what was seen from outside go in, a
+//! [`Verification`] comes out. `docs/verify.md` explains the rules to users.
+
+#[cfg(test)]
+mod tests;
+
+use crate::CapabilitySet;
+use crate::need::Need;
+use crate::observation::{Exit, Recorder, Results};
+use crate::profile::Profile;
+use crate::recording::SECCOMP;
+use crate::verification::{Compared, Comparison, End, Outside, Verdict, Verification};
+
+/// Holds a run against the profile whose set it had.
+///
+/// What is compared decides: the exit status of a program that ended by itself, and the check. A system call that failed for want of a
+/// capability that the profiled run had decides where neither of these speaks for the set, or where that is asked for.
+pub fn judge(profile: &Profile, run: &Profile, outside: &Outside) -> Verification {
+    let mut verification = Verification {
+        verdict: Verdict::NotVerified,
+        date: run.origin.finished.clone(),
+        run: run.origin.recording_id.clone(),
+        command: outside.command.clone(),
+        runtime: run.origin.runtime.clone(),
+        kernel: run.origin.host.kernel.clone(),
+        sets: run.conditions.granted,
+        compared: Vec::new(),
+        denied: run.findings.denied.clone(),
+        failures: Vec::new(),
+        suggested: CapabilitySet::EMPTY,
+        notes: Vec::new(),
+    };
+    let denied_needs: Vec<&Need> = run
+        .denied_needs
+        .iter()
+        .filter(|need| !was_refused_before(profile, need))
+        .collect();
+    let seen = refused_checks_seen(run);
+
+    let exit = compare_exit(profile, run, outside, &mut verification);
+    let check = compare_check(outside, &mut verification);
+    let decided = check == Some(true)
+        || (check.is_none() && exit == Some(true) && outside.end != End::Unknown);
+    let failed: Vec<String> = denied_needs.iter().map(|need| failure(run, need)).collect();
+    if let Err(reason) = &seen {
+        verification.notes.push(format!(
+            "system calls that failed for want of a capability could not be seen: {reason}"
+        ));
+        if !decided && verification.failures.is_empty() {
+            verification.failures.push(
+                "nothing could be compared: give a check, or let the program end by itself"
+                    .to_owned(),
+            );
+        }
+    } else {
+        let allowed = decided && !outside.strict;
+        verification.compared.push(Comparison {
+            what: Compared::Denied,
+            profiled: None,
+            verified: match failed.len() {
+                0 => "no system call failed for want of a capability".to_owned(),
+                _ => failed.join("; "),
+            },
+            passed: failed.is_empty(),
+        });
+        if verification.failures.is_empty() && allowed {
+            verification.notes.extend(
+                failed
+                    .iter()
+                    .map(|line| format!("{line}, and the program went on")),
+            );
+        } else {
+            verification.failures.extend(failed);
+        }
+        if !run.complete {
+            let lost = run.incomplete_because.join("; ");
+            match decided {
+                true => verification.notes.push(format!("incomplete: {lost}")),
+                false if verification.failures.is_empty() => verification
+                    .failures
+                    .push(format!("not everything that was refused was seen: {lost}")),
+                false => {}
+            }
+        }
+    }
+    if verification.failures.is_empty() {
+        verification.verdict = Verdict::Verified;
+    } else {
+        verification.suggested = denied_needs.iter().map(|need| need.capability).collect();
+        explain(profile, run, &mut verification);
+    }
+    note_sets(run, &mut verification);
+    verification
+}
+
+/// Whether the profiled run was refused it as well, and did not use it either.
+fn was_refused_before(profile: &Profile, need: &Need) -> bool {
+    profile.findings.denied.iter().any(|entry| {
+        entry.capability == need.capability && UNGRANTED.contains(&entry.rule.as_str())
+    }) && !profile
+        .findings
+        .needed
+        .iter()
+        .any(|other| other.capability == need.capability)
+}
+
+/// The rules of checks that are refused for want of the capability (see [`crate::classify`]).
+const UNGRANTED: [&str; 2] = ["refused", "initial-namespace"];
+
+/// Whether the run's recorder saw what was refused and what came of it; else why not.
+fn refused_checks_seen(run: &Profile) -> Result<(), String> {
+    let ebpf = run
+        .conditions
+        .recorders
+        .iter()
+        .find(|report| report.recorder == Recorder::Ebpf);
+    match ebpf {
+        Some(report) if report.recorded => {}
+        Some(report) => return Err(report.refused.join("; ")),
+        None => return Err("the configuration wants no eBPF".to_owned()),
+    }
+    match run
+        .findings
+        .blind_spots
+        .iter()
+        .find(|spot| spot.recorder == Recorder::Ebpf && spot.reason.starts_with(RESULTS_UNSEEN))
+    {
+        Some(spot) => Err(spot.reason.clone()),
+        None => Ok(()),
+    }
+}
+
+/// What the reason of a blind spot begins with, where refused checks could not be followed to the end of their system call.
+pub const RESULTS_UNSEEN: &str = "what system calls came to in which a check was refused";
+
+/// Gives whether the exit status speaks for the set; `None` if it says nothing.
+fn compare_exit(
+    profile: &Profile,
+    run: &Profile,
+    outside: &Outside,
+    verification: &mut Verification,
+) -> Option<bool> {
+    let reported = match outside.end {
+        End::Stopped => return None,
+        End::Itself(status) => status,
+        End::Unknown => None,
+    };
+    // An engine reports a signal as a status, of which nobody can tell whether it was one.
+    let (now, equal) = match (run.exit, reported) {
+        (Some(now), _) => (
+            now.to_string(),
+            profile
+                .exit
+                .map_or(now == Exit::Code(0), |exit| exit == now),
+        ),
+        (None, Some(status)) => (
+            format!("exit status {status}"),
+            status == profile.exit.map_or(0, as_engines_report),
+        ),
+        (None, None) => return None,
+    };
+    let before = profile.exit.map(|exit| exit.to_string());
+    verification.compared.push(Comparison {
+        what: Compared::Exit,
+        profiled: before.clone(),
+        verified: now.clone(),
+        passed: equal,
+    });
+    if !equal {
+        verification.failures.push(match before {
+            Some(before) => format!("the program: {now}; when it was profiled: {before}"),
+            None => format!("the program: {now}"),
+        });
+    } else if before.is_none() {
+        verification.notes.push(
+            "how the program had ended when it was profiled is not known: success was expected"
+                .to_owned(),
+        );
+    }
+    Some(equal)
+}
+
+/// `128 + signal`, as shells, docker and podman do.
+fn as_engines_report(exit: Exit) -> u8 {
+    match exit {
+        Exit::Code(code) => code,
+        Exit::Signal(signal) => signal.saturating_add(128),
+    }
+}
+
+fn compare_check(outside: &Outside, verification: &mut Verification) -> Option<bool> {
+    let check = outside.check.as_ref()?;
+    let tries = match check.tries {
+        1 => "1 try".to_owned(),
+        tries => format!("{tries} tries"),
+    };
+    let now = format!("{}: {} ({tries})", check.command, check.last);
+    verification.compared.push(Comparison {
+        what: Compared::Check,
+        profiled: check
+            .baseline
+            .then(|| format!("{}: success with everything granted", check.command)),
+        verified: now.clone(),
+        passed: check.passed,
+    });
+    if !check.passed {
+        verification.failures.push(format!("the check {now}"));
+    }
+    Some(check.passed)
+}
+
+/// `openat of postgres failed with EACCES (2x) for want of CAP_DAC_OVERRIDE`
+fn failure(run: &Profile, need: &Need) -> String {
+    let mut outcome = Results::default();
+    for entry in &run.findings.denied {
+        if entry.capability == need.capability && UNGRANTED.contains(&entry.rule.as_str()) {
+            outcome.add(&entry.outcome.unwrap_or_default());
+        }
+    }
+    let errors: Vec<String> = [
+        ("EPERM", outcome.eperm),
+        ("EACCES", outcome.eacces),
+        ("another error", outcome.other_error),
+    ]
+    .into_iter()
+    .filter(|(_, count)| *count > 0)
+    .map(|(name, count)| format!("{name} ({count}x)"))
+    .collect();
+    let list = |names: &[String], otherwise: &str| match names {
+        [] => otherwise.to_owned(),
+        names => names.join(", "),
+    };
+    format!(
+        "{} of {} failed with {} for want of {}",
+        list(&need.syscalls, "a system call"),
+        list(&need.programs, "a program"),
+        list(&errors, "an error"),
+        need.capability
+    )
+}
+
+/// Looks for what to add where no refused check tells.
+fn explain(profile: &Profile, run: &Profile, verification: &mut Verification) {
+    if !verification.suggested.is_empty() {
+        return;
+    }
+    let given = run.conditions.granted.bounding;
+    verification.suggested = profile
+        .findings
+        .needed
+        .iter()
+        .map(|need| need.capability)
+        .filter(|capability| !given.contains(*capability))
+        .collect();
+    if !verification.suggested.is_empty() {
+        return;
+    }
+    let candidates: CapabilitySet = profile
+        .findings
+        .blind_spots
+        .iter()
+        .chain(&run.findings.blind_spots)
+        .filter_map(|spot| spot.capability)
+        .filter(|capability| !given.contains(*capability))
+        .collect();
+    if !candidates.is_empty() {
+        verification.notes.push(format!(
+            "no refused check explains it; the use of {candidates} could not be seen: try adding one of these"
+        ));
+    }
+    if profile.conditions.relaxed.is_empty() {
+        return;
+    }
+    let places: Vec<&str> = profile
+        .conditions
+        .relaxed
+        .iter()
+        .map(|relaxation| relaxation.pointer.as_str())
+        .collect();
+    verification.notes.push(format!(
+        "relaxed while profiling, and in force in this run: {}",
+        places.join(", ")
+    ));
+    // docker and podman let a filter pass mount, chroot and the like only with their capability: of the check behind it nobody is told.
+    if places.contains(&SECCOMP) {
+        verification.notes.push(
+            "the seccomp filter may have refused a system call before any capability was asked for: verify once more without it, with docker and \
+             podman by --security-opt seccomp=unconfined, to see which"
+                .to_owned(),
+        );
+    }
+}
+
+/// An engine that could not have given these sets has to be told: capprof did.
+fn note_sets(run: &Profile, verification: &mut Verification) {
+    let (asked, had) = (&run.conditions.original, &run.conditions.granted);
+    let beyond = [
+        ("bounding", had.bounding.difference(asked.bounding)),
+        ("ambient", had.ambient.difference(asked.ambient)),
+    ];
+    for (name, set) in beyond {
+        if !set.is_empty() {
+            verification.notes.push(format!(
+                "the engine's own configuration does not have {set} in the {name} set: capprof gave it, and io.capprof.mode=enforce does"
+            ));
+        }
+    }
+    for report in &run.conditions.recorders {
+        if report.recorder == Recorder::Selinux {
+            verification.notes.extend(report.refused.iter().cloned());
+        }
+    }
+}

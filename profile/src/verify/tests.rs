@@ -1,0 +1,375 @@
+use super::*;
+use crate::Capability;
+use crate::assemble::tests::is_valid;
+use crate::fixtures::check;
+use crate::fixtures::{host, recording, reports};
+use crate::observation::{BlindSpot, Evidence, Observation, Verdict as Answer};
+use crate::recording::{Mode, ProcessSets};
+use crate::verification::Check;
+
+const GIVEN: [Capability; 1] = [Capability::NET_BIND_SERVICE];
+
+/// The profile of a program that used `needs`, and ended so.
+fn profile(needs: &[Capability], exit: Option<Exit>) -> Profile {
+    let evidence = Evidence {
+        observations: needs
+            .iter()
+            .map(|capability| check(*capability, "openat", &["ns_capable"]))
+            .collect(),
+        exit,
+        ..Evidence::default()
+    };
+    crate::assemble::profile(
+        &recording("web-1", "20261123T150102Z-1a2b3c4d"),
+        reports(),
+        vec![(Recorder::Ebpf, evidence)],
+        "2026-11-23T15:02:00Z".to_owned(),
+        host(),
+    )
+}
+
+fn refused(capability: Capability, results: Results) -> Observation {
+    Observation {
+        verdict: Answer::Denied,
+        results: Some(results),
+        count: results.failed() + results.success,
+        ..check(
+            capability,
+            "openat",
+            &["capable_wrt_inode_uidgid", "generic_permission"],
+        )
+    }
+}
+
+fn eacces(count: u64) -> Results {
+    Results {
+        eacces: count,
+        ..Results::default()
+    }
+}
+
+/// A run with [`GIVEN`] alone.
+fn run(observations: Vec<Observation>, exit: Option<Exit>) -> Profile {
+    let mut recording = recording("web-2", "20261124T150102Z-1a2b3c4d");
+    recording.mode = Mode::Verify;
+    recording.profile = Some("20261123T150102Z-1a2b3c4d".to_owned());
+    let set = GIVEN.into_iter().collect();
+    recording.grant.granted = ProcessSets {
+        bounding: set,
+        effective: set,
+        permitted: set,
+        ..ProcessSets::default()
+    };
+    recording.grant.original = recording.grant.granted;
+    let evidence = Evidence {
+        observations,
+        exit,
+        ..Evidence::default()
+    };
+    crate::assemble::profile(
+        &recording,
+        reports().into_iter().take(1).collect(),
+        vec![(Recorder::Ebpf, evidence)],
+        "2026-11-24T15:02:00Z".to_owned(),
+        host(),
+    )
+}
+
+fn watched(end: End) -> Outside {
+    Outside {
+        command: vec!["runc".to_owned(), "run".to_owned(), "web-2".to_owned()],
+        end,
+        check: None,
+        strict: false,
+    }
+}
+
+fn checked(passed: bool) -> Outside {
+    Outside {
+        check: Some(Check {
+            command: "curl localhost".to_owned(),
+            passed,
+            tries: 3,
+            last: if passed { "success" } else { "exit status 7" }.to_owned(),
+            baseline: false,
+        }),
+        ..watched(End::Stopped)
+    }
+}
+
+const SUCCESS: Option<Exit> = Some(Exit::Code(0));
+
+#[track_caller]
+fn gives(profile: &Profile, run: &Profile, outside: &Outside, failures: &[&str]) -> Verification {
+    let verification = judge(profile, run, outside);
+    assert_eq!(verification.failures, failures);
+    assert_eq!(
+        verification.verdict == Verdict::Verified,
+        failures.is_empty(),
+        "{verification:?}"
+    );
+    verification
+}
+
+#[test]
+fn the_same_end_with_nothing_refused_is_verified() {
+    let before = profile(&GIVEN, SUCCESS);
+    let verification = gives(
+        &before,
+        &run(Vec::new(), SUCCESS),
+        &watched(End::Itself(Some(0))),
+        &[],
+    );
+    assert_eq!(verification.run, "20261124T150102Z-1a2b3c4d");
+    assert!(verification.compared.iter().all(|one| one.passed));
+    assert_eq!(verification.compared.len(), 2);
+    // Not only success can be compared.
+    let fails = Some(Exit::Code(3));
+    gives(
+        &profile(&GIVEN, fails),
+        &run(Vec::new(), fails),
+        &watched(End::Itself(Some(3))),
+        &[],
+    );
+}
+
+#[test]
+fn a_seccomp_filter_that_may_have_hidden_the_check_is_named_with_the_way_past_it() {
+    let mut before = profile(&GIVEN, SUCCESS);
+    let failed = |before: &Profile| {
+        let end = watched(End::Itself(Some(1)));
+        judge(before, &run(Vec::new(), Some(Exit::Code(1))), &end).notes
+    };
+    let named = |notes: &[String]| notes.iter().any(|note| note.contains("seccomp=unconfined"));
+    before.conditions.relaxed[0].pointer = "/linux/seccomp".to_owned();
+    assert!(named(&failed(&before)), "{:?}", failed(&before));
+    before.conditions.relaxed[0].pointer = "/process/apparmorProfile".to_owned();
+    assert!(!named(&failed(&before)), "{:?}", failed(&before));
+}
+
+#[test]
+fn verdicts_and_runs_agree_with_the_schema() {
+    let mut before = profile(&GIVEN, SUCCESS);
+    let now = run(
+        vec![refused(Capability::DAC_OVERRIDE, eacces(2))],
+        Some(Exit::Signal(9)),
+    );
+    is_valid(&now);
+    before.verification = Some(judge(&before, &now, &checked(false)));
+    is_valid(&before);
+    before.verification = Some(judge(&before, &run(Vec::new(), SUCCESS), &checked(true)));
+    is_valid(&before);
+}
+
+#[test]
+fn another_end_is_not_and_names_what_was_refused() {
+    let verification = gives(
+        &profile(
+            &[Capability::NET_BIND_SERVICE, Capability::DAC_OVERRIDE],
+            SUCCESS,
+        ),
+        &run(
+            vec![refused(Capability::DAC_OVERRIDE, eacces(2))],
+            Some(Exit::Code(1)),
+        ),
+        &watched(End::Itself(Some(1))),
+        &[
+            "the program: exit status 1; when it was profiled: exit status 0",
+            "openat of program failed with EACCES (2x) for want of CAP_DAC_OVERRIDE",
+        ],
+    );
+    assert_eq!(
+        verification.suggested,
+        [Capability::DAC_OVERRIDE].into_iter().collect()
+    );
+}
+
+#[test]
+fn of_what_the_kernel_asks_in_turn_the_first_is_named() {
+    let verification = gives(
+        &profile(&GIVEN, SUCCESS),
+        &run(
+            vec![
+                refused(Capability::DAC_READ_SEARCH, eacces(2)),
+                refused(Capability::DAC_OVERRIDE, eacces(2)),
+            ],
+            Some(Exit::Code(1)),
+        ),
+        &watched(End::Itself(None)),
+        &[
+            "the program: exit status 1; when it was profiled: exit status 0",
+            "openat of program failed with EACCES (2x) for want of CAP_DAC_READ_SEARCH",
+        ],
+    );
+    assert_eq!(
+        verification.suggested,
+        [Capability::DAC_READ_SEARCH].into_iter().collect()
+    );
+    // Where the second was asked more often, it was asked first somewhere, and does for both.
+    let verification = judge(
+        &profile(&GIVEN, SUCCESS),
+        &run(
+            vec![
+                refused(Capability::DAC_READ_SEARCH, eacces(2)),
+                refused(Capability::DAC_OVERRIDE, eacces(3)),
+            ],
+            Some(Exit::Code(1)),
+        ),
+        &watched(End::Itself(None)),
+    );
+    assert_eq!(
+        verification.suggested,
+        [Capability::DAC_OVERRIDE].into_iter().collect()
+    );
+}
+
+#[test]
+fn a_program_that_goes_on_is_verified_unless_that_is_not_enough() {
+    let before = profile(&GIVEN, SUCCESS);
+    let now = run(vec![refused(Capability::SETUID, eacces(1))], SUCCESS);
+    let failed = "openat of program failed with EACCES (1x) for want of CAP_SETUID";
+    let verification = gives(&before, &now, &watched(End::Itself(Some(0))), &[]);
+    assert_eq!(
+        verification.notes,
+        [format!("{failed}, and the program went on")]
+    );
+    assert!(verification.suggested.is_empty());
+    gives(&before, &now, &checked(true), &[]);
+    let strict = Outside {
+        strict: true,
+        ..watched(End::Itself(Some(0)))
+    };
+    // Nobody knows whether a program that was stopped did its work.
+    for outside in [strict, watched(End::Stopped), Outside::nothing()] {
+        let verification = gives(&before, &now, &outside, &[failed]);
+        assert_eq!(
+            verification.suggested,
+            [Capability::SETUID].into_iter().collect()
+        );
+    }
+}
+
+#[test]
+fn a_check_decides() {
+    let before = profile(&GIVEN, SUCCESS);
+    let now = run(Vec::new(), Some(Exit::Signal(9)));
+    gives(&before, &now, &checked(true), &[]);
+    gives(
+        &before,
+        &now,
+        &checked(false),
+        &["the check curl localhost: exit status 7 (3 tries)"],
+    );
+    // Passing while it lived does not make up for another end.
+    gives(
+        &before,
+        &now,
+        &Outside {
+            end: End::Itself(None),
+            ..checked(true)
+        },
+        &["the program: ended by signal 9; when it was profiled: exit status 0"],
+    );
+}
+
+#[test]
+fn probes_and_what_was_refused_before_break_nothing() {
+    let overcommit = Observation {
+        call_site: vec!["security_vm_enough_memory_mm".to_owned()],
+        ..refused(
+            Capability::SYS_ADMIN,
+            Results {
+                other_error: 1,
+                ..Results::default()
+            },
+        )
+    };
+    let harmless = refused(
+        Capability::SETGID,
+        Results {
+            success: 4,
+            ..Results::default()
+        },
+    );
+    let before = profile(&GIVEN, SUCCESS);
+    let now = run(vec![overcommit, harmless], SUCCESS);
+    let verification = gives(&before, &now, &watched(End::Stopped), &[]);
+    assert_eq!(verification.denied.len(), 2);
+
+    let now = run(vec![refused(Capability::SYS_RESOURCE, eacces(1))], SUCCESS);
+    let mut before = before;
+    before.findings.denied.clone_from(&now.findings.denied);
+    gives(&before, &now, &watched(End::Stopped), &[]);
+}
+
+#[test]
+fn what_could_not_be_seen_is_told_and_verifies_nothing_alone() {
+    let before = profile(&GIVEN, SUCCESS);
+    let mut now = run(Vec::new(), None);
+    let ebpf = now.conditions.recorders.first_mut().unwrap();
+    ebpf.recorded = false;
+    ebpf.refused = vec!["eBPF is not permitted".to_owned()];
+    let unseen = "system calls that failed for want of a capability could not be seen: eBPF is not permitted";
+    let verification = gives(&before, &now, &watched(End::Itself(Some(0))), &[]);
+    assert!(verification.notes.iter().any(|note| note == unseen));
+    gives(
+        &before,
+        &now,
+        &watched(End::Stopped),
+        &["nothing could be compared: give a check, or let the program end by itself"],
+    );
+    gives(
+        &before,
+        &now,
+        &watched(End::Itself(Some(1))),
+        &["the program: exit status 1; when it was profiled: exit status 0"],
+    );
+    let signalled = profile(&GIVEN, Some(Exit::Signal(15)));
+    gives(&signalled, &now, &watched(End::Itself(Some(143))), &[]);
+}
+
+#[test]
+fn a_failure_that_nothing_explains_names_what_could_not_be_seen() {
+    let mut before = profile(&GIVEN, SUCCESS);
+    before.findings.blind_spots = vec![BlindSpot {
+        capability: Some(Capability::SETFCAP),
+        recorder: Recorder::Ebpf,
+        reason: "the id map of a user namespace was written".to_owned(),
+    }];
+    let now = run(Vec::new(), Some(Exit::Code(1)));
+    let verification = judge(&before, &now, &watched(End::Itself(None)));
+    assert!(verification.suggested.is_empty());
+    assert!(
+        verification
+            .notes
+            .iter()
+            .any(|note| note.contains("CAP_SETFCAP")),
+        "{:?}",
+        verification.notes
+    );
+    // A member that the set lacks although the profile shows why it is needed.
+    let before = profile(
+        &[Capability::NET_BIND_SERVICE, Capability::SETFCAP],
+        SUCCESS,
+    );
+    let verification = judge(&before, &now, &watched(End::Itself(None)));
+    assert_eq!(
+        verification.suggested,
+        [Capability::SETFCAP].into_iter().collect()
+    );
+}
+
+#[test]
+fn sets_that_the_engine_had_not_given_are_told() {
+    let mut now = run(Vec::new(), SUCCESS);
+    now.conditions.granted.ambient = GIVEN.into_iter().collect();
+    let verification = judge(&profile(&GIVEN, SUCCESS), &now, &watched(End::Itself(None)));
+    assert!(
+        verification
+            .notes
+            .iter()
+            .any(|note| note.contains("CAP_NET_BIND_SERVICE in the ambient set")),
+        "{:?}",
+        verification.notes
+    );
+}
