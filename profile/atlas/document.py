@@ -116,11 +116,11 @@ def text():
     by_place, kernels = table.index(), table.kernels()
     found = {kernel: [(site, table.entry_of(by_place, site)) for site in table.sites(kernel)] for kernel in kernels}
     found = {kernel: [(site, entry) for site, entry in pairs if entry] for kernel, pairs in found.items()}
-    proofs = {entry["proof"] for _, entry in table.entries() if "proof" in entry}
-    proved = sum("proof" in entry for _, entry in table.entries())
+    proofs = [entry["proof"] for _, entry in table.entries() if "proof" in entry]
     lines = [HEAD.format(kernels=", ".join(f"Linux {kernel}" for kernel in kernels)).rstrip(), ""]
     lines += by_class(kernels, found)
-    lines += ["", f"{len(proofs)} programs of `tests/corpus` prove {proved} entries: each passes with the capability, and fails or gets less without it.",
+    lines += ["", f"Programs prove {len(proofs)} of {len(list(table.entries()))} entries on Linux 6.18: they pass with the capability, and fail or get less without it.",
+              f"{len(set(proofs) - {'prove'})} of the programs are those of `tests/corpus`; the others are cases of `profile/atlas/prove.c` (*prove*).",
               "The other entries were read, and not run."]
     for kernel in kernels:
         lines += ["", f"## Linux {kernel} by capability", "", "Places in Debian's amd64 kernel, without helpers.", "", *by_capability(kernel, found)]

@@ -85,7 +85,7 @@ pub struct Site {
     pub who: Option<&'static str>,
     /// The rule of the classification that this entry belongs to.
     pub rule: Option<&'static str>,
-    /// The program in tests/corpus that passes with and fails without.
+    /// The program in tests/corpus that passes with and fails without; `prove` for a case of profile/atlas/prove.c.
     pub proof: Option<&'static str>,
     /// Capabilities that would do as well.
     pub or: CapabilitySet,

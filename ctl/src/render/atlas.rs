@@ -114,6 +114,7 @@ pub(crate) fn sites(sites: &[&Site], kernel: Kernel, styles: &Styles) -> String 
         line(
             "reading",
             &match site.proof {
+                Some("prove") => "read, and proved by profile/atlas/prove.c".to_owned(),
                 Some(program) => format!("read, and proved by tests/corpus {program}"),
                 None => "read, not run".to_owned(),
             },
