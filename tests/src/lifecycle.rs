@@ -15,7 +15,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-const BODIES: [(&str, Body); 19] = [
+const BODIES: [(&str, Body); 20] = [
     ("overlay_reads_need_nothing", overlay_reads_need_nothing),
     ("overlay_writes_need_nothing", overlay_writes_need_nothing),
     (
@@ -29,6 +29,10 @@ const BODIES: [(&str, Body); 19] = [
     (
         "a_program_that_exits_at_once_is_recorded",
         a_program_that_exits_at_once_is_recorded,
+    ),
+    (
+        "file_capabilities_are_read_of_an_unmounted_root",
+        file_capabilities_are_read_of_an_unmounted_root,
     ),
     ("create_start_kill_delete", create_start_kill_delete),
     (
@@ -270,6 +274,41 @@ fn a_program_that_exits_at_once_is_recorded(
             .with_context(|| format!("round {round}"))?;
     }
     Ok(())
+}
+
+/// As CRI-O does: the root file system is unmounted before `delete`, and the executable lies in the upper layer alone.
+fn file_capabilities_are_read_of_an_unmounted_root(
+    environment: &Arc<Environment>,
+    runtime: &Runtime,
+) -> anyhow::Result<()> {
+    let script = "/bin/pinger noop && exec corpus wait";
+    let container = Container::new(environment, runtime, &["/bin/sh", "-c", script])?;
+    let bundle = container.bundle();
+    let overlay = Overlay::over(&container)?;
+    let executable = bundle.join("rootfs/bin/pinger");
+    fs::copy(bundle.join("rootfs/bin/corpus"), &executable)?;
+    succeed(
+        Command::new("setcap")
+            .arg("cap_net_raw+ep")
+            .arg(&executable),
+    )?;
+    let id = container.id.clone();
+    container.capprof_succeeds(&["create", "--bundle", &bundle.to_string_lossy(), &id])?;
+    container.capprof_succeeds(&["start", &id])?;
+    std::thread::sleep(Duration::from_millis(500));
+    container.capprof_succeeds(&["kill", &id, "KILL"])?;
+    std::thread::sleep(Duration::from_millis(500));
+    drop(overlay);
+    ensure!(!executable.exists(), "the root is still mounted");
+    container.capprof_succeeds(&["delete", &id])?;
+    let profile = container.profile()?;
+    expect(&profile, &[Capability::NET_RAW])?;
+    ensure!(
+        profile.findings.blind_spots.is_empty(),
+        "{:?}",
+        profile.findings.blind_spots
+    );
+    expect_nothing_left(&container)
 }
 
 fn create_start_kill_delete(

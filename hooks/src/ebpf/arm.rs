@@ -2,6 +2,7 @@
 
 use super::armed::Armed;
 use super::error::Error;
+use super::layers::Layers;
 use super::layout::{Container, TASK_PENDING, Task};
 use super::method::Method;
 use super::program_set::ProgramSet;
@@ -48,6 +49,11 @@ pub fn arm(recording: &Recording, directory: &Directory, init: Process) -> Resul
         armed_ns: slot,
         missed: set.missed(),
         results,
+        layers: recording
+            .container
+            .root_filesystem
+            .as_deref()
+            .and_then(Layers::of),
     };
     if let Err(error) = arm_process(&set, slot, init) {
         // The first error is the one to tell; sweeping tries again.

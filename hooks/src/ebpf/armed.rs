@@ -1,5 +1,6 @@
 //! What arming leaves for the end of a recording.
 
+use super::layers::Layers;
 use super::method::Method;
 use serde::{Deserialize, Serialize};
 
@@ -19,4 +20,7 @@ pub struct Armed {
     /// Whether refused checks are followed to the end of their system call, with the reason if they are not; `None` unless the recording verifies.
     #[serde(default)]
     pub results: Option<Result<(), String>>,
+    /// What the container's root file system is made of, where it is an overlayfs.
+    #[serde(default)]
+    pub(super) layers: Option<Layers>,
 }

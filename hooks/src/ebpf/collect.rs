@@ -58,6 +58,7 @@ pub fn collect(recording: &Recording, armed: &Armed) -> Evidence {
         checks::observations(&set, armed, &rows.checks, &known, &mut evidence.losses);
     let root = Root::open(
         recording.container.root_filesystem.as_deref(),
+        armed.layers.as_ref(),
         &recording.container.bind_mounts,
     );
     let executions = Executions {

@@ -1,5 +1,6 @@
 //! Executables of the container: their paths, and the file capabilities that they carry.
 
+use super::layers::Layers;
 use super::layout::{self, Program, program};
 use capprof_profile::CapabilitySet;
 use capprof_profile::observation::FileCapabilities;
@@ -70,12 +71,20 @@ pub(super) struct Root<'a> {
 }
 
 impl<'a> Root<'a> {
-    pub(super) fn open(path: Option<&Path>, bind_mounts: &'a [BindMount]) -> Self {
+    /// `layers` are what was mounted at the path, which an engine may have unmounted since.
+    pub(super) fn open(
+        path: Option<&Path>,
+        layers: Option<&Layers>,
+        bind_mounts: &'a [BindMount],
+    ) -> Self {
         let directory = path
             .ok_or_else(|| {
                 "the recording does not know the container's root file system".to_owned()
             })
-            .and_then(open_directory);
+            .and_then(|path| match layers {
+                Some(layers) if !layers.is_mounted(path) => layers.mount(),
+                _ => open_directory(path),
+            });
         Self {
             directory,
             bind_mounts,
@@ -257,7 +266,7 @@ mod tests {
                 .custom_flags(nix::libc::O_NONBLOCK)
                 .open(&fifo)
         };
-        let root = Root::open(Some(directory.path()), &[]);
+        let root = Root::open(Some(directory.path()), None, &[]);
         let read = root.file_capabilities(&program(b"probe\0", 0), Path::new("/probe"), false);
         assert_eq!(
             read,

@@ -13,6 +13,7 @@ mod error;
 mod executables;
 mod executions;
 mod features;
+mod layers;
 mod layout;
 mod method;
 mod probe;

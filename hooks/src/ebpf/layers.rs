@@ -1,0 +1,115 @@
+//! The layers of a container's root file system, for an engine that unmounts it before the poststop hook runs (CRI-O does).
+
+use rustix::fs::{Mode, OFlags, stat, statfs};
+use rustix::mount::{
+    FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsconfig_set_string, fsmount,
+    fsopen,
+};
+use serde::{Deserialize, Serialize};
+use std::fs;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+
+/// include/uapi/linux/magic.h
+const OVERLAYFS_SUPER_MAGIC: u64 = 0x794c_7630;
+
+/// The overlayfs that a root directory was when the container started.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Layers {
+    /// Device and inode of the root directory then.
+    device: u64,
+    inode: u64,
+    /// The layers as `lowerdir` of a mount that only reads has them, the topmost first.
+    lower: String,
+}
+
+impl Layers {
+    /// What is mounted at the root directory; `None` where that is no overlayfs, or its layers cannot be named from here.
+    pub(super) fn of(root: &Path) -> Option<Self> {
+        let kind = statfs(root).ok()?.f_type;
+        if u64::try_from(kind).ok()? != OVERLAYFS_SUPER_MAGIC {
+            return None;
+        }
+        let directory = stat(root).ok()?;
+        let mounts = fs::read_to_string("/proc/self/mountinfo").ok()?;
+        Some(Self {
+            device: directory.st_dev,
+            inode: directory.st_ino,
+            lower: layers_at(&mounts, root.to_str()?)?,
+        })
+    }
+
+    /// Whether that is still mounted there.
+    pub(super) fn is_mounted(&self, root: &Path) -> bool {
+        stat(root).is_ok_and(|now| (now.st_dev, now.st_ino) == (self.device, self.inode))
+    }
+
+    /// The same tree again, for reading, at no place: it is gone with the descriptor.
+    pub(super) fn mount(&self) -> Result<OwnedFd, String> {
+        let tell = |error: rustix::io::Errno| format!("mount its layers again: {error}");
+        let system = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC).map_err(tell)?;
+        fsconfig_set_string(&system, "lowerdir", self.lower.as_str()).map_err(tell)?;
+        fsconfig_create(&system).map_err(tell)?;
+        let mount = fsmount(
+            &system,
+            FsMountFlags::FSMOUNT_CLOEXEC,
+            MountAttrFlags::MOUNT_ATTR_RDONLY
+                | MountAttrFlags::MOUNT_ATTR_NOSUID
+                | MountAttrFlags::MOUNT_ATTR_NODEV
+                | MountAttrFlags::MOUNT_ATTR_NOEXEC,
+        )
+        .map_err(tell)?;
+        rustix::fs::openat(
+            &mount,
+            ".",
+            OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
+            Mode::empty(),
+        )
+        .map_err(tell)
+    }
+}
+
+/// The layers of the overlayfs that is mounted last at a path (proc_pid_mountinfo(5)), upper layer first, joined for `lowerdir`.
+fn layers_at(mountinfo: &str, path: &str) -> Option<String> {
+    let line = mountinfo
+        .lines()
+        .rev()
+        .find(|line| line.split(' ').nth(4) == Some(path) && line.contains(" - overlay "))?;
+    let options = line.rsplit(' ').next()?;
+    let mut upper = None;
+    let mut lower = Vec::new();
+    for option in options.split(',') {
+        match option.split_once('=') {
+            Some(("upperdir", directory)) => upper = Some(directory),
+            Some(("lowerdir" | "lowerdir+", directories)) => lower.push(directories),
+            _ => {}
+        }
+    }
+    let layers: Vec<&str> = upper.into_iter().chain(lower).collect();
+    // What the kernel escapes, or what was mounted from a directory that is not known here, cannot be named again.
+    let is_plain = |layer: &&str| {
+        layer.split(':').all(|directory| directory.starts_with('/')) && !layer.contains('\\')
+    };
+    (layers.len() > 1 && layers.iter().all(is_plain)).then(|| layers.join(":"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn layers_are_those_of_the_last_mount_at_the_path() {
+        let mounts = "\
+            30 1 0:30 / /merged rw - overlay overlay rw,lowerdir=/old,upperdir=/o,workdir=/w\n\
+            31 1 0:31 / /merged rw,relatime shared:9 - overlay overlay rw,lowerdir=/l/A:/l/B,upperdir=/diff,workdir=/work,nouserxattr\n\
+            32 1 0:32 / /other rw - overlay overlay rw,lowerdir+=/a,lowerdir+=/b,upperdir=/c,workdir=/w\n\
+            33 1 0:33 / /relative rw - overlay overlay rw,lowerdir=l/A,upperdir=/c,workdir=/w\n";
+        assert_eq!(
+            layers_at(mounts, "/merged").as_deref(),
+            Some("/diff:/l/A:/l/B")
+        );
+        assert_eq!(layers_at(mounts, "/other").as_deref(), Some("/c:/a:/b"));
+        assert_eq!(layers_at(mounts, "/relative"), None);
+        assert_eq!(layers_at(mounts, "/nowhere"), None);
+    }
+}
