@@ -425,7 +425,12 @@ fn pin_set(mut loaded: programs::Loaded, state: &State) -> Result<(), Error> {
             .map_err(|error| Error::pin("pin", &path, &describe(&error)))?;
     }
     for name in MAPS {
-        for mut map in loaded.object.maps_mut().filter(|map| map.name() == name) {
+        // A map that this kernel does not know has not been made.
+        for mut map in loaded
+            .object
+            .maps_mut()
+            .filter(|map| map.name() == name && map.autocreate())
+        {
             if name == LAST {
                 map.update(0_u32.as_bytes(), state.as_bytes(), MapFlags::ANY)
                     .map_err(|error| Error::update(LAST, &error))?;
