@@ -67,6 +67,10 @@ atlas: ## find where a kernel asks for capabilities (KERNELS=6.12), list what mu
 	@$(TARGET)/atlas/bin/python profile/atlas/atlas update --cache $(TARGET)/atlas/sources $(KERNELS)
 	@profile/atlas/atlas documents
 
+.PHONY: test-kernels
+test-kernels: test-deps build test-programs ## test each kernel of Debian's archive, and make docs/kernels.md and README's table anew (long)
+	@tests/kernels/run --write
+
 .PHONY: deb
 deb: build ## build the Debian package into dist/
 	@BIN=$(BIN) packaging/deb/build

@@ -75,6 +75,9 @@ ALL = (
     Suite("guest", ("tests/guest",), ("tests/guest",), lane="guest", needs=("build", "image"), rows=True, shards=True,
           claims="the same with SELinux enforcing: the SELinux recorder, its leases, labels and blind spots, corpus by construction with both recorders",
           inputs=(*E2E, *HARNESS, *GUEST)),
+    Suite("kernels", ("tests/kernels/run", "--bin", "@BIN", "debian-12", "newest"), ("tests/kernels/run", "--bin", "@BIN"), lane="guest",
+          claims="eBPF finds one program's need for each capability, and is not misled, on the kernel of Debian 12 and on the newest of Debian's archive",
+          inputs=(*E2E, *HARNESS, "tests/kernels/")),
     engines("engines-selinux", "selinux", "guest", "the package, docker, podman (rootless and quadlet too), containerd and Kubernetes with SELinux enforcing and systemd"),
     engines("engines-plain", "plain", "any", "the package and the DaemonSet on a node without SELinux, `make install` and `make uninstall`"),
     Suite("accuracy", ("tests/accuracy", "--check"), needs=(), after=("host", "servers", "guest", "guest-full"),
@@ -88,6 +91,8 @@ ALL = (
           claims="SELinux's audit records show of the corpus what it says"),
     Suite("guest-full", ("tests/guest", "--full"), lane="guest", needs=("build", "image"), rows=True, limit=4 * 3600, shards=True,
           claims="every program of the corpus with every recorder, runtime and variant, SELinux enforcing"),
+    Suite("kernels-all", ("tests/kernels/run", "--bin", "@BIN", "--write"), lane="guest", limit=3 * 3600,
+          claims="the same on each kernel of Debian's archive; writes docs/kernels.md and README's table"),
     Suite("policy-guest", ("tests/policy/check-guest",), lane="guest", needs=(),
           claims="what the policy module allows and refuses, on an enforcing kernel with real engines"),
     Suite("vm", ("tests/vm/selftest",), lane="guest", needs=(), claims="the guest is what the other suites take it for"),
@@ -97,11 +102,11 @@ ALL = (
 )
 SUITES = {suite.name: suite for suite in ALL}
 
-TEST = ("build", "image", "guest", "engines-selinux", "engines-plain", "unit", "harness", "atlas", "architecture", "demo", "host", "policy", "packages", "engines", "servers", "accuracy")
+TEST = ("build", "image", "guest", "kernels", "engines-selinux", "engines-plain", "unit", "harness", "atlas", "architecture", "demo", "host", "policy", "packages", "engines", "servers", "accuracy")
 TARGETS = {
     "check": ("build", "lint", "unit", "harness", "atlas", "architecture", "smoke"),
     "test": TEST,
     "ci": ("lint", *TEST),
-    "all": ("lint", *(name for name in TEST if name not in ("guest", "engines-selinux", "engines-plain")), "guest-full", "engines-everywhere",
+    "all": ("lint", *(name for name in TEST if name not in ("guest", "kernels", "engines-selinux", "engines-plain")), "guest-full", "kernels-all", "engines-everywhere",
             "engines-everywhere-plain", "policy-guest", "vm", "corpus", "corpus-audited", "members", "engines-validate"),
 }
