@@ -15,6 +15,7 @@ use capprof_profile::recording::{Label, Process};
 use capprof_profile::settings::Settings;
 use capprof_profile::settings::{Recorders, Scope};
 use capprof_store::recording::Directory;
+use capprof_store::selinux_contexts;
 use capprof_store::{process, random};
 use nix::fcntl::{Flock, FlockArg};
 use std::collections::BTreeSet;
@@ -96,7 +97,11 @@ pub fn choose(
         return Ok(None);
     }
     let scope = host.scope(scope.unwrap_or(configuration.scope))?;
-    let wanted = Wanted::from_engine(original, scope, default_context().as_deref())?;
+    let wanted = Wanted::from_engine(
+        original,
+        scope,
+        selinux_contexts::container_process().as_deref(),
+    )?;
     let context = host.unused(&wanted, state)?;
     Ok(Some(Label {
         context,
@@ -107,20 +112,6 @@ pub fn choose(
             Scope::Domain | Scope::Auto => Vec::new(),
         },
     }))
-}
-
-/// The context of ordinary containers in the policy's own list, for engines that gave no label (`lxc_contexts`, go-selinux's template).
-fn default_context() -> Option<String> {
-    let configuration = fs::read_to_string("/etc/selinux/config").ok()?;
-    let name = configuration
-        .lines()
-        .find_map(|line| line.strip_prefix("SELINUXTYPE="))?
-        .trim();
-    let list = fs::read_to_string(format!("/etc/selinux/{name}/contexts/lxc_contexts")).ok()?;
-    list.lines().find_map(|line| {
-        let (key, value) = line.split_once('=')?;
-        (key.trim() == "process").then(|| value.trim().trim_matches('"').to_owned())
-    })
 }
 
 /// One level: a sensitivity with a set of categories, `s0:c1,c5.c9`.

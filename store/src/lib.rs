@@ -10,6 +10,7 @@
 //! | [`recording`] | the directory of a recording in progress |
 //! | [`config_json`] | edits of the bundle's configuration |
 //! | [`document`] | the bundle's configuration as text that is taken apart only where it is looked at |
+//! | [`selinux_contexts`] | the contexts that the policy has for containers |
 //! | [`profiles`] | the store of finished profiles |
 
 pub mod config_json;
@@ -19,5 +20,6 @@ pub mod process;
 pub mod profiles;
 pub mod random;
 pub mod recording;
+pub mod selinux_contexts;
 pub mod settings;
 pub mod time;

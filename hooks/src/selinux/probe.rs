@@ -10,6 +10,7 @@ use super::selinuxfs::Selinuxfs;
 use super::target::Target;
 use crate::lease::{Kind, Leases, Switch};
 use capprof_profile::settings::Scope;
+use capprof_store::selinux_contexts;
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -44,7 +45,8 @@ pub(super) fn probe(state: &Path) -> serde_json::Value {
         Scope::Domain,
     );
     let host = probe_scope(
-        &default_context().unwrap_or_else(|| "system_u:system_r:container_t:s0".to_owned()),
+        &selinux_contexts::container_process()
+            .unwrap_or_else(|| "system_u:system_r:container_t:s0".to_owned()),
         &[Switch::Enforcing],
         &selinuxfs,
         Scope::Host,
@@ -177,22 +179,5 @@ fn probe_scope(
         "context": context,
         "problems": problems,
         "blind_spots": blind_spots,
-    })
-}
-
-/// The context of ordinary containers, from the policy's own list (`lxc_contexts`, selinux's `container` policies).
-fn default_context() -> Option<String> {
-    let policy = std::fs::read_to_string("/etc/selinux/config").ok()?;
-    let name = policy
-        .lines()
-        .find_map(|line| line.strip_prefix("SELINUXTYPE="))?;
-    let list = std::fs::read_to_string(format!(
-        "/etc/selinux/{}/contexts/lxc_contexts",
-        name.trim()
-    ))
-    .ok()?;
-    list.lines().find_map(|line| {
-        let (key, value) = line.split_once('=')?;
-        (key.trim() == "process").then(|| value.trim().trim_matches('"').to_owned())
     })
 }
