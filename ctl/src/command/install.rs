@@ -1,6 +1,6 @@
 //! `capprofctl install` and `capprofctl uninstall`
 
-use crate::engine::{Change, Engine, users};
+use crate::engine::{Change, Engine, containers};
 use crate::exit::Exit;
 use crate::output;
 use anyhow::{Context, bail};
@@ -20,7 +20,7 @@ pub(crate) fn install(engine: Engine, root: &Path, dry_run: bool) -> anyhow::Res
 /// # Errors
 /// As [`install`]; or containers of this runtime exist, which are named.
 pub(crate) fn uninstall(engine: Engine, root: &Path, dry_run: bool) -> anyhow::Result<Exit> {
-    let users = users::of(engine, root)?;
+    let users = containers::of(engine, root)?;
     if !users.is_empty() {
         bail!(
             "remove these containers first, their engine needs capprof for that: {}",

@@ -1,6 +1,6 @@
 //! What a daemon is told on its command line instead of in its configuration.
 
-use super::users::entries;
+use super::entries::entries;
 use std::fs;
 use std::path::Path;
 
@@ -77,7 +77,7 @@ fn in_words(words: &[String], option: &str) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::users::tests::write;
+    use super::super::containers::tests::write;
     use super::*;
 
     #[test]

@@ -3,7 +3,7 @@
 //! Edited in place and not by a drop-in: containerd before 2.0 does not merge a plugin's configuration from an imported file, but puts it
 //! in place of the whole (containerd issue 5837), and the node's network would be gone.
 
-use super::{Engine, NAME};
+use super::kind::{Engine, NAME};
 use anyhow::{Context, bail};
 use std::fs;
 use std::path::Path;

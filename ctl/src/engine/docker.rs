@@ -1,6 +1,6 @@
 //! `/etc/docker/daemon.json` (dockerd(8), "Daemon configuration file").
 
-use super::NAME;
+use super::kind::NAME;
 use anyhow::{Context, bail};
 use serde::Serialize;
 use serde_json::{Map, Value, json};

@@ -5,35 +5,22 @@
 
 mod command_line;
 mod containerd;
+pub(crate) mod containers;
 mod docker;
 mod drop_in;
-pub(crate) mod users;
+mod entries;
+mod kind;
 
 use anyhow::{Context, bail};
 use capprof_store::file::{self, Attributes};
-use clap::ValueEnum;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// The runtime's name in every engine.
-const NAME: &str = "capprof";
+pub(crate) use kind::Engine;
 
 /// Where the former file is kept: the name with this at its end.
 const BACKUP: &str = ".before-capprof";
-
-/// An engine that can be told about the runtime.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Engine {
-    /// /etc/docker/daemon.json
-    Docker,
-    /// /etc/containers/containers.conf.d/50-capprof.conf
-    Podman,
-    /// /etc/containerd/config.toml: runtime handler for Kubernetes
-    Containerd,
-    /// /etc/crio/crio.conf.d/50-capprof.conf: runtime handler for Kubernetes
-    Crio,
-}
 
 impl Engine {
     /// What makes the engine read its configuration again.
@@ -71,16 +58,6 @@ impl Engine {
             (_, None) | (Self::Podman | Self::Crio, _) => Ok(None),
             (Self::Docker, Some(text)) => docker::remove(text),
             (Self::Containerd, Some(text)) => containerd::remove(text),
-        })
-    }
-
-    /// The file that names the engine's runtimes.
-    fn configuration(self, root: &Path) -> PathBuf {
-        root.join(match self {
-            Self::Docker => "etc/docker/daemon.json",
-            Self::Podman => "etc/containers/containers.conf.d/50-capprof.conf",
-            Self::Containerd => "etc/containerd/config.toml",
-            Self::Crio => "etc/crio/crio.conf.d/50-capprof.conf",
         })
     }
 
@@ -153,6 +130,7 @@ impl Change {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use clap::ValueEnum;
     use std::os::unix::fs::PermissionsExt;
 
     const RUNTIME: &str = "/usr/bin/capprof";

@@ -1,6 +1,6 @@
 //! The atlas for people: what a capability is asked for, what a place asks for, and the manual page.
 
-use super::Styles;
+use super::text::Styles;
 use capprof_profile::atlas::{self, Class, Site};
 use capprof_profile::{Capability, CapabilitySet};
 use std::collections::BTreeMap;

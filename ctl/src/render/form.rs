@@ -10,55 +10,14 @@
 //!
 //! Mode `enforce` gives them too where the engine can carry annotations: docker from 24 on, and pods.
 
-use super::beyond::Replacement;
+use super::engine::Engine;
+use super::printable::printable;
+use super::privileged::Replacement;
 use crate::merge::Merged;
 use capprof_profile::privileges::Privileges;
 use capprof_profile::profile::Profile;
 use capprof_profile::{Capability, CapabilitySet};
 use std::collections::BTreeMap;
-use std::fmt;
-
-/// Whom the form is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) enum Engine {
-    /// Options of `docker run`.
-    Docker,
-    /// Options of `podman run`.
-    Podman,
-    /// `securityContext` of a container in a pod.
-    Kubernetes,
-    /// A service in a compose file.
-    Compose,
-    /// Lines of a `.container` unit (podman-systemd.unit(5)).
-    Quadlet,
-    /// Lines of a `.service` unit (systemd.exec(5)), for the program without a container.
-    Systemd,
-}
-
-impl Engine {
-    /// All of them, in the order in which a report shows them.
-    pub(crate) const ALL: [Self; 6] = [
-        Self::Docker,
-        Self::Podman,
-        Self::Kubernetes,
-        Self::Compose,
-        Self::Quadlet,
-        Self::Systemd,
-    ];
-}
-
-impl fmt::Display for Engine {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
-            Self::Docker => "docker",
-            Self::Podman => "podman",
-            Self::Kubernetes => "kubernetes",
-            Self::Compose => "compose",
-            Self::Quadlet => "quadlet",
-            Self::Systemd => "systemd",
-        })
-    }
-}
 
 /// An engine that cannot give this workload what it needs, and what to do instead, on one line.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -316,7 +275,7 @@ fn for_other_users(engine: Engine, workload: &Workload<'_>) -> Result<Vec<String
     for (program, capabilities) in setcap_candidates(workload) {
         caveats.push(format!(
             "{name} makes these effective for root alone. For user {uid}, give them in the image to {}: setcap {}+ep FILE",
-            super::text::printable(program),
+            printable(program),
             capabilities
                 .iter()
                 .map(|capability| capability.to_string().to_lowercase())

@@ -1,6 +1,9 @@
 //! The report that a person reads in ten seconds.
 
-use super::{Engine, Workload, beyond, form};
+use super::engine::Engine;
+use super::form::{Workload, form};
+use super::printable::printable;
+use super::privileged;
 use crate::merge::Merged;
 use anstyle::{AnsiColor, Style};
 use capprof_profile::atlas::{self, Site};
@@ -391,7 +394,8 @@ impl Report<'_> {
 
     /// What else of `--privileged` was used.
     fn beyond(&mut self, privileges: Option<&Privileges>, set: CapabilitySet) {
-        let lines = privileges.map_or_else(Vec::new, |privileges| beyond::section(privileges, set));
+        let lines =
+            privileges.map_or_else(Vec::new, |privileges| privileged::section(privileges, set));
         if lines.is_empty() {
             return;
         }
@@ -677,16 +681,6 @@ fn widths<'a>(rows: impl Iterator<Item = &'a Vec<String>> + Clone) -> Vec<usize>
 
 fn styled(text: &str, style: Style) -> String {
     format!("{style}{}{style:#}", printable(text))
-}
-
-/// Program names and arguments come from the container: they must not reach the terminal as escape sequences.
-pub(crate) fn printable(text: &str) -> String {
-    text.chars()
-        .map(|character| match character.is_control() {
-            true => '?',
-            false => character,
-        })
-        .collect()
 }
 
 fn shortened(text: &str, length: usize) -> String {

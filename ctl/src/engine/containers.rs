@@ -1,6 +1,8 @@
 //! Containers that were made with the runtime: without it their engine can neither stop nor remove them.
 
-use super::{Engine, NAME, command_line, containerd};
+use super::entries::entries;
+use super::kind::{Engine, NAME};
+use super::{command_line, containerd};
 use anyhow::{Context, bail};
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -191,12 +193,6 @@ fn different(root: &Path, paths: Vec<String>) -> BTreeSet<PathBuf> {
         .iter()
         .filter_map(|path| fs::canonicalize(root.join(path.trim_start_matches('/'))).ok())
         .collect()
-}
-
-pub(super) fn entries(directory: &Path) -> Vec<PathBuf> {
-    fs::read_dir(directory)
-        .map(|entries| entries.flatten().map(|entry| entry.path()).collect())
-        .unwrap_or_default()
 }
 
 fn json(path: &Path) -> Option<Value> {

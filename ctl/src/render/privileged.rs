@@ -6,8 +6,8 @@
 //! - docker's and podman's default AppArmor profiles refuse mount(2) and writes to most of /proc/sys (moby, profiles/apparmor/template.go; containers/common,
 //!   pkg/apparmor/apparmor_linux_template.go).
 
-use super::Engine;
-use super::text::printable;
+use super::engine::Engine;
+use super::printable::printable;
 use capprof_profile::CapabilitySet;
 use capprof_profile::privileges::{
     Device, Privileges, Sysctl, enters_namespaces, filtered, mounts,

@@ -1,0 +1,11 @@
+//! What a directory holds.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The paths of a directory's entries; none of one that cannot be listed.
+pub(super) fn entries(directory: &Path) -> Vec<PathBuf> {
+    fs::read_dir(directory)
+        .map(|entries| entries.flatten().map(|entry| entry.path()).collect())
+        .unwrap_or_default()
+}
