@@ -160,7 +160,7 @@ pub(crate) fn manual() -> String {
         }
         text.push_str(".El\n");
     }
-    text.push_str(".Sh SEE ALSO\n.Xr capprofctl 1 ,\n.Xr capprof 8 ,\n.Xr capabilities 7\n");
+    text.push_str(".Sh SEE ALSO\n.Xr capprofctl 1 ,\n.Xr capabilities 7 ,\n.Xr capprof 8\n");
     text
 }
 
