@@ -47,6 +47,16 @@ pub enum Error {
     },
 }
 
+impl Error {
+    /// The exit status: that with which the runtime itself fails so.
+    fn status(&self, family: Family) -> i32 {
+        match (self, family) {
+            (Self::Exec(_) | Self::Recording { .. }, Family::Runc) => 255,
+            _ => 1,
+        }
+    }
+}
+
 /// Becomes the low-level runtime, or reports why not and returns the exit status.
 pub fn main(arguments: Vec<OsString>) -> i32 {
     let own_name = arguments
@@ -71,7 +81,7 @@ pub fn main(arguments: Vec<OsString>) -> i32 {
     match call.run() {
         Err(error) => {
             report::error(&call.globals, &error.to_string());
-            1
+            error.status(family)
         }
         Ok(never) => match never {},
     }

@@ -5,10 +5,11 @@
 //! (crun `src/libcrun/cloned_binary.c`). capprof, which executes it anyway, does so from such a mount at once. The mount has no place in
 //! any tree and ends with the last process that runs from it.
 
+use crate::mount_attributes::{self, Change};
+use rustix::fd::OwnedFd;
 use rustix::fs::CWD;
 use rustix::mount::{OpenTreeFlags, open_tree};
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::Path;
 
 /// Opens the file on a read-only mount of its own. The descriptor can be executed, not read, and is closed by execve(2).
@@ -21,32 +22,6 @@ pub(crate) fn open(path: &Path) -> io::Result<OwnedFd> {
         path,
         OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC,
     )?;
-    make_read_only(&mount)?;
+    mount_attributes::change(&mount, Change::ReadOnly)?;
     Ok(mount)
-}
-
-#[allow(unsafe_code)]
-fn make_read_only(mount: &OwnedFd) -> io::Result<()> {
-    let attributes = libc::mount_attr {
-        attr_set: libc::MOUNT_ATTR_RDONLY,
-        attr_clr: 0,
-        propagation: 0,
-        userns_fd: 0,
-    };
-    // SAFETY: the kernel reads an empty string and a structure of the size that it is told; neither rustix nor nix has a function for this call.
-    let result = unsafe {
-        libc::syscall(
-            libc::SYS_mount_setattr,
-            mount.as_raw_fd(),
-            c"".as_ptr(),
-            libc::AT_EMPTY_PATH,
-            &raw const attributes,
-            size_of_val(&attributes),
-        )
-    };
-    if result == 0 {
-        Ok(())
-    } else {
-        Err(io::Error::last_os_error())
-    }
 }

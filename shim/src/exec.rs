@@ -100,7 +100,10 @@ pub fn prepare(
     {
         Some(file) => {
             let path = Path::new(&file.text);
-            let content = rewritten(path, recording)?;
+            let content = match rewritten(path, recording) {
+                Err(Error::Read(error)) if error.is_refused_by_the_runtime() => return Ok(()),
+                result => result?,
+            };
             delivery::in_memory(line, Some(file), "process", &content).map_err(|source| {
                 Error::Copy {
                     path: path.to_owned(),

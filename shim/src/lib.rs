@@ -24,6 +24,7 @@ pub mod family;
 mod helper;
 pub mod label;
 pub mod limit;
+mod mount_attributes;
 mod mount_namespace;
 mod privilege;
 pub mod report;

@@ -5,20 +5,19 @@
 //! put back, whenever the process ends. The mounts stay in their peer groups (mount_namespaces(7)), so that what a container mounts below a
 //! shared volume still reaches the host.
 
+use crate::mount_attributes::{self, Change};
 use nix::sched::{CloneFlags, unshare};
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, StatxAttributes, StatxFlags, open, statx};
 use rustix::io::Errno;
-use rustix::mount::{
-    MountPropagationFlags, MoveMountFlags, OpenTreeFlags, mount_change, move_mount, open_tree,
-};
+use rustix::mount::{MoveMountFlags, OpenTreeFlags, move_mount, open_tree};
 use std::io;
 use std::path::Path;
 
 /// Enters a mount namespace in which `replacement` is mounted over `file`. Both are absolute, and no component of them is a link.
 ///
 /// # Errors
-/// `EPERM` without CAP_SYS_ADMIN, `ENOSYS` before Linux 5.8, and what the calls name. The process may then be in a namespace in which nothing
+/// `EPERM` without CAP_SYS_ADMIN, `ENOSYS` before Linux 5.12, and what the calls name. The process may then be in a namespace in which nothing
 /// has changed.
 pub(crate) fn enter(replacement: &Path, file: &Path) -> io::Result<()> {
     let replacement = open_tree(CWD, replacement, CLONE)?;
@@ -26,8 +25,7 @@ pub(crate) fn enter(replacement: &Path, file: &Path) -> io::Result<()> {
     let around = around(file)?;
     let peer = open_tree(&around, "", CLONE | OpenTreeFlags::AT_EMPTY_PATH)?;
     // What is mounted in a shared mount appears in its peers, those in the engine's namespace among them.
-    let name = format!("/proc/self/fd/{}", rustix::fd::AsRawFd::as_raw_fd(&around));
-    mount_change(&*name, MountPropagationFlags::DOWNSTREAM)?;
+    mount_attributes::change(&around, Change::Slave)?;
     move_mount(
         &replacement,
         "",
@@ -35,20 +33,26 @@ pub(crate) fn enter(replacement: &Path, file: &Path) -> io::Result<()> {
         file,
         MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH,
     )?;
-    if can_join_peers() {
-        mount_change(&*name, MountPropagationFlags::PRIVATE)?;
-        // EINVAL: it was private all along.
-        let _ = move_mount(
-            &peer,
-            "",
-            &around,
-            "",
-            MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH
-                | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH
-                | MoveMountFlags::MOVE_MOUNT_SET_GROUP,
-        );
+    if join(&peer, &around) == Err(Errno::INVAL) && can_join_peers() {
+        // Only a private mount can be put into a group; else it is a slave that hears of it.
+        mount_attributes::change(&around, Change::Private)?;
+        // EINVAL: there was no group.
+        let _ = join(&peer, &around);
     }
     Ok(())
+}
+
+/// Puts a mount into the peer group of another one.
+fn join(peer: &OwnedFd, mount: &OwnedFd) -> Result<(), Errno> {
+    move_mount(
+        peer,
+        "",
+        mount,
+        "",
+        MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH
+            | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH
+            | MoveMountFlags::MOVE_MOUNT_SET_GROUP,
+    )
 }
 
 const CLONE: OpenTreeFlags = OpenTreeFlags::OPEN_TREE_CLONE.union(OpenTreeFlags::OPEN_TREE_CLOEXEC);

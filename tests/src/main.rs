@@ -17,6 +17,7 @@
 mod bad_input;
 mod container;
 mod corpus;
+mod differential;
 mod enforce;
 mod environment;
 mod lifecycle;
@@ -124,6 +125,7 @@ fn try_main() -> anyhow::Result<bool> {
     let table = Arc::new(corpus::Table::default());
     let mut tests = corpus::tests(&environment, &table);
     tests.extend(lifecycle::tests(&environment));
+    tests.extend(differential::tests(&environment));
     tests.extend(enforce::tests(&environment));
     tests.extend(privileged::tests(&environment));
     tests.extend(shrink::tests(&environment));

@@ -26,7 +26,7 @@ fn long(word: Word<'_>, rest: &[Word<'_>], flags: &'static [Flag]) -> Step {
         }
         Err(_) => {
             let foreign = flags.iter().any(|flag| flag.long.as_bytes() == name);
-            return Step::Refused(unknown(&word, foreign, Family::Crun));
+            return unknown(&word, foreign, Family::Crun);
         }
     };
     match (flag.takes, value) {
@@ -52,7 +52,7 @@ fn cluster(word: Word<'_>, rest: &[Word<'_>], flags: &'static [Flag]) -> Step {
         let own = |flag: &&Flag| flag.belongs_to(Family::Crun) && flag.has_short(*letter);
         let Some(flag) = flags.iter().find(own) else {
             let foreign = flags.iter().any(|flag| flag.has_short(*letter));
-            return Step::Refused(unknown(&word, foreign, Family::Crun));
+            return unknown(&word, foreign, Family::Crun);
         };
         let is_last = position + 1 == bytes.len();
         match flag.takes {

@@ -86,13 +86,14 @@ pub(super) fn split(bytes: &[u8]) -> (&[u8], Option<usize>) {
     }
 }
 
-/// The error for an option that the runtime does not have.
-pub(super) fn unknown(word: &Word<'_>, of_the_other: bool, family: Family) -> Error {
-    let (name, _) = split(word.bytes());
+/// The step over an option that the runtime does not have, as far as capprof knows. One that a newer runtime may have can be passed by if its
+/// value is glued on.
+pub(super) fn unknown(word: &Word<'_>, of_the_other: bool, family: Family) -> Step {
+    let (name, value) = split(word.bytes());
     let name = OsStr::from_bytes(name).to_string_lossy().into_owned();
-    if of_the_other {
-        Error::Foreign(name, family)
-    } else {
-        Error::Unknown(name, family)
+    match (of_the_other, value) {
+        (true, _) => Step::Refused(Error::Foreign(name, family)),
+        (false, None) => Step::Refused(Error::Unknown(name, family)),
+        (false, Some(_)) => Step::Options(Vec::new(), 1),
     }
 }

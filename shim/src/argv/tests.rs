@@ -273,6 +273,11 @@ fn an_option_that_nobody_knows_is_refused_unless_its_value_is_glued_on() {
     for family in Family::ALL {
         let error = read("create --new X --bundle B ID", family).unwrap_err();
         assert_eq!(error, Error::Unknown("--new".to_owned(), family));
+        check(
+            "create --new=X --bundle B ID",
+            family,
+            Some(("B", None, "ID")),
+        );
     }
     let error = read("create --config F ID", Runc).unwrap_err();
     assert_eq!(error, Error::Foreign("--config".to_owned(), Runc));

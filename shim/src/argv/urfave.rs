@@ -21,7 +21,7 @@ pub(super) fn go_step(word: Word<'_>, rest: &[Word<'_>], flags: &'static [Flag])
             return Step::Help;
         }
         let foreign = flags.iter().any(|flag| has_name(flag, name));
-        return Step::Refused(unknown(&word, foreign, Family::Runc));
+        return unknown(&word, foreign, Family::Runc);
     };
     option(flag, word, value.map(|at| word.from(dashes + at)), rest)
 }
@@ -51,7 +51,8 @@ pub(super) fn three_step(word: Word<'_>, rest: &[Word<'_>], flags: &'static [Fla
         if name == b"help" || name == b"h" {
             return Step::Help;
         }
-        return Step::Refused(unknown(&word, false, Family::Runc));
+        let foreign = flags.iter().any(|flag| has_name(flag, name));
+        return unknown(&word, foreign, Family::Runc);
     };
     let value = value.map(|at| Value {
         text: OsStr::from_bytes(&body[at..]).to_owned(),

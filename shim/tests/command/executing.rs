@@ -27,7 +27,7 @@ fn a_process_file_that_is_none_is_said_so() {
             file.to_str().unwrap(),
             "x",
         ]);
-        assert_eq!(output.status.code(), Some(1));
+        assert_eq!(output.status.code(), Some(255));
         let stderr = text(&output.stderr);
         assert!(
             stderr.starts_with("capprof: exec --process: ") && stderr.contains(expected),
@@ -55,7 +55,7 @@ fn a_recording_that_cannot_be_read_stops_exec_and_nothing_else() {
     for arguments in [&["exec", "x", "sh"][..], &["exec", "-p", "/dev/null", "x"]] {
         let output = call(arguments);
         let message = text(&output.stderr);
-        assert_eq!(output.status.code(), Some(1), "{message}");
+        assert_eq!(output.status.code(), Some(255), "{message}");
         assert!(
             message.contains("recording.json") && message.contains("is not known"),
             "{message}"
