@@ -79,6 +79,14 @@ deb: build ## build the Debian package into dist/
 rpm: build ## build the RPM package into dist/
 	@BIN=$(BIN) packaging/rpm/build
 
+.PHONY: source
+source: ## make the source archives into dist/: capprof's, and that of the crates, with which nothing is fetched
+	@packaging/source tree crates
+
+.PHONY: library-sources
+library-sources: build ## fetch the sources of the linked C libraries whose licence asks for it into dist/ (apt)
+	@BIN=$(BIN) packaging/source libraries
+
 .PHONY: lint
 lint: ## check format, lints, documentation, shell, Python and the subjects of commits
 	@CARGO=$(CARGO) tests/lint
