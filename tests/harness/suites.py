@@ -98,6 +98,9 @@ ALL = (
     Suite("vm", ("tests/vm/selftest",), lane="guest", needs=(), claims="the guest is what the other suites take it for"),
     engines("engines-everywhere", "selinux", "guest", "all of engines with SELinux enforcing", "--everywhere", limit=3 * 3600),
     engines("engines-everywhere-plain", "plain", "any", "all of engines in a guest without SELinux, with systemd", "--everywhere", limit=3 * 3600),
+    Suite("release", ("tests/release",), ("tests/release", "--filter"), limit=2 * 3600,
+          claims="the RPM builds from the source archives alone, without network, in another directory, byte for byte; the notices name what the linker took; "
+          "changed libraries can be linked; licences and sources of crates are allowed (cargo-deny); the bill of materials is one by its specification"),
     engines("engines-validate", "native", "host", "the engines' tests hold for runc itself, so that a failure accuses capprof", "--runtime", "runc"),
 )
 SUITES = {suite.name: suite for suite in ALL}
@@ -108,5 +111,5 @@ TARGETS = {
     "test": TEST,
     "ci": ("lint", *TEST),
     "all": ("lint", *(name for name in TEST if name not in ("guest", "kernels", "engines-selinux", "engines-plain")), "guest-full", "kernels-all", "engines-everywhere",
-            "engines-everywhere-plain", "policy-guest", "vm", "corpus", "corpus-audited", "members", "engines-validate"),
+            "engines-everywhere-plain", "policy-guest", "vm", "corpus", "corpus-audited", "members", "release", "engines-validate"),
 }
