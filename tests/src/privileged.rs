@@ -29,8 +29,8 @@ const BODIES: [(&str, Body); 10] = [
         devices_opened_in_exec_are_listed,
     ),
     (
-        "a_device_that_the_program_makes_takes_a_rule",
-        a_device_that_the_program_makes_takes_a_rule,
+        "a_device_that_the_program_makes_is_given",
+        a_device_that_the_program_makes_is_given,
     ),
     (
         "a_refused_device_is_not_listed",
@@ -325,7 +325,7 @@ fn devices_opened_in_exec_are_listed(
     expect(&found(&container)?, &[(one.name, "rw", "")])
 }
 
-fn a_device_that_the_program_makes_takes_a_rule(
+fn a_device_that_the_program_makes_is_given(
     environment: &Arc<Environment>,
     runtime: &Runtime,
 ) -> anyhow::Result<()> {
@@ -345,8 +345,8 @@ fn a_device_that_the_program_makes_takes_a_rule(
     ];
     ensure!(shown == expected, "expected {expected:?}, found {shown:?}");
     let report = report(&container)?;
-    let rule = format!("--device-cgroup-rule='c {major}:{minor} r' ");
-    ensure!(report.contains(&rule), "{rule} is not in:\n{report}");
+    let option = format!("--device=/dev/{name}:/dev/{name}:r ");
+    ensure!(report.contains(&option), "{option} is not in:\n{report}");
     ensure!(!report.contains("'b 250:3"), "{report}");
     Ok(())
 }
