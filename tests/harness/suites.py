@@ -8,7 +8,8 @@ SOURCES = ("Cargo.toml", "Cargo.lock", ".cargo/", "rust-toolchain.toml", "Makefi
 HARNESS = ("tests/run", "tests/harness/", "tests/tap.sh", ".config/nextest.toml", "docs/testing.md")
 E2E = (*SOURCES, "tests/Cargo.toml", "tests/src/", "tests/corpus/", "packaging/config.toml")
 GUEST = ("tests/vm/", "tests/guest", "packaging/")
-ENGINES = (*SOURCES, "packaging/", "tests/engines/", "tests/corpus/", "README.md", "docs/")
+# The pages are those that a suite follows word by word.
+ENGINES = (*SOURCES, "packaging/", "tests/engines/", "tests/corpus/", "README.md", *(f"docs/{page}.md" for page in ("docker", "podman", "containerd", "kubernetes")))
 
 
 @dataclasses.dataclass(frozen=True)
