@@ -114,6 +114,8 @@ class Run:
         for name in self.chosen:
             (shared if SUITES[name].lane == "any" else lanes[SUITES[name].lane]).append(name)
         threads = [threading.Thread(target=self.lane, args=(names, shared), daemon=True) for names in lanes.values()]
+        # Suites have sessions of their own, and would go on.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
         for thread in threads:
             thread.start()
         try:
