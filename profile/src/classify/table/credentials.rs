@@ -20,7 +20,10 @@ pub(super) static RULES: &[Rule] = &[
         name: "own-overlay",
         explanation: "asked by overlayfs that the container mounted itself, for its own bookkeeping: whoever may mount it may do that, or it goes on without",
         decision: Decision::Dismissed,
-        applies: |check, _| check.overridden && check.own_mount && is_overlay_bookkeeping(check),
+        applies: |check, _| {
+            is_overlay_bookkeeping(check)
+                && (check.overridden && check.own_mount || is_mounting_overlay(check))
+        },
     },
     // override_creds(): overlayfs with its mounter's credentials, coredumps, binfmt_misc. Not so where a user's own request is carried
     // out with credentials that it chose or had before: io_uring, cgroup.procs, the opener of a file, a tracer; nor where the container mounted
@@ -74,6 +77,11 @@ fn is_overlay_bookkeeping(check: &Observation) -> bool {
         ),
         _ => false,
     }
+}
+
+/// Whether overlayfs asked for file handles while it was mounted, which kernels before 6.7 do before they exchange the credentials.
+fn is_mounting_overlay(check: &Observation) -> bool {
+    !check.overridden && asked_in(check, &["ovl_can_decode_fh"])
 }
 
 /// Whether the innermost function of overlayfs had not yet exchanged the credentials (fs/overlayfs/inode.c): these functions look at the file as
