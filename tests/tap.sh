@@ -14,12 +14,8 @@
 # FILTER=TEXT runs only tests whose names contain TEXT. TAP_LIMIT=SECONDS is the time limit of each test.
 
 tap_limit=${TAP_LIMIT:-600} tap_count=0 tap_failed=0
-tap_files=$(mktemp -d "${TMPDIR:-/tmp}/capprof-tap.XXXXXX")
+tap_files=$(mktemp -d "${TMPDIR:-/tmp}/tests-tap.XXXXXX")
 trap 'rm -rf "$tap_files"' EXIT
-# Nobody writes to it: `read -t` on it waits without starting a process.
-mkfifo "$tap_files/never"
-exec {tap_never}<>"$tap_files/never"
-
 tap_ok() { # NAME [SECONDS]
 	printf 'ok - %s%s\n' "$1" "${2:+ # time=$2}"
 	tap_count=$((tap_count + 1))
@@ -48,37 +44,48 @@ fail() { # WHY
 	exit 1
 }
 
-# Kills a process and its descendants.
+# Kills a process and then its descendants.
 tap_kill() { # PID
-	local child
-	while read -r child; do
-		tap_kill "$child"
-	done < <(cat "/proc/$1/task"/*/children 2>/dev/null | tr ' ' '\n' | grep .)
+	local list child children=() all=()
+	for list in "/proc/$1/task"/*/children; do
+		children=()
+		read -ra children <"$list" || true
+		all+=("${children[@]}")
+	done 2>/dev/null
 	kill -KILL "$1" 2>/dev/null || true
+	for child in "${all[@]}"; do
+		tap_kill "$child"
+	done
 }
 
 # Runs one test in a subshell that ends at the first error, and prints the result.
 tap_test() { # NAME COMMAND...
-	local name=$1 start=$EPOCHREALTIME end pid status seconds
+	local name=$1 start=$EPOCHREALTIME pid watchdog status=0 seconds
 	[[ -z ${FILTER:-} || $name == *$FILTER* ]] || return 0
 	shift
-	rm -f "$tap_files/skip"
+	rm -f "$tap_files"/{skip,expired}
 	(
 		set -eEuo pipefail
 		trap 'echo "line $LINENO: $BASH_COMMAND: exit status $?" >&2' ERR
 		"$@"
 	) </dev/null >"$tap_files/log" 2>&1 &
-	pid=$! end=$((SECONDS + tap_limit))
-	while kill -0 "$pid" 2>/dev/null; do
-		if ((SECONDS >= end)); then
-			tap_kill "$pid"
-			echo "took longer than its limit of $tap_limit s" >>"$tap_files/log"
-			break
-		fi
-		read -rt 0.05 -u "$tap_never" || true
-	done
-	status=0
+	pid=$!
+	(
+		sleep "$tap_limit"
+		: >"$tap_files/expired"
+		tap_kill "$pid"
+	) </dev/null >/dev/null 2>&1 &
+	watchdog=$!
+	# Without a message of the shell's when it is killed.
+	disown "$watchdog"
 	wait "$pid" 2>/dev/null || status=$?
+	if [[ -e $tap_files/expired ]]; then
+		# It has still to kill the descendants.
+		while kill -0 "$watchdog" 2>/dev/null; do sleep 0.05; done
+		echo "took longer than its limit of $tap_limit s" >>"$tap_files/log"
+	else
+		tap_kill "$watchdog"
+	fi
 	seconds=$(((${EPOCHREALTIME//[.,]/} - ${start//[.,]/}) / 1000))
 	printf -v seconds '%d.%03d' $((seconds / 1000)) $((seconds % 1000))
 	if ((status == 0)); then
@@ -97,8 +104,11 @@ tap_test() { # NAME COMMAND...
 tap_relay() { # PREFIX COMMAND...
 	local prefix=$1 status=0 count failed planned
 	shift
-	"$@" 2>&1 | tap_prefixed "$prefix" || true
-	status=${PIPESTATUS[0]}
+	{
+		("$@") 2>&1 || status=$?
+		echo "$status" >"$tap_files/status"
+	} | tap_prefixed "$prefix"
+	status=$(<"$tap_files/status")
 	read -r count failed planned <"$tap_files/counts"
 	tap_count=$((tap_count + count)) tap_failed=$((tap_failed + failed))
 	if ((planned != count)) || ((status != 0 && failed == 0)); then
