@@ -63,6 +63,12 @@ static OFTEN_DONE_WITHOUT: &[Use] = &[
         applies: |check| check.argument.as_ref() == Some(&DROP_BOUNDING),
         why: "a bounding set that may not be reduced is often kept as it is",
     },
+    // fs/proc/base.c environ_open(): ps shows what it may read.
+    Use {
+        capability: Capability::SYS_PTRACE,
+        applies: |check| asked_in(check, &["environ_open"]),
+        why: "the environment of other users' processes is mostly left out where it may not be read",
+    },
     // fs/namei.c may_open() with O_NOATIME: git, tar and others open the file again without.
     Use {
         capability: Capability::FOWNER,

@@ -33,6 +33,7 @@ pub(super) fn blind_spots(
     }
     spots.extend(unprivileged_ports(input, set));
     spots.extend(filter::blind_spots(input, set));
+    spots.extend(ambient_from_the_start(input, set));
     spots.extend(refused_before_selinux(input));
     spots.into_iter().collect()
 }
@@ -172,6 +173,19 @@ fn unprivileged_ports(input: &Input<'_>, set: CapabilitySet) -> Option<BlindSpot
              does not ask; where that is not set, as under other engines and in the host's network, it fails without",
             bound.into_iter().collect::<Vec<_>>().join(", ")
         ),
+    })
+}
+
+/// security/commoncap.c, `cap_task_prctl()`: raising a capability that is ambient already changes nothing that could be seen.
+fn ambient_from_the_start(input: &Input<'_>, set: CapabilitySet) -> Option<BlindSpot> {
+    let unseen = input.granted.ambient.difference(set);
+    let (recorder, _) = input.evidence.first()?;
+    (input.context.uid != 0 && !input.verifying && !unseen.is_empty()).then(|| BlindSpot {
+        capability: None,
+        recorder: *recorder,
+        reason: "ambient capabilities were there from the start: a program that raises one itself (PR_CAP_AMBIENT_RAISE) needs it, which could \
+                 not be seen"
+            .to_owned(),
     })
 }
 
