@@ -30,7 +30,7 @@ struct task {
 	u64 program; /* key in programs; 0: none executed yet */
 	u32 flags;
 	u32 unused;
-	u64 ambient; /* capabilities that were seen raised */
+	u64 ambient; /* capabilities that `exec` gave it or that were seen raised */
 };
 
 enum loss { LOSS_CHECKS, LOSS_STACKS, LOSS_TASKS, LOSS_PROGRAMS, LOSS_ARGUMENTS, LOSS_CAPSETS, LOSS_JOIN, LOSS_INFLIGHT, LOSS_PATHS, LOSS_RESULTS, LOSSES };

@@ -136,6 +136,8 @@ int BPF_PROG(process_exec, struct task_struct *task, int old_pid, struct linux_b
 		return 0;
 	fresh.slot = *slot;
 	fresh.flags = TASK_JOINED;
+	/* What `exec` gave it was not raised by a program. */
+	fresh.ambient = ambient_set(BPF_CORE_READ(task, cred));
 	fresh.program = execute(container, fresh.slot, task, bprm);
 	if (bpf_map_update_elem(&tasks, &tgid, &fresh, BPF_ANY))
 		lose(container, LOSS_TASKS);
