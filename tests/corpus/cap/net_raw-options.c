@@ -23,5 +23,5 @@ static int set_options(void)
 	return verdict("set an IP option that the kernel does not know", result);
 }
 
-PROGRAM(set_options, .capabilities = "CAP_NET_ADMIN CAP_NET_RAW", .asks = "do_ipv6_setsockopt; __ip_options_compile; sk_setsockopt",
+PROGRAM(set_options, .capabilities = "CAP_NET_ADMIN CAP_NET_RAW", .asks = "do_ipv6_setsockopt; __ip_options_compile; sk_setsockopt", .initial = true,
 	.note = "CAP_NET_ADMIN, which does for marks and transparent proxies, does not for header options");
