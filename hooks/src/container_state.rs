@@ -27,10 +27,12 @@ pub(crate) fn parse(
         );
     }
     let bundle = match recording.container.delivery {
-        Delivery::Mount | Delivery::Option => recording.container.bundle.clone(),
-        Delivery::Bundle => directory.bundle(),
+        Delivery::Mount => Some(recording.container.bundle.clone()),
+        Delivery::Bundle => Some(directory.bundle()),
+        // Nothing of the recording lies in a bundle, where it could be copied from. crun 1.8 names `/` for a container with a user namespace.
+        Delivery::Option => None,
     };
-    if !is_same(state.bundle(), &bundle) {
+    if let Some(bundle) = bundle.filter(|bundle| !is_same(state.bundle(), bundle)) {
         bail!(
             "the container's state names the bundle {}, the recording {} {}: config.json was copied from that of a profiled container",
             state.bundle().display(),
