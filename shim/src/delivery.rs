@@ -1,7 +1,7 @@
 //! How the low-level runtime gets a rewritten configuration, while the engine's own file stays as it is.
 //!
 //! crun has an option for it. runc always reads the bundle's config.json: it is started in a mount namespace in which another file is mounted
-//! there ([`mount_namespace`]). Where that cannot be had (no CAP_SYS_ADMIN; a policy that forbids the mount; a container without a mount
+//! there (`mount_namespace`). Where that cannot be had (no CAP_SYS_ADMIN; a policy that forbids the mount; a container without a mount
 //! namespace of its own, which would stay in that one), runc gets a bundle in the recording's directory, and names it in the container's state.
 
 use crate::argv::{self, Command};
@@ -86,7 +86,7 @@ pub fn deliver(
 /// Shows runc, which makes the process of `exec` from the bundle's config.json, the one that the container was created with.
 ///
 /// # Errors
-/// What [`mount_namespace::enter`] names. A bundle without configuration is runc's to refuse.
+/// What `mount_namespace::enter` names. A bundle without configuration is runc's to refuse.
 pub fn show_again(directory: &Directory, bundle: &Path) -> io::Result<()> {
     match bundle.join("config.json").canonicalize() {
         Ok(file) => mount_namespace::enter(&directory.configuration(), &file),

@@ -2,7 +2,7 @@
 //!
 //! | module | what |
 //! |---|---|
-//! | [`file`] | files that are written whole or not at all; the error of every file operation |
+//! | [`mod@file`] | files that are written whole or not at all; the error of every file operation |
 //! | [`process`] | whether a process is still the one it was |
 //! | [`random`] | random numbers |
 //! | [`time`] | points in time as text |

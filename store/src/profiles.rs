@@ -169,26 +169,26 @@ impl Files {
 /// What `list` shows of a profile.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Summary {
-    /// See [`Profile::schema`].
+    /// See `Profile::schema`.
     pub schema: String,
-    /// See [`Profile::recording_id`].
+    /// See `Profile::recording_id`.
     pub recording_id: String,
-    /// See [`Profile::container_id`].
+    /// See `Profile::container_id`.
     pub container_id: String,
-    /// See [`Profile::name`].
+    /// See `Profile::name`.
     pub name: Option<String>,
-    /// See [`Profile::workload`].
+    /// See `Profile::workload`.
     pub workload: Workload,
-    /// See [`Profile::finished`].
+    /// See `Profile::finished`.
     pub finished: String,
-    /// See [`Profile::complete`].
+    /// See `Profile::complete`.
     pub complete: bool,
-    /// See [`Profile::minimized`].
+    /// See `Profile::minimized`.
     pub minimized: CapabilitySet,
-    /// See [`Profile::exit`].
+    /// See `Profile::exit`.
     #[serde(default)]
     pub exit: Option<Exit>,
-    /// See [`Profile::verification`].
+    /// See `Profile::verification`.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub verification: Option<Standing>,
 }

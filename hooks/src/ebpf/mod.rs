@@ -1,6 +1,6 @@
 //! The eBPF recorder: counts the kernel's capability checks of a container's processes.
 //!
-//! One program set serves the whole host. It is loaded by the first [`arm`] after boot, pinned in bpffs, and stays: containers are
+//! One program set serves the whole host. It is loaded by the first [`arm()`] after boot, pinned in bpffs, and stays: containers are
 //! entries in its maps, so that nothing but map updates stands between a container and its program. See `bpf/capprof.bpf.c`.
 
 mod argument;
@@ -194,7 +194,7 @@ pub fn live_slots() -> Result<Vec<(u64, String)>, Error> {
 /// Loads the program set, if none is loaded, by the first of these methods that works.
 ///
 /// # Errors
-/// As [`arm`].
+/// As [`arm()`].
 pub fn load(methods: &[Method]) -> Result<(), Error> {
     ProgramSet::ensure(methods).map(|_| ())
 }

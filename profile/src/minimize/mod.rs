@@ -2,7 +2,7 @@
 //!
 //! Pure. Each check that counts is a *demand*: a set of capabilities of which any one would have satisfied the kernel. The
 //! minimized set satisfies all demands. A demand that only one capability satisfies decides itself; the others take what is
-//! there already, else what [`Preference`] says. More evidence therefore never takes a capability out of the set, unless
+//! there already, else what `Preference` says. More evidence therefore never takes a capability out of the set, unless
 //! another one has come in that satisfies the same demand.
 
 mod blind_spots;
