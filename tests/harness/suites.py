@@ -76,7 +76,7 @@ ALL = (
     Suite("guest", ("tests/guest",), ("tests/guest",), lane="guest", needs=("build", "image"), rows=True, shards=True,
           claims="the same with SELinux enforcing: the SELinux recorder, its leases, labels and blind spots, corpus by construction with both recorders",
           inputs=(*E2E, *HARNESS, *GUEST)),
-    Suite("kernels", ("tests/kernels/run", "--bin", "@BIN", "debian-12", "newest"), ("tests/kernels/run", "--bin", "@BIN"), lane="guest",
+    Suite("kernels", ("tests/kernels/run", "--bin", "@BIN", "debian-12", "newest"), ("tests/kernels/run", "--bin", "@BIN"), lane="any",
           claims="eBPF finds one program's need for each capability, and is not misled, on the kernel of Debian 12 and on the newest of Debian's archive",
           inputs=(*E2E, *HARNESS, "tests/kernels/")),
     engines("engines-selinux", "selinux", "guest", "the package, docker, podman (rootless and quadlet too), containerd and Kubernetes with SELinux enforcing and systemd"),
