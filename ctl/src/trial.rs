@@ -185,10 +185,12 @@ impl Run<'_> {
                 && let Some(pid) = self.process(time)
             {
                 if self.run_check(pid)? {
-                    // A program that ends just then has an end of its own.
-                    std::thread::sleep(TICK);
-                    if self.waiter.is_none() && client.try_wait()?.is_some() {
-                        continue;
+                    // A program that ends just then has an end of its own. A check from the beginning may have passed before the program started.
+                    if let CheckTime::WhileRunning(_) = time {
+                        std::thread::sleep(TICK);
+                        if self.waiter.is_none() && client.try_wait()?.is_some() {
+                            continue;
+                        }
                     }
                     let words = "stopped when the check had succeeded".to_owned();
                     return Ok((End::CheckPassed, words));
