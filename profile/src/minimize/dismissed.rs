@@ -30,9 +30,10 @@ pub(super) fn dismiss_what_ebpf_saw_through(
         }
         match decision {
             Decision::Needed(_) => needed.insert(check.capability),
-            // Neither silent checks nor those with other credentials, which have another label, leave a record of the container's.
+            // Neither silent checks nor those with other credentials, which have another label, leave a record of the container's. The
+            // credentials of an overlayfs that the container mounted itself have the container's label.
             Decision::Dismissed | Decision::Optional
-                if !classify::silent(check) && !check.overridden =>
+                if !classify::silent(check) && (!check.overridden || check.own_mount) =>
             {
                 let entry = dismissed
                     .entry(check.capability)

@@ -111,6 +111,28 @@ fn what_ebpf_saw_through_does_not_count_by_selinux() {
     assert_eq!(result.incomplete_because, ["eBPF: 3 checks lost: map full"]);
 }
 
+/// The credentials of an overlayfs that the container mounted itself have the container's label: SELinux records what is asked of them.
+#[test]
+fn what_an_overlay_of_the_container_asks_for_itself_does_not_count_by_selinux() {
+    let own_overlay = Observation {
+        overridden: true,
+        own_mount: true,
+        ..check(
+            Capability::FOWNER,
+            "openat",
+            &[
+                "setattr_prepare",
+                "shmem_setattr",
+                "notify_change",
+                "ovl_set_timestamps",
+            ],
+        )
+    };
+    let result = Case::seen(vec![own_overlay, record(Capability::FOWNER)]).minimize();
+    assert_eq!(result.findings.minimized, set(&[]));
+    assert_eq!(result.findings.dismissed[0].rule, "own-overlay");
+}
+
 #[test]
 fn nothing_recorded_is_incomplete() {
     assert_eq!(
