@@ -18,7 +18,7 @@ class Result:
         self.release = files.get("release", "").strip()
         self.ebpf = json.loads(files["doctor.json"])["recorders"]["ebpf"] if files.get("doctor.json") else {}
         rows = [json.loads(line) for line in files.get("rows", "").splitlines()]
-        # The answer: what both recorders gave together, which here is eBPF alone. Of a program that ran twice, the last.
+        # The answer: what both recorders gave together, which here is eBPF alone.
         self.rows = list({row["program"]: row for row in rows if row["recorder"] is None}.values())
         self.incomplete = len(files.get("incomplete", "").splitlines())
         self.profile = json.loads(files["profile.json"]) if files.get("profile.json") else {}

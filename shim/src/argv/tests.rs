@@ -47,7 +47,7 @@ fn check(line: &str, family: Family, expected: Reading<'_>) {
 
 #[test]
 fn one_argument_list_two_readings() {
-    // facts: "Same argv, two readings", tried with runc 1.1.5 and crun 1.8.1; tests/same_argv.rs tries them again.
+    // Tried with runc 1.1.5 and crun 1.8.1; tests/same_argv.rs tries them again.
     for (line, runc, crun) in [
         (
             "create --bundle X ID",
@@ -289,7 +289,7 @@ fn an_option_that_nobody_knows_is_refused_unless_its_value_is_glued_on() {
 
 #[test]
 fn all_engines_ways_to_create_are_understood_alike() {
-    // facts: "How each engine calls the runtime".
+    // As docker, containerd, podman and CRI-O call the runtime.
     for line in [
         "runc --root /run/containerd/runc/k8s.io --log /b/log.json --log-format json --systemd-cgroup create --bundle /b --pid-file /b/init.pid ID",
         "runc --root /run/containerd/runc/k8s.io --debug --log /b/log.json --log-format json create --bundle /b --pid-file /b/init.pid --console-socket /s --no-pivot --no-new-keyring --preserve-fds 2 ID",
