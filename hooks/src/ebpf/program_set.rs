@@ -64,7 +64,7 @@ struct Loaded {
     refused: Vec<String>,
     /// Programs that run at capability checks and process events.
     programs: Vec<String>,
-    /// Programs that see what is no capability check and were refused, with the reason.
+    /// Programs that were refused and that capabilities are recorded without, with the reason.
     lacking: BTreeMap<String, String>,
 }
 
@@ -344,13 +344,16 @@ impl ProgramSet {
 
     /// Asks the kernel for the names of addresses, as many as the map takes.
     pub(super) fn name(&self, addresses: &[u64]) -> Result<HashMap<u64, String>, Error> {
+        let path = directory().join("link-name_symbols");
+        if let Some(reason) = self.lacking("name_symbols") {
+            return Err(Error::pin("read", &path, &reason));
+        }
         let map = self.map("symbols")?;
         let mut names = HashMap::new();
         // The map serves one at a time.
         let _lock = lock()?;
         for chunk in addresses.chunks(super::layout::SYMBOLS as usize) {
             put_symbols(map, chunk)?;
-            let path = directory().join("link-name_symbols");
             // Room for all, since the kernel goes on naming with each further read.
             let mut text = String::with_capacity(64 << 10);
             let read = File::open(&path).and_then(|mut file| file.read_to_string(&mut text));

@@ -18,13 +18,11 @@ use zerocopy::IntoBytes;
 /// The compiled program, `bpf/capprof.bpf.c`.
 const OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/capprof.bpf.o"));
 
-/// Needed whichever way capability checks are seen: who belongs to a container, and the names of kernel functions.
-const COMMON: [&str; 4] = [
-    "process_exec",
-    "process_fork",
-    "process_exit",
-    "name_symbols",
-];
+/// Needed whichever way capability checks are seen: who belongs to a container.
+const COMMON: [&str; 3] = ["process_exec", "process_fork", "process_exit"];
+
+/// Names kernel functions. Where the kernel refuses it, `/proc/kallsyms` has the names too.
+const NAMES: &str = "name_symbols";
 
 /// See what is no capability check: devices opened, entries of /proc/sys written. Capabilities are recorded without them where the kernel
 /// refuses them.
@@ -45,7 +43,7 @@ pub(super) struct Loaded {
     pub(super) method: Method,
     /// What was tried before, a line each.
     pub(super) refused: Vec<String>,
-    /// Of [`CGROUP_PROGRAMS`], those that were refused, with the reason.
+    /// Of [`CGROUP_PROGRAMS`] and [`NAMES`], those that were refused, with the reason.
     pub(super) lacking: BTreeMap<String, String>,
 }
 
@@ -116,25 +114,26 @@ pub(super) fn attach(method: Method) -> Result<Attached, String> {
     if let Some(missing) = method.missing() {
         return Err(missing.to_owned());
     }
-    let wanted = || COMMON.iter().chain(method.programs()).copied();
-    let mut lacking: BTreeMap<String, String> = CGROUP_PROGRAMS
-        .into_iter()
+    let mut lacking: BTreeMap<String, String> = optional()
         .filter_map(|name| Some((name.to_owned(), missing_for(name)?.to_owned())))
         .collect();
-    let others = CGROUP_PROGRAMS
-        .into_iter()
-        .filter(|name| !lacking.contains_key(*name));
-    let all: Vec<&'static str> = wanted().chain(others).collect();
-    // One program that is refused makes the whole object fail, and which one it was is not said.
-    let object = match load_object(&all) {
-        Ok(object) => object,
-        Err(reason) => {
-            let without: Vec<&'static str> = wanted().collect();
-            let object = load_object(&without)?;
-            lacking = CGROUP_PROGRAMS
-                .map(|name| (name.to_owned(), reason.clone()))
-                .into();
-            object
+    let object = loop {
+        let others = optional().filter(|name| !lacking.contains_key(*name));
+        let wanted: Vec<&'static str> = needed(method).chain(others).collect();
+        match load_object(&wanted) {
+            Ok(object) => break object,
+            // One program that is refused makes the whole object fail.
+            Err(reason) => {
+                let without = to_leave_out(&reason, &lacking);
+                if without.is_empty() {
+                    return Err(reason);
+                }
+                lacking.extend(
+                    without
+                        .into_iter()
+                        .map(|name| (name.to_owned(), reason.clone())),
+                );
+            }
         }
     };
     listen(|| {
@@ -143,12 +142,37 @@ pub(super) fn attach(method: Method) -> Result<Attached, String> {
             object,
             lacking,
         };
+        attached.link_names();
         attached.link_cgroup_programs();
         Ok(attached)
     })
 }
 
-/// What this kernel lacks for one of [`CGROUP_PROGRAMS`].
+/// The programs without which this method cannot record.
+fn needed(method: Method) -> impl Iterator<Item = &'static str> {
+    COMMON.iter().chain(method.programs()).copied()
+}
+
+/// The programs without which capabilities are recorded all the same.
+fn optional() -> impl Iterator<Item = &'static str> {
+    CGROUP_PROGRAMS.into_iter().chain([NAMES])
+}
+
+/// The programs to load without, after the kernel has refused a set that had all optional programs but those of `lacking`: the one that the
+/// reason names, or all that are left where it names none. Empty if a program that is needed was refused.
+fn to_leave_out(reason: &str, lacking: &BTreeMap<String, String>) -> Vec<&'static str> {
+    let left: Vec<&'static str> = optional()
+        .filter(|name| !lacking.contains_key(*name))
+        .collect();
+    let refused = |name: &&&str| reason.contains(&format!("prog '{name}'"));
+    match left.iter().find(refused) {
+        Some(name) => vec![*name],
+        None if reason.contains("prog '") => Vec::new(),
+        None => left,
+    }
+}
+
+/// What this kernel lacks for one of the optional programs.
 fn missing_for(program: &str) -> Option<&'static str> {
     match program {
         "device_access" | "sysctl_write" => Feature::ReturnValue.missing(),
@@ -168,6 +192,18 @@ fn load_object(wanted: &[&'static str]) -> Result<Object, String> {
 }
 
 impl Attached {
+    fn link_names(&mut self) {
+        if self.lacking.contains_key(NAMES) {
+            return;
+        }
+        match iterate_symbols(&self.object) {
+            Ok(link) => self.links.push((NAMES, link)),
+            Err(reason) => {
+                self.lacking.insert(NAMES.to_owned(), reason);
+            }
+        }
+    }
+
     /// Attaches the programs of control groups to the root of the hierarchy.
     fn link_cgroup_programs(&mut self) {
         let root = control_groups();
@@ -260,27 +296,36 @@ fn leave_out_maps(open: &mut OpenObject) -> Result<(), String> {
 }
 
 fn link(object: &Object, method: Method) -> Result<Vec<(&'static str, Link)>, String> {
-    let symbols = object
-        .maps()
-        .find(|map| map.name() == "symbols")
-        .ok_or("the program has no map symbols")?;
     let mut links = Vec::new();
     // Membership first: a check of a process that is not known yet must not be missed for order's sake.
-    for name in COMMON.iter().chain(method.programs()) {
+    for name in needed(method) {
         let program = object
             .progs_mut()
-            .find(|program| program.name() == *name)
+            .find(|program| program.name() == name)
             .ok_or_else(|| format!("the program has no function {name}"))?;
-        let link = match *name {
-            "name_symbols" => program.attach_iter(symbols.as_fd()),
+        let link = match name {
             "kprobe_cap_capable" => program.attach_kprobe(false, "cap_capable"),
             "kretprobe_cap_capable" => program.attach_kprobe(true, "cap_capable"),
             _ => program.attach_trace(),
         };
         let link = link.map_err(|error| format!("attach {name}: {}", describe(&error)))?;
-        links.push((*name, link));
+        links.push((name, link));
     }
     Ok(links)
+}
+
+/// Attaches [`NAMES`] to the map of addresses that it names.
+fn iterate_symbols(object: &Object) -> Result<Link, String> {
+    let symbols = object
+        .maps()
+        .find(|map| map.name() == "symbols")
+        .ok_or("the program has no map symbols")?;
+    object
+        .progs_mut()
+        .find(|program| program.name() == NAMES)
+        .ok_or_else(|| format!("the program has no function {NAMES}"))?
+        .attach_iter(symbols.as_fd())
+        .map_err(|error| format!("attach {NAMES}: {}", describe(&error)))
 }
 
 /// What libbpf said while it was loading.
@@ -348,6 +393,23 @@ fn verifier_log(warning: &str) -> Option<impl Iterator<Item = &str>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_the_kernel_refuses_is_left_out_if_it_may_be() {
+        // What Linux 6.18 says where a policy of its own refuses the iterator.
+        let refused = "load: Operation not permitted (os error 1) (prog 'name_symbols': BPF program load failed: -EPERM)";
+        let mut lacking = BTreeMap::new();
+        assert_eq!(to_leave_out(refused, &lacking), [NAMES]);
+        lacking.insert(NAMES.to_owned(), refused.to_owned());
+        assert!(to_leave_out(refused, &lacking).is_empty());
+        assert_eq!(
+            to_leave_out("load: Invalid argument", &lacking),
+            CGROUP_PROGRAMS
+        );
+        let needed =
+            "load: Permission denied (prog 'tp_cap_capable': BPF program load failed: -EACCES)";
+        assert!(to_leave_out(needed, &lacking).is_empty());
+    }
 
     #[test]
     fn a_reason_keeps_the_verifiers_last_lines() {
