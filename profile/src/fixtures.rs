@@ -6,7 +6,7 @@ use crate::observation::{
     Recorder, Syscall, Verdict,
 };
 use crate::privileges::EngineGrants;
-use crate::profile::{HostReport, RecorderReport};
+use crate::profile::{HostReport, Profile, RecorderReport};
 use crate::recording::{
     Container, ContainerProcess, Delivery, Grant, Mode, Process, ProcessSets, Recording,
     Relaxation, ResultSettings, Runtime, Workload,
@@ -159,6 +159,17 @@ pub fn host() -> HostReport {
         architecture: "x86_64".to_owned(),
         capprof: "0.1.0".to_owned(),
     }
+}
+
+/// The profile of a recording in which eBPF alone brought something home.
+pub fn profile(recording: &Recording, finished: &str, evidence: Evidence) -> Profile {
+    crate::assemble::profile(
+        recording,
+        reports(),
+        vec![(Recorder::Ebpf, evidence)],
+        finished.to_owned(),
+        host(),
+    )
 }
 
 /// Everything that can be in a profile.

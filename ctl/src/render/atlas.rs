@@ -1,6 +1,6 @@
 //! The atlas for people: what a capability is asked for, what a place asks for, and the manual page.
 
-use super::text::Styles;
+use super::styles::Styles;
 use capprof_profile::atlas::{self, Class, Site};
 use capprof_profile::{Capability, CapabilitySet};
 use std::collections::BTreeMap;
@@ -55,7 +55,7 @@ pub(crate) fn capability(capability: Capability, kernel: Kernel, styles: &Styles
     } else {
         " as Debian builds it for amd64"
     };
-    let heading = styles.heading();
+    let heading = styles.heading;
     let _ = writeln!(
         text,
         "{heading}{capability}{heading:#}: Linux {}{built} asks at {count} places",
@@ -85,7 +85,7 @@ pub(crate) fn capability(capability: Capability, kernel: Kernel, styles: &Styles
 pub(crate) fn sites(sites: &[&Site], kernel: Kernel, styles: &Styles) -> String {
     let mut text = String::new();
     for site in sites {
-        let heading = styles.heading();
+        let heading = styles.heading;
         let asked = match site.capabilities.is_empty() {
             true => "whatever its caller wants".to_owned(),
             false => names(site.capabilities, " or "),

@@ -3,13 +3,27 @@
 mod atlas;
 mod engine;
 mod form;
+mod list;
+mod merged;
+mod names;
+mod page;
 mod printable;
 mod privileged;
+mod sections;
+mod styles;
+#[cfg(test)]
+mod tests;
 mod text;
+mod verdict;
+mod why;
 
 pub(crate) use atlas::{
     Kernel, capability as explain_capability, manual as atlas_manual, sites as explain_sites,
 };
 pub(crate) use engine::Engine;
 pub(crate) use form::form;
-pub(crate) use text::{Styles, list, merged, text, verdict};
+pub(crate) use list::list;
+pub(crate) use merged::merged;
+pub(crate) use styles::Styles;
+pub(crate) use text::text;
+pub(crate) use verdict::verdict;

@@ -1,0 +1,167 @@
+//! The merged profile as a document.
+
+use capprof_profile::observation::{BlindSpot, Recorder};
+use capprof_profile::privileges::Privileges;
+use capprof_profile::profile::{self, Reason};
+use capprof_profile::recording::{ContainerProcess, ProcessSets};
+use capprof_profile::{Capability, CapabilitySet};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The value of [`Merged::schema`].
+pub(crate) const SCHEMA: &str = "capprof.merged/v1";
+
+/// Why documents could not be merged.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// Neither a profile nor a merged profile.
+    #[error("merge: schema \"{0}\", expected \"{profile}\" or \"{SCHEMA}\"", profile = profile::SCHEMA)]
+    Schema(String),
+    /// Not JSON, or not what the schema says.
+    #[error("merge: {0}")]
+    Malformed(#[from] serde_json::Error),
+    /// They are of different workloads.
+    #[error("merge: {field} differs: {one} and {other}")]
+    Different {
+        /// In what they differ.
+        field: &'static str,
+        /// One of them.
+        one: String,
+        /// Another.
+        other: String,
+    },
+    /// Nothing to merge.
+    #[error("merge: no profiles")]
+    Empty,
+}
+
+/// What must be equal for two profiles to be of one workload.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Identity {
+    /// The image's name, where the engine says it.
+    pub(crate) image: Option<String>,
+    /// The container's process.
+    pub(crate) process: ContainerProcess,
+    /// What the engine had asked for.
+    pub(crate) original: ProcessSets,
+}
+
+/// One of the recordings that were merged.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(crate) struct Run {
+    /// When it began, RFC 3339 in UTC.
+    pub(crate) started: String,
+    /// When it was collected.
+    pub(crate) finished: String,
+    /// The id that the engine gave.
+    pub(crate) container_id: String,
+    /// Kubernetes pod.
+    pub(crate) pod: Option<String>,
+    /// `uname -r` of its host.
+    pub(crate) kernel: String,
+    /// Whether nothing was lost.
+    pub(crate) complete: bool,
+    /// What it needed, and how many checks there were.
+    pub(crate) needs: BTreeMap<Capability, u64>,
+}
+
+/// One of the five sets of config.json.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum SetName {
+    /// See [`ProcessSets::bounding`].
+    Bounding,
+    /// See [`ProcessSets::effective`].
+    Effective,
+    /// See [`ProcessSets::permitted`].
+    Permitted,
+    /// See [`ProcessSets::inheritable`].
+    Inheritable,
+    /// See [`ProcessSets::ambient`].
+    Ambient,
+}
+
+/// A capability that at least one run needed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct MergedNeed {
+    /// Which.
+    pub(crate) capability: Capability,
+    /// The strongest reason of any run.
+    pub(crate) reason: Reason,
+    /// Capabilities that would have done instead in every run that needed it.
+    pub(crate) alternatives: CapabilitySet,
+    /// Programs, by name.
+    pub(crate) programs: BTreeSet<String>,
+    /// System calls, by name.
+    pub(crate) syscalls: BTreeSet<String>,
+    /// Who saw it.
+    pub(crate) recorders: BTreeSet<Recorder>,
+    /// In which sets it is needed.
+    pub(crate) sets: BTreeSet<SetName>,
+    /// How many runs needed it.
+    pub(crate) runs: usize,
+    /// When the first of them began.
+    pub(crate) first_seen: String,
+    /// That run's recording id.
+    pub(crate) first_run: String,
+}
+
+/// Many profiles in one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Merged {
+    /// [`SCHEMA`].
+    pub(crate) schema: String,
+    /// Names given to the workload by annotation, pod container, or engine.
+    pub(crate) names: BTreeSet<String>,
+    /// The workload; several where different ones were merged on purpose.
+    pub(crate) workloads: Vec<Identity>,
+    /// Whether all runs were complete.
+    pub(crate) complete: bool,
+    /// Recording ids of the runs that were not.
+    pub(crate) incomplete_runs: Vec<String>,
+    /// The answer: what any run needed, in kernel order.
+    pub(crate) minimized: CapabilitySet,
+    /// The same as five sets.
+    pub(crate) minimized_sets: ProcessSets,
+    /// Evidence per capability, in kernel order; one that an alternative in the set makes superfluous is here and not in
+    /// [`Merged::minimized`].
+    pub(crate) needed: Vec<MergedNeed>,
+    /// When a capability that no earlier run had needed appeared last: the start of that run. Null if nothing is needed.
+    pub(crate) last_new: Option<String>,
+    /// How many complete runs began after that without a new one.
+    pub(crate) runs_since_last_new: usize,
+    /// What runs could not see, without what others found needed.
+    pub(crate) blind_spots: BTreeSet<BlindSpot>,
+    /// What any run was given beside capabilities, and used; `None` where no profile says.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) privileges: Option<Privileges>,
+    /// The runs by recording id.
+    pub(crate) runs: BTreeMap<String, Run>,
+}
+
+impl Identity {
+    /// Both are of one workload.
+    ///
+    /// # Errors
+    /// [`Error::Different`].
+    pub(super) fn must_equal(&self, other: &Self) -> Result<(), Error> {
+        fn compare<T: PartialEq + Serialize>(
+            field: &'static str,
+            one: &T,
+            other: &T,
+        ) -> Result<(), Error> {
+            if one == other {
+                return Ok(());
+            }
+            let show = |value: &T| serde_json::to_string(value).unwrap_or_default();
+            Err(Error::Different {
+                field,
+                one: show(one),
+                other: show(other),
+            })
+        }
+        compare("image", &self.image, &other.image)?;
+        compare("process", &self.process, &other.process)?;
+        compare("original", &self.original, &other.original)
+    }
+}

@@ -1,0 +1,204 @@
+//! What has to be known or done besides pasting a form.
+
+use super::super::engine::Engine;
+use super::super::printable::printable;
+use super::names::{full_names, image, short_names};
+use super::unable::Unable;
+use super::workload::Workload;
+use capprof_profile::{Capability, CapabilitySet};
+use std::collections::BTreeMap;
+
+/// What has to be done or known beside the form, a line each; an error where nothing helps.
+pub(super) fn caveats(engine: Engine, workload: &Workload<'_>) -> Result<Vec<String>, Unable> {
+    let mut caveats = Vec::new();
+    caveats.extend(for_other_users(engine, workload)?);
+    let binds = workload.only_binds && workload.minimized.contains(Capability::NET_BIND_SERVICE);
+    if binds && matches!(engine, Engine::Docker | Engine::Compose) {
+        caveats.push(
+            "NET_BIND_SERVICE is needed with the host's network alone: in a container's own, docker lets everybody bind ports below 1024"
+                .to_owned(),
+        );
+    }
+    if workload
+        .privileges
+        .is_some_and(|privileges| privileges.engine_grants.is_privileged())
+        && let Some(option) = privileged_option(engine)
+    {
+        caveats.push(format!("take out {option}: beside it these have no effect"));
+    }
+    let beyond: CapabilitySet = workload
+        .minimized
+        .iter()
+        .filter(|c| INITIAL.contains(c))
+        .collect();
+    if !beyond.is_empty() && matches!(engine, Engine::Podman | Engine::Quadlet) {
+        caveats.push(format!(
+            "not rootless: no container in a user namespace of its own can be granted {}",
+            short_names(beyond).join(", ")
+        ));
+    }
+    Ok(caveats)
+}
+
+/// How an engine is told to give everything, which makes all that is taken away void.
+fn privileged_option(engine: Engine) -> Option<&'static str> {
+    match engine {
+        Engine::Docker | Engine::Podman => Some("--privileged"),
+        Engine::Compose | Engine::Kubernetes => Some("privileged: true"),
+        Engine::Quadlet => Some("PodmanArgs=--privileged"),
+        Engine::Systemd => None,
+    }
+}
+
+/// What the kernel asks of the initial user namespace, whatever for (`capable()`, in all of Linux 5.8 to 6.18 but a time namespace's own
+/// offsets). tests/corpus proves it of programs; capabilities of which only some uses are such are not here.
+const INITIAL: [Capability; 14] = [
+    Capability::AUDIT_CONTROL,
+    Capability::AUDIT_READ,
+    Capability::AUDIT_WRITE,
+    Capability::BLOCK_SUSPEND,
+    Capability::LEASE,
+    Capability::LINUX_IMMUTABLE,
+    Capability::MKNOD,
+    Capability::SYSLOG,
+    Capability::SYS_MODULE,
+    Capability::SYS_PACCT,
+    Capability::SYS_RAWIO,
+    Capability::SYS_TIME,
+    Capability::SYS_TTY_CONFIG,
+    Capability::WAKE_ALARM,
+];
+
+/// How a user other than root gets what it is to have.
+fn for_other_users(engine: Engine, workload: &Workload<'_>) -> Result<Vec<String>, Unable> {
+    let uid = workload.uid;
+    let carried = workload.ambient;
+    let ambient = matches!(engine, Engine::Podman | Engine::Quadlet | Engine::Systemd);
+    if uid == 0 || carried.is_empty() || ambient {
+        return Ok(Vec::new());
+    }
+    let name = if engine == Engine::Compose {
+        "docker".to_owned()
+    } else {
+        engine.to_string()
+    };
+    let enforce = enforce(engine, workload);
+    if workload.no_new_privileges {
+        // Ambient capabilities are no new privileges.
+        if let Some(enforce) = enforce {
+            return Ok(vec![format!(
+                "{name} gives user {uid} no ambient capabilities, and no_new_privs keeps it from file capabilities: {enforce}"
+            )]);
+        }
+        return Err(Unable {
+            engine,
+            reason: format!(
+                "{name} gives user {uid} no ambient capabilities, and no_new_privs keeps it from file capabilities; run it with podman, or \
+                 start it as root and let it drop to {uid} itself"
+            ),
+        });
+    }
+    let mut caveats = Vec::new();
+    let mut rest = carried;
+    for (program, capabilities) in setcap_candidates(workload) {
+        caveats.push(format!(
+            "{name} makes these effective for root alone. For user {uid}, give them in the image to {}: setcap {}+ep FILE",
+            printable(program),
+            capabilities
+                .iter()
+                .map(|capability| capability.to_string().to_lowercase())
+                .collect::<Vec<_>>()
+                .join(",")
+        ));
+        rest = rest.difference(capabilities);
+    }
+    if !rest.is_empty() {
+        caveats.push(format!(
+            "{name} makes {} effective for root alone, and no file should give that to user {uid}: run it with podman, or start it as root \
+             and let it drop to {uid} itself",
+            short_names(rest).join(", ")
+        ));
+    }
+    caveats.extend(enforce.map(|enforce| format!("or {enforce}")));
+    Ok(caveats)
+}
+
+/// Programs to which a file capability can be given, each with its own: whoever may execute the file has them afterwards. So none to what
+/// executes what it is told, none that makes its holder root or opens every file, and none that several programs use.
+fn setcap_candidates<'a>(workload: &Workload<'a>) -> Vec<(&'a String, CapabilitySet)> {
+    let carried = workload.ambient;
+    let mut by_program: BTreeMap<&String, CapabilitySet> = BTreeMap::new();
+    for capability in carried.iter() {
+        let mut users = workload
+            .programs
+            .iter()
+            .filter(|(used, _)| *used == capability)
+            .map(|(_, program)| *program);
+        if let (Some(program), None) = (users.next(), users.next()) {
+            by_program.entry(program).or_default().insert(capability);
+        }
+    }
+    by_program.retain(|program, capabilities| {
+        !executes_others(program)
+            && !capabilities
+                .iter()
+                .any(|capability| NEVER_ON_A_FILE.contains(&capability))
+    });
+    by_program.into_iter().collect()
+}
+
+/// With these on a file its user becomes root, or reads and writes what is root's.
+const NEVER_ON_A_FILE: [Capability; 14] = [
+    Capability::CHOWN,
+    Capability::DAC_OVERRIDE,
+    Capability::DAC_READ_SEARCH,
+    Capability::FOWNER,
+    Capability::FSETID,
+    Capability::SETFCAP,
+    Capability::SETGID,
+    Capability::SETPCAP,
+    Capability::SETUID,
+    Capability::SYS_ADMIN,
+    Capability::SYS_MODULE,
+    Capability::SYS_PTRACE,
+    Capability::SYS_RAWIO,
+    Capability::MKNOD,
+];
+
+/// Whether a program executes or loads what its user tells it to: shells, interpreters, and programs that change the user.
+fn executes_others(program: &str) -> bool {
+    const NAMES: [&str; 26] = [
+        "ash", "awk", "bash", "busybox", "csh", "dash", "doas", "env", "find", "fish", "gosu",
+        "java", "ksh", "lua", "mksh", "node", "perl", "php", "ruby", "sh", "su", "sudo", "su-exec",
+        "tcsh", "xargs", "zsh",
+    ];
+    let plain = program.trim_end_matches(|letter: char| letter.is_ascii_digit() || letter == '.');
+    NAMES.contains(&plain) || plain.starts_with("python")
+}
+
+/// How capprof gives the sets by `io.capprof.mode=enforce`, where the engine carries annotations and gives ambient capabilities to nobody.
+fn enforce(engine: Engine, workload: &Workload<'_>) -> Option<String> {
+    match engine {
+        Engine::Docker => {
+            let what = match workload.recording {
+                Some(recording) => format!("io.capprof.profile={recording}"),
+                None => format!(
+                    "io.capprof.capabilities={}",
+                    full_names(workload.minimized, ",")
+                ),
+            };
+            Some(format!(
+                "have capprof give them, with docker 24 or newer: docker run --runtime=capprof --annotation io.capprof.mode=enforce \
+                 --annotation {what} {}",
+                image(workload)
+            ))
+        }
+        // Another node has another store.
+        Engine::Kubernetes => Some(format!(
+            "have capprof give them, to all containers of the pod: runtimeClassName: capprof, and the annotations io.capprof.mode: enforce, \
+             io.capprof.capabilities: {}",
+            full_names(workload.minimized, ",")
+        )),
+        Engine::Podman | Engine::Compose | Engine::Quadlet | Engine::Systemd => None,
+    }
+}

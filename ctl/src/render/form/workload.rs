@@ -1,0 +1,115 @@
+//! What a form is made of.
+
+use super::super::engine::Engine;
+use crate::merge::Merged;
+use capprof_profile::privileges::Privileges;
+use capprof_profile::profile::Profile;
+use capprof_profile::{Capability, CapabilitySet};
+
+/// What a form is made of.
+#[derive(Clone, Debug)]
+pub(crate) struct Workload<'a> {
+    pub(super) name: Option<&'a str>,
+    pub(super) image: Option<&'a str>,
+    pub(super) uid: u32,
+    pub(super) no_new_privileges: bool,
+    pub(super) minimized: CapabilitySet,
+    pub(super) ambient: CapabilitySet,
+    pub(super) programs: Vec<(Capability, &'a String)>,
+    pub(super) privileges: Option<&'a Privileges>,
+    /// What mode `enforce` finds the sets by; `None`: by nothing but a list.
+    pub(super) recording: Option<&'a str>,
+    /// Whether CAP_NET_BIND_SERVICE was used for nothing but binding a port below 1024.
+    pub(super) only_binds: bool,
+    /// Whether a port below 1024 was bound without being asked for it, as docker sets up the network.
+    pub(super) binds_unasked: bool,
+}
+
+impl Workload<'_> {
+    /// The set for an engine: docker lets every process of a container bind ports below 1024, and the others do not.
+    pub(super) fn set_for(&self, engine: Engine) -> CapabilitySet {
+        let mut set = self.minimized;
+        if self.binds_unasked && !matches!(engine, Engine::Docker | Engine::Compose) {
+            set.insert(Capability::NET_BIND_SERVICE);
+        }
+        set
+    }
+}
+
+/// Whether a need for CAP_NET_BIND_SERVICE goes where net.ipv4.ip_unprivileged_port_start is 0.
+fn only_binds<'s>(mut syscalls: impl Iterator<Item = &'s String>) -> bool {
+    syscalls.next().is_some_and(|first| first == "bind") && syscalls.next().is_none()
+}
+
+impl<'a> From<&'a Profile> for Workload<'a> {
+    fn from(profile: &'a Profile) -> Self {
+        Self {
+            name: profile
+                .origin
+                .name
+                .as_deref()
+                .or(profile.origin.workload.container.as_deref()),
+            image: profile.origin.workload.image.as_deref(),
+            uid: profile.origin.process.uid,
+            no_new_privileges: profile.origin.process.no_new_privileges,
+            minimized: profile.answer().0,
+            ambient: profile.answer().1.ambient,
+            privileges: profile.privileges.as_ref(),
+            programs: profile
+                .findings
+                .needed
+                .iter()
+                .flat_map(|need| {
+                    need.programs
+                        .iter()
+                        .map(|program| (need.capability, program))
+                })
+                .collect(),
+            recording: Some(&profile.origin.recording_id),
+            only_binds: profile.findings.needed.iter().any(|need| {
+                need.capability == Capability::NET_BIND_SERVICE
+                    && only_binds(need.syscalls.iter())
+                    // What else needs it (a file capability, a list) stands in the notes.
+                    && need.notes.is_empty()
+            }),
+            binds_unasked: !profile.findings.unprivileged_ports.is_empty(),
+        }
+    }
+}
+
+impl<'a> From<&'a Merged> for Workload<'a> {
+    /// Of several workloads, what holds for the most restricted: a user other than root, no_new_privs.
+    fn from(merged: &'a Merged) -> Self {
+        let image = match merged.workloads.as_slice() {
+            [one] => one.image.as_deref(),
+            _ => None,
+        };
+        let processes = || merged.workloads.iter().map(|workload| &workload.process);
+        Self {
+            name: match merged.names.len() {
+                1 => merged.names.first().map(String::as_str),
+                _ => None,
+            },
+            image,
+            uid: processes().map(|process| process.uid).max().unwrap_or(0),
+            no_new_privileges: processes().any(|process| process.no_new_privileges),
+            minimized: merged.minimized,
+            ambient: merged.minimized_sets.ambient,
+            privileges: merged.privileges.as_ref(),
+            programs: merged
+                .needed
+                .iter()
+                .flat_map(|need| {
+                    need.programs
+                        .iter()
+                        .map(|program| (need.capability, program))
+                })
+                .collect(),
+            recording: None,
+            binds_unasked: false,
+            only_binds: merged.needed.iter().any(|need| {
+                need.capability == Capability::NET_BIND_SERVICE && only_binds(need.syscalls.iter())
+            }),
+        }
+    }
+}

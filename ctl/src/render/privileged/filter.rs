@@ -1,0 +1,23 @@
+//! What the default seccomp filters refuse.
+
+use super::super::engine::Engine;
+use capprof_profile::CapabilitySet;
+use capprof_profile::privileges::{Privileges, filtered};
+
+/// The system calls that were made and that an engine's default filter refuses to a container with these capabilities.
+pub(super) fn refused(engine: Engine, privileges: &Privileges, set: CapabilitySet) -> Vec<&str> {
+    privileges
+        .syscalls
+        .iter()
+        .filter(|call| {
+            filtered(&call.name).is_some_and(|(docker, podman)| {
+                match engine {
+                    Engine::Podman | Engine::Quadlet => podman,
+                    _ => docker,
+                }
+                .refuses(set)
+            })
+        })
+        .map(|call| call.name.as_str())
+        .collect()
+}

@@ -1,0 +1,17 @@
+//! What a privileged container used beside capabilities, and what takes the place of `--privileged`.
+//!
+//! - `--device`, `--device-cgroup-rule`, `--sysctl`: docker-run(1), podman-run(1), podman-systemd.unit(5), the compose specification,
+//!   systemd.resource-control(5). Kubernetes gives devices through device plugins alone.
+//! - Every container may make device nodes; to open them takes a rule (runc, libcontainer/specconv, `AllowedDevices`).
+//! - docker's and podman's default AppArmor profiles refuse mount(2) and writes to most of /proc/sys (moby, profiles/apparmor/template.go; containers/common,
+//!   pkg/apparmor/apparmor_linux_template.go).
+
+mod filter;
+mod replacement;
+mod section;
+#[cfg(test)]
+mod tests;
+mod value;
+
+pub(super) use replacement::Replacement;
+pub(super) use section::section;

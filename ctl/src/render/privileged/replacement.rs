@@ -1,0 +1,216 @@
+//! What takes the place of `--privileged`, in the words of each engine.
+
+use super::super::engine::Engine;
+use super::filter::refused;
+use super::value::{is_plain, set_to};
+use capprof_profile::CapabilitySet;
+use capprof_profile::privileges::{Device, Privileges, mounts};
+
+/// What an engine takes in the place of `--privileged`.
+#[derive(Debug, Default)]
+pub(in super::super) struct Replacement {
+    /// `/dev/kvm`, and how it is opened: `rw`.
+    devices: Vec<(String, String)>,
+    /// `c 10:237 rw`
+    rules: Vec<String>,
+    /// Name and value.
+    sysctls: Vec<(String, String)>,
+    /// What no option says, for comments.
+    pub(in super::super) caveats: Vec<String>,
+}
+
+impl Replacement {
+    /// For one engine and the capabilities that the container is to get.
+    pub(in super::super) fn of(
+        engine: Engine,
+        privileges: &Privileges,
+        set: CapabilitySet,
+    ) -> Self {
+        let mut it = Self::default();
+        if !privileges.is_beyond() {
+            return it;
+        }
+        for device in privileges.devices.iter().filter(|one| one.is_opened()) {
+            it.device(device);
+        }
+        for sysctl in &privileges.sysctls {
+            if sysctl.is_namespaced(&privileges.engine_grants)
+                && let Some(value) = set_to(sysctl)
+            {
+                it.sysctls.push((sysctl.name.clone(), value.to_owned()));
+            }
+        }
+        it.caveats = it.caveats(engine, privileges, set);
+        it
+    }
+
+    fn device(&mut self, device: &Device) {
+        let access: String = device.access.replace('m', "");
+        // Programs that make a node themselves look first whether it is there.
+        let node = device.node.as_ref().filter(|node| is_plain(node, "._-/"));
+        match node {
+            Some(node) => self.devices.push((format!("/dev/{node}"), access)),
+            None => self.rules.push(format!("{} {access}", device.number)),
+        }
+    }
+
+    fn caveats(&self, engine: Engine, privileges: &Privileges, set: CapabilitySet) -> Vec<String> {
+        let mut caveats = Vec::new();
+        if engine == Engine::Systemd {
+            return caveats;
+        }
+        if engine == Engine::Kubernetes {
+            let devices: Vec<&str> = self
+                .devices
+                .iter()
+                .map(|(path, _)| path.as_str())
+                .chain(self.rules.iter().map(String::as_str))
+                .collect();
+            if !devices.is_empty() {
+                caveats.push(format!(
+                    "Kubernetes gives a container no devices by itself: {} must come from a device plugin (resources.limits); a hostPath \
+                     volume alone is not enough, for the container may not open it",
+                    devices.join(", ")
+                ));
+            }
+            if !self.sysctls.is_empty() {
+                let names: Vec<&str> = self.sysctls.iter().map(|(name, _)| name.as_str()).collect();
+                caveats.push(format!(
+                    "set {} for the pod (spec.securityContext.sysctls)",
+                    names.join(", ")
+                ));
+            }
+        }
+        if !privileges.sysctls.is_empty() {
+            let how = match engine {
+                Engine::Docker => "--security-opt systempaths=unconfined",
+                Engine::Compose => "security_opt: [\"systempaths=unconfined\"]",
+                Engine::Podman => "--security-opt unmask=/proc/sys",
+                Engine::Quadlet => "Unmask=/proc/sys",
+                Engine::Kubernetes | Engine::Systemd => {
+                    "procMount: Unmasked, with hostUsers: false"
+                }
+            };
+            caveats.push(format!(
+                "the program writes to /proc/sys itself: if it does not go on where that is read-only, it takes {how}"
+            ));
+        }
+        if engine == Engine::Kubernetes {
+            return caveats;
+        }
+        let option = |what: &str| match engine {
+            Engine::Compose => format!("security_opt: [\"{what}\"]"),
+            Engine::Quadlet => match what.strip_prefix("seccomp=") {
+                Some(file) => format!("SeccompProfile={file}"),
+                None => format!("PodmanArgs=--security-opt={what}"),
+            },
+            _ => format!("--security-opt {what}"),
+        };
+        let refused = refused(engine, privileges, set);
+        if !refused.is_empty() {
+            caveats.push(format!(
+                "the default seccomp filter refuses {}: allow that in a copy of it, {}",
+                refused.join(", "),
+                option("seccomp=FILE")
+            ));
+        }
+        if !privileges.sysctls.is_empty()
+            || privileges.syscalls.iter().any(|call| mounts(&call.name))
+        {
+            caveats.push(format!(
+                "where AppArmor is enabled, the default profile refuses mounts and writes to /proc/sys all the same: {}",
+                option("apparmor=unconfined")
+            ));
+        }
+        caveats
+    }
+
+    /// Options of `docker run` and `podman run`, each ready for a shell.
+    pub(in super::super) fn options(&self) -> Vec<String> {
+        let devices = self
+            .devices
+            .iter()
+            .map(|(path, access)| format!("--device={path}:{path}:{access}"));
+        let rules = self
+            .rules
+            .iter()
+            .map(|rule| format!("--device-cgroup-rule='{rule}'"));
+        let sysctls = self
+            .sysctls
+            .iter()
+            .map(|(name, value)| match value.contains(' ') {
+                true => format!("--sysctl='{name}={value}'"),
+                false => format!("--sysctl={name}={value}"),
+            });
+        devices.chain(rules).chain(sysctls).collect()
+    }
+
+    /// Lines of a service in a compose file, not indented.
+    pub(in super::super) fn compose(&self) -> Vec<String> {
+        let list = |values: Vec<String>| {
+            let values: Vec<String> = values.iter().map(|value| format!("\"{value}\"")).collect();
+            values.join(", ")
+        };
+        let mut lines = Vec::new();
+        if !self.devices.is_empty() {
+            let devices = self
+                .devices
+                .iter()
+                .map(|(path, access)| format!("{path}:{path}:{access}"));
+            lines.push(format!("devices: [{}]", list(devices.collect())));
+        }
+        if !self.rules.is_empty() {
+            lines.push(format!(
+                "device_cgroup_rules: [{}]",
+                list(self.rules.clone())
+            ));
+        }
+        if !self.sysctls.is_empty() {
+            let sysctls = self
+                .sysctls
+                .iter()
+                .map(|(name, value)| format!("{name}={value}"));
+            lines.push(format!("sysctls: [{}]", list(sysctls.collect())));
+        }
+        lines
+    }
+
+    /// Lines of a `.container` unit.
+    pub(in super::super) fn quadlet(&self) -> Vec<String> {
+        let devices = self
+            .devices
+            .iter()
+            .map(|(path, access)| format!("AddDevice={path}:{path}:{access}"));
+        let rules = self
+            .rules
+            .iter()
+            .map(|rule| format!("PodmanArgs=\"--device-cgroup-rule={rule}\""));
+        let sysctls = self
+            .sysctls
+            .iter()
+            .map(|(name, value)| match value.contains(' ') {
+                true => format!("Sysctl=\"{name}={value}\""),
+                false => format!("Sysctl={name}={value}"),
+            });
+        devices.chain(rules).chain(sysctls).collect()
+    }
+
+    /// Lines of a `.service` unit.
+    pub(in super::super) fn systemd(&self) -> Vec<String> {
+        let named = self
+            .devices
+            .iter()
+            .map(|(path, access)| format!("DeviceAllow={path} {access}"));
+        // By number: systemd looks for it below /dev/char and /dev/block.
+        let numbered = self.rules.iter().filter_map(|rule| {
+            let mut words = rule.split(' ');
+            let kind = match words.next()? {
+                "b" => "block",
+                _ => "char",
+            };
+            let (number, access) = (words.next()?, words.next()?);
+            Some(format!("DeviceAllow=/dev/{kind}/{number} {access}"))
+        });
+        named.chain(numbered).collect()
+    }
+}

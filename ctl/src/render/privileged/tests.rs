@@ -1,0 +1,205 @@
+//! Tests of both.
+
+use super::super::engine::Engine;
+use super::value::set_to;
+use super::*;
+use capprof_profile::Capability;
+use capprof_profile::CapabilitySet;
+use capprof_profile::observation::DeviceKind;
+use capprof_profile::privileges::{Call, DeviceNumber, EngineGrants};
+use capprof_profile::privileges::{Device, Privileges, Sysctl};
+use snapbox::assert_data_eq;
+use std::collections::BTreeSet;
+
+fn device(kind: DeviceKind, major: u32, minor: u32, node: Option<&str>, access: &str) -> Device {
+    Device {
+        number: DeviceNumber { kind, major, minor },
+        node: node.map(str::to_owned),
+        access: access.to_owned(),
+        access_only: String::new(),
+        programs: BTreeSet::from(["qemu".to_owned()]),
+    }
+}
+
+fn sysctl(name: &str, values: &[&str]) -> Sysctl {
+    Sysctl {
+        name: name.to_owned(),
+        values: values.iter().map(|value| (*value).to_owned()).collect(),
+        programs: BTreeSet::from(["sysctl".to_owned()]),
+    }
+}
+
+fn call(name: &str) -> Call {
+    Call {
+        name: name.to_owned(),
+        programs: BTreeSet::from(["sh".to_owned()]),
+    }
+}
+
+pub(crate) fn everything() -> Privileges {
+    Privileges {
+        engine_grants: EngineGrants {
+            all_capabilities: true,
+            all_devices: true,
+            no_seccomp: true,
+            host_namespaces: BTreeSet::from(["pid".to_owned()]),
+            ..EngineGrants::default()
+        },
+        devices: vec![
+            device(DeviceKind::Block, 7, 7, Some("loop7"), "rwm"),
+            device(DeviceKind::Char, 10, 200, Some("net/tun"), "rw"),
+            device(DeviceKind::Char, 10, 229, Some("fuse"), ""),
+            device(DeviceKind::Char, 10, 232, Some("kvm"), "r"),
+            device(DeviceKind::Char, 200, 1, None, "m"),
+        ],
+        sysctls: vec![
+            sysctl("net.ipv4.conf.tun0.forwarding", &["1"]),
+            sysctl("net.ipv4.ip_forward", &["1"]),
+            sysctl("net.ipv4.tcp_rmem", &["4096 87380 6291456"]),
+            sysctl("vm.overcommit_memory", &["1"]),
+        ],
+        syscalls: vec![
+            call("bpf"),
+            call("mount"),
+            call("pivot_root"),
+            call("unshare"),
+        ],
+        not_observed: BTreeSet::new(),
+    }
+}
+
+fn set() -> CapabilitySet {
+    CapabilitySet::from_iter([Capability::SYS_ADMIN])
+}
+
+#[test]
+fn the_section() {
+    assert_data_eq!(
+        section(&everything(), set()).join("\n"),
+        snapbox::str![[r#"
+device /dev/loop7 (b 7:7) rw, which it makes itself, by qemu
+device /dev/net/tun (c 10:200) rw, by qemu
+device /dev/fuse (c 10:229): asked about with access(2), never opened, by qemu
+device /dev/kvm (c 10:232) r, by qemu
+device node of c 200:1, made and never opened, by qemu: takes CAP_MKNOD alone
+sysctl net.ipv4.conf.tun0.forwarding=1 written, of this container's namespaces, by sysctl
+sysctl net.ipv4.ip_forward=1 written, by sysctl
+sysctl net.ipv4.tcp_rmem=4096 87380 6291456 written, by sysctl
+sysctl vm.overcommit_memory=1 written of the host, for which no container has an option of its own, by sysctl
+mounts: mount, pivot_root, by sh
+namespaces: unshare, by sh
+system calls that seccomp filters keep back: bpf, by sh
+of these, docker's default seccomp filter refuses even with the capabilities above: pivot_root
+given, and whether it is needed cannot be seen: the host's namespaces pid
+not observed: system calls that ask for no capability and that the default seccomp filters keep back: add_key, io_uring_setup, keyctl, personality, request_key, userfaultfd
+not observed: files below masked and read-only paths, other than those of /proc/sys that were written
+not observed: what AppArmor and SELinux would have refused
+"#]]
+    );
+}
+
+#[test]
+fn nothing_is_said_of_an_ordinary_container() {
+    let mut ordinary = everything();
+    ordinary.engine_grants = EngineGrants {
+        devices: ordinary
+            .devices
+            .iter()
+            .map(|device| device.number)
+            .collect(),
+        ..EngineGrants::default()
+    };
+    assert_eq!(section(&ordinary, set()), Vec::<String>::new());
+    let replacement = Replacement::of(Engine::Docker, &ordinary, set());
+    assert!(replacement.options().is_empty() && replacement.caveats.is_empty());
+    // Opened without having been given: by a rule of many devices, for example.
+    ordinary.engine_grants.devices.clear();
+    assert!(!section(&ordinary, set()).is_empty());
+}
+
+#[test]
+fn a_privileged_container_that_used_nothing_says_so() {
+    let idle = Privileges {
+        devices: Vec::new(),
+        sysctls: Vec::new(),
+        syscalls: Vec::new(),
+        ..everything()
+    };
+    assert_eq!(section(&idle, set())[0], "nothing that was looked at");
+}
+
+#[test]
+fn each_engine_has_its_words() {
+    let of = |engine| Replacement::of(engine, &everything(), set());
+    assert_data_eq!(
+        of(Engine::Docker).options().join("\n"),
+        snapbox::str![[r#"
+--device=/dev/loop7:/dev/loop7:rw
+--device=/dev/net/tun:/dev/net/tun:rw
+--device=/dev/kvm:/dev/kvm:r
+--sysctl=net.ipv4.ip_forward=1
+--sysctl='net.ipv4.tcp_rmem=4096 87380 6291456'
+"#]]
+    );
+    assert_data_eq!(
+        of(Engine::Compose).compose().join("\n"),
+        snapbox::str![[r#"
+devices: ["/dev/loop7:/dev/loop7:rw", "/dev/net/tun:/dev/net/tun:rw", "/dev/kvm:/dev/kvm:r"]
+sysctls: ["net.ipv4.ip_forward=1", "net.ipv4.tcp_rmem=4096 87380 6291456"]
+"#]]
+    );
+    assert_data_eq!(
+        of(Engine::Quadlet).quadlet().join("\n"),
+        snapbox::str![[r#"
+AddDevice=/dev/loop7:/dev/loop7:rw
+AddDevice=/dev/net/tun:/dev/net/tun:rw
+AddDevice=/dev/kvm:/dev/kvm:r
+Sysctl=net.ipv4.ip_forward=1
+Sysctl="net.ipv4.tcp_rmem=4096 87380 6291456"
+"#]]
+    );
+    assert_data_eq!(
+        of(Engine::Systemd).systemd().join("\n"),
+        snapbox::str![[r#"
+DeviceAllow=/dev/loop7 rw
+DeviceAllow=/dev/net/tun rw
+DeviceAllow=/dev/kvm r
+"#]]
+    );
+    let caveats = Engine::ALL
+        .iter()
+        .flat_map(|engine| {
+            of(*engine)
+                .caveats
+                .into_iter()
+                .map(move |caveat| format!("{engine}: {caveat}"))
+        })
+        .collect::<Vec<_>>();
+    assert_data_eq!(
+        caveats.join("\n"),
+        snapbox::str![[r#"
+docker: the program writes to /proc/sys itself: if it does not go on where that is read-only, it takes --security-opt systempaths=unconfined
+docker: the default seccomp filter refuses pivot_root: allow that in a copy of it, --security-opt seccomp=FILE
+docker: where AppArmor is enabled, the default profile refuses mounts and writes to /proc/sys all the same: --security-opt apparmor=unconfined
+podman: the program writes to /proc/sys itself: if it does not go on where that is read-only, it takes --security-opt unmask=/proc/sys
+podman: where AppArmor is enabled, the default profile refuses mounts and writes to /proc/sys all the same: --security-opt apparmor=unconfined
+kubernetes: Kubernetes gives a container no devices by itself: /dev/loop7, /dev/net/tun, /dev/kvm must come from a device plugin (resources.limits); a hostPath volume alone is not enough, for the container may not open it
+kubernetes: set net.ipv4.ip_forward, net.ipv4.tcp_rmem for the pod (spec.securityContext.sysctls)
+kubernetes: the program writes to /proc/sys itself: if it does not go on where that is read-only, it takes procMount: Unmasked, with hostUsers: false
+compose: the program writes to /proc/sys itself: if it does not go on where that is read-only, it takes security_opt: ["systempaths=unconfined"]
+compose: the default seccomp filter refuses pivot_root: allow that in a copy of it, security_opt: ["seccomp=FILE"]
+compose: where AppArmor is enabled, the default profile refuses mounts and writes to /proc/sys all the same: security_opt: ["apparmor=unconfined"]
+quadlet: the program writes to /proc/sys itself: if it does not go on where that is read-only, it takes Unmask=/proc/sys
+quadlet: where AppArmor is enabled, the default profile refuses mounts and writes to /proc/sys all the same: PodmanArgs=--security-opt=apparmor=unconfined
+"#]]
+    );
+}
+
+#[test]
+fn values_that_would_break_a_command_line_stay_out_of_it() {
+    for value in ["$(reboot)", "a'b", "1;2", ""] {
+        assert_eq!(set_to(&sysctl("net.core.somaxconn", &[value])), None);
+    }
+    assert_eq!(set_to(&sysctl("net.core.somaxconn", &["1", "2"])), None);
+    assert_eq!(set_to(&sysctl("net.core.somaxconn", &["1"])), Some("1"));
+}

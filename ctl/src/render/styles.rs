@@ -1,0 +1,30 @@
+//! How the parts of a report are set off on a terminal.
+
+use super::printable::printable;
+use anstyle::{AnsiColor, Style};
+
+/// How the parts of a report are set off. The default has no escape sequences, for files and pipes; [`Styles::coloured`] for terminals.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Styles {
+    pub(super) heading: Style,
+    pub(super) capability: Style,
+    pub(super) warning: Style,
+    pub(super) faint: Style,
+}
+
+impl Styles {
+    /// ANSI escape sequences.
+    pub(crate) fn coloured() -> Self {
+        Self {
+            heading: Style::new().bold(),
+            capability: AnsiColor::Green.on_default().bold(),
+            warning: AnsiColor::Red.on_default().bold(),
+            faint: Style::new().dimmed(),
+        }
+    }
+}
+
+/// Printable text in a style.
+pub(super) fn styled(text: &str, style: Style) -> String {
+    format!("{style}{}{style:#}", printable(text))
+}

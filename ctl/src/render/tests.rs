@@ -1,0 +1,172 @@
+//! Tests of the reports.
+
+use super::*;
+use capprof_profile::assemble::profile;
+use capprof_profile::fixtures;
+use capprof_profile::profile::Profile;
+use capprof_store::profiles::Summary;
+use snapbox::assert_data_eq;
+
+fn full() -> Profile {
+    profile(
+        &fixtures::recording("web-1", "20261123T150102Z-1a2b3c4d"),
+        fixtures::reports(),
+        fixtures::full_evidence(),
+        "2026-11-23T15:02:00Z".to_owned(),
+        fixtures::host(),
+    )
+}
+
+#[test]
+fn the_report_of_a_profile_with_everything() {
+    assert_data_eq!(
+        text(&full(), &Styles::default()),
+        snapbox::str![[r#"
+INCOMPLETE: eBPF: 2 checks lost: map full. Capabilities may be missing below: record again.
+web: nginx -g daemon off; (docker.io/library/nginx:1.27)
+recorded 2026-11-23T15:01:02Z by eBPF (tp_btf/cap_capable), run by runc on Linux 6.12.117+deb13-amd64; 20261123T150102Z-1a2b3c4d
+
+needs 4 capabilities (the engine gave 2)
+the container failed (exit status 3): what it did not get to do was not seen
+  CAPABILITY            PROGRAM         SYSCALL  COUNT  WHY
+  CAP_DAC_READ_SEARCH   program         openat       1  used: read or pass through another user's directory, or read another user's file
+  seen by eBPF alone; SELinux did not: unexplained
+  refused without: listing or passing through a directory against its mode: EACCES, or reading a file against its mode: EACCES (generic_permission)
+  CAP_DAC_OVERRIDE would do instead
+  CAP_SETUID            nginx           capset       1  set by capset(2)
+  may not be needed, which only a run without it tells: many programs list what they find that they hold, or ignore a refusal
+  CAP_NET_BIND_SERVICE  nginx, program  bind         2  used: bind to a port below 1024
+  refused without: bind(2) to a port below net.ipv4.ip_unprivileged_port_start: EACCES (__inet_bind)
+  CAP_NET_RAW           ping            -            1  file capability
+  file capability of /usr/bin/ping, which cannot be executed without
+
+what could not be seen
+  any: kernel functions could not be named
+  CAP_DAC_OVERRIDE: program made hard links to files that it may not both read and write by their mode: fails without, or without CAP_FOWNER, for files of other users; which files these were was not seen
+
+asked for and refused while recording
+  CAP_SYS_TIME (program: adjtimex, 1x): asked of the initial user namespace, and the container lives in another: no capability set can grant it
+
+asked and not needed: CAP_SYS_ADMIN 1x (overcommit)
+
+relaxed while recording, for this would have hidden uses
+  /linux/seccomp: default action SCMP_ACT_ERRNO now SCMP_ACT_ALLOW
+
+docker
+  # NET_BIND_SERVICE is needed with the host's network alone: in a container's own, docker lets everybody bind ports below 1024
+  docker run --cap-drop=all --cap-add=DAC_READ_SEARCH --cap-add=SETUID --cap-add=NET_BIND_SERVICE --cap-add=NET_RAW docker.io/library/nginx:1.27
+
+podman
+  podman run --cap-drop=all --cap-add=DAC_READ_SEARCH --cap-add=SETUID --cap-add=NET_BIND_SERVICE --cap-add=NET_RAW docker.io/library/nginx:1.27
+
+Kubernetes
+  securityContext:
+capabilities:
+  drop: ["ALL"]
+  add: ["DAC_READ_SEARCH", "SETUID", "NET_BIND_SERVICE", "NET_RAW"]
+
+compose
+  # NET_BIND_SERVICE is needed with the host's network alone: in a container's own, docker lets everybody bind ports below 1024
+  services:
+web:
+  cap_drop: ["ALL"]
+  cap_add: ["DAC_READ_SEARCH", "SETUID", "NET_BIND_SERVICE", "NET_RAW"]
+
+Quadlet
+  [Container]
+  DropCapability=all
+  AddCapability=DAC_READ_SEARCH SETUID NET_BIND_SERVICE NET_RAW
+
+systemd
+  [Service]
+  CapabilityBoundingSet=CAP_DAC_READ_SEARCH CAP_SETUID CAP_NET_BIND_SERVICE CAP_NET_RAW
+
+"#]]
+    );
+}
+
+#[test]
+fn an_incomplete_profile_says_so_first() {
+    let mut profile = full();
+    let report = text(&profile, &Styles::default());
+    assert!(report.starts_with("INCOMPLETE: eBPF: 2 checks lost: map full."));
+    profile.complete = true;
+    assert!(!text(&profile, &Styles::default()).contains("INCOMPLETE"));
+}
+
+#[test]
+fn nothing_from_the_container_reaches_the_terminal_as_an_escape_sequence() {
+    let mut profile = full();
+    profile.findings.needed[0].programs = vec!["\u{1b}[2Jevil\n".to_owned()];
+    profile.origin.process.args = vec!["\u{1b}]0;title\u{7}".to_owned()];
+    profile.findings.notes = vec!["\u{1b}[31m".to_owned()];
+    profile.findings.blind_spots[0].reason = "\u{1b}c".to_owned();
+    assert!(!text(&profile, &Styles::default()).contains('\u{1b}'));
+    // Colours are escape sequences of our own.
+    assert!(text(&profile, &Styles::coloured()).contains("\u{1b}[1m"));
+}
+
+#[test]
+fn the_report_of_a_merged_profile() {
+    let mut merge = crate::merge::Merge::default();
+    let mut other = full();
+    other.origin.recording_id = "20261201T000000Z-00000002".to_owned();
+    other.complete = true;
+    other.findings.needed.truncate(1);
+    for profile in [&full(), &other] {
+        merge.add(&serde_json::to_vec(profile).unwrap()).unwrap();
+    }
+    let report = merged(&merge.finish(false).unwrap(), &Styles::default());
+    let (table, _) = report.split_once("\ndocker\n").unwrap();
+    assert_data_eq!(
+        table,
+        snapbox::str![[r#"
+INCOMPLETE: 1 of 2 runs lost something: 20261123T150102Z-1a2b3c4d
+web (docker.io/library/nginx:1.27)
+2 runs from 2026-11-23T15:01:02Z to 2026-11-23T15:01:02Z; the last new capability appeared at 2026-11-23T15:01:02Z, 0 complete runs since
+
+needs 4 capabilities
+  CAPABILITY            RUNS  FIRST SEEN            PROGRAM         SYSCALL  WHY
+  CAP_DAC_READ_SEARCH      2  2026-11-23T15:01:02Z  program         openat   used
+  CAP_DAC_OVERRIDE would do instead
+  CAP_SETUID               1  2026-11-23T15:01:02Z  nginx           capset   set by capset(2)
+  CAP_NET_BIND_SERVICE     1  2026-11-23T15:01:02Z  nginx, program  bind     used
+  CAP_NET_RAW              1  2026-11-23T15:01:02Z  ping            -        file capability
+
+what could not be seen
+  any: kernel functions could not be named
+  CAP_DAC_OVERRIDE: program made hard links to files that it may not both read and write by their mode: fails without, or without CAP_FOWNER, for files of other users; which files these were was not seen
+
+"#]]
+    );
+}
+
+#[test]
+fn the_list() {
+    let summary = Summary {
+        schema: capprof_profile::profile::SCHEMA.to_owned(),
+        recording_id: "20261123T150102Z-1a2b3c4d".to_owned(),
+        container_id: "0123456789abcdef".repeat(4),
+        name: None,
+        workload: capprof_profile::recording::Workload {
+            image: Some("docker.io/library/nginx:1.27".to_owned()),
+            pod: Some("web-0".to_owned()),
+            container: Some("nginx".to_owned()),
+            ..Default::default()
+        },
+        finished: "2026-11-23T15:02:00Z".to_owned(),
+        complete: false,
+        exit: None,
+        minimized: [capprof_profile::Capability::CHOWN].into_iter().collect(),
+        verification: None,
+    };
+    assert_data_eq!(
+        list(&[summary], &Styles::default()),
+        snapbox::str![[r#"
+RECORDING                  CONTAINER     NAME         IMAGE                         STATE       NEEDS
+20261123T150102Z-1a2b3c4d  0123456789ab  web-0/nginx  docker.io/library/nginx:1.27  INCOMPLETE  CHOWN
+
+"#]]
+    );
+    assert_eq!(list(&[], &Styles::default()), "");
+}

@@ -1,0 +1,51 @@
+//! The verdict on a minimized set.
+
+use super::printable::printable;
+use capprof_profile::verification::{Compared, Verdict, Verification};
+
+/// The verdict on a minimized set and what it rests on, each line with a newline.
+pub(crate) fn verdict(verification: &Verification) -> String {
+    let mut text = String::new();
+    let mut line = |line: String| {
+        text.push_str(&printable(&line));
+        text.push('\n');
+    };
+    line(match verification.verdict {
+        Verdict::Verified => format!("verified {}", verification.date),
+        Verdict::NotVerified => format!("NOT VERIFIED {}", verification.date),
+    });
+    for failure in &verification.failures {
+        line(format!("  failed: {failure}"));
+    }
+    if !verification.suggested.is_empty() {
+        let names: Vec<String> = verification
+            .suggested
+            .iter()
+            .map(|capability| capability.to_string())
+            .collect();
+        line(format!("  add: {}", names.join(", ")));
+    }
+    for comparison in &verification.compared {
+        if !comparison.passed {
+            continue;
+        }
+        let what = match comparison.what {
+            Compared::Exit => "the program: ",
+            Compared::Check => "check: ",
+            Compared::Denied => "",
+        };
+        let before = match &comparison.profiled {
+            Some(before) if *before == comparison.verified => ", as when profiled".to_owned(),
+            Some(before) => format!(" (when profiled: {before})"),
+            None => String::new(),
+        };
+        line(format!("  {what}{}{before}", comparison.verified));
+    }
+    for note in &verification.notes {
+        line(format!("  note: {note}"));
+    }
+    if !verification.command.is_empty() {
+        line(format!("  run by: {}", verification.command.join(" ")));
+    }
+    text
+}
