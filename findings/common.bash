@@ -23,7 +23,8 @@ debian_root() { # DIRECTORY SUITE PACKAGE[=VERSION]...
 	for link in bin sbin lib lib64; do
 		[[ -e $root/$link ]] || ln -s "usr/$link" "$root/$link"
 	done
-	mkdir -p "$root"/{proc,sys,dev,run,tmp,old,shared}
+	mkdir -p "$root"/{proc,sys,dev,run,tmp,old,shared,var/tmp,var/lib/docker}
+	[[ -e $root/usr/bin/sh ]] || ln -s busybox "$root/usr/bin/sh"
 }
 
 # Runs a command with the directory as its root, in a mount namespace of its own, with control groups of version 2 alone.
@@ -49,6 +50,46 @@ inside() { # DIRECTORY COMMAND...
 		exec "$@"' inside "$1" "$work/shared" "${@:2}" </dev/null
 }
 
+# Runs a script by busybox's shell next to an engine that has an image `finding` of a static busybox. The engine's containers have no network.
+# ROOT has docker.io, docker-cli and busybox-static.
+with_docker() { # ROOT SCRIPT
+	# shellcheck disable=SC2016  # expanded by the inner shell
+	inside "$1" /usr/bin/busybox sh -c "$image"'
+		mount -t tmpfs tmpfs /var/lib/docker
+		dockerd --bridge=none --iptables=false --ip6tables=false --storage-driver=vfs >/run/dockerd.log 2>&1 &
+		daemon=$! tries=0
+		until docker version >/dev/null 2>&1; do
+			[ $((tries += 1)) -lt 100 ] || { tail -n 3 /run/dockerd.log >&2; exit 1; }
+			sleep 0.2
+		done
+		tar -C /run/image -c . | docker import - finding >/dev/null
+		eval "$1"
+		kill $daemon
+		wait
+		rmdir /sys/fs/cgroup/docker 2>/dev/null || true' docker "$2"
+}
+# ROOT has podman, crun, catatonit and busybox-static.
+with_podman() { # ROOT SCRIPT
+	# shellcheck disable=SC2016  # expanded by the inner shell
+	inside "$1" /usr/bin/busybox sh -c "$image"'
+		mkdir -p /dev/shm /etc/containers
+		mount -t tmpfs tmpfs /dev/shm
+		echo "{\"default\": [{\"type\": \"insecureAcceptAnything\"}]}" >/etc/containers/policy.json
+		# podman limits the number of processes unasked, and that controller may be one of version 1.
+		printf "[containers]\npids_limit = 0\n" >/etc/containers/containers.conf
+		podman() { command podman --root /run/podman/root --runroot /run/podman/run --storage-driver vfs --cgroup-manager cgroupfs --events-backend none "$@"; }
+		tar -C /run/image -c . | podman import - localhost/finding >/dev/null 2>&1
+		eval "$1"
+		rmdir /sys/fs/cgroup/libpod_parent 2>/dev/null || true' podman "$2"
+}
+# shellcheck disable=SC2016  # expanded by the inner shell
+image='
+	export HOME=/run PATH=/run/applets:/usr/sbin:/usr/bin
+	busybox mkdir -p /run/image/bin /run/applets
+	busybox --install -s /run/applets
+	cp /usr/bin/busybox /run/image/bin
+	for name in sh grep sleep mount mkdir; do ln -s busybox "/run/image/bin/$name"; done'
+
 # Makes a bundle of a static busybox in $work/shared/bundle; ARGUMENTS is a JSON list, CAPABILITIES the JSON of process.capabilities, or
 # `absent` to leave the member out.
 bundle() { # BUSYBOX ARGUMENTS CAPABILITIES
@@ -68,6 +109,19 @@ json.dump({
                {"destination": "/dev", "type": "tmpfs", "source": "tmpfs", "options": ["nosuid", "mode=755"]}],
     "linux": {"namespaces": [{"type": name} for name in ("pid", "mount", "ipc", "uts", "network")]},
 }, open(path, "w"))
+PYTHON
+}
+
+# Changes the bundle's configuration, `c`, by a statement of Python.
+amend() { # STATEMENT
+	python3 - "$work/shared/bundle/config.json" "$1" <<'PYTHON'
+import json, sys
+path, statement = sys.argv[1:]
+with open(path) as file:
+    c = json.load(file)
+exec(statement)
+with open(path, "w") as file:
+    json.dump(c, file)
 PYTHON
 }
 
