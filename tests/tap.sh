@@ -112,21 +112,27 @@ tap_relay() { # PREFIX COMMAND...
 	read -r count failed planned <"$tap_files/counts"
 	tap_count=$((tap_count + count)) tap_failed=$((tap_failed + failed))
 	if ((planned != count)) || ((status != 0 && failed == 0)); then
-		tap_fail "${prefix}end" <<<"$* ended with status $status after $count tests of $planned"
+		{
+			echo "$* ended with status $status after $count tests of $planned; what it said last:"
+			tail -n 50 "$tap_files/last"
+		} >"$tap_files/end"
+		tap_fail "${prefix}end" <"$tap_files/end"
 	fi
 }
 
 # No awk: some awks read their input in blocks.
 tap_prefixed() { # PREFIX
-	local line count=0 failed=0 planned=0
+	local line count=0 failed=0 planned=0 last=()
 	while IFS= read -r line; do
 		case $line in
-		'ok - '*) line="ok - $1${line#ok - }" count=$((count + 1)) ;;
-		'not ok - '*) line="not ok - $1${line#not ok - }" count=$((count + 1)) failed=$((failed + 1)) ;;
+		'ok - '*) line="ok - $1${line#ok - }" count=$((count + 1)) last=() ;;
+		'not ok - '*) line="not ok - $1${line#not ok - }" count=$((count + 1)) failed=$((failed + 1)) last=() ;;
 		1..[0-9]*) planned=$((planned + ${line#1..})) && continue ;;
+		*) last+=("$line") ;;
 		esac
 		printf '%s\n' "$line"
 	done
+	printf '%s\n' "${last[@]}" >"$tap_files/last"
 	echo "$count $failed $planned" >"$tap_files/counts"
 }
 
