@@ -8,7 +8,7 @@ use capprof_profile::profile::Profile;
 use capprof_profile::{Capability, CapabilitySet};
 use capprof_store::profiles::Store;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -210,10 +210,17 @@ fn waiting(environment: &Arc<Environment>, runtime: &Runtime) -> anyhow::Result<
     Ok(container)
 }
 
+/// Whether its own program has begun, as the runtime tells it.
+pub(crate) fn is_running(container: &Container) -> anyhow::Result<bool> {
+    let output = container.capprof(&["state", &container.id])?;
+    let state: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+    Ok(state["status"] == "running")
+}
+
 /// Stops it and waits for its end.
 pub(crate) fn stop(container: &Container) -> anyhow::Result<()> {
     container.capprof_succeeds(&["kill", &container.id, "KILL"])?;
-    let deadline = Instant::now() + Duration::from_secs(10);
+    let deadline = Instant::now() + Duration::from_secs(60);
     while !container
         .capprof(&["delete", &container.id])?
         .status

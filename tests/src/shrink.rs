@@ -215,7 +215,7 @@ fn server(
     let ready = bundle.join("rootfs/etc/ready");
     let bundle = bundle.to_string_lossy();
     container.capprof_succeeds(&["run", "--detach", "--bundle", &bundle, &container.id])?;
-    let deadline = Instant::now() + Duration::from_secs(20);
+    let deadline = Instant::now() + Duration::from_secs(60);
     while fs::remove_file(&ready).is_err() {
         ensure!(Instant::now() < deadline, "the server does not start");
         std::thread::sleep(Duration::from_millis(50));
@@ -275,7 +275,10 @@ fn wait_for_runs(container: &Container, runs: usize) -> anyhow::Result<()> {
     }
 }
 
-/// A search whose container with too few capabilities waits for its check until time is up: there is time to disturb it.
+/// What a search that is disturbed is called with. Nothing waits until time is up: a set that is too small ends its container.
+const PATIENT: [&str; 2] = ["--timeout", "60"];
+
+/// A search that is disturbed in its second run, whose container does nothing before that.
 fn disturbed(
     environment: &Arc<Environment>,
     runtime: &Runtime,
@@ -286,15 +289,17 @@ fn disturbed(
         runtime,
         "corpus sys_chroot && corpus setuid-fallback;",
     )?;
-    // Not ended by a failure: it goes on without being ready.
     container.edit(|config| {
         config["process"]["args"] = json!([
             "/bin/sh",
             "-c",
-            "corpus setuid-fallback && corpus sys_chroot && echo ready > /etc/ready; exec corpus wait"
+            "if [ -e /etc/first ]; then while [ -e /etc/hold ]; do sleep 0.1; done; fi; > /etc/first; \
+             corpus setuid-fallback && corpus sys_chroot && echo ready > /etc/ready && exec corpus wait"
         ]);
     })?;
-    let mut command = shrink(&container, &["--check", &check, "--timeout", "4"])?;
+    let hold = container.bundle().join("rootfs/etc/hold");
+    fs::write(&hold, "")?;
+    let mut command = shrink(&container, &[&["--check", &check], &PATIENT[..]].concat())?;
     let mut child = command
         .stdout(Stdio::null())
         .stderr(fs::File::create(container.path("search"))?)
@@ -305,6 +310,7 @@ fn disturbed(
     kill(Pid::from_raw(i32::try_from(pid)?), signal)?;
     let status = child.wait()?;
     waited?;
+    fs::remove_file(&hold)?;
     ensure!(
         signal == Signal::SIGKILL || status.code() == Some(130),
         "{status}: {}",
@@ -334,7 +340,7 @@ fn an_interrupted_search_goes_on(
     expect_nothing_left(&container)?;
     // What the interrupted run would have told its check must not speak for the next one.
     let _ = fs::remove_file(container.bundle().join("rootfs/etc/ready"));
-    let options = ["--check", check.as_str(), "--timeout", "4"];
+    let options = [&["--check", check.as_str()], &PATIENT[..]].concat();
     // Begun anew by mistake it would lose what is known.
     let (output, errors) = finish(&mut shrink(&container, &options)?)?;
     ensure!(
@@ -384,7 +390,7 @@ fn a_killed_search_goes_on(
     );
     // What the run that was killed would have told its check must not speak for the next one.
     let ready = container.bundle().join("rootfs/etc/ready");
-    let deadline = Instant::now() + Duration::from_secs(20);
+    let deadline = Instant::now() + Duration::from_secs(60);
     while fs::remove_file(&ready).is_err() {
         ensure!(
             Instant::now() < deadline,
@@ -392,10 +398,8 @@ fn a_killed_search_goes_on(
         );
         std::thread::sleep(Duration::from_millis(20));
     }
-    resume_and_expect(
-        &container,
-        &["--check", &check, "--timeout", "4", "--resume"],
-    )
+    let options = [&["--check", &check, "--resume"], &PATIENT[..]].concat();
+    resume_and_expect(&container, &options)
 }
 
 fn an_unreliable_judge_is_told(

@@ -578,6 +578,14 @@ fn a_killed_capprofctl_leaves_nothing_attached(
         );
         std::thread::sleep(Duration::from_millis(20));
     }
+    // Attached by a hook before the container runs; a runtime that is still at work would make what is deleted below once more.
+    while !crate::lifecycle::is_running(&container)? {
+        ensure!(
+            started.elapsed() < Duration::from_secs(30),
+            "the container never started"
+        );
+        std::thread::sleep(Duration::from_millis(20));
+    }
     let killed = kill_capprofctl(&container.id, Signal::SIGKILL)?;
     child.wait()?;
     ensure!(killed == 1, "{killed} processes were capprofctl's");
