@@ -73,7 +73,7 @@ ALL = (
     engines("engines", "native", "host", "docker, podman, containerd and CRI without SELinux; verify, enforce, shrink; README, docker.md and podman.md word by word", limit=1800),
     Suite("servers", ("tests/servers/run", "--bin", "@BIN"), ("tests/servers/run", "--bin", "@BIN"), rows=True,
           claims="37 programs of Debian need what expected.toml says, and run with exactly that", inputs=(*SOURCES, *HARNESS, "tests/servers/", "docs/servers.md")),
-    Suite("guest", ("tests/guest",), ("tests/guest",), lane="guest", needs=("build", "image"), rows=True, shards=True,
+    Suite("guest", ("tests/guest",), ("tests/guest",), lane="guest", needs=("build", "image"), rows=True, limit=2 * 3600, shards=True,
           claims="the same with SELinux enforcing: the SELinux recorder, its leases, labels and blind spots, corpus by construction with both recorders",
           inputs=(*E2E, *HARNESS, *GUEST)),
     Suite("kernels", ("tests/kernels/run", "--bin", "@BIN", "debian-12", "newest"), ("tests/kernels/run", "--bin", "@BIN"), lane="any",

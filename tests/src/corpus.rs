@@ -470,9 +470,9 @@ fn is_selected(
         ("runc", "auto", Variant::Root) => {
             program.group == "mislead" || program.stands_for_its_capability(programs)
         }
-        ("crun", "selinux", _)
-        | ("runc", "auto", Variant::User)
+        ("runc", "auto", Variant::User)
         | ("runc", "selinux" | "ebpf", Variant::Root)
+        | ("crun", "selinux", Variant::Root)
         | ("runc", "selinux", Variant::UserNamespace)
         | ("crun", "auto", Variant::UserNamespace) => AS_USER.contains(&program.name.as_str()),
         _ => false,
