@@ -99,6 +99,14 @@ pub(crate) enum Command {
         #[arg(long, requires = "check")]
         baseline: bool,
 
+        /// Run it with what it has today and uses, without what it asks for beyond that: if it works, that is no part of the answer
+        #[arg(long)]
+        today: bool,
+
+        /// Judge a run of another image, command or user than was profiled, too
+        #[arg(long)]
+        anyway: bool,
+
         /// Do not verify a set for want of which a system call fails, even if the program goes on and does all that is compared
         #[arg(long)]
         strict: bool,

@@ -3,6 +3,7 @@
 use crate::classify::Context;
 use crate::minimize::{self, Input};
 use crate::observation::{Evidence, Recorder};
+use crate::part;
 use crate::privileges::Privileges;
 use crate::profile::{
     Conditions, HostReport, Origin, Profile, RecorderReport, RuntimeReport, SCHEMA,
@@ -47,7 +48,12 @@ pub fn profile(
             .iter()
             .any(|relaxation| relaxation.pointer == SECCOMP),
     };
-    let minimized = minimize::minimize(&input);
+    let mut minimized = minimize::minimize(&input);
+    part::divide(
+        &mut minimized.findings.needed,
+        &minimized.findings.minimized_sets,
+        &recording.grant.original,
+    );
     let denied_needs = match recording.follows_refusals() {
         true => minimize::denied_needs(&input),
         false => Vec::new(),
@@ -87,7 +93,9 @@ pub fn profile(
         verifies: recording.verifies().map(str::to_owned),
         denied_needs,
         verification: None,
+        today: None,
         privileges,
+        united: Vec::new(),
         shrunk: None,
     }
 }
@@ -277,6 +285,7 @@ pub(crate) mod tests {
             "/$defs/outcome/properties",
             "/$defs/verification/properties",
             "/$defs/comparison/properties",
+            "/$defs/today/properties",
             "/$defs/privileges/properties",
             "/$defs/privileges/properties/engine_grants/properties",
             "/$defs/device/properties",

@@ -158,7 +158,7 @@ impl FromStr for Capability {
 
     /// Reads the exact form that config.json uses (`CAP_NET_ADMIN`), or a number.
     ///
-    /// Lower case and missing prefixes are refused, since runc and crun ignore them.
+    /// Lower case and missing prefixes are refused, as runc ignores them; crun takes lower case.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         (0u8..)
             .zip(NAMES)

@@ -14,12 +14,14 @@ pub mod fixtures;
 pub mod minimize;
 pub mod need;
 pub mod observation;
+pub mod part;
 pub mod privileges;
 pub mod profile;
 pub mod recording;
 pub mod report;
 pub mod serde_path;
 pub mod settings;
+pub mod unite;
 pub mod verification;
 pub mod verify;
 

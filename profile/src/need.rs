@@ -2,6 +2,7 @@
 
 use crate::Capability;
 use crate::observation::{Recorder, Results};
+use crate::part::Part;
 use serde::{Deserialize, Serialize};
 
 /// Why a capability is in the minimized set.
@@ -22,11 +23,20 @@ pub enum Reason {
     SeccompFilter,
 }
 
+// serde passes a reference.
+#[expect(clippy::trivially_copy_pass_by_ref)]
+fn is_zero(number: &usize) -> bool {
+    *number == 0
+}
+
 /// A member of the minimized set, with the evidence for it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Need {
     /// Which.
     pub capability: Capability,
+    /// Whether the workload has it today.
+    #[serde(default)]
+    pub part: Part,
     /// Why; where several reasons hold, the strongest (in the order of [`Reason`]).
     pub reason: Reason,
     /// Capabilities that would have done instead.
@@ -45,6 +55,9 @@ pub struct Need {
     pub last_ms: u64,
     /// Who saw it.
     pub recorders: Vec<Recorder>,
+    /// In how many recordings it was needed, where several are united ([`crate::unite`]); else 0.
+    #[serde(skip_serializing_if = "is_zero", default)]
+    pub recordings: usize,
     /// Which other reasons hold, and what the recorders differ in.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub notes: Vec<String>,

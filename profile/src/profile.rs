@@ -2,6 +2,7 @@
 
 use crate::CapabilitySet;
 use crate::observation::{BlindSpot, Exit, PortUse};
+use crate::part::Today;
 use crate::privileges::Privileges;
 use crate::recording::{ContainerProcess, ProcessSets, Relaxation, Workload};
 use crate::settings::Recorders;
@@ -128,19 +129,31 @@ pub struct Profile {
     /// What came of running the workload again with the minimized sets; `None` if it has not been run again.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub verification: Option<Verification>,
+    /// What came of running the workload with nothing but what it has today; `None` if that was not tried.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub today: Option<Today>,
     /// What the container was given besides capabilities, and what it used of that; `None` in a profile of an older version.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub privileges: Option<Privileges>,
+    /// The recordings that this profile unites ([`crate::unite`]), newest first; empty where it is of one alone.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub united: Vec<String>,
     /// What `capprofctl shrink` made of it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub shrunk: Option<Shrunk>,
 }
 
 impl Profile {
-    /// The answer that counts: the shrunk set where there is one, else the minimized set.
+    /// The answer that counts: the shrunk set where there is one; else, where a run with no more than the workload has today passed, what it
+    /// uses of that; else the minimized set.
     pub fn answer(&self) -> (CapabilitySet, ProcessSets) {
+        let passed = self.today.as_ref().is_some_and(|today| today.passed);
         match &self.shrunk {
             Some(shrunk) => (shrunk.set, shrunk.sets),
+            None if passed => {
+                let set = self.todays_set();
+                (set, self.sets_of(set))
+            }
             None => (self.findings.minimized, self.findings.minimized_sets),
         }
     }

@@ -70,6 +70,24 @@ pub struct Workload {
     pub container: Option<String>,
 }
 
+impl Workload {
+    /// Whether another workload's image is this one, as far as both are known; engines write the same reference in different ways.
+    pub fn is_of_image(&self, other: &Self) -> bool {
+        match (&self.image, &other.image) {
+            (Some(one), Some(other)) => whole_reference(one) == whole_reference(other),
+            _ => true,
+        }
+    }
+}
+
+/// An image's name without what engines take for granted: docker's registry, podman's for local images, the tag `latest`.
+fn whole_reference(image: &str) -> &str {
+    let image = image.strip_prefix("docker.io/").unwrap_or(image);
+    let image = image.strip_prefix("library/").unwrap_or(image);
+    let image = image.strip_prefix("localhost/").unwrap_or(image);
+    image.strip_suffix(":latest").unwrap_or(image)
+}
+
 /// A file or directory of the host that the container has in a place of its own (runtime-spec, config.md, "Mounts").
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BindMount {

@@ -14,6 +14,8 @@ use serde::{Deserialize, Serialize};
 pub enum Verdict {
     /// The workload did with it what it had done with everything, as far as was compared.
     Verified,
+    /// It started with it, and no system call failed for want of a capability; nobody asked it for anything.
+    StartedOnly,
     /// Something failed, or nothing could be compared.
     NotVerified,
 }
@@ -111,6 +113,8 @@ pub struct Outside {
     pub check: Option<Check>,
     /// Whether a system call that failed for want of a capability counts although the program went on and did all that was compared.
     pub strict: bool,
+    /// Whether a run of another image, command or user is judged all the same.
+    pub anyway: bool,
 }
 
 impl Outside {
@@ -121,6 +125,7 @@ impl Outside {
             end: End::Unknown,
             check: None,
             strict: true,
+            anyway: false,
         }
     }
 }

@@ -202,6 +202,14 @@ pub fn uid(process: &Map<String, Value>) -> Result<u32, Error> {
 /// # Errors
 /// They are not what the runtime-spec says.
 pub fn sets_of(process: &Map<String, Value>) -> Result<ProcessSets, Error> {
+    sets_as_read(process, false)
+}
+
+/// The five sets as a runtime reads them that takes names in upper case alone, or in any case.
+///
+/// # Errors
+/// They are not what the runtime-spec says.
+pub fn sets_as_read(process: &Map<String, Value>, any_case: bool) -> Result<ProcessSets, Error> {
     let capabilities = match process.get("capabilities") {
         None | Some(Value::Null) => return Ok(ProcessSets::default()),
         Some(capabilities) => capabilities
@@ -222,6 +230,10 @@ pub fn sets_of(process: &Map<String, Value>) -> Result<ProcessSets, Error> {
         let mut set = CapabilitySet::EMPTY;
         for name in names {
             let name = name.as_str().ok_or_else(error)?;
+            let name = match any_case {
+                true => name.to_ascii_uppercase(),
+                false => name.to_owned(),
+            };
             if name.starts_with("CAP_")
                 && let Ok(capability) = name.parse()
             {

@@ -133,6 +133,28 @@ pub fn family_of(path: &Path, state: &Path) -> Family {
     family
 }
 
+/// Whether a runtime gives a process without `capabilities` all that it holds itself: runc from 1.3 on (findings/runc-absent-capabilities.sh).
+pub fn gives_all_unasked(path: &Path, family: Family) -> bool {
+    family == Family::Runc
+        && helper::output(path, &[OsStr::new("--version")], PATIENCE)
+            .is_ok_and(|answer| is_runc_from_1_3(&answer))
+}
+
+/// "runc version 1.3.6", the version of a distribution's with more behind it.
+fn is_runc_from_1_3(answer: &[u8]) -> bool {
+    let answer = String::from_utf8_lossy(answer);
+    let Some(version) = answer.strip_prefix("runc version ") else {
+        return false;
+    };
+    let mut numbers = version
+        .split(|character: char| !character.is_ascii_digit())
+        .map(str::parse::<u32>);
+    matches!(
+        (numbers.next(), numbers.next()),
+        (Some(Ok(major)), Some(Ok(minor))) if (major, minor) >= (1, 3)
+    )
+}
+
 /// How many answers are kept besides the latest.
 const REMEMBERED: usize = 15;
 
@@ -281,6 +303,23 @@ mod tests {
     fn executable(path: &Path) {
         fs::write(path, "#!/bin/sh\n").unwrap();
         fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+
+    #[test]
+    fn runc_gives_all_unasked_from_1_3_on() {
+        for (answer, gives) in [
+            ("runc version 1.3.6\ncommit: x\n", true),
+            ("runc version 1.3.0+ds1\n", true),
+            ("runc version 1.10.0-rc.1\n", true),
+            ("runc version 2.0\n", true),
+            ("runc version 1.1.15+ds1\n", false),
+            ("runc version 1.2.9\n", false),
+            ("crun version 1.28\n", false),
+            ("youki version 1.9\n", false),
+            ("runc version unknown\n", false),
+        ] {
+            assert_eq!(is_runc_from_1_3(answer.as_bytes()), gives, "{answer}");
+        }
     }
 
     #[test]

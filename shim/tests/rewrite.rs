@@ -44,6 +44,19 @@ fn held() -> CapabilitySet {
     .collect()
 }
 
+#[test]
+fn crun_takes_names_in_lower_case() {
+    let process = json!({"capabilities": {"bounding": ["cap_kill", "CAP_CHOWN", "mknod"]}});
+    let read = |any_case| {
+        rewrite::sets_as_read(process.as_object().unwrap(), any_case)
+            .unwrap()
+            .bounding
+            .to_string()
+    };
+    assert_eq!(read(false), "CAP_CHOWN");
+    assert_eq!(read(true), "CAP_CHOWN, CAP_KILL");
+}
+
 /// What becomes of a configuration where a limit is enforced.
 fn enforcing(sets: ProcessSets) -> Plan<'static> {
     Plan {

@@ -11,10 +11,13 @@ use crate::file::{self, Attributes, OpenDirectory};
 use crate::process;
 use capprof_profile::CapabilitySet;
 use capprof_profile::observation::Exit;
-use capprof_profile::profile::{Profile, SCHEMA};
+use capprof_profile::part::Today;
+use capprof_profile::profile::{Profile, SCHEMA, Shrunk};
 use capprof_profile::recording::Workload;
+use capprof_profile::unite::unite;
 use capprof_profile::verification::{Verdict, Verification};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -101,6 +104,9 @@ pub enum Error {
     },
 }
 
+/// A profile as JSON.
+type Document = serde_json::Map<String, serde_json::Value>;
+
 /// A way to write a file into a directory.
 type WriteInto = fn(&OpenDirectory, &OsStr, &[u8], Attributes<'_>) -> Result<(), file::Error>;
 
@@ -185,6 +191,9 @@ pub struct Summary {
     pub complete: bool,
     /// See `Profile::minimized`.
     pub minimized: CapabilitySet,
+    /// See [`Profile::answer`].
+    #[serde(skip_deserializing)]
+    pub answer: CapabilitySet,
     /// See `Profile::exit`.
     #[serde(default)]
     pub exit: Option<Exit>,
@@ -202,6 +211,32 @@ pub struct Standing {
     pub date: String,
 }
 
+impl From<Profile> for Summary {
+    fn from(profile: Profile) -> Self {
+        let answer = profile.answer().0;
+        Self {
+            schema: profile.schema,
+            recording_id: profile.origin.recording_id,
+            container_id: profile.origin.container_id,
+            name: profile.origin.name,
+            workload: profile.origin.workload,
+            finished: profile.origin.finished,
+            complete: profile.complete,
+            minimized: profile.findings.minimized,
+            answer,
+            exit: profile.exit,
+            // A verdict on another set says nothing of this one.
+            verification: profile
+                .verification
+                .filter(|verification| verification.sets.bounding == answer)
+                .map(|verification| Standing {
+                    verdict: verification.verdict,
+                    date: verification.date,
+                }),
+        }
+    }
+}
+
 impl Summary {
     /// Whether the workload goes by this name: the annotation's, the container's in its pod, the pod's, or the image's.
     fn is_called(&self, wanted: &str) -> bool {
@@ -215,6 +250,18 @@ impl Summary {
         .any(|name| name.as_deref() == Some(wanted))
     }
 
+    /// Whether it is worth reading the whole profile to see if it is of the same workload ([`Profile::is_of_workload`]).
+    fn may_be_of_workload(&self, profile: &Profile) -> bool {
+        let origin = &profile.origin;
+        match self.workload.image {
+            Some(_) => self.workload.is_of_image(&origin.workload),
+            None => {
+                self.container_id == origin.container_id
+                    || (self.name.is_some() && self.name == origin.name)
+            }
+        }
+    }
+
     /// Whether somebody who asks for this may mean the workload: its container's id, one of its names, or its image, which may be named
     /// without what registries and engines add, `nginx` for `docker.io/library/nginx:latest`.
     pub fn answers_to(&self, wanted: &str) -> bool {
@@ -226,6 +273,15 @@ impl Summary {
                 .as_deref()
                 .is_some_and(|image| is_image(image, wanted))
     }
+}
+
+/// Whether a file is asked for; an image's name has slashes too.
+fn is_path(wanted: &str) -> bool {
+    ["/", "./", "../"]
+        .iter()
+        .any(|start| wanted.starts_with(start))
+        || wanted.ends_with(".json")
+        || (wanted.contains('/') && Path::new(wanted).exists())
 }
 
 /// Whether an image is meant by a name that may lack the default registry and the tag. A tag that is named must be the image's.
@@ -310,29 +366,68 @@ impl Store {
         let mut summaries = Vec::new();
         let mut errors = Vec::new();
         for (_, _, path) in self.newest_first()? {
-            match read::<Summary>(&path) {
-                Ok(summary) if summary.schema == SCHEMA => summaries.push(summary),
-                Ok(Summary { schema, .. }) => errors.push(Error::Schema { path, schema }),
+            match load(path) {
+                Ok(found) => summaries.push(Summary::from(found.profile)),
                 Err(error) => errors.push(error),
             }
         }
         Ok((summaries, errors))
     }
 
-    /// Finds one profile: `latest` or `last`; a path of a file, or of a directory with a `capprof.json` in it; a recording's id; a
-    /// container's id or a name (annotation, container, pod, image), of several recordings the newest; or the unique beginning of an id.
+    /// Finds the answer for a workload: as [`find_recording()`](Self::find_recording), united with the other recordings of the same workload
+    /// ([`unite`]), unless a file or a recording's own id is asked for.
     ///
     /// # Errors
     /// Any of reading.
     pub fn find(&self, wanted: &str) -> Result<Found, Error> {
+        let found = self.find_recording(wanted)?;
+        let is_one = is_path(wanted) || found.profile.origin.recording_id.starts_with(wanted);
+        match is_one {
+            true => Ok(found),
+            false => self.united(found),
+        }
+    }
+
+    /// A recording with the others of its workload, as far as they can be read.
+    fn united(&self, found: Found) -> Result<Found, Error> {
+        let is_other = |path: &Path| {
+            *path != *found.path
+                && read::<Summary>(path).is_ok_and(|summary| {
+                    summary.schema == SCHEMA && summary.may_be_of_workload(&found.profile)
+                })
+        };
+        let mut paths = BTreeMap::new();
+        let mut recordings = Vec::new();
+        for (recording, _, path) in self.newest_first()? {
+            let profile = match path == found.path {
+                true => found.profile.clone(),
+                false if !is_other(&path) => continue,
+                false => match load(path.clone()) {
+                    Ok(other) if other.profile.is_of_workload(&found.profile) => other.profile,
+                    _ => continue,
+                },
+            };
+            paths.insert(recording, path);
+            recordings.push(profile);
+        }
+        let Some(profile) = unite(recordings) else {
+            return Ok(found);
+        };
+        let path = paths.remove(&profile.origin.recording_id);
+        Ok(Found {
+            path: path.unwrap_or(found.path),
+            profile,
+        })
+    }
+
+    /// Finds one recording's profile: `latest` or `last`; a path of a file, or of a directory with a `capprof.json` in it; a recording's id;
+    /// a container's id or a name (annotation, container, pod, image), of several recordings the newest; or the unique beginning of an id.
+    ///
+    /// # Errors
+    /// Any of reading.
+    pub fn find_recording(&self, wanted: &str) -> Result<Found, Error> {
         let path = Path::new(wanted);
-        // An image's name has slashes too.
-        if ["/", "./", "../"]
-            .iter()
-            .any(|start| wanted.starts_with(start))
-            || wanted.ends_with(".json")
-            || (wanted.contains('/') && path.exists())
-        {
+        if is_path(wanted) {
             return load(if path.is_dir() {
                 path.join(PROFILE)
             } else {
@@ -397,9 +492,9 @@ impl Store {
         }
     }
 
-    /// Finds the newest complete profile of a recording's id, a container's id, the name that an annotation gave, or a name that an engine
-    /// gave (container, pod, image), in this order, and in full: what is enforced must not depend on what else is in the store. Nothing is
-    /// taken for a path, since whoever writes a pod may have written it.
+    /// Finds the complete profile of a recording's id; or that of the workload that goes by a container's id, the name that an annotation gave, or a name that an engine
+    /// gave (container, pod, image), in this order, and in full, united with the workload's other recordings: what is enforced must not depend
+    /// on what other workloads are in the store. Nothing is taken for a path, since whoever writes a pod may have written it.
     ///
     /// # Errors
     /// Any of reading; [`Error::Incomplete`]; [`Error::AmbiguousName`] where an engine's name stands for several programs.
@@ -437,7 +532,10 @@ impl Store {
                 continue;
             }
             if !is_engines_name {
-                return Ok(found);
+                return match found.profile.origin.recording_id == wanted {
+                    true => Ok(found),
+                    false => self.united(found),
+                };
             }
             if complete
                 .iter()
@@ -447,7 +545,7 @@ impl Store {
             }
         }
         match (complete.len(), incomplete) {
-            (1, _) => Ok(complete.remove(0)),
+            (1, _) => self.united(complete.remove(0)),
             (0, Some(profile)) => Err(Error::Incomplete {
                 wanted: wanted.to_owned(),
                 recording: profile.origin.recording_id,
@@ -513,26 +611,66 @@ impl Store {
         recording_id: &str,
         verification: Option<&Verification>,
     ) -> Result<(), Error> {
+        self.change(recording_id, |profile| {
+            match verification {
+                Some(verification) => {
+                    let value = serde_json::to_value(verification)?;
+                    profile.insert("verification".to_owned(), value);
+                }
+                None => {
+                    profile.remove("verification");
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// Writes what `capprofctl shrink` found into a profile of this store.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], and those of reading and writing; then the profile is as it was.
+    pub fn set_shrunk(&self, recording_id: &str, shrunk: &Shrunk) -> Result<(), Error> {
+        self.change(recording_id, |profile| {
+            profile.insert("shrunk".to_owned(), serde_json::to_value(shrunk)?);
+            Ok(())
+        })
+    }
+
+    /// Takes what came of a run with what the workload has today into a profile of this store ([`Profile::settle`]).
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], and those of reading and writing; then the profile is as it was.
+    pub fn settle(&self, recording_id: &str, today: &Today) -> Result<(), Error> {
+        self.change(recording_id, |document| {
+            let mut profile: Profile =
+                serde_json::from_value(serde_json::Value::Object(document.clone()))?;
+            profile.settle(today.clone());
+            document.insert(
+                "needed".to_owned(),
+                serde_json::to_value(&profile.findings.needed)?,
+            );
+            document.insert("today".to_owned(), serde_json::to_value(&profile.today)?);
+            Ok(())
+        })
+    }
+
+    /// Changes fields of a profile; what another version has written beside what this one knows stays.
+    fn change(
+        &self,
+        recording_id: &str,
+        change: impl FnOnce(&mut Document) -> serde_json::Result<()>,
+    ) -> Result<(), Error> {
         let path = self.path_of(recording_id)?;
         let directory = path.parent().unwrap_or(&self.0);
         let _lock =
             file::lock_directory(directory, PATIENCE).map_err(file::error("lock", directory))?;
-        // What another version has written beside what this one knows stays.
-        let mut profile: serde_json::Map<String, serde_json::Value> = read(&path)?;
+        let mut document: Document = read(&path)?;
         let encode = |source| Error::Encode {
             recording: recording_id.to_owned(),
             source,
         };
-        match verification {
-            Some(verification) => {
-                let value = serde_json::to_value(verification).map_err(encode)?;
-                profile.insert("verification".to_owned(), value);
-            }
-            None => {
-                profile.remove("verification");
-            }
-        }
-        let mut content = serde_json::to_vec_pretty(&profile).map_err(encode)?;
+        change(&mut document).map_err(encode)?;
+        let mut content = serde_json::to_vec_pretty(&document).map_err(encode)?;
         content.push(b'\n');
         Ok(file::write(&path, &content, Attributes::Mode(0o600))?)
     }
@@ -552,20 +690,6 @@ impl Store {
         all.sort_by(|one, other| other.cmp(one));
         Ok(all)
     }
-}
-
-/// Writes a profile that has been found back to where it was, with what has been learnt since.
-///
-/// # Errors
-/// [`Error::Encode`], [`Error::File`].
-pub fn update(found: &Found) -> Result<(), Error> {
-    let mut content =
-        serde_json::to_vec_pretty(&found.profile).map_err(|source| Error::Encode {
-            recording: found.profile.origin.recording_id.clone(),
-            source,
-        })?;
-    content.push(b'\n');
-    Ok(file::write(&found.path, &content, Attributes::Mode(0o600))?)
 }
 
 /// Reads a profile.
@@ -662,8 +786,35 @@ fn retain(container: &Path, just_added: &str, retention: u32) -> Result<(), Erro
     }
     finished.sort_by(|one, other| other.cmp(one));
     let others = usize::try_from(retention).unwrap_or(usize::MAX) - 1;
-    for (_, path) in finished.into_iter().skip(others) {
-        file::remove_directory(&path)?;
+    let old = finished.split_off(others.min(finished.len()));
+    if old.is_empty() {
+        return Ok(());
+    }
+    let added = container.join(just_added);
+    let kept = finished.iter().map(|(_, path)| path.as_path());
+    let mut covered: Vec<Profile> = kept
+        .chain([added.as_path()])
+        .filter_map(|path| load(path.join(PROFILE)).ok())
+        .map(|found| found.profile)
+        .collect();
+    for (_, path) in old {
+        let Ok(found) = load(path.join(PROFILE)) else {
+            file::remove_directory(&path)?;
+            continue;
+        };
+        let profile = found.profile;
+        let known = covered
+            .iter()
+            .filter(|other| other.is_of_workload(&profile))
+            .map(|other| other.findings.minimized)
+            .fold(CapabilitySet::EMPTY, CapabilitySet::union);
+        // The only recording that needed something is what the answer rests on. It is kept only while its workload is recorded.
+        let is_only = covered.iter().any(|other| other.is_of_workload(&profile))
+            && !profile.findings.minimized.is_subset(known);
+        match is_only {
+            true => covered.push(profile),
+            false => file::remove_directory(&path)?,
+        }
     }
     Ok(())
 }
@@ -684,6 +835,7 @@ fn directories(path: &Path) -> Result<Vec<(String, PathBuf)>, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use capprof_profile::Capability;
     use capprof_profile::fixtures::{full_evidence, host, recording, reports};
     use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
@@ -855,7 +1007,7 @@ mod tests {
         add(&store, "aacc02", "20260101T000000Z-00000003", 20).unwrap();
         let found = |wanted: &str| {
             store
-                .find(wanted)
+                .find_recording(wanted)
                 .map(|found| found.profile.origin.recording_id)
         };
         for (wanted, expected) in [
@@ -891,6 +1043,92 @@ mod tests {
                 "20260101T000000Z-00000003"
             );
         }
+    }
+
+    /// A complete recording that needed one capability.
+    fn needing(store: &Store, container_id: &str, id: &str, capability: Capability, keep: u32) {
+        let mut profile = profile(container_id, id);
+        profile.complete = true;
+        profile.incomplete_because.clear();
+        profile.findings.needed.truncate(1);
+        profile.findings.needed[0].capability = capability;
+        profile.findings.needed[0].alternatives.clear();
+        profile.findings.minimized = [capability].into_iter().collect();
+        let files = Files::new(&profile, b"{}".to_vec()).unwrap();
+        store.add(&profile, &files, keep).unwrap();
+    }
+
+    #[test]
+    fn the_recordings_of_a_workload_are_united() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::at(directory.path());
+        let (first, restart) = ("20260101T000000Z-00000001", "20260102T000000Z-00000002");
+        needing(&store, "aa01", first, Capability::CHOWN, 0);
+        needing(&store, "bb02", restart, Capability::SETUID, 0);
+        let both = "CAP_CHOWN, CAP_SETUID";
+        for (wanted, expected) in [
+            ("last", both),
+            ("web", both),
+            ("nginx", both),
+            ("aa01", both),
+            (first, "CAP_CHOWN"),
+            ("20260102", "CAP_SETUID"),
+        ] {
+            let found = store.find(wanted).unwrap();
+            assert_eq!(found.profile.answer().0.to_string(), expected, "{wanted}");
+        }
+        let enforced = |wanted: &str| {
+            let found = store.find_complete(wanted).unwrap();
+            found.profile.answer().0.to_string()
+        };
+        assert_eq!(enforced("web"), both);
+        assert_eq!(enforced("aa01"), both);
+        assert_eq!(enforced(first), "CAP_CHOWN");
+        assert_eq!(
+            store.find("web").unwrap().path,
+            directory
+                .path()
+                .join("profiles/bb02")
+                .join(restart)
+                .join(PROFILE)
+        );
+    }
+
+    #[test]
+    fn the_only_recording_that_needed_something_is_kept() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::at(directory.path());
+        let id = |day: u32| format!("2026010{day}T000000Z-0000000{day}");
+        needing(&store, "a", &id(1), Capability::CHOWN, 1);
+        for day in 2..=4 {
+            needing(&store, "a", &id(day), Capability::SETUID, 1);
+        }
+        assert_eq!(ids(&store), [id(4), id(1)]);
+        // What a later one needs too is not kept for it.
+        needing(&store, "a", &id(5), Capability::CHOWN, 1);
+        assert_eq!(ids(&store), [id(5), id(4)]);
+    }
+
+    #[test]
+    fn a_run_with_what_the_workload_has_today_settles_a_profile() {
+        const ID: &str = "20260101T000000Z-00000001";
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::at(directory.path());
+        add(&store, "a", ID, 20).unwrap();
+        let before = store.find(ID).unwrap().profile;
+        let today = Today {
+            passed: true,
+            by: capprof_profile::part::Trial::Verified,
+            set: before.todays_set(),
+            run: "20260102T000000Z-00000002".to_owned(),
+            date: "2026-01-02T00:00:00Z".to_owned(),
+            failures: Vec::new(),
+        };
+        store.settle(ID, &today).unwrap();
+        let mut expected = before;
+        expected.settle(today.clone());
+        assert_eq!(store.find(ID).unwrap().profile, expected);
+        assert!(store.settle("20260109T000000Z-00000009", &today).is_err());
     }
 
     #[test]

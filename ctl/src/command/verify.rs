@@ -6,9 +6,10 @@ use crate::render;
 use crate::trial::{self, CheckTime, Observed, Streams, Trial};
 use crate::{hook, output, process};
 use anyhow::{Context, bail};
+use capprof_profile::part::{self, Today};
 use capprof_profile::profile::Profile;
-use capprof_profile::verification::{Check, End, Outside, Verdict};
-use capprof_profile::verify;
+use capprof_profile::verification::{Check, End, Outside, Verdict, Verification};
+use capprof_profile::{CapabilitySet, verify};
 use capprof_store::profiles::Store;
 use capprof_store::recording::Directory;
 use std::ffi::{OsStr, OsString};
@@ -36,6 +37,10 @@ pub(crate) struct Options<'a> {
     pub(crate) timeout: Duration,
     /// Whether to see first that the check succeeds with everything granted.
     pub(crate) baseline: bool,
+    /// Whether it is run with no more than it has today.
+    pub(crate) today: bool,
+    /// Whether a run of another image, command or user is judged.
+    pub(crate) anyway: bool,
     /// Whether nothing may be refused, even if the program goes on.
     pub(crate) strict: bool,
     /// The engine's command line.
@@ -45,14 +50,23 @@ pub(crate) struct Options<'a> {
 /// Runs a workload with nothing but its minimized set, and writes what came of it into the profile.
 ///
 /// # Errors
-/// There is no such profile, the command line is not understood, or the run left no record. The profile is as it was then.
+/// There is no such profile, the command line is not understood, the run was of another workload, or it left no record. The profile is as it
+/// was then.
 pub(crate) fn run(store: &Store, state: &Path, options: &Options<'_>) -> anyhow::Result<Exit> {
-    let wanted = store.find(options.profile)?.profile.origin.recording_id;
-    // What the runtime will find by that id.
-    let profile = store.find_complete(&wanted)?.profile;
+    let profile = store.find(options.profile)?.profile;
     let id = profile.origin.recording_id.as_str();
+    // What the runtime will find by that id.
+    store.find_complete(id)?;
     let launch = Launch::parse(options.command)?;
     launch.check()?;
+    let set = match options.today {
+        true => profile.todays_set(),
+        false => profile.answer().0,
+    };
+    if options.today && set == profile.findings.minimized {
+        output::print("it asks for nothing beyond what it has today: there is nothing to try\n")?;
+        return Ok(Exit::Success);
+    }
     let interrupted = process::interrupted()?;
     let runner = Runner {
         launch: launch.clone(),
@@ -63,41 +77,20 @@ pub(crate) fn run(store: &Store, state: &Path, options: &Options<'_>) -> anyhow:
     };
     if options.baseline
         && let Some(check) = options.check
+        && !see_baseline(&runner, &profile, check)?
     {
-        let everything = Wish {
-            mode: "enforce",
-            profile: None,
-            capabilities: Some(profile.conditions.granted.bounding),
-        };
-        output::message("first run, with everything granted");
-        let seen = runner.run(&everything, Some(check))?;
-        if interrupted.load(Ordering::Relaxed) {
-            output::message("interrupted in the first run: the profile is as it was");
-            return Ok(Exit::Interrupted);
-        }
-        if !seen
-            .observed
-            .check
-            .as_ref()
-            .is_some_and(|check| check.passed)
-        {
-            bail!(
-                "the check fails even with everything granted: {}",
-                seen.observed
-                    .check
-                    .map_or_else(String::new, |check| check.last)
-            );
-        }
+        return Ok(Exit::Interrupted);
     }
     let before = store.run_of(id)?.map(|run| run.origin.recording_id);
     let former = profile.verification.clone();
     let wish = Wish {
         mode: "verify",
         profile: Some(id.to_owned()),
-        capabilities: None,
+        // The recording alone does not know what others of its workload needed.
+        capabilities: (options.today || !profile.united.is_empty()).then_some(set),
     };
     let runner = Runner {
-        launch: launch.with_options(profile.answer().0),
+        launch: launch.with_options(set),
         ..runner
     };
     let seen = runner.run(&wish, options.check)?;
@@ -109,42 +102,101 @@ pub(crate) fn run(store: &Store, state: &Path, options: &Options<'_>) -> anyhow:
         }
         run => run?,
     };
-    let outside = Outside {
-        command: seen.words,
-        end: match seen.observed.end {
-            trial::End::Itself(status) => End::Itself(status),
-            _ => End::Stopped,
-        },
-        check: seen.observed.check.map(|check| Check {
-            baseline: options.baseline,
-            ..check
-        }),
-        strict: options.strict,
-    };
-    let verification = verify::judge(&profile, &run, &outside);
-    if interrupted {
-        // The hook has judged a run that nobody let come to its end.
+    let verification = verify::judge(&profile, &run, &seen.outside(options));
+    let others = verify::differences(&profile, &run);
+    if interrupted || options.today || (!others.is_empty() && !options.anyway) {
+        // The hook has judged a run that nobody let come to its end, or that is not of the profile's own set.
         store.set_verification(id, former.as_ref())?;
-        let so_far: Vec<&str> = verification
-            .compared
-            .iter()
-            .map(|comparison| comparison.verified.as_str())
-            .collect();
-        output::message(&format!(
-            "interrupted, the profile is as it was; until then: {}",
-            match so_far.is_empty() {
-                true => "nothing to be seen".to_owned(),
-                false => so_far.join("; "),
-            }
-        ));
+    }
+    if interrupted {
+        tell_interrupted(&verification);
         return Ok(Exit::Interrupted);
     }
-    store.set_verification(id, Some(&verification))?;
+    if !others.is_empty() && !options.anyway {
+        bail!(
+            "verify {id}: {} (--anyway judges it all the same; the profile is as it was)",
+            others.join("; ")
+        );
+    }
+    match options.today {
+        true => settle(store, &profile, set, &verification)?,
+        false => store.set_verification(id, Some(&verification))?,
+    }
     output::print(&render::verdict(&verification))?;
     Ok(match verification.verdict {
-        Verdict::Verified => Exit::Success,
+        Verdict::Verified | Verdict::StartedOnly => Exit::Success,
         Verdict::NotVerified => Exit::NotVerified,
     })
+}
+
+/// Sees that the check succeeds with everything granted; false if the user wants to stop.
+fn see_baseline(runner: &Runner<'_>, profile: &Profile, check: &str) -> anyhow::Result<bool> {
+    let everything = Wish {
+        mode: "enforce",
+        profile: None,
+        capabilities: Some(profile.conditions.granted.bounding),
+    };
+    output::message("first run, with everything granted");
+    let seen = runner.run(&everything, Some(check))?;
+    if runner.interrupted.load(Ordering::Relaxed) {
+        output::message("interrupted in the first run: the profile is as it was");
+        return Ok(false);
+    }
+    match seen.observed.check {
+        Some(check) if check.passed => Ok(true),
+        check => bail!(
+            "the check fails even with everything granted: {}",
+            check.map_or_else(String::new, |check| check.last)
+        ),
+    }
+}
+
+fn tell_interrupted(verification: &Verification) {
+    let so_far: Vec<&str> = verification
+        .compared
+        .iter()
+        .map(|comparison| comparison.verified.as_str())
+        .collect();
+    output::message(&format!(
+        "interrupted, the profile is as it was; until then: {}",
+        match so_far.is_empty() {
+            true => "nothing to be seen".to_owned(),
+            false => so_far.join("; "),
+        }
+    ));
+}
+
+/// Keeps what came of a run with what the workload has today. That it started does not tell whether it works.
+fn settle(
+    store: &Store,
+    profile: &Profile,
+    set: CapabilitySet,
+    verification: &Verification,
+) -> anyhow::Result<()> {
+    let rest = profile.findings.minimized.difference(set);
+    match verification.verdict {
+        Verdict::StartedOnly => {
+            output::message(&format!(
+                "it starts without {rest}, which does not tell whether it works: give a check (the profile is as it was)"
+            ));
+            return Ok(());
+        }
+        Verdict::Verified => output::message(&format!("it does without {rest}, as today")),
+        Verdict::NotVerified => {
+            output::message(&format!("it needs of these what it has not today: {rest}"));
+        }
+    }
+    Ok(store.settle(
+        &profile.origin.recording_id,
+        &Today {
+            passed: verification.verdict == Verdict::Verified,
+            by: part::Trial::Verified,
+            set,
+            run: verification.run.clone(),
+            date: verification.date.clone(),
+            failures: verification.failures.clone(),
+        },
+    )?)
 }
 
 /// The record that the poststop hook left of a run; it is complete when the profile has the hook's own verdict on it.
@@ -240,6 +292,25 @@ struct Ran {
     /// The engine's command line.
     words: Vec<String>,
     observed: Observed,
+}
+
+impl Ran {
+    /// What was seen of the run beside its record.
+    fn outside(&self, options: &Options<'_>) -> Outside {
+        Outside {
+            command: self.words.clone(),
+            end: match self.observed.end {
+                trial::End::Itself(status) => End::Itself(status),
+                _ => End::Stopped,
+            },
+            check: self.observed.check.clone().map(|check| Check {
+                baseline: options.baseline,
+                ..check
+            }),
+            strict: options.strict,
+            anyway: options.anyway,
+        }
+    }
 }
 
 impl Runner<'_> {

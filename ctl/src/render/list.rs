@@ -28,7 +28,7 @@ pub(crate) fn list(summaries: &[Summary], styles: &Styles) -> String {
             })
             .unwrap_or_else(|| "-".to_owned());
         let needs = summary
-            .minimized
+            .answer
             .iter()
             .map(|capability| capability.short_name())
             .collect::<Vec<_>>();
@@ -42,6 +42,7 @@ pub(crate) fn list(summaries: &[Summary], styles: &Styles) -> String {
                 (true, None) => "complete".to_owned(),
                 (true, Some(standing)) => match standing.verdict {
                     Verdict::Verified => "verified".to_owned(),
+                    Verdict::StartedOnly => "started only".to_owned(),
                     Verdict::NotVerified => "NOT VERIFIED".to_owned(),
                 },
             } + &summary

@@ -159,7 +159,7 @@ fn verification(page: &mut Page<'_>, profile: &Profile) {
     for (index, line) in verdict(verification).lines().enumerate() {
         let style = match (index, verification.verdict) {
             (0, Verdict::Verified) => page.styles.capability,
-            (0, Verdict::NotVerified) => page.styles.warning,
+            (0, Verdict::StartedOnly | Verdict::NotVerified) => page.styles.warning,
             _ => Style::new(),
         };
         let line = styled(line, style);

@@ -10,10 +10,19 @@ pub(crate) fn verdict(verification: &Verification) -> String {
         text.push_str(&printable(&line));
         text.push('\n');
     };
-    line(match verification.verdict {
-        Verdict::Verified => format!("verified {}", verification.date),
-        Verdict::NotVerified => format!("NOT VERIFIED {}", verification.date),
-    });
+    let word = match verification.verdict {
+        Verdict::Verified => "verified",
+        Verdict::StartedOnly => "started only",
+        Verdict::NotVerified => "NOT VERIFIED",
+    };
+    let set = match verification.sets.bounding {
+        none if none.is_empty() => "no capability".to_owned(),
+        set => set.to_string(),
+    };
+    line(format!("{word} {} with {set}", verification.date));
+    if verification.verdict == Verdict::StartedOnly {
+        line("  nobody asked it for anything: give a check (--check)".to_owned());
+    }
     for failure in &verification.failures {
         line(format!("  failed: {failure}"));
     }

@@ -6,6 +6,7 @@ use super::input::Input;
 use super::tally::{Field, Tally};
 use crate::classify::{self, classify};
 use crate::observation::{Observation, Recorder};
+use crate::part::Part;
 use crate::profile::{Need, Reason};
 use crate::{Capability, CapabilitySet};
 use std::collections::BTreeSet;
@@ -48,6 +49,7 @@ pub(super) fn need(
         .unwrap_or_default();
     Need {
         capability,
+        part: Part::default(),
         reason,
         alternatives: interchangeable
             .iter()
@@ -60,6 +62,7 @@ pub(super) fn need(
         first_ms: tally.first.unwrap_or_default(),
         last_ms: tally.last.unwrap_or_default(),
         recorders: tally.recorders(),
+        recordings: 0,
         notes,
     }
 }

@@ -9,7 +9,7 @@ mod tests;
 use crate::CapabilitySet;
 use crate::need::Need;
 use crate::observation::{Exit, Recorder, Results};
-use crate::profile::Profile;
+use crate::profile::{Origin, Profile};
 use crate::recording::SECCOMP;
 use crate::verification::{Compared, Comparison, End, Outside, Verdict, Verification};
 
@@ -39,6 +39,12 @@ pub fn judge(profile: &Profile, run: &Profile, outside: &Outside) -> Verificatio
         .collect();
     let seen = refused_checks_seen(run);
 
+    for difference in differences(profile, run) {
+        match outside.anyway {
+            true => verification.notes.push(difference),
+            false => verification.failures.push(difference),
+        }
+    }
     let exit = compare_exit(profile, run, outside, &mut verification);
     let check = compare_check(outside, &mut verification);
     let decided = check == Some(true)
@@ -86,13 +92,49 @@ pub fn judge(profile: &Profile, run: &Profile, outside: &Outside) -> Verificatio
         }
     }
     if verification.failures.is_empty() {
-        verification.verdict = Verdict::Verified;
+        verification.verdict = match is_started_only(exit, outside) {
+            true => Verdict::StartedOnly,
+            false => Verdict::Verified,
+        };
     } else {
         verification.suggested = denied_needs.iter().map(|need| need.capability).collect();
         explain(profile, run, &mut verification);
     }
     note_sets(run, &mut verification);
     verification
+}
+
+/// In what a run is not of the workload that was profiled, a line each: its image, its command, its user.
+pub fn differences(profile: &Profile, run: &Profile) -> Vec<String> {
+    let mut differences = Vec::new();
+    let mut compare = |what: &str, profiled: String, now: String| {
+        if profiled != now {
+            differences.push(format!(
+                "it was run with another {what} ({now}) than when it was profiled ({profiled})"
+            ));
+        }
+    };
+    let (before, now) = (&profile.origin, &run.origin);
+    if !before.workload.is_of_image(&now.workload) {
+        let name = |origin: &Origin| origin.workload.image.clone().unwrap_or_default();
+        compare("image", name(before), name(now));
+    }
+    let words = |origin: &Origin| origin.process.args.join(" ");
+    compare("command", words(before), words(now));
+    let user = |origin: &Origin| origin.process.uid.to_string();
+    compare("user", user(before), user(now));
+    differences
+}
+
+/// Whether all that is known is that it started: it did not end by itself, and no check asked it for anything.
+fn is_started_only(exit: Option<bool>, outside: &Outside) -> bool {
+    let ended = match outside.end {
+        End::Itself(_) => true,
+        // By annotation: an end as the one before is taken for the program's own.
+        End::Unknown => exit.is_some(),
+        End::Stopped => false,
+    };
+    outside.check.is_none() && !ended
 }
 
 /// Whether the profiled run was refused it as well, and did not use it either.

@@ -81,6 +81,7 @@ fn watched(end: End) -> Outside {
         end,
         check: None,
         strict: false,
+        anyway: false,
     }
 }
 
@@ -104,7 +105,7 @@ fn gives(profile: &Profile, run: &Profile, outside: &Outside, failures: &[&str])
     let verification = judge(profile, run, outside);
     assert_eq!(verification.failures, failures);
     assert_eq!(
-        verification.verdict == Verdict::Verified,
+        verification.verdict != Verdict::NotVerified,
         failures.is_empty(),
         "{verification:?}"
     );
@@ -372,4 +373,60 @@ fn sets_that_the_engine_had_not_given_are_told() {
         "{:?}",
         verification.notes
     );
+}
+
+#[test]
+fn a_server_that_nobody_asked_has_started_only() {
+    let before = profile(&GIVEN, SUCCESS);
+    let verdict = |outside: &Outside| judge(&before, &run(Vec::new(), SUCCESS), outside).verdict;
+    assert_eq!(verdict(&watched(End::Stopped)), Verdict::StartedOnly);
+    assert_eq!(verdict(&checked(true)), Verdict::Verified);
+    assert_eq!(verdict(&watched(End::Itself(Some(0)))), Verdict::Verified);
+    is_valid(&Profile {
+        verification: Some(judge(
+            &before,
+            &run(Vec::new(), SUCCESS),
+            &watched(End::Stopped),
+        )),
+        ..before
+    });
+}
+
+#[test]
+fn a_run_of_another_workload_says_nothing() {
+    let before = profile(&GIVEN, SUCCESS);
+    let judged = |change: &dyn Fn(&mut Profile), anyway: bool| {
+        let mut run = run(Vec::new(), SUCCESS);
+        change(&mut run);
+        let outside = Outside {
+            anyway,
+            ..checked(true)
+        };
+        judge(&before, &run, &outside)
+    };
+    let changes: [(&str, &dyn Fn(&mut Profile)); 3] = [
+        ("another image (nginx:1.28) than", &|run| {
+            run.origin.workload.image = Some("nginx:1.28".to_owned());
+        }),
+        ("another command (sleep 9) than", &|run| {
+            run.origin.process.args = vec!["sleep".to_owned(), "9".to_owned()];
+        }),
+        ("another user (33) than", &|run| run.origin.process.uid = 33),
+    ];
+    for (words, change) in changes {
+        let refused = judged(change, false);
+        assert_eq!(refused.verdict, Verdict::NotVerified);
+        assert!(refused.failures[0].contains(words), "{refused:?}");
+        let accepted = judged(change, true);
+        assert_eq!(accepted.verdict, Verdict::Verified);
+        assert!(accepted.notes[0].contains(words), "{accepted:?}");
+    }
+    // Engines write the same image in different ways.
+    for same in ["nginx:1.27", "library/nginx:1.27"] {
+        let judged = judged(
+            &|run| run.origin.workload.image = Some(same.to_owned()),
+            false,
+        );
+        assert_eq!(judged.verdict, Verdict::Verified, "{same}");
+    }
 }

@@ -8,6 +8,7 @@ use crate::bundle;
 use crate::delivery::{self, CommandLine, is_bind_mount};
 use crate::engine;
 use crate::engine_grants;
+use crate::family::Family;
 use crate::privilege::held;
 use crate::rewrite::{self, Changes, Grant, Hooks, Plan};
 use crate::runtime;
@@ -15,14 +16,14 @@ use crate::state;
 use crate::sweep;
 use capprof_profile::privileges::EngineGrants;
 use capprof_profile::recording::{
-    self, BindMount, Container, ContainerProcess, Delivery, FileIdentity, Process, Recording,
-    ResultSettings, Runtime, SCHEMA, Workload,
+    self, BindMount, Container, ContainerProcess, Delivery, FileIdentity, Process, ProcessSets,
+    Recording, ResultSettings, Runtime, SCHEMA, Workload,
 };
 use capprof_profile::settings::Settings;
 use capprof_store::file::{self, Attributes};
 use capprof_store::process;
 use capprof_store::recording::{Directory, container_key};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -117,6 +118,9 @@ impl NewRecording<'_> {
     ) -> Result<Recording, Error> {
         let configuration = &source.document.value;
         let process = &configuration["process"];
+        let original = process
+            .as_object()
+            .map_or(Ok(changes.original), |process| self.given(process, source))?;
         // Nobody reads of a container that is not recorded what it is made of.
         let (workload, engine_grants) = match mode.hooks {
             Hooks::Remove => (Workload::default(), None),
@@ -129,7 +133,7 @@ impl NewRecording<'_> {
                 ),
                 Some(EngineGrants {
                     filter_refuses: changes.filter_refuses,
-                    ..engine_grants::of(source, &changes.original, held()?)
+                    ..engine_grants::of(source, &original, held()?)
                 }),
             ),
         };
@@ -160,7 +164,7 @@ impl NewRecording<'_> {
                 no_new_privileges: process.get("noNewPrivileges") == Some(&Value::Bool(true)),
             },
             grant: recording::Grant {
-                original: changes.original,
+                original,
                 granted: changes.granted,
                 relaxed: changes.relaxed,
                 engine_grants,
@@ -175,6 +179,33 @@ impl NewRecording<'_> {
                 fail_on_error: self.settings.fail_on_error,
                 preference: self.settings.prefer,
             },
+        })
+    }
+
+    /// What the runtime gives a process whose configuration it gets unchanged.
+    ///
+    /// crun takes names in lower case. runc gives a process without `capabilities` none, from 1.3 on all that it holds itself.
+    fn given(
+        &self,
+        process: &Map<String, Value>,
+        source: &bundle::Configuration,
+    ) -> Result<ProcessSets, Error> {
+        let target = self.target;
+        let is_absent = process.get("capabilities").is_none_or(Value::is_null);
+        if is_absent && runtime::gives_all_unasked(target.path, target.family) {
+            let held = held()?;
+            return Ok(ProcessSets {
+                bounding: held,
+                effective: held,
+                permitted: held,
+                ..ProcessSets::default()
+            });
+        }
+        rewrite::sets_as_read(process, target.family == Family::Crun).map_err(|error| {
+            Error::Rewrite {
+                path: source.path.clone(),
+                source: error,
+            }
         })
     }
 

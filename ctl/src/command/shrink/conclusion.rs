@@ -9,7 +9,7 @@ use capprof_profile::minimize;
 use capprof_profile::profile::{Profile, Shrunk};
 use capprof_store::config_json;
 use capprof_store::file;
-use capprof_store::profiles::{self, Found};
+use capprof_store::profiles::{self, Found, Store};
 use std::fs;
 use std::path::Path;
 
@@ -22,6 +22,7 @@ const CONFIGURATION: &str = "config.shrunk.json";
 /// The search itself failed, its result is not reliable, or it cannot be written.
 pub(super) fn conclude(
     search: &mut Search<'_>,
+    store: &Store,
     found: &mut Found,
     conclusion: Result<Conclusion, Stop>,
 ) -> anyhow::Result<Exit> {
@@ -37,7 +38,7 @@ pub(super) fn conclude(
     };
     match stop {
         Some(stop) => keep_unfinished(search, &found.profile, set, stop),
-        None => keep(search, found, set),
+        None => keep(search, store, found, set),
     }
 }
 
@@ -82,10 +83,15 @@ fn keep_unfinished(
     Ok(exit)
 }
 
-fn keep(search: &mut Search<'_>, found: &mut Found, set: CapabilitySet) -> anyhow::Result<Exit> {
+fn keep(
+    search: &mut Search<'_>,
+    store: &Store,
+    found: &mut Found,
+    set: CapabilitySet,
+) -> anyhow::Result<Exit> {
     let runs = search.state.runs.len();
     let left_out = found.profile.findings.minimized.difference(set);
-    found.profile.shrunk = Some(Shrunk {
+    let shrunk = Shrunk {
         set,
         sets: found.profile.sets_of(set),
         left_out,
@@ -94,9 +100,10 @@ fn keep(search: &mut Search<'_>, found: &mut Found, set: CapabilitySet) -> anyho
         command: search.state.question.command.clone(),
         runs,
         finished: capprof_store::time::now(),
-    });
+    };
+    store.set_shrunk(&found.profile.origin.recording_id, &shrunk)?;
+    found.profile.shrunk = Some(shrunk);
     write_configuration(found)?;
-    profiles::update(found)?;
     search.state.finished = true;
     search.save()?;
     let _ = fs::remove_file(&search.judge.log);

@@ -74,5 +74,5 @@ pub(crate) fn run(
     search.announce(&found.profile)?;
     let outcome = search.find(&found.profile, options.empty_fails);
     search.bar.finish_and_clear();
-    conclusion::conclude(&mut search, &mut found, outcome)
+    conclusion::conclude(&mut search, store, &mut found, outcome)
 }

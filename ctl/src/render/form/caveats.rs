@@ -11,6 +11,12 @@ use std::collections::BTreeMap;
 /// What has to be done or known beside the form, a line each; an error where nothing helps.
 pub(super) fn caveats(engine: Engine, workload: &Workload<'_>) -> Result<Vec<String>, Unable> {
     let mut caveats = Vec::new();
+    if !workload.unsettled.is_empty() {
+        caveats.push(format!(
+            "asks for {} too, which it is not given today: if it works today, it does without; else add them",
+            short_names(workload.unsettled).join(", ")
+        ));
+    }
     caveats.extend(for_other_users(engine, workload)?);
     let binds = workload.only_binds && workload.minimized.contains(Capability::NET_BIND_SERVICE);
     if binds && matches!(engine, Engine::Docker | Engine::Compose) {

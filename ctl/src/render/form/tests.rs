@@ -6,12 +6,15 @@ use capprof_profile::fixtures::check;
 use capprof_profile::observation::Evidence;
 use capprof_profile::observation::PortUse;
 use capprof_profile::profile::Profile;
+use capprof_profile::recording::ProcessSets;
 
 fn workload(uid: u32, no_new_privileges: bool, needs: &[Capability]) -> Profile {
     let mut recording = fixtures::recording("web-1", "20261123T150102Z-1a2b3c4d");
     recording.process.uid = uid;
     recording.process.no_new_privileges = no_new_privileges;
     recording.grant.granted.ambient = recording.grant.granted.bounding;
+    let given = needs.iter().copied().collect();
+    recording.grant.original = ProcessSets::of_list(given, 0, &ProcessSets::default());
     let evidence = Evidence {
         observations: needs
             .iter()

@@ -14,6 +14,8 @@ pub(crate) struct Workload<'a> {
     pub(super) uid: u32,
     pub(super) no_new_privileges: bool,
     pub(super) minimized: CapabilitySet,
+    /// What it asks for and is not given today: nobody has tried out whether it does without.
+    pub(super) unsettled: CapabilitySet,
     pub(super) ambient: CapabilitySet,
     pub(super) programs: Vec<(Capability, &'a String)>,
     pub(super) privileges: Option<&'a Privileges>,
@@ -52,8 +54,9 @@ impl<'a> From<&'a Profile> for Workload<'a> {
             image: profile.origin.workload.image.as_deref(),
             uid: profile.origin.process.uid,
             no_new_privileges: profile.origin.process.no_new_privileges,
-            minimized: profile.answer().0,
-            ambient: profile.answer().1.ambient,
+            minimized: profile.answer().0.difference(profile.unsettled()),
+            unsettled: profile.unsettled(),
+            ambient: profile.answer().1.ambient.difference(profile.unsettled()),
             privileges: profile.privileges.as_ref(),
             programs: profile
                 .findings
@@ -65,7 +68,9 @@ impl<'a> From<&'a Profile> for Workload<'a> {
                         .map(|program| (need.capability, program))
                 })
                 .collect(),
-            recording: Some(&profile.origin.recording_id),
+            // Others of its workload may have needed more than that recording.
+            recording: Some(profile.origin.recording_id.as_str())
+                .filter(|_| profile.united.is_empty()),
             only_binds: profile.findings.needed.iter().any(|need| {
                 need.capability == Capability::NET_BIND_SERVICE
                     && only_binds(need.syscalls.iter())
@@ -94,6 +99,7 @@ impl<'a> From<&'a Merged> for Workload<'a> {
             uid: processes().map(|process| process.uid).max().unwrap_or(0),
             no_new_privileges: processes().any(|process| process.no_new_privileges),
             minimized: merged.minimized,
+            unsettled: CapabilitySet::EMPTY,
             ambient: merged.minimized_sets.ambient,
             privileges: merged.privileges.as_ref(),
             programs: merged

@@ -2,6 +2,7 @@ use super::{Case, DOCKER, mount, noise, perf, read_file, set, write_file};
 use crate::Capability;
 use crate::fixtures::check;
 use crate::observation::{Argument, Observation, Recorder};
+use crate::part::Part;
 use crate::profile::{Need, Reason};
 use crate::settings::Preference;
 
@@ -28,6 +29,7 @@ fn rsyslogd_needs_what_it_used_and_nothing_else() {
         result.findings.needed,
         [Need {
             capability: Capability::SYSLOG,
+            part: Part::Held,
             reason: Reason::Used,
             alternatives: vec![],
             programs: vec!["rsyslogd".into()],
@@ -37,6 +39,7 @@ fn rsyslogd_needs_what_it_used_and_nothing_else() {
             first_ms: 5,
             last_ms: 90,
             recorders: vec![Recorder::Ebpf],
+            recordings: 0,
             notes: vec![],
         }]
     );
