@@ -250,7 +250,7 @@ impl Run<'_> {
                     return None;
                 }
                 match recording.mode {
-                    Mode::Profile | Mode::Verify => {
+                    Mode::Profile | Mode::Verify | Mode::Observe => {
                         let init = directory.armed().ok()??.init;
                         let runs = capprof_store::process::exists(init) && left_host_root(init.pid);
                         runs.then_some(Some(init.pid))

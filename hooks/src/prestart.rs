@@ -1,11 +1,11 @@
 //! The prestart hook: arms the recorders. Runs between the runtime's set-up of the namespaces and the container's program.
 
-use crate::container_state;
 use crate::recorder::{Armed, Recorder};
 use crate::recorders::{ArmedRecorders, RECORDERS};
+use crate::{container_state, journal};
 use anyhow::{Context, anyhow, bail};
 use capprof_profile::error::line;
-use capprof_profile::recording::{Process, Recording};
+use capprof_profile::recording::{Mode, Process, Recording};
 use capprof_store::process;
 use capprof_store::recording::{ARMED, Directory};
 use oci_spec::runtime::State;
@@ -14,7 +14,8 @@ use oci_spec::runtime::State;
 ///
 /// # Errors
 /// The recording cannot be read, the state is another container's, or no recorder could be armed. Then the recording is gone, unless it is
-/// another container's: crun runs no poststop hook after a failed create.
+/// another container's: crun runs no poststop hook after a failed create. To observe a container must not keep it from running: what goes wrong
+/// there is only logged.
 pub fn run(directory: &Directory, state: anyhow::Result<Vec<u8>>) -> anyhow::Result<()> {
     let recording = directory.load()?;
     let state = match state {
@@ -24,10 +25,21 @@ pub fn run(directory: &Directory, state: anyhow::Result<Vec<u8>>) -> anyhow::Res
     let result = state
         .and_then(|state| first_process(&state))
         .and_then(|init| arm(directory, &recording, init));
-    result.map_err(|error| match directory.remove() {
+    let result = result.map_err(|error| match directory.remove() {
         Ok(()) => error,
         Err(other) => anyhow!("{}; {other}", line(error.as_ref())),
-    })
+    });
+    match result {
+        Err(error) if recording.mode == Mode::Observe => {
+            let id = &recording.container.id;
+            journal::warning(&format!(
+                "container {id} is not observed: {}",
+                line(error.as_ref())
+            ));
+            Ok(())
+        }
+        result => result,
+    }
 }
 
 /// The container's first process, from the state that the runtime hands to its hooks.

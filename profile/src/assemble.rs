@@ -31,7 +31,7 @@ pub fn profile(
         preference: recording.results.preference,
         reports: &reports,
         evidence: &evidence,
-        verifying: recording.verifies().is_some(),
+        mode: recording.mode,
         unprivileged_port_start: recording
             .grant
             .engine_grants
@@ -82,6 +82,7 @@ pub fn profile(
         complete: minimized.incomplete_because.is_empty(),
         incomplete_because: minimized.incomplete_because,
         conditions: Conditions {
+            mode: recording.mode,
             recorders_wanted: recording.recorders,
             original: recording.grant.original,
             granted: recording.grant.granted,

@@ -4,7 +4,7 @@ use crate::CapabilitySet;
 use crate::observation::{BlindSpot, Exit, PortUse};
 use crate::part::Today;
 use crate::privileges::Privileges;
-use crate::recording::{ContainerProcess, ProcessSets, Relaxation, Workload};
+use crate::recording::{ContainerProcess, Mode, ProcessSets, Relaxation, Workload};
 use crate::settings::Recorders;
 use crate::verification::Verification;
 use serde::{Deserialize, Serialize};
@@ -62,11 +62,14 @@ pub struct Origin {
 /// Under which conditions it was recorded.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Conditions {
+    /// What the container was run for.
+    #[serde(default)]
+    pub mode: Mode,
     /// Which recorders were wanted.
     pub recorders_wanted: Recorders,
     /// What the engine had asked for.
     pub original: ProcessSets,
-    /// What the container had while it was profiled.
+    /// What the container had while it was recorded.
     pub granted: ProcessSets,
     /// What was relaxed in config.json.
     pub relaxed: Vec<Relaxation>,

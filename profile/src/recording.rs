@@ -193,13 +193,15 @@ pub enum Mode {
     Enforce,
     /// It is granted what a profile says, and what it lacks is recorded.
     Verify,
+    /// It is granted what its engine says, nothing is relaxed, and what it uses and lacks is recorded.
+    Observe,
 }
 
 impl Mode {
     /// Whether no process of the container may get more than the container's sets.
     pub fn limits(self) -> bool {
         match self {
-            Self::Profile => false,
+            Self::Profile | Self::Observe => false,
             Self::Enforce | Self::Verify => true,
         }
     }
@@ -334,18 +336,19 @@ pub struct Recording {
 }
 
 impl Recording {
-    /// Whether the process can lack what it is asked for, so that what a refusal leads to is recorded: it verifies a set, or it is not root and
-    /// is not granted its capabilities effective.
+    /// Whether the process can lack what it is asked for, so that what a refusal leads to is recorded: it verifies a set, or is observed with its
+    /// engine's, or it is not root and is not granted its capabilities effective.
     pub fn follows_refusals(&self) -> bool {
         let granted = &self.grant.granted;
-        self.verifies().is_some() || (self.process.uid != 0 && granted.ambient != granted.bounding)
+        matches!(self.mode, Mode::Verify | Mode::Observe)
+            || (self.process.uid != 0 && granted.ambient != granted.bounding)
     }
 
     /// The recording whose minimized sets the container runs with to see whether they suffice.
     pub fn verifies(&self) -> Option<&str> {
         match self.mode {
             Mode::Verify => self.profile.as_deref(),
-            Mode::Profile | Mode::Enforce => None,
+            Mode::Profile | Mode::Enforce | Mode::Observe => None,
         }
     }
 }

@@ -59,6 +59,19 @@ pub enum RelaxSeccomp {
     Keep,
 }
 
+/// What a container is run for that does not say so by an annotation.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DefaultMode {
+    /// It is granted everything, and what it uses is recorded.
+    #[default]
+    Profile,
+    /// Nothing of it is changed, and what it uses and is refused is recorded.
+    Observe,
+    /// capprof has no part in it.
+    Off,
+}
+
 /// Which capability is chosen where the kernel would have been content with any of several.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -77,6 +90,8 @@ pub struct Settings {
     /// The low-level runtime: `runc`, `crun`, or an absolute path. A name is looked for in fixed directories, never through PATH.
     /// If capprof is called by a name that ends in `-runc` or `-crun`, that name decides. Default `runc`.
     pub runtime: String,
+    /// What containers without the annotation `io.capprof.mode` are run for: `profile` (default), `observe` or `off`.
+    pub mode: DefaultMode,
     /// `auto`, `ebpf` or `selinux`. Default `auto`: all that work, at least one.
     pub recorders: Recorders,
     /// How far SELinux is toggled: `auto`, `domain` or `host`. Default `auto`.
@@ -107,6 +122,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             runtime: "runc".to_owned(),
+            mode: DefaultMode::default(),
             recorders: Recorders::default(),
             scope: Scope::default(),
             booleans: Vec::new(),

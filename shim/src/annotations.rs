@@ -2,7 +2,7 @@
 
 use capprof_profile::CapabilitySet;
 use capprof_profile::recording::Workload;
-use capprof_profile::settings::Scope;
+use capprof_profile::settings::{DefaultMode, Scope};
 use serde_json::Value;
 use std::path::PathBuf;
 
@@ -38,6 +38,8 @@ pub enum Mode {
     Enforce(Limit),
     /// It is granted what the profile says that goes by this name, and what it lacks is recorded.
     Verify(String),
+    /// Nothing of it is changed, and what it uses and lacks is recorded.
+    Observe,
 }
 
 /// What a container is limited to: a profile's sets, a list, or a list in the sets in which a profile has it. One of them is there.
@@ -51,6 +53,15 @@ pub struct Limit {
 
 /// Where what is not in the annotations is looked for: variables by name.
 pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+/// Where it is looked for what a configuration's annotations leave open.
+#[derive(Clone, Copy)]
+pub(crate) struct Elsewhere<'a> {
+    /// The caller's environment.
+    pub environment: Environment<'a>,
+    /// What the administrator says of all containers.
+    pub default: DefaultMode,
+}
 
 /// What `io.capprof.*` asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,11 +80,11 @@ pub struct Request {
 /// A Kubernetes sandbox ("pause") container is left alone.
 ///
 /// The environment is asked for `CAPPROF_MODE`, `CAPPROF_PROFILE` and `CAPPROF_CAPABILITIES` if none of the three annotations is there: a
-/// person who calls capprof can set them without editing a configuration.
+/// person who calls capprof can set them without editing a configuration. Where neither says the mode, the administrator's counts.
 ///
 /// # Errors
 /// A value that means nothing.
-pub fn request(configuration: &Value, environment: Environment<'_>) -> Result<Request, Error> {
+pub(crate) fn request(configuration: &Value, elsewhere: Elsewhere<'_>) -> Result<Request, Error> {
     let get = |key| annotation(configuration, key);
     let sandbox = [
         "io.kubernetes.cri.container-type",
@@ -82,7 +93,7 @@ pub fn request(configuration: &Value, environment: Environment<'_>) -> Result<Re
     .into_iter()
     .any(|key| get(key) == Some("sandbox"));
     // Then nothing else is looked at, and nothing refused.
-    if sandbox || is_off(configuration, environment) {
+    if sandbox || is_off(configuration, elsewhere.environment) {
         return Ok(Request {
             mode: Mode::Off,
             name: None,
@@ -131,7 +142,7 @@ pub fn request(configuration: &Value, environment: Environment<'_>) -> Result<Re
             return refuse("io.capprof.scope", value, "expected auto, domain or host");
         }
     };
-    let mode = mode(configuration, environment, name.as_deref())?;
+    let mode = mode(configuration, elsewhere, name.as_deref())?;
     Ok(Request {
         mode,
         name,
@@ -167,7 +178,7 @@ fn is_off(configuration: &Value, environment: Environment<'_>) -> bool {
 /// The mode, with what is to be enforced: the annotations', else the environment's.
 fn mode(
     configuration: &Value,
-    environment: Environment<'_>,
+    elsewhere: Elsewhere<'_>,
     name: Option<&str>,
 ) -> Result<Mode, Error> {
     let annotated = KEYS.map(|key| annotation(configuration, key).map(str::to_owned));
@@ -176,7 +187,7 @@ fn mode(
     } else {
         (
             VARIABLES.map(|key| format!("environment variable {key}")),
-            VARIABLES.map(environment),
+            VARIABLES.map(elsewhere.environment),
         )
     };
     let [of_mode, of_profile, of_capabilities] = keys;
@@ -188,8 +199,8 @@ fn mode(
         })
     };
     match mode.as_deref() {
-        None | Some("profile") => {
-            // Whoever writes this wants a limit, and would get everything.
+        None | Some("profile" | "observe") => {
+            // Whoever writes this wants a limit, and would get none.
             for (key, value, modes) in [
                 (of_profile, profile, "modes enforce and verify"),
                 (of_capabilities, capabilities, "mode enforce"),
@@ -199,7 +210,11 @@ fn mode(
                     return refuse(key, value.escape_default().to_string(), expected);
                 }
             }
-            Ok(Mode::Profile)
+            Ok(match (mode.as_deref(), elsewhere.default) {
+                (Some("profile"), _) | (None, DefaultMode::Profile) => Mode::Profile,
+                (None, DefaultMode::Off) => Mode::Off,
+                _ => Mode::Observe,
+            })
         }
         Some("enforce") => {
             let capabilities = match capabilities.as_deref().map(parse_capabilities) {
@@ -213,18 +228,7 @@ fn mode(
                     );
                 }
             };
-            // What a container was profiled as is what it is enforced as.
-            let profile = match capabilities {
-                None => profile.or_else(|| name.map(str::to_owned)),
-                Some(_) => profile,
-            };
-            if profile.is_none() && capabilities.is_none() {
-                return Err(Error::Nothing(of_mode));
-            }
-            Ok(Mode::Enforce(Limit {
-                profile,
-                capabilities,
-            }))
+            enforced(capabilities, profile, name).ok_or(Error::Nothing(of_mode))
         }
         Some("verify") => {
             if let Some(list) = capabilities {
@@ -242,9 +246,26 @@ fn mode(
         Some(value) => refuse(
             of_mode,
             value.escape_default().to_string(),
-            "expected profile, enforce, verify or off".to_owned(),
+            "expected profile, observe, enforce, verify or off".to_owned(),
         ),
     }
+}
+
+/// What is enforced: a list, a profile, or a part of one; `None` if neither is named.
+fn enforced(
+    capabilities: Option<CapabilitySet>,
+    profile: Option<String>,
+    name: Option<&str>,
+) -> Option<Mode> {
+    // What a container was profiled as is what it is enforced as.
+    let profile = match capabilities {
+        None => profile.or_else(|| name.map(str::to_owned)),
+        Some(_) => profile,
+    };
+    (profile.is_some() || capabilities.is_some()).then_some(Mode::Enforce(Limit {
+        profile,
+        capabilities,
+    }))
 }
 
 /// A list of names in which nothing is misspelt; the first that is, otherwise.
@@ -300,6 +321,17 @@ mod tests {
     use serde_json::json;
 
     const NONE: Environment<'_> = &|_| None;
+
+    fn request(configuration: &Value, environment: Environment<'_>) -> Result<Request, Error> {
+        let default = DefaultMode::Profile;
+        super::request(
+            configuration,
+            Elsewhere {
+                environment,
+                default,
+            },
+        )
+    }
 
     fn limit(profile: Option<&str>, capabilities: Option<&[Capability]>) -> Mode {
         Mode::Enforce(Limit {
@@ -382,7 +414,7 @@ mod tests {
         let wrong: Environment<'_> = &|name| (name == "CAPPROF_MODE").then(|| "on".to_owned());
         assert_eq!(
             request(&json!({}), wrong).unwrap_err().to_string(),
-            "environment variable CAPPROF_MODE=on: expected profile, enforce, verify or off"
+            "environment variable CAPPROF_MODE=on: expected profile, observe, enforce, verify or off"
         );
     }
 
@@ -421,6 +453,30 @@ mod tests {
             );
         }
         assert_eq!(request(&json!({}), NONE).unwrap().mode, Mode::Profile);
+    }
+
+    #[test]
+    fn the_administrator_says_what_containers_are_run_for_that_do_not_say_so() {
+        let of = |annotations: Value, environment, default| {
+            let elsewhere = Elsewhere {
+                environment,
+                default,
+            };
+            super::request(&with(annotations), elsewhere).unwrap().mode
+        };
+        let key = "io.capprof.mode";
+        assert_eq!(of(json!({}), NONE, DefaultMode::Observe), Mode::Observe);
+        assert_eq!(of(json!({}), NONE, DefaultMode::Off), Mode::Off);
+        let named = json!({"io.capprof.name": "web"});
+        assert_eq!(of(named, NONE, DefaultMode::Observe), Mode::Observe);
+        for default in [DefaultMode::Profile, DefaultMode::Observe, DefaultMode::Off] {
+            assert_eq!(of(json!({key: "observe"}), NONE, default), Mode::Observe);
+            assert_eq!(of(json!({key: "profile"}), NONE, default), Mode::Profile);
+            assert_eq!(of(json!({key: "off"}), NONE, default), Mode::Off);
+            let variable: Environment<'_> =
+                &|name| (name == "CAPPROF_MODE").then(|| "observe".to_owned());
+            assert_eq!(of(json!({}), variable, default), Mode::Observe);
+        }
     }
 
     #[test]

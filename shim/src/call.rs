@@ -11,6 +11,7 @@ use crate::runtime;
 use crate::state;
 use crate::sweep;
 use capprof_profile::recording::Recording;
+use capprof_profile::settings::DefaultMode;
 use capprof_store::recording::{Directory, container_key, is_of};
 use capprof_store::{file, settings};
 use std::convert::Infallible;
@@ -77,6 +78,7 @@ pub fn main(arguments: Vec<OsString>) -> i32 {
         found,
         family,
         state,
+        mode: essentials.mode,
     };
     match call.run() {
         Err(error) => {
@@ -97,6 +99,8 @@ struct Call {
     family: Family,
     /// The state directory.
     state: PathBuf,
+    /// What containers are run for that do not say so.
+    mode: DefaultMode,
 }
 
 /// The recording of a container, and where it is.
@@ -147,6 +151,7 @@ impl Call {
             family: self.family,
             globals: &self.globals,
             state: &self.state,
+            mode: self.mode,
         };
         let mut line = CommandLine {
             arguments: &mut self.arguments,

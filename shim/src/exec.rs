@@ -1,5 +1,5 @@
 //! `exec` in a container of capprof's: under profiling the process gets what the container's own got; where a limit is enforced, nothing
-//! beyond that.
+//! beyond that; where the container is observed, what it asks for.
 //!
 //! Without a file the runtime makes the process from the configuration that the container was created with, and adds what `--cap` names.
 //! A file is read once, and the runtime gets a copy: the caller's stays as it is, whatever it is.
@@ -78,6 +78,10 @@ pub fn prepare(
     family: Family,
     line: &mut CommandLine<'_>,
 ) -> Result<(), Error> {
+    // The runtime makes it of the engine's own.
+    if recording.mode == Mode::Observe {
+        return Ok(());
+    }
     if recording.mode.limits() {
         let limit = recording.grant.granted.bounding;
         let beyond = line.command.capabilities.iter().find(|name| {
@@ -155,6 +159,7 @@ fn rewritten(path: &Path, recording: &Recording) -> Result<Vec<u8>, Error> {
             relax_apparmor: false,
             label: None,
         },
+        Mode::Observe => return Ok(text.into_bytes()),
         Mode::Profile => {
             // A mistake in the configuration fails the next `create`, not the life of a container that runs.
             let settings = settings::load(&settings::path()).unwrap_or_default();

@@ -56,6 +56,8 @@ pub enum Sets {
     Exactly(ProcessSets),
     /// What it asks for, as far as it is in here.
     AtMost(CapabilitySet),
+    /// What it has, untouched.
+    Unchanged,
 }
 
 /// What a process is to get.
@@ -155,6 +157,7 @@ pub fn grant(process: &mut Map<String, Value>, grant: &Grant<'_>) -> Result<Chan
             set_capabilities(process, &sets);
         }
         Sets::Exactly(sets) => set_capabilities(process, &sets.named()),
+        Sets::Unchanged => {}
         Sets::AtMost(ceiling) => set_capabilities(process, &original.at_most(ceiling).named()),
     }
     let granted = sets_of(process)?;

@@ -1,7 +1,8 @@
 //! Reading the settings from `/etc/capprof/config.toml`.
 
 use crate::file;
-use capprof_profile::settings::Settings;
+use capprof_profile::settings::{DefaultMode, Settings};
+use serde::Deserialize;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -72,7 +73,7 @@ pub fn load(path: &Path) -> Result<Settings, Error> {
     Ok(settings)
 }
 
-/// The defaults with nothing but the runtime and the state directory from the file, whatever else is wrong with it: `kill` and
+/// The defaults with nothing but the runtime, the mode and the state directory from the file, whatever else is wrong with it: `kill` and
 /// `delete` must go on working.
 pub fn essentials(path: &Path) -> Settings {
     let mut essentials = Settings::default();
@@ -86,6 +87,12 @@ pub fn essentials(path: &Path) -> Settings {
     }
     if let Some(state) = text("state") {
         essentials.state = state.into();
+    }
+    if let Some(mode) = table
+        .get("mode")
+        .and_then(|mode| DefaultMode::deserialize(mode.clone()).ok())
+    {
+        essentials.mode = mode;
     }
     essentials
 }
@@ -126,6 +133,7 @@ mod tests {
             ),
             ("hook_timeout = 0", "must be from 1 to 600 seconds"),
             ("retention = -1", "line 1: "),
+            ("mode = \"enforce\"", "line 1: unknown variant `enforce`"),
         ] {
             let message = load(text).unwrap_err().to_string();
             assert!(message.contains(expected), "{text}: {message}");
@@ -141,6 +149,9 @@ mod tests {
         let found = essentials(&path);
         assert_eq!(found.runtime, "crun");
         assert_eq!(found.state, Path::new("/run/capprof"));
+        assert_eq!(found.mode, DefaultMode::Profile);
+        std::fs::write(&path, "mode = \"observe\"\nnonsense = 1\n").unwrap();
+        assert_eq!(essentials(&path).mode, DefaultMode::Observe);
         std::fs::write(&path, "state = \"/run/other\"\nnonsense = 1\n").unwrap();
         assert_eq!(essentials(&path).state, Path::new("/run/other"));
         std::fs::write(&path, "[[[").unwrap();

@@ -21,6 +21,7 @@ mod differential;
 mod enforce;
 mod environment;
 mod lifecycle;
+mod observe;
 mod privileged;
 mod runner;
 mod selinux;
@@ -127,6 +128,7 @@ fn try_main() -> anyhow::Result<bool> {
     tests.extend(lifecycle::tests(&environment));
     tests.extend(differential::tests(&environment));
     tests.extend(enforce::tests(&environment));
+    tests.extend(observe::tests(&environment));
     tests.extend(privileged::tests(&environment));
     tests.extend(shrink::tests(&environment));
     tests.extend(bad_input::tests(&environment));

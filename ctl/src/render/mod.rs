@@ -6,6 +6,7 @@ mod form;
 mod list;
 mod merged;
 mod names;
+mod observed;
 mod page;
 mod printable;
 mod privileged;

@@ -1,6 +1,7 @@
 //! The report that a person reads in ten seconds.
 
 use super::names::{first_few, shortened};
+use super::observed;
 use super::page::Page;
 use super::printable::printable;
 use super::styles::{Styles, styled};
@@ -8,6 +9,7 @@ use super::verdict::verdict;
 use super::why::{purpose, why, would_do};
 use anstyle::Style;
 use capprof_profile::profile::{CheckSummary, Profile};
+use capprof_profile::recording::Mode;
 use capprof_profile::verification::Verdict;
 use std::fmt::Write;
 
@@ -82,13 +84,24 @@ fn head(page: &mut Page<'_>, profile: &Profile) {
     page.styled(&line);
     page.text.push('\n');
     let had = profile.conditions.original.bounding.len();
-    let line = match profile.findings.minimized.len() {
-        0 => format!("needs no capabilities (the engine gave {had})"),
-        1 => format!("needs 1 capability (the engine gave {had})"),
-        number => format!("needs {number} capabilities (the engine gave {had})"),
+    let (line, more) = match (profile.conditions.mode, profile.findings.minimized.len()) {
+        (Mode::Observe, _) => observed::headline(profile),
+        (_, 0) => (
+            format!("needs no capabilities (the engine gave {had})"),
+            vec![],
+        ),
+        (_, 1) => (
+            format!("needs 1 capability (the engine gave {had})"),
+            vec![],
+        ),
+        (_, number) => (
+            format!("needs {number} capabilities (the engine gave {had})"),
+            vec![],
+        ),
     };
     let line = styled(&line, page.styles.heading);
     page.styled(&line);
+    more.iter().for_each(|line| page.line(line));
     other_user(page, profile);
     ended(page, profile);
     shrunk(page, profile);
@@ -103,7 +116,7 @@ fn other_user(page: &mut Page<'_>, profile: &Profile) {
     page.line(&format!(
         "user {uid} holds none effective today: what is used, set-user-ID programs and file capabilities took from the bounding set"
     ));
-    if !profile.denied_needs.is_empty() {
+    if !profile.denied_needs.is_empty() && profile.conditions.mode != Mode::Observe {
         let names: Vec<String> = profile
             .denied_needs
             .iter()

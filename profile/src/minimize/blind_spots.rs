@@ -4,6 +4,7 @@ use super::filter;
 use super::input::{Classified, Input, evidence_of, recorded_completely};
 use crate::classify::{self, Decision};
 use crate::observation::{BlindSpot, Evidence, Namespace, PortUse, Recorder};
+use crate::recording::Mode;
 use crate::{Capability, CapabilitySet};
 use std::collections::BTreeSet;
 
@@ -101,7 +102,7 @@ fn id_map(entry: &Classified<'_>, set: CapabilitySet) -> Option<BlindSpot> {
 fn not_granted(entry: &Classified<'_>, input: &Input<'_>) -> Option<BlindSpot> {
     let check = entry.check;
     let refused = entry.decision == Decision::Denied && entry.rule.name == classify::REFUSED.name;
-    (refused && !input.verifying && !input.granted.bounding.contains(check.capability)).then(|| {
+    (refused && input.mode == Mode::Profile && !input.granted.bounding.contains(check.capability)).then(|| {
         BlindSpot {
             capability: Some(check.capability),
             recorder: check.recorder,
@@ -180,7 +181,7 @@ fn unprivileged_ports(input: &Input<'_>, set: CapabilitySet) -> Option<BlindSpot
 fn ambient_from_the_start(input: &Input<'_>, set: CapabilitySet) -> Option<BlindSpot> {
     let unseen = input.granted.ambient.difference(set);
     let (recorder, _) = input.evidence.first()?;
-    (input.context.uid != 0 && !input.verifying && !unseen.is_empty()).then(|| BlindSpot {
+    (input.context.uid != 0 && input.mode != Mode::Verify && !unseen.is_empty()).then(|| BlindSpot {
         capability: None,
         recorder: *recorder,
         reason: "ambient capabilities were there from the start: a program that raises one itself (PR_CAP_AMBIENT_RAISE) needs it, which could \
@@ -192,7 +193,7 @@ fn ambient_from_the_start(input: &Input<'_>, set: CapabilitySet) -> Option<Blind
 /// `cap_capable()` is asked before SELinux, which never hears of what was refused there (security/security.c).
 fn refused_before_selinux(input: &Input<'_>) -> impl Iterator<Item = BlindSpot> {
     let blind = evidence_of(input, Recorder::Selinux).is_some()
-        && !input.verifying
+        && input.mode == Mode::Profile
         && !recorded_completely(input, Recorder::Ebpf);
     let granted = input.granted.bounding;
     Capability::all()

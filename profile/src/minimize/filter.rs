@@ -35,19 +35,33 @@ fn refused<'a>(input: &Input<'a>) -> impl Iterator<Item = (&'static str, Capabil
     opened_by_capabilities().filter(move |(name, _)| refuses.contains(*name))
 }
 
-/// The calls that were made, as far as that left a trace; none where the filter was kept, which then refused them.
+/// What could be called and what the filter would refuse without a capability: what it refuses, where it was relaxed, else what it lets pass
+/// because the container holds one. An engine's filter that refuses none of them is not one of those that go by capabilities.
+fn passing(input: &Input<'_>) -> Vec<(&'static str, CapabilitySet)> {
+    if input.filter_relaxed {
+        return refused(input).collect();
+    }
+    let is_opened = |(name, opened_by): &(&'static str, CapabilitySet)| {
+        !input.filter_refuses.contains(*name)
+            && !opened_by.intersection(input.granted.bounding).is_empty()
+    };
+    match input.filter_refuses.is_empty() {
+        true => Vec::new(),
+        false => opened_by_capabilities().filter(is_opened).collect(),
+    }
+}
+
+/// The calls that were made, as far as that left a trace.
 pub(super) fn calls(input: &Input<'_>) -> Vec<(Recorder, FilteredCall)> {
     let mut made = Vec::new();
-    if input.filter_relaxed {
-        for (name, opened_by) in refused(input) {
-            for (recorder, program) in programs(input, name) {
-                let call = FilteredCall {
-                    name,
-                    opened_by,
-                    program,
-                };
-                made.push((recorder, call));
-            }
+    for (name, opened_by) in passing(input) {
+        for (recorder, program) in programs(input, name) {
+            let call = FilteredCall {
+                name,
+                opened_by,
+                program,
+            };
+            made.push((recorder, call));
         }
     }
     made
@@ -91,34 +105,33 @@ pub(super) fn blind_spots(input: &Input<'_>, set: CapabilitySet) -> Vec<BlindSpo
         recorder: *recorder,
         reason,
     };
-    if !input.filter_relaxed {
-        let calls: Vec<&str> = refused(input).map(|(name, _)| name).collect();
-        if calls.is_empty() {
-            return Vec::new();
-        }
+    let mut spots = Vec::new();
+    let calls: Vec<&str> = refused(input).map(|(name, _)| name).collect();
+    if !input.filter_relaxed && !calls.is_empty() {
         let reason = format!(
             "the engine's seccomp filter was in force and refused, before any capability was asked for: {}",
             calls.join(", ")
         );
-        return vec![spot(None, reason)];
+        spots.push(spot(None, reason));
     }
     let mut unseen: BTreeMap<Capability, Vec<&str>> = BTreeMap::new();
-    for (name, opened_by) in refused(input) {
+    for (name, opened_by) in passing(input) {
         if WITHOUT_TRACE.contains(&name)
             && opened_by.intersection(set).is_empty()
-            && let Some(capability) = opened_by.iter().next()
+            && let Some(capability) = match input.filter_relaxed {
+                true => opened_by.iter().next(),
+                false => opened_by.intersection(input.granted.bounding).iter().next(),
+            }
         {
             unseen.entry(capability).or_default().push(name);
         }
     }
-    unseen
-        .into_iter()
-        .map(|(capability, calls)| {
-            let reason = format!(
-                "the engine's seccomp filter lets these pass only with it, and they leave no trace while it is relaxed: {}",
-                calls.join(", ")
-            );
-            spot(Some(capability), reason)
-        })
-        .collect()
+    spots.extend(unseen.into_iter().map(|(capability, calls)| {
+        let reason = format!(
+            "the engine's seccomp filter lets these pass only with it, and they leave no trace where they pass: {}",
+            calls.join(", ")
+        );
+        spot(Some(capability), reason)
+    }));
+    spots
 }

@@ -3,7 +3,7 @@
 use crate::classify::{Context, Decision, Rule, classify};
 use crate::observation::{Evidence, Observation, Recorder};
 use crate::profile::RecorderReport;
-use crate::recording::ProcessSets;
+use crate::recording::{Mode, ProcessSets};
 use crate::settings::Preference;
 use std::collections::BTreeSet;
 
@@ -22,8 +22,8 @@ pub struct Input<'a> {
     pub reports: &'a [RecorderReport],
     /// What they brought home.
     pub evidence: &'a [(Recorder, Evidence)],
-    /// Whether the container was to show that a minimized set suffices, and not granted all that capprof could.
-    pub verifying: bool,
+    /// What the container was run for.
+    pub mode: Mode,
     /// See [`crate::privileges::EngineGrants::unprivileged_port_start`].
     pub unprivileged_port_start: Option<u16>,
     /// See [`crate::privileges::EngineGrants::filter_refuses`].

@@ -8,7 +8,7 @@ mod target;
 pub use error::Error;
 pub use target::Target;
 
-use crate::annotations::{self, Mode, Request};
+use crate::annotations::{self, Elsewhere, Mode, Request};
 use crate::bundle::Configuration;
 use crate::delivery::{self, CommandLine};
 use crate::privilege::is_root_of_host;
@@ -38,8 +38,13 @@ pub fn prepare(
     if state.exists() {
         return Ok(None);
     }
-    if matches!(request.mode, Mode::Profile | Mode::Verify(_)) && !is_root_of_host() {
-        return Err(Error::Rootless);
+    if !is_root_of_host() {
+        match request.mode {
+            Mode::Profile | Mode::Verify(_) => return Err(Error::Rootless),
+            // It was asked for nothing but to look, and would see nothing.
+            Mode::Observe => return Ok(None),
+            Mode::Enforce(_) | Mode::Off => {}
+        }
     }
     let id = id
         .to_str()
@@ -59,13 +64,14 @@ pub fn prepare(
     Ok(Some(new.start(&source, line)?))
 }
 
-/// Refuses to make a container of a checkpoint, unless capprof has no part in it.
+/// Refuses to make a container of a checkpoint, unless capprof changes nothing of it.
 ///
 /// # Errors
 /// [`Error::Restore`], and what is wrong with the configuration.
 pub fn refuse_restore(target: &Target<'_>, line: &mut CommandLine<'_>) -> Result<(), Error> {
     match wanted(target, line)? {
         None => Ok(()),
+        Some((_, request)) if request.mode == Mode::Observe => Ok(()),
         Some((source, _)) => Err(Error::Restore {
             path: source.path,
             runtime: target.path.to_owned(),
@@ -78,12 +84,15 @@ fn wanted(
     target: &Target<'_>,
     line: &mut CommandLine<'_>,
 ) -> Result<Option<(Configuration, Request)>, Error> {
-    let environment = &variable;
+    let elsewhere = Elsewhere {
+        environment: &variable,
+        default: target.mode,
+    };
     let source = match target.configuration(line.command) {
         Ok(source) => source,
         Err(error)
             if error.is_refused_by_the_runtime()
-                || annotations::environment_says_off(environment) =>
+                || annotations::environment_says_off(elsewhere.environment) =>
         {
             return Ok(None);
         }
@@ -91,11 +100,16 @@ fn wanted(
     };
     let document = &source.document;
     let request =
-        annotations::request(&document.value, environment).map_err(|error| Error::Annotation {
+        annotations::request(&document.value, elsewhere).map_err(|error| Error::Annotation {
             path: source.path.clone(),
             source: error,
         })?;
-    let is_off = request.mode == Mode::Off && document.has_clear_annotations();
+    let is_off = match request.mode {
+        Mode::Off => document.has_clear_annotations(),
+        // What cannot be rewritten safely is left alone: to observe must never keep a container from running.
+        Mode::Observe => document.has_clear_annotations() && document.check().is_err(),
+        _ => false,
+    };
     if !is_off {
         document.check().map_err(|error| Error::Ambiguous {
             path: source.path.clone(),

@@ -42,6 +42,7 @@ impl ModeSettings {
         match &request.mode {
             Mode::Enforce(limit) => Self::enforcing("enforce", limit, settings, process),
             Mode::Verify(profile) => Self::verifying(profile, settings, process),
+            Mode::Observe => Ok(Self::observing()),
             Mode::Profile | Mode::Off => Self::profiling(request, settings, process),
         }
     }
@@ -92,6 +93,19 @@ impl ModeSettings {
             label: None,
             hooks: Hooks::Remove,
         })
+    }
+
+    /// Everything stays as the engine wants it, and recorders watch.
+    fn observing() -> Self {
+        Self {
+            mode: recording::Mode::Observe,
+            profile: None,
+            sets: Sets::Unchanged,
+            relax_apparmor: false,
+            relax_seccomp: RelaxSeccomp::Keep,
+            label: None,
+            hooks: Hooks::Record,
+        }
     }
 
     /// As it will be enforced, and recorders watch.

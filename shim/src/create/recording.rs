@@ -19,7 +19,7 @@ use capprof_profile::recording::{
     self, BindMount, Container, ContainerProcess, Delivery, FileIdentity, Process, ProcessSets,
     Recording, ResultSettings, Runtime, SCHEMA, Workload,
 };
-use capprof_profile::settings::Settings;
+use capprof_profile::settings::{Recorders, Settings};
 use capprof_store::file::{self, Attributes};
 use capprof_store::process;
 use capprof_store::recording::{Directory, container_key};
@@ -170,7 +170,11 @@ impl NewRecording<'_> {
                 engine_grants,
                 label: mode.label,
             },
-            recorders: self.settings.recorders,
+            recorders: match mode.mode {
+                // SELinux would need a domain of its own.
+                recording::Mode::Observe => Recorders::Ebpf,
+                _ => self.settings.recorders,
+            },
             results: ResultSettings {
                 output,
                 output_identity,

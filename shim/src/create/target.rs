@@ -4,6 +4,7 @@ use crate::argv::{Command, Globals};
 use crate::bundle::{self, Configuration};
 use crate::family::Family;
 use crate::runtime;
+use capprof_profile::settings::DefaultMode;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
@@ -18,6 +19,8 @@ pub struct Target<'a> {
     pub globals: &'a Globals,
     /// The state directory.
     pub state: &'a Path,
+    /// What containers are run for that do not say so.
+    pub mode: DefaultMode,
 }
 
 impl Target<'_> {

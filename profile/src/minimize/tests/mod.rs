@@ -11,7 +11,7 @@ use crate::fixtures::check;
 use crate::minimize::input::evidence_of;
 use crate::observation::{Capset, Evidence, Execution, FileCapabilities, Observation, Recorder};
 use crate::profile::RecorderReport;
-use crate::recording::ProcessSets;
+use crate::recording::{Mode, ProcessSets};
 use crate::settings::Preference;
 use crate::{Capability, CapabilitySet};
 use std::collections::BTreeSet;
@@ -107,7 +107,7 @@ impl Case {
             preference: self.preference,
             reports: &self.reports,
             evidence: &self.evidence,
-            verifying: false,
+            mode: Mode::Profile,
             unprivileged_port_start: self.unprivileged_port_start,
             filter_refuses: &self.filter_refuses,
             filter_relaxed: self.filter_relaxed,
