@@ -119,26 +119,32 @@ static __always_inline bool is_mounters(const struct container *container, const
 	return false;
 }
 
+/* found.h */
+static int settle(struct container *container, struct task *member);
+
 /* The part for processes that belong to a container. */
 static __noinline int record_member(void *ctx, const struct cred *cred, struct user_namespace *target,
-					  const struct question *question, const struct task *found)
+					  const struct question *question, struct task *found)
 {
 	struct task_struct *current = (void *)bpf_get_current_task();
 	u32 place = question->place, opts = question->opts;
 	s32 capability = question->capability, ret = question->denied;
 	bool opts_known = question->opts_known;
 	const void *stack = question->stack;
-	struct task task = *found;
+	struct task task;
 	struct container *container;
 	struct call call = {};
 	struct check_scratch *scratch;
 	struct check_key *key;
 	u32 class;
 
-	container = bpf_map_lookup_elem(&containers, &task.slot);
+	container = bpf_map_lookup_elem(&containers, &found->slot);
 	scratch = bpf_map_lookup_elem(&check_scratches, &place);
 	if (!container || !scratch)
 		return 0;
+	if (found->flags & TASK_FOUND)
+		settle(container, found);
+	task = *found;
 	scratch->place = place;
 	key = &scratch->key;
 	key->flags = 0;

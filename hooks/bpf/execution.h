@@ -41,10 +41,9 @@ static __always_inline u32 execution_flags(const struct container *container, co
 	return flags;
 }
 
-/* Counts an execution and gives the program's key. */
-static __always_inline u64 execute(struct container *container, u64 slot, struct task_struct *task, struct linux_binprm *bprm)
+/* Counts an execution of the current task, or what it was found running, and gives the program's key. */
+static __always_inline u64 execute(struct container *container, u64 slot, struct task_struct *task, struct file *file, bool seen)
 {
-	struct file *file = BPF_CORE_READ(bprm, file);
 	const struct cred *cred = BPF_CORE_READ(task, cred);
 	struct program_key key = { .slot = slot };
 	struct program *program;
@@ -54,7 +53,7 @@ static __always_inline u64 execute(struct container *container, u64 slot, struct
 	gained = read_set(__builtin_preserve_access_index(&cred->cap_permitted)) &
 		 ~ambient_set(cred);
 	/* An exec as root gets its set without file capabilities. */
-	if (uid == map_uid(cred, 0))
+	if (uid == map_uid(cred, 0) || !seen)
 		gained = 0;
 	flags = execution_flags(container, cred, file, gained);
 

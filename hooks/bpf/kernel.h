@@ -146,7 +146,13 @@ struct mnt_namespace {
 	struct ns_common ns;
 };
 
+struct pid_namespace {
+	struct task_struct *child_reaper;
+	struct pid_namespace *parent;
+};
+
 struct nsproxy {
+	struct pid_namespace *pid_ns_for_children;
 	struct mnt_namespace *mnt_ns;
 };
 
@@ -208,6 +214,10 @@ struct file {
 	struct inode *f_inode;
 };
 
+struct mm_struct {
+	struct file *exe_file;
+};
+
 struct fdtable {
 	struct file **fd;
 };
@@ -241,6 +251,8 @@ struct task_struct {
 	int tgid;
 	int exit_code;
 	struct task_struct *group_leader;
+	struct task_struct *real_parent;
+	struct mm_struct *mm;
 	const struct cred *real_cred;
 	const struct cred *cred;
 	char comm[16];

@@ -65,7 +65,20 @@ __noinline int write_path(u64 file_dentry, u64 file_mount, u64 root_dentry, u64 
 	return 0;
 }
 
+/* The same for every task of this kernel; programs of control groups cannot ask for it. See value_of(). */
+static __always_inline void note_registers(struct container *container)
+{
+	container->registers = THREAD_SIZE - bpf_core_type_size(struct pt_regs);
+	if (bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_task_pt_regs)) {
+		struct task_struct *current = bpf_get_current_task_btf();
+
+		*(volatile u64 *)&container->registers = bpf_task_pt_regs(current);
+		container->registers = *(volatile u64 *)&container->registers - (u64)BPF_CORE_READ(current, stack);
+	}
+}
+
 #include "execution.h"
+#include "found.h"
 
 /*
  * Whether the task's root directory is the container's. Numbers of mount namespaces are used again as soon as nobody is in one, and a
@@ -110,12 +123,7 @@ int BPF_PROG(process_exec, struct task_struct *task, int old_pid, struct linux_b
 			container->root_dentry = (u64)BPF_CORE_READ(task, fs, root.dentry);
 			container->root_mount = (u64)BPF_CORE_READ(task, fs, root.mnt);
 			container->init = tgid;
-			/* The same for every task of this kernel; programs of control groups cannot ask for it. See value_of(). */
-			container->registers = THREAD_SIZE - bpf_core_type_size(struct pt_regs);
-			if (bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_task_pt_regs)) {
-				*(volatile u64 *)&container->registers = bpf_task_pt_regs(bpf_get_current_task_btf());
-				container->registers = *(volatile u64 *)&container->registers - (u64)BPF_CORE_READ(task, stack);
-			}
+			note_registers(container);
 			container->executed_ns = bpf_ktime_get_boot_ns();
 			container->ambient = ambient_set(BPF_CORE_READ(task, cred));
 			if (mounts != container->unjoinable[0] && mounts != container->unjoinable[1] &&
@@ -123,8 +131,12 @@ int BPF_PROG(process_exec, struct task_struct *task, int old_pid, struct linux_b
 				lose(container, LOSS_JOIN);
 			member->flags &= ~TASK_PENDING;
 		}
+		if (member->flags & TASK_FOUND) {
+			know_container(container, task);
+			member->flags &= ~TASK_FOUND;
+		}
 		look_at_memory_policy(member, task);
-		member->program = execute(container, member->slot, task, bprm);
+		member->program = execute(container, member->slot, task, BPF_CORE_READ(bprm, file), true);
 		return 0;
 	}
 	mounts = mount_namespace(task);
@@ -132,13 +144,17 @@ int BPF_PROG(process_exec, struct task_struct *task, int old_pid, struct linux_b
 	if (!slot)
 		return 0;
 	container = bpf_map_lookup_elem(&containers, slot);
-	if (!container || !has_root_of(task, container))
+	if (!container)
+		return 0;
+	/* That it was found running is known of the container until one of its processes is seen. */
+	know_container(container, task);
+	if (!has_root_of(task, container))
 		return 0;
 	fresh.slot = *slot;
 	fresh.flags = TASK_JOINED;
 	/* What `exec` gave it was not raised by a program. */
 	fresh.ambient = ambient_set(BPF_CORE_READ(task, cred));
-	fresh.program = execute(container, fresh.slot, task, bprm);
+	fresh.program = execute(container, fresh.slot, task, BPF_CORE_READ(bprm, file), true);
 	if (bpf_map_update_elem(&tasks, &tgid, &fresh, BPF_ANY))
 		lose(container, LOSS_TASKS);
 	return 0;

@@ -1,12 +1,13 @@
 //! The command line of `capprof-hook`.
 
-use crate::{doctor, poststop, prestart, recover, selinux};
+use crate::{doctor, finish, poststop, prestart, recover, selinux, so_far};
 use anyhow::{Context, bail};
 use capprof_store::recording::Directory;
 use capprof_store::settings;
 use std::ffi::OsString;
 use std::io::Read;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Returns true if the subcommand is one that a low-level runtime calls.
 pub fn is_hook(arguments: &[OsString]) -> bool {
@@ -32,13 +33,23 @@ pub fn run(arguments: Vec<OsString>) -> anyhow::Result<()> {
             poststop::run(&directory(arguments)?, state)
         }
         Some("listen") => selinux::listen(&directory(arguments)?),
+        Some("attach") => so_far::attach(&directory(arguments)?),
+        Some("detach") => finish::finish(&directory(arguments)?),
+        Some("so-far") => {
+            let options = Options::parse(arguments)?;
+            so_far::tell(&options.state, &options.directories, options.every)
+        }
+        Some("snapshot") => {
+            let options = Options::parse(arguments)?;
+            so_far::snapshot(&options.state, &options.directories)
+        }
         Some("recover") => {
             let options = Options::parse(arguments)?;
             recover::run(&options.state, options.stopped, options.unload)
         }
         Some("doctor") => doctor::run(&Options::parse(arguments)?.state),
         _ => bail!(
-            "unknown subcommand {}: expected prestart, poststop, listen, recover or doctor",
+            "unknown subcommand {}: expected prestart, poststop, listen, attach, detach, so-far, snapshot, recover or doctor",
             subcommand.display()
         ),
     }
@@ -74,6 +85,8 @@ struct Options {
     state: PathBuf,
     stopped: bool,
     unload: bool,
+    every: Option<Duration>,
+    directories: Vec<Directory>,
 }
 
 impl Options {
@@ -83,6 +96,8 @@ impl Options {
             state: settings::essentials(&settings::path()).state,
             stopped: false,
             unload: false,
+            every: None,
+            directories: Vec::new(),
         };
         while let Some(argument) = arguments.next() {
             match argument.to_str() {
@@ -91,6 +106,16 @@ impl Options {
                         .next()
                         .context("read arguments: --state needs a directory")?
                         .into();
+                }
+                Some("--every") => {
+                    let milliseconds = arguments
+                        .next()
+                        .and_then(|text| text.to_str()?.parse().ok())
+                        .context("read arguments: --every needs a number of milliseconds")?;
+                    options.every = Some(Duration::from_millis(milliseconds));
+                }
+                Some(path) if path.starts_with('/') => {
+                    options.directories.push(Directory::at(argument.into()));
                 }
                 Some("--stopped") => options.stopped = true,
                 Some("--unload") => options.unload = true,

@@ -74,7 +74,7 @@ pub fn finish(directory: &Directory) -> anyhow::Result<()> {
 /// Takes the recording for this process alone; `None` if it is gone, or is gone once another process has let it go.
 ///
 /// A process that is refused waits, for an engine removes the bundle as soon as the poststop hook is back, and the result must lie there first.
-fn lock(directory: &Directory) -> anyhow::Result<Option<Flock<OwnedFd>>> {
+pub(crate) fn lock(directory: &Directory) -> anyhow::Result<Option<Flock<OwnedFd>>> {
     match file::lock_directory(directory.path(), LOCK_TIMEOUT) {
         Ok(lock) => Ok(directory.exists()?.then_some(lock)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -199,7 +199,7 @@ fn keep(directory: &Directory, problems: &mut Vec<String>) {
     ));
 }
 
-fn host() -> HostReport {
+pub(crate) fn host() -> HostReport {
     let name = nix::sys::utsname::uname().ok();
     let text = |value: Option<&std::ffi::OsStr>| {
         value.map_or_else(String::new, |value| value.to_string_lossy().into_owned())

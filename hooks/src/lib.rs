@@ -4,6 +4,10 @@
 //! capprof-hook prestart  DIRECTORY   arm the recorders (OCI hook, state on standard input)
 //! capprof-hook poststop  DIRECTORY   collect, classify, write, restore (OCI hook)
 //! capprof-hook listen    DIRECTORY   listen to audit while a container runs (started by prestart where needed)
+//! capprof-hook attach    DIRECTORY   record a container that runs already (started by capprofctl observe)
+//! capprof-hook detach    DIRECTORY   end that
+//! capprof-hook so-far    [--state DIRECTORY] [--every MILLISECONDS] [DIRECTORY...]   what is known of recordings in progress, as JSON
+//! capprof-hook snapshot  [--state DIRECTORY] [DIRECTORY...]   put that into the store
 //! capprof-hook recover   [--state DIRECTORY] [--stopped] [--unload]   finish recordings whose container is gone (or has stopped)
 //! capprof-hook doctor    [--state DIRECTORY]   what can be recorded on this host, as JSON
 //! ```
@@ -15,6 +19,7 @@
 //!
 //! ```text
 //! command_line
+//! so_far
 //! prestart   poststop   recover   doctor
 //!            finish
 //! recorders  results
@@ -37,3 +42,4 @@ pub mod recorders;
 pub mod recover;
 mod results;
 pub mod selinux;
+pub mod so_far;

@@ -51,7 +51,15 @@ fn first_process(state: &State) -> anyhow::Result<Process> {
         .with_context(|| format!("read /proc/{pid}/stat: the container's process is gone"))
 }
 
-fn arm(directory: &Directory, recording: &Recording, init: Process) -> anyhow::Result<()> {
+/// Arms every recorder that the recording wants for the container with this first process.
+///
+/// # Errors
+/// No recorder could be armed; then nothing stays armed.
+pub(crate) fn arm(
+    directory: &Directory,
+    recording: &Recording,
+    init: Process,
+) -> anyhow::Result<()> {
     let mut armed = ArmedRecorders::new(init);
     // Written before anything is armed: recovery must know for whose end an abandoned recording waits.
     directory.save_json(ARMED, &armed)?;

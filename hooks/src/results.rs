@@ -41,13 +41,32 @@ pub(crate) fn write(
     problems.extend(stored.err().map(|error| error.to_string()));
     // A run that verifies says nothing of its own.
     let copied = match recording.verifies() {
-        None => copy_to_bundle(recording, &files),
-        Some(_) => Ok(()),
+        // The bundle of a container that somebody else runs is none of ours.
+        None if recording.attached.is_none() => copy_to_bundle(recording, &files),
+        _ => Ok(()),
     };
     for result in [copied, write_to_output(recording, &files)] {
         problems.extend(result.err().map(|error| error.to_string()));
     }
     is_stored
+}
+
+/// Writes what is known of a recording in progress to the store.
+///
+/// # Errors
+/// The engine's configuration cannot be read, or the store cannot be written.
+pub(crate) fn store_so_far(
+    directory: &Directory,
+    recording: &Recording,
+    profile: &Profile,
+) -> anyhow::Result<()> {
+    let store = profiles::Store::at(&recording.results.store);
+    store.add(
+        profile,
+        &files(directory, profile)?,
+        recording.results.retention,
+    )?;
+    Ok(())
 }
 
 fn copy_to_bundle(recording: &Recording, files: &profiles::Files) -> Result<(), file::Error> {

@@ -6,7 +6,7 @@ use crate::observation::{Evidence, Recorder};
 use crate::part;
 use crate::privileges::Privileges;
 use crate::profile::{
-    Conditions, HostReport, Origin, Profile, RecorderReport, RuntimeReport, SCHEMA,
+    Conditions, HostReport, Origin, Profile, RecorderReport, RuntimeReport, SCHEMA, START_UNSEEN,
 };
 use crate::recording::Recording;
 use crate::recording::SECCOMP;
@@ -54,6 +54,9 @@ pub fn profile(
         &minimized.findings.minimized_sets,
         &recording.grant.original,
     );
+    if recording.attached.is_some() {
+        minimized.incomplete_because.push(START_UNSEEN.to_owned());
+    }
     let denied_needs = match recording.follows_refusals() {
         true => minimize::denied_needs(&input),
         false => Vec::new(),
@@ -83,6 +86,8 @@ pub fn profile(
         incomplete_because: minimized.incomplete_because,
         conditions: Conditions {
             mode: recording.mode,
+            attached: recording.attached.is_some(),
+            in_progress: false,
             recorders_wanted: recording.recorders,
             original: recording.grant.original,
             granted: recording.grant.granted,

@@ -11,6 +11,7 @@ pub mod classify;
 pub mod error;
 #[cfg(any(test, feature = "fixtures"))]
 pub mod fixtures;
+pub mod live;
 pub mod minimize;
 pub mod need;
 pub mod observation;

@@ -65,6 +65,12 @@ pub struct Conditions {
     /// What the container was run for.
     #[serde(default)]
     pub mode: Mode,
+    /// Whether capprof was attached to the container while it ran, so that its start was not seen.
+    #[serde(skip_serializing_if = "is_false", default)]
+    pub attached: bool,
+    /// Whether the container still ran.
+    #[serde(skip_serializing_if = "is_false", default)]
+    pub in_progress: bool,
     /// Which recorders were wanted.
     pub recorders_wanted: Recorders,
     /// What the engine had asked for.
@@ -76,6 +82,21 @@ pub struct Conditions {
     /// The recorders.
     pub recorders: Vec<RecorderReport>,
 }
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde hands over a reference"
+)]
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
+/// Why the profile of a container that capprof was attached to is incomplete.
+pub const START_UNSEEN: &str =
+    "capprof was attached to the container while it ran: what it did before was not seen";
+
+/// Why the profile of a container that still runs is incomplete.
+pub const STILL_RUNS: &str = "the container still runs: what it will do is not known";
 
 /// What follows from the evidence.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -147,6 +168,22 @@ pub struct Profile {
 }
 
 impl Profile {
+    /// The same as the answer so far, of a container that still runs.
+    #[must_use]
+    pub fn so_far(mut self) -> Self {
+        self.complete = false;
+        self.conditions.in_progress = true;
+        self.incomplete_because.push(STILL_RUNS.to_owned());
+        self
+    }
+
+    /// What was lost of what the recording could have had, a line each.
+    pub fn losses(&self) -> impl Iterator<Item = &String> {
+        self.incomplete_because
+            .iter()
+            .filter(|line| ![START_UNSEEN, STILL_RUNS].contains(&line.as_str()))
+    }
+
     /// The answer that counts: the shrunk set where there is one; else, where a run with no more than the workload has today passed, what it
     /// uses of that; else the minimized set.
     pub fn answer(&self) -> (CapabilitySet, ProcessSets) {

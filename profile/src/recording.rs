@@ -315,12 +315,15 @@ pub struct Recording {
     /// The recording whose profile says what the container is granted, where one does.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub profile: Option<String>,
+    /// The container's first process, if capprof was attached to the container while it ran: its start was not seen.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub attached: Option<Process>,
     /// When the shim ran, RFC 3339 in UTC.
     pub created: String,
     /// The container.
     #[serde(flatten)]
     pub container: Container,
-    /// The shim's own process, which became the runtime.
+    /// The shim's own process, which became the runtime; of a container that capprof was attached to, the process that attached it.
     pub shim: Process,
     /// The container's process.
     #[serde(flatten)]

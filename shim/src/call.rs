@@ -255,7 +255,8 @@ impl Call {
         Ok(None)
     }
 
-    /// The latest recording of the container with this id whose state the runtime keeps there.
+    /// The latest recording of the container with this id whose state the runtime keeps there. One that capprof was attached to is none of the
+    /// shim's.
     fn recorded_as(&self, state: &Path, id: &OsStr) -> Result<Option<Recorded>, file::Error> {
         let directories = match Directory::list(&self.state, Some(&container_key(id))) {
             // The state directory of another user, to whom this container cannot belong.
@@ -269,7 +270,7 @@ impl Call {
         };
         for directory in directories.into_iter().rev() {
             match directory.load() {
-                Ok(recording) if is_of(&recording, state) => {
+                Ok(recording) if recording.attached.is_none() && is_of(&recording, state) => {
                     return Ok(Some((directory, recording)));
                 }
                 Ok(_) => {}

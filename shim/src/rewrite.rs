@@ -256,7 +256,7 @@ pub fn sets_as_read(process: &Map<String, Value>, any_case: bool) -> Result<Proc
 
 /// Of the system calls that engines' filters open with a capability, those that this filter refuses: by its default action or by a rule of
 /// their own, unless a rule lets them pass whatever their arguments. (docker's lets clone(2) pass with some flags only.)
-fn refused_calls(linux: &Map<String, Value>) -> BTreeSet<String> {
+pub fn refused_calls(linux: &Map<String, Value>) -> BTreeSet<String> {
     let Some(seccomp) = linux.get("seccomp").and_then(Value::as_object) else {
         return BTreeSet::new();
     };

@@ -5,13 +5,28 @@ use std::fs;
 
 /// Returns the process with this id, as it is now; `None` if there is none, or if it has ended and its parent has not waited for it yet.
 pub fn find(pid: i32) -> Option<Process> {
+    with_parent(pid).map(|(process, _)| process)
+}
+
+/// As [`find()`], with the number of the process's parent; 0 is in another pid namespace.
+pub fn with_parent(pid: i32) -> Option<(Process, i32)> {
     let stat = Stat::read(pid)?;
     // A first thread that has ended is a zombie, too, as long as others run.
     let has_ended = stat.state == "Z" && stat.threads <= 1;
-    (!has_ended).then_some(Process {
+    let process = Process {
         pid,
         start_time: stat.start_time,
-    })
+    };
+    (!has_ended).then_some((process, stat.parent))
+}
+
+/// All processes that /proc shows, with the numbers of their parents.
+pub fn all() -> Vec<(Process, i32)> {
+    fs::read_dir("/proc")
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| with_parent(entry.ok()?.file_name().to_str()?.parse().ok()?))
+        .collect()
 }
 
 /// Returns true if this very process has not ended.
@@ -23,6 +38,8 @@ pub fn exists(process: Process) -> bool {
 struct Stat {
     /// Field 3.
     state: String,
+    /// Field 4.
+    parent: i32,
     /// Field 20.
     threads: u64,
     /// Field 22, in clock ticks since boot.
@@ -37,10 +54,12 @@ impl Stat {
         let text = String::from_utf8_lossy(stat.get(after_name + 2..)?);
         let mut fields = text.split(' ');
         let state = fields.next()?.to_owned();
-        let threads = fields.nth(16)?.parse().ok()?;
+        let parent = fields.next()?.parse().ok()?;
+        let threads = fields.nth(15)?.parse().ok()?;
         let start_time = fields.nth(1)?.parse().ok()?;
         Some(Self {
             state,
+            parent,
             threads,
             start_time,
         })

@@ -278,12 +278,14 @@ const INCOMPLETE_AFTER: Duration = Duration::from_secs(60);
 
 /// Returns true if no hook will finish this recording any more, because its container is gone and its poststop hook never ran, or failed.
 ///
-/// That is so if all of these hold: the shim, which became the runtime, is gone; the container's first process is gone (or the prestart hook
+/// A container that capprof was attached to ends its recording when the process ends that attached it, whether the container lives or not.
+/// Otherwise that is so if all of these hold: the shim, which became the runtime, is gone; the container's first process is gone (or the prestart hook
 /// never got as far as writing `armed.json`); the runtime has no state directory of that container. A directory whose shim died before
 /// it had written `recording.json` counts after a minute. A poststop hook may be at work all the same, since runc removes its state before it
 /// runs the hooks: a process that finishes a recording locks its directory first.
 pub fn is_abandoned(directory: &Directory) -> bool {
     match directory.load() {
+        Ok(recording) if recording.attached.is_some() => !process::exists(recording.shim),
         Ok(recording) => {
             !process::exists(recording.shim)
                 // What cannot be read may be of a container that lives.

@@ -55,7 +55,7 @@ fn rights(status: &[u8]) -> Vec<String> {
 }
 
 fn nothing_changes(environment: &Arc<Environment>, runtime: &Runtime) -> anyhow::Result<()> {
-    let mut container = observed(environment, runtime, &["/bin/cat", "/proc/self/status"])?;
+    let container = observed(environment, runtime, &["/bin/cat", "/proc/self/status"])?;
     // What profiling would relax.
     container.edit(|config| {
         config["linux"]["seccomp"] = json!({
@@ -81,7 +81,6 @@ fn nothing_changes(environment: &Arc<Environment>, runtime: &Runtime) -> anyhow:
         ensure!(profile.conditions.relaxed.is_empty() && profile.complete);
     }
     // All of the configuration, but for the hooks.
-    container.configuration.push("hook_timeout = 59".to_owned());
     container.edit(|config| config["process"]["args"] = json!(["/bin/sleep", "60"]))?;
     let bundle = container.bundle();
     container.capprof_succeeds(&[
@@ -138,7 +137,7 @@ fn what_is_not_used_is_named(
     environment: &Arc<Environment>,
     runtime: &Runtime,
 ) -> anyhow::Result<()> {
-    let container = observed(environment, runtime, &["/corpus", "sys_chroot"])?;
+    let container = observed(environment, runtime, &["/bin/corpus", "sys_chroot"])?;
     container.grant(
         [Capability::SYS_CHROOT, Capability::SYS_TIME]
             .into_iter()
@@ -170,7 +169,7 @@ fn what_is_refused_is_named(
     environment: &Arc<Environment>,
     runtime: &Runtime,
 ) -> anyhow::Result<()> {
-    let container = observed(environment, runtime, &["/corpus", "sys_chroot"])?;
+    let container = observed(environment, runtime, &["/bin/corpus", "sys_chroot"])?;
     container.withhold([Capability::SYS_CHROOT].into_iter().collect())?;
     let output = container.run()?;
     ensure!(!output.status.success(), "it did without: {output:?}");

@@ -1,6 +1,7 @@
 //! Making a container known to the kernel side.
 
 use super::armed::Armed;
+use super::attach;
 use super::error::Error;
 use super::layers::Layers;
 use super::layout::{Container, TASK_PENDING, Task};
@@ -18,12 +19,13 @@ use zerocopy::{FromZeros, IntoBytes};
 /// `PROC_PID_INIT_INO`, include/linux/proc_ns.h.
 const INITIAL_PID_NAMESPACE: u32 = 0xEFFF_FFFC;
 
-/// Makes the container's first process known to the kernel side, which starts to count when it executes the container's program.
+/// Makes the container's first process known to the kernel side, which starts to count when it executes the container's program; or all processes
+/// of a container that runs already, which are counted from now on.
 ///
 /// Loads and pins the program set if that has not been done yet.
 ///
 /// # Errors
-/// Nothing can be attached ([`Error::Refused`] tells what was tried), or the process is gone. Then nothing stays armed.
+/// Nothing can be attached ([`Error::Refused`] tells what was tried), the process is gone, or it is recorded already. Then nothing stays armed.
 pub fn arm(recording: &Recording, directory: &Directory, init: Process) -> Result<Armed, Error> {
     // A hook that may not look at process 1 is in a container itself, whose mount namespace is the one that matters.
     let unjoinable = [
@@ -33,11 +35,18 @@ pub fn arm(recording: &Recording, directory: &Directory, init: Process) -> Resul
     if namespace("self", "pid")? != INITIAL_PID_NAMESPACE {
         return Err(Error::NestedPidNamespace);
     }
+    if recording.attached.is_some() {
+        attach::check(init)?;
+    }
     let set = ProgramSet::ensure(&Method::ALL)?;
     let mut container = Container::new_zeroed();
     container.init = init.pid.unsigned_abs();
     container.unjoinable = unjoinable;
     Owner::new(&recording.id, directory.state()).write_to(&mut container);
+    if recording.attached.is_some() {
+        container.executed_ns = slot::boot_time();
+        container.mount_namespace = namespace(&init.pid.to_string(), "mnt")?;
+    }
     let (slot, results) = match recording.follows_refusals() {
         true => enter_with_results(&set, &mut container)?,
         false => (slot::enter(&set, &container)?, None),
@@ -55,7 +64,11 @@ pub fn arm(recording: &Recording, directory: &Directory, init: Process) -> Resul
             .as_deref()
             .and_then(Layers::of),
     };
-    if let Err(error) = arm_process(&set, slot, init) {
+    let result = match recording.attached {
+        None => arm_process(&set, slot, init),
+        Some(_) => attach::join(&set, slot, init, &container),
+    };
+    if let Err(error) = result {
         // The first error is the one to tell; sweeping tries again.
         let _ = slot::forget(&set, slot).and_then(|()| set.release_results());
         return Err(error);

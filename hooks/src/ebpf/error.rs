@@ -63,6 +63,22 @@ pub enum Error {
         "arm eBPF: this hook runs in a pid namespace of its own, whose process ids eBPF does not know"
     )]
     NestedPidNamespace,
+    /// Another recording has the container's first process.
+    #[error("process {pid} is recorded already, by recording {recording}: see capprofctl ps")]
+    Recorded {
+        /// Its id.
+        pid: i32,
+        /// The other recording's id.
+        recording: String,
+    },
+    /// Nothing tells the container's processes from the host's.
+    #[error(
+        "attach to process {pid}: it has neither a control group nor a pid namespace of its own, so that its container cannot be told from the host"
+    )]
+    NoContainer {
+        /// Its id.
+        pid: i32,
+    },
     /// The process ended before it could be armed.
     #[error("arm eBPF: process {pid} is gone")]
     Gone {

@@ -83,6 +83,9 @@ pub(super) const SYMBOLS: u32 = 256;
 /// Flags of `struct task`.
 pub(super) const TASK_PENDING: u32 = 1;
 
+/// In [`Task::flags`]: found running; what the kernel knows of it is looked up when it is seen for the first time.
+pub(super) const TASK_FOUND: u32 = 4;
+
 /// `RESULTS` in the program.
 const RESULTS: usize = 4;
 

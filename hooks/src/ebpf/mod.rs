@@ -6,6 +6,7 @@
 mod argument;
 mod arm;
 mod armed;
+mod attach;
 mod cgroup;
 mod checks;
 mod collect;
@@ -15,6 +16,7 @@ mod executions;
 mod features;
 mod layers;
 mod layout;
+mod members;
 mod method;
 mod probe;
 mod program_set;
@@ -35,11 +37,12 @@ use capprof_profile::observation::{self, Evidence};
 use capprof_profile::recording::{Process, Recording};
 use capprof_profile::settings::Recorders;
 use capprof_store::recording::Directory;
-use layout::{Container, Task};
+use layout::{Check, CheckKey, Container, Task};
 use program_set::ProgramSet;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use slot::Owner;
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
@@ -56,8 +59,8 @@ impl Recorder for Ebpf {
         recording.recorders != Recorders::Selinux
     }
 
-    fn is_required(&self, _: &Recording) -> bool {
-        false
+    fn is_required(&self, recording: &Recording) -> bool {
+        recording.attached.is_some()
     }
 
     fn switches_host(&self) -> bool {
@@ -188,6 +191,28 @@ pub fn live_slots() -> Result<Vec<(u64, String)>, Error> {
         .containers()?
         .into_iter()
         .map(|(slot, container)| (slot, Owner::of(&container).recording))
+        .collect())
+}
+
+/// How many checks were counted of each recording, by its id.
+///
+/// # Errors
+/// [`Error::Pin`]. Where nothing is loaded there are none.
+pub fn activity() -> Result<BTreeMap<String, u64>, Error> {
+    let Some(set) = ProgramSet::open()? else {
+        return Ok(BTreeMap::new());
+    };
+    let mut counts: BTreeMap<u64, u64> = BTreeMap::new();
+    for (key, row) in set.rows::<CheckKey, Check>("checks")? {
+        *counts.entry(key.slot).or_default() += row.count;
+    }
+    Ok(set
+        .containers()?
+        .into_iter()
+        .map(|(slot, container)| {
+            let count = counts.get(&slot).copied().unwrap_or_default();
+            (Owner::of(&container).recording, count)
+        })
         .collect())
 }
 

@@ -154,6 +154,7 @@ impl NewRecording<'_> {
             id: String::new(),
             mode: mode.mode,
             profile: mode.profile,
+            attached: None,
             created: String::new(),
             container: self.container(source, workload)?,
             shim: own_process(),
@@ -253,7 +254,10 @@ fn output_directory(path: &Path) -> Result<(PathBuf, FileIdentity), Error> {
 }
 
 /// `20261123T150102Z-1a2b3c4d`: the second, then 16 bits of its fraction and 16 random ones, so that ids sort by time within a second as well.
-fn recording_id(now: jiff::Timestamp) -> std::io::Result<String> {
+///
+/// # Errors
+/// There are no random numbers to be had.
+pub fn recording_id(now: jiff::Timestamp) -> std::io::Result<String> {
     let nanoseconds = u64::from(now.subsec_nanosecond().unsigned_abs());
     let fraction = (nanoseconds << 16) / 1_000_000_000;
     let random = capprof_store::random::number()? >> 48;

@@ -115,7 +115,7 @@ fn of_configurations() {
         (
             "io.capprof.mode",
             "on",
-            "annotation io.capprof.mode=on: expected profile, enforce, verify or off",
+            "annotation io.capprof.mode=on: expected profile, observe, enforce, verify or off",
         ),
         (
             "io.capprof.output",

@@ -1,0 +1,96 @@
+//! Making a container known to the kernel side that runs already.
+
+use super::error::Error;
+use super::layout::{Container, TASK_FOUND, Task};
+use super::members::Marks;
+use super::program_set::ProgramSet;
+use super::slot::Owner;
+use capprof_profile::recording::Process;
+use capprof_store::process;
+use libbpf_rs::{MapCore, MapFlags};
+use zerocopy::{FromZeros, IntoBytes};
+
+/// How often processes are looked for that were started meanwhile by one that was not known yet.
+const ROUNDS: usize = 32;
+
+/// Makes sure that the process is there and no other recording's, and that its container's can be told from others.
+///
+/// # Errors
+/// [`Error::Gone`], [`Error::Recorded`], [`Error::NoContainer`], [`Error::Pin`].
+pub(super) fn check(init: Process) -> Result<(), Error> {
+    if !process::exists(init) {
+        return Err(Error::Gone { pid: init.pid });
+    }
+    if let Some(set) = ProgramSet::open()?
+        && let Some(task) = set.row::<u32, Task>("tasks", &init.pid.unsigned_abs())?
+        && let Some(container) = set.row::<u64, Container>("containers", &task.slot)?
+    {
+        return Err(Error::Recorded {
+            pid: init.pid,
+            recording: Owner::of(&container).recording,
+        });
+    }
+    match Marks::of(init).are_missing() {
+        true => Err(Error::NoContainer { pid: init.pid }),
+        false => Ok(()),
+    }
+}
+
+/// Has all processes of a container join its slot, and those that `exec` will put into it. What they start joins by itself.
+///
+/// # Errors
+/// [`Error::Update`], [`Error::Pin`]; [`Error::Gone`] if the first process has ended meanwhile.
+pub(super) fn join(
+    set: &ProgramSet,
+    slot: u64,
+    init: Process,
+    container: &Container,
+) -> Result<(), Error> {
+    let mounts = container.mount_namespace;
+    if !container.unjoinable.contains(&mounts) {
+        match set
+            .map("joins")?
+            .update(mounts.as_bytes(), slot.as_bytes(), MapFlags::NO_EXIST)
+        {
+            Err(error) if error.kind() != libbpf_rs::ErrorKind::AlreadyExists => {
+                return Err(Error::update("joins", &error));
+            }
+            _ => {}
+        }
+    }
+    let marks = Marks::of(init);
+    for _ in 0..ROUNDS {
+        let mut joined = false;
+        for member in marks.members() {
+            joined |= join_process(set, slot, member)?;
+        }
+        if !joined {
+            break;
+        }
+    }
+    match process::exists(init) {
+        true => Ok(()),
+        false => Err(Error::Gone { pid: init.pid }),
+    }
+}
+
+/// Returns true if the process was not known before.
+fn join_process(set: &ProgramSet, slot: u64, process: Process) -> Result<bool, Error> {
+    let mut task = Task::new_zeroed();
+    task.slot = slot;
+    task.flags = TASK_FOUND;
+    let key = process.pid.unsigned_abs();
+    match set
+        .map("tasks")?
+        .update(key.as_bytes(), task.as_bytes(), MapFlags::NO_EXIST)
+    {
+        Err(error) if error.kind() == libbpf_rs::ErrorKind::AlreadyExists => return Ok(false),
+        result => result.map_err(|error| Error::update("tasks", &error))?,
+    }
+    // Asked after the update: a process that dies from now on takes its entry along.
+    if process::exists(process) {
+        return Ok(true);
+    }
+    set.delete("tasks", [key])?;
+    Ok(false)
+}

@@ -1,0 +1,151 @@
+//! Which processes belong to a container that runs, whoever started it.
+
+use capprof_profile::recording::Process;
+use capprof_store::process;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+
+/// What the processes of a container have in common, seen at its first one.
+///
+/// Its control group is the best mark: processes of `exec` are in it, and those that have left its namespaces. Where the container has none of
+/// its own, its pid namespace and its mount namespace together are: containers of a pod may share one of them. Whatever a member has started is
+/// one.
+#[derive(Debug)]
+pub(super) struct Marks {
+    init: Process,
+    /// A line of /proc/PID/cgroup (cgroups(7)).
+    control_group: Option<String>,
+    /// Inode numbers of the pid namespace and the mount namespace, where the pid namespace is not the host's.
+    namespaces: Option<(u64, u64)>,
+}
+
+impl Marks {
+    /// The marks of the container whose first process this is.
+    pub(super) fn of(init: Process) -> Self {
+        let pids = namespace(init.pid, "pid");
+        Self {
+            init,
+            control_group: control_group(init.pid),
+            namespaces: pids
+                .filter(|pids| namespace(own(), "pid") != Some(*pids))
+                .zip(namespace(init.pid, "mnt")),
+        }
+    }
+
+    /// Whether only processes that the first one has started can be told from others.
+    pub(super) fn are_missing(&self) -> bool {
+        self.control_group.is_none() && self.namespaces.is_none()
+    }
+
+    /// The container's processes, the first one included.
+    pub(super) fn members(&self) -> Vec<Process> {
+        let mut children: BTreeMap<i32, Vec<Process>> = BTreeMap::new();
+        let mut members = BTreeSet::from([self.init.pid]);
+        let mut found = vec![self.init];
+        for (process, parent) in process::all() {
+            if members.contains(&process.pid) || process.pid == own() {
+                continue;
+            }
+            children.entry(parent).or_default().push(process);
+            if self.mark(process.pid) {
+                members.insert(process.pid);
+                found.push(process);
+            }
+        }
+        let mut next = 0;
+        while let Some(parent) = found.get(next) {
+            for child in children.remove(&parent.pid).unwrap_or_default() {
+                if members.insert(child.pid) {
+                    found.push(child);
+                }
+            }
+            next += 1;
+        }
+        found
+    }
+
+    fn mark(&self, pid: i32) -> bool {
+        if let Some(group) = &self.control_group {
+            return lines(pid).any(|line| is_below(&line, group));
+        }
+        self.namespaces.is_some()
+            && namespace(pid, "pid").zip(namespace(pid, "mnt")) == self.namespaces
+    }
+}
+
+fn own() -> i32 {
+    nix::unistd::getpid().as_raw()
+}
+
+fn namespace(pid: i32, kind: &str) -> Option<u64> {
+    Some(fs::metadata(format!("/proc/{pid}/ns/{kind}")).ok()?.ino())
+}
+
+fn lines(pid: i32) -> impl Iterator<Item = String> {
+    let text = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
+    text.lines()
+        .map(str::to_owned)
+        .collect::<Vec<_>>()
+        .into_iter()
+}
+
+/// The line of the container's own control group: one in which neither this process nor the one that started the container is.
+fn control_group(pid: i32) -> Option<String> {
+    let (_, parent) = process::with_parent(pid)?;
+    // Process 0 is in another pid namespace.
+    let others: Vec<String> = [own(), parent]
+        .into_iter()
+        .filter(|pid| *pid > 0)
+        .flat_map(lines)
+        .collect();
+    lines(pid)
+        .filter(|line| !line.ends_with(":/"))
+        .find(|line| !others.iter().any(|other| is_below(other, line)))
+}
+
+/// Whether a line is of the same control group as another, or of one below.
+fn is_below(line: &str, group: &str) -> bool {
+    line.strip_prefix(group)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::process::Command;
+
+    #[test]
+    fn a_control_group_has_what_is_below_it() {
+        assert!(is_below("0::/a/b", "0::/a/b"));
+        assert!(is_below("0::/a/b/c", "0::/a/b"));
+        assert!(!is_below("0::/a/bc", "0::/a/b"));
+        assert!(!is_below("1:pids:/a/b", "0::/a/b"));
+    }
+
+    #[test]
+    fn children_of_members_are_members() {
+        let mut child = Command::new("sh")
+            .args(["-c", "sleep 60 & wait"])
+            .spawn()
+            .unwrap();
+        let pid = i32::try_from(child.id()).unwrap();
+        let init = process::find(pid).unwrap();
+        let marks = Marks::of(init);
+        assert!(marks.are_missing(), "{marks:?}");
+        let mut members = Vec::new();
+        for _ in 0..100 {
+            members = marks.members();
+            if members.len() == 2 {
+                break;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(50));
+        }
+        for member in members.iter().rev() {
+            let _ = Command::new("kill").arg(member.pid.to_string()).status();
+        }
+        child.wait().unwrap();
+        assert_eq!(members.len(), 2, "{members:?}");
+        assert_eq!(members[0], init);
+    }
+}
