@@ -291,6 +291,12 @@ pub(crate) struct ShrinkOptions {
     #[arg(long, default_value_t = 30, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86400))]
     pub(crate) timeout: u64,
 
+    /// How many containers may run at the same time, each with another set
+    ///
+    /// They must not be in each other's way: no fixed name, no published port of the host, and a check that finds the container by CAPPROF_CONTAINER_ID.
+    #[arg(long, short = 'j', default_value_t = 1, value_name = "NUMBER", value_parser = clap::value_parser!(u8).range(1..=16))]
+    pub(crate) jobs: u8,
+
     /// Stop after so many runs, with what is minimal so far
     #[arg(long, value_name = "NUMBER")]
     pub(crate) max_runs: Option<usize>,

@@ -16,51 +16,129 @@ pub(crate) struct Stopped<E> {
     pub(crate) error: E,
 }
 
+/// A set to be tested, and what follows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Question {
+    /// The set.
+    pub(crate) set: CapabilitySet,
+    /// How many more tests there can be at most, this one included.
+    pub(crate) left: usize,
+    /// How many more there can be after this one if it passes.
+    pub(crate) if_passes: usize,
+    /// The sets that are asked about next as long as none passes, this one left out.
+    pub(crate) ahead: Vec<CapabilitySet>,
+}
+
+/// Where a search stands.
+#[derive(Clone, Copy)]
+struct Place {
+    smallest: CapabilitySet,
+    parts: usize,
+    /// Where the next part begins, among the members in kernel order.
+    start: usize,
+    /// How many parts in a row were all needed.
+    needed: usize,
+}
+
+impl Place {
+    fn members(&self) -> Vec<Capability> {
+        self.smallest.iter().collect()
+    }
+
+    /// The set without the next part, and the part's length.
+    fn next(&self) -> (CapabilitySet, usize) {
+        let members = self.members();
+        let part = part_from(&members, self.start, self.parts);
+        let left_out = part.iter().copied().collect();
+        (self.smallest.difference(left_out), part.len())
+    }
+
+    /// What follows the part stands in its place.
+    fn passed(self) -> Self {
+        let (smallest, length) = self.next();
+        let is_last = (self.start + length).is_multiple_of(self.smallest.len() as usize);
+        let parts = (self.parts - 1).max(2);
+        let start = if is_last { 0 } else { self.start };
+        Self {
+            smallest,
+            parts: parts.min(smallest.len() as usize),
+            start: aligned(start, smallest.len() as usize, parts),
+            needed: 0,
+        }
+    }
+
+    /// `None` if no part can be left out.
+    fn failed(self) -> Option<Self> {
+        let members = self.smallest.len() as usize;
+        let (_, length) = self.next();
+        let needed = self.needed + 1;
+        if needed < self.parts {
+            let start = (self.start + length) % members;
+            return Some(Self {
+                start,
+                needed,
+                ..self
+            });
+        }
+        (self.parts < members).then_some(Self {
+            parts: (2 * self.parts).min(members),
+            start: 0,
+            needed: 0,
+            ..self
+        })
+    }
+
+    fn bound(&self, bounds: &mut Bounds) -> usize {
+        bounds.of(self.smallest.len() as usize, self.parts) - self.needed
+    }
+}
+
+/// How far a search looks ahead.
+const AHEAD: usize = 16;
+
 /// Leaves out of a set what its test passes without. The set itself is taken to pass.
 ///
-/// The test gets a set and how many more tests there can be at most, this one included. It is made for a set more than once if the set
-/// comes up more than once.
+/// The test is made for a set more than once if the set comes up more than once.
 ///
 /// # Errors
 /// The test was not made; with the smallest set until then.
 pub(crate) fn shrink<E>(
     set: CapabilitySet,
-    mut passes: impl FnMut(CapabilitySet, usize) -> Result<bool, E>,
+    mut passes: impl FnMut(&Question) -> Result<bool, E>,
 ) -> Result<CapabilitySet, Stopped<E>> {
     let mut bounds = Bounds::default();
-    let mut smallest = set;
-    let mut parts = 2;
-    // Where the next part begins, among the members in kernel order, and how many parts in a row were all needed.
-    let mut start = 0;
-    let mut needed = 0;
-    while !smallest.is_empty() {
-        let members: Vec<Capability> = smallest.iter().collect();
-        parts = parts.min(members.len());
-        let part = part_from(&members, start, parts);
-        let next = (start + part.len()) % members.len();
-        let rest = smallest.difference(part.iter().copied().collect());
-        let left = bounds.of(members.len(), parts) - needed;
-        if passes(rest, left).map_err(|error| Stopped { smallest, error })? {
-            // What followed the part stands in its place now.
-            start = if next == 0 { 0 } else { start };
-            smallest = rest;
-            parts = (parts - 1).max(2);
-            start = aligned(start, smallest.len() as usize, parts);
-            needed = 0;
-        } else {
-            start = next;
-            needed += 1;
-            if needed == parts {
-                if parts == members.len() {
-                    break;
-                }
-                parts *= 2;
-                start = 0;
-                needed = 0;
+    let mut place = Place {
+        smallest: set,
+        parts: 2.min(set.len() as usize),
+        start: 0,
+        needed: 0,
+    };
+    while !place.smallest.is_empty() {
+        let (set, _) = place.next();
+        let passed = place.passed();
+        let others = std::iter::successors(place.failed(), |place| place.failed());
+        let mut ahead: Vec<CapabilitySet> = Vec::new();
+        for (other, _) in others.map(|place| place.next()).take(AHEAD) {
+            if other != set && !ahead.contains(&other) {
+                ahead.push(other);
             }
         }
+        let question = Question {
+            set,
+            left: place.bound(&mut bounds),
+            if_passes: passed.bound(&mut bounds),
+            ahead,
+        };
+        let smallest = place.smallest;
+        place = match passes(&question).map_err(|error| Stopped { smallest, error })? {
+            true => passed,
+            false => match place.failed() {
+                Some(place) => place,
+                None => break,
+            },
+        };
     }
-    Ok(smallest)
+    Ok(place.smallest)
 }
 
 /// How many tests [`shrink`] makes at most of a set with so many members.
@@ -142,12 +220,27 @@ mod tests {
     ) -> (CapabilitySet, usize) {
         let mut runs = 0;
         let mut before = usize::MAX;
-        let found = shrink(set, |candidate, left| {
+        let mut expected: Option<(bool, Question)> = None;
+        let found = shrink(set, |question| {
             runs += 1;
+            let left = question.left;
             // What is promised never grows, and holds.
             assert!(left >= 1 && left < before, "{left} after {before}");
             before = left;
-            Ok::<bool, Infallible>(oracle(candidate))
+            let passed = oracle(question.set);
+            if let Some((passed, last)) = expected.take() {
+                match passed {
+                    true => assert!(left <= last.if_passes),
+                    // It was foreseen what is asked next.
+                    false => assert!(
+                        last.ahead.first() == Some(&question.set)
+                            || last.ahead.is_empty()
+                            || last.set == question.set
+                    ),
+                }
+            }
+            expected = Some((passed, question.clone()));
+            Ok::<bool, Infallible>(passed)
         });
         (found.unwrap_or_else(|stopped| match stopped.error {}), runs)
     }
@@ -190,7 +283,7 @@ mod tests {
     #[test]
     fn the_smallest_so_far_survives_an_interruption() {
         let mut runs = 0;
-        let stopped = shrink(bits(0xff), |_, _| {
+        let stopped = shrink(bits(0xff), |_| {
             runs += 1;
             if runs > 2 {
                 Err("enough")
@@ -225,7 +318,7 @@ mod tests {
         fn whatever_the_answers_are_the_promise_is_kept(set: u64, answers in proptest::collection::vec(any::<bool>(), 5000)) {
             // Not even the same answer for the same set.
             let mut made = 0;
-            let found = shrink(bits(set), |_, _| {
+            let found = shrink(bits(set), |_| {
                 made += 1;
                 Ok::<bool, Infallible>(answers.get(made).copied().unwrap_or(false))
             });
@@ -239,7 +332,8 @@ mod tests {
             let mut known: BTreeMap<u64, bool> = BTreeMap::new();
             let mut tests = 0;
             let mut go = |limit: usize| {
-                shrink(bits(set), |candidate, _| {
+                shrink(bits(set), |question| {
+                    let candidate = question.set;
                     if let Some(answer) = known.get(&candidate.bits()) {
                         return Ok(*answer);
                     }

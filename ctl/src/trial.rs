@@ -51,8 +51,8 @@ pub(crate) struct Trial<'a> {
     pub(crate) check: Option<(&'a str, CheckTime<'a>)>,
     /// How long it may take.
     pub(crate) timeout: Duration,
-    /// Set when the user wants to stop.
-    pub(crate) interrupted: &'a AtomicBool,
+    /// One of these is set when it is to stop.
+    pub(crate) interrupted: &'a [&'a AtomicBool],
     /// Where its program reads from and writes to.
     pub(crate) streams: Streams<'a>,
     /// Whether a container that has ended by itself is removed, as one that was stopped is.
@@ -202,7 +202,8 @@ impl Run<'_> {
     }
 
     fn is_interrupted(&self) -> bool {
-        self.trial.interrupted.load(Ordering::Relaxed)
+        let mut stops = self.trial.interrupted.iter();
+        stops.any(|stop| stop.load(Ordering::Relaxed))
     }
 
     /// The status of a program that has ended, if it is known, and how the engine's command ended; `None` while the program runs.

@@ -58,6 +58,10 @@ pub struct Need {
     /// In how many recordings it was needed, where several are united ([`crate::unite`]); else 0.
     #[serde(skip_serializing_if = "is_zero", default)]
     pub recordings: usize,
+    /// Why one recording cannot tell whether the program goes on without, where programs are known to; a run without tells
+    /// (`capprofctl shrink`).
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub unclear: Option<String>,
     /// Which other reasons hold, and what the recorders differ in.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub notes: Vec<String>,

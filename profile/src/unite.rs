@@ -177,6 +177,8 @@ fn add_need(known: &mut Need, other: Need) {
     known.recorders.extend(other.recorders);
     known.recorders.sort();
     known.recorders.dedup();
+    // One that tells is enough.
+    known.unclear = known.unclear.take().and(other.unclear);
     add_lines(&mut known.notes, other.notes);
     known.recordings += 1;
 }

@@ -59,9 +59,10 @@ pub(crate) fn run(store: &Store, state: &Path, options: &Options<'_>) -> anyhow:
     store.find_complete(id)?;
     let launch = Launch::parse(options.command)?;
     launch.check()?;
+    let answer = profile.answer().0;
     let set = match options.today {
         true => profile.todays_set(),
-        false => profile.answer().0,
+        false => launch.set_of(&profile, answer),
     };
     if options.today && set == profile.findings.minimized {
         output::print("it asks for nothing beyond what it has today: there is nothing to try\n")?;
@@ -87,10 +88,10 @@ pub(crate) fn run(store: &Store, state: &Path, options: &Options<'_>) -> anyhow:
         mode: "verify",
         profile: Some(id.to_owned()),
         // The recording alone does not know what others of its workload needed.
-        capabilities: (options.today || !profile.united.is_empty()).then_some(set),
+        capabilities: (set != answer || !profile.united.is_empty()).then_some(set),
     };
     let runner = Runner {
-        launch: launch.with_options(set),
+        launch: launch.with_form(&profile, set).with_options(set),
         ..runner
     };
     let seen = runner.run(&wish, options.check)?;
@@ -332,7 +333,7 @@ impl Runner<'_> {
             prepared: &prepared,
             check: check.map(|check| (check, CheckTime::WhileRunning(self.state))),
             timeout: self.timeout,
-            interrupted: self.interrupted,
+            interrupted: &[self.interrupted],
             streams: Streams::Inherited,
             removes_ended: false,
         };

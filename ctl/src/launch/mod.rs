@@ -5,9 +5,11 @@
 
 mod options;
 
+use crate::render;
 use anyhow::{Context, bail};
 use capprof::argv;
 use capprof::family::Family;
+use capprof_profile::profile::Profile;
 use capprof_profile::{Capability, CapabilitySet};
 use options::{Given, Scan, Table};
 use std::ffi::{OsStr, OsString};
@@ -159,6 +161,8 @@ pub(crate) struct Launch {
     detached: bool,
     /// What the engine's own options say beside what capprof is told; `None`: what the command line says.
     also: Option<CapabilitySet>,
+    /// Options that give what the form gives besides capabilities.
+    form: Vec<String>,
 }
 
 /// A command to be run.
@@ -258,6 +262,7 @@ impl Launch {
             options,
             words,
             also: None,
+            form: Vec::new(),
         };
         launch.refuse_contradictions(&before)?;
         if engine == Engine::Ctr {
@@ -362,6 +367,7 @@ impl Launch {
             id: Some(id),
             detached: false,
             also: None,
+            form: Vec::new(),
         })
     }
 
@@ -374,6 +380,54 @@ impl Launch {
     pub(crate) fn with_options(mut self, set: CapabilitySet) -> Self {
         self.also = Some(set).filter(|_| self.engine.family().is_none());
         self
+    }
+
+    /// The set that this engine's form has for a workload: docker alone lets every process of a container bind ports below 1024.
+    pub(crate) fn set_of(&self, profile: &Profile, set: CapabilitySet) -> CapabilitySet {
+        let mut set = set;
+        let binds = !profile.findings.unprivileged_ports.is_empty();
+        if binds && !matches!(self.engine, Engine::Docker | Engine::Nerdctl) {
+            set.insert(Capability::NET_BIND_SERVICE);
+        }
+        set
+    }
+
+    /// Has the container get what the form gives besides capabilities: devices and sysctls.
+    pub(crate) fn with_form(mut self, profile: &Profile, set: CapabilitySet) -> Self {
+        let form = match self.engine {
+            Engine::Docker | Engine::Nerdctl => render::Engine::Docker,
+            Engine::Podman => render::Engine::Podman,
+            Engine::Ctr | Engine::Runc | Engine::Crun => return self,
+        };
+        if let Some(privileges) = &profile.privileges {
+            self.form = render::beyond_capabilities(form, privileges, set);
+        }
+        self
+    }
+
+    /// Sees that two containers can run from the command line at the same time.
+    ///
+    /// # Errors
+    /// They would have the same name, address or port of the host.
+    pub(crate) fn refuse_to_run_twice(&self) -> anyhow::Result<()> {
+        let engine = self.engine;
+        if self.id.is_some() {
+            bail!("--jobs: {engine} run names the container, so only one can run at a time");
+        }
+        const ONLY_ONE: [&str; 6] = ["name", "publish", "ip", "ip6", "mac-address", "pod"];
+        for Given { name, value, .. } in &self.options.given {
+            let value = value.as_deref().unwrap_or_default().to_string_lossy();
+            let host = matches!(*name, "network" | "net") && value == "host";
+            // `-p 80` lets the engine choose the port of the host.
+            let chosen = *name == "publish" && !value.contains(':');
+            if (ONLY_ONE.contains(name) && !chosen) || host {
+                bail!(
+                    "--jobs: two containers cannot have --{name} {value} at the same time; leave it out, and let the check find the container \
+                     by CAPPROF_CONTAINER_ID"
+                );
+            }
+        }
+        Ok(())
     }
 
     /// Asks the engine whether it can do what will be asked of it.
@@ -465,6 +519,13 @@ impl Launch {
         if let (By::Capprof { .. }, Some(set)) = (by, self.also) {
             added.extend(self.capability_options(set)?);
         }
+        let given = |option: &str| self.words.iter().any(|word| word == option);
+        let form: Vec<&String> = self.form.iter().filter(|option| !given(option)).collect();
+        if !form.is_empty() {
+            let options: Vec<&str> = form.iter().map(|option| option.as_str()).collect();
+            messages.push(format!("added, as in the form: {}", options.join(" ")));
+        }
+        added.extend(form.into_iter().map(OsString::from));
         words.append(&mut added);
         let own_sets = matches!(by, By::Engine(_)) || self.also.is_some();
         let dropped = self.dropped(own_sets, &mut messages)?;
@@ -685,6 +746,115 @@ mod tests {
 
     const ANNOTATIONS: &str = "--annotation io.capprof.mode=enforce --annotation io.capprof.profile=20260101T000000Z-00000001 \
                                --annotation io.capprof.capabilities=CAP_CHOWN,CAP_KILL";
+
+    /// The profile of a privileged container that used the device of FUSE and bound port 53.
+    fn of_fuse() -> Profile {
+        use capprof_profile::observation::{DeviceKind, PortUse};
+        use capprof_profile::privileges::{Device, DeviceNumber, EngineGrants, Privileges};
+        let mut profile = capprof_profile::assemble::profile(
+            &capprof_profile::fixtures::recording("web-1", "20260101T000000Z-00000001"),
+            capprof_profile::fixtures::reports(),
+            Vec::new(),
+            String::new(),
+            capprof_profile::fixtures::host(),
+        );
+        profile.privileges = Some(Privileges {
+            engine_grants: EngineGrants {
+                all_devices: true,
+                ..EngineGrants::default()
+            },
+            devices: vec![Device {
+                number: DeviceNumber {
+                    kind: DeviceKind::Char,
+                    major: 10,
+                    minor: 229,
+                },
+                node: Some("fuse".to_owned()),
+                access: "rw".to_owned(),
+                access_only: String::new(),
+                programs: ["bindfs".to_owned()].into(),
+            }],
+            sysctls: Vec::new(),
+            syscalls: Vec::new(),
+            not_observed: std::collections::BTreeSet::new(),
+        });
+        profile.findings.unprivileged_ports = vec![PortUse {
+            port: 53,
+            program: "dnsmasq".to_owned(),
+            count: 1,
+        }];
+        profile
+    }
+
+    #[test]
+    fn the_whole_form_takes_the_place_of_privileged() {
+        let wish = wish();
+        let profile = of_fuse();
+        let prepared = |line: &str| {
+            let launch = Launch::parse(&words(line)).unwrap();
+            let set = launch.set_of(&profile, CapabilitySet::EMPTY);
+            let by = By::Capprof {
+                wish: &wish,
+                binary: Path::new("/usr/bin/capprof"),
+                name: "capprof",
+            };
+            launch
+                .with_form(&profile, set)
+                .with_options(set)
+                .prepare(by, Path::new("/tmp/id"))
+                .map(|prepared| shown(&prepared.words).replace(ANNOTATIONS, "ANNOTATIONS"))
+                .unwrap()
+        };
+        let device = "--device=/dev/fuse:/dev/fuse:rw";
+        assert_eq!(
+            prepared("docker run --privileged alpine"),
+            format!(
+                "docker run --runtime=capprof ANNOTATIONS --cidfile /tmp/id --cap-drop all {device} alpine"
+            )
+        );
+        assert_eq!(
+            prepared(&format!("docker run {device} alpine")),
+            format!(
+                "docker run --runtime=capprof ANNOTATIONS --cidfile /tmp/id --cap-drop all {device} alpine"
+            )
+        );
+        assert_eq!(
+            prepared("podman run alpine"),
+            format!(
+                "podman --runtime /usr/bin/capprof run ANNOTATIONS --cidfile /tmp/id --cap-drop all --cap-add NET_BIND_SERVICE {device} alpine"
+            )
+        );
+    }
+
+    #[test]
+    fn two_containers_are_not_in_each_others_way() {
+        let refused = |line: &str| {
+            let launch = Launch::parse(&words(line)).unwrap();
+            launch
+                .refuse_to_run_twice()
+                .map_err(|error| error.to_string())
+                .err()
+        };
+        for line in [
+            "docker run --name web nginx",
+            "docker run -p 8080:80 nginx",
+            "podman run --publish=8080:80 nginx",
+            "docker run --network host nginx",
+        ] {
+            assert!(
+                refused(line).is_some_and(|error| error.contains("at the same time")),
+                "{line}"
+            );
+        }
+        for line in [
+            "docker run nginx",
+            "docker run -p 80 --network bridge nginx",
+            "podman run -v data:/data nginx --name web",
+        ] {
+            assert_eq!(refused(line), None, "{line}");
+        }
+        assert!(refused("ctr run nginx web").is_some());
+    }
 
     #[test]
     fn each_engine_is_told_in_its_own_way() {

@@ -25,6 +25,7 @@ pub(crate) use engine::Engine;
 pub(crate) use form::form;
 pub(crate) use list::list;
 pub(crate) use merged::merged;
+pub(crate) use privileged::options as beyond_capabilities;
 pub(crate) use styles::Styles;
 pub(crate) use text::text;
 pub(crate) use verdict::verdict;

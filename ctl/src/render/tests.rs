@@ -33,8 +33,7 @@ the container failed (exit status 3): what it did not get to do was not seen
       seen by eBPF alone; SELinux did not: unexplained
       refused without: listing or passing through a directory against its mode: EACCES, or reading a file against its mode: EACCES (generic_permission)
       CAP_DAC_OVERRIDE would do instead
-  CAP_SETUID            nginx           capset       1  set by capset(2)
-      may not be needed, which only a run without it tells: many programs list what they find that they hold, or ignore a refusal
+  CAP_SETUID            nginx           capset       1  unclear, set by capset(2)
   CAP_NET_BIND_SERVICE  nginx, program  bind         2  used: bind to a port below 1024
       refused without: bind(2) to a port below net.ipv4.ip_unprivileged_port_start: EACCES (__inet_bind)
   CAP_NET_RAW           ping            -            1  file capability

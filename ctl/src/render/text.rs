@@ -197,7 +197,10 @@ fn needs(page: &mut Page<'_>, profile: &Profile) {
                 first_few(&need.programs),
                 first_few(&need.syscalls),
                 need.count.to_string(),
-                why(need),
+                match need.unclear {
+                    Some(_) => format!("unclear, {}", why(need)),
+                    None => why(need),
+                },
             ];
             (row, notes)
         })

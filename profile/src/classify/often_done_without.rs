@@ -63,6 +63,18 @@ static OFTEN_DONE_WITHOUT: &[Use] = &[
         applies: |check| check.argument.as_ref() == Some(&DROP_BOUNDING),
         why: "a bounding set that may not be reduced is often kept as it is",
     },
+    // fs/attr.c setattr_prepare(), chown(2): dnsmasq and unbound log it; nginx, chronyd and rsyslogd end.
+    Use {
+        capability: Capability::CHOWN,
+        applies: |check| asked_in(check, &["setattr_prepare"]),
+        why: "an owner that may not be changed is often only logged",
+    },
+    // The same for chmod(2) and utimes(2): the scripts of Postfix ignore it, logrotate does not.
+    Use {
+        capability: Capability::FOWNER,
+        applies: |check| asked_in(check, &["setattr_prepare"]),
+        why: "a mode that may not be changed is often only logged",
+    },
     // fs/proc/base.c environ_open(): ps shows what it may read.
     Use {
         capability: Capability::SYS_PTRACE,

@@ -38,7 +38,9 @@ pub(super) fn need(
         .unwrap_or(Reason::Used);
     let mut notes = reason_notes(reason, evidence);
     notes.extend(taken_over_notes(capability, &taken_over, own.is_empty()));
-    notes.extend(doubt_notes(evidence, input));
+    if is_of_joined_alone(evidence) {
+        notes.push("used only by processes that joined the container (exec)".to_owned());
+    }
     notes.extend(difference(capability, evidence, input));
 
     let tally = tally(evidence);
@@ -63,6 +65,7 @@ pub(super) fn need(
         last_ms: tally.last.unwrap_or_default(),
         recorders: tally.recorders(),
         recordings: 0,
+        unclear: unclear(evidence, input),
         notes,
     }
 }
@@ -109,28 +112,25 @@ fn taken_over_notes(capability: Capability, taken_over: &[&Demand<'_>], only: bo
         .collect()
 }
 
-/// Why it may not be needed, or not by the container's own program.
-fn doubt_notes(evidence: &[&Demand<'_>], input: &Input<'_>) -> Vec<String> {
-    let all = |holds: &dyn Fn(&Observation) -> bool| {
-        evidence
-            .iter()
-            .all(|demand| matches!(demand.source, Source::Check(check) if holds(check)))
+fn is_of_joined_alone(evidence: &[&Demand<'_>]) -> bool {
+    !evidence.is_empty() && are_all_checks(evidence, |check| check.joined)
+}
+
+fn are_all_checks(evidence: &[&Demand<'_>], holds: impl Fn(&Observation) -> bool) -> bool {
+    evidence
+        .iter()
+        .all(|demand| matches!(demand.source, Source::Check(check) if holds(check)))
+}
+
+/// Why the recording does not tell whether the program goes on without it.
+fn unclear(evidence: &[&Demand<'_>], input: &Input<'_>) -> Option<String> {
+    let is_unknown = |check: &Observation| {
+        classify(check, &input.context).rule.name == classify::SILENT_UNKNOWN_SITE
     };
-    let mut notes = Vec::new();
-    if !evidence.is_empty() && all(&|check| check.joined) {
-        notes.push("used only by processes that joined the container (exec)".to_owned());
+    if are_all_checks(evidence, is_unknown) {
+        return Some("asked silently at a place that capprof has no rule for".to_owned());
     }
-    if all(&|check| classify(check, &input.context).rule.name == classify::SILENT_UNKNOWN_SITE) {
-        notes.push(
-            "asked silently at a place that capprof has no rule for: may not be needed".to_owned(),
-        );
-    }
-    if let Some(why) = perhaps_done_without(evidence) {
-        notes.push(format!(
-            "may not be needed, which only a run without it tells: {why}"
-        ));
-    }
-    notes
+    perhaps_done_without(evidence)
 }
 
 fn tally(evidence: &[&Demand<'_>]) -> Tally {

@@ -6,6 +6,9 @@ use crate::part::{Part, Today, Trial};
 use crate::profile::Shrunk;
 use crate::recording::Recording;
 
+/// What makes a recording one of another workload, or not.
+type Change<'a> = &'a dyn Fn(&mut Profile);
+
 fn set(list: &[Capability]) -> CapabilitySet {
     list.iter().copied().collect()
 }
@@ -78,7 +81,7 @@ fn one_recording_is_its_own_answer() {
 #[test]
 fn recordings_of_other_workloads_are_told_apart() {
     let base = needs(1, &[]);
-    let changes: [(&str, &dyn Fn(&mut Profile), bool); 6] = [
+    let changes: [(&str, Change<'_>, bool); 6] = [
         ("the same", &|_| {}, true),
         (
             "its image in other words",

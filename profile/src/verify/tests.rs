@@ -7,6 +7,9 @@ use crate::observation::{BlindSpot, Evidence, Observation, Verdict as Answer};
 use crate::recording::{Mode, ProcessSets};
 use crate::verification::Check;
 
+/// What makes a run one of another workload.
+type Change<'a> = &'a dyn Fn(&mut Profile);
+
 const GIVEN: [Capability; 1] = [Capability::NET_BIND_SERVICE];
 
 /// The profile of a program that used `needs`, and ended so.
@@ -404,7 +407,7 @@ fn a_run_of_another_workload_says_nothing() {
         };
         judge(&before, &run, &outside)
     };
-    let changes: [(&str, &dyn Fn(&mut Profile)); 3] = [
+    let changes: [(&str, Change<'_>); 3] = [
         ("another image (nginx:1.28) than", &|run| {
             run.origin.workload.image = Some("nginx:1.28".to_owned());
         }),

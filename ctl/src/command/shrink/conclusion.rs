@@ -1,5 +1,6 @@
 //! What came out of a search: told, and kept in the profile.
 
+use super::judge::{LANES, Lane};
 use super::search::{Conclusion, Search, Stop};
 use crate::exit::Exit;
 use crate::output;
@@ -47,7 +48,7 @@ fn refuse(search: &Search<'_>, conclusion: Conclusion) -> anyhow::Result<Exit> {
     match conclusion {
         Conclusion::FullFails(why) => bail!(
             "the profile's own set does not pass: {why}; output in {}",
-            search.judge.log.display()
+            search.judge.log(Lane(0)).display()
         ),
         Conclusion::EmptyPasses => bail!(
             "it passes without any capability: nothing is needed, or the check does not look at what is"
@@ -78,7 +79,7 @@ fn keep_unfinished(
     ))?;
     output::message(&format!(
         "{why} after {} runs: not proved minimal, the profile is as it was; --resume goes on",
-        search.state.runs.len()
+        search.state.made()
     ));
     Ok(exit)
 }
@@ -89,7 +90,7 @@ fn keep(
     found: &mut Found,
     set: CapabilitySet,
 ) -> anyhow::Result<Exit> {
-    let runs = search.state.runs.len();
+    let runs = search.state.made();
     let left_out = found.profile.findings.minimized.difference(set);
     let shrunk = Shrunk {
         set,
@@ -106,7 +107,9 @@ fn keep(
     write_configuration(found)?;
     search.state.finished = true;
     search.save()?;
-    let _ = fs::remove_file(&search.judge.log);
+    for lane in (0..LANES).map(Lane) {
+        let _ = fs::remove_file(search.judge.log(lane));
+    }
     output::print(&format!(
         "needed: {set}\n{}found in {runs} runs, of at most {} that were promised; without any of these it fails\n",
         explain(&found.profile, left_out),

@@ -38,22 +38,44 @@ pub(super) struct Judge<'a> {
     pub(super) runtime: &'a str,
     /// Whether the engine's own options give the set, without capprof.
     pub(super) engine_options: bool,
-    /// Where the engine writes the container's id.
-    pub(super) id_file: PathBuf,
-    /// Where the last run's output goes.
-    pub(super) log: PathBuf,
+    /// The profile's directory, where the engine writes the containers' ids and output goes.
+    pub(super) directory: &'a Path,
     /// Set when the user wants to stop.
     pub(super) interrupted: &'a AtomicBool,
 }
 
+/// Of runs that go on at the same time, the files of one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Lane(pub(super) usize);
+
+impl Lane {
+    fn file(self, directory: &Path, what: &str) -> PathBuf {
+        directory.join(match self.0 {
+            0 => format!("shrink.{what}"),
+            number => format!("shrink.{number}.{what}"),
+        })
+    }
+}
+
 impl Judge<'_> {
+    /// Where the engine writes the container's id.
+    fn id_file(&self, lane: Lane) -> PathBuf {
+        lane.file(self.directory, "id")
+    }
+
+    /// Where the last run's output goes.
+    pub(super) fn log(&self, lane: Lane) -> PathBuf {
+        lane.file(self.directory, "log")
+    }
+
     /// The command that runs the container with this set.
     ///
     /// # Errors
     /// The engine cannot be told.
-    pub(super) fn prepare(&self, set: CapabilitySet) -> anyhow::Result<Prepared> {
+    pub(super) fn prepare(&self, set: CapabilitySet, lane: Lane) -> anyhow::Result<Prepared> {
+        let id_file = self.id_file(lane);
         if self.engine_options {
-            return self.launch.prepare(By::Engine(set), &self.id_file);
+            return self.launch.prepare(By::Engine(set), &id_file);
         }
         let wish = Wish {
             mode: "enforce",
@@ -65,30 +87,36 @@ impl Judge<'_> {
             binary: self.binary,
             name: self.runtime,
         };
-        self.launch.prepare(by, &self.id_file)
+        self.launch.prepare(by, &id_file)
     }
 
-    /// Runs the container, judges, and removes it whatever happened. `None` if the user wants to stop.
+    /// Runs the container, judges, and removes it whatever happened. `None` if `stop` was set, or the user wants to stop.
     ///
     /// # Errors
     /// The engine or the check cannot be started.
-    pub(super) fn run(&self, set: CapabilitySet) -> anyhow::Result<Option<Verdict>> {
-        let _ = fs::remove_file(&self.id_file);
-        let prepared = self.prepare(set)?;
+    pub(super) fn run(
+        &self,
+        set: CapabilitySet,
+        lane: Lane,
+        stop: &AtomicBool,
+    ) -> anyhow::Result<Option<Verdict>> {
+        let (id_file, log) = (self.id_file(lane), self.log(lane));
+        let _ = fs::remove_file(&id_file);
+        let prepared = self.prepare(set, lane)?;
         let trial = Trial {
             prepared: &prepared,
             check: self.check.map(|check| (check, CheckTime::FromTheBeginning)),
             timeout: self.timeout,
-            interrupted: self.interrupted,
-            streams: Streams::Log(&self.log),
+            interrupted: &[self.interrupted, stop],
+            streams: Streams::Log(&log),
             removes_ended: true,
         };
         let observed = trial.run();
-        let _ = fs::remove_file(&self.id_file);
-        Ok(self.verdict(&observed?))
+        let _ = fs::remove_file(&id_file);
+        Ok(self.verdict(&observed?, &log))
     }
 
-    fn verdict(&self, observed: &Observed) -> Option<Verdict> {
+    fn verdict(&self, observed: &Observed, log: &Path) -> Option<Verdict> {
         let passed = observed.check.as_ref().is_none_or(|check| check.passed);
         let seconds = self.timeout.as_secs();
         let (passed, why) = match observed.end {
@@ -110,7 +138,7 @@ impl Judge<'_> {
             }
             End::Itself(status) => {
                 let status = status.map_or(128, i32::from);
-                let line = self.last_line();
+                let line = last_line(log);
                 (false, format!("it ended with status {status}{line}"))
             }
         };
@@ -119,22 +147,27 @@ impl Judge<'_> {
 
     /// Removes what an earlier call of this program, which was killed, has left running.
     pub(super) fn remove_left_over(&self) -> anyhow::Result<()> {
-        let container = self.prepare(CapabilitySet::EMPTY)?.container;
-        if let Some(id) = container.id() {
-            process::remove(&container, &id);
+        for lane in (0..LANES).map(Lane) {
+            let container = self.prepare(CapabilitySet::EMPTY, lane)?.container;
+            if let Some(id) = container.id() {
+                process::remove(&container, &id);
+            }
+            let _ = fs::remove_file(self.id_file(lane));
         }
-        let _ = fs::remove_file(&self.id_file);
         Ok(())
     }
+}
 
-    /// The last thing that was written, for an error that the engine or capprof had.
-    fn last_line(&self) -> String {
-        let content = fs::read(&self.log).unwrap_or_default();
-        let text = String::from_utf8_lossy(&content).into_owned();
-        let line = text.lines().rev().find(|line| !line.trim().is_empty());
-        line.map_or_else(String::new, |line| {
-            let shown: String = line.chars().take(200).collect();
-            format!(": {}", shown.trim())
-        })
-    }
+/// The most runs at the same time.
+pub(super) const LANES: usize = 16;
+
+/// The last thing that was written, for an error that the engine or capprof had.
+fn last_line(log: &Path) -> String {
+    let content = fs::read(log).unwrap_or_default();
+    let text = String::from_utf8_lossy(&content).into_owned();
+    let line = text.lines().rev().find(|line| !line.trim().is_empty());
+    line.map_or_else(String::new, |line| {
+        let shown: String = line.chars().take(200).collect();
+        format!(": {}", shown.trim())
+    })
 }

@@ -12,7 +12,7 @@ use crate::process;
 use anyhow::bail;
 use capprof_store::profiles::Store;
 use judge::Judge;
-use search::Search;
+use search::{Limits, Search};
 use state::{Question, STATE, State};
 use std::ffi::OsString;
 use std::path::Path;
@@ -38,9 +38,13 @@ pub(crate) fn run(
         );
     }
     let directory = found.path.parent().unwrap_or(Path::new(".")).to_owned();
-    let launch = Launch::parse(command)?;
+    let launch =
+        Launch::parse(command)?.with_form(&found.profile, found.profile.findings.minimized);
     if !options.engine_options {
         launch.check()?;
+    }
+    if options.jobs > 1 {
+        launch.refuse_to_run_twice()?;
     }
     let binary = super::install::runtime()?;
     let interrupted = process::interrupted()?;
@@ -52,8 +56,7 @@ pub(crate) fn run(
         binary: &binary,
         runtime: &options.runtime,
         engine_options: options.engine_options,
-        id_file: directory.join("shrink.id"),
-        log: directory.join("shrink.log"),
+        directory: &directory,
         interrupted: &interrupted,
     };
     let question = Question {
@@ -67,7 +70,15 @@ pub(crate) fn run(
     };
     let promised = search::promise(&found.profile, options.empty_fails);
     let known = State::begin(&directory, &recording, question, promised, options.resume)?;
-    let mut search = Search::new(&judge, known, directory.join(STATE), options.max_runs);
+    let mut search = Search::new(
+        &judge,
+        known,
+        directory.join(STATE),
+        Limits {
+            runs: options.max_runs,
+            jobs: usize::from(options.jobs),
+        },
+    );
     if search.state.running {
         judge.remove_left_over()?;
     }

@@ -34,6 +34,9 @@ pub(super) struct State {
     /// The search has come to its end.
     pub(super) finished: bool,
     pub(super) runs: Vec<Run>,
+    /// Runs that were stopped when another one had made them useless.
+    #[serde(default)]
+    pub(super) stopped: usize,
 }
 
 /// One run.
@@ -48,6 +51,11 @@ pub(super) struct Run {
 }
 
 impl State {
+    /// How many runs there were.
+    pub(super) fn made(&self) -> usize {
+        self.runs.len() + self.stopped
+    }
+
     /// Begins a search, or goes on with one.
     ///
     /// # Errors
@@ -68,6 +76,7 @@ impl State {
             running: false,
             finished: false,
             runs: Vec::new(),
+            stopped: 0,
         };
         let known: Option<Self> = match path.exists() {
             true => Some(file::read_json(&path).context("remove the file to begin anew")?),

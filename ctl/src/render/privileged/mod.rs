@@ -14,4 +14,5 @@ mod tests;
 mod value;
 
 pub(super) use replacement::Replacement;
+pub(crate) use replacement::options;
 pub(super) use section::section;

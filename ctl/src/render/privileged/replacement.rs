@@ -6,6 +6,15 @@ use super::value::{is_plain, set_to};
 use capprof_profile::CapabilitySet;
 use capprof_profile::privileges::{Device, Privileges, mounts};
 
+/// What `docker run` and `podman run` take in the place of `--privileged` besides capabilities, as words of a command line.
+pub(crate) fn options(engine: Engine, privileges: &Privileges, set: CapabilitySet) -> Vec<String> {
+    Replacement::of(engine, privileges, set)
+        .words()
+        .into_iter()
+        .map(|(option, value)| format!("{option}={value}"))
+        .collect()
+}
+
 /// What an engine takes in the place of `--privileged`.
 #[derive(Debug, Default)]
 pub(in super::super) struct Replacement {
@@ -127,21 +136,29 @@ impl Replacement {
 
     /// Options of `docker run` and `podman run`, each ready for a shell.
     pub(in super::super) fn options(&self) -> Vec<String> {
+        self.words()
+            .into_iter()
+            .map(|(option, value)| match value.contains(' ') {
+                true => format!("{option}='{value}'"),
+                false => format!("{option}={value}"),
+            })
+            .collect()
+    }
+
+    /// The same as option and value.
+    fn words(&self) -> Vec<(&'static str, String)> {
         let devices = self
             .devices
             .iter()
-            .map(|(path, access)| format!("--device={path}:{path}:{access}"));
+            .map(|(path, access)| ("--device", format!("{path}:{path}:{access}")));
         let rules = self
             .rules
             .iter()
-            .map(|rule| format!("--device-cgroup-rule='{rule}'"));
+            .map(|rule| ("--device-cgroup-rule", rule.clone()));
         let sysctls = self
             .sysctls
             .iter()
-            .map(|(name, value)| match value.contains(' ') {
-                true => format!("--sysctl='{name}={value}'"),
-                false => format!("--sysctl={name}={value}"),
-            });
+            .map(|(name, value)| ("--sysctl", format!("{name}={value}")));
         devices.chain(rules).chain(sysctls).collect()
     }
 

@@ -40,6 +40,7 @@ fn rsyslogd_needs_what_it_used_and_nothing_else() {
             last_ms: 90,
             recorders: vec![Recorder::Ebpf],
             recordings: 0,
+            unclear: None,
             notes: vec![],
         }]
     );

@@ -79,8 +79,8 @@ fn the_strongest_reason_stands_and_the_others_are_told() {
 }
 
 #[test]
-fn what_programs_often_do_without_is_noted_and_counts() {
-    let note = |result: &Minimized| result.findings.needed[0].notes.join("; ");
+fn what_programs_often_do_without_is_unclear_and_counts() {
+    let unclear = |result: &Minimized| result.findings.needed[0].unclear.clone();
     let report = check(
         Capability::AUDIT_WRITE,
         "sendto",
@@ -88,16 +88,19 @@ fn what_programs_often_do_without_is_noted_and_counts() {
     );
     let result = Case::seen(vec![report.clone(), record(Capability::AUDIT_WRITE)]).minimize();
     assert_eq!(result.findings.minimized, set(&[Capability::AUDIT_WRITE]));
-    assert!(note(&result).starts_with("may not be needed, which only a run without it tells: PAM"));
+    assert!(unclear(&result).unwrap().starts_with("PAM goes on"));
     // Used in another way too.
     let other = check(
         Capability::AUDIT_WRITE,
         "sendto",
         &["ns_capable", "elsewhere"],
     );
-    assert_eq!(note(&Case::seen(vec![report, other]).minimize()), "");
+    assert_eq!(unclear(&Case::seen(vec![report, other]).minimize()), None);
     // SELinux alone does not know how.
-    assert!(!note(&Case::seen(vec![record(Capability::KILL)]).minimize()).contains("may not"));
+    assert_eq!(
+        unclear(&Case::seen(vec![record(Capability::KILL)]).minimize()),
+        None
+    );
     // Listed and not used; listed and used.
     let mut case = Case::default();
     let all = Capability::all().collect();
@@ -110,13 +113,30 @@ fn what_programs_often_do_without_is_noted_and_counts() {
     );
     case.evidence(Recorder::Ebpf).observations.push(socket);
     let result = case.minimize();
-    assert!(note(&result).contains("may not be needed"));
-    assert!(
-        !result.findings.needed[1]
-            .notes
-            .join("; ")
-            .contains("may not")
-    );
+    assert!(unclear(&result).is_some());
+    assert_eq!(result.findings.needed[1].unclear, None);
+}
+
+#[test]
+fn changes_of_a_file_that_are_refused_are_often_only_logged() {
+    for (capability, asked_in, expected) in [
+        (Capability::CHOWN, "setattr_prepare", true),
+        (Capability::FOWNER, "setattr_prepare", true),
+        (Capability::FOWNER, "may_delete", false),
+        (Capability::DAC_OVERRIDE, "setattr_prepare", false),
+    ] {
+        let asked = check(
+            capability,
+            "fchown",
+            &["capable_wrt_inode_uidgid", asked_in],
+        );
+        let needed = &Case::seen(vec![asked]).minimize().findings.needed[0];
+        assert_eq!(
+            needed.unclear.is_some(),
+            expected,
+            "{capability} {asked_in}"
+        );
+    }
 }
 
 #[test]
