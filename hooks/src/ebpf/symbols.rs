@@ -1,9 +1,15 @@
 //! Call sites: from return addresses to names of kernel functions.
 
+use super::layout;
 use super::program_set::ProgramSet;
 use capprof_profile::observation::Audit;
+use capprof_profile::settings::STATE_DIRECTORY;
+use capprof_store::file::{self, Attributes};
 use std::collections::{BTreeSet, HashMap};
 use std::fs;
+use std::io::ErrorKind;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 
 /// Where the kernel's entry code begins: what called that is of no interest.
 const ENTRY: [&str; 16] = [
@@ -149,11 +155,95 @@ pub(super) fn audit(call_site: &[String]) -> Audit {
 
 /// `/proc/kallsyms`, for kernels that cannot run the program which names symbols.
 fn from_kallsyms(addresses: &[u64]) -> Option<HashMap<u64, String>> {
-    let text = fs::read_to_string("/proc/kallsyms").ok()?;
+    let remembered = Remembered {
+        path: Path::new(STATE_DIRECTORY).join("symbols"),
+        of: loaded_code(),
+    };
+    remembered.names(addresses, || fs::read_to_string("/proc/kallsyms").ok())
+}
+
+/// Which code is in the kernel beside its own, whose addresses stay until the next boot: the modules, where they lie, and the program set.
+fn loaded_code() -> Option<String> {
+    let modules = match fs::read_to_string("/proc/modules") {
+        // A kernel without modules.
+        Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
+        result => result.ok()?,
+    };
+    let set = fs::metadata(super::directory()).ok()?;
+    // Not the counts of their users, which come and go.
+    let places: String = modules
+        .lines()
+        .map(|line| {
+            let mut fields = line.split(' ');
+            format!("{:?} {:?}\n", fields.next(), fields.nth(4))
+        })
+        .collect();
+    Some(format!(
+        "{:016x} {}.{}",
+        layout::hash(places.as_bytes()),
+        set.mtime(),
+        set.mtime_nsec()
+    ))
+}
+
+/// Names that were looked up before: to read all of `/proc/kallsyms` takes longer than everything else at the end of a container.
+struct Remembered {
+    path: PathBuf,
+    /// What they are of ([`loaded_code`]); `None`: nothing is remembered.
+    of: Option<String>,
+}
+
+impl Remembered {
+    /// The names of these addresses; `None` if the kernel hides its addresses. `all` is the text of `/proc/kallsyms`.
+    fn names(
+        &self,
+        addresses: &[u64],
+        all: impl FnOnce() -> Option<String>,
+    ) -> Option<HashMap<u64, String>> {
+        let mut names = self.read().unwrap_or_default();
+        let unknown: Vec<u64> = addresses
+            .iter()
+            .copied()
+            .filter(|address| !names.contains_key(address))
+            .collect();
+        if !unknown.is_empty() {
+            names.extend(look_up(&unknown, &all()?)?);
+            self.write(&names);
+        }
+        Some(names)
+    }
+
+    fn read(&self) -> Option<HashMap<u64, String>> {
+        let text = fs::read_to_string(&self.path).ok()?;
+        let (of, lines) = text.split_once('\n')?;
+        if Some(of) != self.of.as_deref() {
+            return None;
+        }
+        let name = |line: &str| {
+            let (address, name) = line.split_once(' ')?;
+            Some((u64::from_str_radix(address, 16).ok()?, name.to_owned()))
+        };
+        lines.lines().map(name).collect()
+    }
+
+    /// Without it the next hook reads them anew.
+    fn write(&self, names: &HashMap<u64, String>) {
+        let Some(of) = &self.of else { return };
+        let lines: String = names
+            .iter()
+            .map(|(address, name)| format!("{address:x} {name}\n"))
+            .collect();
+        let text = format!("{of}\n{lines}");
+        let _ = file::write_unsynced(&self.path, text.as_bytes(), Attributes::Mode(0o600));
+    }
+}
+
+/// The functions that these addresses lie in, by the text of `/proc/kallsyms`; `None` if it shows no addresses.
+fn look_up(addresses: &[u64], text: &str) -> Option<HashMap<u64, String>> {
     let mut functions: Vec<(u64, &str)> = text
         .lines()
         .filter_map(|line| {
-            let mut fields = line.split_whitespace();
+            let mut fields = line.split_ascii_whitespace();
             let address = u64::from_str_radix(fields.next()?, 16).ok()?;
             let kind = fields.next()?;
             (address != 0 && matches!(kind, "t" | "T" | "w" | "W"))
@@ -205,6 +295,30 @@ mod tests {
         assert_eq!(
             trim(&names(stack)),
             ["security_capable", "capable", "do_seccomp"]
+        );
+    }
+
+    #[test]
+    fn names_are_remembered_while_the_same_code_is_loaded() {
+        const KALLSYMS: &str = "0000000000001000 T ns_capable\n0000000000002000 t overlay [overlay]\n0000000000003000 D data\n";
+        let directory = tempfile::tempdir().unwrap();
+        let of = |of: Option<&str>| Remembered {
+            path: directory.path().join("symbols"),
+            of: of.map(str::to_owned),
+        };
+        let names = of(Some("a")).names(&[0x1008, 0x2010], || Some(KALLSYMS.to_owned()));
+        assert_eq!(names.unwrap()[&0x2010], "overlay");
+        let names = of(Some("a")).names(&[0x1008], || unreachable!("it is remembered"));
+        assert_eq!(names.unwrap()[&0x1008], "ns_capable");
+        // Another address, other code, code that is not known.
+        for (remembered, address) in [(Some("a"), 0x1010), (Some("b"), 0x1008), (None, 0x1008)] {
+            assert!(of(remembered).names(&[address], || None).is_none());
+        }
+        let hidden = "0000000000000000 T ns_capable\n";
+        assert!(
+            of(Some("b"))
+                .names(&[0x1008], || Some(hidden.to_owned()))
+                .is_none()
         );
     }
 
