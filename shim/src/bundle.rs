@@ -68,6 +68,8 @@ pub enum Error {
 
 impl Error {
     /// Returns true if the runtime cannot reach the file either, says so in its own words, and creates nothing.
+    ///
+    /// A file that capprof may not read is another matter: a policy may give to the runtime what it does not give to capprof.
     pub fn is_refused_by_the_runtime(&self) -> bool {
         match self {
             Self::Bundle { source, .. } | Self::Read { source, .. } => matches!(
@@ -75,7 +77,6 @@ impl Error {
                 io::ErrorKind::NotFound
                     | io::ErrorKind::NotADirectory
                     | io::ErrorKind::IsADirectory
-                    | io::ErrorKind::PermissionDenied
             ),
             _ => false,
         }
