@@ -108,6 +108,8 @@ pub struct Settings {
     pub prefer: Preference,
     /// Where results are kept. Default `/var/lib/capprof`.
     pub store: PathBuf,
+    /// The directories in or below which annotation `io.capprof.output` may name one. Default `/`: anywhere.
+    pub output_directories: Vec<PathBuf>,
     /// How many results of one container are kept; 0 keeps all. Default 20.
     pub retention: u32,
     /// Where recordings in progress are kept; a tmpfs. Default `/run/capprof`.
@@ -131,6 +133,7 @@ impl Default for Settings {
             relax_apparmor: true,
             prefer: Preference::default(),
             store: PathBuf::from("/var/lib/capprof"),
+            output_directories: vec![PathBuf::from("/")],
             retention: 20,
             state: PathBuf::from(STATE_DIRECTORY),
             hook_timeout: 10,
@@ -165,7 +168,14 @@ impl Settings {
                 "must be a name or an absolute path",
             );
         }
-        for (key, directory) in [("store", &self.store), ("state", &self.state)] {
+        let outputs = self
+            .output_directories
+            .iter()
+            .map(|directory| ("output_directories", directory));
+        for (key, directory) in [("store", &self.store), ("state", &self.state)]
+            .into_iter()
+            .chain(outputs)
+        {
             if !directory.is_absolute() {
                 return error(
                     key,

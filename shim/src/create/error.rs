@@ -34,6 +34,14 @@ pub enum Error {
         /// Why it cannot be used.
         source: std::io::Error,
     },
+    /// The configuration does not allow that directory.
+    #[error(
+        "annotation io.capprof.output={}: it is not in or below a directory of output_directories in the configuration of capprof", path.display()
+    )]
+    OutputNotAllowed {
+        /// The directory, links resolved.
+        path: PathBuf,
+    },
     /// config.json says different things to different runtimes.
     #[error("read {}: {source}", path.display())]
     Ambiguous {

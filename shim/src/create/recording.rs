@@ -144,7 +144,7 @@ impl NewRecording<'_> {
         })?;
         let (output, output_identity) = match &self.request.output {
             Some(path) => {
-                let (path, identity) = output_directory(path)?;
+                let (path, identity) = output_directory(path, &self.settings.output_directories)?;
                 (Some(path), Some(identity))
             }
             None => (None, None),
@@ -243,12 +243,21 @@ impl NewRecording<'_> {
 }
 
 /// The directory that gets the result, links resolved, and what it is now: until the end the container, or a user, may put another in its place.
-fn output_directory(path: &Path) -> Result<(PathBuf, FileIdentity), Error> {
+fn output_directory(path: &Path, allowed: &[PathBuf]) -> Result<(PathBuf, FileIdentity), Error> {
     let failed = |source: io::Error| Error::Output {
         path: path.to_owned(),
         source,
     };
     let resolved = path.canonicalize().map_err(failed)?;
+    // The administrator may have named a link.
+    let is_allowed = |directory: &PathBuf| {
+        directory
+            .canonicalize()
+            .is_ok_and(|directory| resolved.starts_with(directory))
+    };
+    if !allowed.iter().any(is_allowed) {
+        return Err(Error::OutputNotAllowed { path: resolved });
+    }
     let identity = file::directory_identity(&resolved).map_err(|error| failed(error.source))?;
     Ok((resolved, identity))
 }
@@ -327,6 +336,31 @@ fn bind_mounts(config: &Value, bundle: &Path) -> Vec<BindMount> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_output_directory_lies_where_the_configuration_allows() {
+        let place = tempfile::tempdir().unwrap();
+        let path = |name: &str| place.path().join(name);
+        for name in ["allowed/inner", "allowed-not"] {
+            std::fs::create_dir_all(path(name)).unwrap();
+        }
+        std::os::unix::fs::symlink(path("allowed-not"), path("allowed/link")).unwrap();
+        std::os::unix::fs::symlink(path("allowed"), path("named")).unwrap();
+        let is_allowed = |name: &str, allowed: &[PathBuf]| {
+            !matches!(
+                output_directory(&path(name), allowed),
+                Err(Error::OutputNotAllowed { .. })
+            )
+        };
+        let allowed = [path("named"), path("absent")];
+        assert!(is_allowed("allowed", &allowed));
+        assert!(is_allowed("allowed/inner", &allowed));
+        assert!(!is_allowed("allowed-not", &allowed));
+        assert!(!is_allowed("allowed/link", &allowed));
+        assert!(!is_allowed("allowed/inner/../../allowed-not", &allowed));
+        assert!(!is_allowed("allowed", &[]));
+        assert!(is_allowed("allowed", &[PathBuf::from("/")]));
+    }
 
     #[test]
     fn recording_ids_sort_by_time() {
