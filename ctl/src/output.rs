@@ -1,6 +1,8 @@
 //! Standard output and standard error.
 
 use crate::render::Styles;
+use capprof_profile::printable::{self, printable};
+use serde::Serialize;
 use std::io::{self, Write};
 
 /// Writes to standard output; escape sequences only if that is a terminal that wants them (`NO_COLOR`, `CLICOLOR`, `TERM`).
@@ -25,6 +27,14 @@ pub(crate) fn print_raw(text: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Writes a value to standard output as JSON that no terminal obeys.
+///
+/// # Errors
+/// As [`print()`].
+pub(crate) fn print_json(value: &impl Serialize) -> anyhow::Result<()> {
+    print_raw(&(printable::json(&serde_json::to_string_pretty(value)?) + "\n"))
+}
+
 /// The styles of all reports; [`print()`] takes them off where they are not wanted.
 pub(crate) fn styles() -> Styles {
     Styles::coloured()
@@ -41,7 +51,7 @@ pub(crate) fn message(text: &str) {
     let _ = writeln!(
         anstream::stderr().lock(),
         "capprofctl: {}",
-        text.trim_end().replace('\n', ", ")
+        printable(&text.trim_end().replace('\n', ", "))
     );
 }
 

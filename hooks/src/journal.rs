@@ -3,6 +3,7 @@
 //! runc shows a failing hook's standard error in its own message. crun gives hooks /dev/null, so the message is also put on
 //! the runtime's standard error, where engines look for it. Either way the system log has it.
 
+use capprof_profile::printable::printable;
 use rustix::fs::OFlags;
 use rustix::process::{PidfdFlags, PidfdGetfdFlags};
 use std::fs::{self, OpenOptions};
@@ -29,7 +30,7 @@ pub fn hook_error(message: &str) {
 }
 
 fn one_line(message: &str) -> String {
-    format!("capprof-hook: {}", message.replace('\n', " "))
+    format!("capprof-hook: {}", printable(&message.replace('\n', " ")))
 }
 
 /// Says what an administrator should know although nothing failed: the start and the end of a toggle, what something else changed meanwhile.
@@ -80,7 +81,7 @@ fn system_log(priority: u8, message: &str) {
         format!(
             "<{priority}>capprof-hook[{}]: {}",
             std::process::id(),
-            message.replace('\n', " ")
+            printable(&message.replace('\n', " "))
         )
         .as_bytes(),
         "/dev/log",

@@ -265,3 +265,53 @@ pub fn full_evidence() -> Vec<(Recorder, Evidence)> {
         ),
     ]
 }
+
+/// One change that a fuzz test makes to a text.
+#[derive(Clone, Debug)]
+pub struct Edit {
+    /// Where, in 65536ths of the text's length.
+    pub place: u16,
+    /// How many bytes are taken out.
+    pub removed: u8,
+    /// What is put in their place.
+    pub inserted: Vec<u8>,
+}
+
+/// The text after these changes.
+pub fn mutated(text: &[u8], edits: &[Edit]) -> Vec<u8> {
+    let mut text = text.to_vec();
+    for edit in edits {
+        let start = (text.len() * usize::from(edit.place)) >> 16;
+        let end = text.len().min(start + usize::from(edit.removed));
+        text.splice(start..end, edit.inserted.iter().copied());
+    }
+    text
+}
+
+/// What is of interest to a reader of JSON or TOML, for insertions.
+pub const TOKENS: [&[u8]; 24] = [
+    b"{",
+    b"}",
+    b"[",
+    b"]",
+    b"\"",
+    b",",
+    b":",
+    b"null",
+    b"true",
+    b"-1",
+    b"1e400",
+    b"18446744073709551616",
+    b"0.10",
+    b"\\ud800",
+    b"\\u0000",
+    b"\x1b[2J",
+    b"\xc2\x9b",
+    b"\xff",
+    b"/**/",
+    b"[[[[[[[[",
+    b"\"process\":",
+    b"\"CAP_CHOWN\"",
+    b"\"a\":{\"a\":",
+    b"\n",
+];

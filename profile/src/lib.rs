@@ -16,6 +16,7 @@ pub mod minimize;
 pub mod need;
 pub mod observation;
 pub mod part;
+pub mod printable;
 pub mod privileges;
 pub mod profile;
 pub mod recording;

@@ -13,10 +13,10 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -56,6 +56,36 @@ pub enum Attributes<'a> {
 /// [`Error`].
 pub fn read(path: &Path) -> Result<Vec<u8>, Error> {
     fs::read(path).map_err(error("read", path))
+}
+
+/// Reads a whole file that may be anybody's: a regular file of at most `largest` bytes.
+///
+/// # Errors
+/// [`Error`]. A device, a FIFO or a larger file is refused before anything of it is read.
+pub fn read_regular(path: &Path, largest: u64) -> Result<Vec<u8>, Error> {
+    let refuse = |reason: String| error("read", path)(io::Error::other(reason));
+    // A FIFO that nobody writes to must not be waited for.
+    let file = File::options()
+        .read(true)
+        .custom_flags((OFlags::NONBLOCK | OFlags::NOCTTY).bits().cast_signed())
+        .open(path)
+        .map_err(error("read", path))?;
+    let metadata = file.metadata().map_err(error("read", path))?;
+    if !metadata.is_file() {
+        return Err(refuse("not a regular file".to_owned()));
+    }
+    let mut content = Vec::new();
+    // It may grow while it is read.
+    if metadata.len() <= largest {
+        file.take(largest.saturating_add(1))
+            .read_to_end(&mut content)
+            .map_err(error("read", path))?;
+    }
+    if metadata.len() > largest || u64::try_from(content.len()).is_ok_and(|length| length > largest)
+    {
+        return Err(refuse(format!("it has more than {largest} bytes")));
+    }
+    Ok(content)
 }
 
 /// Reads a JSON document.

@@ -12,6 +12,7 @@
 //! | [`document`] | the bundle's configuration as text that is taken apart only where it is looked at |
 //! | [`selinux_contexts`] | the contexts that the policy has for containers |
 //! | [`profiles`] | the store of finished profiles |
+//! | [`trust`] | who could have written a file |
 
 pub mod config_json;
 pub mod document;
@@ -23,3 +24,4 @@ pub mod recording;
 pub mod selinux_contexts;
 pub mod settings;
 pub mod time;
+pub mod trust;

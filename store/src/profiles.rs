@@ -9,9 +9,11 @@
 
 use crate::file::{self, Attributes, OpenDirectory};
 use crate::process;
+use crate::trust;
 use capprof_profile::CapabilitySet;
 use capprof_profile::observation::Exit;
 use capprof_profile::part::Today;
+use capprof_profile::printable;
 use capprof_profile::profile::{Profile, SCHEMA, Shrunk};
 use capprof_profile::recording::Workload;
 use capprof_profile::unite::unite;
@@ -34,6 +36,9 @@ pub const CONFIGURATION: &str = "config.minimized.json";
 /// The file name of the latest run that verified the profile.
 pub const RUN: &str = "verification.json";
 
+/// The largest profile that is read, in bytes. One of ten thousand programs has some 20 MB.
+pub const LARGEST: u64 = 64 << 20;
+
 /// How long to wait for somebody else who writes to a profile.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -54,6 +59,9 @@ pub enum Error {
     /// A file or directory could not be read, written or locked.
     #[error(transparent)]
     File(#[from] file::Error),
+    /// Somebody else than root could have written the profile that is to be enforced.
+    #[error(transparent)]
+    Untrusted(#[from] trust::Untrusted),
     /// A profile of another version.
     #[error("read profile {}: schema \"{schema}\", expected \"{SCHEMA}\"", path.display())]
     Schema {
@@ -123,7 +131,7 @@ impl Files {
     /// # Errors
     /// [`Error::Encode`].
     pub fn new(profile: &Profile, configuration: Vec<u8>) -> Result<Self, Error> {
-        let encoded = serde_json::to_vec_pretty(profile).map_err(|source| Error::Encode {
+        let encoded = serde_json::to_string_pretty(profile).map_err(|source| Error::Encode {
             recording: profile.origin.recording_id.clone(),
             source,
         })?;
@@ -132,7 +140,8 @@ impl Files {
             bytes
         };
         Ok(Self {
-            profile: line(encoded),
+            // People look at it with cat(1).
+            profile: line(printable::json(&encoded).into_bytes()),
             configuration: line(configuration),
         })
     }
@@ -384,14 +393,15 @@ impl Store {
         let is_one = is_path(wanted) || found.profile.origin.recording_id.starts_with(wanted);
         match is_one {
             true => Ok(found),
-            false => self.united(found),
+            false => self.united(found, |_| true),
         }
     }
 
-    /// A recording with the others of its workload, as far as they can be read.
-    fn united(&self, found: Found) -> Result<Found, Error> {
+    /// A recording with the others of its workload, as far as they can be read and `counts` is true of their files.
+    fn united(&self, found: Found, counts: impl Fn(&Path) -> bool) -> Result<Found, Error> {
         let is_other = |path: &Path| {
             *path != *found.path
+                && counts(path)
                 && read::<Summary>(path).is_ok_and(|summary| {
                     summary.schema == SCHEMA && summary.may_be_of_workload(&found.profile)
                 })
@@ -492,12 +502,18 @@ impl Store {
         }
     }
 
+    /// Returns true if nobody but root could have written this profile.
+    fn is_trusted(&self, path: &Path) -> bool {
+        trust::check(path, &self.0).is_ok()
+    }
+
     /// Finds the complete profile of a recording's id; or that of the workload that goes by a container's id, the name that an annotation gave, or a name that an engine
     /// gave (container, pod, image), in this order, and in full, united with the workload's other recordings: what is enforced must not depend
     /// on what other workloads are in the store. Nothing is taken for a path, since whoever writes a pod may have written it.
     ///
     /// # Errors
-    /// Any of reading; [`Error::Incomplete`]; [`Error::AmbiguousName`] where an engine's name stands for several programs.
+    /// Any of reading; [`Error::Incomplete`]; [`Error::Untrusted`]; [`Error::AmbiguousName`] where an engine's name stands for several
+    /// programs.
     pub fn find_complete(&self, wanted: &str) -> Result<Found, Error> {
         let all = self.newest_first()?;
         let directory = directory_name(wanted).ok();
@@ -526,6 +542,7 @@ impl Store {
         let mut complete: Vec<Found> = Vec::new();
         let mut incomplete: Option<Profile> = None;
         for path in candidates {
+            trust::check(&path, &self.0)?;
             let found = load(path)?;
             if !found.profile.complete {
                 incomplete.get_or_insert(found.profile);
@@ -534,7 +551,7 @@ impl Store {
             if !is_engines_name {
                 return match found.profile.origin.recording_id == wanted {
                     true => Ok(found),
-                    false => self.united(found),
+                    false => self.united(found, |path| self.is_trusted(path)),
                 };
             }
             if complete
@@ -545,7 +562,7 @@ impl Store {
             }
         }
         match (complete.len(), incomplete) {
-            (1, _) => self.united(complete.remove(0)),
+            (1, _) => self.united(complete.remove(0), |path| self.is_trusted(path)),
             (0, Some(profile)) => Err(Error::Incomplete {
                 wanted: wanted.to_owned(),
                 recording: profile.origin.recording_id,
@@ -701,7 +718,7 @@ pub fn load(path: PathBuf) -> Result<Found, Error> {
     struct Head {
         schema: Option<String>,
     }
-    let content = file::read(&path)?;
+    let content = file::read_regular(&path, LARGEST)?;
     let malformed = || file::error("read profile", &path);
     let head: Head = serde_json::from_slice(&content).map_err(malformed())?;
     let schema = head.schema.unwrap_or_default();
@@ -713,7 +730,7 @@ pub fn load(path: PathBuf) -> Result<Found, Error> {
 }
 
 fn read<T: for<'de> Deserialize<'de>>(path: &Path) -> Result<T, Error> {
-    serde_json::from_slice(&file::read(path)?)
+    serde_json::from_slice(&file::read_regular(path, LARGEST)?)
         .map_err(file::error("read profile", path))
         .map_err(Error::from)
 }

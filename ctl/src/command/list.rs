@@ -18,7 +18,7 @@ pub(crate) fn run(store: &Store, name: Option<&str>, format: ListFormat) -> anyh
     match format {
         ListFormat::Text => output::print(&render::list(&summaries, &output::styles()))?,
         ListFormat::Json => {
-            output::print_raw(&(serde_json::to_string_pretty(&summaries)? + "\n"))?;
+            output::print_json(&summaries)?;
         }
     }
     for error in &errors {

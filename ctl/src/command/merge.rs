@@ -49,7 +49,7 @@ pub(crate) fn run(
     match format.engine() {
         Some(engine) => output::print_raw(&render::form(engine, &merged)?)?,
         None if format == Format::Json => {
-            output::print_raw(&(serde_json::to_string_pretty(&merged)? + "\n"))?;
+            output::print_json(&merged)?;
         }
         None => output::print(&render::merged(&merged, &output::styles()))?,
     }
@@ -61,7 +61,7 @@ pub(crate) fn run(
 
 fn add(merge: &mut Merge, path: &Path) -> anyhow::Result<()> {
     merge
-        .add(&file::read(path)?)
+        .add(&file::read_regular(path, profiles::LARGEST)?)
         .with_context(|| format!("read {}", path.display()))
 }
 
@@ -70,8 +70,15 @@ fn add_stream(merge: &mut Merge) -> anyhow::Result<()> {
     let mut input = Vec::new();
     std::io::stdin()
         .lock()
+        .take(profiles::LARGEST + 1)
         .read_to_end(&mut input)
         .context("read standard input")?;
+    if u64::try_from(input.len()).is_ok_and(|length| length > profiles::LARGEST) {
+        bail!(
+            "read standard input: it has more than {} bytes",
+            profiles::LARGEST
+        );
+    }
     let documents = serde_json::Deserializer::from_slice(&input).into_iter::<Document<'_>>();
     for (number, document) in (1..).zip(documents) {
         let context = || format!("read document {number} of standard input");

@@ -30,7 +30,7 @@ pub(crate) fn run(
             }
         }
         None if format == Format::Json => {
-            output::print_raw(&(serde_json::to_string_pretty(&profile)? + "\n"))?;
+            output::print_json(&profile)?;
         }
         None => output::print(&render::text(&profile, &output::styles()))?,
     }

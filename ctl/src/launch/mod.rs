@@ -3,6 +3,8 @@
 //! New options go right after `run`, so that nothing behind it need be understood for them. What is behind it is read to find what contradicts
 //! them, and refused rather than guessed at where that cannot be done.
 
+#[cfg(test)]
+mod fuzz;
 mod options;
 
 use crate::render;
