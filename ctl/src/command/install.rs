@@ -6,13 +6,17 @@ use crate::output;
 use anyhow::{Context, bail};
 use std::path::{Path, PathBuf};
 
-/// Registers the runtime with an engine.
+/// Registers the runtime with an engine, and asks the engine if it finds it.
 ///
 /// # Errors
 /// The engine's configuration cannot be read, understood or written.
 pub(crate) fn install(engine: Engine, root: &Path, dry_run: bool) -> anyhow::Result<Exit> {
     let runtime = runtime()?;
-    carry_out(engine, engine.install(root, &runtime)?, dry_run)
+    let done = carry_out(engine, engine.install(root, &runtime)?, dry_run)?;
+    if !dry_run && engine.finds_runtime(root)? {
+        output::print("the engine finds the runtime in its configuration\n")?;
+    }
+    Ok(done)
 }
 
 /// Takes the runtime out of an engine's configuration.

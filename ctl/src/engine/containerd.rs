@@ -74,6 +74,21 @@ pub(super) fn add(before: Option<&str>, runtime: &str) -> anyhow::Result<String>
     Ok(document.to_string())
 }
 
+/// Returns true if a configuration, as `containerd config dump` shows it, has the runtime handler.
+pub(super) fn has_handler(dump: &str) -> bool {
+    let Ok(document) = dump.parse::<DocumentMut>() else {
+        return false;
+    };
+    ["io.containerd.grpc.v1.cri", "io.containerd.cri.v1.runtime"]
+        .iter()
+        .any(|plugin| {
+            let runtimes = document
+                .get("plugins")
+                .and_then(|plugins| plugins.get(plugin)?.get("containerd")?.get("runtimes"));
+            runtimes.is_some_and(|runtimes| runtimes.get(NAME).is_some())
+        })
+}
+
 /// The configuration without the runtime handler; `None` if nothing but the version is left.
 ///
 /// # Errors

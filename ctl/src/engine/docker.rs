@@ -4,6 +4,8 @@ use super::kind::NAME;
 use anyhow::{Context, bail};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
+use std::ffi::OsStr;
+use std::path::Path;
 
 /// The configuration with the runtime added.
 ///
@@ -11,13 +13,22 @@ use serde_json::{Map, Value, json};
 /// It is no JSON object, or holds something else where the runtimes belong.
 pub(super) fn add(before: Option<&str>, runtime: &str) -> anyhow::Result<String> {
     let mut configuration = parse(before)?;
-    let runtimes = configuration
-        .entry("runtimes")
-        .or_insert_with(|| json!({}))
+    let runtimes = configuration.entry("runtimes").or_insert(Value::Null);
+    if runtimes.is_null() {
+        *runtimes = json!({});
+    }
+    let runtimes = runtimes
         .as_object_mut()
         .context("runtimes: not an object")?;
-    let registered =
-        runtimes.get(NAME).and_then(|entry| entry.get("path")) == Some(&json!(runtime));
+    let path = runtimes.get(NAME).and_then(|entry| entry.get("path"));
+    let registered = path == Some(&json!(runtime));
+    let is_capprof = |path: &Value| {
+        let path = path.as_str().map(Path::new);
+        path.and_then(Path::file_name) == Some(OsStr::new(NAME))
+    };
+    if let Some(other) = path.filter(|path| !is_capprof(path)) {
+        bail!("runtimes: {NAME} is {other} already: give that runtime another name first");
+    }
     if let Some(text) = before
         && registered
     {
@@ -37,7 +48,10 @@ pub(super) fn remove(before: &str) -> anyhow::Result<Option<String>> {
     if configuration.get("default-runtime") == Some(&json!(NAME)) {
         bail!("\"default-runtime\" is {NAME}: name another one first");
     }
-    let Some(runtimes) = configuration.get_mut("runtimes") else {
+    let Some(runtimes) = configuration
+        .get_mut("runtimes")
+        .filter(|runtimes| !runtimes.is_null())
+    else {
         return Ok(Some(before.to_owned()));
     };
     let runtimes = runtimes
@@ -56,11 +70,13 @@ pub(super) fn remove(before: &str) -> anyhow::Result<Option<String>> {
 }
 
 fn parse(text: Option<&str>) -> anyhow::Result<Map<String, Value>> {
-    // dockerd takes an empty file for an empty configuration.
+    // dockerd takes an empty file, and `null`, for an empty configuration, and a byte order mark for nothing.
+    let text = text.map(|text| text.strip_prefix('\u{feff}').unwrap_or(text));
     match text.filter(|text| !text.trim().is_empty()) {
         None => Ok(Map::new()),
         Some(text) => match serde_json::from_str(text)? {
             Value::Object(configuration) => Ok(configuration),
+            Value::Null => Ok(Map::new()),
             _ => bail!("not an object"),
         },
     }

@@ -19,7 +19,13 @@ pub(super) fn podman(runtime: &str) -> String {
         })
 }
 
-/// CRI-O, crio.conf(5).
-pub(super) fn crio(runtime: &str) -> String {
+/// CRI-O, crio.conf(5). CRI-O looks where the low-level runtime keeps its containers, `wrapped`, which capprof's configuration names.
+pub(super) fn crio(runtime: &str, wrapped: &str) -> String {
+    let name = wrapped.rsplit('/').next().unwrap_or(wrapped);
+    let root = match name.contains("crun") {
+        true => "/run/crun",
+        false => "/run/runc",
+    };
     CRIO.replace("@PREFIX@/bin/capprof", runtime)
+        .replace("\"/run/runc\"", &format!("\"{root}\""))
 }

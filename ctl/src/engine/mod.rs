@@ -13,9 +13,11 @@ mod kind;
 
 use anyhow::{Context, bail};
 use capprof_store::file::{self, Attributes};
+use capprof_store::settings;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 pub(crate) use kind::Engine;
 
@@ -29,7 +31,8 @@ impl Engine {
             Self::Docker => Some("systemctl reload docker"),
             Self::Podman => None,
             Self::Containerd => Some("systemctl restart containerd"),
-            Self::Crio => Some("systemctl reload crio"),
+            // CRI-O 1.37 lists a new handler after a reload, and does not find it.
+            Self::Crio => Some("systemctl restart crio"),
         }
     }
 
@@ -45,7 +48,10 @@ impl Engine {
             Self::Docker => docker::add(before, runtime).map(Some),
             Self::Podman => Ok(Some(drop_in::podman(runtime))),
             Self::Containerd => containerd::add(before, runtime).map(Some),
-            Self::Crio => Ok(Some(drop_in::crio(runtime))),
+            Self::Crio => {
+                let settings = settings::essentials(&root.join("etc/capprof/config.toml"));
+                Ok(Some(drop_in::crio(runtime, &settings.runtime)))
+            }
         })
     }
 
@@ -61,12 +67,71 @@ impl Engine {
         })
     }
 
+    /// The file that names the engine's runtimes, where the engine's command line says.
+    fn file(self, root: &Path) -> anyhow::Result<PathBuf> {
+        let usual = self.configuration(root);
+        if self != Self::Docker {
+            return Ok(usual);
+        }
+        let option = |option| command_line::values(root, "dockerd", "docker", option);
+        // dockerd does not start with runtimes in both places.
+        if let Some(added) = option("add-runtime").first() {
+            bail!(
+                "dockerd is started with --add-runtime {added} and then takes no runtimes from {}: move that runtime there, \
+                 or add --add-runtime capprof=PATH next to it",
+                usual.display()
+            );
+        }
+        match option("config-file").as_slice() {
+            [] => Ok(usual),
+            [file] => Ok(root.join(file.trim_start_matches('/'))),
+            several => bail!(
+                "dockerd is started with different configurations: {}: edit the one that is meant",
+                several.join(", ")
+            ),
+        }
+    }
+
+    /// Asks the engine if it finds the runtime in its configuration. Returns true if it said so, false if it cannot be asked now.
+    ///
+    /// # Errors
+    /// It does not find it, or cannot read its configuration.
+    pub(crate) fn finds_runtime(self, root: &Path) -> anyhow::Result<bool> {
+        if self != Self::Containerd || root != Path::new("/") {
+            return Ok(false);
+        }
+        let path = self.configuration(root);
+        let mut command = Command::new("containerd");
+        command.arg("--config").arg(&path).args(["config", "dump"]);
+        let output = match command.stdin(Stdio::null()).output() {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            result => result.context("run containerd config dump")?,
+        };
+        let said = String::from_utf8_lossy(&output.stderr);
+        if !output.status.success() {
+            bail!(
+                "containerd cannot read {}: {}",
+                path.display(),
+                said.trim().replace('\n', ", ")
+            );
+        }
+        if !containerd::has_handler(&String::from_utf8_lossy(&output.stdout)) {
+            bail!(
+                "containerd does not find runtime handler {} in {}: a file that it imports takes the place of the section, or is of another \
+                 version: add the handler there, or bring all files to one version (containerd config migrate)",
+                kind::NAME,
+                path.display()
+            );
+        }
+        Ok(true)
+    }
+
     fn change(
         self,
         root: &Path,
         edit: impl Fn(Option<&str>) -> anyhow::Result<Option<String>>,
     ) -> anyhow::Result<Option<Change>> {
-        let path = self.configuration(root);
+        let path = self.file(root)?;
         let before = match fs::read_to_string(&path) {
             Ok(text) => Some(text),
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
@@ -209,6 +274,74 @@ mod tests {
                 .apply()
                 .unwrap();
             assert!(!change.path.exists(), "{engine:?}");
+        }
+    }
+
+    #[test]
+    fn what_dockerd_accepts_is_accepted() {
+        for text in ["", "null", "\u{feff}{}", "{\"runtimes\": null}"] {
+            let root = tempfile::tempdir().unwrap();
+            let path = write(root.path(), "etc/docker/daemon.json", text);
+            let change = Engine::Docker.install(root.path(), Path::new(RUNTIME));
+            change.unwrap().unwrap().apply().unwrap();
+            let written: serde_json::Value =
+                serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
+            assert_eq!(written["runtimes"]["capprof"]["path"], RUNTIME);
+        }
+    }
+
+    #[test]
+    fn a_runtime_of_that_name_that_is_another_stays() {
+        let root = tempfile::tempdir().unwrap();
+        let text = "{\"runtimes\": {\"capprof\": {\"path\": \"/opt/wrapper\"}}}";
+        let path = write(root.path(), "etc/docker/daemon.json", text);
+        let error = Engine::Docker.install(root.path(), Path::new(RUNTIME));
+        let message = format!("{:#}", error.unwrap_err());
+        assert!(message.contains("/opt/wrapper\" already"), "{message}");
+        assert_eq!(fs::read_to_string(path).unwrap(), text);
+    }
+
+    #[test]
+    fn dockerds_command_line_says_where_its_configuration_is() {
+        let unit = "etc/systemd/system/docker.service";
+        let root = tempfile::tempdir().unwrap();
+        write(
+            root.path(),
+            unit,
+            "[Service]\nExecStart=/usr/sbin/dockerd --config-file /srv/docker.json\n",
+        );
+        let change = Engine::Docker.install(root.path(), Path::new(RUNTIME));
+        assert_eq!(
+            change.unwrap().unwrap().path,
+            root.path().join("srv/docker.json")
+        );
+        write(
+            root.path(),
+            unit,
+            "[Service]\nExecStart=/usr/sbin/dockerd --add-runtime other=/opt/other\n",
+        );
+        let error = Engine::Docker.install(root.path(), Path::new(RUNTIME));
+        let message = format!("{:#}", error.unwrap_err());
+        assert!(
+            message.contains("--add-runtime other=/opt/other"),
+            "{message}"
+        );
+    }
+
+    #[test]
+    fn crio_looks_where_the_wrapped_runtime_keeps_its_containers() {
+        for (settings, expected) in [
+            ("", "/run/runc"),
+            ("runtime = \"/usr/bin/crun\"\n", "/run/crun"),
+        ] {
+            let root = tempfile::tempdir().unwrap();
+            write(root.path(), "etc/capprof/config.toml", settings);
+            let change = Engine::Crio.install(root.path(), Path::new(RUNTIME));
+            let text = change.unwrap().unwrap().after.unwrap();
+            assert!(
+                text.contains(&format!("runtime_root = \"{expected}\"")),
+                "{text}"
+            );
         }
     }
 
