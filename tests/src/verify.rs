@@ -317,27 +317,40 @@ fn another_exit_status_is_not_verified(
     Ok(())
 }
 
+/// A program that serves for a while: not at all while it is profiled, which takes its end.
+struct Server(Container);
+
+impl Server {
+    /// It does `first` before it begins to serve.
+    fn new(environment: &Arc<Environment>, runtime: &Runtime, first: &str) -> anyhow::Result<Self> {
+        let script = format!("read seconds < /etc/seconds; {first}sleep $seconds");
+        let server = Self(Container::new(
+            environment,
+            runtime,
+            &["/bin/sh", "-c", &script],
+        )?);
+        server.serves_for(0)?;
+        Ok(server)
+    }
+
+    fn serves_for(&self, seconds: u32) -> anyhow::Result<()> {
+        let file = self.0.bundle().join("rootfs/etc/seconds");
+        Ok(fs::write(file, format!("{seconds}\n"))?)
+    }
+}
+
 fn a_check_decides(environment: &Arc<Environment>, runtime: &Runtime) -> anyhow::Result<()> {
-    let container = Container::new(
-        environment,
-        runtime,
-        &[
-            "/bin/sh",
-            "-c",
-            "read seconds < /etc/seconds; > /tmp/ready; sleep $seconds",
-        ],
-    )?;
-    let seconds = container.bundle().join("rootfs/etc/seconds");
-    fs::write(&seconds, "0\n")?;
-    let profile = profile(&container)?;
-    fs::write(&seconds, "100\n")?;
+    let server = Server::new(environment, runtime, "> /tmp/ready; ")?;
+    let container = &server.0;
+    let profile = profile(container)?;
+    server.serves_for(100)?;
     let started = Instant::now();
     let check =
         "test -e /proc/$CAPPROF_CONTAINER_PID/root/tmp/ready && test -n \"$CAPPROF_CONTAINER_ID\"";
-    let output = verify(&container, &profile, &["--check", check, "--timeout", "50"])?;
+    let output = verify(container, &profile, &["--check", check, "--timeout", "50"])?;
     expect(&output, Some(0))?;
     ensure!(started.elapsed() < Duration::from_secs(50));
-    let verification = standing(&container, &profile)?;
+    let verification = standing(container, &profile)?;
     ensure!(
         verification
             .compared
@@ -345,47 +358,38 @@ fn a_check_decides(environment: &Arc<Environment>, runtime: &Runtime) -> anyhow:
             .any(|one| one.what == Compared::Check && one.passed),
         "{verification:?}"
     );
-    expect_nothing_left(&container)?;
+    expect_nothing_left(container)?;
 
     let options = ["--check", "exit 7", "--timeout", "3"];
-    expect(&verify(&container, &profile, &options)?, NOT_VERIFIED)?;
-    let verification = standing(&container, &profile)?;
+    expect(&verify(container, &profile, &options)?, NOT_VERIFIED)?;
+    let verification = standing(container, &profile)?;
     ensure!(
         verification.failures.len() == 1
             && verification.failures[0].starts_with("the check exit 7: exit status: 7"),
         "{:?}",
         verification.failures
     );
-    expect_nothing_left(&container)?;
+    expect_nothing_left(container)?;
 
     let output = verify(
-        &container,
+        container,
         &profile,
         &["--check", "exit 7", "--timeout", "3", "--baseline"],
     )?;
     expect(&output, Some(1))?;
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     ensure!(said.contains("even with everything granted"), "{said}");
-    expect_nothing_left(&container)
+    expect_nothing_left(container)
 }
 
 fn what_a_check_started_ends_with_it(
     environment: &Arc<Environment>,
     runtime: &Runtime,
 ) -> anyhow::Result<()> {
-    let container = Container::new(
-        environment,
-        runtime,
-        &[
-            "/bin/sh",
-            "-c",
-            "read seconds < /etc/seconds; sleep $seconds",
-        ],
-    )?;
-    let seconds = container.bundle().join("rootfs/etc/seconds");
-    fs::write(&seconds, "0\n")?;
-    let profile = profile(&container)?;
-    fs::write(&seconds, "100\n")?;
+    let server = Server::new(environment, runtime, "")?;
+    let container = &server.0;
+    let profile = profile(container)?;
+    server.serves_for(100)?;
     // Told from every other sleep by its time.
     let time = format!("{}.5", 1_000_000 + std::process::id());
     let check = format!("sleep {time} & wait");
@@ -409,7 +413,7 @@ fn what_a_check_started_ends_with_it(
     }
     ensure!(status.code() == NOT_VERIFIED, "{status}");
     ensure!(left.is_empty(), "still running: {left:?}");
-    expect_nothing_left(&container)
+    expect_nothing_left(container)
 }
 
 /// The processes of this host with such a word in their command line.
@@ -473,24 +477,19 @@ fn an_interrupted_run_leaves_the_profile_as_it_was(
     environment: &Arc<Environment>,
     runtime: &Runtime,
 ) -> anyhow::Result<()> {
-    let container = Container::new(
+    let server = Server::new(
         environment,
         runtime,
-        &[
-            "/bin/sh",
-            "-c",
-            "read seconds < /etc/seconds; /bin/corpus sys_chroot && > /tmp/ready; sleep $seconds",
-        ],
+        "/bin/corpus sys_chroot && > /tmp/ready; ",
     )?;
-    let seconds = container.bundle().join("rootfs/etc/seconds");
+    let container = &server.0;
     let ready = container.bundle().join("ready");
     let check = format!(
         "test -e /proc/$CAPPROF_CONTAINER_PID/root/tmp/ready && : > {}; false",
         ready.display()
     );
-    fs::write(&seconds, "0\n")?;
-    let profile = profile(&container)?;
-    fs::write(&seconds, "100\n")?;
+    let profile = profile(container)?;
+    server.serves_for(100)?;
     let mut before = None;
     for signal in [Signal::SIGINT, Signal::SIGTERM] {
         let _ = fs::remove_file(&ready);
@@ -519,7 +518,7 @@ fn an_interrupted_run_leaves_the_profile_as_it_was(
         ] {
             ensure!(said.contains(part), "not said: {part}: {said}");
         }
-        expect_nothing_left(&container)?;
+        expect_nothing_left(container)?;
         ensure!(
             !container
                 .capprof(&["state", &container.id])?
@@ -527,11 +526,11 @@ fn an_interrupted_run_leaves_the_profile_as_it_was(
                 .success(),
             "the container is left"
         );
-        ensure!(standing(&container, &profile).ok() == before);
+        ensure!(standing(container, &profile).ok() == before);
         // The second one finds a verdict, which has to stay.
         let options = ["--check", "true", "--timeout", "50"];
-        expect(&verify(&container, &profile, &options)?, Some(0))?;
-        before = Some(standing(&container, &profile)?);
+        expect(&verify(container, &profile, &options)?, Some(0))?;
+        before = Some(standing(container, &profile)?);
     }
     Ok(())
 }
@@ -550,19 +549,10 @@ fn a_killed_capprofctl_leaves_nothing_attached(
     environment: &Arc<Environment>,
     runtime: &Runtime,
 ) -> anyhow::Result<()> {
-    let container = Container::new(
-        environment,
-        runtime,
-        &[
-            "/bin/sh",
-            "-c",
-            "read seconds < /etc/seconds; sleep $seconds",
-        ],
-    )?;
-    let seconds = container.bundle().join("rootfs/etc/seconds");
-    fs::write(&seconds, "0\n")?;
-    let profile = profile(&container)?;
-    fs::write(&seconds, "100\n")?;
+    let server = Server::new(environment, runtime, "")?;
+    let container = &server.0;
+    let profile = profile(container)?;
+    server.serves_for(100)?;
     ensure!(
         !system_calls_are_followed(),
         "attached for a recording that profiles"
@@ -592,7 +582,7 @@ fn a_killed_capprofctl_leaves_nothing_attached(
     // The container lives on, and its engine ends it some time.
     container.capprof(&["delete", "--force", &container.id])?;
     ensure!(!system_calls_are_followed(), "still attached");
-    expect_nothing_left(&container)
+    expect_nothing_left(container)
 }
 
 /// Sends a signal to the capprofctl that runs this container; gives how many processes that were.
