@@ -87,6 +87,14 @@ source: ## make the source archives into dist/: capprof's, and that of the crate
 library-sources: build ## fetch the sources of the linked C libraries whose licence asks for it into dist/ (apt)
 	@BIN=$(BIN) packaging/source libraries
 
+.PHONY: torture
+torture: test-deps build test-programs ## fail every system call, kill every process, load the machine; write the counts into docs/reliability.md (hours)
+	@tests/torture/run --bin $(BIN) --write docs/reliability.md
+
+.PHONY: fuzz
+fuzz: test-deps ## feed every reader with changed input for long (CASES=20000 each; what failed once is kept and tried first)
+	@PROPTEST_CASES=$(or $(CASES),20000) tests/unit fuzz
+
 .PHONY: lint
 lint: ## check format, lints, documentation, shell, Python and the subjects of commits
 	@CARGO=$(CARGO) tests/lint

@@ -23,6 +23,11 @@ def write_summary(path, run, commit):
     for name in run.chosen:
         counts = [sum(test.verdict == verdict for test in run.results[name]) for verdict in ("passed", "failed", "skipped")]
         lines.append(f"| `{name}` | {counts[0]} | {counts[1]} | {counts[2]} | {run.minutes[name]:.1f} |")
-    before, _, rest = path.read_text().partition(BEGIN)
-    _, _, after = rest.partition(END)
-    path.write_text("\n".join([f"{before}{BEGIN}", *lines, f"{END}{after}"]))
+    replace(path, (BEGIN, END), lines)
+
+
+def replace(path, marks, lines):
+    """Puts these lines between two marks of a page."""
+    before, begin, rest = path.read_text().partition(marks[0])
+    _, end, after = rest.partition(marks[1])
+    path.write_text("\n".join([f"{before}{begin}", *lines, f"{end}{after}"]))

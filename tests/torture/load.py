@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Many containers at a time, of different programs: the profile of each equals the one that the same program gets alone."""
+
+import concurrent.futures
+import json
+import os
+import subprocess
+import time
+
+from result import Result
+
+AT_A_TIME = 64
+STORM = "i=0; while [ $i -lt {} ]; do /bin/busybox true; i=$((i+1)); done"
+PROGRAMS = {
+    "nothing": ["/bin/corpus", "noop"],
+    "chown": ["/bin/corpus", "chown"],
+    "fowner": ["/bin/corpus", "fowner-chmod"],
+    "dac": ["/bin/corpus", "dac_override-write"],
+    "several": ["/bin/sh", "-c", "/bin/corpus chown; /bin/corpus sys_chroot; /bin/corpus dac_override-create"],
+    # Executions: each is a row of its program, and a process to follow.
+    "storm": ["/bin/sh", "-c", STORM.format(100) + "; /bin/corpus chown"],
+}
+
+
+def bundles(world):
+    """One bundle for each program, on one root file system; many containers are made of each."""
+    config = json.loads(world.configuration)
+    config["root"]["path"] = str(world.bundle / "rootfs")
+    # Two mounts of overlayfs cannot have one upper directory.
+    config["mounts"] = [mount for mount in config["mounts"] if mount["type"] != "overlay"]
+    found = {}
+    for name, arguments in PROGRAMS.items():
+        found[name] = world.work / f"bundle-{name}"
+        found[name].mkdir()
+        (found[name] / "config.json").write_text(json.dumps({**config, "process": {**config["process"], "args": arguments}}))
+    return found
+
+
+def start(world, program, bundle, identifier):
+    """Runs one to its end. Returns what is wrong with that."""
+    command = [*program, *world.globals, "run", "--bundle", str(bundle), identifier]
+    result = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, timeout=300,
+                            env={**os.environ, "CAPPROF_CONFIG": str(world.config)})
+    return [] if result.returncode == 0 else [f"{identifier}: {result.returncode}: {result.stderr.decode(errors='replace')}"]
+
+
+def many(world, program, made, prefix, count):
+    """(seconds, problems) of so many at a time."""
+    names = list(made)
+    begun = time.time()
+    with concurrent.futures.ThreadPoolExecutor(AT_A_TIME) as pool:
+        work = [pool.submit(start, world, program, made[names[number % len(names)]], f"{prefix}-{names[number % len(names)]}-{number}") for number in range(count)]
+        problems = [line for one in work for line in one.result()]
+    return time.time() - begun, problems
+
+
+def essence(profile):
+    """What does not depend on when, where and as whom a container ran."""
+    return {"complete": profile["complete"], "because": profile["incomplete_because"], "minimized": profile["minimized"],
+            "needed": sorted((need["capability"], json.dumps(need.get("evidence"), sort_keys=True)) for need in profile["needed"]),
+            "blind": sorted(json.dumps(spot, sort_keys=True) for spot in profile["blind_spots"])}
+
+
+def load(options, runtime, world):
+    result = Result(f"load/{runtime}")
+    if options.text not in result.name:
+        return []
+    begun = time.time()
+    try:
+        made = bundles(world)
+        count = options.containers // len(options.runtime)
+        capprof = [str(world.bin / "capprof")]
+        expected = {}
+        for name, bundle in made.items():
+            result.problems += start(world, capprof, bundle, f"alone-{name}")
+            expected[name] = essence(world.profiles(f"alone-{name}")[0])
+        seconds, problems = many(world, capprof, made, "c", count)
+        result.problems += problems
+        for number in range(count):
+            name = list(made)[number % len(made)]
+            profiles = world.profiles(f"c-{name}-{number}")
+            if [essence(profile) for profile in profiles] != [expected[name]]:
+                result.problems.append(f"c-{name}-{number}: {[essence(profile) for profile in profiles]} for {expected[name]}")
+        for bundle in made.values():
+            if {path.name for path in bundle.iterdir()} - {"config.json", "capprof.json", "config.minimized.json"}:
+                result.problems.append(f"left in {bundle}: {sorted(bundle.iterdir())}")
+        result.problems += world.sweep() + world.left()
+        # Without capprof the programs need what it found.
+        for bundle in made.values():
+            os.replace(bundle / "config.minimized.json", bundle / "config.json")
+        bare, problems = many(world, [runtime], made, "bare", count)
+        result.problems += problems
+        result.containers = len(made) + count
+        print(f"# load/{runtime}: {count} containers, {AT_A_TIME} at a time: {seconds:.1f} s, bare {bare:.1f} s, {seconds / bare:.2f} times", flush=True)
+    except Exception as error:  # a fault of the suite is a failed test, not a lost one
+        result.problems.append(repr(error))
+    result.seconds = time.time() - begun
+    return [result]

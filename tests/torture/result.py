@@ -1,0 +1,15 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What came of one test."""
+
+import dataclasses
+
+
+@dataclasses.dataclass
+class Result:
+    name: str
+    seconds: float = 0.0
+    points: int = 0
+    # Points at which the call was not made this time.
+    missed: int = 0
+    containers: int = 0
+    problems: list = dataclasses.field(default_factory=list)
