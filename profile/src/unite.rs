@@ -5,7 +5,9 @@
 
 use crate::need::{CheckSummary, Need};
 use crate::observation::{BlindSpot, PortUse};
+use crate::part::{Today, Trial};
 use crate::profile::Profile;
+use crate::recording::Mode;
 use crate::{Capability, CapabilitySet};
 use std::collections::BTreeMap;
 
@@ -29,15 +31,16 @@ impl Profile {
 
 /// Unites recordings of one workload; `None` if there are none. `recordings` come newest first.
 ///
-/// The united profile has the identity of the newest complete recording, or of the newest where none is complete. An incomplete recording adds
+/// The united profile has the identity of the newest complete recording, one with everything granted before one that was observed, or of the
+/// newest where none is complete. An incomplete recording adds
 /// what it saw; what it lost counts only where no other recording is complete.
 pub fn unite(mut recordings: Vec<Profile>) -> Option<Profile> {
     if recordings.is_empty() {
         return None;
     }
-    let base = recordings
-        .iter()
-        .position(|profile| profile.complete)
+    let newest = |of: &dyn Fn(&Profile) -> bool| recordings.iter().position(of);
+    let base = newest(&|profile| profile.complete && !is_observed(profile))
+        .or_else(|| newest(&|profile| profile.complete))
         .unwrap_or(0);
     let mut united = recordings.remove(base);
     if recordings.is_empty() {
@@ -111,10 +114,32 @@ pub fn unite(mut recordings: Vec<Profile>) -> Option<Profile> {
     Some(united)
 }
 
+fn is_observed(profile: &Profile) -> bool {
+    profile.conditions.mode == Mode::Observe
+}
+
+/// What a recording without the grant says of what the workload is not given: if it ended well, or as with everything, it works.
+fn observed_today(profile: &Profile, base: &Profile) -> Option<Today> {
+    if !is_observed(profile) || is_observed(base) || !profile.complete {
+        return None;
+    }
+    let passed = profile
+        .exit
+        .is_some_and(|exit| !exit.is_failure() || profile.exit == base.exit);
+    passed.then(|| Today {
+        passed,
+        by: Trial::Observed,
+        set: profile.conditions.granted.bounding,
+        run: profile.origin.recording_id.clone(),
+        date: profile.origin.finished.clone(),
+        failures: Vec::new(),
+    })
+}
+
 /// What was learnt of the workload after it was recorded, from the newest recording that has it.
 struct Kept {
     shrunk: Option<(crate::profile::Shrunk, CapabilitySet)>,
-    today: Option<crate::part::Today>,
+    today: Option<Today>,
     verifications: Vec<crate::verification::Verification>,
 }
 
@@ -126,7 +151,12 @@ impl Kept {
                 .filter_map(|profile| Some((profile.shrunk.clone()?, profile.findings.minimized)))
                 .max_by(|(one, _), (other, _)| one.finished.cmp(&other.finished)),
             today: all()
-                .filter_map(|profile| profile.today.clone())
+                .filter_map(|profile| {
+                    profile
+                        .today
+                        .clone()
+                        .or_else(|| observed_today(profile, base))
+                })
                 .max_by(|one, other| one.date.cmp(&other.date)),
             verifications: all()
                 .filter_map(|profile| profile.verification.clone())

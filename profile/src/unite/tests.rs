@@ -1,7 +1,7 @@
 use super::*;
 use crate::assemble::tests::is_valid;
 use crate::fixtures::{check, host, recording, reports};
-use crate::observation::{Evidence, Observation, Recorder};
+use crate::observation::{Evidence, Exit, Observation, Recorder};
 use crate::part::{Part, Today, Trial};
 use crate::profile::Shrunk;
 use crate::recording::Recording;
@@ -216,4 +216,39 @@ fn a_run_with_what_it_has_today_settles_all_recordings() {
     let united = unite(vec![later, settled]).unwrap();
     assert_eq!(united.part(Part::Held), set(&[Capability::CHOWN]));
     assert_eq!(united.answer().0, set(&[Capability::CHOWN]));
+}
+
+#[test]
+fn a_recording_without_the_grant_settles_what_it_worked_without() {
+    let given = |recording: &mut Recording| {
+        let set = set(&[Capability::CHOWN]);
+        recording.grant.original = crate::recording::ProcessSets::of_list(
+            set,
+            0,
+            &crate::recording::ProcessSets::default(),
+        );
+    };
+    let profiled = of_day(
+        1,
+        vec![used(Capability::CHOWN), used(Capability::SYS_TIME)],
+        given,
+    );
+    let observed = |exit: Exit| {
+        let mut observed = of_day(2, vec![used(Capability::CHOWN)], |recording| {
+            given(recording);
+            recording.grant.granted = recording.grant.original;
+            recording.mode = Mode::Observe;
+        });
+        observed.exit = Some(exit);
+        unite(vec![observed, profiled.clone()]).unwrap()
+    };
+    let well = observed(Exit::Code(0));
+    is_valid(&well);
+    assert_eq!(well.answer().0, set(&[Capability::CHOWN]));
+    assert_eq!(well.today.map(|today| today.by), Some(Trial::Observed));
+    assert_eq!(well.conditions.mode, Mode::Profile);
+    // That it failed may be for want of it, or not.
+    let badly = observed(Exit::Code(1));
+    assert_eq!(badly.today, None);
+    assert_eq!(badly.unsettled(), set(&[Capability::SYS_TIME]));
 }
