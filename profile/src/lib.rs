@@ -26,5 +26,6 @@ pub mod settings;
 pub mod unite;
 pub mod verification;
 pub mod verify;
+pub mod why;
 
 pub use capability::{Capability, CapabilitySet};

@@ -1,0 +1,295 @@
+//! From facts to the cause.
+
+use super::cause::{Cause, Explanation};
+use super::facts::{Check, Errno, Facts, Kind, Target};
+use super::seccomp::Answer;
+use super::{file, special};
+use crate::atlas::{self, Class};
+use crate::privileges::opened_by_capabilities;
+use crate::{Capability, CapabilitySet};
+
+/// Finds out who refused.
+pub fn decide(facts: &Facts) -> Explanation {
+    let mut explanation = match by_filter(facts) {
+        Some(cause) => Explanation::sure(cause),
+        None => after_filter(facts),
+    };
+    explanation.notes = notes(facts, &explanation.causes);
+    explanation
+}
+
+/// A filter that answers with the very error: the call has not run, so that nothing else can be the cause.
+fn by_filter(facts: &Facts) -> Option<Cause> {
+    let error = match facts.seccomp? {
+        Answer::Errno(error) if Errno(error) == facts.error => error,
+        Answer::Kill if facts.error == Errno::default() => 0,
+        _ => return None,
+    };
+    Some(Cause::Seccomp {
+        call: facts.call.clone(),
+        error,
+        opened_by: opened_by_capabilities()
+            .find(|(name, _)| *name == facts.call)
+            .map_or_else(CapabilitySet::default, |(_, capabilities)| capabilities),
+    })
+}
+
+fn after_filter(facts: &Facts) -> Explanation {
+    let mut causes: Vec<Cause> = match facts.error {
+        Errno::EROFS => file::read_only(facts).into_iter().collect(),
+        Errno::EPERM | Errno::EACCES => return not_permitted(facts),
+        _ => special::by_limit(facts),
+    };
+    if causes.is_empty() {
+        causes = confinement(facts);
+        causes.push(unknown(facts));
+    }
+    Explanation {
+        causes,
+        notes: Vec::new(),
+    }
+}
+
+fn not_permitted(facts: &Facts) -> Explanation {
+    if !facts.modules.avc.is_empty() && facts.modules.selinux_enforcing {
+        return Explanation {
+            causes: facts
+                .modules
+                .avc
+                .iter()
+                .map(|(rule, serial)| Cause::Selinux {
+                    rule: rule.clone(),
+                    serial: Some(*serial),
+                })
+                .collect(),
+            notes: Vec::new(),
+        };
+    }
+    let mut causes = file::by_flags(facts);
+    causes.extend(special::without_check(facts));
+    causes.dedup();
+    if let Some((check, sites)) = deciding(facts) {
+        let cause = by_check(facts, check, &sites);
+        // Asked before it was known whether it matters: what forbids the call by itself may be the cause too.
+        let is_early = !sites.is_empty() && sites.iter().all(|site| site.class == Class::Early);
+        causes.retain(|_| is_early);
+        causes.insert(0, cause);
+        return Explanation {
+            causes,
+            notes: Vec::new(),
+        };
+    }
+    if causes.is_empty() {
+        causes.extend(file::by_mode(facts).filter(needs_no_check));
+    }
+    if let Some(rule) = facts.device
+        && rule.refused == Some(true)
+        && facts.error == Errno::EPERM
+    {
+        causes = vec![Cause::Device { rule }];
+    }
+    if causes.is_empty() {
+        causes = confinement(facts);
+        let proved = causes.len() == 1 && is_last_possible(facts);
+        if !proved {
+            causes.push(unknown(facts));
+        }
+    }
+    Explanation {
+        causes,
+        notes: Vec::new(),
+    }
+}
+
+/// Modes for which the kernel asks for no capability before it refuses.
+fn needs_no_check(cause: &Cause) -> bool {
+    match cause {
+        Cause::UnmappedOwner { .. } | Cause::NotExecutable { .. } => true,
+        Cause::FileMode { capabilities, .. } => capabilities.is_empty(),
+        _ => false,
+    }
+}
+
+/// The refused check that explains the error, with the atlas's entries for it: the last one that refuses. Where one place asks for several
+/// capabilities one after the other, the first of them, which is the narrower one.
+fn deciding(facts: &Facts) -> Option<(&Check, Vec<&'static atlas::Site>)> {
+    let mut found: Option<(&Check, Vec<&'static atlas::Site>)> = None;
+    for check in facts.checks.iter().rev() {
+        let sites = atlas::asked(check.capability, functions(check));
+        if !matters(facts, check, &sites) {
+            continue;
+        }
+        match &found {
+            None => found = Some((check, sites)),
+            Some((last, _)) if place(last) == place(check) => found = Some((check, sites)),
+            Some(_) => break,
+        }
+    }
+    found
+}
+
+pub(super) fn functions(check: &Check) -> impl Iterator<Item = &str> {
+    check.call_site.iter().map(String::as_str)
+}
+
+/// The call site without the functions that only hand the question on.
+fn place(check: &Check) -> Vec<&str> {
+    functions(check)
+        .skip_while(|name| is_helper(name))
+        .collect()
+}
+
+fn is_helper(name: &str) -> bool {
+    name.contains("capable") || atlas::of_function(name).any(|site| site.class == Class::Helper)
+}
+
+fn matters(facts: &Facts, check: &Check, sites: &[&'static atlas::Site]) -> bool {
+    let refuses = sites.is_empty()
+        || sites
+            .iter()
+            .any(|site| matches!(site.class, Class::Refuses | Class::Early));
+    let about_files = is_dac(check.capability)
+        && check
+            .call_site
+            .iter()
+            .any(|name| name == "generic_permission");
+    // The kernel's reserve of memory, for which it says ENOMEM.
+    let about_memory = sites
+        .iter()
+        .any(|site| site.function == "cap_vm_enough_memory");
+    let in_overlay = check.foreign
+        && check
+            .call_site
+            .iter()
+            .any(|name| name.starts_with("ovl_") || name.starts_with("backing_file_"));
+    refuses
+        && !in_overlay
+        && !(about_memory && facts.error != Errno::ENOMEM)
+        && !(about_files && facts.error != Errno::EACCES)
+        && !(sites.is_empty() && check.call_site.is_empty() && check.foreign)
+}
+
+pub(super) fn is_dac(capability: Capability) -> bool {
+    matches!(
+        capability,
+        Capability::DAC_OVERRIDE | Capability::DAC_READ_SEARCH
+    )
+}
+
+fn by_check(facts: &Facts, check: &Check, sites: &[&'static atlas::Site]) -> Cause {
+    if let Some(cause) = special::by_check(facts, check) {
+        return cause;
+    }
+    if is_dac(check.capability)
+        && let Some(cause) = file::by_mode(facts)
+    {
+        return cause;
+    }
+    let site = sites.first();
+    let to = site.map_or_else(String::new, |site| site.plain.to_owned());
+    let function = special::function(check);
+    if check.target == Target::Initial {
+        return Cause::UserNamespace {
+            capability: check.capability,
+            held: facts.credentials.effective.contains(check.capability),
+            to,
+            function,
+        };
+    }
+    let mut alternatives: CapabilitySet = sites
+        .iter()
+        .fold(CapabilitySet::default(), |all, site| all.union(site.or));
+    alternatives.remove(check.capability);
+    Cause::Capability {
+        capability: check.capability,
+        to,
+        alternatives,
+        unless: site.and_then(|site| site.unless).map(ToOwned::to_owned),
+        function,
+    }
+}
+
+/// Security modules that could have refused, none of which says so to capprof.
+fn confinement(facts: &Facts) -> Vec<Cause> {
+    let modules = &facts.modules;
+    let mut causes = Vec::new();
+    if facts.seccomp == Some(Answer::Supervisor) {
+        causes.push(Cause::Supervisor {
+            call: facts.call.clone(),
+        });
+    }
+    if facts.seccomp == Some(Answer::Unreadable) {
+        causes.push(Cause::Seccomp {
+            call: facts.call.clone(),
+            error: facts.error.0,
+            opened_by: CapabilitySet::default(),
+        });
+    }
+    let is_error_of_landlock = matches!(facts.error, Errno::EACCES | Errno::EPERM | Errno::EXDEV);
+    if modules.landlock == Some(true) && is_error_of_landlock {
+        causes.push(Cause::Landlock {
+            path: facts
+                .walk
+                .as_ref()
+                .map_or_else(String::new, |walk| walk.name.clone()),
+        });
+    }
+    if let Some(context) = &modules.selinux
+        && modules.selinux_enforcing
+    {
+        causes.push(Cause::Selinux {
+            rule: context.clone(),
+            serial: None,
+        });
+    }
+    if let Some(profile) = &modules.apparmor {
+        causes.push(Cause::Apparmor {
+            profile: profile.clone(),
+        });
+    }
+    causes
+}
+
+/// True if a security module is the only one left that can have refused: the way was walked to its end, mode and capabilities let the process,
+/// and the file system has no opinion of its own.
+fn is_last_possible(facts: &Facts) -> bool {
+    if facts.error != Errno::EACCES && facts.error != Errno::EXDEV {
+        return false;
+    }
+    facts.walk.as_ref().is_some_and(|walk| {
+        let end = walk.last.as_ref().or_else(|| walk.parent());
+        walk.whole
+            && end.is_some_and(|step| {
+                matches!(step.kind, Kind::File | Kind::Directory)
+                    && PLAIN.contains(&step.mount.file_system.as_str())
+            })
+            && file::by_mode(facts).is_none()
+    })
+}
+
+/// File systems that go by mode, owner and list alone.
+const PLAIN: [&str; 7] = ["ext4", "xfs", "btrfs", "tmpfs", "overlay", "ext3", "f2fs"];
+
+fn unknown(facts: &Facts) -> Cause {
+    Cause::Unknown {
+        function: format!("sys_{}", facts.call),
+    }
+}
+
+fn notes(facts: &Facts, causes: &[Cause]) -> Vec<String> {
+    let wants_more = causes.iter().any(|cause| {
+        matches!(
+            cause,
+            Cause::Capability { .. } | Cause::FileMode { .. } | Cause::Owner { .. }
+        )
+    });
+    match facts.ignored_setuid {
+        Some(true) if wants_more => {
+            vec!["the program is set-user-ID or set-group-ID, and its mount is nosuid".to_owned()]
+        }
+        Some(false) if wants_more => vec![
+            "the program is set-user-ID or set-group-ID, and no_new_privs ignores that".to_owned(),
+        ],
+        _ => Vec::new(),
+    }
+}

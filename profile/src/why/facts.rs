@@ -1,0 +1,348 @@
+//! What is known of a system call that was refused.
+
+use super::seccomp::Answer;
+use crate::{Capability, CapabilitySet};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Numbers of errors that are refusals (include/uapi/asm-generic/errno.h).
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(transparent)]
+pub struct Errno(pub i32);
+
+impl Errno {
+    /// Operation not permitted.
+    pub const EPERM: Self = Self(1);
+    /// Resource temporarily unavailable.
+    pub const EAGAIN: Self = Self(11);
+    /// Out of memory.
+    pub const ENOMEM: Self = Self(12);
+    /// Permission denied.
+    pub const EACCES: Self = Self(13);
+    /// Invalid cross-device link.
+    pub const EXDEV: Self = Self(18);
+    /// Too many open files in the system.
+    pub const ENFILE: Self = Self(23);
+    /// Too many open files.
+    pub const EMFILE: Self = Self(24);
+    /// File too large.
+    pub const EFBIG: Self = Self(27);
+    /// No space left on device.
+    pub const ENOSPC: Self = Self(28);
+    /// Read-only file system.
+    pub const EROFS: Self = Self(30);
+    /// Function not implemented.
+    pub const ENOSYS: Self = Self(38);
+    /// Too many users.
+    pub const EUSERS: Self = Self(87);
+    /// Quota exceeded.
+    pub const EDQUOT: Self = Self(122);
+
+    /// The name, or the number.
+    pub fn name(self) -> String {
+        let name = match self {
+            Self::EPERM => "EPERM",
+            Self::EAGAIN => "EAGAIN",
+            Self::ENOMEM => "ENOMEM",
+            Self::EACCES => "EACCES",
+            Self::EXDEV => "EXDEV",
+            Self::ENFILE => "ENFILE",
+            Self::EMFILE => "EMFILE",
+            Self::EFBIG => "EFBIG",
+            Self::ENOSPC => "ENOSPC",
+            Self::EROFS => "EROFS",
+            Self::ENOSYS => "ENOSYS",
+            Self::EUSERS => "EUSERS",
+            Self::EDQUOT => "EDQUOT",
+            Self(number) => return format!("error {number}"),
+        };
+        name.to_owned()
+    }
+}
+
+/// A range of ids of a user namespace (user_namespaces(7)).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Extent {
+    /// The first id inside.
+    pub inside: u32,
+    /// The first id in the initial namespace.
+    pub outside: u32,
+    /// How many.
+    pub count: u32,
+}
+
+/// With which credentials the call was made. Ids are those of the initial user namespace.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Credentials {
+    /// Real user.
+    pub uid: u32,
+    /// Effective user.
+    pub euid: u32,
+    /// User for access to files.
+    pub fsuid: u32,
+    /// Group for access to files.
+    pub fsgid: u32,
+    /// Supplementary groups.
+    pub groups: Vec<u32>,
+    /// Effective capabilities.
+    pub effective: CapabilitySet,
+    /// Bounding set.
+    pub bounding: CapabilitySet,
+    /// How deep the user namespace is; 0 is the initial one.
+    pub user_level: u32,
+    /// Users of the namespace; empty if unknown.
+    pub uid_map: Vec<Extent>,
+    /// Groups of the namespace; empty if unknown.
+    pub gid_map: Vec<Extent>,
+    /// No new privileges (prctl(2), `PR_SET_NO_NEW_PRIVS`).
+    pub no_new_privileges: bool,
+}
+
+impl Credentials {
+    /// True if user and group have ids in the process's user namespace; true if the maps are not known.
+    pub fn maps(&self, uid: u32, gid: u32) -> bool {
+        let within = |map: &[Extent], id: u32| {
+            map.is_empty()
+                || map
+                    .iter()
+                    .any(|extent| id >= extent.outside && id - extent.outside < extent.count)
+        };
+        within(&self.uid_map, uid) && within(&self.gid_map, gid)
+    }
+}
+
+/// The user namespace that a capability was asked of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// The initial one, in which the process lives too.
+    Own,
+    /// The initial one, and the process lives in another.
+    Initial,
+    /// The process's own, which is not the initial one.
+    OwnNested,
+    /// Any other.
+    Other,
+}
+
+/// A capability that the process was refused during the call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Check {
+    /// Which.
+    pub capability: Capability,
+    /// Of which user namespace.
+    pub target: Target,
+    /// Asked of credentials that are not the process's own: a file system's mounter's, another task's.
+    pub foreign: bool,
+    /// The kernel's functions, innermost first.
+    pub call_site: Vec<String>,
+}
+
+/// What a call wants of the file that it names.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Intent {
+    /// To read it, or list it.
+    pub read: bool,
+    /// To write it.
+    pub write: bool,
+    /// To execute it.
+    pub execute: bool,
+    /// To make an entry in its directory where there is none.
+    pub create: bool,
+    /// The entry must not be there (`O_EXCL`, mkdir, …).
+    pub exclusive: bool,
+    /// To take an entry out of its directory.
+    pub remove: bool,
+    /// To change mode, owner, times or attributes.
+    pub attributes: bool,
+    /// Not to follow a link in the last place.
+    pub no_follow: bool,
+    /// To make a hard link to it.
+    pub link: bool,
+    /// To map it into memory for execution.
+    pub map_executable: bool,
+    /// access(2): by the real ids.
+    pub real_ids: bool,
+}
+
+/// What a file is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Kind {
+    /// A regular file.
+    #[default]
+    File,
+    /// A directory.
+    Directory,
+    /// A symbolic link.
+    Link,
+    /// A character device.
+    Character,
+    /// A block device.
+    Block,
+    /// A FIFO.
+    Fifo,
+    /// A socket.
+    Socket,
+}
+
+/// One entry of an access control list (acl(5)).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AclEntry {
+    /// `ACL_USER_OBJ` and so on (include/uapi/linux/posix_acl.h).
+    pub tag: u16,
+    /// Read 4, write 2, execute 1.
+    pub permissions: u16,
+    /// User or group.
+    pub id: u32,
+}
+
+/// Who makes a mount read-only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReadOnly {
+    /// The mount itself; another mount of the same file system may be writable.
+    Mount,
+    /// The file system.
+    FileSystem,
+    /// One of the two.
+    Either,
+}
+
+/// A mount.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Mount {
+    /// Where, as the process sees it.
+    pub point: String,
+    /// Read-only.
+    pub read_only: Option<ReadOnly>,
+    /// Without set-user-ID.
+    pub nosuid: bool,
+    /// Without execution.
+    pub noexec: bool,
+    /// Without devices.
+    pub nodev: bool,
+    /// The type of file system, if known.
+    pub file_system: String,
+}
+
+/// A file or directory on the way that the call named.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Step {
+    /// As the process sees it.
+    pub path: String,
+    /// What it is.
+    pub kind: Kind,
+    /// Permission bits, with set-user-ID and sticky.
+    pub mode: u32,
+    /// Owner.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
+    /// The access control list, if it has one.
+    pub acl: Vec<AclEntry>,
+    /// chattr +i
+    pub immutable: bool,
+    /// chattr +a
+    pub append_only: bool,
+    /// Numbers of a device.
+    pub device: (u32, u32),
+    /// The mount that it lies on.
+    pub mount: Mount,
+}
+
+/// The way to what a call named.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Walk {
+    /// The name as the process sees it, from its root directory.
+    pub name: String,
+    /// Directories passed, and symbolic links followed, in this order.
+    pub passed: Vec<Step>,
+    /// What is there now; `None` if nothing is.
+    pub last: Option<Step>,
+    /// False if the way could not be walked to its end for another reason than a missing entry.
+    pub whole: bool,
+    /// What runs the file: of a script the interpreter, of a program its loader, each with the way to it.
+    pub interpreters: Vec<Walk>,
+    /// The file's capabilities, and whether they are made effective.
+    pub file_capabilities: Option<(CapabilitySet, bool)>,
+}
+
+impl Walk {
+    /// The directory of the last entry.
+    pub fn parent(&self) -> Option<&Step> {
+        self.passed
+            .iter()
+            .rev()
+            .find(|step| step.kind == Kind::Directory)
+    }
+}
+
+/// A device that a control group's rules were asked about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeviceRule {
+    /// True for a block device.
+    pub block: bool,
+    /// Major number.
+    pub major: u32,
+    /// Minor number.
+    pub minor: u32,
+    /// To make the node 1, to read 2, to write 4 (include/uapi/linux/bpf.h).
+    pub access: u32,
+    /// True if the rules refuse; `None` if this kernel or host does not say.
+    pub refused: Option<bool>,
+}
+
+/// What a security module says of the process.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Modules {
+    /// SELinux's context, if SELinux is on.
+    pub selinux: Option<String>,
+    /// True if that is enforced.
+    pub selinux_enforcing: bool,
+    /// Records of the access vector cache for this process and moment, as `SOURCE may not PERMISSION TARGET:CLASS`, with the serial.
+    pub avc: Vec<(String, u64)>,
+    /// AppArmor's profile, if it confines the process.
+    pub apparmor: Option<String>,
+    /// True if the process has restricted itself by Landlock; `None` if it ran before anybody watched.
+    pub landlock: Option<bool>,
+    /// Lockdown's mode, if the kernel is locked down.
+    pub lockdown: Option<String>,
+}
+
+/// All that is known.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Facts {
+    /// The system call's name.
+    pub call: String,
+    /// Its arguments.
+    pub arguments: [u64; 6],
+    /// What it failed with.
+    pub error: Errno,
+    /// What it wanted of the file that it named.
+    pub intent: Intent,
+    /// The same for a second name.
+    pub second_intent: Intent,
+    /// With which credentials.
+    pub credentials: Credentials,
+    /// Capabilities that the process was refused, in this order.
+    pub checks: Vec<Check>,
+    /// What the process's seccomp filters answer to the call; `None` if it has none.
+    pub seccomp: Option<Answer>,
+    /// The way to what it named.
+    pub walk: Option<Walk>,
+    /// The way to the second name.
+    pub second_walk: Option<Walk>,
+    /// The device that was asked about.
+    pub device: Option<DeviceRule>,
+    /// Sysctls that bear upon the call: `kernel.dmesg_restrict`.
+    pub sysctls: BTreeMap<String, i64>,
+    /// Limits that bear upon the call (`RLIMIT_NOFILE`): the soft one, and how much is used if that is known.
+    pub limits: BTreeMap<String, (u64, Option<u64>)>,
+    /// Security modules.
+    pub modules: Modules,
+    /// The pids controller refused a process of this control group.
+    pub pids_limit: Option<u64>,
+    /// The program is set-user-ID and its mount (true) or no_new_privs (false) ignored that.
+    pub ignored_setuid: Option<bool>,
+}

@@ -1,0 +1,42 @@
+//! What `capprofctl why` says.
+
+use super::Explanation;
+use serde::{Deserialize, Serialize};
+
+/// A distinct refusal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refusal {
+    /// The program: its path if known, else its name.
+    pub program: String,
+    /// The process.
+    pub pid: u32,
+    /// The system call.
+    pub call: String,
+    /// The call with its arguments, as strace(1) writes it.
+    pub text: String,
+    /// The error's name; empty if the process was killed.
+    pub error: String,
+    /// How often.
+    pub count: u64,
+    /// The process ended with an error, and this was the last thing that it was refused.
+    pub fatal: bool,
+    /// Programs make this call to see whether they may.
+    pub probe: bool,
+    /// The order in which refusals were first seen.
+    pub order: u64,
+    /// Who refused.
+    pub explanation: Explanation,
+    /// What would allow it, for each cause.
+    pub remedies: Vec<String>,
+}
+
+/// All refusals of a run.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Report {
+    /// Likeliest culprit first.
+    pub refusals: Vec<Refusal>,
+    /// Exit status of the command as a shell has it; `None` for containers.
+    pub exit_status: Option<i32>,
+    /// What could not be seen, a line each.
+    pub missing: Vec<String>,
+}
