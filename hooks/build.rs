@@ -1,4 +1,4 @@
-//! Compiles the eBPF recorder (`bpf/capprof.bpf.c`) with clang. `CLANG` names another compiler.
+//! Compiles the eBPF programs (`bpf/*.bpf.c`) with clang. `CLANG` names another compiler.
 
 use std::env;
 use std::error::Error;
@@ -19,11 +19,39 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     // libbpf's own headers, from the copy that libbpf-sys brings.
     let headers = env::var("DEP_BPF_INCLUDE")?;
-    let object = PathBuf::from(env::var("OUT_DIR")?).join("capprof.bpf.o");
     let clang = env::var("CLANG").unwrap_or_else(|_| "clang".to_owned());
-    let status = Command::new(&clang)
+    let compile = |name: &str| compile(&clang, target, &headers, name);
+    compile("why")?;
+    let object = compile("capprof")?;
+    let build = fs::read(&object)?
+        .iter()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+        });
+    println!("cargo:rustc-env=CAPPROF_BPF_BUILD={build}");
+    Ok(())
+}
+
+/// Compiles `bpf/NAME.bpf.c` to `NAME.bpf.o` in the output directory.
+fn compile(
+    clang: &str,
+    target: &str,
+    headers: &str,
+    name: &str,
+) -> Result<PathBuf, Box<dyn Error>> {
+    let source = format!("bpf/{name}.bpf.c");
+    let object = PathBuf::from(env::var("OUT_DIR")?).join(format!("{name}.bpf.o"));
+    let status = Command::new(clang)
         .args([
-            "-g", "-O2", "-target", "bpf", "-mcpu=v3", "-Wall", "-Werror",
+            "-g",
+            "-O2",
+            "-target",
+            "bpf",
+            "-mcpu=v3",
+            "-Wall",
+            "-Werror",
+            // Of what a header has, not every program needs all.
+            "-Wno-unused-function",
         ])
         .arg(format!("-D__TARGET_ARCH_{target}"))
         .arg(format!("-I{headers}"))
@@ -33,12 +61,12 @@ fn main() -> Result<(), Box<dyn Error>> {
             env::var("CARGO_MANIFEST_DIR")?
         ))
         .arg(format!("-fdebug-prefix-map={headers}=libbpf"))
-        .args(["-c", "bpf/capprof.bpf.c", "-o"])
+        .args(["-c", &source, "-o"])
         .arg(&object)
         .status()
         .map_err(|error| format!("run {clang}: {error} (install clang, or set CLANG)"))?;
     if !status.success() {
-        return Err(format!("{clang} could not compile bpf/capprof.bpf.c").into());
+        return Err(format!("{clang} could not compile {source}").into());
     }
     // Debug sections, of which libbpf needs none, are most of the file.
     for strip in ["llvm-strip", "llvm-strip-14"] {
@@ -48,11 +76,5 @@ fn main() -> Result<(), Box<dyn Error>> {
             break;
         }
     }
-    let build = fs::read(&object)?
-        .iter()
-        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-            (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
-        });
-    println!("cargo:rustc-env=CAPPROF_BPF_BUILD={build}");
-    Ok(())
+    Ok(object)
 }

@@ -1,12 +1,13 @@
 //! The command line of `capprof-hook`.
 
-use crate::{doctor, finish, poststop, prestart, recover, selinux, so_far};
+use crate::{doctor, finish, poststop, prestart, recover, selinux, so_far, why};
 use anyhow::{Context, bail};
 use capprof_store::recording::Directory;
 use capprof_store::settings;
 use std::ffi::OsString;
 use std::io::Read;
 use std::path::PathBuf;
+use std::process::ExitCode;
 use std::time::Duration;
 
 /// Returns true if the subcommand is one that a low-level runtime calls.
@@ -20,7 +21,7 @@ pub fn is_hook(arguments: &[OsString]) -> bool {
 ///
 /// # Errors
 /// The arguments name no subcommand, or the subcommand failed.
-pub fn run(arguments: Vec<OsString>) -> anyhow::Result<()> {
+pub fn run(arguments: Vec<OsString>) -> anyhow::Result<ExitCode> {
     let mut arguments = arguments.into_iter();
     let subcommand = arguments.next().unwrap_or_default();
     match subcommand.to_str() {
@@ -48,11 +49,13 @@ pub fn run(arguments: Vec<OsString>) -> anyhow::Result<()> {
             recover::run(&options.state, options.stopped, options.unload)
         }
         Some("doctor") => doctor::run(&Options::parse(arguments)?.state),
+        Some("why") => return why::run(arguments),
         _ => bail!(
-            "unknown subcommand {}: expected prestart, poststop, listen, attach, detach, so-far, snapshot, recover or doctor",
+            "unknown subcommand {}: expected prestart, poststop, listen, attach, detach, so-far, snapshot, recover, doctor or why",
             subcommand.display()
         ),
-    }
+    }?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// The container's state, which the runtime writes to a hook's standard input (Runtime Specification, "POSIX-platform Hooks"). Read to its

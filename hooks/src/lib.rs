@@ -10,6 +10,7 @@
 //! capprof-hook snapshot  [--state DIRECTORY] [DIRECTORY...]   put that into the store
 //! capprof-hook recover   [--state DIRECTORY] [--stopped] [--unload]   finish recordings whose container is gone (or has stopped)
 //! capprof-hook doctor    [--state DIRECTORY]   what can be recorded on this host, as JSON
+//! capprof-hook why REPORT …   which system calls of a command or a container are refused, and why (see the module)
 //! ```
 //!
 //! DIRECTORY is the recording's own, made by the shim. A hook takes everything from there: engines start hooks with no
@@ -20,7 +21,7 @@
 //! ```text
 //! command_line
 //! so_far
-//! prestart   poststop   recover   doctor
+//! prestart   poststop   recover   doctor   why/
 //!            finish
 //! recorders  results
 //! ebpf/      selinux/
@@ -43,3 +44,4 @@ pub mod recover;
 mod results;
 pub mod selinux;
 pub mod so_far;
+pub mod why;

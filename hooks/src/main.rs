@@ -11,7 +11,7 @@ fn main() -> ExitCode {
         false => journal::error,
     };
     match command_line::run(arguments) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             tell(&capprof_profile::error::line(error.as_ref()));
             ExitCode::FAILURE

@@ -17,7 +17,7 @@ use std::path::PathBuf;
 use zerocopy::{FromZeros, IntoBytes};
 
 /// `PROC_PID_INIT_INO`, include/linux/proc_ns.h.
-const INITIAL_PID_NAMESPACE: u32 = 0xEFFF_FFFC;
+pub(crate) const INITIAL_PID_NAMESPACE: u32 = 0xEFFF_FFFC;
 
 /// Makes the container's first process known to the kernel side, which starts to count when it executes the container's program; or all processes
 /// of a container that runs already, which are counted from now on.

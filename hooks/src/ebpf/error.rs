@@ -109,6 +109,6 @@ impl Error {
 }
 
 /// An error of libbpf-rs on one line.
-pub(super) fn describe(error: &libbpf_rs::Error) -> String {
+pub(crate) fn describe(error: &libbpf_rs::Error) -> String {
     format!("{error:#}").replace('\n', " ")
 }

@@ -10,7 +10,7 @@ const TYPES: &str = "/sys/kernel/btf/vmlinux";
 
 /// What programs can need of a kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Feature {
+pub(crate) enum Feature {
     /// The tracepoint `cap_capable`.
     CapabilityTracepoint,
     /// Registers and storage of a task: `bpf_task_pt_regs()`, `bpf_task_storage_get()`.
@@ -43,7 +43,7 @@ impl Feature {
     }
 
     /// What is missing on this kernel; `None` if the feature is there, or if the kernel does not say.
-    pub(super) fn missing(self) -> Option<&'static str> {
+    pub(crate) fn missing(self) -> Option<&'static str> {
         static TYPES_OF_KERNEL: OnceLock<Option<Vec<u8>>> = OnceLock::new();
         let types = TYPES_OF_KERNEL.get_or_init(|| fs::read(TYPES).ok());
         self.missing_in(types.as_deref()?)

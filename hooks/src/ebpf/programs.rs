@@ -230,7 +230,7 @@ impl Attached {
 }
 
 /// The root of the hierarchy of control groups, version 2, as far as this namespace shows it.
-fn control_groups() -> Result<File, String> {
+pub(crate) fn control_groups() -> Result<File, String> {
     let mounts = fs::read_to_string("/proc/self/mountinfo")
         .map_err(|error| format!("read /proc/self/mountinfo: {error}"))?;
     let path = control_group_mount(&mounts)
@@ -255,7 +255,8 @@ fn open() -> Result<OpenObject, String> {
         .map_err(|error| format!("open: {}", describe(&error)))
 }
 
-fn choose(open: &mut OpenObject, programs: &[&str]) {
+/// Leaves out all programs of an object but these.
+pub(crate) fn choose(open: &mut OpenObject, programs: &[&str]) {
     for mut program in open.progs_mut() {
         let wanted = program
             .name()
@@ -332,7 +333,7 @@ fn iterate_symbols(object: &Object) -> Result<Link, String> {
 static SAID: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
 /// Runs `work` with libbpf's warnings kept off standard error and added to the error's reason.
-fn listen<T>(work: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
+pub(crate) fn listen<T>(work: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
     let before = get_print();
     set_print(Some((PrintLevel::Warn, |_, line| {
         if let Ok(mut said) = SAID.lock() {

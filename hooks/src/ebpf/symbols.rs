@@ -52,7 +52,7 @@ const MACHINERY: [&str; 16] = [
 ];
 
 /// Names for the return addresses of all rows.
-pub(super) struct Symbols(HashMap<u64, String>);
+pub(crate) struct Symbols(HashMap<u64, String>);
 
 impl Symbols {
     /// Asks the kernel for the functions that these return addresses lie in; the error tells why names are missing.
@@ -84,8 +84,26 @@ impl Symbols {
         }
     }
 
+    /// Names for these return addresses by `name`, which is given addresses and names the functions that they lie in; else from
+    /// `/proc/kallsyms`.
+    pub(crate) fn by(
+        stacks: &[u64],
+        name: impl FnOnce(&[u64]) -> Option<HashMap<u64, String>>,
+    ) -> Self {
+        let addresses: BTreeSet<u64> = stacks.iter().map(|address| call(*address)).collect();
+        let addresses: Vec<u64> = addresses
+            .into_iter()
+            .filter(|address| *address != 0)
+            .collect();
+        Self(
+            name(&addresses)
+                .or_else(|| from_kallsyms(&addresses))
+                .unwrap_or_default(),
+        )
+    }
+
     /// The functions from the one that asked outwards, without the recorder's own and without the entry code.
-    pub(super) fn call_site(&self, stack: &[u64]) -> Vec<String> {
+    pub(crate) fn call_site(&self, stack: &[u64]) -> Vec<String> {
         let names: Vec<String> = stack
             .iter()
             .filter_map(|address| self.0.get(&call(*address)))

@@ -1,0 +1,579 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/*
+ * capprofctl why: which system calls of the watched processes are refused, and with which credentials.
+ *
+ *   watched  thread group -> enum watch_flag; processes that are not in it cost one comparison per system call
+ *   joins    mount namespace of a watched container -> 1, for processes that `exec` puts into it
+ *   asked    thread -> checks refused in the system call that it is in
+ *   calls    system call -> where its paths and descriptors are
+ *   seen     refusals told already, counted
+ *   filters  seccomp filters told already
+ *   events   to user space
+ *
+ * Nothing is pinned: the programs go with the process that loaded them.
+ */
+#include "kernel.h"
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_tracing.h>
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
+
+#define NULL ((void *)0)
+
+#include "layout.h"
+#include "why_kernel.h"
+#include "why_layout.h"
+#include "task.h"
+
+#define TID_MASK 4095
+#define SIGSYS 31
+
+struct kernel_siginfo;
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 65536);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, u32);
+	__type(value, u32);
+} watched SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1024);
+	__type(key, u32);
+	__type(value, u32);
+} joins SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 4096);
+	__type(key, u32);
+	__type(value, struct asked);
+} asked SEC(".maps");
+
+/* Whether a thread with these last digits has an entry in `asked`: what costs every system call must be cheap. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, TID_MASK + 1);
+	__type(key, u32);
+	__type(value, u8);
+} has_asked SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, CALLS);
+	__type(key, u32);
+	__type(value, u32);
+} calls SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 16384);
+	__type(key, struct seen_key);
+	__type(value, u64);
+} seen SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 1024);
+	__type(key, u64);
+	__type(value, u64);
+} filters SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 4 << 20);
+} events SEC(".maps");
+
+enum { EVENT_EXIT, EVENT_EXEC, EVENT_END, EVENTS };
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, EVENTS);
+	__type(key, u32);
+	__type(value, struct why_event);
+} event_scratch SEC(".maps");
+
+/* Events that found no room. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, u64);
+} lost SEC(".maps");
+
+static const struct asked no_asked;
+
+#include "why_event.h"
+
+static __always_inline void tell(struct why_event *event)
+{
+	u32 zero = 0;
+	u64 *count;
+
+	if (!bpf_ringbuf_output(&events, event, sizeof(*event), 0))
+		return;
+	count = bpf_map_lookup_elem(&lost, &zero);
+	if (count)
+		__sync_fetch_and_add(count, 1);
+}
+
+/* The same for all that happens in one system call, most probably different for the next. */
+static __always_inline u64 identify(const struct call *call)
+{
+	u64 digest = mix(call->number, call->arguments[0]);
+
+	digest = mix(digest, call->arguments[1]);
+	return mix(digest, call->arguments[2]);
+}
+
+/* The entry of the current thread for the system call that it is in. */
+static __always_inline struct asked *asked_now(const struct call *call)
+{
+	u32 tid = bpf_get_current_pid_tgid(), slot = tid & TID_MASK;
+	struct asked *entry = bpf_map_lookup_elem(&asked, &tid);
+	u64 identity = identify(call);
+	u8 *mark;
+
+	if (!entry) {
+		bpf_map_update_elem(&asked, &tid, &no_asked, BPF_ANY);
+		entry = bpf_map_lookup_elem(&asked, &tid);
+		if (!entry)
+			return NULL;
+	}
+	if (entry->call != identity) {
+		entry->call = identity;
+		entry->number = 0;
+		entry->device = 0;
+	}
+	mark = bpf_map_lookup_elem(&has_asked, &slot);
+	if (mark)
+		*mark = 1;
+	return entry;
+}
+
+static __always_inline int refused_check(void *ctx, const struct cred *cred, struct user_namespace *target, u32 capability)
+{
+	struct task_struct *current = (void *)bpf_get_current_task();
+	u32 tgid = bpf_get_current_pid_tgid() >> 32, *flags = bpf_map_lookup_elem(&watched, &tgid);
+	struct why_check *check;
+	struct asked *entry;
+	struct call call = {};
+	u32 at;
+
+	if (!flags || *flags & WATCH_SPAWNER)
+		return 0;
+	read_current_call(&call);
+	if (call.number < 0)
+		return 0;
+	entry = asked_now(&call);
+	if (!entry)
+		return 0;
+	at = entry->number++ & (WHY_CHECKS - 1);
+	check = &entry->checks[at];
+	check->capability = capability;
+	check->flags = 0;
+	if (!BPF_CORE_READ(target, level))
+		check->flags |= WHY_CHECK_INITIAL;
+	if (target == BPF_CORE_READ(cred, user_ns))
+		check->flags |= WHY_CHECK_OWN;
+	if (cred != BPF_CORE_READ(current, cred))
+		check->flags |= WHY_CHECK_OTHER_CREDENTIALS;
+	check->frames = bpf_get_stack(ctx, check->stack, sizeof(check->stack), 0);
+	return 0;
+}
+
+/* Linux 6.14 and later. */
+SEC("tp_btf/cap_capable")
+int BPF_PROG(why_capable, const struct cred *cred, struct user_namespace *target, const struct user_namespace *capable, int capability,
+	     int ret)
+{
+	return ret ? refused_check(ctx, cred, target, capability) : 0;
+}
+
+/* Before that. */
+SEC("fexit/cap_capable")
+int BPF_PROG(why_capable_fexit, const struct cred *cred, struct user_namespace *target, int capability, unsigned int opts, int ret)
+{
+	return ret ? refused_check(ctx, cred, target, capability) : 0;
+}
+
+/* Sees what a control group's own programs said before it (Linux 5.18). */
+SEC("cgroup/dev")
+int why_device(struct bpf_cgroup_dev_ctx *ctx)
+{
+	u32 tgid = bpf_get_current_pid_tgid() >> 32, tid = bpf_get_current_pid_tgid(), slot = tid & TID_MASK, *flags;
+	struct asked *entry;
+	u8 *mark;
+
+	flags = bpf_map_lookup_elem(&watched, &tgid);
+	if (!flags || *flags & WATCH_SPAWNER)
+		return 1;
+	entry = bpf_map_lookup_elem(&asked, &tid);
+	if (!entry) {
+		bpf_map_update_elem(&asked, &tid, &no_asked, BPF_ANY);
+		entry = bpf_map_lookup_elem(&asked, &tid);
+		if (!entry)
+			return 1;
+	}
+	entry->device = WHY_DEVICE | (bpf_get_retval() ? WHY_DEVICE_REFUSED : 0);
+	entry->device_access = ctx->access_type;
+	entry->device_major = ctx->major;
+	entry->device_minor = ctx->minor;
+	mark = bpf_map_lookup_elem(&has_asked, &slot);
+	if (mark)
+		*mark = 1;
+	return 1;
+}
+
+/* Sends the filters of the current task that user space does not know. */
+static __always_inline void tell_filters(u64 head)
+{
+	struct seccomp_filter *filter = (void *)head;
+
+	for (int i = 0; i < WHY_FILTERS; i++) {
+		struct sock_fprog_kern *program;
+		u64 address = (u64)filter;
+		struct why_filter *told;
+		u32 length;
+
+		if (!filter || bpf_map_update_elem(&filters, &address, &address, BPF_NOEXIST))
+			return;
+		told = bpf_ringbuf_reserve(&events, sizeof(*told), 0);
+		if (!told)
+			return;
+		told->kind = WHY_FILTER;
+		told->length = 0;
+		told->filter = address;
+		filter = BPF_CORE_READ(filter, prev);
+		told->previous = (u64)filter;
+		program = BPF_CORE_READ((struct seccomp_filter *)address, prog, orig_prog);
+		length = program ? BPF_CORE_READ(program, len) : 0;
+		if (length && length <= WHY_INSTRUCTIONS &&
+		    !bpf_probe_read_kernel(told->instructions, length * sizeof(u64), BPF_CORE_READ(program, filter)))
+			told->length = length;
+		bpf_ringbuf_submit(told, 0);
+	}
+}
+
+/* Errors that say that something was refused; of the others, those that user space wants of this call. */
+static __always_inline bool is_refusal(s64 ret, u32 shape)
+{
+	struct task_struct___why *current = (void *)bpf_get_current_task();
+	u32 errors = shape >> CALL_ERRORS;
+
+	switch (ret) {
+	case -1: /* EPERM */
+	case -13: /* EACCES */
+	case -23: /* ENFILE */
+	case -24: /* EMFILE */
+	case -30: /* EROFS */
+	case -87: /* EUSERS */
+	case -122: /* EDQUOT */
+		return true;
+	case -38: /* ENOSYS */
+		return BPF_CORE_READ(current, seccomp.mode);
+	case -11:
+		return errors & CALL_EAGAIN;
+	case -12:
+		return errors & CALL_ENOMEM;
+	case -18:
+		return errors & CALL_EXDEV;
+	case -27:
+		return errors & CALL_EFBIG;
+	case -28:
+		return errors & CALL_ENOSPC;
+	}
+	return false;
+}
+
+static __always_inline u32 shape_of(s32 number)
+{
+	u32 key = number, *shape = bpf_map_lookup_elem(&calls, &key);
+
+	return shape ? *shape : 0;
+}
+
+/* The argument that the shape names at this place, counted from 1; 0 if it names none. */
+static __always_inline u32 argument_at(u32 shape, u32 shift)
+{
+	return shape >> shift & 7;
+}
+
+static __always_inline u64 argument(const struct why_event *event, u32 index)
+{
+	return index && index <= 6 ? event->arguments[(index - 1) & 7] : 0;
+}
+
+static __always_inline void read_arguments(struct why_event *event, u32 place, u32 shape)
+{
+	u32 index;
+
+	index = argument_at(shape, CALL_PATH);
+	if (index && bpf_probe_read_user_str(event->path, sizeof(event->path), (void *)argument(event, index)) < 0)
+		event->path[0] = 0;
+	index = argument_at(shape, CALL_PATH2);
+	if (index && bpf_probe_read_user_str(event->path2, sizeof(event->path2), (void *)argument(event, index)) < 0)
+		event->path2[0] = 0;
+	index = argument_at(shape, CALL_DATA);
+	__builtin_memset(event->data, 0, sizeof(event->data));
+	if (index && bpf_probe_read_user(event->data, sizeof(event->data), (void *)argument(event, index)))
+		/* The object may lie at the end of its page. */
+		bpf_probe_read_user(event->data, 16, (void *)argument(event, index));
+	if (event->path[0] == '/')
+		return;
+	index = argument_at(shape, CALL_FD);
+	if (index)
+		write_descriptor(event, place, argument(event, index));
+	else if (argument_at(shape, CALL_PATH))
+		write_descriptor(event, place, AT_FDCWD);
+}
+
+/* False if the same was told before. */
+static __always_inline bool is_new(struct why_event *event)
+{
+	struct seen_key key = { .tgid = event->tgid, .call = event->call };
+	u64 one = 1, *count, digest = mix(event->result, event->fsuid);
+
+	digest = mix(digest, event->effective);
+	for (int i = 0; i < 6; i++)
+		digest = mix(digest, event->arguments[i]);
+	for (int i = 0; i < 16; i++)
+		digest = mix(digest, *(u64 *)&event->path[i * 8]);
+	digest = mix(digest, *(u64 *)event->data);
+	event->digest = key.digest = mix(digest, event->checks ? event->check[0].capability : 0);
+	count = bpf_map_lookup_elem(&seen, &key);
+	if (count) {
+		__sync_fetch_and_add(count, 1);
+		return false;
+	}
+	bpf_map_update_elem(&seen, &key, &one, BPF_ANY);
+	return true;
+}
+
+static __always_inline void add_checks(struct why_event *event, const struct call *call)
+{
+	u32 tid = bpf_get_current_pid_tgid();
+	struct asked *entry = bpf_map_lookup_elem(&asked, &tid);
+
+	if (!entry)
+		return;
+	if (entry->number && entry->call == identify(call)) {
+		event->checks = entry->number;
+		bpf_probe_read_kernel(event->check, sizeof(event->check), entry->checks);
+	}
+	event->flags |= entry->device;
+	event->device_access = entry->device_access;
+	event->device_major = entry->device_major;
+	event->device_minor = entry->device_minor;
+	bpf_map_delete_elem(&asked, &tid);
+}
+
+static __always_inline void read_registers(struct why_event *event, const struct call *call)
+{
+	struct pt_regs___why *regs = (void *)bpf_task_pt_regs(bpf_get_current_task_btf());
+
+	event->call = call->number;
+	for (int i = 0; i < 5; i++)
+		event->arguments[i] = call->arguments[i];
+#if defined(__TARGET_ARCH_x86)
+	event->arguments[5] = BPF_CORE_READ(regs, r9);
+	event->instruction = BPF_CORE_READ(regs, ip);
+#else
+	event->arguments[5] = BPF_CORE_READ(regs, regs[5]);
+	event->instruction = BPF_CORE_READ(regs, pc);
+#endif
+	if (call->compat)
+		event->flags |= WHY_COMPAT;
+}
+
+/* The current call, with all that is known of it. */
+__noinline int refused(s64 ret, u32 flags, u32 how)
+{
+	u32 place = EVENT_EXIT, shape;
+	struct why_event *event = bpf_map_lookup_elem(&event_scratch, &place);
+	struct call call = {};
+	u64 instruction;
+
+	read_current_call(&call);
+	if (!event || call.number < 0)
+		return 0;
+	shape = call.compat ? 0 : shape_of(call.number);
+	if (how == WHY_ANSWERED) {
+		if (call.compat || (call.number != SYS_sendmsg && call.number != SYS_sendto))
+			return 0;
+	} else if (!how && !is_refusal(ret, shape)) {
+		return 0;
+	}
+	describe_task(event, WHY_REFUSED, flags);
+	event->flags |= how;
+	event->result = ret;
+	read_registers(event, &call);
+	/* write_base() uses this field. */
+	instruction = event->instruction;
+	read_arguments(event, place, shape);
+	event->instruction = instruction;
+	add_checks(event, &call);
+	if ((how == WHY_ANSWERED && !event->checks) || !is_new(event))
+		return 0;
+	tell_filters(event->filter);
+	tell(event);
+	return 0;
+}
+
+/* What succeeded and is to be known: a new root directory or mount namespace, and a Landlock domain. */
+static __always_inline void succeeded(s32 number, u32 tgid, u32 *flags)
+{
+	u32 place = EVENT_EXIT;
+	struct why_event *event;
+
+	if (number == SYS_landlock_restrict_self) {
+		*flags |= WATCH_LANDLOCKED;
+		return;
+	}
+	event = bpf_map_lookup_elem(&event_scratch, &place);
+	if (!event)
+		return;
+	describe_task(event, WHY_NAMESPACE, *flags);
+	tell(event);
+}
+
+SEC("tp_btf/sys_exit")
+int BPF_PROG(why_system_call, struct pt_regs *regs, long ret)
+{
+	u64 thread = bpf_get_current_pid_tgid();
+	u32 tgid = thread >> 32, tid = thread, slot = tid & TID_MASK, *flags;
+	u8 *mark;
+
+	if (ret < 0 && ret >= -122) {
+		/* EAGAIN and ENOENT are everyday answers; the first is looked at more closely, the second is no refusal. */
+		if (ret != -2) {
+			flags = bpf_map_lookup_elem(&watched, &tgid);
+			if (flags && !(*flags & WATCH_SPAWNER))
+				refused(ret, *flags, 0);
+		}
+	} else if (ret == 0) {
+#if defined(__TARGET_ARCH_x86)
+		s32 number = regs->orig_ax;
+#else
+		s32 number = regs->syscallno;
+#endif
+		if (number == SYS_landlock_restrict_self || number == SYS_pivot_root || number == SYS_unshare || number == SYS_setns) {
+			flags = bpf_map_lookup_elem(&watched, &tgid);
+			if (flags && !(*flags & WATCH_SPAWNER))
+				succeeded(number, tgid, flags);
+		}
+	}
+	mark = bpf_map_lookup_elem(&has_asked, &slot);
+	if (mark && *mark) {
+		*mark = 0;
+		/* A request of netlink is refused in the answer to it. */
+		flags = ret > 0 ? bpf_map_lookup_elem(&watched, &tgid) : NULL;
+		if (flags && !(*flags & WATCH_SPAWNER))
+			refused(-1, *flags, WHY_ANSWERED);
+		bpf_map_delete_elem(&asked, &tid);
+	}
+	return 0;
+}
+
+/* A filter that kills sends a signal to the thread that made the call, which is in it still. */
+SEC("tp_btf/signal_generate")
+int BPF_PROG(why_signal, int signal, struct kernel_siginfo *info, struct task_struct *task)
+{
+	u32 tgid, *flags;
+
+	if (signal != SIGSYS || task != bpf_get_current_task_btf())
+		return 0;
+	tgid = task->tgid;
+	flags = bpf_map_lookup_elem(&watched, &tgid);
+	if (flags && !(*flags & WATCH_SPAWNER))
+		refused(0, *flags, WHY_KILLED);
+	return 0;
+}
+
+SEC("tp_btf/sched_process_fork")
+int BPF_PROG(why_fork, struct task_struct *parent, struct task_struct *child)
+{
+	u32 tgid = parent->tgid, child_tgid = child->tgid, *flags, fresh;
+
+	if (tgid == child_tgid)
+		return 0;
+	flags = bpf_map_lookup_elem(&watched, &tgid);
+	if (!flags)
+		return 0;
+	fresh = *flags & ~WATCH_SPAWNER;
+	bpf_map_update_elem(&watched, &child_tgid, &fresh, BPF_ANY);
+	return 0;
+}
+
+SEC("tp_btf/sched_process_exec")
+int BPF_PROG(why_exec, struct task_struct *task, int old_pid, struct linux_binprm *bprm)
+{
+	u32 tgid = task->tgid, mounts, place = EVENT_EXEC, *flags = bpf_map_lookup_elem(&watched, &tgid), fresh = 0;
+	struct why_event *event;
+	struct inode___why *inode;
+	struct file *file;
+	u32 mode;
+
+	if (!flags) {
+		mounts = mount_namespace(task);
+		if (!bpf_map_lookup_elem(&joins, &mounts) || bpf_map_update_elem(&watched, &tgid, &fresh, BPF_ANY))
+			return 0;
+		flags = bpf_map_lookup_elem(&watched, &tgid);
+		if (!flags)
+			return 0;
+	}
+	event = bpf_map_lookup_elem(&event_scratch, &place);
+	if (!event)
+		return 0;
+	file = BPF_CORE_READ(bprm, file);
+	inode = (void *)BPF_CORE_READ(file, f_inode);
+	mode = BPF_CORE_READ(inode, i_mode);
+	*flags &= ~(WATCH_SETUID_IGNORED | WATCH_NOSUID);
+	describe_task(event, WHY_EXEC, *flags);
+	event->executable_mode = mode;
+	if (mode & S_ISUID || (mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP)) {
+		if (BPF_CORE_READ(file, f_path.mnt, mnt_flags) & MNT_NOSUID)
+			event->flags |= WHY_NOSUID | WHY_SETUID_IGNORED;
+		else if (event->flags & WHY_NO_NEW_PRIVILEGES)
+			event->flags |= WHY_SETUID_IGNORED;
+	}
+	if (event->flags & WHY_SETUID_IGNORED)
+		*flags |= WATCH_SETUID_IGNORED;
+	if (event->flags & WHY_NOSUID)
+		*flags |= WATCH_NOSUID;
+	write_base(place, number_of(event, BPF_CORE_READ(file, f_path.dentry)), number_of(event, BPF_CORE_READ(file, f_path.mnt)));
+	tell(event);
+	return 0;
+}
+
+SEC("tp_btf/sched_process_exit")
+int BPF_PROG(why_end, struct task_struct *task)
+{
+	u32 tgid = task->tgid, place = EVENT_END, *flags = bpf_map_lookup_elem(&watched, &tgid);
+	struct why_event *event;
+
+	if (!flags || BPF_CORE_READ(task, signal, live.counter))
+		return 0;
+	event = bpf_map_lookup_elem(&event_scratch, &place);
+	if (event && !(*flags & WATCH_SPAWNER)) {
+		describe_task(event, WHY_EXIT, *flags);
+		/* kernel/exit.c, wait_task_zombie() */
+		event->result = BPF_CORE_READ(task, signal, flags) & SIGNAL_GROUP_EXIT ? BPF_CORE_READ(task, signal, group_exit_code) :
+											BPF_CORE_READ(task, group_leader, exit_code);
+		tell(event);
+	}
+	bpf_map_delete_elem(&watched, &tgid);
+	return 0;
+}
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 64);
+	__type(key, u32);
+	__type(value, struct symbol);
+} symbols SEC(".maps");
+
+#include "symbols.h"

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * What `why` is told by the kernel. hooks/src/why/layout.rs repeats it.
+ */
+#pragma once
+
+#define WHY_CHECKS 4 /* refused checks of one system call that are kept: the last ones */
+#define WHY_FRAMES 16
+#define WHY_GROUPS 32
+#define WHY_PATH 256
+#define WHY_BASE 768
+#define WHY_DATA 128
+#define WHY_INSTRUCTIONS 4096 /* BPF_MAXINSNS */
+#define WHY_FILTERS 16 /* seccomp filters of one task that are read */
+
+enum why_kind { WHY_REFUSED, WHY_EXEC, WHY_EXIT, WHY_NAMESPACE, WHY_FILTER };
+
+enum why_flag {
+	WHY_NO_NEW_PRIVILEGES = 1 << 0,
+	WHY_LANDLOCKED = 1 << 1,
+	WHY_COMPAT = 1 << 2,
+	WHY_BASE_TRUNCATED = 1 << 3,
+	WHY_BASE_OUTSIDE = 1 << 4,
+	WHY_SETUID_IGNORED = 1 << 5, /* the program is set-user-ID or set-group-ID, and its mount or no_new_privs ignores that */
+	WHY_NOSUID = 1 << 6, /* it was the mount */
+	WHY_DEVICE = 1 << 7, /* a device was asked for in this call */
+	WHY_DEVICE_REFUSED = 1 << 8, /* and a program of the control group refused it */
+	WHY_ANSWERED = 1 << 9, /* the call succeeded, and netlink's answer has the error */
+	WHY_BASE_KNOWN = 1 << 10,
+	WHY_KILLED = 1 << 11, /* SIGSYS */
+};
+
+/* Of the watched process; inherited by its children. */
+enum watch_flag {
+	WATCH_SPAWNER = 1 << 0, /* capprof itself: only what it starts is watched */
+	WATCH_LANDLOCKED = 1 << 1,
+	WATCH_SETUID_IGNORED = 1 << 2,
+	WATCH_NOSUID = 1 << 3,
+};
+
+/* What user space says of each system call: in which argument, counted from 1, is what. */
+enum call_shift {
+	CALL_PATH = 0,
+	CALL_PATH2 = 3,
+	CALL_FD = 6,
+	CALL_FD2 = 9,
+	CALL_DATA = 12,
+	CALL_ERRORS = 15, /* errors that are a refusal of this call only */
+};
+
+enum call_error {
+	CALL_EAGAIN = 1 << 0,
+	CALL_ENOMEM = 1 << 1,
+	CALL_ENOSPC = 1 << 2,
+	CALL_EFBIG = 1 << 3,
+	CALL_EXDEV = 1 << 4,
+};
+
+#define CALLS 512
+
+struct why_check {
+	u32 capability;
+	u32 flags; /* enum why_check_flag */
+	s32 frames;
+	u32 unused;
+	u64 stack[WHY_FRAMES];
+};
+
+enum why_check_flag {
+	WHY_CHECK_INITIAL = 1, /* asked of the initial user namespace */
+	WHY_CHECK_OWN = 2, /* asked of the task's own user namespace */
+	WHY_CHECK_OTHER_CREDENTIALS = 4,
+};
+
+/* The refused checks of the system call that a thread is in. */
+struct asked {
+	u64 call; /* identifies the system call */
+	u32 number; /* how many were refused */
+	u32 device; /* enum why_flag */
+	u32 device_access;
+	u32 device_major, device_minor;
+	u32 unused;
+	struct why_check checks[WHY_CHECKS];
+};
+
+struct why_extent {
+	u32 first, lower_first, count;
+};
+
+struct why_event {
+	u32 kind;
+	u32 flags;
+	u32 tgid, tid;
+	s32 call;
+	u32 seccomp_mode;
+	s64 result;
+	u64 time_ns;
+	u64 arguments[6];
+	u64 instruction;
+	u64 filter;
+	u64 effective, permitted, inheritable, bounding, ambient;
+	u32 uid, gid, suid, sgid, euid, egid, fsuid, fsgid;
+	u32 groups;
+	u32 group[WHY_GROUPS];
+	u32 user_namespace, user_level;
+	u32 mount_namespace;
+	u32 device_access, device_major, device_minor;
+	u32 extents_uid, extents_gid;
+	struct why_extent uid_map[EXTENTS], gid_map[EXTENTS];
+	u32 checks;
+	u32 base_length;
+	u32 executable_mode;
+	u32 unused;
+	u64 digest; /* see struct seen_key */
+	struct rlimit limits[WHY_LIMITS];
+	char comm[16];
+	struct why_check check[WHY_CHECKS];
+	char path[WHY_PATH];
+	char path2[WHY_PATH];
+	char data[WHY_DATA];
+	char base[WHY_BASE + PATH_NAME]; /* names from the directory or file upwards, each ended by NUL */
+};
+
+/* A refusal that was told already is only counted. */
+struct seen_key {
+	u32 tgid;
+	s32 call;
+	u64 digest;
+};
+
+struct why_filter {
+	u32 kind; /* WHY_FILTER */
+	u32 length; /* instructions; 0: this kernel does not keep them */
+	u64 filter, previous;
+	u64 instructions[WHY_INSTRUCTIONS];
+};

@@ -1,0 +1,560 @@
+//! System calls: which argument is what, and what the call wants of the files that it names.
+
+use capprof_profile::why::facts::Intent;
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+/// What an argument is, in the order of the arguments.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// A path; relative to the descriptor before it, else to the working directory.
+    Path,
+    /// A descriptor that a path is relative to.
+    Directory,
+    /// A descriptor.
+    Descriptor,
+    OpenFlags,
+    Mode,
+    /// A user or group; -1 is written as such.
+    Id,
+    Signal,
+    Pid,
+    Integer,
+    Hexadecimal,
+    /// An address of a socket.
+    Address,
+    Option,
+    Request,
+    CloneFlags,
+    MountFlags,
+    Family,
+    SocketKind,
+    Resource,
+    Protection,
+    MapFlags,
+    Access,
+    Device,
+    /// Text that is no path.
+    Text,
+    /// Of no interest.
+    Skip,
+}
+
+/// What one line of the table says.
+pub(super) struct Call {
+    pub(super) kinds: Vec<Kind>,
+    /// Bits of `enum call_error`.
+    errors: u32,
+}
+
+impl Call {
+    /// True if a file is named, or a descriptor given that leads to one.
+    pub(super) fn names_file(&self) -> bool {
+        self.kinds
+            .iter()
+            .any(|kind| matches!(kind, Kind::Path | Kind::Descriptor))
+    }
+}
+
+/// The calls that are decoded: name, arguments, and errors that are a refusal of this call only.
+const TABLE: &str = "
+open path openflags mode
+openat dir path openflags mode
+openat2 dir path skip
+creat path mode
+access path access
+faccessat dir path access
+faccessat2 dir path access hex
+stat path
+lstat path
+newfstatat dir path skip hex
+statx dir path hex hex
+readlink path
+readlinkat dir path
+chdir path
+fchdir fd
+chroot path
+execve path
+execveat dir path skip skip hex
+mkdir path mode
+mkdirat dir path mode
+mknod path mode device
+mknodat dir path mode device
+rmdir path
+unlink path
+unlinkat dir path hex
+rename path path :exdev
+renameat dir path dir path :exdev
+renameat2 dir path dir path hex :exdev
+link path path :exdev
+linkat dir path dir path hex :exdev
+symlink text path
+symlinkat text dir path
+chmod path mode
+fchmod fd mode
+fchmodat dir path mode
+fchmodat2 dir path mode hex
+chown path id id
+lchown path id id
+fchown fd id id
+fchownat dir path id id hex
+utime path
+utimes path
+utimensat dir path
+futimesat dir path
+truncate path int
+ftruncate fd int
+fallocate fd int int int :efbig
+setxattr path text
+lsetxattr path text
+fsetxattr fd text
+removexattr path text
+lremovexattr path text
+fremovexattr fd text
+getxattr path text
+lgetxattr path text
+listxattr path
+uselib path
+acct path
+swapon path
+swapoff path
+quotactl hex text int
+mount text path text mountflags
+umount2 path hex
+pivot_root path path
+move_mount dir path dir path hex
+open_tree dir path hex
+mount_setattr dir path hex
+fsopen text hex
+fspick dir path hex
+inotify_init
+inotify_init1 hex
+inotify_add_watch fd path hex :enospc
+fanotify_init hex hex
+fanotify_mark fd hex hex dir path
+name_to_handle_at dir path
+open_by_handle_at fd skip openflags
+mq_open text openflags mode
+mq_unlink text
+bind fd address
+connect fd address
+sendto fd skip int hex address
+sendmsg fd
+setsockopt fd int int
+getsockopt fd int int
+socket family socketkind int
+socketpair family socketkind int
+ioctl fd request hex
+fcntl fd int hex
+flock fd int
+write fd skip int :efbig
+pwrite64 fd skip int int :efbig
+writev fd skip int :efbig
+read fd skip int
+pread64 fd skip int int
+getdents64 fd
+sendfile fd fd skip int :efbig
+copy_file_range fd skip fd skip int :efbig
+mmap hex int prot mapflags fd :eagain,enomem
+mprotect hex int prot
+mremap hex int int hex :enomem
+brk hex
+mlock hex int :eagain,enomem
+mlock2 hex int hex :eagain,enomem
+mlockall hex :eagain,enomem
+madvise hex int int
+remap_file_pages hex int
+kill pid signal
+tkill pid signal
+tgkill pid pid signal
+rt_sigqueueinfo pid signal
+rt_tgsigqueueinfo pid pid signal
+pidfd_send_signal fd signal
+pidfd_open pid hex
+pidfd_getfd fd int hex
+ptrace request pid hex
+process_vm_readv pid
+process_vm_writev pid
+process_madvise fd
+process_mrelease fd
+kcmp pid pid int
+setuid id
+setgid id
+setreuid id id
+setregid id id
+setresuid id id id
+setresgid id id id
+setfsuid id
+setfsgid id
+setgroups int
+capset
+prctl option hex hex
+arch_prctl int hex
+setpriority int int int
+nice int
+sched_setscheduler pid int
+sched_setparam pid
+sched_setattr pid
+sched_setaffinity pid
+ioprio_set int pid int
+setrlimit resource
+prlimit64 pid resource
+clone cloneflags :eagain,enospc
+clone3 :eagain,enospc
+fork :eagain
+vfork :eagain
+unshare cloneflags :enospc
+setns fd cloneflags
+setsid
+setpgid pid pid
+sethostname text int
+setdomainname text int
+settimeofday
+clock_settime int
+clock_adjtime int
+adjtimex
+stime
+syslog int skip int
+reboot hex hex int
+kexec_load
+kexec_file_load fd fd
+init_module
+finit_module fd text hex
+delete_module text hex
+bpf int
+perf_event_open skip pid int int hex
+userfaultfd hex
+io_uring_setup int
+io_uring_register fd int
+seccomp int hex
+landlock_create_ruleset
+landlock_add_rule fd
+landlock_restrict_self fd
+keyctl int
+add_key text text
+request_key text text
+personality hex
+iopl int
+ioperm hex int int
+modify_ldt int
+mbind hex int int
+set_mempolicy int
+get_mempolicy
+migrate_pages pid
+move_pages pid
+vhangup
+quotactl_fd fd hex
+lookup_dcookie hex
+shmget int int hex
+shmat int hex hex
+shmctl int int
+semget int int hex
+semctl int int int
+msgget int hex
+msgctl int int
+timer_create int
+timerfd_create int hex
+timerfd_settime fd
+epoll_create int
+epoll_create1 hex
+eventfd2 int hex
+memfd_create text hex
+memfd_secret hex
+dup fd
+dup2 fd int
+dup3 fd int hex
+pipe2 skip hex
+accept fd
+accept4 fd
+";
+
+fn kind(word: &str) -> Option<Kind> {
+    Some(match word {
+        "path" => Kind::Path,
+        "dir" => Kind::Directory,
+        "fd" => Kind::Descriptor,
+        "openflags" => Kind::OpenFlags,
+        "mode" => Kind::Mode,
+        "id" => Kind::Id,
+        "signal" => Kind::Signal,
+        "pid" => Kind::Pid,
+        "int" => Kind::Integer,
+        "hex" => Kind::Hexadecimal,
+        "address" => Kind::Address,
+        "option" => Kind::Option,
+        "request" => Kind::Request,
+        "cloneflags" => Kind::CloneFlags,
+        "mountflags" => Kind::MountFlags,
+        "family" => Kind::Family,
+        "socketkind" => Kind::SocketKind,
+        "resource" => Kind::Resource,
+        "prot" => Kind::Protection,
+        "mapflags" => Kind::MapFlags,
+        "access" => Kind::Access,
+        "device" => Kind::Device,
+        "text" => Kind::Text,
+        "skip" => Kind::Skip,
+        _ => return None,
+    })
+}
+
+static CALLS: LazyLock<HashMap<&'static str, Call>> = LazyLock::new(|| {
+    TABLE
+        .lines()
+        .filter_map(|line| {
+            let mut words = line.split(' ');
+            let name = words.next().filter(|name| !name.is_empty())?;
+            let mut call = Call {
+                kinds: Vec::new(),
+                errors: 0,
+            };
+            for word in words {
+                match word.strip_prefix(':') {
+                    Some(errors) => {
+                        call.errors = errors.split(',').map(error).sum();
+                    }
+                    None => call.kinds.extend(kind(word)),
+                }
+            }
+            Some((name, call))
+        })
+        .collect()
+});
+
+/// Bits of `enum call_error` in bpf/why_layout.h.
+fn error(name: &str) -> u32 {
+    match name {
+        "eagain" => 1,
+        "enomem" => 2,
+        "enospc" => 4,
+        "efbig" => 8,
+        "exdev" => 16,
+        _ => 0,
+    }
+}
+
+/// True if the call is given the address of a socket.
+pub(super) fn takes_address(name: &str) -> bool {
+    call(name).is_some_and(|call| call.kinds.contains(&Kind::Address))
+}
+
+/// The line of the table.
+pub(super) fn call(name: &str) -> Option<&'static Call> {
+    CALLS.get(name)
+}
+
+/// The name of a system call of this architecture.
+pub(super) fn name(number: i32) -> String {
+    usize::try_from(number)
+        .ok()
+        .and_then(syscalls::Sysno::new)
+        .map_or_else(
+            || format!("system call {number}"),
+            |call| call.name().to_owned(),
+        )
+}
+
+/// Where the kernel side finds paths, descriptors and data (`enum call_shift` in bpf/why_layout.h).
+pub(super) fn shape(number: u32) -> u32 {
+    let Some(call) = i32::try_from(number)
+        .ok()
+        .and_then(|number| call(&name(number)))
+    else {
+        return 0;
+    };
+    let place = |wanted: &dyn Fn(Kind) -> bool, skip: usize| {
+        call.kinds
+            .iter()
+            .enumerate()
+            .filter(|(_, kind)| wanted(**kind))
+            .nth(skip)
+            .and_then(|(index, _)| u32::try_from(index + 1).ok())
+            .unwrap_or(0)
+    };
+    let is_path = |kind: Kind| kind == Kind::Path;
+    let is_name = |kind: Kind| matches!(kind, Kind::Path | Kind::Text);
+    let has_path = call.kinds.contains(&Kind::Path);
+    let has_two = call
+        .kinds
+        .iter()
+        .filter(|kind| **kind == Kind::Path)
+        .count()
+        > 1;
+    let (path, path2) = match has_path {
+        true if has_two => (place(&is_path, 0), place(&is_path, 1)),
+        // The text besides: what is mounted, where a link leads.
+        true => (place(&is_path, 0), place(&|kind| kind == Kind::Text, 0)),
+        false => (place(&is_name, 0), place(&is_name, 1)),
+    };
+    let directory = |kind: Kind| kind == Kind::Directory || (kind == Kind::Descriptor && !has_path);
+    path | path2 << 3
+        | place(&directory, 0) << 6
+        | place(&directory, 1) << 9
+        | place(&|kind| kind == Kind::Address, 0) << 12
+        | call.errors << 15
+}
+
+/// O_ACCMODE and others (include/uapi/asm-generic/fcntl.h).
+const O_CREAT: u64 = 0o100;
+const O_EXCL: u64 = 0o200;
+const O_TRUNC: u64 = 0o1000;
+const O_PATH: u64 = 0o10_000_000;
+#[cfg(target_arch = "x86_64")]
+const O_NOFOLLOW: u64 = 0o400_000;
+#[cfg(not(target_arch = "x86_64"))]
+const O_NOFOLLOW: u64 = 0o100_000;
+const AT_SYMLINK_NOFOLLOW: u64 = 0x100;
+const PROT_WRITE: u64 = 2;
+const PROT_EXEC: u64 = 4;
+
+fn opened(flags: u64) -> Intent {
+    if flags & O_PATH != 0 {
+        return Intent::default();
+    }
+    Intent {
+        read: matches!(flags & 3, 0 | 2),
+        write: matches!(flags & 3, 1 | 2) || flags & O_TRUNC != 0,
+        create: flags & O_CREAT != 0,
+        exclusive: flags & (O_CREAT | O_EXCL) == O_CREAT | O_EXCL,
+        no_follow: flags & O_NOFOLLOW != 0,
+        ..Intent::default()
+    }
+}
+
+/// What the call wants of the first and the second file that it names.
+pub(super) fn intent(name: &str, arguments: &[u64; 6]) -> (Intent, Intent) {
+    let [a0, a1, a2, a3, ..] = *arguments;
+    let none = Intent::default();
+    let new = Intent {
+        create: true,
+        exclusive: true,
+        no_follow: true,
+        ..none
+    };
+    let removed = Intent {
+        remove: true,
+        no_follow: true,
+        ..none
+    };
+    let changed = Intent {
+        attributes: true,
+        ..none
+    };
+    let linked = Intent {
+        attributes: true,
+        no_follow: true,
+        ..none
+    };
+    let access = |mode: u64| Intent {
+        read: mode & 4 != 0,
+        write: mode & 2 != 0,
+        execute: mode & 1 != 0,
+        real_ids: true,
+        ..none
+    };
+    match name {
+        "open" => (opened(a1), none),
+        "openat" => (opened(a2), none),
+        "creat" => (opened(O_CREAT | O_TRUNC | 1), none),
+        "access" => (access(a1), none),
+        "faccessat" | "faccessat2" => (access(a2), none),
+        "chdir" | "fchdir" | "chroot" | "execve" | "execveat" => (
+            Intent {
+                execute: true,
+                ..none
+            },
+            none,
+        ),
+        "lstat" | "readlink" | "readlinkat" | "lgetxattr" => (
+            Intent {
+                no_follow: true,
+                ..none
+            },
+            none,
+        ),
+        "newfstatat" | "statx" => {
+            let flags = if name == "statx" { a2 } else { a3 };
+            (
+                Intent {
+                    no_follow: flags & AT_SYMLINK_NOFOLLOW != 0,
+                    ..none
+                },
+                none,
+            )
+        }
+        "mkdir" | "mkdirat" | "mknod" | "mknodat" | "symlink" | "symlinkat" => (new, none),
+        "rmdir" | "unlink" | "unlinkat" => (removed, none),
+        "rename" | "renameat" | "renameat2" => (
+            removed,
+            Intent {
+                create: true,
+                remove: true,
+                no_follow: true,
+                ..none
+            },
+        ),
+        "link" | "linkat" => (
+            Intent {
+                link: true,
+                no_follow: true,
+                ..none
+            },
+            new,
+        ),
+        "lchown" | "lsetxattr" | "lremovexattr" => (linked, none),
+        "chmod" | "fchmod" | "fchmodat" | "fchmodat2" | "chown" | "fchown" | "fchownat"
+        | "setxattr" | "fsetxattr" | "removexattr" | "fremovexattr" | "utime" | "utimes"
+        | "utimensat" | "futimesat" => (changed, none),
+        "truncate" => (
+            Intent {
+                write: true,
+                ..none
+            },
+            none,
+        ),
+        "mmap" | "mprotect" => (
+            Intent {
+                map_executable: a2 & PROT_EXEC != 0,
+                write: a2 & PROT_WRITE != 0 && name == "mmap" && a3 & 1 != 0,
+                ..none
+            },
+            none,
+        ),
+        "bind" | "inotify_add_watch" | "getxattr" => (none, none),
+        "write" | "pwrite64" | "ftruncate" => (none, none),
+        _ => {
+            let _ = a0;
+            (none, none)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_line_of_the_table_is_understood() {
+        for line in TABLE.lines().filter(|line| !line.is_empty()) {
+            for word in line.split(' ').skip(1) {
+                assert!(
+                    kind(word).is_some() || word.starts_with(':'),
+                    "{line}: {word}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn shapes_say_where_paths_and_descriptors_are() {
+        let shape = |name: &str| {
+            let number = name.parse::<syscalls::Sysno>().unwrap();
+            super::shape(u32::try_from(number.id()).unwrap())
+        };
+        assert_eq!(shape("openat"), 2 | 1 << 6);
+        assert_eq!(shape("renameat2"), 2 | 4 << 3 | 1 << 6 | 3 << 9 | 16 << 15);
+        assert_eq!(shape("mount"), 2 | 1 << 3);
+        assert_eq!(shape("bind"), 1 << 6 | 2 << 12);
+        assert_eq!(shape("getpid"), 0);
+    }
+}

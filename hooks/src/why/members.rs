@@ -1,0 +1,97 @@
+//! The processes of a container that runs.
+
+use crate::ebpf::INITIAL_PID_NAMESPACE;
+use anyhow::{Context, bail};
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+
+/// Processes to watch.
+pub(super) struct Members {
+    /// Their numbers.
+    pub(super) processes: Vec<u32>,
+    /// The container's mount namespace; `None` if it is this process's own.
+    pub(super) mount_namespace: Option<u32>,
+}
+
+/// True while the process is there and has not ended.
+pub(super) fn lives(pid: u32) -> bool {
+    fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|text| {
+        text.rsplit_once(')')
+            .is_none_or(|(_, rest)| !matches!(rest.trim_start().chars().next(), Some('Z' | 'X')))
+    })
+}
+
+fn namespace(pid: &str, kind: &str) -> Option<u64> {
+    Some(fs::metadata(format!("/proc/{pid}/ns/{kind}")).ok()?.ino())
+}
+
+/// Makes sure that process ids here are those that the kernel side knows.
+///
+/// # Errors
+/// They are not.
+pub(super) fn initial_pid_namespace() -> anyhow::Result<()> {
+    if namespace("self", "pid") != Some(INITIAL_PID_NAMESPACE.into()) {
+        bail!(
+            "watch processes: this is a pid namespace of its own, whose process ids eBPF does not know"
+        );
+    }
+    Ok(())
+}
+
+/// All processes that share the mount or pid namespace of this one; where it shares both with us, the process and what it has started.
+///
+/// # Errors
+/// There is no such process.
+pub(super) fn of(pid: u32) -> anyhow::Result<Members> {
+    let name = pid.to_string();
+    let mounts = namespace(&name, "mnt")
+        .with_context(|| format!("watch process {pid}: there is no such process"))?;
+    let pids = namespace(&name, "pid");
+    let own_mounts = namespace("self", "mnt") == Some(mounts);
+    let own_pids = namespace("self", "pid") == pids;
+    let mut processes = vec![pid];
+    for entry in fs::read_dir("/proc").context("list processes")? {
+        let Some(other) = entry
+            .ok()
+            .and_then(|entry| entry.file_name().into_string().ok())
+        else {
+            continue;
+        };
+        let Ok(number) = other.parse() else { continue };
+        let shares = |kind: &str, own: bool, wanted: Option<u64>| {
+            !own && wanted.is_some() && namespace(&other, kind) == wanted
+        };
+        if shares("mnt", own_mounts, Some(mounts)) || shares("pid", own_pids, pids) {
+            processes.push(number);
+        }
+    }
+    if own_mounts && own_pids {
+        add_descendants(&mut processes);
+    }
+    Ok(Members {
+        processes,
+        mount_namespace: match own_mounts {
+            true => None,
+            false => u32::try_from(mounts).ok(),
+        },
+    })
+}
+
+fn add_descendants(processes: &mut Vec<u32>) {
+    let mut at = 0;
+    while let Some(pid) = processes.get(at) {
+        let tasks = fs::read_dir(format!("/proc/{pid}/task"))
+            .into_iter()
+            .flatten();
+        let children: Vec<u32> = tasks
+            .filter_map(|task| fs::read_to_string(task.ok()?.path().join("children")).ok())
+            .flat_map(|text| {
+                text.split_whitespace()
+                    .filter_map(|child| child.parse().ok())
+                    .collect::<Vec<u32>>()
+            })
+            .collect();
+        processes.extend(children);
+        at += 1;
+    }
+}

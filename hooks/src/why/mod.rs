@@ -1,0 +1,205 @@
+//! `capprofctl why`: which system calls are refused, by whom, and what would allow them.
+//!
+//! ```text
+//! capprof-hook why REPORT -- COMMAND [ARGUMENT…]   runs the command, and writes what it was refused into the file REPORT
+//! capprof-hook why REPORT PID [SECONDS]            watches the container of a process, until it ends or is interrupted
+//! ```
+//!
+//! The eBPF programs (`bpf/why.bpf.c`) tell of refused calls of the watched processes; [`collect`] looks at the files, mounts, limits and
+//! filters that they concern, at once; `capprof_profile::why` decides. docs/why.md says how each cause is told.
+
+mod calls;
+mod collect;
+mod decode;
+mod executable;
+mod kernel;
+mod layout;
+mod members;
+mod mounts;
+mod process;
+mod walk;
+
+use anyhow::{Context, bail};
+use capprof_profile::why::report::Report;
+use collect::Collector;
+use kernel::Kernel;
+use rustix::process::{Pid, Signal, kill_process};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+use std::ffi::OsString;
+use std::io;
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitCode, ExitStatus};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// How long to wait for news before looking whether the command has ended.
+const TICK: Duration = Duration::from_millis(20);
+
+/// Runs `why` with the arguments after its name. The exit status is the command's.
+///
+/// # Errors
+/// The arguments are wrong, the kernel refuses the eBPF programs, or the command could not be started.
+pub fn run(mut arguments: impl Iterator<Item = OsString>) -> anyhow::Result<ExitCode> {
+    let report = PathBuf::from(
+        arguments
+            .next()
+            .context("read arguments: the file for the report is missing")?,
+    );
+    let first = arguments
+        .next()
+        .context("read arguments: a process or -- COMMAND is missing")?;
+    if first == "--" {
+        let command: Vec<OsString> = arguments.collect();
+        return watch_command(&report, &command);
+    }
+    let number = |argument: &OsString| argument.to_str()?.parse::<u32>().ok();
+    let pid = number(&first)
+        .with_context(|| format!("read arguments: {} is no process", first.display()))?;
+    let seconds = arguments.next();
+    if seconds.as_ref().is_some_and(|text| number(text).is_none()) {
+        bail!("read arguments: the time to watch is no number");
+    }
+    let time = seconds
+        .as_ref()
+        .and_then(number)
+        .map(|seconds| Duration::from_secs(seconds.into()));
+    watch_container(&report, pid, time)
+}
+
+/// Watches until the process ends, the time is over, or a signal says so.
+fn watch_container(report: &Path, pid: u32, time: Option<Duration>) -> anyhow::Result<ExitCode> {
+    let members = members::of(pid)?;
+    let kernel = load()?;
+    let events = kernel.events().map_err(anyhow::Error::msg)?;
+    let signals = Signals::catch()?;
+    let mut collector = Collector::of_container();
+    if let Some(namespace) = members.mount_namespace {
+        kernel.watch_joins(namespace).map_err(anyhow::Error::msg)?;
+    }
+    // What was started meanwhile is found by a second look.
+    for member in members
+        .processes
+        .into_iter()
+        .chain(members::of(pid)?.processes)
+    {
+        kernel.watch(member).map_err(anyhow::Error::msg)?;
+        collector.knows(member);
+    }
+    let start = Instant::now();
+    while members::lives(pid) && !signals.seen() && time.is_none_or(|time| start.elapsed() < time) {
+        for told in events.wait(TICK) {
+            collector.take(told);
+        }
+    }
+    for told in events.wait(Duration::ZERO) {
+        collector.take(told);
+    }
+    write(report, &collector.report(&kernel))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn load() -> anyhow::Result<Kernel> {
+    members::initial_pid_namespace()?;
+    Kernel::load().map_err(|reason| {
+        anyhow::anyhow!("attach eBPF: {reason}; why needs root, and a kernel with BTF")
+    })
+}
+
+fn watch_command(report: &Path, command: &[OsString]) -> anyhow::Result<ExitCode> {
+    let (program, arguments) = command
+        .split_first()
+        .context("read arguments: the command is missing")?;
+    let kernel = load()?;
+    let events = kernel.events().map_err(anyhow::Error::msg)?;
+    let mut collector = Collector::of_command(program);
+    kernel.watch_children().map_err(anyhow::Error::msg)?;
+    let signals = Signals::catch()?;
+    let child = Command::new(program).args(arguments).spawn();
+    kernel.stop_watching_children();
+    let status = match child {
+        Ok(mut child) => loop {
+            for told in events.wait(TICK) {
+                collector.take(told);
+            }
+            signals.pass_on(&child);
+            if let Some(status) = child.try_wait().context("wait for the command")? {
+                break Ok(status);
+            }
+        },
+        Err(error) => Err(error),
+    };
+    for told in events.wait(Duration::ZERO) {
+        collector.take(told);
+    }
+    let mut result = collector.report(&kernel);
+    let code = shell_status(&status);
+    result.exit_status = Some(code);
+    write(report, &result)?;
+    if let Err(error) = status {
+        crate::journal::error(&format!("run {}: {error}", program.display()));
+    }
+    Ok(ExitCode::from(u8::try_from(code).unwrap_or(u8::MAX)))
+}
+
+/// What a shell would have in `$?`.
+fn shell_status(status: &io::Result<ExitStatus>) -> i32 {
+    match status {
+        Ok(status) => status
+            .code()
+            .unwrap_or_else(|| 128 + status.signal().unwrap_or(0)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => 127,
+        Err(_) => 126,
+    }
+}
+
+fn write(path: &Path, report: &Report) -> anyhow::Result<()> {
+    let text = serde_json::to_vec_pretty(report)?;
+    std::fs::write(path, text).with_context(|| format!("write {}", path.display()))
+}
+
+/// Signals that end others than this process: those of the terminal reach the command by themselves, the others are passed on.
+struct Signals {
+    terminal: Arc<AtomicBool>,
+    passed: [(i32, Signal, Arc<AtomicBool>); 2],
+}
+
+impl Signals {
+    fn catch() -> anyhow::Result<Self> {
+        let signals = Self {
+            terminal: Arc::default(),
+            passed: [
+                (SIGTERM, Signal::TERM, Arc::default()),
+                (SIGHUP, Signal::HUP, Arc::default()),
+            ],
+        };
+        for signal in [SIGINT, SIGQUIT] {
+            signal_hook::flag::register(signal, Arc::clone(&signals.terminal))
+                .context("catch signals")?;
+        }
+        for (signal, _, seen) in &signals.passed {
+            signal_hook::flag::register(*signal, Arc::clone(seen)).context("catch signals")?;
+        }
+        Ok(signals)
+    }
+
+    /// True if any came.
+    fn seen(&self) -> bool {
+        let passed = self.passed.iter().map(|(_, _, seen)| seen);
+        passed
+            .chain([&self.terminal])
+            .any(|seen| seen.load(Ordering::Relaxed))
+    }
+
+    fn pass_on(&self, child: &Child) {
+        for (_, signal, seen) in &self.passed {
+            if seen.swap(false, Ordering::Relaxed)
+                && let Some(pid) = i32::try_from(child.id()).ok().and_then(Pid::from_raw)
+            {
+                // It may have ended meanwhile.
+                let _ = kill_process(pid, *signal);
+            }
+        }
+    }
+}

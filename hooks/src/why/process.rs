@@ -1,0 +1,306 @@
+//! What /proc says of a watched process, right after it was refused something.
+
+use super::mounts::Mounts;
+use capprof_profile::why::facts::{DeviceRule, Modules};
+use rustix::fs::{CWD, Mode, OFlags, openat};
+use std::collections::{BTreeMap, HashMap};
+use std::fs;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+use std::rc::Rc;
+
+/// Root directories and mounts, kept for processes that are gone before they are looked at.
+#[derive(Default)]
+pub(super) struct Roots(HashMap<u32, Root>);
+
+struct Root {
+    directory: Rc<OwnedFd>,
+    mounts: Rc<Mounts>,
+    /// Its mounts come apart with a namespace that nobody holds.
+    _namespace: fs::File,
+}
+
+impl Roots {
+    /// The process's root directory and mounts; those last seen in its mount namespace if it is gone.
+    pub(super) fn of(
+        &mut self,
+        pid: u32,
+        mount_namespace: u32,
+    ) -> Option<(Rc<OwnedFd>, Rc<Mounts>)> {
+        if let Some(fresh) = read(pid) {
+            self.0.insert(mount_namespace, fresh);
+        }
+        let root = self.0.get(&mount_namespace)?;
+        Some((Rc::clone(&root.directory), Rc::clone(&root.mounts)))
+    }
+}
+
+fn read(pid: u32) -> Option<Root> {
+    let namespace = fs::File::open(format!("/proc/{pid}/ns/mnt")).ok()?;
+    let directory = openat(
+        CWD,
+        format!("/proc/{pid}/root"),
+        OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
+        Mode::empty(),
+    )
+    .ok()?;
+    let mounts = Mounts::of(pid);
+    (!mounts.is_empty()).then(|| Root {
+        directory: Rc::new(directory),
+        mounts: Rc::new(mounts),
+        _namespace: namespace,
+    })
+}
+
+/// The process's number in its own pid namespace.
+pub(super) fn pid_inside(pid: u32) -> Option<u32> {
+    fs::read_to_string(format!("/proc/{pid}/status"))
+        .ok()?
+        .lines()
+        .find_map(|line| line.strip_prefix("NSpid:"))?
+        .split_whitespace()
+        .last()?
+        .parse()
+        .ok()
+}
+
+/// What runs in the process.
+pub(super) fn executable(pid: u32) -> Option<String> {
+    let path = fs::read_link(format!("/proc/{pid}/exe")).ok()?;
+    Some(
+        path.to_string_lossy()
+            .trim_end_matches(" (deleted)")
+            .to_owned(),
+    )
+}
+
+/// Limits by their number (include/uapi/asm-generic/resource.h).
+const LIMITS: [(usize, &str); 8] = [
+    (1, "RLIMIT_FSIZE"),
+    (6, "RLIMIT_NPROC"),
+    (7, "RLIMIT_NOFILE"),
+    (8, "RLIMIT_MEMLOCK"),
+    (9, "RLIMIT_AS"),
+    (12, "RLIMIT_MSGQUEUE"),
+    (13, "RLIMIT_NICE"),
+    (14, "RLIMIT_RTPRIO"),
+];
+
+/// The soft limits, and how many files are open, unless the process is gone.
+pub(super) fn limits(pid: u32, limits: &[[u64; 2]; 16]) -> BTreeMap<String, (u64, Option<u64>)> {
+    let open = fs::read_dir(format!("/proc/{pid}/fd"))
+        .ok()
+        .and_then(|entries| u64::try_from(entries.count()).ok())
+        .filter(|count| *count > 0);
+    LIMITS
+        .iter()
+        .filter_map(|(number, name)| {
+            let [soft, _] = limits.get(*number)?;
+            let used = open.filter(|_| *name == "RLIMIT_NOFILE");
+            Some(((*name).to_owned(), (*soft, used)))
+        })
+        .collect()
+}
+
+/// Sysctls that bear upon a system call.
+pub(super) fn sysctls(pid: u32, call: &str) -> BTreeMap<String, i64> {
+    let names: &[&str] = match call {
+        "perf_event_open" => &["kernel.perf_event_paranoid"],
+        "syslog" => &["kernel.dmesg_restrict"],
+        "bpf" => &["kernel.unprivileged_bpf_disabled"],
+        "userfaultfd" => &["vm.unprivileged_userfaultfd"],
+        "io_uring_setup" => &["kernel.io_uring_disabled"],
+        "kexec_load" | "kexec_file_load" => &["kernel.kexec_load_disabled"],
+        "init_module" | "finit_module" | "delete_module" => &["kernel.modules_disabled"],
+        "ptrace" | "process_vm_readv" | "process_vm_writev" | "pidfd_getfd" => {
+            &["kernel.yama.ptrace_scope"]
+        }
+        "inotify_init" | "inotify_init1" => &["fs.inotify.max_user_instances"],
+        "inotify_add_watch" => &["fs.inotify.max_user_watches"],
+        "unshare" | "clone" | "clone3" => &[
+            "kernel.unprivileged_userns_clone",
+            "user.max_user_namespaces",
+            "user.max_mnt_namespaces",
+            "user.max_uts_namespaces",
+            "user.max_ipc_namespaces",
+            "user.max_pid_namespaces",
+            "user.max_net_namespaces",
+            "user.max_cgroup_namespaces",
+            "user.max_time_namespaces",
+        ],
+        "prlimit64" | "setrlimit" => &["fs.nr_open"],
+        "bind" => &["net.ipv4.ip_unprivileged_port_start"],
+        "socket" => &["net.ipv4.ping_group_range"],
+        "open" | "openat" | "openat2" | "creat" | "link" | "linkat" | "execve" | "newfstatat" => &[
+            "fs.protected_symlinks",
+            "fs.protected_hardlinks",
+            "fs.protected_regular",
+            "fs.protected_fifos",
+            "fs.file-max",
+        ],
+        _ => &["fs.protected_symlinks", "fs.file-max"],
+    };
+    let read = || {
+        names
+            .iter()
+            .filter_map(|name| Some(((*name).to_owned(), sysctl(name)?)))
+            .collect()
+    };
+    match call {
+        "bind" | "socket" => in_network_namespace(pid, &read).unwrap_or_default(),
+        _ => read(),
+    }
+}
+
+/// The first number of a sysctl.
+fn sysctl(name: &str) -> Option<i64> {
+    fs::read_to_string(format!("/proc/sys/{}", name.replace('.', "/")))
+        .ok()?
+        .split_whitespace()
+        .next()?
+        .parse()
+        .ok()
+}
+
+/// Runs `read` in the process's network namespace, whose sysctls differ from ours; `None` if the process is gone.
+fn in_network_namespace<T: Send>(pid: u32, read: &(dyn Fn() -> T + Sync)) -> Option<T> {
+    let namespace = fs::File::open(format!("/proc/{pid}/ns/net")).ok()?;
+    std::thread::scope(|scope| {
+        scope
+            .spawn(|| {
+                rustix::thread::move_into_link_name_space(
+                    namespace.as_fd(),
+                    Some(rustix::thread::LinkNameSpaceType::Network),
+                )
+                .ok()?;
+                Some(read())
+            })
+            .join()
+            .ok()
+            .flatten()
+    })
+}
+
+/// What security modules say of the process.
+pub(super) fn modules(pid: u32, landlock: Option<bool>) -> Modules {
+    let attribute = |path: &str| {
+        let text = fs::read_to_string(format!("/proc/{pid}/attr/{path}")).ok()?;
+        let text = text.trim_end_matches(['\0', '\n']).to_owned();
+        (!text.is_empty()).then_some(text)
+    };
+    let selinux_is_on = Path::new("/sys/fs/selinux/enforce").exists();
+    Modules {
+        selinux: selinux_is_on.then(|| attribute("current")).flatten(),
+        selinux_enforcing: fs::read_to_string("/sys/fs/selinux/enforce")
+            .is_ok_and(|text| text.trim() == "1"),
+        avc: Vec::new(),
+        apparmor: attribute("apparmor/current").filter(|profile| profile.ends_with("(enforce)")),
+        landlock,
+        lockdown: fs::read_to_string("/sys/kernel/security/lockdown")
+            .ok()
+            .and_then(|text| {
+                let (_, mode) = text.split_once('[')?;
+                let (mode, _) = mode.split_once(']')?;
+                (mode != "none").then(|| mode.to_owned())
+            }),
+    }
+}
+
+/// The process's control group in a hierarchy of version 1, or in that of version 2 for an empty name.
+fn control_group(pid: u32, controller: &str) -> Option<String> {
+    fs::read_to_string(format!("/proc/{pid}/cgroup"))
+        .ok()?
+        .lines()
+        .find_map(|line| {
+            let mut fields = line.splitn(3, ':').skip(1);
+            let (controllers, path) = (fields.next()?, fields.next()?);
+            (controllers.split(',').any(|name| name == controller)).then(|| path.to_owned())
+        })
+}
+
+/// The limit of processes of a control group that has reached it.
+pub(super) fn pids_limit(pid: u32) -> Option<u64> {
+    let (mount, path) = match control_group(pid, "pids") {
+        Some(path) => ("/sys/fs/cgroup/pids", path),
+        None => ("/sys/fs/cgroup", control_group(pid, "")?),
+    };
+    let mut path = path.as_str();
+    loop {
+        let read = |name: &str| fs::read_to_string(format!("{mount}{path}/{name}")).ok();
+        let limit = read("pids.max").and_then(|text| text.trim().parse::<u64>().ok());
+        let refused = read("pids.events").is_some_and(|text| {
+            text.lines().any(|line| {
+                line.strip_prefix("max ")
+                    .is_some_and(|number| number != "0")
+            })
+        });
+        let full = limit.is_some_and(|limit| {
+            read("pids.current")
+                .and_then(|text| text.trim().parse::<u64>().ok())
+                .is_some_and(|current| current >= limit)
+        });
+        if let Some(limit) = limit
+            && (refused || full)
+        {
+            return Some(limit);
+        }
+        path = path
+            .rsplit_once('/')
+            .map(|(above, _)| above)
+            .filter(|_| !path.is_empty())?;
+    }
+}
+
+/// What the rules of control groups version 1 say, which are no eBPF program; `None` if they do not say.
+pub(super) fn device_list_refuses(pid: u32, rule: &DeviceRule) -> Option<bool> {
+    let path = control_group(pid, "devices")?;
+    let list = fs::read_to_string(format!("/sys/fs/cgroup/devices{path}/devices.list")).ok()?;
+    list_refuses(&list, rule)
+}
+
+fn list_refuses(list: &str, rule: &DeviceRule) -> Option<bool> {
+    let mut wanted = rule.access;
+    for line in list.lines() {
+        let mut fields = line.split([' ', ':']);
+        let (kind, major, minor, access) = (
+            fields.next()?,
+            fields.next()?,
+            fields.next()?,
+            fields.next()?,
+        );
+        // What is forbidden from everything is not listed.
+        if kind == "a" {
+            return None;
+        }
+        let is = |pattern: &str, number: u32| pattern == "*" || pattern.parse() == Ok(number);
+        if (kind == "b") == rule.block && is(major, rule.major) && is(minor, rule.minor) {
+            for (letter, bit) in [('m', 1), ('r', 2), ('w', 4)] {
+                if access.contains(letter) {
+                    wanted &= !bit;
+                }
+            }
+        }
+    }
+    Some(wanted != 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_of_devices_refuses_what_it_does_not_hold() {
+        let rule = |major, minor, access| DeviceRule {
+            block: false,
+            major,
+            minor,
+            access,
+            refused: None,
+        };
+        let list = "c *:* m\nb *:* m\nc 1:3 rwm\n";
+        assert_eq!(list_refuses(list, &rule(1, 3, 6)), Some(false));
+        assert_eq!(list_refuses(list, &rule(10, 200, 6)), Some(true));
+        assert_eq!(list_refuses(list, &rule(10, 200, 1)), Some(false));
+        assert_eq!(list_refuses("a *:* rwm\n", &rule(10, 200, 6)), None);
+    }
+}
