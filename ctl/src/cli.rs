@@ -14,7 +14,7 @@ use std::path::PathBuf;
     name = "capprofctl",
     version,
     max_term_width = 100,
-    after_long_help = "Exit status:\n  0  done\n  1  error\n  2  wrong usage\n  3  a profile is incomplete (--strict), or a search stopped before its end (--max-runs)\n  4  a set is not verified (verify)\n  130  interrupted"
+    after_long_help = "Exit status:\n  0  done\n  1  error\n  2  wrong usage\n  3  a profile is incomplete (--strict), or a search stopped before its end (--max-runs)\n  4  a set is not verified (verify)\n  130  interrupted\n  of `why -- COMMAND` the command's: 126 or 127 if it cannot be run"
 )]
 pub(crate) struct Arguments {
     /// Where profiles are kept [default: the configuration's, /var/lib/capprof]
@@ -199,6 +199,37 @@ pub(crate) enum Command {
         root: PathBuf,
     },
 
+    /// Say which system calls are refused, by whom, and what would allow them
+    ///
+    /// Runs a command and watches it and all that it starts, or watches a container that runs. Each distinct refusal has the program, the
+    /// system call, the error, the cause and what would allow it, the likeliest culprit first. The command keeps standard input, standard
+    /// output and exit status; the report goes to standard error.
+    Why {
+        /// A container that runs, by id or name, or the number of a process in it
+        #[arg(
+            value_name = "CONTAINER",
+            required_unless_present = "command",
+            conflicts_with = "command"
+        )]
+        container: Option<String>,
+
+        /// Stop watching a container after so many seconds [default: at its end, or with Ctrl-C]
+        #[arg(long = "for", value_name = "SECONDS", requires = "container")]
+        seconds: Option<u64>,
+
+        /// What to print
+        #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
+        format: ListFormat,
+
+        /// Write the report into a file
+        #[arg(long, value_name = "FILE")]
+        output: Option<PathBuf>,
+
+        /// The command to run
+        #[arg(last = true, value_name = "COMMAND")]
+        command: Vec<OsString>,
+    },
+
     /// Explain what Linux asks a capability for, or what a place in the kernel asks for
     ///
     /// The answers come from the atlas, the table of all places where Linux asks for a capability (capprof-atlas(7)).
@@ -268,7 +299,7 @@ impl Format {
     }
 }
 
-/// What `list` and `doctor` print.
+/// What `list`, `doctor` and `why` print.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ListFormat {
     /// For people

@@ -17,6 +17,8 @@ pub(crate) enum Exit {
     NotVerified,
     /// Somebody wanted it to stop.
     Interrupted,
+    /// That of the command that was run.
+    Command(u8),
 }
 
 impl From<Exit> for ExitCode {
@@ -28,6 +30,7 @@ impl From<Exit> for ExitCode {
             Exit::Incomplete => 3,
             Exit::NotVerified => 4,
             Exit::Interrupted => 130,
+            Exit::Command(status) => status,
         })
     }
 }

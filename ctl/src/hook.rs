@@ -38,8 +38,10 @@ pub(crate) fn state(directory: Option<&Path>) -> Vec<&OsStr> {
         .unwrap_or_default()
 }
 
-/// Beside this program's own executable, else in the libexec directory of the same prefix.
-fn find() -> anyhow::Result<PathBuf> {
+/// Beside this program's own executable, else in the libexec directory of the same prefix.///
+/// # Errors
+/// It is at none of these places.
+pub(crate) fn find() -> anyhow::Result<PathBuf> {
     let own = std::env::current_exe().context("find own executable")?;
     let directory = own.parent().unwrap_or(Path::new("/"));
     let mut candidates = vec![directory.join(NAME)];

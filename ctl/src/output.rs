@@ -35,6 +35,17 @@ pub(crate) fn print_json(value: &impl Serialize) -> anyhow::Result<()> {
     print_raw(&(printable::json(&serde_json::to_string_pretty(value)?) + "\n"))
 }
 
+/// The same to standard error.
+///
+/// # Errors
+/// Those of writing.
+pub(crate) fn print_error(text: &str) -> anyhow::Result<()> {
+    let mut stream = anstream::stderr().lock();
+    stream.write_all(text.as_bytes())?;
+    stream.flush()?;
+    Ok(())
+}
+
 /// The styles of all reports; [`print()`] takes them off where they are not wanted.
 pub(crate) fn styles() -> Styles {
     Styles::coloured()

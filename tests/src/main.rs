@@ -27,6 +27,7 @@ mod runner;
 mod selinux;
 mod shrink;
 mod verify;
+mod why;
 
 use environment::{Environment, Runtime};
 use runner::{Outcome, Passed, Test};
@@ -134,6 +135,7 @@ fn try_main() -> anyhow::Result<bool> {
     tests.extend(bad_input::tests(&environment));
     tests.extend(selinux::tests(&environment));
     tests.extend(verify::tests(&environment));
+    tests.extend(why::tests(&environment));
     let good = runner::run(&options, tests);
     table.print();
     if let Some(path) = std::env::var_os("CAPPROF_E2E_ROWS") {

@@ -9,6 +9,7 @@ mod recover;
 mod report;
 mod shrink;
 mod verify;
+mod why;
 
 use crate::cli::{Arguments, Command};
 use crate::exit::Exit;
@@ -90,6 +91,19 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
             dry_run,
             root,
         } => install::uninstall(*engine, root, *dry_run),
+        Command::Why {
+            container,
+            seconds,
+            format,
+            output,
+            command,
+        } => why::run(&why::Options {
+            container: container.as_deref(),
+            command,
+            seconds: *seconds,
+            format: *format,
+            output: output.as_deref(),
+        }),
         Command::Explain {
             subject,
             kernel,

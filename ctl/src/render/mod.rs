@@ -10,6 +10,7 @@ mod observed;
 mod page;
 mod printable;
 mod privileged;
+mod refusals;
 mod sections;
 mod styles;
 #[cfg(test)]
@@ -26,6 +27,7 @@ pub(crate) use form::form;
 pub(crate) use list::list;
 pub(crate) use merged::merged;
 pub(crate) use privileged::options as beyond_capabilities;
+pub(crate) use refusals::refusals;
 pub(crate) use styles::Styles;
 pub(crate) use text::text;
 pub(crate) use verdict::verdict;

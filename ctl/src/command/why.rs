@@ -1,0 +1,120 @@
+//! `capprofctl why`
+
+use crate::cli::ListFormat;
+use crate::exit::Exit;
+use crate::{hook, output, render};
+use anyhow::{Context, bail};
+use capprof_profile::why::report::Report;
+use std::ffi::OsString;
+use std::fs;
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::process::{Command, ExitStatus};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+/// What was asked for.
+pub(crate) struct Options<'a> {
+    /// A container that runs, or the number of a process in it.
+    pub(crate) container: Option<&'a str>,
+    /// A command to run instead.
+    pub(crate) command: &'a [OsString],
+    /// How long to watch a container, in seconds.
+    pub(crate) seconds: Option<u64>,
+    /// What to print.
+    pub(crate) format: ListFormat,
+    /// Where to; standard error for a command, standard output for a container.
+    pub(crate) output: Option<&'a Path>,
+}
+
+/// Runs a command, or watches a container, and tells what was refused and why. The exit status is the command's.
+///
+/// # Errors
+/// The hook binary could not watch; the command could not be started is no error of ours, but a status of 126 or 127.
+pub(crate) fn run(options: &Options<'_>) -> anyhow::Result<Exit> {
+    let report = tempfile::NamedTempFile::new().context("make a temporary file")?;
+    let mut hook = Command::new(hook::find()?);
+    hook.arg("why").arg(report.path());
+    match options.container {
+        None => hook.arg("--").args(options.command),
+        Some(container) => {
+            hook.arg(process_of(container)?.to_string());
+            hook.args(options.seconds.map(|seconds| seconds.to_string()))
+        }
+    };
+    let status = run_to_its_end(&mut hook)?;
+    let text = fs::read_to_string(report.path()).context("read what capprof-hook why wrote")?;
+    if text.is_empty() {
+        // It has said why.
+        return Ok(Exit::Error);
+    }
+    show(&text, options)?;
+    Ok(match options.container {
+        Some(_) => Exit::Success,
+        None => Exit::Command(
+            u8::try_from(
+                status
+                    .code()
+                    .unwrap_or_else(|| 128 + status.signal().unwrap_or(0)),
+            )
+            .unwrap_or(u8::MAX),
+        ),
+    })
+}
+
+/// Signals of the terminal reach the helper and the command by themselves, and this process waits for what they make of them.
+fn run_to_its_end(command: &mut Command) -> anyhow::Result<ExitStatus> {
+    let seen = Arc::<AtomicBool>::default();
+    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGQUIT] {
+        signal_hook::flag::register(signal, Arc::clone(&seen)).context("catch signals")?;
+    }
+    command
+        .status()
+        .with_context(|| format!("run {}", command.get_program().display()))
+}
+
+fn show(json: &str, options: &Options<'_>) -> anyhow::Result<()> {
+    let report: Report = serde_json::from_str(json).context("read what capprof-hook why wrote")?;
+    let plain = |styles: &render::Styles| match options.format {
+        ListFormat::Json => format!("{}\n", json.trim_end()),
+        ListFormat::Text => render::refusals(&report, styles),
+    };
+    match options.output {
+        Some(path) => fs::write(path, plain(&render::Styles::default()))
+            .with_context(|| format!("write {}", path.display())),
+        None if options.container.is_some() => output::print(&plain(&output::styles())),
+        None => output::print_error(&plain(&output::styles())),
+    }
+}
+
+/// The first process of a container that runs, named as its engine or runtime names it, or by its number.
+fn process_of(container: &str) -> anyhow::Result<u32> {
+    if let Ok(pid) = container.parse() {
+        return Ok(pid);
+    }
+    let ask: [(&str, &[&str]); 4] = [
+        ("docker", &["inspect", "--format", "{{.State.Pid}}"]),
+        ("podman", &["inspect", "--format", "{{.State.Pid}}"]),
+        ("runc", &["state"]),
+        ("crun", &["state"]),
+    ];
+    for (engine, arguments) in ask {
+        let answer = Command::new(engine).args(arguments).arg(container).output();
+        let Ok(answer) = answer.map(|answer| answer.stdout) else {
+            continue;
+        };
+        let text = String::from_utf8_lossy(&answer);
+        let pid = text.trim().parse().ok().or_else(|| {
+            let state: serde_json::Value = serde_json::from_str(&text).ok()?;
+            state.get("pid")?.as_u64()?.try_into().ok()
+        });
+        match pid {
+            Some(0) => bail!("container {container} does not run"),
+            Some(pid) => return Ok(pid),
+            None => {}
+        }
+    }
+    bail!(
+        "find container {container}: docker, podman, runc and crun know no such container that runs (give the number of a process in it)"
+    )
+}

@@ -1,0 +1,59 @@
+//! `capprofctl why`: who refused, for real programs, of plain commands and of containers.
+
+mod containers;
+mod input;
+mod plain;
+
+use crate::Test;
+use crate::environment::Environment;
+use anyhow::{Context, bail, ensure};
+use capprof_profile::why::report::{Refusal, Report};
+use std::path::Path;
+use std::sync::Arc;
+
+/// All of them.
+pub(crate) fn tests(environment: &Arc<Environment>) -> Vec<Test> {
+    let mut tests = plain::tests(environment);
+    tests.extend(containers::tests(environment));
+    tests.extend(input::tests(environment));
+    tests
+}
+
+/// What is to be told of a refusal.
+#[derive(Clone, Copy)]
+struct Expected {
+    /// System calls, any of which may be the refused one, with `|` between them.
+    calls: &'static str,
+    /// The cause's word in the report.
+    cause: &'static str,
+    /// What its text or a note holds.
+    holds: &'static str,
+}
+
+/// The likeliest culprit is the one expected, and it has no second cause.
+fn check(report: &Path, expected: Expected) -> anyhow::Result<()> {
+    let text =
+        std::fs::read_to_string(report).with_context(|| format!("read {}", report.display()))?;
+    let report: Report = serde_json::from_str(&text).with_context(|| format!("read {text:?}"))?;
+    let Some(first) = report.refusals.first() else {
+        bail!("nothing was refused: {text}");
+    };
+    ensure!(
+        is_expected(first, expected),
+        "expected {} for {}, holding {:?}: {text}",
+        expected.cause,
+        expected.calls,
+        expected.holds
+    );
+    Ok(())
+}
+
+fn is_expected(refusal: &Refusal, expected: Expected) -> bool {
+    let [cause] = &refusal.explanation.causes[..] else {
+        return false;
+    };
+    let told = format!("{cause} {:?}", refusal.explanation.notes);
+    expected.calls.split('|').any(|call| call == refusal.call)
+        && cause.kind() == expected.cause
+        && told.contains(expected.holds)
+}
