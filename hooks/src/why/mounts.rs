@@ -41,8 +41,8 @@ fn parse_line(line: &str) -> Option<(u64, Mount)> {
     let (kind, super_options) = (fields.next()?, fields.nth(1)?);
     let has = |options: &str, name: &str| options.split(',').any(|option| option == name);
     let read_only = match (has(options, "ro"), has(super_options, "ro")) {
-        (true, _) => Some(ReadOnly::Mount),
-        (false, true) => Some(ReadOnly::FileSystem),
+        (_, true) => Some(ReadOnly::FileSystem),
+        (true, false) => Some(ReadOnly::Mount),
         (false, false) => None,
     };
     Some((

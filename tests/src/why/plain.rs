@@ -169,22 +169,22 @@ static FILES: [Case; 32] = [
     ),
     case(
         "immutable_write",
-        "touch f; chattr +i f || exit 77; dd if=/dev/null of=f; s=$?; chattr -i f; exit $s",
+        "touch f; chattr +i f || exit 77; dd if=/dev/null of=f; s=$?; sleep 1; chattr -i f; exit $s",
         ("openat", "immutable", "/f is immutable"),
     ),
     case(
         "immutable_remove",
-        "touch f; chattr +i f || exit 77; rm -f f; s=$?; chattr -i f; exit $s",
+        "touch f; chattr +i f || exit 77; rm -f f; s=$?; sleep 1; chattr -i f; exit $s",
         ("unlinkat", "immutable", "/f is immutable"),
     ),
     case(
         "immutable_directory",
-        "mkdir d; chattr +i d || exit 77; mkdir d/e; s=$?; chattr -i d; exit $s",
+        "mkdir d; chattr +i d || exit 77; mkdir d/e; s=$?; sleep 1; chattr -i d; exit $s",
         ("mkdir", "immutable", "/d is immutable"),
     ),
     case(
         "append_only",
-        "touch f; chattr +a f || exit 77; dd if=/dev/null of=f; s=$?; chattr -a f; exit $s",
+        "touch f; chattr +a f || exit 77; dd if=/dev/null of=f; s=$?; sleep 1; chattr -a f; exit $s",
         ("openat", "immutable", "append-only"),
     ),
     case(
