@@ -70,7 +70,7 @@ mod fuzz {
                         "container",
                         "pod",
                         "container_id",
-                        "reason",
+                        "programs",
                         "executable",
                         "path",
                     ]
@@ -97,6 +97,6 @@ mod fuzz {
             assert!(is_harmless(&output), "{form:?}: {output:?}");
             shown += usize::from(output.status.success());
         }
-        assert!(shown >= 3, "{shown} of {} forms", FORMS.len());
+        assert_eq!(shown, FORMS.len(), "not all of these forms were shown");
     }
 }
