@@ -8,6 +8,7 @@
 //! ```
 
 use crate::file::{self, Attributes, OpenDirectory};
+use crate::index::{self, Listed};
 use crate::process;
 use crate::trust;
 use capprof_profile::CapabilitySet;
@@ -201,7 +202,7 @@ pub struct Summary {
     /// See `Profile::minimized`.
     pub minimized: CapabilitySet,
     /// See [`Profile::answer`].
-    #[serde(skip_deserializing)]
+    #[serde(default)]
     pub answer: CapabilitySet,
     /// See `Profile::exit`.
     #[serde(default)]
@@ -374,9 +375,9 @@ impl Store {
     pub fn list(&self) -> Result<(Vec<Summary>, Vec<Error>), Error> {
         let mut summaries = Vec::new();
         let mut errors = Vec::new();
-        for (_, _, path) in self.newest_first()? {
-            match load(path) {
-                Ok(found) => summaries.push(Summary::from(found.profile)),
+        for listed in index::all(&self.0, &self.profiles())? {
+            match listed.summary {
+                Ok(summary) => summaries.push(summary),
                 Err(error) => errors.push(error),
             }
         }
@@ -393,25 +394,49 @@ impl Store {
         let is_one = is_path(wanted) || found.profile.origin.recording_id.starts_with(wanted);
         match is_one {
             true => Ok(found),
-            false => self.united(found, |_| true),
+            false => {
+                let others = self.others_listed(&found)?;
+                Ok(Self::united(found, others))
+            }
         }
     }
 
-    /// A recording with the others of its workload, as far as they can be read and `counts` is true of their files.
-    fn united(&self, found: Found, counts: impl Fn(&Path) -> bool) -> Result<Found, Error> {
+    /// The other recordings that may be of a recording's workload, by the index: recording's id and file, newest first.
+    fn others_listed(&self, found: &Found) -> Result<Vec<(String, PathBuf)>, Error> {
+        let is_other = |listed: &Listed| {
+            let summary = listed.summary.as_ref();
+            summary.is_ok_and(|summary| summary.may_be_of_workload(&found.profile))
+        };
+        Ok(index::all(&self.0, &self.profiles())?
+            .into_iter()
+            .filter(is_other)
+            .map(|listed| (listed.recording.clone(), self.path_of_listed(&listed)))
+            .collect())
+    }
+
+    /// The same for what is to be enforced: by the profiles themselves, as far as nobody but root could have written them.
+    fn others_trusted(&self, found: &Found) -> Result<Vec<(String, PathBuf)>, Error> {
         let is_other = |path: &Path| {
-            *path != *found.path
-                && counts(path)
+            self.is_trusted(path)
                 && read::<Summary>(path).is_ok_and(|summary| {
                     summary.schema == SCHEMA && summary.may_be_of_workload(&found.profile)
                 })
         };
+        Ok(self
+            .newest_first()?
+            .into_iter()
+            .filter(|(_, _, path)| *path == found.path || is_other(path))
+            .map(|(recording, _, path)| (recording, path))
+            .collect())
+    }
+
+    /// A recording with the others of its workload, as far as they can be read.
+    fn united(found: Found, others: Vec<(String, PathBuf)>) -> Found {
         let mut paths = BTreeMap::new();
         let mut recordings = Vec::new();
-        for (recording, _, path) in self.newest_first()? {
+        for (recording, path) in others {
             let profile = match path == found.path {
                 true => found.profile.clone(),
-                false if !is_other(&path) => continue,
                 false => match load(path.clone()) {
                     Ok(other) if other.profile.is_of_workload(&found.profile) => other.profile,
                     _ => continue,
@@ -421,13 +446,13 @@ impl Store {
             recordings.push(profile);
         }
         let Some(profile) = unite(recordings) else {
-            return Ok(found);
+            return found;
         };
         let path = paths.remove(&profile.origin.recording_id);
-        Ok(Found {
+        Found {
             path: path.unwrap_or(found.path),
             profile,
-        })
+        }
     }
 
     /// Finds one recording's profile: `latest` or `last`; a path of a file, or of a directory with a `capprof.json` in it; a recording's id;
@@ -444,22 +469,23 @@ impl Store {
                 path.to_owned()
             });
         }
-        let all = self.newest_first()?;
+        let all = index::all(&self.0, &self.profiles())?;
+        let load_listed = |listed: &Listed| load(self.path_of_listed(listed));
         if ["latest", "last"].contains(&wanted) {
-            return match all.into_iter().next() {
-                Some((_, _, path)) => load(path),
+            return match all.first() {
+                Some(newest) => load_listed(newest),
                 None => Err(Error::Empty {
                     path: self.0.clone(),
                 }),
             };
         }
-        if let Some((_, _, path)) = all.iter().find(|(recording, _, _)| recording == wanted) {
-            return load(path.clone());
-        }
-        for (_, _, path) in &all {
-            if read::<Summary>(path).is_ok_and(|summary| summary.answers_to(wanted)) {
-                return load(path.clone());
-            }
+        let by_id = all.iter().find(|listed| listed.recording == wanted);
+        let answers = |listed: &&Listed| {
+            let summary = listed.summary.as_ref();
+            summary.is_ok_and(|summary| summary.answers_to(wanted))
+        };
+        if let Some(listed) = by_id.or_else(|| all.iter().find(answers)) {
+            return load_listed(listed);
         }
         let not_found = || Error::NotFound {
             wanted: wanted.to_owned(),
@@ -470,31 +496,27 @@ impl Store {
         }
         let mut containers: Vec<&String> = all
             .iter()
-            .map(|(_, container, _)| container)
+            .map(|listed| &listed.container)
             .filter(|container| container.starts_with(wanted))
             .collect();
         containers.sort();
         containers.dedup();
-        let recordings: Vec<&String> = all
+        let recordings: Vec<&Listed> = all
             .iter()
-            .map(|(recording, _, _)| recording)
-            .filter(|recording| recording.starts_with(wanted))
+            .filter(|listed| listed.recording.starts_with(wanted))
             .collect();
         match (containers.as_slice(), recordings.as_slice()) {
             ([], []) => Err(not_found()),
             ([one], []) => all
                 .iter()
-                .find(|(_, container, _)| container == *one)
-                .map_or_else(|| Err(not_found()), |(_, _, path)| load(path.clone())),
-            ([], [one]) => all
-                .iter()
-                .find(|(recording, _, _)| recording == *one)
-                .map_or_else(|| Err(not_found()), |(_, _, path)| load(path.clone())),
+                .find(|listed| listed.container == **one)
+                .map_or_else(|| Err(not_found()), load_listed),
+            ([], [one]) => load_listed(one),
             _ => Err(Error::Ambiguous {
                 wanted: wanted.to_owned(),
                 found: containers
                     .into_iter()
-                    .chain(recordings)
+                    .chain(recordings.into_iter().map(|listed| &listed.recording))
                     .take(5)
                     .cloned()
                     .collect(),
@@ -551,7 +573,10 @@ impl Store {
             if !is_engines_name {
                 return match found.profile.origin.recording_id == wanted {
                     true => Ok(found),
-                    false => self.united(found, |path| self.is_trusted(path)),
+                    false => {
+                        let others = self.others_trusted(&found)?;
+                        Ok(Self::united(found, others))
+                    }
                 };
             }
             if complete
@@ -562,7 +587,11 @@ impl Store {
             }
         }
         match (complete.len(), incomplete) {
-            (1, _) => self.united(complete.remove(0), |path| self.is_trusted(path)),
+            (1, _) => {
+                let found = complete.remove(0);
+                let others = self.others_trusted(&found)?;
+                Ok(Self::united(found, others))
+            }
             (0, Some(profile)) => Err(Error::Incomplete {
                 wanted: wanted.to_owned(),
                 recording: profile.origin.recording_id,
@@ -690,6 +719,13 @@ impl Store {
         let mut content = serde_json::to_vec_pretty(&document).map_err(encode)?;
         content.push(b'\n');
         Ok(file::write(&path, &content, Attributes::Mode(0o600))?)
+    }
+
+    fn path_of_listed(&self, listed: &Listed) -> PathBuf {
+        self.profiles()
+            .join(&listed.container)
+            .join(&listed.recording)
+            .join(PROFILE)
     }
 
     fn profiles(&self) -> PathBuf {
@@ -836,7 +872,7 @@ fn retain(container: &Path, just_added: &str, retention: u32) -> Result<(), Erro
     Ok(())
 }
 
-fn directories(path: &Path) -> Result<Vec<(String, PathBuf)>, Error> {
+pub(crate) fn directories(path: &Path) -> Result<Vec<(String, PathBuf)>, Error> {
     let entries = match fs::read_dir(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         result => result.map_err(file::error("list", path))?,
