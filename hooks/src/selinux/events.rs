@@ -1,10 +1,11 @@
 //! From audit records to observations: picks out one recording's records, puts those of one event together, and counts.
 
-use super::record::{Avc, Kind, Record, Stamp};
+use super::record::{Avc, Glance, Kind, Record, Stamp};
 use super::rules;
 use super::target::Target;
 use capprof_profile::Capability;
 use capprof_profile::observation::{Audit, Namespace, Observation, Recorder, Syscall, Verdict};
+use memchr::memmem::Finder;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::ffi::OsString;
@@ -81,6 +82,8 @@ struct Event {
 #[derive(Debug)]
 pub(crate) struct Collector {
     target: Target,
+    /// Looks for the target's range, which lines of other processes do not have.
+    range: Finder<'static>,
     open: VecDeque<Event>,
     kinds: HashMap<Key, Observation>,
     /// Checks that were granted, by the capability's number: in the container's own user namespace, and in any.
@@ -92,6 +95,7 @@ impl Collector {
     /// One that looks for this target.
     pub(crate) fn new(target: Target) -> Self {
         Self {
+            range: Finder::new(target.range.as_bytes()).into_owned(),
             target,
             open: VecDeque::new(),
             kinds: HashMap::new(),
@@ -102,6 +106,11 @@ impl Collector {
 
     /// Takes one line of auditd's log.
     pub(crate) fn line(&mut self, line: &[u8]) {
+        match Glance::at(line) {
+            Glance::Avc if self.range.find(line).is_none() => return,
+            Glance::Continuation if self.open.is_empty() => return,
+            _ => {}
+        }
         match Record::from_line(line) {
             Some(record) => self.record(&record),
             None if line.is_empty() => {}
@@ -164,9 +173,7 @@ impl Collector {
 
     fn malformed(&mut self, line: &[u8]) {
         self.seen.malformed += 1;
-        if memchr::memmem::find(line, b"avc:").is_some()
-            || memchr::memmem::find(line, self.target.range.as_bytes()).is_some()
-        {
+        if memchr::memmem::find(line, b"avc:").is_some() || self.range.find(line).is_some() {
             self.seen.doubtful += 1;
         }
     }
@@ -214,7 +221,7 @@ impl Collector {
 
     fn avc(&mut self, record: &Record<'_>) {
         // Most records on a busy host are of other processes: look before taking them apart.
-        if memchr::memmem::find(record.body, self.target.range.as_bytes()).is_none() {
+        if self.range.find(record.body).is_none() {
             return;
         }
         let Some(avc) = Avc::from_record(record) else {

@@ -245,17 +245,13 @@ impl Reader {
 
     fn hand_out(&mut self, fresh: usize, line: &mut impl FnMut(&[u8])) {
         let data = self.buffer.get(..self.end).unwrap_or_default();
-        let mut search = fresh;
-        while let Some(found) = data
-            .get(search..)
-            .and_then(|rest| memchr::memchr(b'\n', rest))
-        {
-            let feed = search + found;
+        let read = data.get(fresh..).unwrap_or_default();
+        for feed in memchr::memchr_iter(b'\n', read) {
+            let feed = fresh + feed;
             if !std::mem::take(&mut self.skipping) {
                 line(data.get(self.start..feed).unwrap_or_default());
             }
             self.start = feed + 1;
-            search = feed + 1;
         }
         if self.end - self.start > LONGEST_LINE {
             if !std::mem::replace(&mut self.skipping, true) {

@@ -94,6 +94,55 @@ impl Kind {
     }
 }
 
+/// What the beginning of a sound line tells, before the line is taken apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Glance {
+    /// An AVC record.
+    Avc,
+    /// A record that says more of an event that another began.
+    Continuation,
+    /// Anything else, and what is no record.
+    Other,
+}
+
+impl Glance {
+    /// Looks at a line of the log. Most lines of a busy host are of these two kinds, and of other processes.
+    pub(crate) fn at(line: &[u8]) -> Self {
+        let begins = |kind: &[u8]| line.get(5..).is_some_and(|rest| rest.starts_with(kind));
+        let (glance, length) = match line.get(5) {
+            Some(b'A') if begins(b"AVC ") => (Self::Avc, 9),
+            Some(b'S') if begins(b"SYSCALL ") => (Self::Continuation, 13),
+            Some(b'P') if begins(b"PATH ") => (Self::Continuation, 10),
+            Some(b'P') if begins(b"PROCTITLE ") => (Self::Continuation, 15),
+            Some(b'C') if begins(b"CWD ") => (Self::Continuation, 9),
+            Some(b'E') if begins(b"EOE ") => (Self::Continuation, 9),
+            _ => return Self::Other,
+        };
+        match line.starts_with(b"type=") && line.get(length..).is_some_and(is_stamped) {
+            true => glance,
+            false => Self::Other,
+        }
+    }
+}
+
+/// Whether what follows a record's type is a stamp: `msg=audit(1795441500.475:14):`.
+fn is_stamped(text: &[u8]) -> bool {
+    /// Any number of these fits into 64 bits, in milliseconds too.
+    const DIGITS: usize = 15;
+    let mut rest = match text.strip_prefix(b"msg=audit(") {
+        Some(rest) => rest,
+        None => return false,
+    };
+    for end in [b".".as_slice(), b":", b"):"] {
+        let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        rest = match rest.get(digits..).and_then(|rest| rest.strip_prefix(end)) {
+            Some(rest) if (1..=DIGITS).contains(&digits) => rest,
+            _ => return false,
+        };
+    }
+    true
+}
+
 /// One record; `body` is what follows `audit(…):`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Record<'a> {

@@ -6,6 +6,45 @@ const DENIED: &[u8] = br#"type=AVC msg=audit(1795441500.475:14): avc:  denied  {
 const GRANTED: &[u8] = br#"audit(1795441500.475:76): avc:  granted  { sys_admin } for  pid=169 comm="cptool" capability=21  scontext=system_u:system_r:cp_perm_t:s0:c1,c2 tcontext=system_u:system_r:cp_perm_t:s0:c1,c2 tclass=capability"#;
 
 #[test]
+fn a_glance_tells_what_taking_a_line_apart_tells() {
+    let stamp = "msg=audit(1795441500.475:14): ";
+    for (line, glance) in [
+        (format!("type=AVC {stamp}avc:  denied"), Glance::Avc),
+        (
+            format!("type=SYSCALL {stamp}arch=c000003e"),
+            Glance::Continuation,
+        ),
+        (
+            format!("type=PROCTITLE {stamp}proctitle=74"),
+            Glance::Continuation,
+        ),
+        (format!("type=PATH {stamp}item=0"), Glance::Continuation),
+        (format!("type=CWD {stamp}cwd=\"/\""), Glance::Continuation),
+        (format!("type=EOE {stamp}"), Glance::Continuation),
+        (format!("type=USER_AVC {stamp}"), Glance::Other),
+        (format!("node=host type=AVC {stamp}"), Glance::Other),
+        (format!("TYPE=AVC {stamp}"), Glance::Other),
+        (
+            "type=AVC msg=audit(1795441500.475:): avc:".to_owned(),
+            Glance::Other,
+        ),
+        (
+            "type=AVC msg=audit(1795441500.475".to_owned(),
+            Glance::Other,
+        ),
+        (
+            "type=AVC msg=audit(1795441500000000.475:14): avc:".to_owned(),
+            Glance::Other,
+        ),
+    ] {
+        assert_eq!(Glance::at(line.as_bytes()), glance, "{line}");
+        if glance != Glance::Other {
+            assert!(Record::from_line(line.as_bytes()).is_some(), "{line}");
+        }
+    }
+}
+
+#[test]
 fn a_denied_record_of_the_log() {
     let record = Record::from_line(DENIED).unwrap();
     assert_eq!(record.kind, Kind::Avc);
@@ -102,6 +141,11 @@ proptest! {
         let mut line = DENIED.to_vec();
         line.splice(at..at, put);
         line.truncate(cut);
+        match Glance::at(&line) {
+            Glance::Avc => prop_assert_eq!(Record::from_line(&line).map(|record| record.kind), Some(Kind::Avc)),
+            Glance::Continuation => prop_assert!(Record::from_line(&line).is_some()),
+            Glance::Other => {}
+        }
         if let Some(record) = Record::from_line(&line) {
             let _ = (record.fields().count(), Avc::from_record(&record), record.text("comm"), record.number("pid"));
         }
