@@ -71,6 +71,11 @@ atlas: ## find where a kernel asks for capabilities (KERNELS=6.12), list what mu
 test-kernels: test-deps build test-programs ## test each kernel of Debian's archive, and make docs/kernels.md and README's table anew (long)
 	@tests/kernels/run --write
 
+.PHONY: pictures
+pictures: deps build ## make the pictures of the reports anew, from a real run (chromium)
+	@packaging/deps chromium
+	@tests/report/pictures --bin $(BIN)
+
 .PHONY: deb
 deb: build ## build the Debian package into dist/
 	@BIN=$(BIN) packaging/deb/build

@@ -39,10 +39,22 @@ pub(crate) enum Command {
         #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
         format: Format,
 
+        #[command(flatten)]
+        detail: DetailOptions,
+
         /// Exit with status 3 if the profile is incomplete
         #[arg(long)]
         strict: bool,
     },
+
+    /// Put the verified answer into a compose file, a Kubernetes manifest, a .container or a .service unit
+    ///
+    /// Takes `privileged` out, and sets what the workload needs: capabilities, devices, sysctls. Comments, order, and all else stay as they
+    /// are. Without --write, the change is shown and the file stays as it is.
+    #[command(
+        after_long_help = "Examples:\n  capprofctl apply compose.yaml\n  capprofctl apply --write --service web compose.yaml\n  capprofctl apply --container web deployment.yaml\n  capprofctl apply /etc/containers/systemd/web.container"
+    )]
+    Apply(ApplyOptions),
 
     /// List the profiles in the store, newest first
     List {
@@ -70,6 +82,10 @@ pub(crate) enum Command {
         /// What to print
         #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
         format: Format,
+
+        /// Show the form of every engine
+        #[arg(long)]
+        all_forms: bool,
 
         /// Exit with status 3 if a profile is incomplete
         #[arg(long)]
@@ -270,31 +286,62 @@ pub(crate) enum Format {
     Text,
     /// The profile itself (docs/profile.md)
     Json,
-    /// Options of docker run
+    /// A report for a ticket
+    Markdown,
+    /// A report in one file, to be read in a browser or printed
+    Html,
+    /// The command docker run
     Docker,
-    /// Options of podman run
+    /// Options of docker run, the words alone: docker run $(capprofctl report --format docker-options) IMAGE
+    DockerOptions,
+    /// The command podman run
     Podman,
     /// A securityContext
     Kubernetes,
+    /// A patch for kustomize
+    Kustomize,
+    /// Values of a Helm chart
+    Helm,
+    /// OpenShift's SecurityContextConstraints
+    Scc,
     /// A service in a compose file
     Compose,
     /// Lines of a .container unit
     Quadlet,
     /// Lines of a .service unit
     Systemd,
+    /// A container definition of Amazon ECS
+    Ecs,
+    /// The config block of a Nomad task
+    Nomad,
+    /// A container of NixOS
+    Nixos,
+    /// The command ctr run
+    Ctr,
+    /// Defaults of podman (containers.conf)
+    ContainersConf,
 }
 
 impl Format {
     /// The engine whose form it is.
     pub(crate) fn engine(self) -> Option<render::Engine> {
         match self {
-            Self::Text | Self::Json => None,
+            Self::Text | Self::Json | Self::Markdown | Self::Html => None,
             Self::Docker => Some(render::Engine::Docker),
+            Self::DockerOptions => Some(render::Engine::DockerOptions),
             Self::Podman => Some(render::Engine::Podman),
             Self::Kubernetes => Some(render::Engine::Kubernetes),
+            Self::Kustomize => Some(render::Engine::Kustomize),
+            Self::Helm => Some(render::Engine::Helm),
+            Self::Scc => Some(render::Engine::Scc),
             Self::Compose => Some(render::Engine::Compose),
             Self::Quadlet => Some(render::Engine::Quadlet),
             Self::Systemd => Some(render::Engine::Systemd),
+            Self::Ecs => Some(render::Engine::Ecs),
+            Self::Nomad => Some(render::Engine::Nomad),
+            Self::Nixos => Some(render::Engine::Nixos),
+            Self::Ctr => Some(render::Engine::Ctr),
+            Self::ContainersConf => Some(render::Engine::ContainersConf),
         }
     }
 }
@@ -307,6 +354,46 @@ pub(crate) enum ListFormat {
     Text,
     /// For scripts
     Json,
+}
+
+/// How much a report says.
+#[derive(Debug, clap::Args)]
+pub(crate) struct DetailOptions {
+    /// Also show kernel functions, and the checks that do not count
+    #[arg(long, short)]
+    pub(crate) verbose: bool,
+
+    /// Show the form of every engine, not only of the one that was used
+    #[arg(long)]
+    pub(crate) all_forms: bool,
+}
+
+/// Into which file, and what.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ApplyOptions {
+    /// The file
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+
+    /// The service of the compose file, or the container of the manifest [default: all of which there is a profile]
+    #[arg(long, visible_alias = "container", value_name = "NAME")]
+    pub(crate) service: Option<String>,
+
+    /// The profile, as for report [default: that of the service, the container, or the unit]
+    #[arg(long, value_name = "PROFILE")]
+    pub(crate) profile: Option<String>,
+
+    /// Show what would change, and change nothing; this is the default
+    #[arg(long, conflicts_with = "write")]
+    pub(crate) diff: bool,
+
+    /// Write the file
+    #[arg(long)]
+    pub(crate) write: bool,
+
+    /// Also take a set that was never verified
+    #[arg(long)]
+    pub(crate) unverified: bool,
 }
 
 /// How to judge, and how long.

@@ -2,6 +2,7 @@
 //!
 //! Reads what the hooks wrote. `recover` and `doctor` ask `capprof-hook`, which knows the recorders.
 
+mod apply;
 mod cli;
 mod command;
 mod engine;

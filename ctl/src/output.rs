@@ -1,6 +1,6 @@
 //! Standard output and standard error.
 
-use crate::render::Styles;
+use crate::render::{Form, Styles};
 use capprof_profile::printable::{self, printable};
 use serde::Serialize;
 use std::io::{self, Write};
@@ -44,6 +44,17 @@ pub(crate) fn print_error(text: &str) -> anyhow::Result<()> {
     stream.write_all(text.as_bytes())?;
     stream.flush()?;
     Ok(())
+}
+
+/// A form on standard output, and on standard error what its syntax has no comments for.
+///
+/// # Errors
+/// As [`print()`].
+pub(crate) fn form(form: &Form) -> anyhow::Result<()> {
+    for caveat in form.untold() {
+        message(caveat);
+    }
+    print_raw(&form.text())
 }
 
 /// The styles of all reports; [`print()`] takes them off where they are not wanted.

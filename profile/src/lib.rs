@@ -16,6 +16,7 @@ pub mod minimize;
 pub mod need;
 pub mod observation;
 pub mod part;
+pub mod pod_security;
 pub mod printable;
 pub mod privileges;
 pub mod profile;

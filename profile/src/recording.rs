@@ -68,6 +68,12 @@ pub struct Workload {
     /// Name of the container in its pod, or the engine's name for it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub container: Option<String>,
+    /// The engine, where that is known: `docker`, `podman`, `kubernetes`, `nerdctl`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub engine: Option<String>,
+    /// Service of a compose project (docker's label `com.docker.compose.service`).
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub service: Option<String>,
 }
 
 impl Workload {

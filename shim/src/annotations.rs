@@ -288,6 +288,13 @@ pub fn workload(configuration: &Value) -> Workload {
             .find_map(|key| annotation(configuration, key).filter(|value| !value.is_empty()))
             .map(str::to_owned)
     };
+    let pod = first(&["io.kubernetes.cri.sandbox-name", "io.kubernetes.pod.name"]);
+    let nerdctl = first(&["nerdctl/name", "nerdctl/namespace"]);
+    let engine = match (&pod, nerdctl) {
+        (Some(_), _) => Some("kubernetes".to_owned()),
+        (None, Some(_)) => Some("nerdctl".to_owned()),
+        (None, None) => None,
+    };
     Workload {
         image: first(&[
             "io.kubernetes.cri.image-name",
@@ -296,7 +303,7 @@ pub fn workload(configuration: &Value) -> Workload {
             "org.opencontainers.image.ref.name",
             "org.opencontainers.image.title",
         ]),
-        pod: first(&["io.kubernetes.cri.sandbox-name", "io.kubernetes.pod.name"]),
+        pod,
         pod_namespace: first(&[
             "io.kubernetes.cri.sandbox-namespace",
             "io.kubernetes.pod.namespace",
@@ -307,6 +314,8 @@ pub fn workload(configuration: &Value) -> Workload {
             "io.kubernetes.cri-o.ContainerName",
             "nerdctl/name",
         ]),
+        engine,
+        service: None,
     }
 }
 

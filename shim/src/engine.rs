@@ -1,4 +1,4 @@
-//! What docker and podman know of a container and do not say in its configuration: the names of its image and its own.
+//! What docker and podman know of a container and do not say in its configuration: the names of its image and its own, its service, its labels.
 //!
 //! Both keep it in files that they have written before they call the runtime, and both tell, by what they have mounted and where the
 //! bundle lies, where these files are. Nothing is asked of a running engine: it waits for the runtime.
@@ -6,6 +6,7 @@
 use capprof_profile::recording::Workload;
 use serde::Deserialize;
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::fs::OpenOptions;
 use std::io::Read;
 use std::os::unix::fs::OpenOptionsExt;
@@ -13,6 +14,9 @@ use std::path::{Path, PathBuf};
 
 /// What is read of a file at most, in bytes. podman's list has one entry of about 1 kB per container.
 const LIMIT: u64 = 16 << 20;
+
+/// What capprof's own labels begin with.
+const OWN: &str = "io.capprof.";
 
 /// Adds what the engine knows to what the configuration's annotations have said, which comes first.
 ///
@@ -23,48 +27,146 @@ pub fn complete(
     bundle: &Path,
     configuration: &Value,
 ) -> Workload {
-    if workload.image.is_some() && workload.container.is_some() {
+    // The annotations of a pod say all that there is.
+    if workload.engine.is_some() && workload.image.is_some() && workload.container.is_some() {
         return workload;
     }
     let known = docker(id, configuration)
+        .map(|(_, container)| container.known())
         .or_else(|| podman(id, bundle))
         .unwrap_or_default();
     workload.image = workload.image.or(known.image);
     workload.container = workload.container.or(known.container);
+    workload.engine = workload.engine.or(known.engine.map(str::to_owned));
+    workload.service = workload.service.or(known.service);
     workload
+}
+
+/// The labels of a docker container that stand for annotations, which docker has from version 24 on: those that begin with `io.capprof.`.
+///
+/// A label of the image does not count, since whoever builds an image must not choose how it is profiled or what it is granted; where the
+/// image's labels cannot be read, no label counts.
+pub fn labels(id: &str, configuration: &Value) -> BTreeMap<String, String> {
+    let Some((directory, container)) = docker(id, configuration) else {
+        return BTreeMap::new();
+    };
+    let own: BTreeMap<String, String> = container
+        .config
+        .labels
+        .iter()
+        .flatten()
+        .filter(|(key, _)| key.starts_with(OWN))
+        .map(|(key, value)| (key.clone(), value.clone()))
+        .collect();
+    if own.is_empty() {
+        return own;
+    }
+    let Some(image) = container.image_labels(&directory) else {
+        return BTreeMap::new();
+    };
+    own.into_iter()
+        .filter(|(key, _)| !image.contains_key(key))
+        .collect()
 }
 
 #[derive(Debug, Default)]
 struct Known {
     image: Option<String>,
     container: Option<String>,
+    engine: Option<&'static str>,
+    service: Option<String>,
 }
 
 impl Known {
-    fn new(image: &str, container: &str) -> Self {
+    fn new(engine: &'static str, image: &str, container: &str) -> Self {
         let named = |name: &str| (!name.is_empty()).then(|| name.to_owned());
         Self {
             image: named(image),
             container: named(container),
+            engine: Some(engine),
+            service: None,
         }
     }
 }
 
-/// `DATA-ROOT/containers/ID/config.v2.json`. From the same directory docker mounts `hosts`, `hostname`, `resolv.conf` and `mounts/shm`.
-fn docker(id: &str, configuration: &Value) -> Option<Known> {
-    #[derive(Deserialize)]
-    #[serde(rename_all = "PascalCase")]
-    struct Container {
-        #[serde(default)]
-        name: String,
-        config: Config,
+/// What docker keeps of a container (moby, container/container.go) and of an image (moby, image/image.go), as far as it matters here.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Container {
+    #[serde(default)]
+    name: String,
+    /// The image's id, `sha256:…`.
+    #[serde(default)]
+    image: String,
+    /// The storage driver: `overlay2`.
+    #[serde(default)]
+    driver: String,
+    config: Config,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Config {
+    #[serde(default)]
+    image: String,
+    #[serde(default)]
+    labels: Option<BTreeMap<String, String>>,
+}
+
+impl Container {
+    fn known(&self) -> Known {
+        let labels = self.config.labels.as_ref();
+        Known {
+            service: labels
+                .and_then(|labels| labels.get("com.docker.compose.service"))
+                .filter(|service| !service.is_empty())
+                .cloned(),
+            ..Known::new(
+                "docker",
+                &self.config.image,
+                self.name.trim_start_matches('/'),
+            )
+        }
     }
-    #[derive(Deserialize)]
-    #[serde(rename_all = "PascalCase")]
-    struct Config {
-        #[serde(default)]
-        image: String,
+
+    /// The labels of its image: `DATA-ROOT/image/DRIVER/imagedb/content/sha256/DIGEST` (moby, image/fs.go). `None` if they cannot be read, as
+    /// where containerd keeps the images.
+    fn image_labels(&self, directory: &Path) -> Option<BTreeMap<String, String>> {
+        #[derive(Deserialize)]
+        struct Image {
+            #[serde(default)]
+            config: Option<Config>,
+        }
+        let digest = self.image.strip_prefix("sha256:")?;
+        let plain = |text: &str| {
+            !text.is_empty()
+                && text
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+        };
+        if !plain(digest) || !plain(&self.driver) {
+            return None;
+        }
+        let root = directory.parent()?.parent()?;
+        let image: Image = json(
+            &root
+                .join("image")
+                .join(&self.driver)
+                .join("imagedb/content/sha256")
+                .join(digest),
+        )?;
+        Some(
+            image
+                .config
+                .and_then(|config| config.labels)
+                .unwrap_or_default(),
+        )
     }
+}
+
+/// `DATA-ROOT/containers/ID/config.v2.json`, with its directory. From the same directory docker mounts `hosts`, `hostname`, `resolv.conf` and
+/// `mounts/shm`.
+fn docker(id: &str, configuration: &Value) -> Option<(PathBuf, Container)> {
     let directory = configuration
         .get("mounts")?
         .as_array()?
@@ -88,11 +190,8 @@ fn docker(id: &str, configuration: &Value) -> Option<Known> {
             (directory.is_absolute() && directory.parent()?.file_name()? == "containers")
                 .then(|| directory.to_owned())
         })?;
-    let container: Container = json(&directory.join("config.v2.json"))?;
-    Some(Known::new(
-        &container.config.image,
-        container.name.trim_start_matches('/'),
-    ))
+    let container = json(&directory.join("config.v2.json"))?;
+    Some((directory, container))
 }
 
 /// `containers.json` of containers/storage, two directories above the bundle `…/ID/userdata`. Containers that are not to survive a
@@ -123,7 +222,7 @@ fn podman(id: &str, bundle: &Path) -> Option<Known> {
         .flatten()
         .find(|entry| entry.id == id)?;
     let metadata: Metadata = serde_json::from_str(&entry.metadata).ok()?;
-    Some(Known::new(&metadata.image_name, &metadata.name))
+    Some(Known::new("podman", &metadata.image_name, &metadata.name))
 }
 
 /// A regular file's content; nothing that could make the reader wait.
@@ -147,10 +246,11 @@ mod tests {
     use serde_json::json;
     use std::fs;
 
-    fn named(image: &str, container: &str) -> Workload {
+    fn named(engine: &str, image: &str, container: &str) -> Workload {
         Workload {
             image: Some(image.to_owned()),
             container: Some(container.to_owned()),
+            engine: Some(engine.to_owned()),
             ..Workload::default()
         }
     }
@@ -175,9 +275,64 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let configuration = docker_container(root.path(), "1234");
         let of = |id| complete(Workload::default(), id, Path::new("/run/b"), &configuration);
-        assert_eq!(of("1234"), named("nginx:1.27", "web"));
+        assert_eq!(of("1234"), named("docker", "nginx:1.27", "web"));
         // Hosts of another container, as with --network=container:OTHER.
         assert_eq!(of("5678"), Workload::default());
+    }
+
+    /// A docker container with these labels, of an image with those.
+    fn labelled(root: &Path, labels: &Value, image: Option<&Value>) -> Value {
+        let configuration = docker_container(root, "1234");
+        let container = json!({
+            "Config": {"Image": "web", "Labels": labels},
+            "Image": "sha256:ab",
+            "Driver": "overlay2",
+            "Name": "/web",
+        });
+        let file = root.join("containers/1234/config.v2.json");
+        fs::write(file, container.to_string()).unwrap();
+        if let Some(labels) = image {
+            let folder = root.join("image/overlay2/imagedb/content/sha256");
+            fs::create_dir_all(&folder).unwrap();
+            let image = json!({"config": {"Labels": labels}});
+            fs::write(folder.join("ab"), image.to_string()).unwrap();
+        }
+        configuration
+    }
+
+    #[test]
+    fn labels_of_the_container_stand_for_annotations_and_those_of_the_image_do_not() {
+        let root = tempfile::tempdir().unwrap();
+        let both = json!({"io.capprof.name": "mine", "io.capprof.mode": "off", "other": "x"});
+        let of_image = json!({"io.capprof.mode": "off"});
+        let configuration = labelled(root.path(), &both, Some(&of_image));
+        let found = labels("1234", &configuration);
+        assert_eq!(
+            found,
+            BTreeMap::from([("io.capprof.name".to_owned(), "mine".to_owned())])
+        );
+        // Nothing is known of the image.
+        let root = tempfile::tempdir().unwrap();
+        let configuration = labelled(root.path(), &both, None);
+        assert_eq!(labels("1234", &configuration), BTreeMap::new());
+        // An image without labels.
+        let root = tempfile::tempdir().unwrap();
+        let configuration = labelled(root.path(), &both, Some(&Value::Null));
+        assert_eq!(labels("1234", &configuration).len(), 2);
+    }
+
+    #[test]
+    fn a_service_of_compose_is_known_by_its_label() {
+        let root = tempfile::tempdir().unwrap();
+        let label = json!({"com.docker.compose.service": "db"});
+        let configuration = labelled(root.path(), &label, None);
+        let workload = complete(
+            Workload::default(),
+            "1234",
+            Path::new("/run/b"),
+            &configuration,
+        );
+        assert_eq!(workload.service.as_deref(), Some("db"));
     }
 
     #[test]
@@ -189,7 +344,7 @@ mod tests {
         let bundle = Path::new("/run/b");
         assert_eq!(
             complete(Workload::default(), "1234", bundle, &configuration),
-            named("nginx:1.27", "web")
+            named("docker", "nginx:1.27", "web")
         );
     }
 
@@ -207,7 +362,10 @@ mod tests {
             ]);
             fs::write(containers.join(list), entries.to_string()).unwrap();
             let of = |id| complete(Workload::default(), id, &bundle, &json!({}));
-            assert_eq!(of("1234"), named("docker.io/library/nginx:latest", "web"));
+            assert_eq!(
+                of("1234"),
+                named("podman", "docker.io/library/nginx:latest", "web")
+            );
             assert_eq!(of("5678"), Workload::default());
         }
     }
@@ -222,7 +380,7 @@ mod tests {
         };
         assert_eq!(
             complete(annotated, "1234", Path::new("/run/b"), &configuration),
-            named("mine", "web")
+            named("docker", "mine", "web")
         );
     }
 
@@ -233,15 +391,17 @@ mod tests {
         let file = root.path().join("containers/1234/config.v2.json");
         let bundle = Path::new("/run/b");
         let of = || complete(Workload::default(), "1234", bundle, &configuration);
-        for content in [
-            "",
-            "[]",
-            "{\"Config\": 1}",
-            "{\"Config\": {\"Image\": \"\"}}",
-        ] {
+        for content in ["", "[]", "{\"Config\": 1}"] {
             fs::write(&file, content).unwrap();
             assert_eq!(of(), Workload::default(), "{content}");
         }
+        // An image without a name is known to be docker's.
+        fs::write(&file, "{\"Config\": {\"Image\": \"\"}}").unwrap();
+        let unnamed = Workload {
+            engine: Some("docker".to_owned()),
+            ..Workload::default()
+        };
+        assert_eq!(of(), unnamed);
         fs::remove_file(&file).unwrap();
         // Nobody ever writes into it: opening it for reading would wait.
         nix::unistd::mkfifo(&file, nix::sys::stat::Mode::S_IRUSR).unwrap();

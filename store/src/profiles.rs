@@ -248,13 +248,14 @@ impl From<Profile> for Summary {
 }
 
 impl Summary {
-    /// Whether the workload goes by this name: the annotation's, the container's in its pod, the pod's, or the image's.
+    /// Whether the workload goes by this name: the annotation's, the container's in its pod, the pod's, the image's, or the compose service's.
     fn is_called(&self, wanted: &str) -> bool {
         [
             &self.name,
             &self.workload.container,
             &self.workload.pod,
             &self.workload.image,
+            &self.workload.service,
         ]
         .into_iter()
         .any(|name| name.as_deref() == Some(wanted))

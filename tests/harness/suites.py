@@ -53,6 +53,9 @@ ALL = (
           claims="format, clippy, documentation, shellcheck, ruff, subjects of commits"),
     Suite("unit", ("tests/unit",), ("tests/unit",),
           claims="each module does what its documentation says; the eBPF programs load, attach and count on this kernel", inputs=(*SOURCES, *HARNESS, "tests/unit")),
+    Suite("report", ("tests/report/check",), plain=True,
+          claims="the HTML and Markdown reports are well formed, accessible, and show what comes from the container as text",
+          inputs=(*SOURCES, *HARNESS, "tests/report/", "tests/demo/")),
     Suite("harness", ("tests/harness/selftest",), ("tests/harness/selftest",), needs=(),
           claims="a test that fails, hangs, or is missing is seen as such by what runs the suites", inputs=HARNESS),
     Suite("atlas", ("profile/atlas/atlas", "check"), needs=(), plain=True,
@@ -114,7 +117,7 @@ ALL = (
 )
 SUITES = {suite.name: suite for suite in ALL}
 
-TEST = ("build", "image", "guest", "kernels", "engines-selinux", "engines-plain", "unit", "harness", "atlas", "architecture", "demo", "host", "torture",
+TEST = ("build", "image", "guest", "kernels", "engines-selinux", "engines-plain", "unit", "harness", "atlas", "architecture", "demo", "report", "host", "torture",
         "policy", "packages", "engines", "servers", "accuracy")
 TARGETS = {
     "check": ("build", "lint", "unit", "harness", "atlas", "architecture", "smoke"),

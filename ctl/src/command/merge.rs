@@ -21,6 +21,7 @@ pub(crate) fn run(
     profiles: &[PathBuf],
     mixed: bool,
     format: Format,
+    all_forms: bool,
     strict: bool,
 ) -> anyhow::Result<Exit> {
     let mut merge = Merge::default();
@@ -47,11 +48,14 @@ pub(crate) fn run(
         other => other.into(),
     })?;
     match format.engine() {
-        Some(engine) => output::print_raw(&render::form(engine, &merged)?)?,
+        Some(engine) => output::form(&render::form(engine, &merged)?)?,
         None if format == Format::Json => {
             output::print_json(&merged)?;
         }
-        None => output::print(&render::merged(&merged, &output::styles()))?,
+        None if matches!(format, Format::Markdown | Format::Html) => {
+            bail!("merge: this format is for a single profile: capprofctl report")
+        }
+        None => output::print(&render::merged(&merged, all_forms, &output::styles()))?,
     }
     Ok(match strict && !merged.complete {
         true => Exit::Incomplete,

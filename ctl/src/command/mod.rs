@@ -1,5 +1,6 @@
 //! What the subcommands do.
 
+mod apply;
 mod doctor;
 mod explain;
 mod install;
@@ -34,15 +35,18 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
         Command::Report {
             profile,
             format,
+            detail,
             strict,
-        } => report::run(&store(arguments)?, profile, *format, *strict),
+        } => report::run(&store(arguments)?, profile, *format, detail, *strict),
+        Command::Apply(options) => apply::run(&store(arguments)?, options),
         Command::List { name, format } => list::run(&store(arguments)?, name.as_deref(), *format),
         Command::Merge {
             profiles,
             mixed,
             format,
+            all_forms,
             strict,
-        } => merge::run(profiles, *mixed, *format, *strict),
+        } => merge::run(profiles, *mixed, *format, *all_forms, *strict),
         Command::Verify {
             profile,
             check,

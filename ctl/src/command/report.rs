@@ -1,9 +1,9 @@
 //! `capprofctl report`
 
-use crate::cli::Format;
+use crate::cli::{DetailOptions, Format};
 use crate::exit::Exit;
 use crate::output;
-use crate::render;
+use crate::render::{self, Detail};
 use capprof_store::profiles::Store;
 
 /// Prints one profile.
@@ -14,12 +14,13 @@ pub(crate) fn run(
     store: &Store,
     wanted: &str,
     format: Format,
+    detail: &DetailOptions,
     strict: bool,
 ) -> anyhow::Result<Exit> {
     let profile = store.find(wanted)?.profile;
     match format.engine() {
         Some(engine) => {
-            output::print_raw(&render::form(engine, &profile)?)?;
+            output::form(&render::form(engine, &profile)?)?;
             // The reader of a single form does not see the report's first line.
             if !profile.complete {
                 output::message(&format!(
@@ -32,7 +33,15 @@ pub(crate) fn run(
         None if format == Format::Json => {
             output::print_json(&profile)?;
         }
-        None => output::print(&render::text(&profile, &output::styles()))?,
+        None if format == Format::Markdown => output::print_raw(&render::markdown(&profile))?,
+        None if format == Format::Html => output::print_raw(&render::html(&profile))?,
+        None => {
+            let detail = Detail {
+                verbose: detail.verbose,
+                all_forms: detail.all_forms,
+            };
+            output::print(&render::text(&profile, detail, &output::styles()))?;
+        }
     }
     Ok(match strict && !profile.complete {
         true => Exit::Incomplete,

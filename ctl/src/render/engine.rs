@@ -1,45 +1,130 @@
-//! The engines in whose syntax there is a form.
+//! The engines and tools in whose syntax there is a form.
 
 use std::fmt;
 
 /// Whom the form is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Engine {
-    /// Options of `docker run`.
+    /// The command `docker run`.
     Docker,
-    /// Options of `podman run`.
+    /// Options of `docker run` and `podman run`, the words alone.
+    DockerOptions,
+    /// The command `podman run`.
     Podman,
     /// `securityContext` of a container in a pod.
     Kubernetes,
+    /// A patch for kustomize.
+    Kustomize,
+    /// Values of a Helm chart.
+    Helm,
+    /// OpenShift's SecurityContextConstraints.
+    Scc,
     /// A service in a compose file.
     Compose,
     /// Lines of a `.container` unit (podman-systemd.unit(5)).
     Quadlet,
     /// Lines of a `.service` unit (systemd.exec(5)), for the program without a container.
     Systemd,
+    /// A container definition in a task definition of Amazon ECS.
+    Ecs,
+    /// The `config` block of a task of Nomad's docker driver.
+    Nomad,
+    /// A container of NixOS (`virtualisation.oci-containers`).
+    Nixos,
+    /// The command `ctr run` of containerd.
+    Ctr,
+    /// Defaults of all containers of podman (containers.conf(5)).
+    ContainersConf,
 }
 
 impl Engine {
     /// All of them, in the order in which a report shows them.
-    pub(crate) const ALL: [Self; 6] = [
+    pub(crate) const ALL: [Self; 15] = [
         Self::Docker,
+        Self::DockerOptions,
         Self::Podman,
         Self::Kubernetes,
+        Self::Kustomize,
+        Self::Helm,
+        Self::Scc,
         Self::Compose,
         Self::Quadlet,
         Self::Systemd,
+        Self::Ecs,
+        Self::Nomad,
+        Self::Nixos,
+        Self::Ctr,
+        Self::ContainersConf,
     ];
+
+    /// The name on the command line.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Docker => "docker",
+            Self::DockerOptions => "docker-options",
+            Self::Podman => "podman",
+            Self::Kubernetes => "kubernetes",
+            Self::Kustomize => "kustomize",
+            Self::Helm => "helm",
+            Self::Scc => "scc",
+            Self::Compose => "compose",
+            Self::Quadlet => "quadlet",
+            Self::Systemd => "systemd",
+            Self::Ecs => "ecs",
+            Self::Nomad => "nomad",
+            Self::Nixos => "nixos",
+            Self::Ctr => "ctr",
+            Self::ContainersConf => "containers-conf",
+        }
+    }
+
+    /// The name as people write it.
+    pub(crate) fn title(self) -> &'static str {
+        match self {
+            Self::Docker => "docker",
+            Self::DockerOptions => "options of docker run",
+            Self::Podman => "podman",
+            Self::Kubernetes => "Kubernetes",
+            Self::Kustomize => "kustomize",
+            Self::Helm => "Helm",
+            Self::Scc => "OpenShift",
+            Self::Compose => "compose",
+            Self::Quadlet => "Quadlet",
+            Self::Systemd => "systemd",
+            Self::Ecs => "Amazon ECS",
+            Self::Nomad => "Nomad",
+            Self::Nixos => "NixOS",
+            Self::Ctr => "ctr",
+            Self::ContainersConf => "containers.conf",
+        }
+    }
+
+    /// The engine that carries the form out, where several forms end in one.
+    pub(crate) fn runs_by(self) -> Self {
+        match self {
+            Self::DockerOptions | Self::Compose | Self::Ecs | Self::Nomad => Self::Docker,
+            Self::Quadlet | Self::ContainersConf | Self::Nixos => Self::Podman,
+            Self::Kustomize | Self::Helm | Self::Scc => Self::Kubernetes,
+            Self::Docker | Self::Podman | Self::Kubernetes | Self::Systemd | Self::Ctr => self,
+        }
+    }
+
+    /// The file name extension by which editors and tools know the form's syntax, for a block of Markdown.
+    pub(crate) fn syntax(self) -> &'static str {
+        match self {
+            Self::Docker | Self::DockerOptions | Self::Podman | Self::Ctr => "sh",
+            Self::Kubernetes | Self::Kustomize | Self::Helm | Self::Scc | Self::Compose => "yaml",
+            Self::Quadlet | Self::Systemd => "ini",
+            Self::Ecs => "json",
+            Self::Nomad => "hcl",
+            Self::Nixos => "nix",
+            Self::ContainersConf => "toml",
+        }
+    }
 }
 
 impl fmt::Display for Engine {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
-            Self::Docker => "docker",
-            Self::Podman => "podman",
-            Self::Kubernetes => "kubernetes",
-            Self::Compose => "compose",
-            Self::Quadlet => "quadlet",
-            Self::Systemd => "systemd",
-        })
+        formatter.write_str(self.name())
     }
 }

@@ -3,54 +3,68 @@
 use super::names::first_few;
 use super::page::Page;
 use super::printable::printable;
+use super::risk::words;
 use super::styles::{Styles, styled};
 use super::why::{reason, would_do};
 use crate::merge::Merged;
+use capprof_profile::profile::Reason;
 use std::fmt::Write;
 
 /// The report of a merged profile, each line with a newline.
-pub(crate) fn merged(merged: &Merged, styles: &Styles) -> String {
+pub(crate) fn merged(merged: &Merged, all_forms: bool, styles: &Styles) -> String {
     let mut report = Page::new(styles);
     head(&mut report, merged);
-    report.table(
-        &[
-            "CAPABILITY",
-            "RUNS",
-            "FIRST SEEN",
-            "PROGRAM",
-            "SYSCALL",
-            "WHY",
-        ],
-        1,
-        merged
-            .needed
-            .iter()
-            .map(|need| {
-                let mut notes = Vec::new();
-                if !merged.minimized.contains(need.capability) {
-                    notes.push(format!(
-                        "not in the set: {} does as well",
-                        need.alternatives.intersection(merged.minimized)
-                    ));
-                } else if !need.alternatives.is_empty() {
-                    notes.push(would_do(need.alternatives.iter()));
-                }
-                let row = vec![
-                    need.capability.to_string(),
-                    need.runs.to_string(),
-                    need.first_seen.clone(),
-                    first_few(&need.programs.iter().cloned().collect::<Vec<_>>()),
-                    first_few(&need.syscalls.iter().cloned().collect::<Vec<_>>()),
-                    reason(need.reason).to_owned(),
-                ];
-                (row, notes)
-            })
-            .collect(),
-    );
+    needs(&mut report, merged);
     report.beyond(merged.privileges.as_ref(), merged.minimized);
     report.blind_spots(merged.blind_spots.iter());
-    report.forms(merged);
+    report.forms(merged, all_forms);
     report.text
+}
+
+/// Each capability that a run needed, with the number of runs.
+fn needs(page: &mut Page<'_>, merged: &Merged) {
+    if merged.needed.is_empty() {
+        return;
+    }
+    page.heading("why");
+    let width = merged
+        .needed
+        .iter()
+        .map(|need| need.capability.to_string().len())
+        .max()
+        .unwrap_or_default();
+    let styles = *page.styles;
+    for need in &merged.needed {
+        let known = words(need.capability);
+        let label = format!(
+            "{:width$}  {:8}",
+            need.capability.to_string(),
+            known.risk.word()
+        );
+        let programs: Vec<String> = need.programs.iter().cloned().collect();
+        let sentence = match need.reason {
+            Reason::Used | Reason::EnforcingSilent => {
+                format!("lets {} {}", first_few(&programs), known.does)
+            }
+            other => format!("{}: {}", first_few(&programs), reason(other)),
+        };
+        page.labelled(&label, &sentence, styles.capability);
+        let indent = label.chars().count().saturating_add(4);
+        let runs = merged.runs.len();
+        let line = format!("in {} of {runs} runs, first {}", need.runs, need.first_seen);
+        page.hanging(indent, &line, styles.faint);
+        let note = if !merged.minimized.contains(need.capability) {
+            format!(
+                "not in the set: {} does as well",
+                need.alternatives.intersection(merged.minimized)
+            )
+        } else if !need.alternatives.is_empty() {
+            would_do(need.alternatives.iter())
+        } else {
+            continue;
+        };
+        page.hanging(indent, &note, styles.faint);
+    }
 }
 
 /// Of what it is, and how many capabilities it needs.
@@ -96,8 +110,7 @@ fn head(page: &mut Page<'_>, merged: &Merged) {
             merged.runs_since_last_new
         );
     }
-    let line = styled(&line, page.styles.faint);
-    page.styled(&line);
+    page.paragraph(&line, page.styles.faint);
     page.text.push('\n');
     let line = match merged.minimized.len() {
         0 => "needs no capabilities".to_owned(),

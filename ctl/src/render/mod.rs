@@ -1,9 +1,13 @@
 //! A profile for people and for engines.
 
+mod answer;
 mod atlas;
 mod engine;
+mod evidence;
 mod form;
+mod html;
 mod list;
+mod markdown;
 mod merged;
 mod names;
 mod observed;
@@ -11,6 +15,7 @@ mod page;
 mod printable;
 mod privileged;
 mod refusals;
+mod risk;
 mod sections;
 mod styles;
 #[cfg(test)]
@@ -23,11 +28,13 @@ pub(crate) use atlas::{
     Kernel, capability as explain_capability, manual as atlas_manual, sites as explain_sites,
 };
 pub(crate) use engine::Engine;
-pub(crate) use form::form;
+pub(crate) use form::{Form, Parts, form};
+pub(crate) use html::html;
 pub(crate) use list::list;
+pub(crate) use markdown::markdown;
 pub(crate) use merged::merged;
 pub(crate) use privileged::options as beyond_capabilities;
 pub(crate) use refusals::refusals;
 pub(crate) use styles::Styles;
-pub(crate) use text::text;
+pub(crate) use text::{Detail, text};
 pub(crate) use verdict::verdict;

@@ -17,30 +17,17 @@ pub(crate) fn unused(profile: &Profile) -> CapabilitySet {
         .difference(unseen)
 }
 
-/// What comes first in the report: how many are used of how many, and what that means, a line each.
-pub(super) fn headline(profile: &Profile) -> (String, Vec<String>) {
-    let held = profile.conditions.original.bounding;
-    let used = profile.findings.minimized.intersection(held).len();
-    let headline = match held.len() {
-        0 => "holds no capabilities".to_owned(),
-        1 => format!("uses {used} of the 1 capability that it holds"),
-        number => format!("uses {used} of the {number} capabilities that it holds"),
-    };
-    let mut lines = Vec::new();
-    let unused = unused(profile);
-    if !unused.is_empty() {
-        lines.push(format!("drop {unused}"));
-    }
+/// What it was refused, and what made system calls fail.
+pub(super) fn refused(profile: &Profile) -> Option<String> {
     let refused: Vec<String> = profile
         .denied_needs
         .iter()
         .map(|need| format!("{} ({})", need.capability, first_few(&need.programs)))
         .collect();
-    if !refused.is_empty() {
-        lines.push(format!(
+    (!refused.is_empty()).then(|| {
+        format!(
             "refused, and made system calls fail: {}",
             refused.join(", ")
-        ));
-    }
-    (headline, lines)
+        )
+    })
 }

@@ -1,9 +1,12 @@
-//! A page of text that is being written: lines, headings, tables.
+//! A page of text that is being written: lines, headings, paragraphs, entries.
 
 use super::printable::printable;
 use super::styles::{Styles, styled};
 use anstyle::Style;
-use std::fmt::Write;
+use textwrap::{Options, WordSplitter, wrap};
+
+/// How many columns a line has at most, where its words allow it.
+pub(super) const WIDTH: usize = 80;
 
 /// The page.
 pub(super) struct Page<'a> {
@@ -26,6 +29,7 @@ impl<'a> Page<'a> {
         self.text.push('\n');
     }
 
+    /// A line as it is, however long.
     pub(super) fn line(&mut self, line: &str) {
         self.styled(&printable(line));
     }
@@ -36,43 +40,71 @@ impl<'a> Page<'a> {
         self.styled(&line);
     }
 
-    /// Rows with their notes below; the column of numbers to the right.
-    pub(super) fn table(
-        &mut self,
-        titles: &[&str],
-        numbers: usize,
-        rows: Vec<(Vec<String>, Vec<String>)>,
-    ) {
-        if rows.is_empty() {
-            return;
-        }
-        let titles = titles.iter().map(|title| (*title).to_owned()).collect();
-        let rows: Vec<(Vec<String>, Vec<String>)> =
-            [(titles, Vec::new())].into_iter().chain(rows).collect();
-        let widths = widths(rows.iter().map(|(row, _)| row));
-        for (index, (row, notes)) in rows.iter().enumerate() {
-            let mut line = String::from(" ");
-            for (column, (cell, width)) in row.iter().zip(&widths).enumerate() {
-                let padding = " ".repeat(width.saturating_sub(cell.chars().count()));
-                let style = match (index, column) {
-                    (0, _) => self.styles.faint,
-                    (_, 0) => self.styles.capability,
-                    _ => Style::new(),
-                };
-                let cell = styled(cell, style);
-                let _ = match column == numbers {
-                    true => write!(line, " {padding}{cell} "),
-                    false if column + 1 == row.len() => write!(line, " {cell}"),
-                    false => write!(line, " {cell}{padding} "),
-                };
-            }
-            self.styled(&line);
-            for note in notes {
-                let note = styled(&format!("      {note}"), self.styles.faint);
-                self.styled(&note);
+    /// Text from the first column on; its further lines are indented.
+    pub(super) fn paragraph(&mut self, text: &str, style: Style) {
+        self.wrapped(text, "", "  ", style);
+    }
+
+    /// A remark above lines to paste.
+    pub(super) fn comment(&mut self, text: &str) {
+        self.wrapped(text, "  # ", "  # ", Style::new());
+    }
+
+    /// An entry below a heading.
+    pub(super) fn item(&mut self, text: &str, style: Style) {
+        let words = text.trim_start();
+        let indent = text.strip_suffix(words).unwrap_or_default();
+        self.wrapped(
+            words,
+            &format!("  {indent}"),
+            &format!("    {indent}"),
+            style,
+        );
+    }
+
+    /// Text below a label's own.
+    pub(super) fn hanging(&mut self, indent: usize, text: &str, style: Style) {
+        let indent = " ".repeat(indent);
+        self.wrapped(text, &indent, &indent, style);
+    }
+
+    /// A label and text next to it. The label has a style.
+    pub(super) fn labelled(&mut self, label: &str, text: &str, style: Style) {
+        let indent = " ".repeat(label.chars().count().saturating_add(4));
+        let lines = broken(text, &indent, &indent);
+        for (index, line) in lines.iter().enumerate() {
+            match (index, line.strip_prefix(&indent)) {
+                (0, Some(text)) => {
+                    let line = format!("  {}  {text}", styled(label, style));
+                    self.styled(&line);
+                }
+                _ => self.styled(line),
             }
         }
     }
+
+    fn wrapped(&mut self, text: &str, first: &str, further: &str, style: Style) {
+        for line in broken(text, first, further) {
+            let words = line.trim_start();
+            let indent = line.strip_suffix(words).unwrap_or_default();
+            let line = format!("{indent}{}", styled(words, style));
+            self.styled(&line);
+        }
+    }
+}
+
+/// Text in lines of the page's width. A word that is longer stays whole, for it may be a path or a name to copy.
+fn broken(text: &str, first: &str, further: &str) -> Vec<String> {
+    let options = Options::new(WIDTH)
+        .initial_indent(first)
+        .subsequent_indent(further)
+        .break_words(false)
+        .word_splitter(WordSplitter::NoHyphenation)
+        .word_separator(textwrap::WordSeparator::AsciiSpace);
+    wrap(&printable(text), options)
+        .into_iter()
+        .map(std::borrow::Cow::into_owned)
+        .collect()
 }
 
 /// The width of each column.

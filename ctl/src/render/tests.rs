@@ -20,69 +20,58 @@ fn full() -> Profile {
 #[test]
 fn the_report_of_a_profile_with_everything() {
     assert_data_eq!(
-        text(&full(), &Styles::default()),
+        text(&full(), Detail::default(), &Styles::default()),
         snapbox::str![[r#"
-INCOMPLETE: eBPF: 2 checks lost: map full. Capabilities may be missing below: record again.
-web: nginx -g daemon off; (docker.io/library/nginx:1.27)
-recorded 2026-11-23T15:01:02Z by eBPF (tp_btf/cap_capable), run by runc on Linux 6.12.117+deb13-amd64; 20261123T150102Z-1a2b3c4d
-
-needs 4 capabilities (the engine gave 2)
+INCOMPLETE: eBPF: 2 checks lost: map full. Capabilities may be missing below:
+  record again.
 the container failed (exit status 3): what it did not get to do was not seen
-  CAPABILITY            PROGRAM         SYSCALL  COUNT  WHY
-  CAP_DAC_READ_SEARCH   program         openat       1  used: read or pass through another user's directory, or read another user's file
-      seen by eBPF alone; SELinux did not: unexplained
-      refused without: listing or passing through a directory against its mode: EACCES, or reading a file against its mode: EACCES (generic_permission)
-      CAP_DAC_OVERRIDE would do instead
-  CAP_SETUID            nginx           capset       1  unclear, set by capset(2)
-  CAP_NET_BIND_SERVICE  nginx, program  bind         2  used: bind to a port below 1024
-      refused without: bind(2) to a port below net.ipv4.ip_unprivileged_port_start: EACCES (__inet_bind)
-  CAP_NET_RAW           ping            -            1  file capability
-      file capability of /usr/bin/ping, which cannot be executed without
+web: nginx -g daemon off; (docker.io/library/nginx:1.27)
+uses 1 of 2 · asks for DAC_READ_SEARCH, SETUID, NET_BIND_SERVICE, which it is
+  not given · drops CHOWN · not verified yet · INCOMPLETE
+
+docker
+  # asks for DAC_READ_SEARCH, SETUID, NET_BIND_SERVICE too, which it is not
+  # given today: if it works today, it does without; else add them
+  docker run --cap-drop=all --cap-add=NET_RAW docker.io/library/nginx:1.27
+
+why
+  CAP_DAC_READ_SEARCH   critical  lets program read or pass through another
+                                  user's directory, or read another user's file
+                                  at start, once
+                                  not given today
+                                  seen by eBPF alone; SELinux did not:
+                                  unexplained
+                                  CAP_DAC_OVERRIDE would do instead
+  CAP_SETUID            medium    nginx asks to keep it (capset), and fails if
+                                  it cannot
+                                  at start, once
+                                  not given today
+                                  may not be needed, which only a run without it
+                                  tells: many programs list what they find that
+                                  they hold, or ignore a refusal
+  CAP_NET_BIND_SERVICE  low       lets nginx, program bind to a port below 1024
+                                  at start, 2 times
+                                  not given today
+  CAP_NET_RAW           high      ping is not executed without it (file
+                                  capability)
+                                  at start, once
+                                  file capability of /usr/bin/ping, which cannot
+                                  be executed without
 
 what could not be seen
   any: kernel functions could not be named
-  CAP_DAC_OVERRIDE: program made hard links to files that it may not both read and write by their mode: fails without, or without CAP_FOWNER, for files of other users; which files these were was not seen
+  CAP_DAC_OVERRIDE: program made hard links to files that it may not both read
+    and write by their mode: fails without, or without CAP_FOWNER, for files of
+    other users; which files these were was not seen
 
 asked for and refused while recording
-  CAP_SYS_TIME (program: adjtimex, 1x): asked of the initial user namespace, and the container lives in another: no capability set can grant it
+  CAP_SYS_TIME (program: adjtimex, 1x): asked of the initial user namespace, and
+    the container lives in another: no capability set can grant it
 
-asked and not needed: CAP_SYS_ADMIN 1x (overcommit)
-
-relaxed while recording, for this would have hidden uses
-  /linux/seccomp: default action SCMP_ACT_ERRNO now SCMP_ACT_ALLOW
-
-docker
-  # asks for DAC_READ_SEARCH, SETUID, NET_BIND_SERVICE too, which it is not given today: if it works today, it does without; else add them
-  docker run --cap-drop=all --cap-add=NET_RAW docker.io/library/nginx:1.27
-
-podman
-  # asks for DAC_READ_SEARCH, SETUID, NET_BIND_SERVICE too, which it is not given today: if it works today, it does without; else add them
-  podman run --cap-drop=all --cap-add=NET_RAW docker.io/library/nginx:1.27
-
-Kubernetes
-  # asks for DAC_READ_SEARCH, SETUID, NET_BIND_SERVICE too, which it is not given today: if it works today, it does without; else add them
-  securityContext:
-    capabilities:
-      drop: ["ALL"]
-      add: ["NET_RAW"]
-
-compose
-  # asks for DAC_READ_SEARCH, SETUID, NET_BIND_SERVICE too, which it is not given today: if it works today, it does without; else add them
-  services:
-    web:
-      cap_drop: ["ALL"]
-      cap_add: ["NET_RAW"]
-
-Quadlet
-  # asks for DAC_READ_SEARCH, SETUID, NET_BIND_SERVICE too, which it is not given today: if it works today, it does without; else add them
-  [Container]
-  DropCapability=all
-  AddCapability=NET_RAW
-
-systemd
-  # asks for DAC_READ_SEARCH, SETUID, NET_BIND_SERVICE too, which it is not given today: if it works today, it does without; else add them
-  [Service]
-  CapabilityBoundingSet=CAP_NET_RAW
+recorded 2026-11-23T15:01:02Z by eBPF (tp_btf/cap_capable), run by runc on Linux
+  6.12.117+deb13-amd64; 20261123T150102Z-1a2b3c4d
+--verbose: the kernel's side, and 1 kind of check that does not count;
+  --all-forms: for other engines
 
 "#]]
     );
@@ -91,10 +80,10 @@ systemd
 #[test]
 fn an_incomplete_profile_says_so_first() {
     let mut profile = full();
-    let report = text(&profile, &Styles::default());
+    let report = text(&profile, Detail::default(), &Styles::default());
     assert!(report.starts_with("INCOMPLETE: eBPF: 2 checks lost: map full."));
     profile.complete = true;
-    assert!(!text(&profile, &Styles::default()).contains("INCOMPLETE"));
+    assert!(!text(&profile, Detail::default(), &Styles::default()).contains("INCOMPLETE"));
 }
 
 #[test]
@@ -104,9 +93,9 @@ fn nothing_from_the_container_reaches_the_terminal_as_an_escape_sequence() {
     profile.origin.process.args = vec!["\u{1b}]0;title\u{7}".to_owned()];
     profile.findings.notes = vec!["\u{1b}[31m".to_owned()];
     profile.findings.blind_spots[0].reason = "\u{1b}c".to_owned();
-    assert!(!text(&profile, &Styles::default()).contains('\u{1b}'));
+    assert!(!text(&profile, Detail::default(), &Styles::default()).contains('\u{1b}'));
     // Colours are escape sequences of our own.
-    assert!(text(&profile, &Styles::coloured()).contains("\u{1b}[1m"));
+    assert!(text(&profile, Detail::default(), &Styles::coloured()).contains("\u{1b}[1m"));
 }
 
 #[test]
@@ -119,26 +108,34 @@ fn the_report_of_a_merged_profile() {
     for profile in [&full(), &other] {
         merge.add(&serde_json::to_vec(profile).unwrap()).unwrap();
     }
-    let report = merged(&merge.finish(false).unwrap(), &Styles::default());
+    let report = merged(&merge.finish(false).unwrap(), false, &Styles::default());
     let (table, _) = report.split_once("\ndocker\n").unwrap();
     assert_data_eq!(
         table,
         snapbox::str![[r#"
 INCOMPLETE: 1 of 2 runs lost something: 20261123T150102Z-1a2b3c4d
 web (docker.io/library/nginx:1.27)
-2 runs from 2026-11-23T15:01:02Z to 2026-11-23T15:01:02Z; the last new capability appeared at 2026-11-23T15:01:02Z, 0 complete runs since
+2 runs from 2026-11-23T15:01:02Z to 2026-11-23T15:01:02Z; the last new
+  capability appeared at 2026-11-23T15:01:02Z, 0 complete runs since
 
 needs 4 capabilities
-  CAPABILITY            RUNS  FIRST SEEN            PROGRAM         SYSCALL  WHY
-  CAP_DAC_READ_SEARCH      2  2026-11-23T15:01:02Z  program         openat   used
-      CAP_DAC_OVERRIDE would do instead
-  CAP_SETUID               1  2026-11-23T15:01:02Z  nginx           capset   set by capset(2)
-  CAP_NET_BIND_SERVICE     1  2026-11-23T15:01:02Z  nginx, program  bind     used
-  CAP_NET_RAW              1  2026-11-23T15:01:02Z  ping            -        file capability
+
+why
+  CAP_DAC_READ_SEARCH   critical  lets program read any file, whatever its mode
+                                  in 2 of 2 runs, first 2026-11-23T15:01:02Z
+                                  CAP_DAC_OVERRIDE would do instead
+  CAP_SETUID            medium    nginx: set by capset(2)
+                                  in 1 of 2 runs, first 2026-11-23T15:01:02Z
+  CAP_NET_BIND_SERVICE  low       lets nginx, program bind to a port below 1024
+                                  in 1 of 2 runs, first 2026-11-23T15:01:02Z
+  CAP_NET_RAW           high      ping: file capability
+                                  in 1 of 2 runs, first 2026-11-23T15:01:02Z
 
 what could not be seen
   any: kernel functions could not be named
-  CAP_DAC_OVERRIDE: program made hard links to files that it may not both read and write by their mode: fails without, or without CAP_FOWNER, for files of other users; which files these were was not seen
+  CAP_DAC_OVERRIDE: program made hard links to files that it may not both read
+    and write by their mode: fails without, or without CAP_FOWNER, for files of
+    other users; which files these were was not seen
 
 "#]]
     );

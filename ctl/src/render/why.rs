@@ -4,9 +4,6 @@ use capprof_profile::Capability;
 use capprof_profile::atlas::{self, Site};
 use capprof_profile::profile::{Need, Reason};
 
-/// How many frames of a call site a table shows.
-const FRAMES: usize = 2;
-
 /// How many purposes of a function that asks for several are named.
 const PURPOSES: usize = 2;
 
@@ -26,25 +23,6 @@ pub(super) fn reason(reason: Reason) -> &'static str {
 pub(super) fn would_do(others: impl Iterator<Item = Capability>) -> String {
     let others: Vec<String> = others.map(|other| other.to_string()).collect();
     format!("{} would do instead", others.join(" or "))
-}
-
-/// The reason and what for.
-pub(super) fn why(need: &Need) -> String {
-    let reason = reason(need.reason);
-    if let Some((plain, _)) = purpose(need) {
-        return format!("{reason}: {plain}");
-    }
-    let site = need.sites.first().map(|site| {
-        site.split(" < ")
-            .filter(|frame| !is_wrapper(frame))
-            .take(FRAMES)
-            .collect::<Vec<_>>()
-            .join(" < ")
-    });
-    match site.filter(|site| !site.is_empty()) {
-        Some(site) => format!("{reason}: {site}"),
-        None => reason.to_owned(),
-    }
 }
 
 /// What the first place was asked for, as the atlas has it: in plain words, and what it is like without, with the function that asks.
@@ -72,22 +50,4 @@ pub(super) fn purpose(need: &Need) -> Option<(String, String)> {
 /// A frame's function: without offset, module and the suffixes of copies.
 fn function(frame: &str) -> &str {
     frame.split(['.', '+', ' ']).next().unwrap_or(frame)
-}
-
-/// The functions through which everybody asks say nothing.
-fn is_wrapper(frame: &str) -> bool {
-    [
-        "capable",
-        "ns_capable",
-        "ns_capable_noaudit",
-        "ns_capable_setid",
-        "file_ns_capable",
-        "has_capability_noaudit",
-        "has_ns_capability_noaudit",
-        "has_ns_capability",
-        "capable_wrt_inode_uidgid",
-        "sockopt_ns_capable",
-        "sockopt_capable",
-    ]
-    .contains(&frame)
 }

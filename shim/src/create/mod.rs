@@ -12,12 +12,16 @@ pub use target::Target;
 use crate::annotations::{self, Elsewhere, Mode, Request};
 use crate::bundle::Configuration;
 use crate::delivery::{self, CommandLine};
+use crate::engine;
 use crate::privilege::is_root_of_host;
 use crate::sweep;
 use capprof_profile::settings::Settings;
 use capprof_store::recording::Directory;
 use capprof_store::settings;
 use recording::NewRecording;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
 
 /// Starts a recording if the container is to be profiled or limited, and has the runtime read a rewritten configuration; `None` if capprof has
 /// no part in it, and the runtime can have it as it is.
@@ -100,8 +104,9 @@ fn wanted(
         Err(error) => return Err(error.into()),
     };
     let document = &source.document;
+    let annotated = with_labels(&document.value, line.command.id.as_deref());
     let request =
-        annotations::request(&document.value, elsewhere).map_err(|error| Error::Annotation {
+        annotations::request(&annotated, elsewhere).map_err(|error| Error::Annotation {
             path: source.path.clone(),
             source: error,
         })?;
@@ -131,6 +136,21 @@ fn wanted(
         )?;
     }
     Ok(None)
+}
+
+/// The annotations, and the container's labels where docker has no annotations; an annotation comes first.
+fn with_labels(configuration: &Value, id: Option<&OsStr>) -> Value {
+    let mut annotations = configuration["annotations"]
+        .as_object()
+        .cloned()
+        .unwrap_or_default();
+    let labels = id
+        .and_then(OsStr::to_str)
+        .map_or_else(BTreeMap::new, |id| engine::labels(id, configuration));
+    for (key, value) in labels {
+        annotations.entry(key).or_insert_with(|| value.into());
+    }
+    json!({ "annotations": annotations })
 }
 
 /// An environment variable; one that is not UTF-8 is shown as far as it is, and will mean nothing.

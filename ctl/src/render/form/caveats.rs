@@ -2,7 +2,7 @@
 
 use super::super::engine::Engine;
 use super::super::printable::printable;
-use super::names::{full_names, image, short_names};
+use super::names::{docker_default, full_names, is_dockers, short_names};
 use super::unable::Unable;
 use super::workload::Workload;
 use capprof_profile::{Capability, CapabilitySet};
@@ -19,15 +19,13 @@ pub(super) fn caveats(engine: Engine, workload: &Workload<'_>) -> Result<Vec<Str
     }
     caveats.extend(for_other_users(engine, workload)?);
     let binds = workload.only_binds && workload.minimized.contains(Capability::NET_BIND_SERVICE);
-    if binds && matches!(engine, Engine::Docker | Engine::Compose) {
+    if binds && is_dockers(engine) {
         caveats.push(
             "NET_BIND_SERVICE is needed with the host's network alone: in a container's own, docker lets everybody bind ports below 1024"
                 .to_owned(),
         );
     }
-    if workload
-        .privileges
-        .is_some_and(|privileges| privileges.engine_grants.is_privileged())
+    if workload.is_privileged()
         && let Some(option) = privileged_option(engine)
     {
         caveats.push(format!("take out {option}: beside it these have no effect"));
@@ -37,21 +35,66 @@ pub(super) fn caveats(engine: Engine, workload: &Workload<'_>) -> Result<Vec<Str
         .iter()
         .filter(|c| INITIAL.contains(c))
         .collect();
-    if !beyond.is_empty() && matches!(engine, Engine::Podman | Engine::Quadlet) {
+    if !beyond.is_empty() && engine.runs_by() == Engine::Podman {
         caveats.push(format!(
             "not rootless: no container in a user namespace of its own can be granted {}",
             short_names(beyond).join(", ")
         ));
     }
+    caveats.extend(allowed(engine, workload.minimized));
     Ok(caveats)
+}
+
+/// What else has to allow the capabilities.
+fn allowed(engine: Engine, set: CapabilitySet) -> Option<String> {
+    match engine {
+        // nomad, drivers/shared/capabilities/defaults.go: docker's without NET_RAW.
+        Engine::Nomad => {
+            let mut more = set.difference(docker_default());
+            if set.contains(Capability::NET_RAW) {
+                more.insert(Capability::NET_RAW);
+            }
+            (!more.is_empty()).then(|| {
+                format!(
+                    "the client must allow {} (plugin \"docker\", allow_caps)",
+                    short_names(more).join(", ").to_lowercase()
+                )
+            })
+        }
+        Engine::Ecs => {
+            let mut more = set;
+            more.remove(Capability::SYS_PTRACE);
+            (!more.is_empty()).then(|| "for ECS on EC2: Fargate lets a task add SYS_PTRACE alone".to_owned())
+        }
+        Engine::Helm => Some(
+            "for charts that `helm create` began; others name it containerSecurityContext, or put it below a component's name"
+                .to_owned(),
+        ),
+        Engine::Kustomize => Some(
+            "a patch for kustomization.yaml: patches: [{path: FILE, target: {kind: Deployment, name: DEPLOYMENT}}]"
+                .to_owned(),
+        ),
+        Engine::ContainersConf => Some(
+            "for every container of podman that reads it: /etc/containers/containers.conf.d/NAME.conf, or CONTAINERS_CONF_OVERRIDE".to_owned(),
+        ),
+        _ => None,
+    }
 }
 
 /// How an engine is told to give everything, which makes all that is taken away void.
 fn privileged_option(engine: Engine) -> Option<&'static str> {
     match engine {
-        Engine::Docker | Engine::Podman => Some("--privileged"),
+        Engine::Docker
+        | Engine::DockerOptions
+        | Engine::Podman
+        | Engine::Nixos
+        | Engine::Ctr
+        | Engine::ContainersConf => Some("--privileged"),
         Engine::Compose | Engine::Kubernetes => Some("privileged: true"),
         Engine::Quadlet => Some("PodmanArgs=--privileged"),
+        Engine::Nomad => Some("privileged = true"),
+        // These say themselves that it is not.
+        Engine::Kustomize | Engine::Helm | Engine::Scc | Engine::Ecs => None,
         Engine::Systemd => None,
     }
 }
@@ -79,15 +122,22 @@ const INITIAL: [Capability; 14] = [
 fn for_other_users(engine: Engine, workload: &Workload<'_>) -> Result<Vec<String>, Unable> {
     let uid = workload.uid;
     let carried = workload.ambient;
-    let ambient = matches!(engine, Engine::Podman | Engine::Quadlet | Engine::Systemd);
+    let ambient = matches!(
+        engine,
+        Engine::Podman | Engine::Quadlet | Engine::Systemd | Engine::Nixos
+    );
     if uid == 0 || carried.is_empty() || ambient {
         return Ok(Vec::new());
     }
-    let name = if engine == Engine::Compose {
-        "docker".to_owned()
-    } else {
-        engine.to_string()
-    };
+    if engine == Engine::ContainersConf {
+        return Err(Unable {
+            engine,
+            reason: format!(
+                "podman gives user {uid} what --cap-add names, and nothing of default_capabilities; use the form podman"
+            ),
+        });
+    }
+    let name = engine.runs_by().name();
     let enforce = enforce(engine, workload);
     if workload.no_new_privileges {
         // Ambient capabilities are no new privileges.
@@ -196,15 +246,15 @@ fn enforce(engine: Engine, workload: &Workload<'_>) -> Option<String> {
             Some(format!(
                 "have capprof give them, with docker 24 or newer: docker run --runtime=capprof --annotation io.capprof.mode=enforce \
                  --annotation {what} {}",
-                image(workload)
+                workload.plain_image()
             ))
         }
         // Another node has another store.
-        Engine::Kubernetes => Some(format!(
+        Engine::Kubernetes | Engine::Kustomize | Engine::Helm | Engine::Scc => Some(format!(
             "have capprof give them, to all containers of the pod: runtimeClassName: capprof, and the annotations io.capprof.mode: enforce, \
              io.capprof.capabilities: {}",
             full_names(workload.minimized, ",")
         )),
-        Engine::Podman | Engine::Compose | Engine::Quadlet | Engine::Systemd => None,
+        _ => None,
     }
 }

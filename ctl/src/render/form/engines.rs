@@ -2,7 +2,7 @@
 
 use super::super::engine::Engine;
 use super::super::privileged::Replacement;
-use super::names::{full_names, image, is_plain, short_names};
+use super::names::{docker_default, full_names, short_names};
 use super::workload::Workload;
 use capprof_profile::CapabilitySet;
 
@@ -13,21 +13,33 @@ pub(super) fn lines(indent: &str, lines: &[String]) -> String {
         .collect()
 }
 
-pub(super) fn command(engine: Engine, workload: &Workload<'_>, beyond: &Replacement) -> String {
-    let mut line = format!("{engine} run --cap-drop=all");
-    for name in short_names(workload.minimized) {
-        line.push_str(" --cap-add=");
-        line.push_str(&name);
-    }
-    for option in beyond.options() {
-        line.push(' ');
-        line.push_str(&option);
-    }
-    format!("{line} {}\n", image(workload))
+/// Options of `docker run` and `podman run`, each ready for a shell.
+pub(super) fn options(workload: &Workload<'_>, beyond: &Replacement) -> Vec<String> {
+    let add = short_names(workload.minimized)
+        .into_iter()
+        .map(|name| format!("--cap-add={name}"));
+    ["--cap-drop=all".to_owned()]
+        .into_iter()
+        .chain(add)
+        .chain(beyond.options())
+        .collect()
 }
 
-pub(super) fn kubernetes(workload: &Workload<'_>) -> String {
+pub(super) fn command(engine: Engine, workload: &Workload<'_>, beyond: &Replacement) -> String {
+    format!(
+        "{engine} run {} {}\n",
+        options(workload, beyond).join(" "),
+        workload.plain_image()
+    )
+}
+
+/// `securityContext` of a container, lines each with a newline.
+/// With `merged` it is laid over another, which may say that the container is privileged.
+pub(super) fn kubernetes(workload: &Workload<'_>, merged: bool) -> String {
     let mut text = String::from("securityContext:\n");
+    if merged && workload.is_privileged() {
+        text.push_str("  privileged: false\n");
+    }
     if workload.no_new_privileges {
         text.push_str("  allowPrivilegeEscalation: false\n");
     }
@@ -39,10 +51,7 @@ pub(super) fn kubernetes(workload: &Workload<'_>) -> String {
 }
 
 pub(super) fn compose(workload: &Workload<'_>) -> String {
-    let service = workload
-        .name
-        .filter(|name| is_plain(name) && !name.contains(['/', ':', '@']))
-        .unwrap_or("SERVICE");
+    let service = workload.plain_name().unwrap_or("SERVICE");
     let mut text = format!("services:\n  {service}:\n    cap_drop: [\"ALL\"]\n");
     if !workload.minimized.is_empty() {
         text.push_str(&format!("    cap_add: [{}]\n", quoted(workload.minimized)));
@@ -50,7 +59,8 @@ pub(super) fn compose(workload: &Workload<'_>) -> String {
     text
 }
 
-fn quoted(set: CapabilitySet) -> String {
+/// `"CHOWN", "KILL"`
+pub(super) fn quoted(set: CapabilitySet) -> String {
     short_names(set)
         .into_iter()
         .map(|name| format!("\"{name}\""))
@@ -76,6 +86,73 @@ pub(super) fn systemd(workload: &Workload<'_>) -> String {
     let carried = workload.ambient;
     if workload.uid != 0 && !carried.is_empty() {
         text.push_str(&format!("AmbientCapabilities={}\n", full(carried)));
+    }
+    text
+}
+
+/// nixpkgs, nixos/modules/virtualisation/oci-containers.nix: `extraOptions` go to `podman run` and `docker run` as they are.
+pub(super) fn nixos(workload: &Workload<'_>, beyond: &Replacement) -> String {
+    let mut text = format!(
+        "virtualisation.oci-containers.containers.\"{}\" = {{\n  image = \"{}\";\n  extraOptions = [\n",
+        workload.plain_name().unwrap_or("NAME"),
+        workload.plain_image()
+    );
+    for option in options(workload, beyond) {
+        text.push_str(&format!("    \"{}\"\n", option.replace('\'', "")));
+    }
+    text.push_str("  ];\n};\n");
+    text
+}
+
+/// containerd gives what [`docker_default`] lists, and ctr has no word for all of them.
+pub(super) fn ctr(workload: &Workload<'_>, beyond: &Replacement) -> String {
+    let set = workload.minimized;
+    let mut words: Vec<String> = docker_default()
+        .difference(set)
+        .iter()
+        .map(|capability| format!("--cap-drop={capability}"))
+        .collect();
+    words.extend(
+        set.difference(docker_default())
+            .iter()
+            .map(|capability| format!("--cap-add={capability}")),
+    );
+    words.extend(
+        beyond
+            .devices
+            .iter()
+            .map(|(path, _)| format!("--device={path}")),
+    );
+    // Without any there is nothing to change.
+    let words: String = words.iter().map(|word| format!("{word} ")).collect();
+    format!("ctr run {words}{} ID\n", workload.plain_image())
+}
+
+pub(super) fn containers_conf(set: CapabilitySet, beyond: &Replacement) -> String {
+    let list = |values: Vec<String>| {
+        let values: Vec<String> = values.iter().map(|value| format!("\"{value}\"")).collect();
+        values.join(", ")
+    };
+    let mut text = format!(
+        "[containers]\ndefault_capabilities = [{}]\n",
+        list(short_names(set))
+    );
+    if !beyond.devices.is_empty() {
+        let devices = beyond
+            .devices
+            .iter()
+            .map(|(path, access)| format!("{path}:{path}:{access}"));
+        text.push_str(&format!("devices = [{}]\n", list(devices.collect())));
+    }
+    if !beyond.sysctls.is_empty() {
+        let sysctls = beyond
+            .sysctls
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"));
+        text.push_str(&format!(
+            "default_sysctls = [{}]\n",
+            list(sysctls.collect())
+        ));
     }
     text
 }

@@ -13,28 +13,64 @@
 mod caveats;
 mod engines;
 mod names;
+mod orchestrators;
+mod parts;
 #[cfg(test)]
 mod tests;
 mod unable;
 mod workload;
 
+pub(crate) use parts::Parts;
 pub(crate) use unable::Unable;
 pub(crate) use workload::Workload;
 
 use self::caveats::caveats;
-use self::engines::{command, compose, kubernetes, lines, quadlet, systemd};
+use self::engines::{
+    command, compose, containers_conf, ctr, kubernetes, lines, nixos, options, quadlet, systemd,
+};
 use super::engine::Engine;
 use super::privileged::Replacement;
 use capprof_profile::Capability;
 
-/// The form for one engine: lines to paste, each with a newline; caveats are comments before them.
+/// What is to be pasted, and what has to be known besides.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Form {
+    /// Caveats, a line each.
+    pub(crate) caveats: Vec<String>,
+    /// Lines to paste, each with a newline.
+    pub(crate) body: String,
+    /// Whether caveats can stand before the lines as comments.
+    comments: bool,
+}
+
+impl Form {
+    /// The lines to paste, with the caveats as comments before them where the syntax has comments.
+    pub(crate) fn text(&self) -> String {
+        let comments: String = match self.comments {
+            true => self
+                .caveats
+                .iter()
+                .map(|text| format!("# {text}\n"))
+                .collect(),
+            false => String::new(),
+        };
+        comments + &self.body
+    }
+
+    /// The caveats that [`Form::text`] cannot hold.
+    pub(crate) fn untold(&self) -> &[String] {
+        match self.comments {
+            true => &[],
+            false => &self.caveats,
+        }
+    }
+}
+
+/// The form for one engine.
 ///
 /// # Errors
 /// The engine cannot carry it out.
-pub(crate) fn form<'a>(
-    engine: Engine,
-    workload: impl Into<Workload<'a>>,
-) -> Result<String, Unable> {
+pub(crate) fn form<'a>(engine: Engine, workload: impl Into<Workload<'a>>) -> Result<Form, Unable> {
     let mut workload = workload.into();
     workload.minimized = workload.set_for(engine);
     let workload = &workload;
@@ -51,19 +87,43 @@ pub(crate) fn form<'a>(
         .privileges
         .map(|privileges| Replacement::of(engine, privileges, set))
         .unwrap_or_default();
-    let caveats: String = caveats(engine, workload)?
-        .iter()
-        .chain(&beyond.caveats)
-        .map(|text| format!("# {text}\n"))
+    let body = body(engine, workload, &beyond);
+    if engine == Engine::DockerOptions && body.contains('\'') {
+        return Err(Unable {
+            engine,
+            reason: "one of the options has a blank in it, at which $(…) would split it; use the form docker".to_owned(),
+        });
+    }
+    let caveats = caveats(engine, workload)?
+        .into_iter()
+        .chain(beyond.caveats)
         .collect();
-    let body = match engine {
-        Engine::Docker | Engine::Podman => command(engine, workload, &beyond),
-        Engine::Kubernetes => kubernetes(workload),
+    Ok(Form {
+        caveats,
+        body,
+        comments: !matches!(engine, Engine::DockerOptions | Engine::Ecs),
+    })
+}
+
+/// The form's own text, without caveats.
+fn body(engine: Engine, workload: &Workload<'_>, beyond: &Replacement) -> String {
+    let set = workload.minimized;
+    match engine {
+        Engine::Docker | Engine::Podman => command(engine, workload, beyond),
+        Engine::DockerOptions => options(workload, beyond).join(" ") + "\n",
+        Engine::Kubernetes => kubernetes(workload, false),
+        Engine::Helm => kubernetes(workload, true),
+        Engine::Kustomize => orchestrators::kustomize(workload),
+        Engine::Scc => orchestrators::scc(workload),
         Engine::Compose => compose(workload) + &lines("    ", &beyond.compose()),
         Engine::Quadlet => quadlet(set) + &lines("", &beyond.quadlet()),
         Engine::Systemd => systemd(workload) + &lines("", &beyond.systemd()),
-    };
-    Ok(caveats + &body)
+        Engine::Ecs => orchestrators::ecs(workload, beyond),
+        Engine::Nomad => orchestrators::nomad(workload, beyond),
+        Engine::Nixos => nixos(workload, beyond),
+        Engine::Ctr => ctr(workload, beyond),
+        Engine::ContainersConf => containers_conf(set, beyond),
+    }
 }
 
 fn has_name(capability: Capability) -> bool {

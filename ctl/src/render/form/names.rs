@@ -1,6 +1,6 @@
 //! Capabilities and images as they stand in forms.
 
-use super::workload::Workload;
+use super::super::engine::Engine;
 use capprof_profile::{Capability, CapabilitySet};
 
 pub(super) fn full_names(set: CapabilitySet, separator: &str) -> String {
@@ -14,17 +14,41 @@ pub(super) fn short_names(set: CapabilitySet) -> Vec<String> {
     set.iter().map(Capability::short_name).collect()
 }
 
-/// The image's name, if it can stand in a command line as it is.
-pub(super) fn image<'a>(workload: &Workload<'a>) -> &'a str {
-    workload
-        .image
-        .filter(|image| is_plain(image) && !image.starts_with('-'))
-        .unwrap_or("IMAGE")
-}
-
+/// Letters, digits and marks that mean nothing to a shell or in YAML.
 pub(super) fn is_plain(text: &str) -> bool {
     !text.is_empty()
         && text
             .chars()
             .all(|character| character.is_ascii_alphanumeric() || "._-/:@".contains(character))
+}
+
+/// Whether docker sets up the network, in which everybody may bind ports below 1024.
+pub(super) fn is_dockers(engine: Engine) -> bool {
+    matches!(
+        engine,
+        Engine::Docker | Engine::DockerOptions | Engine::Compose
+    )
+}
+
+/// What docker, containerd and their clients give (moby, oci/caps/defaults.go; containerd, pkg/oci/spec.go).
+pub(super) fn docker_default() -> CapabilitySet {
+    use capprof_profile::Capability as C;
+    [
+        C::CHOWN,
+        C::DAC_OVERRIDE,
+        C::FSETID,
+        C::FOWNER,
+        C::MKNOD,
+        C::NET_RAW,
+        C::SETGID,
+        C::SETUID,
+        C::SETFCAP,
+        C::SETPCAP,
+        C::NET_BIND_SERVICE,
+        C::SYS_CHROOT,
+        C::KILL,
+        C::AUDIT_WRITE,
+    ]
+    .into_iter()
+    .collect()
 }

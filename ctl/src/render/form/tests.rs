@@ -1,5 +1,6 @@
 //! Tests of the forms.
 
+use super::names::is_dockers;
 use super::*;
 use capprof_profile::fixtures;
 use capprof_profile::fixtures::check;
@@ -7,6 +8,7 @@ use capprof_profile::observation::Evidence;
 use capprof_profile::observation::PortUse;
 use capprof_profile::profile::Profile;
 use capprof_profile::recording::ProcessSets;
+use snapbox::assert_data_eq;
 
 fn workload(uid: u32, no_new_privileges: bool, needs: &[Capability]) -> Profile {
     let mut recording = fixtures::recording("web-1", "20261123T150102Z-1a2b3c4d");
@@ -28,47 +30,199 @@ fn workload(uid: u32, no_new_privileges: bool, needs: &[Capability]) -> Profile 
 fn all(profile: &Profile) -> Vec<String> {
     Engine::ALL
         .iter()
-        .map(|engine| form(*engine, profile).unwrap_or_else(|unable| unable.to_string()))
+        .map(|engine| match form(*engine, profile) {
+            Ok(form) => form.text(),
+            Err(unable) => unable.to_string(),
+        })
         .collect()
 }
 
 #[test]
 fn root() {
     let profile = workload(0, false, &[Capability::SYSLOG, Capability::CHOWN]);
-    assert_eq!(
-        all(&profile),
-        [
-            "docker run --cap-drop=all --cap-add=CHOWN --cap-add=SYSLOG docker.io/library/nginx:1.27\n",
-            "# not rootless: no container in a user namespace of its own can be granted SYSLOG\n\
-             podman run --cap-drop=all --cap-add=CHOWN --cap-add=SYSLOG docker.io/library/nginx:1.27\n",
-            "securityContext:\n  capabilities:\n    drop: [\"ALL\"]\n    add: [\"CHOWN\", \"SYSLOG\"]\n",
-            "services:\n  web:\n    cap_drop: [\"ALL\"]\n    cap_add: [\"CHOWN\", \"SYSLOG\"]\n",
-            "# not rootless: no container in a user namespace of its own can be granted SYSLOG\n\
-             [Container]\nDropCapability=all\nAddCapability=CHOWN SYSLOG\n",
-            "[Service]\nCapabilityBoundingSet=CAP_CHOWN CAP_SYSLOG\n",
-        ]
+    let forms = all(&profile);
+    let (containers, _) = forms.split_at(8);
+    assert_data_eq!(
+        containers.join("\n"),
+        snapbox::str![[r#"
+docker run --cap-drop=all --cap-add=CHOWN --cap-add=SYSLOG docker.io/library/nginx:1.27
+
+--cap-drop=all --cap-add=CHOWN --cap-add=SYSLOG
+
+# not rootless: no container in a user namespace of its own can be granted SYSLOG
+podman run --cap-drop=all --cap-add=CHOWN --cap-add=SYSLOG docker.io/library/nginx:1.27
+
+securityContext:
+  capabilities:
+    drop: ["ALL"]
+    add: ["CHOWN", "SYSLOG"]
+
+# a patch for kustomization.yaml: patches: [{path: FILE, target: {kind: Deployment, name: DEPLOYMENT}}]
+apiVersion: apps/v1
+kind: Deployment
+metadata:
+  name: DEPLOYMENT
+spec:
+  template:
+    spec:
+      containers:
+        - name: web
+          securityContext:
+            capabilities:
+              drop: ["ALL"]
+              add: ["CHOWN", "SYSLOG"]
+
+# for charts that `helm create` began; others name it containerSecurityContext, or put it below a component's name
+securityContext:
+  capabilities:
+    drop: ["ALL"]
+    add: ["CHOWN", "SYSLOG"]
+
+apiVersion: security.openshift.io/v1
+kind: SecurityContextConstraints
+metadata:
+  name: capprof-web
+allowPrivilegedContainer: false
+allowPrivilegeEscalation: true
+requiredDropCapabilities: ["ALL"]
+defaultAddCapabilities: []
+allowedCapabilities: ["CHOWN", "SYSLOG"]
+allowHostDirVolumePlugin: false
+allowHostIPC: false
+allowHostNetwork: false
+allowHostPID: false
+allowHostPorts: false
+readOnlyRootFilesystem: false
+runAsUser:
+  type: RunAsAny
+seLinuxContext:
+  type: MustRunAs
+fsGroup:
+  type: RunAsAny
+supplementalGroups:
+  type: RunAsAny
+seccompProfiles: ["runtime/default"]
+volumes: ["configMap", "csi", "downwardAPI", "emptyDir", "ephemeral", "persistentVolumeClaim", "projected", "secret"]
+
+services:
+  web:
+    cap_drop: ["ALL"]
+    cap_add: ["CHOWN", "SYSLOG"]
+
+"#]]
+    );
+}
+
+#[test]
+fn root_elsewhere() {
+    let profile = workload(0, false, &[Capability::SYSLOG, Capability::CHOWN]);
+    let forms = all(&profile);
+    let (_, others) = forms.split_at(8);
+    assert_data_eq!(
+        others.join("\n"),
+        snapbox::str![[r##"
+# not rootless: no container in a user namespace of its own can be granted SYSLOG
+[Container]
+DropCapability=all
+AddCapability=CHOWN SYSLOG
+
+[Service]
+CapabilityBoundingSet=CAP_CHOWN CAP_SYSLOG
+
+{
+  "name": "web",
+  "image": "docker.io/library/nginx:1.27",
+  "privileged": false,
+  "linuxParameters": {
+    "capabilities": {
+      "drop": [
+        "ALL"
+      ],
+      "add": [
+        "CHOWN",
+        "SYSLOG"
+      ]
+    }
+  }
+}
+
+# the client must allow syslog (plugin "docker", allow_caps)
+config {
+  image    = "docker.io/library/nginx:1.27"
+  cap_drop = ["all"]
+  cap_add  = ["chown", "syslog"]
+}
+
+# not rootless: no container in a user namespace of its own can be granted SYSLOG
+virtualisation.oci-containers.containers."web" = {
+  image = "docker.io/library/nginx:1.27";
+  extraOptions = [
+    "--cap-drop=all"
+    "--cap-add=CHOWN"
+    "--cap-add=SYSLOG"
+  ];
+};
+
+ctr run --cap-drop=CAP_DAC_OVERRIDE --cap-drop=CAP_FOWNER --cap-drop=CAP_FSETID --cap-drop=CAP_KILL --cap-drop=CAP_SETGID --cap-drop=CAP_SETUID --cap-drop=CAP_SETPCAP --cap-drop=CAP_NET_BIND_SERVICE --cap-drop=CAP_NET_RAW --cap-drop=CAP_SYS_CHROOT --cap-drop=CAP_MKNOD --cap-drop=CAP_AUDIT_WRITE --cap-drop=CAP_SETFCAP --cap-add=CAP_SYSLOG docker.io/library/nginx:1.27 ID
+
+# not rootless: no container in a user namespace of its own can be granted SYSLOG
+# for every container of podman that reads it: /etc/containers/containers.conf.d/NAME.conf, or CONTAINERS_CONF_OVERRIDE
+[containers]
+default_capabilities = ["CHOWN", "SYSLOG"]
+
+"##]]
     );
 }
 
 #[test]
 fn nothing_needed() {
-    assert_eq!(
-        all(&workload(1000, false, &[])),
-        [
-            "docker run --cap-drop=all docker.io/library/nginx:1.27\n",
-            "podman run --cap-drop=all docker.io/library/nginx:1.27\n",
-            "securityContext:\n  capabilities:\n    drop: [\"ALL\"]\n",
-            "services:\n  web:\n    cap_drop: [\"ALL\"]\n",
-            "[Container]\nDropCapability=all\n",
-            "[Service]\nCapabilityBoundingSet=\n",
-        ]
+    let profile = workload(1000, false, &[]);
+    let some = [
+        Engine::Docker,
+        Engine::DockerOptions,
+        Engine::Kubernetes,
+        Engine::Compose,
+        Engine::Quadlet,
+        Engine::Systemd,
+        Engine::Ctr,
+        Engine::ContainersConf,
+    ];
+    let forms = some.map(|engine| form(engine, &profile).unwrap().text());
+    assert_data_eq!(
+        forms.join("\n"),
+        snapbox::str![[r#"
+docker run --cap-drop=all docker.io/library/nginx:1.27
+
+--cap-drop=all
+
+securityContext:
+  capabilities:
+    drop: ["ALL"]
+
+services:
+  web:
+    cap_drop: ["ALL"]
+
+[Container]
+DropCapability=all
+
+[Service]
+CapabilityBoundingSet=
+
+ctr run --cap-drop=CAP_CHOWN --cap-drop=CAP_DAC_OVERRIDE --cap-drop=CAP_FOWNER --cap-drop=CAP_FSETID --cap-drop=CAP_KILL --cap-drop=CAP_SETGID --cap-drop=CAP_SETUID --cap-drop=CAP_SETPCAP --cap-drop=CAP_NET_BIND_SERVICE --cap-drop=CAP_NET_RAW --cap-drop=CAP_SYS_CHROOT --cap-drop=CAP_MKNOD --cap-drop=CAP_AUDIT_WRITE --cap-drop=CAP_SETFCAP docker.io/library/nginx:1.27 ID
+
+# for every container of podman that reads it: /etc/containers/containers.conf.d/NAME.conf, or CONTAINERS_CONF_OVERRIDE
+[containers]
+default_capabilities = []
+
+"#]]
     );
 }
 
 #[test]
 fn another_user_gets_no_advice_that_the_engine_cannot_carry_out() {
     let profile = workload(1000, false, &[Capability::NET_RAW]);
-    let docker = form(Engine::Docker, &profile).unwrap();
+    let docker = form(Engine::Docker, &profile).unwrap().text();
     assert_eq!(
         docker,
         "# docker makes these effective for root alone. For user 1000, give them in the image to program: setcap cap_net_raw+ep FILE\n\
@@ -77,21 +231,27 @@ fn another_user_gets_no_advice_that_the_engine_cannot_carry_out() {
          docker run --cap-drop=all --cap-add=NET_RAW docker.io/library/nginx:1.27\n"
     );
     assert_eq!(
-        form(Engine::Kubernetes, &profile).unwrap(),
+        form(Engine::Kubernetes, &profile).unwrap().text(),
         "# kubernetes makes these effective for root alone. For user 1000, give them in the image to program: setcap cap_net_raw+ep FILE\n\
          # or have capprof give them, to all containers of the pod: runtimeClassName: capprof, and the annotations io.capprof.mode: enforce, \
          io.capprof.capabilities: CAP_NET_RAW\n\
          securityContext:\n  capabilities:\n    drop: [\"ALL\"]\n    add: [\"NET_RAW\"]\n"
     );
     // compose's own annotations are nothing that this was ever run with.
-    assert!(!form(Engine::Compose, &profile).unwrap().contains("enforce"));
+    assert!(
+        !form(Engine::Compose, &profile)
+            .unwrap()
+            .text()
+            .contains("enforce")
+    );
     assert!(
         form(Engine::Podman, &profile)
             .unwrap()
+            .text()
             .starts_with("podman run")
     );
     assert_eq!(
-        form(Engine::Systemd, &profile).unwrap(),
+        form(Engine::Systemd, &profile).unwrap().text(),
         "[Service]\nCapabilityBoundingSet=CAP_NET_RAW\nAmbientCapabilities=CAP_NET_RAW\n"
     );
     // no_new_privs takes file capabilities away as well.
@@ -100,7 +260,7 @@ fn another_user_gets_no_advice_that_the_engine_cannot_carry_out() {
     assert!(unable.contains("run it with podman"), "{unable}");
     assert!(!unable.contains('\n'));
     for engine in [Engine::Docker, Engine::Kubernetes] {
-        let form = form(engine, &profile).unwrap();
+        let form = form(engine, &profile).unwrap().text();
         assert!(!form.contains("setcap"), "{form}");
         assert!(form.contains("io.capprof.mode"), "{form}");
     }
@@ -114,7 +274,7 @@ fn no_file_gets_what_makes_its_user_root() {
         for need in &mut profile.findings.needed {
             need.programs = programs.iter().map(|&name| name.to_owned()).collect();
         }
-        form(Engine::Docker, &profile).unwrap()
+        form(Engine::Docker, &profile).unwrap().text()
     };
     assert!(advice(&[Capability::NET_RAW], &["mtr-packet"]).contains("setcap"));
     for (capability, programs) in [
@@ -139,7 +299,7 @@ fn a_privileged_container_is_told_to_be_so_no_more() {
         .unwrap()
         .engine_grants
         .all_devices = true;
-    let says = |engine| form(engine, &profile).unwrap();
+    let says = |engine| form(engine, &profile).unwrap().text();
     assert!(says(Engine::Compose).starts_with("# take out privileged: true"));
     assert!(says(Engine::Docker).contains("# take out --privileged"));
     assert!(!says(Engine::Systemd).contains("take out"));
@@ -153,9 +313,14 @@ fn a_port_bound_under_docker_takes_the_capability_everywhere_else() {
         program: "dnsmasq".to_owned(),
         count: 1,
     }];
-    for engine in Engine::ALL {
-        let docker = matches!(engine, Engine::Docker | Engine::Compose);
-        let form = form(engine, &profile).unwrap();
+    // ctr names what it takes away.
+    for engine in Engine::ALL
+        .into_iter()
+        .filter(|engine| *engine != Engine::Ctr)
+    {
+        let docker = is_dockers(engine);
+        let form = form(engine, &profile).unwrap().text();
+        let form = form.to_uppercase();
         assert_eq!(form.contains("NET_BIND_SERVICE"), !docker, "{form}");
     }
 }
@@ -163,10 +328,15 @@ fn a_port_bound_under_docker_takes_the_capability_everywhere_else() {
 #[test]
 fn ports_below_1024_are_free_in_dockers_own_networks_alone() {
     let mut profile = workload(0, false, &[Capability::NET_BIND_SERVICE]);
-    let says = |engine, profile: &Profile| form(engine, profile).unwrap().starts_with("# NET_BIND");
+    let says = |engine, profile: &Profile| {
+        form(engine, profile)
+            .unwrap()
+            .text()
+            .starts_with("# NET_BIND")
+    };
     profile.findings.needed[0].syscalls = vec!["bind".to_owned()];
     for engine in Engine::ALL {
-        let docker = matches!(engine, Engine::Docker | Engine::Compose);
+        let docker = is_dockers(engine) && engine != Engine::DockerOptions;
         assert_eq!(says(engine, &profile), docker, "{engine}");
     }
     profile.findings.needed[0]
@@ -180,15 +350,15 @@ fn what_no_user_namespace_has_is_named_where_containers_are_rootless() {
     let all: Vec<Capability> = Capability::all().collect();
     let profile = workload(0, false, &all);
     assert!(
-        form(Engine::Quadlet, &profile).unwrap().starts_with(
+        form(Engine::Quadlet, &profile).unwrap().text().starts_with(
             "# not rootless: no container in a user namespace of its own can be granted LINUX_IMMUTABLE, SYS_MODULE, SYS_RAWIO, \
              SYS_PACCT, SYS_TIME, SYS_TTY_CONFIG, MKNOD, LEASE, AUDIT_WRITE, AUDIT_CONTROL, SYSLOG, WAKE_ALARM, BLOCK_SUSPEND, AUDIT_READ\n"
         ),
         "{}",
-        form(Engine::Quadlet, &profile).unwrap()
+        form(Engine::Quadlet, &profile).unwrap().text()
     );
     for engine in [Engine::Docker, Engine::Kubernetes, Engine::Systemd] {
-        assert!(!form(engine, &profile).unwrap().contains("rootless"));
+        assert!(!form(engine, &profile).unwrap().text().contains("rootless"));
     }
 }
 
@@ -198,17 +368,19 @@ fn names_that_would_break_the_form_are_left_out() {
     profile.origin.workload.image = Some("a; rm -rf /".to_owned());
     profile.origin.name = Some("x: {".to_owned());
     assert_eq!(
-        form(Engine::Docker, &profile).unwrap(),
+        form(Engine::Docker, &profile).unwrap().text(),
         "docker run --cap-drop=all --cap-add=CHOWN IMAGE\n"
     );
     assert!(
         form(Engine::Compose, &profile)
             .unwrap()
+            .text()
             .contains("\n  SERVICE:\n")
     );
     assert!(
         form(Engine::Kubernetes, &profile)
             .unwrap()
+            .text()
             .contains("allowPrivilegeEscalation: false")
     );
     profile

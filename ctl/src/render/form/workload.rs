@@ -1,6 +1,7 @@
 //! What a form is made of.
 
 use super::super::engine::Engine;
+use super::names::{is_dockers, is_plain};
 use crate::merge::Merged;
 use capprof_profile::privileges::Privileges;
 use capprof_profile::profile::Profile;
@@ -9,6 +10,8 @@ use capprof_profile::{Capability, CapabilitySet};
 /// What a form is made of.
 #[derive(Clone, Debug)]
 pub(crate) struct Workload<'a> {
+    /// The engine that ran it; docker where that is not known.
+    pub(super) used: Engine,
     pub(super) name: Option<&'a str>,
     pub(super) image: Option<&'a str>,
     pub(super) uid: u32,
@@ -27,11 +30,38 @@ pub(crate) struct Workload<'a> {
     pub(super) binds_unasked: bool,
 }
 
-impl Workload<'_> {
+impl<'a> Workload<'a> {
+    /// The image's name, if it can stand in a command line as it is.
+    pub(super) fn plain_image(&self) -> &'a str {
+        self.image
+            .filter(|image| is_plain(image) && !image.starts_with('-'))
+            .unwrap_or("IMAGE")
+    }
+
+    /// The workload's name, if it can stand in a form as it is.
+    pub(super) fn plain_name(&self) -> Option<&'a str> {
+        self.name
+            .filter(|name| is_plain(name) && !name.contains(['/', ':', '@']))
+    }
+
+    /// The forms to show: that of the engine that was used, or each.
+    pub(in super::super) fn engines(&self, all: bool) -> Vec<Engine> {
+        match all {
+            true => Engine::ALL.to_vec(),
+            false => vec![self.used],
+        }
+    }
+
+    /// Whether the engine gave it all that `--privileged` gives.
+    pub(super) fn is_privileged(&self) -> bool {
+        self.privileges
+            .is_some_and(|privileges| privileges.engine_grants.is_privileged())
+    }
+
     /// The set for an engine: docker lets every process of a container bind ports below 1024, and the others do not.
     pub(super) fn set_for(&self, engine: Engine) -> CapabilitySet {
         let mut set = self.minimized;
-        if self.binds_unasked && !matches!(engine, Engine::Docker | Engine::Compose) {
+        if self.binds_unasked && !is_dockers(engine) {
             set.insert(Capability::NET_BIND_SERVICE);
         }
         set
@@ -46,10 +76,9 @@ fn only_binds<'s>(mut syscalls: impl Iterator<Item = &'s String>) -> bool {
 impl<'a> From<&'a Profile> for Workload<'a> {
     fn from(profile: &'a Profile) -> Self {
         Self {
-            name: profile
-                .origin
-                .name
-                .as_deref()
+            used: used(&profile.origin.workload),
+            name: (profile.origin.workload.service.as_deref())
+                .or(profile.origin.name.as_deref())
                 .or(profile.origin.workload.container.as_deref()),
             image: profile.origin.workload.image.as_deref(),
             uid: profile.origin.process.uid,
@@ -91,6 +120,7 @@ impl<'a> From<&'a Merged> for Workload<'a> {
         };
         let processes = || merged.workloads.iter().map(|workload| &workload.process);
         Self {
+            used: Engine::Docker,
             name: match merged.names.len() {
                 1 => merged.names.first().map(String::as_str),
                 _ => None,
@@ -117,5 +147,16 @@ impl<'a> From<&'a Merged> for Workload<'a> {
                 need.capability == Capability::NET_BIND_SERVICE && only_binds(need.syscalls.iter())
             }),
         }
+    }
+}
+
+/// The form in which a workload is given to the engine that ran it.
+fn used(workload: &capprof_profile::recording::Workload) -> Engine {
+    match workload.engine.as_deref() {
+        Some("podman") => Engine::Podman,
+        Some("kubernetes") => Engine::Kubernetes,
+        Some("docker") if workload.service.is_some() => Engine::Compose,
+        _ if workload.pod.is_some() => Engine::Kubernetes,
+        _ => Engine::Docker,
     }
 }

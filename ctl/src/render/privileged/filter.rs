@@ -11,8 +11,8 @@ pub(super) fn refused(engine: Engine, privileges: &Privileges, set: CapabilitySe
         .iter()
         .filter(|call| {
             filtered(&call.name).is_some_and(|(docker, podman)| {
-                match engine {
-                    Engine::Podman | Engine::Quadlet => podman,
+                match engine.runs_by() {
+                    Engine::Podman => podman,
                     _ => docker,
                 }
                 .refuses(set)

@@ -19,11 +19,11 @@ pub(crate) fn options(engine: Engine, privileges: &Privileges, set: CapabilitySe
 #[derive(Debug, Default)]
 pub(in super::super) struct Replacement {
     /// `/dev/kvm`, and how it is opened: `rw`.
-    devices: Vec<(String, String)>,
+    pub(in super::super) devices: Vec<(String, String)>,
     /// `c 10:237 rw`
-    rules: Vec<String>,
+    pub(in super::super) rules: Vec<String>,
     /// Name and value.
-    sysctls: Vec<(String, String)>,
+    pub(in super::super) sysctls: Vec<(String, String)>,
     /// What no option says, for comments.
     pub(in super::super) caveats: Vec<String>,
 }
@@ -68,7 +68,7 @@ impl Replacement {
         if engine == Engine::Systemd {
             return caveats;
         }
-        if engine == Engine::Kubernetes {
+        if engine.runs_by() == Engine::Kubernetes {
             let devices: Vec<&str> = self
                 .devices
                 .iter()
@@ -92,23 +92,33 @@ impl Replacement {
         }
         if !privileges.sysctls.is_empty() {
             let how = match engine {
-                Engine::Docker => "--security-opt systempaths=unconfined",
+                Engine::Docker | Engine::DockerOptions => "--security-opt systempaths=unconfined",
+                Engine::Nomad => "security_opt = [\"systempaths=unconfined\"]",
                 Engine::Compose => "security_opt: [\"systempaths=unconfined\"]",
-                Engine::Podman => "--security-opt unmask=/proc/sys",
+                Engine::Podman | Engine::Nixos | Engine::ContainersConf => {
+                    "--security-opt unmask=/proc/sys"
+                }
                 Engine::Quadlet => "Unmask=/proc/sys",
-                Engine::Kubernetes | Engine::Systemd => {
+                Engine::Kubernetes | Engine::Kustomize | Engine::Helm | Engine::Scc => {
                     "procMount: Unmasked, with hostUsers: false"
                 }
+                Engine::Ecs | Engine::Ctr | Engine::Systemd => "what this has no option for",
             };
             caveats.push(format!(
                 "the program writes to /proc/sys itself: if it does not go on where that is read-only, it takes {how}"
             ));
         }
-        if engine == Engine::Kubernetes {
+        caveats.extend(self.without_option(engine));
+        // ctr sets no seccomp filter and no AppArmor profile by itself.
+        if engine.runs_by() == Engine::Kubernetes || engine == Engine::Ctr {
             return caveats;
         }
         let option = |what: &str| match engine {
             Engine::Compose => format!("security_opt: [\"{what}\"]"),
+            Engine::Nomad => format!("security_opt = [\"{what}\"]"),
+            // It has no option for a filter.
+            Engine::Ecs if what.starts_with("seccomp=") => "what ECS cannot do".to_owned(),
+            Engine::Ecs => format!("dockerSecurityOptions: [\"{}\"]", what.replace('=', ":")),
             Engine::Quadlet => match what.strip_prefix("seccomp=") {
                 Some(file) => format!("SeccompProfile={file}"),
                 None => format!("PodmanArgs=--security-opt={what}"),
@@ -132,6 +142,35 @@ impl Replacement {
             ));
         }
         caveats
+    }
+
+    /// What was used and the form has no words for.
+    fn without_option(&self, engine: Engine) -> Vec<String> {
+        let mut lines = Vec::new();
+        let no_rules = [
+            Engine::Ecs,
+            Engine::Nomad,
+            Engine::Ctr,
+            Engine::ContainersConf,
+        ];
+        if no_rules.contains(&engine) && !self.rules.is_empty() {
+            lines.push(format!(
+                "there is no option for devices without a name: {}",
+                self.rules.join(", ")
+            ));
+        }
+        if engine == Engine::Ctr && !self.sysctls.is_empty() {
+            let sysctls: Vec<String> = self
+                .sysctls
+                .iter()
+                .map(|(name, value)| format!("{name}={value}"))
+                .collect();
+            lines.push(format!(
+                "there is no option for sysctls: {}",
+                sysctls.join(", ")
+            ));
+        }
+        lines
     }
 
     /// Options of `docker run` and `podman run`, each ready for a shell.

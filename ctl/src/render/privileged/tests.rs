@@ -166,6 +166,11 @@ DeviceAllow=/dev/net/tun rw
 DeviceAllow=/dev/kvm r
 "#]]
     );
+}
+
+#[test]
+fn each_engine_has_its_caveats() {
+    let of = |engine| Replacement::of(engine, &everything(), set());
     let caveats = Engine::ALL
         .iter()
         .flat_map(|engine| {
@@ -181,16 +186,40 @@ DeviceAllow=/dev/kvm r
 docker: the program writes to /proc/sys itself: if it does not go on where that is read-only, it takes --security-opt systempaths=unconfined
 docker: the default seccomp filter refuses pivot_root: allow that in a copy of it, --security-opt seccomp=FILE
 docker: where AppArmor is enabled, the default profile refuses mounts and writes to /proc/sys all the same: --security-opt apparmor=unconfined
+docker-options: the program writes to /proc/sys itself: if it does not go on where that is read-only, it takes --security-opt systempaths=unconfined
+docker-options: the default seccomp filter refuses pivot_root: allow that in a copy of it, --security-opt seccomp=FILE
+docker-options: where AppArmor is enabled, the default profile refuses mounts and writes to /proc/sys all the same: --security-opt apparmor=unconfined
 podman: the program writes to /proc/sys itself: if it does not go on where that is read-only, it takes --security-opt unmask=/proc/sys
 podman: where AppArmor is enabled, the default profile refuses mounts and writes to /proc/sys all the same: --security-opt apparmor=unconfined
 kubernetes: Kubernetes gives a container no devices by itself: /dev/loop7, /dev/net/tun, /dev/kvm must come from a device plugin (resources.limits); a hostPath volume alone is not enough, for the container may not open it
 kubernetes: set net.ipv4.ip_forward, net.ipv4.tcp_rmem for the pod (spec.securityContext.sysctls)
 kubernetes: the program writes to /proc/sys itself: if it does not go on where that is read-only, it takes procMount: Unmasked, with hostUsers: false
+kustomize: Kubernetes gives a container no devices by itself: /dev/loop7, /dev/net/tun, /dev/kvm must come from a device plugin (resources.limits); a hostPath volume alone is not enough, for the container may not open it
+kustomize: set net.ipv4.ip_forward, net.ipv4.tcp_rmem for the pod (spec.securityContext.sysctls)
+kustomize: the program writes to /proc/sys itself: if it does not go on where that is read-only, it takes procMount: Unmasked, with hostUsers: false
+helm: Kubernetes gives a container no devices by itself: /dev/loop7, /dev/net/tun, /dev/kvm must come from a device plugin (resources.limits); a hostPath volume alone is not enough, for the container may not open it
+helm: set net.ipv4.ip_forward, net.ipv4.tcp_rmem for the pod (spec.securityContext.sysctls)
+helm: the program writes to /proc/sys itself: if it does not go on where that is read-only, it takes procMount: Unmasked, with hostUsers: false
+scc: Kubernetes gives a container no devices by itself: /dev/loop7, /dev/net/tun, /dev/kvm must come from a device plugin (resources.limits); a hostPath volume alone is not enough, for the container may not open it
+scc: set net.ipv4.ip_forward, net.ipv4.tcp_rmem for the pod (spec.securityContext.sysctls)
+scc: the program writes to /proc/sys itself: if it does not go on where that is read-only, it takes procMount: Unmasked, with hostUsers: false
 compose: the program writes to /proc/sys itself: if it does not go on where that is read-only, it takes security_opt: ["systempaths=unconfined"]
 compose: the default seccomp filter refuses pivot_root: allow that in a copy of it, security_opt: ["seccomp=FILE"]
 compose: where AppArmor is enabled, the default profile refuses mounts and writes to /proc/sys all the same: security_opt: ["apparmor=unconfined"]
 quadlet: the program writes to /proc/sys itself: if it does not go on where that is read-only, it takes Unmask=/proc/sys
 quadlet: where AppArmor is enabled, the default profile refuses mounts and writes to /proc/sys all the same: PodmanArgs=--security-opt=apparmor=unconfined
+ecs: the program writes to /proc/sys itself: if it does not go on where that is read-only, it takes what this has no option for
+ecs: the default seccomp filter refuses pivot_root: allow that in a copy of it, what ECS cannot do
+ecs: where AppArmor is enabled, the default profile refuses mounts and writes to /proc/sys all the same: dockerSecurityOptions: ["apparmor:unconfined"]
+nomad: the program writes to /proc/sys itself: if it does not go on where that is read-only, it takes security_opt = ["systempaths=unconfined"]
+nomad: the default seccomp filter refuses pivot_root: allow that in a copy of it, security_opt = ["seccomp=FILE"]
+nomad: where AppArmor is enabled, the default profile refuses mounts and writes to /proc/sys all the same: security_opt = ["apparmor=unconfined"]
+nixos: the program writes to /proc/sys itself: if it does not go on where that is read-only, it takes --security-opt unmask=/proc/sys
+nixos: where AppArmor is enabled, the default profile refuses mounts and writes to /proc/sys all the same: --security-opt apparmor=unconfined
+ctr: the program writes to /proc/sys itself: if it does not go on where that is read-only, it takes what this has no option for
+ctr: there is no option for sysctls: net.ipv4.ip_forward=1, net.ipv4.tcp_rmem=4096 87380 6291456
+containers-conf: the program writes to /proc/sys itself: if it does not go on where that is read-only, it takes --security-opt unmask=/proc/sys
+containers-conf: where AppArmor is enabled, the default profile refuses mounts and writes to /proc/sys all the same: --security-opt apparmor=unconfined
 "#]]
     );
 }

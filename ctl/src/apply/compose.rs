@@ -1,0 +1,164 @@
+//! A service of a compose file (compose-spec, 05-services.md).
+
+use super::document::{Document, Error as DocumentError, Node, quoted};
+use super::edited::{Edited, Error, plain_name};
+use crate::render::Parts;
+
+/// What an answer may change of a service.
+const KEYS: [&str; 6] = [
+    "privileged",
+    "cap_drop",
+    "cap_add",
+    "devices",
+    "device_cgroup_rules",
+    "sysctls",
+];
+
+/// The services.
+///
+/// # Errors
+/// It is no YAML.
+pub(super) fn names(text: &str) -> Result<Vec<String>, Error> {
+    let document = Document::parse(text)?;
+    Ok(services(&document)
+        .iter()
+        .filter_map(|(name, _)| name.scalar().map(str::to_owned))
+        .collect())
+}
+
+fn services(document: &Document) -> &[(Node, Node)] {
+    document
+        .roots
+        .first()
+        .and_then(|root| root.get("services"))
+        .map_or(&[], Node::entries)
+}
+
+fn service<'a>(document: &'a Document, name: &str) -> Option<&'a Node> {
+    services(document)
+        .iter()
+        .find(|(key, _)| key.scalar() == Some(name))
+        .map(|(_, service)| service)
+}
+
+/// Puts an answer into a service.
+///
+/// # Errors
+/// Any [`Error`].
+pub(super) fn apply(text: &str, name: &str, parts: &Parts) -> Result<Edited, Error> {
+    let mut document = Document::parse(text)?;
+    let Some(service) = service(&document, name).cloned() else {
+        return Err(Error::Missing {
+            what: "service",
+            name: name.to_owned(),
+            known: names(text)?.join(", "),
+        });
+    };
+    if service.flow || service.entries().is_empty() {
+        return Err(DocumentError::Flow {
+            line: service.line + 1,
+            what: format!("service {name}"),
+        }
+        .into());
+    }
+    let was = document.clone();
+    let mut notes = parts.caveats.clone();
+    match document.inherits(&service, "privileged") {
+        true => document.set(&service, "privileged", "false"),
+        false => document.remove(&service, "privileged"),
+    }
+    let caps = (true, plain_name as fn(&str) -> String);
+    document.set_list(&service, "cap_drop", &["ALL".to_owned()], caps);
+    document.set_list(&service, "cap_add", &parts.names(), caps);
+    let devices: Vec<String> = parts
+        .devices
+        .iter()
+        .map(|(path, access)| format!("{path}:{path}:{access}"))
+        .collect();
+    let host = |device: &str| device.split(':').next().unwrap_or_default().to_owned();
+    if !devices.is_empty() {
+        document.set_list(&service, "devices", &devices, (false, host));
+    }
+    if !parts.rules.is_empty() {
+        let same = (false, str::to_owned as fn(&str) -> String);
+        document.set_list(&service, "device_cgroup_rules", &parts.rules, same);
+    }
+    sysctls(&mut document, &service, parts, name)?;
+    if service.get("extends").is_some() {
+        notes.push(format!(
+            "service {name} extends another: compose adds that one's cap_add, devices and privileged to these"
+        ));
+    }
+    let edited = document.text(text);
+    is_sound(&was, &edited, name)?;
+    Ok(Edited {
+        text: edited,
+        notes,
+    })
+}
+
+/// As a list or as a mapping, whichever is there.
+fn sysctls(
+    document: &mut Document,
+    service: &Node,
+    parts: &Parts,
+    name: &str,
+) -> Result<(), Error> {
+    if parts.sysctls.is_empty() {
+        return Ok(());
+    }
+    match service.get("sysctls") {
+        Some(mapping) if !mapping.entries().is_empty() => {
+            if mapping.flow {
+                return Err(DocumentError::Flow {
+                    line: mapping.line + 1,
+                    what: format!("sysctls of service {name}"),
+                }
+                .into());
+            }
+            let mapping = mapping.clone();
+            for (sysctl, value) in &parts.sysctls {
+                if mapping.get(sysctl).is_none() {
+                    document.set(&mapping, sysctl, &quoted(value));
+                }
+            }
+        }
+        _ => {
+            let sysctls: Vec<String> = parts
+                .sysctls
+                .iter()
+                .map(|(sysctl, value)| format!("{sysctl}={value}"))
+                .collect();
+            let key = |sysctl: &str| sysctl.split('=').next().unwrap_or_default().to_owned();
+            document.set_list(service, "sysctls", &sysctls, (false, key));
+        }
+    }
+    Ok(())
+}
+
+/// Nothing changed but what may.
+fn is_sound(was: &Document, edited: &str, name: &str) -> Result<(), DocumentError> {
+    let now = Document::parse(edited)?;
+    let rest = |document: &Document| -> Option<Vec<Node>> {
+        let mut roots = document.roots.clone();
+        let first = roots.first_mut()?;
+        let super::document::Kind::Mapping(entries) = &mut first.kind else {
+            return None;
+        };
+        let (_, services) = entries
+            .iter_mut()
+            .find(|(key, _)| key.scalar() == Some("services"))?;
+        let super::document::Kind::Mapping(entries) = &mut services.kind else {
+            return None;
+        };
+        let (_, service) = entries
+            .iter_mut()
+            .find(|(key, _)| key.scalar() == Some(name))?;
+        *service = service.without(&KEYS);
+        Some(roots)
+    };
+    match rest(was).is_some() && rest(was) == rest(&now) {
+        true => Ok(()),
+        false => Err(DocumentError::Unsound),
+    }
+}

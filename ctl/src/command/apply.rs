@@ -1,0 +1,126 @@
+//! `capprofctl apply`
+
+use crate::apply::{self, Kind};
+use crate::cli::ApplyOptions;
+use crate::exit::Exit;
+use crate::output;
+use crate::render::{Engine, Parts};
+use anyhow::{Context, bail};
+use capprof_profile::profile::Profile;
+use capprof_profile::verification::Verdict;
+use capprof_store::file::{self, Attributes};
+use capprof_store::profiles::Store;
+use similar::TextDiff;
+
+/// Puts answers into a file, or shows what that would change.
+///
+/// # Errors
+/// The file cannot be read, is of no known kind, or there is no verified profile for it. The file is as it was then.
+pub(crate) fn run(store: &Store, options: &ApplyOptions) -> anyhow::Result<Exit> {
+    let path = options.file.as_path();
+    let context = || format!("apply {}", path.display());
+    let before = String::from_utf8(file::read(path)?)
+        .map_err(|_| anyhow::anyhow!("it is not UTF-8"))
+        .with_context(context)?;
+    let kind = apply::kind(path, &before).with_context(context)?;
+    let mut after = before.clone();
+    for (name, profile) in wanted(store, kind, &before, options).with_context(context)? {
+        let parts = Parts::of(engine(kind), &profile)?;
+        let edited = apply::apply(kind, &after, &name, &parts).with_context(context)?;
+        for note in &edited.notes {
+            output::message(&format!("{name}: {note}"));
+        }
+        after = edited.text;
+    }
+    if after == before {
+        output::message(&format!("{}: nothing to change", path.display()));
+        return Ok(Exit::Success);
+    }
+    if options.write {
+        let metadata = std::fs::metadata(path).with_context(context)?;
+        file::write(path, after.as_bytes(), Attributes::Like(&metadata))?;
+        output::message(&format!("{}: written", path.display()));
+        return Ok(Exit::Success);
+    }
+    let name = path.display().to_string();
+    let diff = TextDiff::from_lines(&before, &after);
+    output::print_raw(&diff.unified_diff().header(&name, &name).to_string())?;
+    Ok(Exit::Success)
+}
+
+/// The engine in whose words a kind of file is written.
+fn engine(kind: Kind) -> Engine {
+    match kind {
+        Kind::Compose => Engine::Compose,
+        Kind::Kubernetes => Engine::Kubernetes,
+        Kind::Quadlet => Engine::Quadlet,
+        Kind::Systemd => Engine::Systemd,
+    }
+}
+
+/// The names in the file whose answer is to be put in, with their profiles.
+fn wanted(
+    store: &Store,
+    kind: Kind,
+    text: &str,
+    options: &ApplyOptions,
+) -> anyhow::Result<Vec<(String, Profile)>> {
+    let unit = options
+        .file
+        .file_stem()
+        .map(|stem| stem.to_string_lossy().into_owned())
+        .unwrap_or_default();
+    let names = match (kind, options.service.as_deref()) {
+        (Kind::Quadlet | Kind::Systemd, _) => {
+            vec![options.service.as_deref().unwrap_or(&unit).to_owned()]
+        }
+        (_, Some(name)) => vec![name.to_owned()],
+        (_, None) => apply::names(kind, text)?,
+    };
+    // One name must have its profile; of several, those count that have one.
+    if let [name] = names.as_slice() {
+        let profile = found(store, kind, name, options)?;
+        let profile = verified(profile, options)?;
+        return Ok(vec![(name.clone(), profile)]);
+    }
+    if options.profile.is_some() {
+        bail!(
+            "there are several: {}; choose one by --service",
+            names.join(", ")
+        );
+    }
+    let mut all = Vec::new();
+    for name in names {
+        match found(store, kind, &name, options) {
+            Ok(profile) => all.push((name, verified(profile, options)?)),
+            Err(error) => output::message(&format!("{name}: left as it is: {error}")),
+        }
+    }
+    Ok(all)
+}
+
+fn found(store: &Store, kind: Kind, name: &str, options: &ApplyOptions) -> anyhow::Result<Profile> {
+    if let Some(profile) = &options.profile {
+        return Ok(store.find(profile)?.profile);
+    }
+    // podman calls a Quadlet's container systemd-NAME.
+    let quadlet = format!("systemd-{name}");
+    match (kind, store.find(name)) {
+        (Kind::Quadlet, Err(_)) => Ok(store.find(&quadlet)?.profile),
+        (_, found) => Ok(found?.profile),
+    }
+}
+
+/// Only what was tried out goes into a file, unless that is asked for.
+fn verified(profile: Profile, options: &ApplyOptions) -> anyhow::Result<Profile> {
+    let id = &profile.origin.recording_id;
+    if options.unverified {
+        return Ok(profile);
+    }
+    match profile.verification.as_ref().map(|one| one.verdict) {
+        Some(Verdict::Verified) => Ok(profile),
+        _ => bail!(
+            "the set of {id} is not verified: run capprofctl verify, or take it as it is by --unverified"
+        ),
+    }
+}

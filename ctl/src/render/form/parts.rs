@@ -1,0 +1,68 @@
+//! The answer in parts, for what writes it into a file.
+
+use super::super::engine::Engine;
+use super::super::privileged::Replacement;
+use super::caveats::caveats;
+use super::names::short_names;
+use super::unable::Unable;
+use super::workload::Workload;
+use capprof_profile::CapabilitySet;
+
+/// What a workload is to be given.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Parts {
+    /// The capabilities.
+    pub(crate) set: CapabilitySet,
+    /// Those that a user other than root must have ambient; empty for root.
+    pub(crate) ambient: CapabilitySet,
+    /// Devices: the path, and how they are opened (`rw`).
+    pub(crate) devices: Vec<(String, String)>,
+    /// Device rules, as in `--device-cgroup-rule`.
+    pub(crate) rules: Vec<String>,
+    /// Sysctls: name and value.
+    pub(crate) sysctls: Vec<(String, String)>,
+    /// Whether the process runs with no_new_privs today.
+    pub(crate) no_new_privileges: bool,
+    /// What has to be known besides, a line each.
+    pub(crate) caveats: Vec<String>,
+}
+
+impl Parts {
+    /// For one engine. That the container is privileged today goes without saying: it is what is taken out.
+    ///
+    /// # Errors
+    /// The engine cannot carry it out.
+    pub(crate) fn of<'a>(
+        engine: Engine,
+        workload: impl Into<Workload<'a>>,
+    ) -> Result<Self, Unable> {
+        let mut workload = workload.into();
+        workload.minimized = workload.set_for(engine);
+        let beyond = workload
+            .privileges
+            .map(|privileges| Replacement::of(engine, privileges, workload.minimized))
+            .unwrap_or_default();
+        let caveats = caveats(engine, &workload)?
+            .into_iter()
+            .filter(|caveat| !caveat.starts_with("take out "))
+            .chain(beyond.caveats)
+            .collect();
+        Ok(Self {
+            set: workload.minimized,
+            ambient: match workload.uid {
+                0 => CapabilitySet::EMPTY,
+                _ => workload.ambient,
+            },
+            devices: beyond.devices,
+            rules: beyond.rules,
+            sysctls: beyond.sysctls,
+            no_new_privileges: workload.no_new_privileges,
+            caveats,
+        })
+    }
+
+    /// The capabilities' names without `CAP_`.
+    pub(crate) fn names(&self) -> Vec<String> {
+        short_names(self.set)
+    }
+}
