@@ -122,8 +122,8 @@ TEST = ("build", "image", "guest", "kernels", "engines-selinux", "engines-plain"
 TARGETS = {
     "check": ("build", "lint", "unit", "harness", "atlas", "architecture", "smoke"),
     "test": TEST,
-    # Without the emulated guests for now: the connection to the guest of `guest` was lost twice in the middle of the suite, and the cause is not known.
-    "ci": ("lint", *(name for name in TEST if name not in ("image", "guest", "kernels", "engines-selinux", "engines-plain"))),
+    # Without three suites in emulated guests, which were not yet run to their end as they are.
+    "ci": ("lint", *(name for name in TEST if name not in ("kernels", "engines-selinux", "engines-plain"))),
     "all": ("lint", *(name for name in TEST if name not in ("torture", "guest", "kernels", "engines-selinux", "engines-plain")), "torture-all", "fuzz",
             "guest-full", "kernels-all", "engines-everywhere",
             "engines-everywhere-plain", "policy-guest", "vm", "corpus", "corpus-audited", "members", "release", "engines-validate"),
