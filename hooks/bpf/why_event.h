@@ -43,6 +43,7 @@ static __always_inline void describe_task(struct why_event *event, u32 kind, u32
 	struct task_struct *current = (void *)bpf_get_current_task();
 	struct task_struct___why *more = (void *)current;
 	struct signal_struct___why *signal;
+	struct nsproxy___why *namespaces;
 	u64 thread = bpf_get_current_pid_tgid();
 
 	event->kind = kind;
@@ -67,6 +68,8 @@ static __always_inline void describe_task(struct why_event *event, u32 kind, u32
 		event->flags |= WHY_NOSUID;
 	event->seccomp_mode = BPF_CORE_READ(more, seccomp.mode);
 	event->filter = (u64)BPF_CORE_READ(more, seccomp.filter);
+	namespaces = (void *)BPF_CORE_READ(current, nsproxy);
+	event->network_namespace = BPF_CORE_READ(namespaces, net_ns, ns.inum);
 	event->mount_namespace = BPF_CORE_READ(current, nsproxy, mnt_ns, ns.inum);
 	signal = (void *)BPF_CORE_READ(current, signal);
 	bpf_probe_read_kernel(event->limits, sizeof(event->limits), __builtin_preserve_access_index(&signal->rlim));

@@ -72,6 +72,14 @@ struct signal_struct___why {
 	struct rlimit rlim[WHY_LIMITS];
 };
 
+struct net___why {
+	struct ns_common ns;
+};
+
+struct nsproxy___why {
+	struct net___why *net_ns;
+};
+
 struct fdtable___why {
 	unsigned int max_fds;
 	struct file **fd;

@@ -110,7 +110,7 @@ struct why_event {
 	u32 checks;
 	u32 base_length;
 	u32 executable_mode;
-	u32 unused;
+	u32 network_namespace;
 	u64 digest; /* see struct seen_key */
 	struct rlimit limits[WHY_LIMITS];
 	char comm[16];

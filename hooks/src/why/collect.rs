@@ -2,7 +2,7 @@
 
 use super::kernel::{Kernel, Told};
 use super::layout::{self, Event, FRAMES, SeenKey, flag, kind, text};
-use super::process::{self, Roots};
+use super::process::{self, Networks, Roots};
 use super::walk::{Start, walk};
 use super::{calls, decode, executable};
 use crate::ebpf::symbols::Symbols;
@@ -51,6 +51,7 @@ type Filter = (u64, Option<Vec<seccomp::Instruction>>);
 #[derive(Default)]
 pub(super) struct Collector {
     roots: Roots,
+    networks: Networks,
     processes: HashMap<u32, Process>,
     filters: HashMap<u64, Filter>,
     pending: Vec<Pending>,
@@ -103,6 +104,7 @@ impl Collector {
                 kind::EXIT => self.ended(&event),
                 kind::NAMESPACE => {
                     self.roots.of(event.tgid, event.mount_namespace);
+                    self.networks.of(event.tgid, event.network_namespace);
                 }
                 _ => {}
             },
@@ -111,6 +113,7 @@ impl Collector {
 
     fn executed(&mut self, event: &Event) {
         self.roots.of(event.tgid, event.mount_namespace);
+        self.networks.of(event.tgid, event.network_namespace);
         let process = self.processes.entry(event.tgid).or_default();
         process.program = decode::base(event);
     }
@@ -118,6 +121,10 @@ impl Collector {
     fn refused(&mut self, event: Box<Event>) {
         if self.pending.len() >= MOST {
             self.dropped += 1;
+            return;
+        }
+        // Of a file that nobody can wait for.
+        if calls::name(event.call) == "epoll_ctl" {
             return;
         }
         let facts = self.facts(&event);
@@ -176,7 +183,7 @@ impl Collector {
             error: Errno(i32::try_from(-event.result).unwrap_or(0)),
             credentials: credentials(event),
             seccomp: self.answer(event),
-            sysctls: process::sysctls(event.tgid, &call),
+            sysctls: process::sysctls(&call, self.networks.of(event.tid, event.network_namespace)),
             limits: process::limits(event.tid, &event.limits),
             modules: process::modules(
                 event.tid,

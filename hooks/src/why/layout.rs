@@ -103,7 +103,7 @@ pub(super) struct Event {
     pub(super) checks: u32,
     pub(super) base_length: u32,
     pub(super) mode: u32,
-    unused: u32,
+    pub(super) network_namespace: u32,
     pub(super) digest: u64,
     /// Soft and hard limit of each resource.
     pub(super) limits: [[u64; 2]; 16],

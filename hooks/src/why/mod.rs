@@ -30,8 +30,9 @@ use std::io;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, ExitStatus};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
+use std::thread;
 use std::time::{Duration, Instant};
 
 /// How long to wait for news before looking whether the command has ended.
@@ -117,9 +118,8 @@ fn watch_command(report: &Path, command: &[OsString]) -> anyhow::Result<ExitCode
     let mut collector = Collector::of_command(program);
     kernel.watch_children().map_err(anyhow::Error::msg)?;
     let signals = Signals::catch()?;
-    let child = Command::new(program).args(arguments).spawn();
+    let child = start(program, arguments);
     kernel.stop_watching_children();
-    hurry();
     let status = match child {
         Ok(mut child) => loop {
             for told in events.wait(TICK) {
@@ -145,10 +145,26 @@ fn watch_command(report: &Path, command: &[OsString]) -> anyhow::Result<ExitCode
     Ok(ExitCode::from(u8::try_from(code).unwrap_or(u8::MAX)))
 }
 
-/// What was refused is looked at before the process goes on and is gone; the command itself keeps the priority that it was started with.
+/// What was refused is looked at before the process goes on and is gone. Only the calling thread hurries.
 fn hurry() {
     // Without the right to, it is as quick as it is.
     let _ = rustix::process::setpriority_process(None, -20);
+}
+
+/// Starts the command from a thread that has the priority of before, while this one hurries already.
+fn start(program: &OsString, arguments: &[OsString]) -> io::Result<Child> {
+    thread::scope(|scope| {
+        let (go, wait) = mpsc::channel::<()>();
+        let starter = scope.spawn(move || {
+            let _ = wait.recv();
+            Command::new(program).args(arguments).spawn()
+        });
+        hurry();
+        drop(go);
+        starter
+            .join()
+            .unwrap_or_else(|_| Err(io::Error::other("the thread that starts it panicked")))
+    })
 }
 
 /// What a shell would have in `$?`.

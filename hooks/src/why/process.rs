@@ -102,8 +102,24 @@ pub(super) fn limits(pid: u32, limits: &[[u64; 2]; 16]) -> BTreeMap<String, (u64
         .collect()
 }
 
+/// Network namespaces of watched processes, kept for those that are gone before they are looked at.
+#[derive(Default)]
+pub(super) struct Networks(HashMap<u32, fs::File>);
+
+impl Networks {
+    /// The process's network namespace.
+    pub(super) fn of(&mut self, pid: u32, number: u32) -> Option<&fs::File> {
+        if !self.0.contains_key(&number)
+            && let Ok(file) = fs::File::open(format!("/proc/{pid}/ns/net"))
+        {
+            self.0.insert(number, file);
+        }
+        self.0.get(&number)
+    }
+}
+
 /// Sysctls that bear upon a system call.
-pub(super) fn sysctls(pid: u32, call: &str) -> BTreeMap<String, i64> {
+pub(super) fn sysctls(call: &str, network: Option<&fs::File>) -> BTreeMap<String, i64> {
     let names: &[&str] = match call {
         "perf_event_open" => &["kernel.perf_event_paranoid"],
         "syslog" => &["kernel.dmesg_restrict"],
@@ -147,7 +163,9 @@ pub(super) fn sysctls(pid: u32, call: &str) -> BTreeMap<String, i64> {
             .collect()
     };
     match call {
-        "bind" | "socket" => in_network_namespace(pid, &read).unwrap_or_default(),
+        "bind" | "socket" => network
+            .and_then(|network| in_network_namespace(network, &read))
+            .unwrap_or_default(),
         _ => read(),
     }
 }
@@ -162,9 +180,8 @@ fn sysctl(name: &str) -> Option<i64> {
         .ok()
 }
 
-/// Runs `read` in the process's network namespace, whose sysctls differ from ours; `None` if the process is gone.
-fn in_network_namespace<T: Send>(pid: u32, read: &(dyn Fn() -> T + Sync)) -> Option<T> {
-    let namespace = fs::File::open(format!("/proc/{pid}/ns/net")).ok()?;
+/// Runs `read` in a network namespace, whose sysctls differ from ours; `None` if that is refused.
+fn in_network_namespace<T: Send>(namespace: &fs::File, read: &(dyn Fn() -> T + Sync)) -> Option<T> {
     std::thread::scope(|scope| {
         scope
             .spawn(|| {

@@ -162,11 +162,12 @@ fn matters(facts: &Facts, check: &Check, sites: &[&'static atlas::Site]) -> bool
             .call_site
             .iter()
             .any(|name| name.starts_with("ovl_") || name.starts_with("backing_file_"));
-    refuses
-        && !in_overlay
-        && !(about_memory && facts.error != Errno::ENOMEM)
-        && !(about_files && facts.error != Errno::EACCES)
-        && !(sites.is_empty() && check.call_site.is_empty() && check.foreign)
+    let has_no_place = sites.is_empty() && check.call_site.is_empty() && check.foreign;
+    let is_beside_the_point = in_overlay
+        || has_no_place
+        || (about_memory && facts.error != Errno::ENOMEM)
+        || (about_files && facts.error != Errno::EACCES);
+    refuses && !is_beside_the_point
 }
 
 pub(super) fn is_dac(capability: Capability) -> bool {
