@@ -236,13 +236,11 @@ impl Collector {
             add_interpreters(&start, &root, &mut first);
         }
         facts.walk = Some(first);
-        if facts.second_intent != Intent::default()
-            && (event.path2[0] == b'/' || event.arguments[0] == event.arguments[2])
-        {
-            facts.second_walk = Some(at(&event.path2, facts.second_intent));
-        } else if facts.second_intent != Intent::default()
-            && matches!(facts.call.as_str(), "rename" | "link")
-        {
+        // Relative names of both go out from the directory that the kernel told if they share it.
+        let shares = event.path2[0] == b'/'
+            || event.arguments[0] == event.arguments[2]
+            || matches!(facts.call.as_str(), "rename" | "link");
+        if facts.second_intent != Intent::default() && shares {
             facts.second_walk = Some(at(&event.path2, facts.second_intent));
         }
     }

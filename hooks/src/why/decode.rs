@@ -85,7 +85,7 @@ fn argument(kind: Kind, value: u64, call: &str) -> String {
         Kind::CloneFlags => flags(&CLONE, value & !0xff),
         Kind::MountFlags => flags(&MOUNT, value),
         Kind::Family => named(&FAMILIES, u64::from(number)),
-        Kind::SocketKind => named(&SOCKET_KINDS, u64::from(number & 0xf)),
+        Kind::SocketType => named(&SOCKET_KINDS, u64::from(number & 0xf)),
         Kind::Resource => named(&RESOURCES, u64::from(number)),
         Kind::Protection => flags(&PROTECTION, value),
         Kind::MapFlags => flags(&MAP, value),
