@@ -5,6 +5,7 @@ use crate::render;
 use clap::{Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Show which Linux capabilities profiled containers need
 ///
@@ -65,6 +66,100 @@ pub(crate) enum Command {
         /// What to print
         #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
         format: ListFormat,
+    },
+
+    /// Record containers that run already, without a restart and without granting anything
+    ///
+    /// Attaches to all processes of each container, whichever engine started it, and to those that `exec` adds. Detaches when the container ends,
+    /// when the time is over, or at Ctrl-C, and shows what was used and refused since. The profile is stored, and never called complete: what the
+    /// container did before was not seen.
+    Observe {
+        /// A container's name, id or the beginning of one, its pod, or the number of a process
+        #[arg(
+            required_unless_present = "all",
+            conflicts_with = "all",
+            value_name = "CONTAINER"
+        )]
+        containers: Vec<String>,
+
+        /// All containers that run now
+        #[arg(long)]
+        all: bool,
+
+        /// How long, as 30s, 10m, 24h or 7d [default: until the container ends]
+        #[arg(long = "for", value_name = "TIME", value_parser = time)]
+        time: Option<Duration>,
+
+        /// A further directory in which a runtime keeps its containers, its --root
+        #[arg(long, value_name = "DIRECTORY")]
+        root: Vec<PathBuf>,
+    },
+
+    /// Show what running containers have, use, do not use and are refused
+    ///
+    /// What is most worth dropping comes first. Used and refused are known of containers that are being recorded: see observe.
+    Audit {
+        /// Only these [default: all]
+        #[arg(conflicts_with = "all", value_name = "CONTAINER")]
+        containers: Vec<String>,
+
+        /// All containers that run now
+        #[arg(long)]
+        all: bool,
+
+        /// What to print
+        #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
+        format: AuditFormat,
+
+        /// A further directory in which a runtime keeps its containers, its --root
+        #[arg(long, value_name = "DIRECTORY")]
+        root: Vec<PathBuf>,
+    },
+
+    /// List the recordings in progress
+    Ps {
+        /// What to print
+        #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
+        format: ListFormat,
+    },
+
+    /// Tell of each capability that a recorded container uses or is refused for the first time
+    ///
+    /// Ends when the recording does, or when nothing new has come for the given time.
+    Watch {
+        /// A recording in progress, its container or one of its names
+        #[arg(value_name = "CONTAINER")]
+        container: String,
+
+        /// End when nothing new has come for so long, as 10m
+        #[arg(long, value_name = "TIME", value_parser = time)]
+        until_quiet: Option<Duration>,
+    },
+
+    /// Show live what recorded containers use and are refused
+    ///
+    /// In a terminal: r, c, l and n sort by rate, count, last use and capability; q ends it. Elsewhere: the table again and again.
+    Top {
+        /// Only this: a recording in progress, its container or one of its names
+        #[arg(value_name = "CONTAINER")]
+        container: Option<String>,
+
+        /// How often it is looked at, as 2s
+        #[arg(long, value_name = "TIME", value_parser = time, default_value = "2s")]
+        interval: Duration,
+    },
+
+    /// Put what is known so far of recordings in progress into the store
+    ///
+    /// So that a crash of the machine does not take it. The end of the recording replaces it. A timer does it every hour.
+    Snapshot {
+        /// Only these [default: all]
+        #[arg(conflicts_with = "all", value_name = "RECORDING")]
+        recordings: Vec<String>,
+
+        /// All recordings in progress
+        #[arg(long)]
+        all: bool,
     },
 
     /// Unite profiles of one workload from many runs and hosts
@@ -396,6 +491,37 @@ pub(crate) struct ApplyOptions {
     pub(crate) unverified: bool,
 }
 
+/// What `audit` prints.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum AuditFormat {
+    /// For people
+    #[default]
+    Text,
+    /// For scripts
+    Json,
+    /// For the text files that node_exporter of Prometheus collects
+    Prometheus,
+}
+
+/// A time like `90s`, `10m`, `24h` or `7d`.
+fn time(text: &str) -> Result<Duration, String> {
+    let expected = || "expected a time like 90s, 10m, 24h or 7d".to_owned();
+    let unit = text.char_indices().last().map(|(position, _)| position);
+    let (number, unit) = text.split_at(unit.unwrap_or_default());
+    let seconds = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3600,
+        "d" => 86400,
+        _ => return Err(expected()),
+    };
+    let number: u64 = number.parse().map_err(|_| expected())?;
+    match number.checked_mul(seconds) {
+        None | Some(0) => Err(expected()),
+        Some(seconds) => Ok(Duration::from_secs(seconds)),
+    }
+}
+
 /// How to judge, and how long.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ShrinkOptions {
@@ -442,6 +568,25 @@ pub(crate) struct ShrinkOptions {
 mod tests {
     use super::*;
     use clap::CommandFactory;
+
+    #[test]
+    fn times_have_a_unit() {
+        assert_eq!(time("90s"), Ok(Duration::from_secs(90)));
+        assert_eq!(time("7d"), Ok(Duration::from_secs(7 * 86400)));
+        for wrong in [
+            "",
+            "s",
+            "10",
+            "0m",
+            "-1h",
+            "1w",
+            "1ä",
+            "99999999999999999999d",
+            "300000000000000000d",
+        ] {
+            assert!(time(wrong).is_err(), "{wrong}");
+        }
+    }
 
     #[test]
     fn the_definitions_are_sound() {

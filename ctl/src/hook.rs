@@ -31,6 +31,35 @@ pub(crate) fn run(arguments: &[&OsStr]) -> anyhow::Result<String> {
     Ok(text)
 }
 
+/// The program, not yet started.
+///
+/// # Errors
+/// It was not found.
+pub(crate) fn command() -> anyhow::Result<Command> {
+    find().map(Command::new)
+}
+
+/// As [`run()`], but what it wrote to standard error becomes the error.
+///
+/// # Errors
+/// It was not found, could not be started, or failed.
+pub(crate) fn quiet(arguments: &[&OsStr]) -> anyhow::Result<String> {
+    let output = command()?
+        .args(arguments)
+        .stdin(Stdio::null())
+        .output()
+        .with_context(|| format!("run {NAME}"))?;
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr);
+        let said = said.trim().trim_start_matches("capprof-hook: ");
+        match said {
+            "" => bail!("{NAME}: {}", output.status),
+            said => bail!("{}", said.replace('\n', ", ")),
+        }
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
 /// The arguments that name a directory of recordings in progress; none leave it to the configuration.
 pub(crate) fn state(directory: Option<&Path>) -> Vec<&OsStr> {
     directory

@@ -9,10 +9,12 @@ mod engine;
 mod exit;
 mod hook;
 mod launch;
+mod live;
 mod merge;
 mod output;
 mod process;
 mod render;
+mod running;
 mod shrink;
 mod trial;
 

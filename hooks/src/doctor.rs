@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
 
-/// Prints one JSON object: `{"version": …, "recorders": {"ebpf": …, "selinux": …}, "recordings": N, "pending": ["RECORDING: PROBLEM"]}`.
+/// Prints one JSON object: `{"version": …, "recorders": {"ebpf": …, "selinux": …}, "recordings": N, "in_progress": ["RECORDING: CONTAINER"],
+/// "pending": ["RECORDING: PROBLEM"]}`.
 ///
 /// # Errors
 /// Standard output is closed.
@@ -21,14 +22,34 @@ pub fn run(state: &Path) -> anyhow::Result<()> {
         .iter()
         .map(|(directory, pending)| format!("{}: {}", directory.path().display(), pending.problem))
         .collect();
+    let recordings = Directory::list(state, None).unwrap_or_default();
     let report = json!({
         "version": env!("CARGO_PKG_VERSION"),
         "recorders": recorders,
-        "recordings": Directory::list(state, None).map_or(0, |list| list.len()),
+        "recordings": recordings.len(),
+        "in_progress": in_progress(&recordings),
         "pending": pending,
     });
     let mut output = std::io::stdout().lock();
     serde_json::to_writer_pretty(&mut output, &report)?;
     writeln!(output)?;
     Ok(())
+}
+
+/// A line for each recording: its id, and the container that it is of.
+fn in_progress(recordings: &[Directory]) -> Vec<String> {
+    recordings
+        .iter()
+        .filter_map(|directory| {
+            let recording = directory.load().ok()?;
+            let how = match recording.attached {
+                Some(_) => ", attached to while it ran",
+                None => "",
+            };
+            Some(format!(
+                "{}: container {}{how}",
+                recording.id, recording.container.id
+            ))
+        })
+        .collect()
 }

@@ -4,6 +4,7 @@ use crate::Capability;
 use crate::classify::{Context, Decision, classify};
 use crate::observation::{Evidence, Recorder, Verdict};
 use crate::profile::Profile;
+use crate::verify::UNGRANTED;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -56,10 +57,12 @@ pub fn rows(evidence: &[(Recorder, Evidence)], context: &Context) -> Vec<Row> {
         .iter()
         .flat_map(|(_, evidence)| &evidence.observations)
     {
-        let class = match classify(check, context).decision {
+        let classification = classify(check, context);
+        let class = match classification.decision {
             Decision::Needed(_) => Class::Used,
-            Decision::Denied => Class::Refused,
-            Decision::Dismissed | Decision::Optional => Class::Dismissed,
+            // What does not matter where it is granted does not where it is refused.
+            Decision::Denied if UNGRANTED.contains(&classification.rule.name) => Class::Refused,
+            Decision::Denied | Decision::Dismissed | Decision::Optional => Class::Dismissed,
         };
         let syscall = check
             .syscall

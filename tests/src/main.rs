@@ -14,6 +14,7 @@
 //!
 //! It prints TAP, as `tests/tap.sh` describes it.
 
+mod attach;
 mod bad_input;
 mod container;
 mod corpus;
@@ -130,6 +131,7 @@ fn try_main() -> anyhow::Result<bool> {
     tests.extend(differential::tests(&environment));
     tests.extend(enforce::tests(&environment));
     tests.extend(observe::tests(&environment));
+    tests.extend(attach::tests(&environment));
     tests.extend(privileged::tests(&environment));
     tests.extend(shrink::tests(&environment));
     tests.extend(bad_input::tests(&environment));

@@ -1,25 +1,31 @@
 //! What the subcommands do.
 
 mod apply;
+mod audit;
 mod doctor;
 mod explain;
 mod install;
 mod list;
 mod merge;
+mod observe;
+mod ps;
 mod recover;
 mod report;
 mod shrink;
+mod top;
 mod verify;
+mod watch;
 mod why;
 
 use crate::cli::{Arguments, Command};
 use crate::exit::Exit;
 use crate::output;
 use anyhow::Context;
+use capprof_profile::settings::Settings;
 use capprof_store::profiles::Store;
 use capprof_store::{recording, settings};
 use clap::CommandFactory;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Runs a subcommand.
@@ -37,7 +43,13 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
             format,
             detail,
             strict,
-        } => report::run(&store(arguments)?, profile, *format, detail, *strict),
+        } => report::run(
+            &store(arguments)?,
+            &settings::essentials(&settings::path()).state,
+            profile,
+            (*format, *strict),
+            detail,
+        ),
         Command::Apply(options) => apply::run(&store(arguments)?, options),
         Command::List { name, format } => list::run(&store(arguments)?, name.as_deref(), *format),
         Command::Merge {
@@ -113,6 +125,36 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
             kernel,
             all,
         } => explain::run(subject, kernel.as_deref(), *all),
+        Command::Observe {
+            containers,
+            all,
+            time,
+            root,
+        } => observe::run(
+            &observe_settings(arguments)?,
+            &observe::Options {
+                containers,
+                all: *all,
+                time: *time,
+                roots: root,
+            },
+        ),
+        Command::Audit {
+            containers,
+            root,
+            format,
+            ..
+        } => audit::run(&state()?, root, containers, *format),
+        Command::Ps { format } => ps::run(&state()?, *format),
+        Command::Snapshot { recordings, .. } => ps::snapshot(&state()?, recordings),
+        Command::Top {
+            container,
+            interval,
+        } => top::run(&state()?, container.as_deref(), *interval),
+        Command::Watch {
+            container,
+            until_quiet,
+        } => watch::run(&state()?, container, *until_quiet),
         Command::Man { directory } => man(directory),
         Command::Completions { shell } => completions(*shell),
     }
@@ -135,6 +177,23 @@ fn store(arguments: &Arguments) -> anyhow::Result<Store> {
         Some(path) => path.clone(),
         None => settings::load(&settings::path())?.store,
     }))
+}
+
+/// Where recordings in progress are kept.
+fn state() -> anyhow::Result<PathBuf> {
+    Ok(settings::load(&settings::path())?.state)
+}
+
+/// The configuration's settings, with the store that the command line names.
+fn observe_settings(arguments: &Arguments) -> anyhow::Result<Settings> {
+    let settings = settings::load(&settings::path())?;
+    Ok(match &arguments.store {
+        Some(store) => Settings {
+            store: store.clone(),
+            ..settings
+        },
+        None => settings,
+    })
 }
 
 fn man(directory: &Path) -> anyhow::Result<Exit> {

@@ -2,22 +2,38 @@
 
 use crate::cli::{DetailOptions, Format};
 use crate::exit::Exit;
+use crate::live;
 use crate::output;
 use crate::render::{self, Detail};
+use anyhow::Context;
+use capprof_profile::profile::Profile;
 use capprof_store::profiles::Store;
+use capprof_store::recording::Directory;
+use std::path::Path;
 
-/// Prints one profile.
+/// What is known of a recording in progress.
+fn so_far(state: &Path, directory: &Directory, wanted: &str) -> anyhow::Result<Profile> {
+    let progress = live::so_far(state, std::slice::from_ref(directory))?.pop();
+    progress
+        .map(|progress| progress.profile)
+        .with_context(|| format!("{wanted}: its program has not been started yet"))
+}
+
+/// Prints one profile, or what is known so far of a container that still runs.
 ///
 /// # Errors
 /// It was not found or cannot be read, or the engine asked for cannot carry it out.
 pub(crate) fn run(
     store: &Store,
+    state: &Path,
     wanted: &str,
-    format: Format,
+    (format, strict): (Format, bool),
     detail: &DetailOptions,
-    strict: bool,
 ) -> anyhow::Result<Exit> {
-    let profile = store.find(wanted)?.profile;
+    let profile = match live::find(state, wanted)? {
+        Some(directory) => so_far(state, &directory, wanted)?,
+        None => store.find(wanted)?.profile,
+    };
     match format.engine() {
         Some(engine) => {
             output::form(&render::form(engine, &profile)?)?;

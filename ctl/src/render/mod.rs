@@ -2,6 +2,7 @@
 
 mod answer;
 mod atlas;
+mod columns;
 mod engine;
 mod evidence;
 mod form;
@@ -27,12 +28,16 @@ mod why;
 pub(crate) use atlas::{
     Kernel, capability as explain_capability, manual as atlas_manual, sites as explain_sites,
 };
+pub(crate) use columns::columns;
 pub(crate) use engine::Engine;
 pub(crate) use form::{Form, Parts, form};
 pub(crate) use html::html;
 pub(crate) use list::list;
 pub(crate) use markdown::markdown;
 pub(crate) use merged::merged;
+pub(crate) use names::first_few;
+pub(crate) use observed::unused;
+pub(crate) use printable::printable;
 pub(crate) use privileged::options as beyond_capabilities;
 pub(crate) use refusals::refusals;
 pub(crate) use styles::Styles;

@@ -1,7 +1,7 @@
 //! Names and lists in little room.
 
 /// The first two names, and how many more there are.
-pub(super) fn first_few(names: &[String]) -> String {
+pub(crate) fn first_few(names: &[String]) -> String {
     match names {
         [] => "-".to_owned(),
         [one] => one.clone(),

@@ -6,7 +6,7 @@ mod recording;
 mod target;
 
 pub use error::Error;
-pub use recording::recording_id;
+pub use recording::{bind_mounts, own_process, recording_id};
 pub use target::Target;
 
 use crate::annotations::{self, Elsewhere, Mode, Request};

@@ -274,8 +274,8 @@ pub fn recording_id(now: jiff::Timestamp) -> std::io::Result<String> {
     Ok(format!("{second}-{fraction:04x}{random:04x}"))
 }
 
-/// The process that becomes the runtime.
-fn own_process() -> Process {
+/// This process; the shim is the one that becomes the runtime.
+pub fn own_process() -> Process {
     let pid = nix::unistd::getpid().as_raw();
     process::find(pid).unwrap_or(Process { pid, start_time: 0 })
 }
@@ -317,7 +317,7 @@ fn has_user_namespace(configuration: &Value) -> bool {
 }
 
 /// The bind mounts of a configuration; one that says nothing readable is the runtime's to refuse.
-fn bind_mounts(config: &Value, bundle: &Path) -> Vec<BindMount> {
+pub fn bind_mounts(config: &Value, bundle: &Path) -> Vec<BindMount> {
     let mounts = config.pointer("/mounts").and_then(Value::as_array);
     mounts
         .into_iter()

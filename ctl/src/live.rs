@@ -1,0 +1,149 @@
+//! Recordings in progress, as `capprof-hook` sees them.
+
+use crate::hook;
+use anyhow::{Context, bail};
+use capprof_profile::live::Progress;
+use capprof_profile::profile::Profile;
+use capprof_store::recording::Directory;
+use std::ffi::OsStr;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Stdio};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::time::Duration;
+
+/// What is known so far of all recordings in progress, or of these.
+///
+/// # Errors
+/// `capprof-hook` could not be run, or failed.
+pub(crate) fn so_far(state: &Path, directories: &[Directory]) -> anyhow::Result<Vec<Progress>> {
+    let mut arguments = vec![
+        OsStr::new("so-far"),
+        OsStr::new("--state"),
+        state.as_os_str(),
+    ];
+    arguments.extend(
+        directories
+            .iter()
+            .map(|directory| directory.path().as_os_str()),
+    );
+    hook::quiet(&arguments)?.lines().map(read).collect()
+}
+
+/// One line of `capprof-hook so-far`.
+///
+/// # Errors
+/// It is of another version.
+fn read(line: &str) -> anyhow::Result<Progress> {
+    serde_json::from_str(line).context("read what capprof-hook so-far said")
+}
+
+/// The name that people know the container by.
+pub(crate) fn name(profile: &Profile) -> String {
+    let origin = &profile.origin;
+    let name = match (
+        &origin.name,
+        &origin.workload.pod,
+        &origin.workload.container,
+    ) {
+        (Some(name), _, _) => name.clone(),
+        (None, Some(pod), Some(container)) => format!("{pod}/{container}"),
+        (None, _, Some(container)) => container.clone(),
+        (None, _, None) => origin.container_id.chars().take(12).collect(),
+    };
+    crate::render::printable(&name)
+}
+
+/// The recording in progress that is meant: by its id, its container's id or the beginning of one, or one of its names.
+///
+/// # Errors
+/// There are several.
+pub(crate) fn find(state: &Path, wanted: &str) -> anyhow::Result<Option<Directory>> {
+    let mut found = Vec::new();
+    // A user who may not look at the state directory is told what the store has.
+    for directory in Directory::list(state, None).unwrap_or_default() {
+        let Ok(recording) = directory.load() else {
+            continue;
+        };
+        let container = &recording.container;
+        let names = [
+            Some(recording.id.as_str()),
+            Some(container.id.as_str()),
+            container.name.as_deref(),
+            container.workload.container.as_deref(),
+            container.workload.pod.as_deref(),
+        ];
+        let begins = wanted.len() >= 6 && container.id.starts_with(wanted);
+        if names.contains(&Some(wanted)) || begins {
+            found.push((recording.id, directory));
+        }
+    }
+    match found.as_slice() {
+        [_, _, ..] => bail!(
+            "\"{wanted}\" is recorded several times at this moment: {}: give one of these",
+            found
+                .iter()
+                .map(|(id, _)| id.clone())
+                .collect::<Vec<_>>()
+                .join(", ")
+        ),
+        _ => Ok(found.pop().map(|(_, directory)| directory)),
+    }
+}
+
+/// What is known of recordings in progress, again each time that it has changed. The helper that tells it ends with this process, for nobody
+/// reads what it says then.
+pub(crate) struct Stream {
+    child: Child,
+    lines: Receiver<String>,
+}
+
+impl Stream {
+    /// Of all recordings, or of these; looked at that often.
+    ///
+    /// # Errors
+    /// `capprof-hook` could not be run.
+    pub(crate) fn start(
+        state: &Path,
+        directories: &[Directory],
+        every: Duration,
+    ) -> anyhow::Result<Self> {
+        let mut command = hook::command()?;
+        command
+            .args([
+                OsStr::new("so-far"),
+                OsStr::new("--state"),
+                state.as_os_str(),
+            ])
+            .args(["--every", &every.as_millis().to_string()])
+            .args(directories.iter().map(Directory::path))
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped());
+        let mut child = command.spawn().context("run capprof-hook")?;
+        let stream = child.stdout.take().context("read from capprof-hook")?;
+        let (sender, lines) = mpsc::channel();
+        std::thread::spawn(move || {
+            for line in BufReader::new(stream).lines().map_while(Result::ok) {
+                if sender.send(line).is_err() {
+                    break;
+                }
+            }
+        });
+        Ok(Self { child, lines })
+    }
+
+    /// The next news; [`RecvTimeoutError::Disconnected`] where there will be none.
+    pub(crate) fn next(
+        &self,
+        patience: Duration,
+    ) -> Result<anyhow::Result<Progress>, RecvTimeoutError> {
+        self.lines.recv_timeout(patience).map(|line| read(&line))
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

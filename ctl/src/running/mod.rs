@@ -1,0 +1,214 @@
+//! Containers that run now, whatever started them: what low-level runtimes keep of them, and what the kernel says of their processes.
+//!
+//! No engine is asked: it may be restarting, and what it knows lies in files.
+
+mod recording;
+mod state;
+
+pub(crate) use recording::begin;
+
+use anyhow::bail;
+use capprof::bundle::Configuration;
+use capprof::{annotations, engine};
+use capprof_profile::CapabilitySet;
+use capprof_profile::recording::{Process, ProcessSets, Workload};
+use capprof_store::process;
+use std::ffi::OsStr;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// A container that runs.
+#[derive(Debug)]
+pub(crate) struct Running {
+    /// The id that its engine gave; of a bare process its number.
+    pub(crate) id: String,
+    /// Its first process.
+    pub(crate) init: Process,
+    /// `runc` or `crun`; empty for a bare process.
+    pub(crate) runtime: &'static str,
+    /// The runtime's state directory of it.
+    pub(crate) state: PathBuf,
+    /// The engine's configuration, where it can be read.
+    pub(crate) configuration: Option<Configuration>,
+    /// What it is called.
+    pub(crate) workload: Workload,
+}
+
+impl Running {
+    fn of(found: state::Found) -> Option<Self> {
+        process::exists(found.init).then_some(())?;
+        let configuration = found
+            .bundle
+            .as_ref()
+            .and_then(|bundle| Configuration::open(bundle.as_os_str(), None).ok());
+        let workload = configuration
+            .as_ref()
+            .map_or_else(Workload::default, |own| {
+                let value = &own.document.value;
+                engine::complete(annotations::workload(value), &found.id, &own.bundle, value)
+            });
+        Some(Self {
+            id: found.id,
+            init: found.init,
+            runtime: found.runtime,
+            state: found.state,
+            configuration,
+            workload,
+        })
+    }
+
+    /// The name that people know it by.
+    pub(crate) fn name(&self) -> String {
+        match (&self.workload.pod, &self.workload.container) {
+            (Some(pod), Some(container)) => format!("{pod}/{container}"),
+            (_, Some(container)) => container.clone(),
+            (_, None) => self.id.chars().take(12).collect(),
+        }
+    }
+
+    fn is_called(&self, wanted: &str) -> bool {
+        let names = [
+            self.workload.container.as_deref(),
+            self.workload.pod.as_deref(),
+        ];
+        self.id == wanted || self.name() == wanted || names.contains(&Some(wanted))
+    }
+
+    /// What the container's processes may have: as the engine says it, else as the first one has it.
+    pub(crate) fn sets(&self) -> ProcessSets {
+        self.configuration
+            .as_ref()
+            .and_then(|own| {
+                let process = own.document.value.get("process")?.as_object()?;
+                capprof::rewrite::sets_of(process).ok()
+            })
+            .unwrap_or_else(|| sets_of(self.init.pid))
+    }
+
+    /// Whether it runs with what engines give for `--privileged`: every device.
+    pub(crate) fn is_privileged(&self) -> bool {
+        self.configuration.as_ref().is_some_and(|own| {
+            let held = sets_of(1).bounding;
+            capprof::engine_grants::of(own, &self.sets(), held).is_privileged()
+        })
+    }
+}
+
+/// The sets of a process (proc_pid_status(5)); none of one that is gone.
+pub(crate) fn sets_of(pid: i32) -> ProcessSets {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let of = |name: &str| {
+        status
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix(":\t"))
+            .and_then(|bits| u64::from_str_radix(bits, 16).ok())
+            .map_or(CapabilitySet::EMPTY, CapabilitySet::from_bits)
+    };
+    ProcessSets {
+        bounding: of("CapBnd"),
+        effective: of("CapEff"),
+        permitted: of("CapPrm"),
+        inheritable: of("CapInh"),
+        ambient: of("CapAmb"),
+    }
+}
+
+/// All containers that run, those that a Kubernetes pod is made of aside; `roots` are further directories in which a runtime keeps its own.
+pub(crate) fn all(roots: &[PathBuf]) -> Vec<Running> {
+    let mut running: Vec<Running> = state::all(roots)
+        .into_iter()
+        .filter_map(Running::of)
+        .filter(|container| {
+            container.configuration.as_ref().is_none_or(|own| {
+                let say =
+                    |key: &str| own.document.value["annotations"][key].as_str() == Some("sandbox");
+                !say("io.kubernetes.cri.container-type")
+                    && !say("io.kubernetes.cri-o.ContainerType")
+            })
+        })
+        .collect();
+    running.sort_by_key(Running::name);
+    running.dedup_by_key(|container| container.init.pid);
+    running
+}
+
+/// The container that is meant: by its id, the beginning of one, its name, its pod, or the number of one of its processes.
+///
+/// # Errors
+/// There is none, or several.
+pub(crate) fn find(wanted: &str, roots: &[PathBuf]) -> anyhow::Result<Running> {
+    let mut all = all(roots);
+    let exact: Vec<usize> = positions(&all, |container| container.is_called(wanted));
+    let found = match exact.is_empty() && wanted.len() >= 4 {
+        true => positions(&all, |container| container.id.starts_with(wanted)),
+        false => exact,
+    };
+    match found.as_slice() {
+        [one] => Ok(all.swap_remove(*one)),
+        [] => match wanted.parse() {
+            Ok(pid) => of_process(pid, all),
+            Err(_) => bail!(
+                "no container \"{wanted}\" runs here: give a name, an id or the number of a process (capprofctl audit shows all); \
+                 --root names the directory of a runtime with its own"
+            ),
+        },
+        several => bail!(
+            "\"{wanted}\" may be any of {}: give an id",
+            several
+                .iter()
+                .filter_map(|position| all.get(*position))
+                .map(|container| container.id.clone())
+                .collect::<Vec<_>>()
+                .join(", ")
+        ),
+    }
+}
+
+fn positions(all: &[Running], is_meant: impl Fn(&Running) -> bool) -> Vec<usize> {
+    all.iter()
+        .enumerate()
+        .filter(|(_, container)| is_meant(container))
+        .map(|(position, _)| position)
+        .collect()
+}
+
+/// The container of a process, else the process as one of its own.
+fn of_process(pid: i32, all: Vec<Running>) -> anyhow::Result<Running> {
+    let Some(init) = process::find(pid) else {
+        bail!("no process {pid} runs here, and no container of that name");
+    };
+    let own = control_groups(pid);
+    let known = all.into_iter().find(|container| {
+        container.init == init
+            || (!own.is_empty()
+                && control_groups(container.init.pid).iter().any(|group| {
+                    group.len() > 10 && own.iter().any(|line| line.starts_with(group))
+                }))
+    });
+    let name = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+    Ok(known.unwrap_or_else(|| Running {
+        id: format!("pid-{pid}"),
+        init,
+        runtime: "",
+        state: Path::new("/proc").join(pid.to_string()),
+        configuration: None,
+        workload: Workload {
+            container: Some(name.trim_end().to_owned()),
+            ..Workload::default()
+        },
+    }))
+}
+
+/// Lines of /proc/PID/cgroup that name a container by its id: those with a path that is long enough for one.
+fn control_groups(pid: i32) -> Vec<String> {
+    fs::read_to_string(format!("/proc/{pid}/cgroup"))
+        .unwrap_or_default()
+        .lines()
+        .filter(|line| {
+            line.rsplit('/')
+                .next()
+                .is_some_and(|name| OsStr::new(name).len() >= 12)
+        })
+        .map(str::to_owned)
+        .collect()
+}
