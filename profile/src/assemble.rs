@@ -1,16 +1,33 @@
 //! A recording and its evidence made into a profile and a minimized configuration.
 
 use crate::classify::Context;
-use crate::minimize::{self, Input};
+use crate::minimize::{self, Input, Minimized};
 use crate::observation::{Evidence, Recorder};
-use crate::part;
 use crate::privileges::Privileges;
 use crate::profile::{
     Conditions, HostReport, Origin, Profile, RecorderReport, RuntimeReport, SCHEMA, START_UNSEEN,
 };
 use crate::recording::Recording;
 use crate::recording::SECCOMP;
+use crate::today;
 use std::collections::BTreeSet;
+
+/// What a filter refuses of which nothing is known.
+static NONE: BTreeSet<String> = BTreeSet::new();
+
+/// The minimized set, in its parts.
+fn minimized(recording: &Recording, input: &Input<'_>) -> Minimized {
+    let mut minimized = minimize::minimize(input);
+    today::divide(
+        &mut minimized.findings.needed,
+        &minimized.findings.minimized_sets,
+        input.original,
+    );
+    if recording.attached.is_some() {
+        minimized.incomplete_because.push(START_UNSEEN.to_owned());
+    }
+    minimized
+}
 
 /// Makes the profile of a recording.
 ///
@@ -23,7 +40,6 @@ pub fn profile(
     finished: String,
     host: HostReport,
 ) -> Profile {
-    let none = BTreeSet::new();
     let input = Input {
         context: Context::from(recording),
         original: &recording.grant.original,
@@ -41,22 +57,14 @@ pub fn profile(
             .grant
             .engine_grants
             .as_ref()
-            .map_or(&none, |given| &given.filter_refuses),
+            .map_or(&NONE, |given| &given.filter_refuses),
         filter_relaxed: recording
             .grant
             .relaxed
             .iter()
             .any(|relaxation| relaxation.pointer == SECCOMP),
     };
-    let mut minimized = minimize::minimize(&input);
-    part::divide(
-        &mut minimized.findings.needed,
-        &minimized.findings.minimized_sets,
-        &recording.grant.original,
-    );
-    if recording.attached.is_some() {
-        minimized.incomplete_because.push(START_UNSEEN.to_owned());
-    }
+    let minimized = minimized(recording, &input);
     let denied_needs = match recording.follows_refusals() {
         true => minimize::denied_needs(&input),
         false => Vec::new(),

@@ -24,6 +24,7 @@ pub mod recording;
 pub mod report;
 pub mod serde_path;
 pub mod settings;
+pub mod today;
 pub mod unite;
 pub mod verification;
 pub mod verify;

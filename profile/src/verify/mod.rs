@@ -32,18 +32,12 @@ pub fn judge(profile: &Profile, run: &Profile, outside: &Outside) -> Verificatio
         suggested: CapabilitySet::EMPTY,
         notes: Vec::new(),
     };
-    let denied_needs: Vec<&Need> = run
-        .denied_needs
-        .iter()
-        .filter(|need| !was_refused_before(profile, need))
-        .collect();
+    let denied_needs = lacking(profile, run);
     let seen = refused_checks_seen(run);
 
-    for difference in differences(profile, run) {
-        match outside.anyway {
-            true => verification.notes.push(difference),
-            false => verification.failures.push(difference),
-        }
+    match outside.anyway {
+        true => verification.notes.extend(differences(profile, run)),
+        false => verification.failures.extend(differences(profile, run)),
     }
     let exit = compare_exit(profile, run, outside, &mut verification);
     let check = compare_check(outside, &mut verification);
@@ -92,10 +86,7 @@ pub fn judge(profile: &Profile, run: &Profile, outside: &Outside) -> Verificatio
         }
     }
     if verification.failures.is_empty() {
-        verification.verdict = match is_started_only(exit, outside) {
-            true => Verdict::StartedOnly,
-            false => Verdict::Verified,
-        };
+        verification.verdict = without_failure(exit, outside);
     } else {
         verification.suggested = denied_needs.iter().map(|need| need.capability).collect();
         explain(profile, run, &mut verification);
@@ -126,15 +117,27 @@ pub fn differences(profile: &Profile, run: &Profile) -> Vec<String> {
     differences
 }
 
-/// Whether all that is known is that it started: it did not end by itself, and no check asked it for anything.
-fn is_started_only(exit: Option<bool>, outside: &Outside) -> bool {
+/// The verdict on a run in which nothing failed. If it did not end by itself and no check asked it for anything, all that is known is that it
+/// started.
+fn without_failure(exit: Option<bool>, outside: &Outside) -> Verdict {
     let ended = match outside.end {
         End::Itself(_) => true,
         // By annotation: an end as the one before is taken for the program's own.
         End::Unknown => exit.is_some(),
         End::Stopped => false,
     };
-    outside.check.is_none() && !ended
+    match outside.check.is_none() && !ended {
+        true => Verdict::StartedOnly,
+        false => Verdict::Verified,
+    }
+}
+
+/// What the run lacked and the profiled run did not.
+fn lacking<'a>(profile: &Profile, run: &'a Profile) -> Vec<&'a Need> {
+    let needs = run.denied_needs.iter();
+    needs
+        .filter(|need| !was_refused_before(profile, need))
+        .collect()
 }
 
 /// Whether the profiled run was refused it as well, and did not use it either.
