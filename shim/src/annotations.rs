@@ -36,8 +36,8 @@ pub enum Mode {
     Profile,
     /// It is granted this and no more.
     Enforce(Limit),
-    /// It is granted what the profile says that goes by this name, and what it lacks is recorded.
-    Verify(String),
+    /// It is granted this of a profile and no more, and what it lacks is recorded.
+    Verify(Limit),
     /// Nothing of it is changed, and what it uses and lacks is recorded.
     Observe,
 }
@@ -201,12 +201,9 @@ fn mode(
     match mode.as_deref() {
         None | Some("profile" | "observe") => {
             // Whoever writes this wants a limit, and would get none.
-            for (key, value, modes) in [
-                (of_profile, profile, "modes enforce and verify"),
-                (of_capabilities, capabilities, "mode enforce"),
-            ] {
+            for (key, value) in [(of_profile, profile), (of_capabilities, capabilities)] {
                 if let Some(value) = value {
-                    let expected = format!("goes with {modes} only");
+                    let expected = "goes with modes enforce and verify only".to_owned();
                     return refuse(key, value.escape_default().to_string(), expected);
                 }
             }
@@ -216,7 +213,7 @@ fn mode(
                 _ => Mode::Observe,
             })
         }
-        Some("enforce") => {
+        Some(mode @ ("enforce" | "verify")) => {
             let capabilities = match capabilities.as_deref().map(parse_capabilities) {
                 None => None,
                 Some(Ok(set)) => Some(set),
@@ -228,20 +225,15 @@ fn mode(
                     );
                 }
             };
-            enforced(capabilities, profile, name).ok_or(Error::Nothing(of_mode))
-        }
-        Some("verify") => {
-            if let Some(list) = capabilities {
-                return refuse(
-                    of_capabilities,
-                    list.escape_default().to_string(),
-                    "goes with mode enforce only".to_owned(),
-                );
+            if mode == "enforce" {
+                return enforced(capabilities, profile, name).ok_or(Error::Nothing(of_mode));
             }
-            profile
-                .or_else(|| name.map(str::to_owned))
-                .map(Mode::Verify)
-                .ok_or(Error::NoProfile(of_mode))
+            let profile = profile.or_else(|| name.map(str::to_owned));
+            let limit = profile.map(|profile| Limit {
+                profile: Some(profile),
+                capabilities,
+            });
+            limit.map(Mode::Verify).ok_or(Error::NoProfile(of_mode))
         }
         Some(value) => refuse(
             of_mode,
@@ -382,11 +374,24 @@ mod tests {
             (json!({mode: "off", "io.capprof.profile": "web"}), Mode::Off),
             (
                 json!({mode: "verify", "io.capprof.profile": "web"}),
-                Mode::Verify("web".to_owned()),
+                Mode::Verify(Limit {
+                    profile: Some("web".to_owned()),
+                    capabilities: None,
+                }),
+            ),
+            (
+                json!({mode: "verify", "io.capprof.profile": "web", "io.capprof.capabilities": "CAP_KILL"}),
+                Mode::Verify(Limit {
+                    profile: Some("web".to_owned()),
+                    capabilities: Some([Capability::KILL].into_iter().collect()),
+                }),
             ),
             (
                 json!({mode: "verify", "io.capprof.name": "web"}),
-                Mode::Verify("web".to_owned()),
+                Mode::Verify(Limit {
+                    profile: Some("web".to_owned()),
+                    capabilities: None,
+                }),
             ),
         ] {
             assert_eq!(of(annotations.clone()), expected, "{annotations}");

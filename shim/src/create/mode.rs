@@ -41,7 +41,7 @@ impl ModeSettings {
     ) -> Result<Self, Error> {
         match &request.mode {
             Mode::Enforce(limit) => Self::enforcing("enforce", limit, settings, process),
-            Mode::Verify(profile) => Self::verifying(profile, settings, process),
+            Mode::Verify(limit) => Self::verifying(limit, settings, process),
             Mode::Observe => Ok(Self::observing()),
             Mode::Profile | Mode::Off => Self::profiling(request, settings, process),
         }
@@ -109,15 +109,11 @@ impl ModeSettings {
     }
 
     /// As it will be enforced, and recorders watch.
-    fn verifying(profile: &str, settings: &Settings, process: &Value) -> Result<Self, Error> {
-        let limit = Limit {
-            profile: Some(profile.to_owned()),
-            capabilities: None,
-        };
+    fn verifying(limit: &Limit, settings: &Settings, process: &Value) -> Result<Self, Error> {
         Ok(Self {
             mode: recording::Mode::Verify,
             hooks: Hooks::Record,
-            ..Self::enforcing("verify", &limit, settings, process)?
+            ..Self::enforcing("verify", limit, settings, process)?
         })
     }
 }
