@@ -2,9 +2,16 @@
 
 use crate::engine::Engine;
 use crate::render;
+use capprof_profile::Capability;
+use capprof_store::profiles::Store;
+use capprof_store::settings;
 use clap::{Parser, Subcommand, ValueEnum};
+use clap_complete::engine::{ArgValueCandidates, CompletionCandidate};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::Duration;
 
 /// Show which Linux capabilities profiled containers need
@@ -15,7 +22,7 @@ use std::time::Duration;
     name = "capprofctl",
     version,
     max_term_width = 100,
-    after_long_help = "Exit status:\n  0  done\n  1  error\n  2  wrong usage\n  3  a profile is incomplete (--strict), or a search stopped before its end (--max-runs)\n  4  a set is not verified (verify)\n  130  interrupted\n  of `why -- COMMAND` the command's: 126 or 127 if it cannot be run"
+    after_long_help = "Exit status:\n  0  done\n  1  error\n  2  wrong usage\n  3  a profile is incomplete (--strict, check), or a search stopped before its end (--max-runs)\n  4  a set is not verified (verify, profile)\n  5  more is needed than before or than is allowed (diff, check)\n  130  interrupted\n  of `why -- COMMAND` the command's: 126 or 127 if it cannot be run"
 )]
 pub(crate) struct Arguments {
     /// Where profiles are kept [default: the configuration's, /var/lib/capprof]
@@ -30,10 +37,17 @@ pub(crate) struct Arguments {
 /// The subcommands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Profile a container, verify the answer, and print it: from a command line to a set that one can hand over
+    ///
+    /// The engine's command line runs once with capprof as its runtime, and then with nothing but what it used. Where a member of that set is
+    /// doubtful, more runs tell if the program does without. What is added to the command line is shown; nothing is left running. Exits with
+    /// status 0 if the answer is verified, with 4 if it is not.
+    Profile(ProfileOptions),
+
     /// Show a profile: what the workload needs, why, and how to say so to an engine
     Report {
         /// A recording, container, name, pod or image, the beginning of an id, a file, or `latest`
-        #[arg(default_value = "latest", value_name = "PROFILE")]
+        #[arg(default_value = "latest", value_name = "PROFILE", add = profiles())]
         profile: String,
 
         /// What to print
@@ -58,15 +72,45 @@ pub(crate) enum Command {
     Apply(ApplyOptions),
 
     /// List the profiles in the store, newest first
-    List {
-        /// Only those of a container, name, pod or image
-        #[arg(value_name = "NAME")]
-        name: Option<String>,
+    List(ListOptions),
+
+    /// Compare two profiles: what the second one needs more or less, and why
+    ///
+    /// Exits with status 5 if the second one needs a capability that the first one does not need.
+    Diff {
+        /// The profile to compare with, as for report
+        #[arg(value_name = "FROM", add = profiles())]
+        from: String,
+
+        /// The profile that is compared
+        #[arg(value_name = "TO", add = profiles())]
+        to: String,
 
         /// What to print
         #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
         format: ListFormat,
     },
+
+    /// Hold a profile against what is allowed, for pipelines
+    ///
+    /// Exits with status 5 if the profile needs more, and with status 3 if it is incomplete.
+    Check(CheckOptions),
+
+    /// Remove profiles from the store
+    Rm {
+        /// As for report
+        #[arg(required = true, value_name = "PROFILE", add = profiles())]
+        profiles: Vec<String>,
+
+        /// Remove all profiles of a container, name, pod or image, not only the newest one
+        #[arg(long)]
+        all: bool,
+    },
+
+    /// Remove old profiles, and those of which enough newer ones exist
+    ///
+    /// With both options, a profile goes only if both allow it.
+    Prune(PruneOptions),
 
     /// Record containers that run already, without a restart and without granting anything
     ///
@@ -166,8 +210,9 @@ pub(crate) enum Command {
     ///
     /// Shows what any run needed, in how many runs, and when the last new capability appeared. The result can be merged again.
     Merge {
-        /// Files, directories with profiles in them, or `-` for JSON documents on standard input
-        #[arg(required = true, value_name = "PROFILE")]
+        /// Files, directories with profiles in them, `-` for JSON documents on standard input, or what profiles in the store go by: containers,
+        /// names, pods, images
+        #[arg(required = true, value_name = "PROFILE", add = profiles())]
         profiles: Vec<PathBuf>,
 
         /// Merge profiles of different images or configurations too
@@ -194,7 +239,7 @@ pub(crate) enum Command {
     /// outcome is written into the profile. Exits with status 4 if the set is not verified.
     Verify {
         /// As for report; it must be in the store
-        #[arg(value_name = "PROFILE")]
+        #[arg(value_name = "PROFILE", add = profiles())]
         profile: String,
 
         /// A shell command that succeeds if the workload works. It is run while the container lives, again and again until it succeeds, with
@@ -237,7 +282,7 @@ pub(crate) enum Command {
     /// verdict is kept, so that Ctrl-C and --resume lose none. The result is written into the profile.
     Shrink {
         /// A recording, container, name, pod or image, the beginning of an id, or `latest`
-        #[arg(value_name = "PROFILE")]
+        #[arg(value_name = "PROFILE", add = profiles())]
         profile: String,
 
         #[command(flatten)]
@@ -279,36 +324,12 @@ pub(crate) enum Command {
     /// Register the runtime with an engine
     ///
     /// Adds to the engine's configuration and keeps all else; the former file stays beside it.
-    Install {
-        /// Which
-        #[arg(long, value_enum)]
-        engine: Engine,
-
-        /// Show what would be written
-        #[arg(long)]
-        dry_run: bool,
-
-        /// Where the engine's configuration lies, for images that are being made
-        #[arg(long, default_value = "/", value_name = "DIRECTORY", hide = true)]
-        root: PathBuf,
-    },
+    Install(EngineOptions),
 
     /// Take the runtime out of an engine's configuration
     ///
     /// Refused while containers exist that were made with it: their engine could neither stop nor remove them.
-    Uninstall {
-        /// Which
-        #[arg(long, value_enum)]
-        engine: Engine,
-
-        /// Show what would be written
-        #[arg(long)]
-        dry_run: bool,
-
-        /// Where the engine's configuration lies, for images that are being made
-        #[arg(long, default_value = "/", value_name = "DIRECTORY", hide = true)]
-        root: PathBuf,
-    },
+    Uninstall(EngineOptions),
 
     /// Say which system calls are refused, by whom, and what would allow them
     ///
@@ -491,6 +512,227 @@ pub(crate) struct ApplyOptions {
     pub(crate) unverified: bool,
 }
 
+/// What `profile` runs, and how.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ProfileOptions {
+    /// A shell command that succeeds if the workload works; each run ends with its success. As for verify
+    #[arg(long, value_name = "COMMAND", conflicts_with = "duration")]
+    pub(crate) check: Option<String>,
+
+    /// How long to use the container in each run, for example 60s or 5m; then it is stopped
+    #[arg(long = "for", value_name = "TIME", value_parser = time)]
+    pub(crate) duration: Option<Duration>,
+
+    /// How long the check is given in each run
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = time)]
+    pub(crate) timeout: Duration,
+
+    /// Do not try to do without doubtful members of the set
+    #[arg(long)]
+    pub(crate) no_shrink: bool,
+
+    /// What to print
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
+    pub(crate) format: Format,
+
+    /// Where recordings in progress are kept [default: the configuration's, /run/capprof]
+    #[arg(long, value_name = "DIRECTORY")]
+    pub(crate) state: Option<PathBuf>,
+
+    /// How you run the container: docker, podman, nerdctl, ctr, runc or crun, its options, `run`, and the rest; sudo may stand in front.
+    /// Or a program of this host, which then runs as root with all capabilities
+    #[arg(last = true, required = true, value_name = "COMMAND")]
+    pub(crate) command: Vec<OsString>,
+}
+
+/// Which profiles `prune` removes.
+#[derive(Debug, clap::Args)]
+pub(crate) struct PruneOptions {
+    /// Remove profiles recorded before this: a time span like 30d or 12h, a date, or a point in time
+    #[arg(long, value_name = "TIME")]
+    pub(crate) older_than: Option<Point>,
+
+    /// Keep so many profiles of each workload: one image or name with one command and one user
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) keep: Option<usize>,
+
+    /// Only print what would be removed
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+/// What `check` holds against what.
+#[derive(Debug, clap::Args)]
+pub(crate) struct CheckOptions {
+    /// As for report
+    #[arg(value_name = "PROFILE", add = profiles())]
+    pub(crate) profile: String,
+
+    /// A list like CHOWN,KILL (or `none`), a file with names or with a profile, or a level of the Pod Security Standards
+    #[arg(long, value_name = "FILE|LIST|baseline|restricted")]
+    pub(crate) against: String,
+
+    /// What to print
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
+    pub(crate) format: CheckFormat,
+}
+
+/// Which engine's configuration is changed.
+#[derive(Debug, clap::Args)]
+pub(crate) struct EngineOptions {
+    /// Which
+    #[arg(long, value_enum)]
+    pub(crate) engine: Engine,
+
+    /// Show what would be written
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+
+    /// Where the engine's configuration lies, for images that are being made
+    #[arg(long, default_value = "/", value_name = "DIRECTORY", hide = true)]
+    pub(crate) root: PathBuf,
+}
+
+/// Which profiles `list` shows.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ListOptions {
+    /// Only those of a container, name, pod or image
+    #[arg(value_name = "NAME", add = profiles())]
+    pub(crate) name: Option<String>,
+
+    /// Only those recorded since then: a time span like 2d or 12h, a date, or a point in time
+    #[arg(long, value_name = "TIME")]
+    pub(crate) since: Option<Point>,
+
+    /// At most so many
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) limit: Option<usize>,
+
+    /// Only those that need this capability; may be repeated
+    #[arg(long, value_name = "CAPABILITY", value_parser = capability)]
+    pub(crate) needs: Vec<Capability>,
+
+    /// Only those of an image, which may be named in short
+    #[arg(long, value_name = "IMAGE")]
+    pub(crate) image: Option<String>,
+
+    /// Only those in this state
+    #[arg(long, value_enum, value_name = "STATE")]
+    pub(crate) state: Option<State>,
+
+    /// What to print
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
+    pub(crate) format: ListFormat,
+}
+
+impl ListOptions {
+    /// Returns true if not all profiles are wanted.
+    pub(crate) fn chooses(&self) -> bool {
+        self.name.is_some()
+            || self.since.is_some()
+            || self.limit.is_some()
+            || !self.needs.is_empty()
+            || self.image.is_some()
+            || self.state.is_some()
+    }
+}
+
+/// The state of a profile.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum State {
+    /// Nothing was lost
+    Complete,
+    /// Something was lost
+    Incomplete,
+    /// Its set has passed
+    Verified,
+    /// Its set has not passed, or has not been tried
+    NotVerified,
+    /// The container's program failed
+    Failed,
+}
+
+/// What `check` prints.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum CheckFormat {
+    /// For people
+    #[default]
+    Text,
+    /// For scripts
+    Json,
+    /// SARIF 2.1.0, for code hosts
+    Sarif,
+    /// JUnit's XML, for CI systems
+    Junit,
+}
+
+/// A point in time, given as one or as a span before now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Point(Timestamp);
+
+impl Point {
+    /// As recording ids begin.
+    pub(crate) fn compact(&self) -> String {
+        capprof_store::time::compact(self.0)
+    }
+}
+
+impl FromStr for Point {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if let Ok(time) = text.parse() {
+            return Ok(Self(time));
+        }
+        let midnight = format!("{text}T00:00:00Z").parse::<Timestamp>().ok();
+        let span = || {
+            let span = text.parse::<jiff::Span>().ok()?;
+            let now = Timestamp::now().to_zoned_datetime(TimeZone::UTC);
+            Some(now.checked_sub(span).ok()?.timestamp())
+        };
+        midnight
+            .or_else(span)
+            .map(Self)
+            .ok_or_else(|| {
+                "expected a time span like 30d or 12h, a date like 2026-01-31, or a point in time like 2026-01-31T12:00:00Z".to_owned()
+            })
+    }
+}
+
+/// A capability by its name, with or without `CAP_`, in any case.
+fn capability(text: &str) -> Result<Capability, String> {
+    let upper = text.to_ascii_uppercase();
+    let full = match upper.starts_with("CAP_") {
+        true => upper,
+        false => format!("CAP_{upper}"),
+    };
+    full.parse()
+        .map_err(|_| format!("no capability is called {text}"))
+}
+
+/// How many profiles are looked at for names to complete.
+const COMPLETED: usize = 200;
+
+/// The names of profiles, for a shell that completes one.
+fn profiles() -> ArgValueCandidates {
+    ArgValueCandidates::new(|| {
+        let store = Store::at(settings::essentials(&settings::path()).store);
+        let (summaries, _) = store
+            .select(None, Some(COMPLETED), |_| true)
+            .unwrap_or_default();
+        let mut names: Vec<String> = vec!["latest".to_owned()];
+        for summary in summaries {
+            names.extend(summary.name);
+            names.extend(summary.workload.container);
+            names.extend(summary.workload.image);
+            names.push(summary.recording_id);
+        }
+        names.sort();
+        names.dedup();
+        names.into_iter().map(CompletionCandidate::new).collect()
+    })
+}
+
 /// What `audit` prints.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum AuditFormat {
@@ -564,6 +806,21 @@ pub(crate) struct ShrinkOptions {
     pub(crate) runtime: String,
 }
 
+impl Default for ShrinkOptions {
+    fn default() -> Self {
+        Self {
+            check: None,
+            timeout: 30,
+            jobs: 1,
+            max_runs: None,
+            resume: false,
+            empty_fails: false,
+            engine_options: false,
+            runtime: "capprof".to_owned(),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -586,6 +843,17 @@ mod tests {
         ] {
             assert!(time(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn points_in_time_are_dates_times_or_spans() {
+        let of = |text: &str| text.parse::<Point>().unwrap().compact();
+        assert_eq!(of("2026-01-31"), "20260131T000000Z");
+        assert_eq!(of("2026-01-31T12:00:00+01:00"), "20260131T110000Z");
+        assert!(of("1d") < of("1h"));
+        assert!("yesterday".parse::<Point>().is_err());
+        assert_eq!(time("90s"), Ok(Duration::from_secs(90)));
+        assert!(time("90").is_err() && time("0s").is_err());
     }
 
     #[test]

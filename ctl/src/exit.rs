@@ -15,6 +15,8 @@ pub(crate) enum Exit {
     Incomplete,
     /// `verify`, and the set has not passed.
     NotVerified,
+    /// More is needed than before (`diff`), or than is allowed (`check`).
+    WantsMore,
     /// Somebody wanted it to stop.
     Interrupted,
     /// That of the command that was run.
@@ -29,6 +31,7 @@ impl From<Exit> for ExitCode {
             Exit::Usage => 2,
             Exit::Incomplete => 3,
             Exit::NotVerified => 4,
+            Exit::WantsMore => 5,
             Exit::Interrupted => 130,
             Exit::Command(status) => status,
         })

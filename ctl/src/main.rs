@@ -23,6 +23,14 @@ use exit::Exit;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    match command::complete() {
+        Ok(false) => {}
+        Ok(true) => return Exit::Success.into(),
+        Err(error) => {
+            output::error(&error);
+            return Exit::Error.into();
+        }
+    }
     let arguments = match cli::Arguments::try_parse() {
         Ok(arguments) => arguments,
         // Help and version come this way too, and are no errors.

@@ -61,6 +61,37 @@ pub(crate) fn stop(prepared: &Prepared, program: &mut Child, id: &mut Option<Str
     remove();
 }
 
+/// Asks the container's program to end, and waits so long for the engine's program to notice. What a program does when it ends is a part of what it
+/// needs.
+pub(crate) fn ask_to_end(
+    prepared: &Prepared,
+    program: &mut Child,
+    id: &mut Option<String>,
+    grace: Duration,
+) {
+    *id = id.take().or_else(|| prepared.container.id());
+    let Some(id) = id.as_deref() else {
+        return;
+    };
+    let child = prepared
+        .container
+        .stop(id, grace.as_secs())
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .process_group(0)
+        .spawn();
+    if let Ok(mut child) = child
+        && !ends_within(&mut child, grace + REMOVAL)
+    {
+        end(&mut child);
+    }
+    // Some engines return before the program has ended, and of a container in the background nothing but that is to be seen.
+    if !prepared.container.detached {
+        ends_within(program, grace);
+    }
+}
+
 /// Removes a container; of one that is gone nothing is said.
 pub(crate) fn remove(container: &Container, id: &str) {
     for mut command in container.remove(id) {

@@ -1,4 +1,4 @@
-//! One run of a container to its end: its program ends, its check succeeds, or its time is over. For `verify` and for `shrink`.
+//! One run of a container to its end: its program ends, its check succeeds, or its time is over. For `verify`, `shrink` and `profile`.
 
 use crate::launch::Prepared;
 use crate::process;
@@ -8,6 +8,7 @@ use capprof_profile::verification::Check;
 use capprof_store::recording::{Directory, is_in_runtime_state};
 use std::fs;
 use std::io::{IsTerminal, Read};
+use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -24,11 +25,16 @@ const PAUSE: Duration = Duration::from_millis(250);
 /// The least time that a check gets which is started just before the time is over.
 const LAST_CHECK: Duration = Duration::from_secs(1);
 
+/// The first of the statuses by which engines say that they failed themselves (docker-run(1), "Exit Status").
+const ENGINE_FAILED: u8 = 125;
+
 /// Where the engine's program reads from and writes to.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Streams<'a> {
     /// Those of this program: the user sees what the container writes.
     Inherited,
+    /// Those of this program, but what the container writes goes to this program's standard error: its standard output is for the answer.
+    Shown,
     /// Nothing is read, and the output goes to this file.
     Log(&'a Path),
 }
@@ -57,6 +63,8 @@ pub(crate) struct Trial<'a> {
     pub(crate) streams: Streams<'a>,
     /// Whether a container that has ended by itself is removed, as one that was stopped is.
     pub(crate) removes_ended: bool,
+    /// How long a program that did not end by itself is given to do so when it is asked to, before its container is removed.
+    pub(crate) grace: Duration,
 }
 
 /// How a run came to its end.
@@ -111,8 +119,13 @@ impl Trial<'_> {
             process::end(waiter);
         }
         let ended_by_itself = matches!(end, Ok((End::Itself(_), _)));
-        if !ended_by_itself || self.removes_ended {
-            process::stop(self.prepared, &mut client, &mut run.container);
+        if !ended_by_itself && !self.grace.is_zero() {
+            process::ask_to_end(self.prepared, &mut client, &mut run.container, self.grace);
+        }
+        match ended_by_itself {
+            false => process::stop(self.prepared, &mut client, &mut run.container),
+            true if self.removes_ended => self.remove_ended(&end, run.container.as_deref()),
+            true => {}
         }
         let _ = client.wait();
         let (end, status) = end?;
@@ -124,13 +137,24 @@ impl Trial<'_> {
         })
     }
 
+    /// Removes a container whose program has ended, unless it goes by itself, as it does where it was started at all.
+    fn remove_ended(&self, end: &anyhow::Result<(End, String)>, id: Option<&str>) {
+        let container = &self.prepared.container;
+        let was_started =
+            matches!(end, Ok((End::Itself(Some(status)), _)) if *status < ENGINE_FAILED);
+        let id = id.map(str::to_owned).or_else(|| container.id());
+        if let Some(id) = id.filter(|_| !(container.removes_itself && was_started)) {
+            process::remove(container, &id);
+        }
+    }
+
     fn start(&self) -> anyhow::Result<Child> {
         let mut command = self.prepared.command();
         match self.streams {
             // A program that reads a terminal must be in its foreground process group (termios(3)).
-            Streams::Inherited if std::io::stdin().is_terminal() => {}
+            Streams::Inherited | Streams::Shown if std::io::stdin().is_terminal() => {}
             // Ctrl-C is for this program, which then removes the container.
-            Streams::Inherited => {
+            Streams::Inherited | Streams::Shown => {
                 command.process_group(0);
             }
             Streams::Log(path) => {
@@ -143,6 +167,10 @@ impl Trial<'_> {
                     .stdout(log)
                     .stderr(errors);
             }
+        }
+        if let Streams::Shown = self.streams {
+            let errors = std::io::stderr().as_fd().try_clone_to_owned();
+            command.stdout(errors.context("duplicate a descriptor")?);
         }
         command.spawn().with_context(|| {
             let program = self.prepared.words.first().cloned().unwrap_or_default();
@@ -253,7 +281,7 @@ impl Run<'_> {
                 match recording.mode {
                     Mode::Profile | Mode::Verify | Mode::Observe => {
                         let init = directory.armed().ok()??.init;
-                        let runs = capprof_store::process::exists(init) && left_host_root(init.pid);
+                        let runs = capprof_store::process::exists(init) && is_the_program(init.pid);
                         runs.then_some(Some(init.pid))
                     }
                     // Nothing was armed, so no hook has written it down.
@@ -312,12 +340,21 @@ impl Run<'_> {
     }
 }
 
-/// Returns true if a process has another root directory than this one: the runtime gives the container's to its first process shortly before
-/// that executes the program.
-fn left_host_root(pid: i32) -> bool {
+/// Returns true if a container's first process is the container's program, and no longer the runtime that becomes it: it has another root directory
+/// than this process, or, where a bundle has none of its own, another name than runtimes have.
+fn is_the_program(pid: i32) -> bool {
     let identity = |path: &str| fs::metadata(path).map(|root| (root.dev(), root.ino())).ok();
     let root = identity(&format!("/proc/{pid}/root/"));
-    root.is_some() && root != identity("/")
+    if root.is_some() && root != identity("/") {
+        return true;
+    }
+    // runc calls itself `runc:[2:INIT]`; crun has the number of a descriptor for a name where it executes a copy of itself.
+    let name = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+    let name = name.trim();
+    let is_runtime = ["runc", "crun", "capprof", "exe"]
+        .iter()
+        .any(|runtime| name.starts_with(runtime));
+    !name.is_empty() && !is_runtime && name.parse::<u32>().is_err()
 }
 
 /// The status that `docker wait` and its likes print.

@@ -28,6 +28,28 @@ impl Level {
             Self::Restricted => "restricted",
         }
     }
+
+    /// The capabilities that a container may add.
+    pub fn capabilities(self) -> CapabilitySet {
+        match self {
+            Self::Privileged => Capability::all().collect(),
+            Self::Baseline => allowed(),
+            Self::Restricted => [Capability::NET_BIND_SERVICE].into_iter().collect(),
+        }
+    }
+
+    /// What stands in the way besides capabilities that are needed, a line each.
+    pub fn obstacles(self, profile: &Profile) -> Vec<String> {
+        let mut obstacles = Vec::new();
+        if self >= Self::Baseline {
+            obstacles.extend(baseline(profile));
+        }
+        if self >= Self::Restricted {
+            obstacles.extend(restricted(profile));
+        }
+        obstacles.retain(|obstacle| !obstacle.starts_with(NEEDS));
+        obstacles
+    }
 }
 
 impl fmt::Display for Level {
@@ -103,11 +125,14 @@ const SYSCTLS: [&str; 12] = [
     "net.ipv4.tcp_wmem",
 ];
 
+/// How a line on capabilities begins.
+const NEEDS: &str = "needs ";
+
 fn baseline(profile: &Profile) -> Vec<String> {
     let mut obstacles = Vec::new();
     let more = profile.answer().0.difference(allowed());
     if !more.is_empty() {
-        obstacles.push(format!("needs {}", names(more)));
+        obstacles.push(format!("{NEEDS}{}", names(more)));
     }
     let Some(privileges) = &profile.privileges else {
         return obstacles;
@@ -139,7 +164,7 @@ fn restricted(profile: &Profile) -> Vec<String> {
     let mut more = profile.answer().0;
     more.remove(Capability::NET_BIND_SERVICE);
     if !more.is_empty() {
-        obstacles.push(format!("needs {}", names(more)));
+        obstacles.push(format!("{NEEDS}{}", names(more)));
     }
     if profile.origin.process.uid == 0 {
         obstacles.push("runs as root (runAsNonRoot)".to_owned());

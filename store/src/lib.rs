@@ -14,6 +14,7 @@
 //! | [`selinux_contexts`] | the contexts that the policy has for containers |
 //! | [`profiles`] | the store of finished profiles |
 //! | [`trust`] | who could have written a file |
+//! | [`tidy`] | which of them are shown, and which go |
 
 pub mod config_json;
 pub mod document;
@@ -25,5 +26,6 @@ pub mod random;
 pub mod recording;
 pub mod selinux_contexts;
 pub mod settings;
+pub mod tidy;
 pub mod time;
 pub mod trust;

@@ -734,7 +734,7 @@ impl Store {
     }
 
     /// (recording id, container id, the profile's file) of all, by recording id, which begins with the time.
-    fn newest_first(&self) -> Result<Vec<(String, String, PathBuf)>, Error> {
+    pub(crate) fn newest_first(&self) -> Result<Vec<(String, String, PathBuf)>, Error> {
         let mut all = Vec::new();
         for (container, path) in directories(&self.profiles())? {
             for (recording, path) in directories(&path)? {
@@ -910,7 +910,7 @@ mod tests {
     }
 
     fn ids(store: &Store) -> Vec<String> {
-        let (summaries, errors) = store.list().unwrap();
+        let (summaries, errors) = store.select(None, None, |_| true).unwrap();
         assert!(errors.is_empty(), "{errors:?}");
         summaries
             .into_iter()
@@ -957,7 +957,10 @@ mod tests {
         assert!(add(&store, "a", "../b", 20).is_err());
         assert!(!directory.path().join("store").exists());
         add(&store, "..b", "20260101T000000Z-00000001", 20).unwrap();
-        assert_eq!(store.list().unwrap().0[0].container_id, "..b");
+        assert_eq!(
+            store.select(None, None, |_| true).unwrap().0[0].container_id,
+            "..b"
+        );
         assert_eq!(
             store.find("..b").unwrap().profile.origin.container_id,
             "..b"
@@ -1295,7 +1298,7 @@ mod tests {
             fs::set_permissions(&place, fs::Permissions::from_mode(0o700)).unwrap();
             fs::write(place.join(PROFILE), content).unwrap();
         }
-        let (summaries, errors) = store.list().unwrap();
+        let (summaries, errors) = store.select(None, None, |_| true).unwrap();
         assert_eq!(summaries.len(), 1);
         assert_eq!(errors.len(), 2);
         let error = store.find("20260103").unwrap_err().to_string();

@@ -73,7 +73,7 @@ pub fn load(path: &Path) -> Result<Settings, Error> {
     Ok(settings)
 }
 
-/// The defaults with nothing but the runtime, the mode and the state directory from the file, whatever else is wrong with it: `kill` and
+/// The defaults with nothing but the runtime, the mode, and the directories of state and store from the file, whatever else is wrong with it: `kill` and
 /// `delete` must go on working.
 pub fn essentials(path: &Path) -> Settings {
     let mut essentials = Settings::default();
@@ -87,6 +87,9 @@ pub fn essentials(path: &Path) -> Settings {
     }
     if let Some(state) = text("state") {
         essentials.state = state.into();
+    }
+    if let Some(store) = text("store") {
+        essentials.store = store.into();
     }
     if let Some(mode) = table
         .get("mode")

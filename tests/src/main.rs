@@ -24,6 +24,7 @@ mod environment;
 mod lifecycle;
 mod observe;
 mod privileged;
+mod profile;
 mod runner;
 mod selinux;
 mod shrink;
@@ -133,6 +134,7 @@ fn try_main() -> anyhow::Result<bool> {
     tests.extend(observe::tests(&environment));
     tests.extend(attach::tests(&environment));
     tests.extend(privileged::tests(&environment));
+    tests.extend(profile::tests(&environment));
     tests.extend(shrink::tests(&environment));
     tests.extend(bad_input::tests(&environment));
     tests.extend(selinux::tests(&environment));

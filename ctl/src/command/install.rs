@@ -1,16 +1,18 @@
 //! `capprofctl install` and `capprofctl uninstall`
 
+use crate::cli::EngineOptions;
 use crate::engine::{Change, Engine, containers};
 use crate::exit::Exit;
 use crate::output;
 use anyhow::{Context, bail};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Registers the runtime with an engine, and asks the engine if it finds it.
 ///
 /// # Errors
 /// The engine's configuration cannot be read, understood or written.
-pub(crate) fn install(engine: Engine, root: &Path, dry_run: bool) -> anyhow::Result<Exit> {
+pub(crate) fn install(options: &EngineOptions) -> anyhow::Result<Exit> {
+    let (engine, root, dry_run) = (options.engine, options.root.as_path(), options.dry_run);
     let runtime = runtime()?;
     let done = carry_out(engine, engine.install(root, &runtime)?, dry_run)?;
     if !dry_run && engine.finds_runtime(root)? {
@@ -23,7 +25,8 @@ pub(crate) fn install(engine: Engine, root: &Path, dry_run: bool) -> anyhow::Res
 ///
 /// # Errors
 /// As [`install`]; or containers of this runtime exist, which are named.
-pub(crate) fn uninstall(engine: Engine, root: &Path, dry_run: bool) -> anyhow::Result<Exit> {
+pub(crate) fn uninstall(options: &EngineOptions) -> anyhow::Result<Exit> {
+    let (engine, root, dry_run) = (options.engine, options.root.as_path(), options.dry_run);
     let users = containers::of(engine, root)?;
     if !users.is_empty() {
         bail!(

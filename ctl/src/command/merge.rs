@@ -6,6 +6,7 @@ use crate::merge::Merge;
 use crate::output;
 use crate::render;
 use anyhow::{Context, bail};
+use capprof_store::profiles::Store;
 use capprof_store::{file, profiles};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -18,6 +19,7 @@ use std::path::{Path, PathBuf};
 /// # Errors
 /// One of them cannot be read, or is of another workload; nothing is printed then.
 pub(crate) fn run(
+    store: &Store,
     profiles: &[PathBuf],
     mixed: bool,
     format: Format,
@@ -37,8 +39,10 @@ pub(crate) fn run(
             for path in found {
                 add(&mut merge, &path)?;
             }
-        } else {
+        } else if path.exists() || path.is_absolute() {
             add(&mut merge, path)?;
+        } else {
+            add_stored(&mut merge, store, &path.to_string_lossy())?;
         }
     }
     let merged = merge.finish(mixed).map_err(|error| match error {
@@ -61,6 +65,23 @@ pub(crate) fn run(
         true => Exit::Incomplete,
         false => Exit::Success,
     })
+}
+
+/// All profiles in the store that go by a name.
+fn add_stored(merge: &mut Merge, store: &Store, name: &str) -> anyhow::Result<()> {
+    let (summaries, errors) = store.select(None, None, |summary| summary.answers_to(name))?;
+    // What cannot be read may be one of them.
+    if let Some(error) = errors.into_iter().next() {
+        return Err(error.into());
+    }
+    if summaries.is_empty() {
+        // A recording's id, the beginning of one, or nothing that is there.
+        return add(merge, &store.find_recording(name)?.path);
+    }
+    for summary in summaries {
+        add(merge, &store.find_recording(&summary.recording_id)?.path)?;
+    }
+    Ok(())
 }
 
 fn add(merge: &mut Merge, path: &Path) -> anyhow::Result<()> {

@@ -2,15 +2,20 @@
 
 mod apply;
 mod audit;
+mod check;
+mod diff;
 mod doctor;
 mod explain;
 mod install;
 mod list;
 mod merge;
 mod observe;
+mod profile;
+mod prune;
 mod ps;
 mod recover;
 mod report;
+mod rm;
 mod shrink;
 mod top;
 mod verify;
@@ -28,16 +33,24 @@ use clap::CommandFactory;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+/// The environment variable by which a shell asks for completions.
+const COMPLETE: &str = "CAPPROFCTL_COMPLETE";
+
 /// Runs a subcommand.
 ///
 /// # Errors
 /// Whatever kept it from being done.
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
-    if let Command::Report { .. } | Command::List { .. } = &arguments.command {
+    if let Command::Report { .. } | Command::List(_) = &arguments.command {
         // First, since what is asked for may be what is missing.
         tell_pending(&settings::essentials(&settings::path()).state);
     }
     match &arguments.command {
+        Command::Profile(options) => profile::run(
+            &store(arguments)?,
+            &state_directory(options.state.as_deref())?,
+            options,
+        ),
         Command::Report {
             profile,
             format,
@@ -51,14 +64,25 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
             detail,
         ),
         Command::Apply(options) => apply::run(&store(arguments)?, options),
-        Command::List { name, format } => list::run(&store(arguments)?, name.as_deref(), *format),
+        Command::List(options) => list::run(&store(arguments)?, options),
+        Command::Diff { from, to, format } => diff::run(&store(arguments)?, from, to, *format),
+        Command::Check(options) => check::run(&store(arguments)?, options),
+        Command::Rm { profiles, all } => rm::run(&store(arguments)?, profiles, *all),
+        Command::Prune(options) => prune::run(&store(arguments)?, options),
         Command::Merge {
             profiles,
             mixed,
             format,
             all_forms,
             strict,
-        } => merge::run(profiles, *mixed, *format, *all_forms, *strict),
+        } => merge::run(
+            &store(arguments)?,
+            profiles,
+            *mixed,
+            *format,
+            *all_forms,
+            *strict,
+        ),
         Command::Verify {
             profile,
             check,
@@ -71,10 +95,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
             command,
         } => verify::run(
             &store(arguments)?,
-            &match state {
-                Some(path) => path.clone(),
-                None => settings::load(&settings::path())?.state,
-            },
+            &state_directory(state.as_deref())?,
             &verify::Options {
                 profile,
                 check: check.as_deref(),
@@ -84,6 +105,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
                 anyway: *anyway,
                 strict: *strict,
                 command,
+                log: None,
             },
         ),
         Command::Shrink {
@@ -97,16 +119,8 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
             state,
         } => recover::run(state.as_deref(), *stopped, *unload),
         Command::Doctor { format, state } => doctor::run(state.as_deref(), *format),
-        Command::Install {
-            engine,
-            dry_run,
-            root,
-        } => install::install(*engine, root, *dry_run),
-        Command::Uninstall {
-            engine,
-            dry_run,
-            root,
-        } => install::uninstall(*engine, root, *dry_run),
+        Command::Install(options) => install::install(options),
+        Command::Uninstall(options) => install::uninstall(options),
         Command::Why {
             container,
             seconds,
@@ -172,6 +186,14 @@ fn tell_pending(state: &Path) {
     }
 }
 
+/// Where recordings in progress are kept.
+fn state_directory(given: Option<&Path>) -> anyhow::Result<PathBuf> {
+    Ok(match given {
+        Some(path) => path.to_owned(),
+        None => settings::load(&settings::path())?.state,
+    })
+}
+
 fn store(arguments: &Arguments) -> anyhow::Result<Store> {
     Ok(Store::at(match &arguments.store {
         Some(path) => path.clone(),
@@ -208,9 +230,34 @@ fn man(directory: &Path) -> anyhow::Result<Exit> {
     Ok(Exit::Success)
 }
 
+/// Prints the script that has a shell ask this program for completions, and so for the names of profiles.
 fn completions(shell: clap_complete::Shell) -> anyhow::Result<Exit> {
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Arguments::command(), "capprofctl", &mut script);
+    let name = shell.to_string();
+    let shells = clap_complete::env::Shells::builtins();
+    shells
+        .completer(&name)
+        .with_context(|| format!("complete in {name}: no script for it"))?
+        .write_registration(
+            COMPLETE,
+            "capprofctl",
+            "capprofctl",
+            "capprofctl",
+            &mut script,
+        )
+        .context("write the completion script")?;
     output::print_raw(&String::from_utf8_lossy(&script))?;
     Ok(Exit::Success)
+}
+
+/// Answers a shell that asks for completions; returns true if one did.
+///
+/// # Errors
+/// The shell is not known, or does not read the answer.
+pub(crate) fn complete() -> anyhow::Result<bool> {
+    let directory = std::env::current_dir().ok();
+    clap_complete::CompleteEnv::with_factory(Arguments::command)
+        .var(COMPLETE)
+        .try_complete(std::env::args_os(), directory.as_deref())
+        .map_err(|error| anyhow::anyhow!("complete: {error}"))
 }

@@ -45,6 +45,8 @@ pub(crate) struct Options<'a> {
     pub(crate) strict: bool,
     /// The engine's command line.
     pub(crate) command: &'a [OsString],
+    /// Where what the container writes goes; then the verdict is not printed either. Without it, both are shown.
+    pub(crate) log: Option<&'a Path>,
 }
 
 /// Runs a workload with nothing but its minimized set, and writes what came of it into the profile.
@@ -73,6 +75,7 @@ pub(crate) fn run(store: &Store, state: &Path, options: &Options<'_>) -> anyhow:
         launch: launch.clone(),
         binary: super::install::runtime()?,
         state,
+        log: options.log,
         timeout: options.timeout,
         interrupted: &interrupted,
     };
@@ -123,7 +126,9 @@ pub(crate) fn run(store: &Store, state: &Path, options: &Options<'_>) -> anyhow:
         true => settle(store, &profile, set, &verification)?,
         false => store.set_verification(id, Some(&verification))?,
     }
-    output::print(&render::verdict(&verification))?;
+    if options.log.is_none() {
+        output::print(&render::verdict(&verification))?;
+    }
     Ok(match verification.verdict {
         Verdict::Verified | Verdict::StartedOnly => Exit::Success,
         Verdict::NotVerified => Exit::NotVerified,
@@ -266,7 +271,7 @@ fn wait_for_run(
 }
 
 /// Returns true if a recording of the container is in progress, or if that is not known.
-fn is_recorded(state: &Path, container: &str) -> bool {
+pub(super) fn is_recorded(state: &Path, container: &str) -> bool {
     Directory::list(state, None).map_or(true, |directories| {
         directories.iter().any(|directory| {
             directory
@@ -283,6 +288,8 @@ struct Runner<'a> {
     binary: PathBuf,
     /// Where recordings in progress are kept.
     state: &'a Path,
+    /// As [`Options::log`]; with it, a container that has ended by itself is removed.
+    log: Option<&'a Path>,
     timeout: Duration,
     /// Set when the user wants to stop.
     interrupted: &'a AtomicBool,
@@ -334,8 +341,9 @@ impl Runner<'_> {
             check: check.map(|check| (check, CheckTime::WhileRunning(self.state))),
             timeout: self.timeout,
             interrupted: &[self.interrupted],
-            streams: Streams::Inherited,
-            removes_ended: false,
+            streams: self.log.map_or(Streams::Inherited, Streams::Log),
+            removes_ended: self.log.is_some(),
+            grace: Duration::ZERO,
         };
         let observed = trial.run()?;
         Ok(Ran {

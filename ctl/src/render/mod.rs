@@ -2,6 +2,7 @@
 
 mod answer;
 mod atlas;
+mod brief;
 mod columns;
 mod engine;
 mod evidence;
@@ -28,6 +29,7 @@ mod why;
 pub(crate) use atlas::{
     Kernel, capability as explain_capability, manual as atlas_manual, sites as explain_sites,
 };
+pub(crate) use brief::{because, title};
 pub(crate) use columns::columns;
 pub(crate) use engine::Engine;
 pub(crate) use form::{Form, Parts, form};

@@ -110,6 +110,7 @@ impl Judge<'_> {
             interrupted: &[self.interrupted, stop],
             streams: Streams::Log(&log),
             removes_ended: true,
+            grace: Duration::ZERO,
         };
         let observed = trial.run();
         let _ = fs::remove_file(&id_file);

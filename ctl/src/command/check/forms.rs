@@ -1,0 +1,230 @@
+//! The outcome of a check in the forms that people and pipelines read.
+
+use super::outcome::{Finding, Outcome};
+use crate::render;
+use capprof_profile::CapabilitySet;
+use serde_json::json;
+use std::fmt::Write;
+
+/// The schema that a SARIF log names.
+const SARIF: &str = "https://json.schemastore.org/sarif-2.1.0.json";
+
+/// The value of `schema` in JSON.
+const SCHEMA: &str = "capprof.check/v1";
+
+/// For people: each finding, or that there is none.
+pub(super) fn text(outcome: &Outcome<'_>) -> String {
+    if outcome.findings.is_empty() {
+        return format!(
+            "passed: {} needs {}, all of which {} allows\n",
+            render::title(outcome.profile),
+            outcome.profile.answer().0,
+            outcome.limit.name
+        );
+    }
+    let mut text = String::new();
+    for finding in &outcome.findings {
+        text.push_str(&finding.message);
+        text.push('\n');
+    }
+    text
+}
+
+/// For scripts.
+pub(super) fn json(outcome: &Outcome<'_>) -> anyhow::Result<String> {
+    let beyond: CapabilitySet = outcome
+        .findings
+        .iter()
+        .filter_map(|it| it.capability)
+        .collect();
+    let messages: Vec<&str> = outcome
+        .findings
+        .iter()
+        .map(|it| it.message.as_str())
+        .collect();
+    let value = json!({
+        "schema": SCHEMA,
+        "recording_id": outcome.profile.origin.recording_id,
+        "passed": outcome.findings.is_empty(),
+        "needed": outcome.profile.answer().0,
+        "allowed": outcome.limit.allowed,
+        "beyond": beyond,
+        "messages": messages,
+    });
+    Ok(serde_json::to_string_pretty(&value)? + "\n")
+}
+
+/// The Static Analysis Results Interchange Format (OASIS SARIF 2.1.0), which code hosts show next to changes.
+pub(super) fn sarif(outcome: &Outcome<'_>) -> anyhow::Result<String> {
+    let rule = |finding: &Finding| {
+        finding
+            .capability
+            .map_or_else(|| "pod-security".to_owned(), |it| it.to_string())
+    };
+    let results: Vec<_> = outcome
+        .findings
+        .iter()
+        .map(|finding| {
+            json!({
+                "ruleId": rule(finding),
+                "level": "error",
+                "message": {"text": finding.message},
+                "locations": [{"logicalLocations": [{"name": render::title(outcome.profile), "kind": "container"}]}],
+            })
+        })
+        .collect();
+    let mut names: Vec<String> = outcome.findings.iter().map(rule).collect();
+    names.sort();
+    names.dedup();
+    let rules: Vec<_> = names.iter().map(|name| json!({"id": name})).collect();
+    let value = json!({
+        "$schema": SARIF,
+        "version": "2.1.0",
+        "runs": [{
+            "tool": {"driver": {
+                "name": "capprofctl",
+                "version": env!("CARGO_PKG_VERSION"),
+                "rules": rules,
+            }},
+            "results": results,
+        }],
+    });
+    Ok(serde_json::to_string_pretty(&value)? + "\n")
+}
+
+/// JUnit's XML, as CI systems read it: a case for each capability that is needed, and one for each finding that is none.
+pub(super) fn junit(outcome: &Outcome<'_>) -> String {
+    let mut cases: Vec<(String, Option<&str>)> = outcome
+        .profile
+        .answer()
+        .0
+        .iter()
+        .map(|capability| {
+            let finding = outcome
+                .findings
+                .iter()
+                .find(|it| it.capability == Some(capability));
+            (
+                capability.to_string(),
+                finding.map(|it| it.message.as_str()),
+            )
+        })
+        .collect();
+    for finding in outcome.findings.iter().filter(|it| it.capability.is_none()) {
+        cases.push(("conditions".to_owned(), Some(&finding.message)));
+    }
+    if cases.is_empty() {
+        cases.push(("needs no capability".to_owned(), None));
+    }
+    let failures = cases
+        .iter()
+        .filter(|(_, failure)| failure.is_some())
+        .count();
+    let title = escaped(&render::title(outcome.profile));
+    let mut xml = format!(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n  <testsuite name=\"{title}\" tests=\"{}\" failures=\"{failures}\" errors=\"0\">\n",
+        cases.len()
+    );
+    for (name, failure) in cases {
+        let name = escaped(&name);
+        // Writing to a string does not fail.
+        let _ = match failure {
+            None => writeln!(xml, "    <testcase classname=\"capprof\" name=\"{name}\"/>"),
+            Some(message) => writeln!(
+                xml,
+                "    <testcase classname=\"capprof\" name=\"{name}\"><failure message=\"{}\"/></testcase>",
+                escaped(message)
+            ),
+        };
+    }
+    xml.push_str("  </testsuite>\n</testsuites>\n");
+    xml
+}
+
+/// Text in XML (Extensible Markup Language 1.0, 2.2 and 2.4); characters that no document may hold become `?`.
+fn escaped(text: &str) -> String {
+    let mut escaped = String::new();
+    for character in text.chars() {
+        match character {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            control if control.is_control() => escaped.push('?'),
+            '\u{fffe}' | '\u{ffff}' => escaped.push('?'),
+            other => escaped.push(other),
+        }
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::command::check::limit::Limit;
+    use crate::command::check::outcome::findings;
+    use capprof_profile::fixtures::{full_evidence, host, recording, reports};
+    use capprof_profile::pod_security::Level;
+    use capprof_profile::profile::Profile;
+    use capprof_profile::{Capability, CapabilitySet};
+
+    fn profile() -> Profile {
+        capprof_profile::assemble::profile(
+            &recording("a<b", "20260101T000000Z-00000001"),
+            reports(),
+            full_evidence(),
+            "2026-01-01T00:00:00Z".to_owned(),
+            host(),
+        )
+    }
+
+    fn limit(allowed: CapabilitySet, level: Option<Level>) -> Limit {
+        Limit {
+            name: "the list".to_owned(),
+            allowed,
+            level,
+        }
+    }
+
+    #[test]
+    fn what_is_allowed_passes_in_each_form() {
+        let profile = profile();
+        let limit = limit(Capability::all().collect(), None);
+        let outcome = Outcome {
+            profile: &profile,
+            limit: &limit,
+            findings: findings(&profile, &limit)
+                .into_iter()
+                .filter(|finding| finding.capability.is_some())
+                .collect(),
+        };
+        assert!(text(&outcome).starts_with("passed: "));
+        assert!(json(&outcome).unwrap().contains("\"passed\": true"));
+        assert!(junit(&outcome).contains(" failures=\"0\""));
+        let value: serde_json::Value = serde_json::from_str(&sarif(&outcome).unwrap()).unwrap();
+        assert_eq!(value["runs"][0]["results"], serde_json::json!([]));
+    }
+
+    #[test]
+    fn what_is_beyond_is_named_in_each_form() {
+        let profile = profile();
+        let limit = limit(CapabilitySet::EMPTY, Some(Level::Restricted));
+        let outcome = Outcome {
+            profile: &profile,
+            limit: &limit,
+            findings: findings(&profile, &limit),
+        };
+        let first = profile.answer().0.iter().next().unwrap().to_string();
+        assert!(text(&outcome).contains(&format!("the list does not allow {first}")));
+        let value: serde_json::Value = serde_json::from_str(&sarif(&outcome).unwrap()).unwrap();
+        assert_eq!(value["runs"][0]["results"][0]["ruleId"], first.as_str());
+        let xml = junit(&outcome);
+        assert!(
+            xml.contains(&format!(
+                "name=\"{first}\"><failure message=\"the list does not"
+            )),
+            "{xml}"
+        );
+        assert!(!xml.contains("a<b"), "{xml}");
+    }
+}

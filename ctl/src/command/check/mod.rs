@@ -1,0 +1,38 @@
+//! `capprofctl check`
+
+mod forms;
+mod limit;
+mod outcome;
+
+use crate::cli::{CheckFormat, CheckOptions};
+use crate::exit::Exit;
+use crate::output;
+use capprof_store::profiles::Store;
+use limit::Limit;
+use outcome::{Outcome, findings};
+
+/// Holds a profile against what is allowed; status 5 if it wants more, 3 if it is incomplete.
+///
+/// # Errors
+/// The profile or the limit was not found or cannot be read.
+pub(crate) fn run(store: &Store, options: &CheckOptions) -> anyhow::Result<Exit> {
+    let profile = store.find(&options.profile)?.profile;
+    let limit = Limit::read(store, &options.against)?;
+    let outcome = Outcome {
+        profile: &profile,
+        limit: &limit,
+        findings: findings(&profile, &limit),
+    };
+    match options.format {
+        CheckFormat::Text => output::print(&forms::text(&outcome))?,
+        CheckFormat::Json => output::print_raw(&forms::json(&outcome)?)?,
+        CheckFormat::Sarif => output::print_raw(&forms::sarif(&outcome)?)?,
+        CheckFormat::Junit => output::print_raw(&forms::junit(&outcome))?,
+    }
+    let wants_more = outcome.findings.len() > usize::from(!profile.complete);
+    Ok(match (wants_more, profile.complete) {
+        (true, _) => Exit::WantsMore,
+        (false, false) => Exit::Incomplete,
+        (false, true) => Exit::Success,
+    })
+}

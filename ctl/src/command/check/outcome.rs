@@ -1,0 +1,56 @@
+//! What a profile wants beyond what is allowed.
+
+use super::limit::Limit;
+use crate::command::diff::because;
+use capprof_profile::Capability;
+use capprof_profile::profile::Profile;
+
+/// Something that a profile wants and the limit does not allow.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Finding {
+    /// The capability, if it is one.
+    pub(super) capability: Option<Capability>,
+    /// What is wrong, in one line.
+    pub(super) message: String,
+}
+
+/// What came of a check.
+pub(super) struct Outcome<'a> {
+    pub(super) profile: &'a Profile,
+    pub(super) limit: &'a Limit,
+    pub(super) findings: Vec<Finding>,
+}
+
+/// All that the limit does not allow, and what may be missing from the profile.
+pub(super) fn findings(profile: &Profile, limit: &Limit) -> Vec<Finding> {
+    let mut findings: Vec<Finding> = profile
+        .answer()
+        .0
+        .difference(limit.allowed)
+        .iter()
+        .map(|capability| {
+            let because = because(profile, capability);
+            Finding {
+                capability: Some(capability),
+                message: format!("{} does not allow {capability}: {because}", limit.name)
+                    .trim_end_matches([':', ' '])
+                    .to_owned(),
+            }
+        })
+        .collect();
+    let others = limit.level.map(|level| level.obstacles(profile));
+    findings.extend(others.into_iter().flatten().map(|what| Finding {
+        capability: None,
+        message: format!("{} does not allow this: it {what}", limit.name),
+    }));
+    if !profile.complete {
+        findings.push(Finding {
+            capability: None,
+            message: format!(
+                "the profile is incomplete: {}",
+                profile.incomplete_because.join("; ")
+            ),
+        });
+    }
+    findings
+}

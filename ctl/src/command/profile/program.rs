@@ -1,0 +1,143 @@
+//! A program that is no container: it runs in a bundle that shares everything with the host, so that the same recorders see it.
+
+use crate::launch::Engine;
+use anyhow::{Context, bail};
+use capprof_profile::CapabilitySet;
+use capprof_store::settings;
+use serde_json::{Value, json};
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::path::Path;
+use tempfile::TempDir;
+
+/// A bundle for a program of the host.
+pub(super) struct Program {
+    /// The bundle, removed with this.
+    _directory: TempDir,
+    /// The command line of the runtime that runs it.
+    pub(super) command: Vec<OsString>,
+}
+
+impl Program {
+    /// Lays out a bundle; `None` if the words are an engine's command line.
+    ///
+    /// # Errors
+    /// A word cannot stand in config.json (runtime-spec, config.md), or the bundle cannot be written.
+    pub(super) fn of(words: &[OsString]) -> anyhow::Result<Option<Self>> {
+        let Some(first) = words.first().filter(|first| Engine::of(first).is_none()) else {
+            return Ok(None);
+        };
+        let directory = tempfile::Builder::new()
+            .prefix("capprofctl-")
+            .tempdir()
+            .context("create temporary directory")?;
+        let path = directory.path().join("config.json");
+        let configuration = configuration(first, words)?;
+        fs::write(&path, serde_json::to_vec_pretty(&configuration)?)
+            .with_context(|| format!("write {}", path.display()))?;
+        let runtime = settings::essentials(&settings::path()).runtime;
+        let runtime = match Engine::of(OsStr::new(&runtime)) {
+            Some(_) => runtime,
+            None => Engine::Runc.name().to_owned(),
+        };
+        Ok(Some(Self {
+            command: vec![
+                runtime.into(),
+                "run".into(),
+                "--bundle".into(),
+                directory.path().into(),
+                format!("capprof-program-{}", std::process::id()).into(),
+            ],
+            _directory: directory,
+        }))
+    }
+}
+
+/// A configuration without namespaces and without a root file system of its own: the program runs as this process would run it.
+fn configuration(first: &OsStr, words: &[OsString]) -> anyhow::Result<Value> {
+    let text = |word: &OsStr| match word.to_str() {
+        Some(text) => Ok(text.to_owned()),
+        None => bail!("{}: not UTF-8, which config.json must be", word.display()),
+    };
+    let arguments = words
+        .iter()
+        .map(|word| text(word))
+        .collect::<anyhow::Result<Vec<String>>>()?;
+    let variables: Vec<String> = std::env::vars_os()
+        .filter_map(|(name, value)| Some(format!("{}={}", name.to_str()?, value.to_str()?)))
+        .collect();
+    let directory = std::env::current_dir().context("find the working directory")?;
+    let name = Path::new(first).file_name().unwrap_or(first);
+    let own = Own::read()?;
+    let set: Vec<String> = own.permitted.iter().map(|one| one.to_string()).collect();
+    Ok(json!({
+        "ociVersion": "1.0.2",
+        "root": {"path": "/"},
+        // crun refuses a configuration without.
+        "mounts": [],
+        "annotations": {"io.capprof.name": text(name)?},
+        "process": {
+            "args": arguments,
+            "env": variables,
+            "cwd": text(directory.as_os_str())?,
+            "user": {"uid": 0, "gid": 0, "umask": own.umask, "additionalGids": own.groups},
+            "capabilities": {"bounding": set, "effective": set, "permitted": set},
+        },
+        "linux": {
+            "namespaces": [],
+            "resources": {"devices": [{"allow": true, "access": "rwm"}]},
+        },
+    }))
+}
+
+/// What this process has and passes on (proc_pid_status(5)).
+struct Own {
+    permitted: CapabilitySet,
+    umask: u32,
+    groups: Vec<u32>,
+}
+
+impl Own {
+    fn read() -> anyhow::Result<Self> {
+        let status = fs::read_to_string("/proc/self/status").context("read /proc/self/status")?;
+        let field = |name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name));
+            line.unwrap_or_default().trim().to_owned()
+        };
+        Ok(Self {
+            permitted: CapabilitySet::from_bits(
+                u64::from_str_radix(&field("CapPrm:"), 16).context("read /proc/self/status")?,
+            ),
+            umask: u32::from_str_radix(&field("Umask:"), 8).unwrap_or(0o022),
+            groups: field("Groups:")
+                .split_whitespace()
+                .filter_map(|group| group.parse().ok())
+                .collect(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_engines_command_line_is_no_program() {
+        let words = |line: &str| -> Vec<OsString> { line.split(' ').map(OsString::from).collect() };
+        for line in ["docker run x", "/usr/bin/podman run x", "runc run x"] {
+            assert!(Program::of(&words(line)).unwrap().is_none(), "{line}");
+        }
+        let program = Program::of(&words("/usr/sbin/chroot / true"))
+            .unwrap()
+            .unwrap();
+        let path = program._directory.path().join("config.json");
+        let value: Value = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
+        assert_eq!(
+            value["process"]["args"],
+            json!(["/usr/sbin/chroot", "/", "true"])
+        );
+        assert_eq!(value["annotations"]["io.capprof.name"], "chroot");
+        assert_eq!(value["linux"]["namespaces"], json!([]));
+        assert_eq!(program.command[0], "runc");
+    }
+}

@@ -1,0 +1,59 @@
+//! What is shown of the steps: a line for each, and on a terminal the time that a run may still take.
+
+use crate::output;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::io::IsTerminal;
+use std::time::Duration;
+
+/// The steps on standard error.
+pub(super) struct Progress {
+    bar: Option<ProgressBar>,
+    /// How many steps have begun.
+    number: usize,
+    /// How many there are at most; 0 while that is not known.
+    pub(super) last: usize,
+}
+
+impl Progress {
+    /// Nothing is shown yet.
+    pub(super) fn new() -> Self {
+        Self {
+            bar: None,
+            number: 0,
+            last: 0,
+        }
+    }
+
+    /// A step begins.
+    pub(super) fn step(&mut self, what: &str) {
+        self.finish();
+        self.number += 1;
+        let of = match self.last {
+            0 => String::new(),
+            last => format!(" of at most {last}"),
+        };
+        output::message(&format!("step {}{of}: {what}", self.number));
+    }
+
+    /// A run begins that takes at most so long and that shows nothing itself.
+    pub(super) fn wait(&mut self, limit: Duration) {
+        if !std::io::stderr().is_terminal() {
+            return;
+        }
+        let bar =
+            ProgressBar::with_draw_target(Some(limit.as_secs()), ProgressDrawTarget::stderr());
+        if let Ok(style) = ProgressStyle::with_template("{spinner} {elapsed} of at most {msg}") {
+            bar.set_style(style);
+        }
+        bar.set_message(format!("{} s", limit.as_secs()));
+        bar.enable_steady_tick(Duration::from_millis(250));
+        self.bar = Some(bar);
+    }
+
+    /// Takes the bar away.
+    pub(super) fn finish(&mut self) {
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
+        }
+    }
+}

@@ -1,0 +1,362 @@
+//! A command line that runs a container, taken apart.
+
+use super::engine::Engine;
+use super::options::{self, Given, Scan, Table};
+use super::sudo;
+use crate::render;
+use anyhow::{Context, bail};
+use capprof::argv;
+use capprof::family::Family;
+use capprof_profile::profile::Profile;
+use capprof_profile::{Capability, CapabilitySet};
+
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// The annotations that capprofctl gives itself.
+const OUR_ANNOTATIONS: [&str; 4] = [
+    "io.capprof.mode",
+    "io.capprof.profile",
+    "io.capprof.capabilities",
+    "io.capprof.output",
+];
+
+/// The first version of docker whose `run` has `--annotation`.
+const DOCKER_WITH_ANNOTATIONS: u32 = 24;
+
+/// A command line that runs a container.
+#[derive(Clone, Debug)]
+pub(crate) struct Launch {
+    pub(super) engine: Engine,
+    pub(super) words: Vec<OsString>,
+    /// Where the global options end.
+    pub(super) command: usize,
+    /// Where `run` stands: there, or behind `container`.
+    pub(super) run: usize,
+    pub(super) options: Scan,
+    /// The container's id, where the command line says it.
+    pub(super) id: Option<String>,
+    pub(super) detached: bool,
+    /// What the engine's own options say beside what capprof is told; `None`: what the command line says.
+    pub(super) also: Option<CapabilitySet>,
+    /// Options that give what the form gives besides capabilities.
+    pub(super) form: Vec<String>,
+}
+
+impl Launch {
+    /// Understands a command line: the engine by the name of its program, then global options, then `run`.
+    ///
+    /// # Errors
+    /// Another program, another command, an option that is not known, one that contradicts what is to be added.
+    pub(crate) fn parse(command: &[OsString]) -> anyhow::Result<Self> {
+        let command = without_sudo(command)?;
+        let program = command.first().context("no command after --")?;
+        let Some(engine) = Engine::of(program) else {
+            bail!(
+                "{}: expected docker, podman, nerdctl, ctr, runc or crun after --",
+                program.to_string_lossy()
+            );
+        };
+        let words = command.to_vec();
+        match (engine.tables(), engine.family()) {
+            (Some((globals, run)), _) => Self::of_engine(engine, words, globals, run),
+            (None, family) => Self::of_runtime(engine, words, family.unwrap_or(Family::Runc)),
+        }
+    }
+
+    fn of_engine(
+        engine: Engine,
+        words: Vec<OsString>,
+        globals: &Table,
+        table: &Table,
+    ) -> anyhow::Result<Self> {
+        let before = options::scan(&words, 1, globals);
+        if let Some(unknown) = before.unknown {
+            bail!(
+                "{engine} {unknown}: an option that capprofctl does not know; write its value behind an ="
+            );
+        }
+        let is = |position: usize, name: &str| words.get(position).is_some_and(|word| word == name);
+        let mut run = before.end;
+        if engine != Engine::Ctr && is(run, "container") {
+            run += 1;
+        }
+        if !is(run, "run") {
+            bail!(
+                "{engine} {}: expected {engine} run",
+                words
+                    .get(run)
+                    .map_or_else(String::new, |word| word.to_string_lossy().into_owned())
+            );
+        }
+        if engine == Engine::Podman
+            && before
+                .given
+                .iter()
+                .any(|given| given.name == "remote" && given.is_on())
+        {
+            bail!(
+                "podman --remote: capprof must be the runtime where the container runs; call podman there"
+            );
+        }
+        let options = options::scan(&words, run + 1, table);
+        let mut launch = Self {
+            engine,
+            command: before.end,
+            run,
+            id: None,
+            detached: options
+                .given
+                .iter()
+                .any(|given| given.name == "detach" && given.is_on()),
+            options,
+            words,
+            also: None,
+            form: Vec::new(),
+        };
+        launch.refuse_contradictions(&before)?;
+        if engine == Engine::Ctr {
+            launch.id = launch
+                .words
+                .get(launch.options.end + 1)
+                .and_then(|id| id.to_str())
+                .map(str::to_owned);
+            if launch.id.is_none() {
+                bail!("ctr run: expected ctr run IMAGE ID");
+            }
+            if launch.detached {
+                bail!("ctr run --detach: leave it out; capprofctl waits for the container itself");
+            }
+        }
+        Ok(launch)
+    }
+
+    /// What cannot go with what capprofctl adds. Behind an unknown option, whatever looks like it.
+    fn refuse_contradictions(&self, before: &Scan) -> anyhow::Result<()> {
+        let engine = self.engine;
+        const OURS: [&str; 3] = ["runtime", "runc-binary", "cidfile"];
+        let given = || before.given.iter().chain(&self.options.given);
+        for Given { name, value, .. } in given() {
+            let value = value.as_deref().unwrap_or_default().to_string_lossy();
+            // The shim that containerd uses for runc is the one that runs capprof.
+            if OURS.contains(name) && !(engine == Engine::Ctr && value == "io.containerd.runc.v2") {
+                bail!("{engine} --{name}: leave it out; capprofctl gives its own");
+            }
+            if *name == "annotation" && OUR_ANNOTATIONS.iter().any(|key| is_set(&value, key)) {
+                bail!("{engine} --annotation {value}: leave it out; capprofctl gives its own");
+            }
+            if *name == "restart" && value != "no" {
+                bail!(
+                    "{engine} --restart {value}: leave it out; a container that comes back cannot be judged"
+                );
+            }
+        }
+        let Some(unknown) = &self.options.unknown else {
+            return Ok(());
+        };
+        if engine == Engine::Ctr {
+            bail!(
+                "ctr run {unknown}: an option that capprofctl does not know; write its value behind an ="
+            );
+        }
+        let doubtful = [
+            "privileged",
+            "runtime",
+            "cidfile",
+            "cap-add",
+            "cap-drop",
+            "annotation",
+            "restart",
+            "detach",
+            "d",
+        ];
+        let doubt = self.words[self.options.end + 1..]
+            .iter()
+            .find(|word| options::looks_like(word, &doubtful));
+        if let Some(word) = doubt {
+            bail!(
+                "{engine} run {unknown}: an option that capprofctl does not know, so it cannot tell whether {} is for {engine} or for the \
+                 program; write the value of {unknown} behind an =, or put it last",
+                word.to_string_lossy()
+            );
+        }
+        Ok(())
+    }
+
+    fn of_runtime(engine: Engine, words: Vec<OsString>, family: Family) -> anyhow::Result<Self> {
+        let globals = argv::globals(&words, family);
+        let run = match globals.subcommand {
+            Some(position) if words[position] == "run" => position,
+            _ => bail!("{engine}: expected {engine} run"),
+        };
+        if let Some(problem) = &globals.problem {
+            bail!("{engine}: {problem}");
+        }
+        let arguments = &words[run + 1..];
+        let command = argv::command_of_one_reading(OsStr::new("run"), arguments, family)
+            .with_context(|| format!("{engine} run"))?;
+        let id = match command.id.as_ref().and_then(|id| id.to_str()) {
+            Some(id) if command.positional == 1 && !command.help => id.to_owned(),
+            _ => bail!("{engine} run: expected {engine} run [OPTION…] ID"),
+        };
+        if command.detach {
+            bail!("{engine} run --detach: leave it out; capprofctl waits for the container itself");
+        }
+        let text = |value: argv::Value| value.text;
+        let bundle = command.bundle.map_or_else(|| OsString::from("."), text);
+        let configuration = command.configuration.map(text);
+        let configuration =
+            configuration.map_or_else(|| Path::new(&bundle).join("config.json"), PathBuf::from);
+        refuse_annotations(&configuration)?;
+        Ok(Self {
+            engine,
+            words,
+            command: run,
+            run,
+            options: Scan::default(),
+            id: Some(id),
+            detached: false,
+            also: None,
+            form: Vec::new(),
+        })
+    }
+
+    /// The engine.
+    pub(crate) fn engine(&self) -> Engine {
+        self.engine
+    }
+
+    /// Has the engine's own options ask for this set, too, as its user will: a seccomp filter, for example, is made from what they say.
+    pub(crate) fn with_options(mut self, set: CapabilitySet) -> Self {
+        self.also = Some(set).filter(|_| self.engine.family().is_none());
+        self
+    }
+
+    /// The set that this engine's form has for a workload: docker alone lets every process of a container bind ports below 1024.
+    pub(crate) fn set_of(&self, profile: &Profile, set: CapabilitySet) -> CapabilitySet {
+        let mut set = set;
+        let binds = !profile.findings.unprivileged_ports.is_empty();
+        if binds && !matches!(self.engine, Engine::Docker | Engine::Nerdctl) {
+            set.insert(Capability::NET_BIND_SERVICE);
+        }
+        set
+    }
+
+    /// Has the container get what the form gives besides capabilities: devices and sysctls.
+    pub(crate) fn with_form(mut self, profile: &Profile, set: CapabilitySet) -> Self {
+        let form = match self.engine {
+            Engine::Docker | Engine::Nerdctl => render::Engine::Docker,
+            Engine::Podman => render::Engine::Podman,
+            Engine::Ctr | Engine::Runc | Engine::Crun => return self,
+        };
+        if let Some(privileges) = &profile.privileges {
+            self.form = render::beyond_capabilities(form, privileges, set);
+        }
+        self
+    }
+
+    /// Sees that two containers can run from the command line at the same time.
+    ///
+    /// # Errors
+    /// They would have the same name, address or port of the host.
+    pub(crate) fn refuse_to_run_twice(&self) -> anyhow::Result<()> {
+        let engine = self.engine;
+        if self.id.is_some() {
+            bail!("--jobs: {engine} run names the container, so only one can run at a time");
+        }
+        const ONLY_ONE: [&str; 6] = ["name", "publish", "ip", "ip6", "mac-address", "pod"];
+        for Given { name, value, .. } in &self.options.given {
+            let value = value.as_deref().unwrap_or_default().to_string_lossy();
+            let host = matches!(*name, "network" | "net") && value == "host";
+            // `-p 80` lets the engine choose the port of the host.
+            let chosen = *name == "publish" && !value.contains(':');
+            if (ONLY_ONE.contains(name) && !chosen) || host {
+                bail!(
+                    "--jobs: two containers cannot have --{name} {value} at the same time; leave it out, and let the check find the container \
+                     by CAPPROF_CONTAINER_ID"
+                );
+            }
+        }
+        Ok(())
+    }
+
+    /// Asks the engine whether it can do what will be asked of it.
+    ///
+    /// # Errors
+    /// It cannot, or it does not answer.
+    pub(crate) fn check(&self) -> anyhow::Result<()> {
+        if self.engine != Engine::Docker {
+            return Ok(());
+        }
+        let output = Command::new(&self.words[0])
+            .args(&self.words[1..self.command])
+            .args([
+                "version",
+                "--format",
+                "{{.Client.Version}} {{.Server.Version}}",
+            ])
+            .output()
+            .with_context(|| format!("run {}", self.words[0].to_string_lossy()))?;
+        if !output.status.success() {
+            bail!(
+                "docker version: {}",
+                String::from_utf8_lossy(&output.stderr).trim_end()
+            );
+        }
+        docker_has_annotations(&String::from_utf8_lossy(&output.stdout))
+    }
+}
+
+/// Returns the command line behind `sudo`, or the whole if there is none.
+///
+/// # Errors
+/// This process is not root, or `sudo` is told something that matters.
+pub(crate) fn without_sudo(command: &[OsString]) -> anyhow::Result<&[OsString]> {
+    sudo::strip(command, nix::unistd::geteuid().is_root())
+}
+
+/// Returns true if an option's value, `KEY=VALUE`, sets this key.
+fn is_set(value: &str, key: &str) -> bool {
+    value
+        .strip_prefix(key)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('='))
+}
+
+/// A configuration that says for itself what capprof is to do with it goes before the environment.
+fn refuse_annotations(configuration: &Path) -> anyhow::Result<()> {
+    let context = || format!("read {}", configuration.display());
+    let content = fs::read(configuration).with_context(context)?;
+    let value: serde_json::Value = serde_json::from_slice(&content).with_context(context)?;
+    for key in OUR_ANNOTATIONS {
+        if value
+            .get("annotations")
+            .and_then(|annotations| annotations.get(key))
+            .is_some()
+        {
+            bail!(
+                "{}: take the annotation {key} out; capprofctl gives its own",
+                configuration.display()
+            );
+        }
+    }
+    Ok(())
+}
+
+/// Whether both ends of docker know `--annotation`, by the versions of client and server.
+pub(super) fn docker_has_annotations(versions: &str) -> anyhow::Result<()> {
+    for version in versions.split_whitespace() {
+        let major = version
+            .split('.')
+            .next()
+            .and_then(|major| major.parse::<u32>().ok());
+        if major.is_some_and(|major| major < DOCKER_WITH_ANNOTATIONS) {
+            bail!(
+                "docker {version} has no --annotation, by which capprof is told what to do (docker {DOCKER_WITH_ANNOTATIONS} has): upgrade docker, \
+                 use podman, nerdctl or ctr, or docker's own options (shrink --engine-options)"
+            );
+        }
+    }
+    Ok(())
+}

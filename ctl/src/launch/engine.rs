@@ -1,0 +1,92 @@
+//! Who runs containers from a command line.
+
+use super::options::{self, Table};
+use capprof::family::Family;
+use std::ffi::OsStr;
+use std::fmt;
+use std::path::Path;
+
+/// Who runs containers from a command line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Engine {
+    Docker,
+    Podman,
+    Nerdctl,
+    Ctr,
+    Runc,
+    Crun,
+}
+
+impl Engine {
+    const ALL: [Self; 6] = [
+        Self::Docker,
+        Self::Podman,
+        Self::Nerdctl,
+        Self::Ctr,
+        Self::Runc,
+        Self::Crun,
+    ];
+
+    /// The engine whose program this is.
+    pub(crate) fn of(program: &OsStr) -> Option<Self> {
+        let name = Path::new(program).file_name().unwrap_or(program);
+        Self::ALL.into_iter().find(|engine| name == engine.name())
+    }
+
+    /// The name of its program.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Docker => "docker",
+            Self::Podman => "podman",
+            Self::Nerdctl => "nerdctl",
+            Self::Ctr => "ctr",
+            Self::Runc => "runc",
+            Self::Crun => "crun",
+        }
+    }
+
+    /// Which low-level runtime's command line it has, if it is one.
+    pub(super) fn family(self) -> Option<Family> {
+        match self {
+            Self::Runc => Some(Family::Runc),
+            Self::Crun => Some(Family::Crun),
+            _ => None,
+        }
+    }
+
+    /// Its global options, and those of `run`.
+    pub(super) fn tables(self) -> Option<(&'static Table, &'static Table)> {
+        match self {
+            Self::Docker => Some((&options::DOCKER, &options::RUN)),
+            Self::Podman => Some((&options::PODMAN, &options::RUN)),
+            Self::Nerdctl => Some((&options::NERDCTL, &options::RUN)),
+            Self::Ctr => Some((&options::CTR, &options::CTR_RUN)),
+            Self::Runc | Self::Crun => None,
+        }
+    }
+
+    /// What `--privileged` gives beside capabilities, and how each is had by itself.
+    pub(super) fn privileged(self) -> &'static str {
+        match self {
+            Self::Podman => {
+                "all devices of the host (--device), no seccomp filter (--security-opt seccomp=unconfined), no AppArmor profile (--security-opt \
+                 apparmor=unconfined), no SELinux separation (--security-opt label=disable), /proc and /sys unmasked (--security-opt unmask=ALL)"
+            }
+            Self::Ctr => {
+                "all devices of the host (--device), no seccomp filter (leave out --seccomp), no AppArmor profile, /proc and /sys unmasked \
+                 and writable (--mount)"
+            }
+            _ => {
+                "all devices of the host (--device), no seccomp filter (--security-opt seccomp=unconfined), no AppArmor profile (--security-opt \
+                 apparmor=unconfined), no SELinux separation (--security-opt label=disable), /proc and /sys unmasked and writable \
+                 (--security-opt systempaths=unconfined)"
+            }
+        }
+    }
+}
+
+impl fmt::Display for Engine {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.name())
+    }
+}

@@ -1,0 +1,266 @@
+//! From a command line to one that does the same through capprof.
+
+use super::command_line::Launch;
+use super::engine::Engine;
+use super::prepared::{Container, Prepared};
+use anyhow::bail;
+use capprof_profile::{Capability, CapabilitySet};
+use std::ffi::OsString;
+use std::path::Path;
+
+/// What the container is to be run for: `io.capprof.mode` and the annotations that go with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Wish {
+    /// `enforce`, for example.
+    pub(crate) mode: &'static str,
+    /// The recording whose profile says what it gets.
+    pub(crate) profile: Option<String>,
+    /// What of that it gets; or, without a profile, all that it gets.
+    pub(crate) capabilities: Option<CapabilitySet>,
+}
+
+/// Annotations, the environment variables that mean the same to a runtime that is called without an engine, and what both are set to.
+type Pairs = Vec<(&'static str, &'static str, String)>;
+
+impl Wish {
+    /// Annotations, and the environment variables that mean the same to a runtime that is called without an engine.
+    fn pairs(&self) -> Pairs {
+        let mut pairs = vec![("io.capprof.mode", "CAPPROF_MODE", self.mode.to_owned())];
+        if let Some(profile) = &self.profile {
+            pairs.push(("io.capprof.profile", "CAPPROF_PROFILE", profile.clone()));
+        }
+        if let Some(set) = self.capabilities {
+            let names: Vec<String> = set.iter().map(|name| name.to_string()).collect();
+            pairs.push((
+                "io.capprof.capabilities",
+                "CAPPROF_CAPABILITIES",
+                names.join(","),
+            ));
+        }
+        pairs
+    }
+}
+
+/// How a container is given its capabilities.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum By<'a> {
+    /// By capprof as its runtime.
+    Capprof {
+        /// What capprof is to do.
+        wish: &'a Wish,
+        /// The binary.
+        binary: &'a Path,
+        /// The name under which docker knows it.
+        name: &'a str,
+    },
+    /// By capprof as its runtime, which grants everything and records: the command line keeps all that it says.
+    Recording {
+        /// The binary.
+        binary: &'a Path,
+        /// The name under which docker knows it.
+        name: &'a str,
+        /// A directory for a copy of the result, for an engine that forgets the container's id with the container.
+        output: &'a Path,
+    },
+    /// By the engine's own options, without capprof.
+    Engine(CapabilitySet),
+}
+
+impl Launch {
+    /// The command line that runs the container so, with its id in `id_file` where the engine chooses it.
+    ///
+    /// # Errors
+    /// The engine has no options for it.
+    pub(crate) fn prepare(&self, by: By<'_>, id_file: &Path) -> anyhow::Result<Prepared> {
+        let mut messages = Vec::new();
+        let mut words = self.words[..self.command].to_vec();
+        let mut added: Vec<OsString> = Vec::new();
+        let (called, environment) = match by {
+            By::Capprof { binary, name, .. } | By::Recording { binary, name, .. } => {
+                let pairs = self.pairs(by);
+                self.through(binary, name, &mut words, &mut added);
+                match self.engine {
+                    Engine::Runc => (Some("capprof-runc"), variables(pairs)),
+                    Engine::Crun => (Some("capprof-crun"), variables(pairs)),
+                    _ => {
+                        added.extend(options(pairs));
+                        (None, Vec::new())
+                    }
+                }
+            }
+            By::Engine(set) => {
+                added.extend(self.capability_options(set)?);
+                (None, Vec::new())
+            }
+        };
+        let prefix = words.clone();
+        words.extend_from_slice(&self.words[self.command..=self.run]);
+        let chooses_id = matches!(
+            self.engine,
+            Engine::Docker | Engine::Podman | Engine::Nerdctl
+        );
+        if chooses_id {
+            added.extend([OsString::from("--cidfile"), id_file.into()]);
+        }
+        if let (By::Capprof { .. }, Some(set)) = (by, self.also) {
+            added.extend(self.capability_options(set)?);
+        }
+        let given = |option: &str| self.words.iter().any(|word| word == option);
+        let form: Vec<&String> = self.form.iter().filter(|option| !given(option)).collect();
+        if !form.is_empty() {
+            let options: Vec<&str> = form.iter().map(|option| option.as_str()).collect();
+            messages.push(format!("added, as in the form: {}", options.join(" ")));
+        }
+        added.extend(form.into_iter().map(OsString::from));
+        words.append(&mut added);
+        let own_sets = matches!(by, By::Engine(_)) || self.also.is_some();
+        let dropped = match by {
+            By::Recording { .. } => Vec::new(),
+            _ => self.dropped(own_sets, &mut messages)?,
+        };
+        for (position, word) in self.words.iter().enumerate().skip(self.run + 1) {
+            if !dropped.contains(&position) {
+                words.push(word.clone());
+            }
+        }
+        Ok(Prepared {
+            words,
+            called,
+            environment,
+            messages,
+            container: Container {
+                engine: self.engine,
+                prefix,
+                called,
+                id: match &self.id {
+                    Some(id) => Ok(id.clone()),
+                    None => Err(id_file.to_owned()),
+                },
+                detached: self.detached,
+                removes_itself: self.engine.family().is_some()
+                    || self
+                        .options
+                        .given
+                        .iter()
+                        .any(|given| given.name == "rm" && given.is_on()),
+            },
+        })
+    }
+
+    /// Makes capprof the runtime: by `words`, the engine's program with its global options, or by what is `added` to those of `run`.
+    fn through(
+        &self,
+        binary: &Path,
+        name: &str,
+        words: &mut Vec<OsString>,
+        added: &mut Vec<OsString>,
+    ) {
+        match self.engine {
+            Engine::Docker => added.push(format!("--runtime={name}").into()),
+            // A global option.
+            Engine::Podman => {
+                words.splice(1..1, [OsString::from("--runtime"), binary.into()]);
+            }
+            Engine::Nerdctl => added.extend([OsString::from("--runtime"), binary.into()]),
+            Engine::Ctr => added.extend([OsString::from("--runc-binary"), binary.into()]),
+            Engine::Runc | Engine::Crun => words[0] = binary.into(),
+        }
+    }
+
+    /// The annotations that tell capprof what to do, each with the environment variable in its place.
+    fn pairs(&self, by: By<'_>) -> Pairs {
+        match by {
+            By::Capprof { wish, .. } => wish.pairs(),
+            By::Recording { output, .. } => match self.engine {
+                // A variable that somebody has set may say something else.
+                Engine::Runc | Engine::Crun => {
+                    vec![("io.capprof.mode", "CAPPROF_MODE", "profile".to_owned())]
+                }
+                Engine::Podman | Engine::Nerdctl => vec![(
+                    "io.capprof.output",
+                    "CAPPROF_OUTPUT",
+                    output.display().to_string(),
+                )],
+                // docker before 24 has no annotations; profiling needs none.
+                Engine::Docker | Engine::Ctr => Vec::new(),
+            },
+            By::Engine(_) => Vec::new(),
+        }
+    }
+
+    /// The words that are left out: what is replaced by what is added.
+    fn dropped(&self, own_sets: bool, messages: &mut Vec<String>) -> anyhow::Result<Vec<usize>> {
+        let engine = self.engine;
+        let mut dropped = Vec::new();
+        for given in &self.options.given {
+            match given.name {
+                "privileged" | "privileged-without-host-devices" if given.is_on() => {
+                    if given.name == "privileged" {
+                        messages.push(format!(
+                            "--privileged is left out, for the profile takes its place; it also gave {}: give by itself what the program needs of these",
+                            engine.privileged()
+                        ));
+                    }
+                }
+                "cap-add" | "cap-drop" if own_sets => messages.push(format!(
+                    "--{} {} is left out, for the profile takes its place",
+                    given.name,
+                    given.value.as_deref().unwrap_or_default().to_string_lossy()
+                )),
+                _ => continue,
+            }
+            if given.in_cluster {
+                bail!("{engine} run: write --{} by itself", given.name);
+            }
+            dropped.extend(given.words.clone());
+        }
+        Ok(dropped)
+    }
+
+    /// The engine's own options that give a set and no more.
+    fn capability_options(&self, set: CapabilitySet) -> anyhow::Result<Vec<OsString>> {
+        let pairs: Vec<(&str, String)> = match self.engine {
+            Engine::Docker | Engine::Podman | Engine::Nerdctl => {
+                let add = set.iter().map(|name| ("--cap-add", name.short_name()));
+                std::iter::once(("--cap-drop", "all".to_owned()))
+                    .chain(add)
+                    .collect()
+            }
+            // It knows no word for all.
+            Engine::Ctr => {
+                let add = set.iter().map(|name| ("--cap-add", name.to_string()));
+                let all: CapabilitySet = Capability::all().collect();
+                let others = all.difference(set);
+                let drop: Vec<_> = others
+                    .iter()
+                    .map(|name| ("--cap-drop", name.to_string()))
+                    .collect();
+                drop.into_iter().chain(add).collect()
+            }
+            Engine::Runc | Engine::Crun => bail!(
+                "{}: it has no options for capabilities: write them into config.json",
+                self.engine
+            ),
+        };
+        Ok(pairs
+            .into_iter()
+            .flat_map(|(option, name)| [OsString::from(option), name.into()])
+            .collect())
+    }
+}
+
+/// The options of `run` that set annotations.
+fn options(pairs: Pairs) -> impl Iterator<Item = OsString> {
+    pairs.into_iter().flat_map(|(key, _, value)| {
+        [
+            OsString::from("--annotation"),
+            format!("{key}={value}").into(),
+        ]
+    })
+}
+
+/// Environment variables in the place of annotations.
+fn variables(pairs: Pairs) -> Vec<(&'static str, String)> {
+    let variable = |(_, key, value)| (key, value);
+    pairs.into_iter().map(variable).collect()
+}

@@ -1,0 +1,112 @@
+//! A command that runs a container, and the container.
+
+use super::engine::Engine;
+use std::ffi::OsString;
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+
+/// A command to be run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Prepared {
+    /// The words, the program first.
+    pub(crate) words: Vec<OsString>,
+    /// The name under which the program is called, if not its own.
+    pub(crate) called: Option<&'static str>,
+    /// Environment variables to add.
+    pub(crate) environment: Vec<(&'static str, String)>,
+    /// What a person should know of the changes, a line each.
+    pub(crate) messages: Vec<String>,
+    /// The container that it will run.
+    pub(crate) container: Container,
+}
+
+/// The container that a command line runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Container {
+    pub(super) engine: Engine,
+    /// The engine's program with its global options.
+    pub(super) prefix: Vec<OsString>,
+    pub(super) called: Option<&'static str>,
+    /// Its id, or the file that the engine writes it into.
+    pub(super) id: Result<String, PathBuf>,
+    /// Whether the command line returns while the container runs.
+    pub(crate) detached: bool,
+    /// Whether it goes when its program has ended.
+    pub(crate) removes_itself: bool,
+}
+
+impl Container {
+    /// Its id, once the engine has said it.
+    pub(crate) fn id(&self) -> Option<String> {
+        match &self.id {
+            Ok(id) => Some(id.clone()),
+            Err(file) => {
+                let text = fs::read_to_string(file).ok()?;
+                let id = text.trim();
+                (!id.is_empty()).then(|| id.to_owned())
+            }
+        }
+    }
+
+    /// What stops it, whatever it is doing, and removes it; to be run one after the other, whatever becomes of each.
+    pub(crate) fn remove(&self, id: &str) -> Vec<Command> {
+        let lines: &[&[&str]] = match self.engine {
+            Engine::Docker | Engine::Nerdctl => &[&["rm", "--force", "--volumes"]],
+            Engine::Podman => &[&["rm", "--force", "--volumes", "--time", "0"]],
+            Engine::Ctr => &[
+                &["tasks", "kill", "--signal", "SIGKILL"],
+                &["tasks", "delete", "--force"],
+                &["containers", "delete"],
+            ],
+            Engine::Runc | Engine::Crun => &[&["delete", "--force"]],
+        };
+        lines.iter().map(|line| self.command(line, id)).collect()
+    }
+
+    /// What asks its program to end, and where the engine does so, ends it after `seconds`.
+    pub(crate) fn stop(&self, id: &str, seconds: u64) -> Command {
+        let seconds = seconds.to_string();
+        match self.engine {
+            Engine::Docker | Engine::Podman | Engine::Nerdctl => {
+                self.command(&["stop", "--time", &seconds], id)
+            }
+            Engine::Ctr => self.command(&["tasks", "kill", "--signal", "SIGTERM"], id),
+            Engine::Runc | Engine::Crun => {
+                let mut command = self.command(&["kill"], id);
+                command.arg("TERM");
+                command
+            }
+        }
+    }
+
+    /// What waits for its end and prints its exit status; for one that was started in the background.
+    pub(crate) fn wait(&self, id: &str) -> Command {
+        self.command(&["wait"], id)
+    }
+
+    fn command(&self, words: &[&str], id: &str) -> Command {
+        use std::os::unix::process::CommandExt;
+        let mut command = Command::new(&self.prefix[0]);
+        if let Some(called) = self.called {
+            command.arg0(called);
+        }
+        command.args(&self.prefix[1..]).args(words).arg(id);
+        command
+    }
+}
+
+impl Prepared {
+    /// The command.
+    pub(crate) fn command(&self) -> Command {
+        use std::os::unix::process::CommandExt;
+        let mut command = Command::new(&self.words[0]);
+        if let Some(called) = self.called {
+            command.arg0(called);
+        }
+        command
+            .args(&self.words[1..])
+            .envs(self.environment.iter().map(|(key, value)| (*key, value)));
+        command
+    }
+}
