@@ -1,7 +1,7 @@
 //! Call sites: from return addresses to names of kernel functions.
 
 use super::layout;
-use super::program_set::ProgramSet;
+use super::program_set::{self, ProgramSet};
 use capprof_profile::observation::Audit;
 use capprof_profile::settings::STATE_DIRECTORY;
 use capprof_store::file::{self, Attributes};
@@ -187,7 +187,7 @@ fn loaded_code() -> Option<String> {
         Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
         result => result.ok()?,
     };
-    let set = fs::metadata(super::directory()).ok()?;
+    let set = fs::metadata(program_set::directory()).ok()?;
     // Not the counts of their users, which come and go.
     let places: String = modules
         .lines()

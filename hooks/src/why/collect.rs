@@ -4,7 +4,7 @@ use super::kernel::{Kernel, Told};
 use super::layout::{self, Event, FRAMES, SeenKey, flag, kind, text};
 use super::process::{self, Networks, Roots};
 use super::walk::{Start, walk};
-use super::{calls, decode, executable};
+use super::{calls, decode, executable, intent};
 use crate::ebpf::symbols::Symbols;
 use capprof_profile::why::facts::{
     Check, Credentials, DeviceRule, Errno, Extent, Facts, Intent, Kind, Target, Walk,
@@ -177,7 +177,7 @@ impl Collector {
             true => format!("32-bit system call {}", event.call),
             false => calls::name(event.call),
         };
-        let (intent, second_intent) = calls::intent(&call, &event.arguments);
+        let (intent, second_intent) = intent::intent(&call, &event.arguments);
         let mut facts = Facts {
             arguments: event.arguments,
             error: Errno(i32::try_from(-event.result).unwrap_or(0)),

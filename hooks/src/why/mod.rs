@@ -5,13 +5,14 @@
 //! capprof-hook why REPORT PID [SECONDS]            watches the container of a process, until it ends or is interrupted
 //! ```
 //!
-//! The eBPF programs (`bpf/why.bpf.c`) tell of refused calls of the watched processes; [`collect`] looks at the files, mounts, limits and
+//! The eBPF programs (`bpf/why.bpf.c`) tell of refused calls of the watched processes; `collect` looks at the files, mounts, limits and
 //! filters that they concern, at once; `capprof_profile::why` decides. docs/why.md says how each cause is told.
 
 mod calls;
 mod collect;
 mod decode;
 mod executable;
+mod intent;
 mod kernel;
 mod layout;
 mod members;
