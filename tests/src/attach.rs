@@ -273,7 +273,7 @@ fn a_killed_observer_leaves_nothing(
     let bare = Bare::run(environment, runtime, &["/bin/sh", "-c", WORK])?;
     let mut observer = bare.observe(&[])?;
     // Not by way of timeout(1), which would be killed in its place.
-    let mut direct = Command::new(&environment.binaries.join("capprofctl"));
+    let mut direct = Command::new(environment.binaries.join("capprofctl"));
     direct
         .args(observer.get_args().skip_while(|word| *word != "observe"))
         .stdout(Stdio::null())

@@ -569,7 +569,7 @@ fn a_killed_capprofctl_leaves_nothing_attached(
         std::thread::sleep(Duration::from_millis(20));
     }
     // Attached by a hook before the container runs; a runtime that is still at work would make what is deleted below once more.
-    while !crate::lifecycle::is_running(&container)? {
+    while !crate::lifecycle::is_running(container)? {
         ensure!(
             started.elapsed() < Duration::from_secs(30),
             "the container never started"
