@@ -224,11 +224,15 @@ impl Explanation {
 }
 
 fn any_of(capabilities: CapabilitySet) -> String {
+    joined(capabilities, " or ")
+}
+
+fn joined(capabilities: CapabilitySet, by: &str) -> String {
     capabilities
         .iter()
         .map(|capability| capability.to_string())
         .collect::<Vec<_>>()
-        .join(" or ")
+        .join(by)
 }
 
 impl Cause {
@@ -248,14 +252,7 @@ impl Cause {
                 alternatives,
                 unless,
                 ..
-            } => {
-                let mut all = *alternatives;
-                all.insert(*capability);
-                match unless {
-                    Some(other) => format!("{}, or {other}", any_of(all)),
-                    None => any_of(all),
-                }
-            }
+            } => capability_remedy(*capability, *alternatives, unless.as_deref()),
             Self::UserNamespace { .. } => {
                 "to run without a user namespace of its own; no capability inside it helps".to_owned()
             }
@@ -301,14 +298,7 @@ impl Cause {
             Self::NeedsNoNewPrivileges { capability } => {
                 format!("prctl(PR_SET_NO_NEW_PRIVS) before, or {capability}")
             }
-            Self::FileCapabilities { lacking, .. } => format!(
-                "{} in the bounding set",
-                lacking
-                    .iter()
-                    .map(|capability| capability.to_string())
-                    .collect::<Vec<_>>()
-                    .join(" and ")
-            ),
+            Self::FileCapabilities { lacking, .. } => format!("{} in the bounding set", joined(*lacking, " and ")),
             Self::Yama { scope } if *scope >= 3 => "a restart: nothing lowers it".to_owned(),
             Self::Yama { scope: 1 } => "a tracer that is an ancestor, PR_SET_PTRACER, CAP_SYS_PTRACE, or sysctl kernel.yama.ptrace_scope=0".to_owned(),
             Self::Yama { .. } => "CAP_SYS_PTRACE, or sysctl kernel.yama.ptrace_scope=0".to_owned(),
@@ -327,6 +317,18 @@ impl Cause {
             },
             Self::Unknown { .. } => return None,
         })
+    }
+}
+
+fn capability_remedy(
+    capability: Capability,
+    mut alternatives: CapabilitySet,
+    unless: Option<&str>,
+) -> String {
+    alternatives.insert(capability);
+    match unless {
+        Some(other) => format!("{}, or {other}", any_of(alternatives)),
+        None => any_of(alternatives),
     }
 }
 
@@ -369,24 +371,10 @@ fn device(rule: &DeviceRule) -> String {
     format!("{kind} {}:{} {access}", rule.major, rule.minor)
 }
 
-impl fmt::Display for Cause {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Cause {
+    /// What the owner, mode, mount or flags of a file are, where they are the cause; else nothing.
+    fn of_a_file(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Capability { capability, to, .. } if to.is_empty() => {
-                write!(out, "missing {capability}")
-            }
-            Self::Capability { capability, to, .. } => write!(out, "missing {capability} ({to})"),
-            Self::UserNamespace {
-                capability, held, ..
-            } => write!(
-                out,
-                "not permitted in this user namespace: {capability} was asked of the initial one{}",
-                if *held {
-                    ", and is held in the own one only"
-                } else {
-                    ""
-                }
-            ),
             Self::UnmappedOwner { path, uid, gid } => write!(
                 out,
                 "{path} belongs to {uid}:{gid} of the host, which this user namespace does not map: capabilities do not count"
@@ -444,6 +432,38 @@ impl fmt::Display for Cause {
                     "immutable"
                 }
             ),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Capability { capability, to, .. } if to.is_empty() => {
+                write!(out, "missing {capability}")
+            }
+            Self::Capability { capability, to, .. } => write!(out, "missing {capability} ({to})"),
+            Self::UserNamespace {
+                capability, held, ..
+            } => write!(
+                out,
+                "not permitted in this user namespace: {capability} was asked of the initial one{}",
+                if *held {
+                    ", and is held in the own one only"
+                } else {
+                    ""
+                }
+            ),
+            Self::UnmappedOwner { .. }
+            | Self::FileMode { .. }
+            | Self::NotExecutable { .. }
+            | Self::Owner { .. }
+            | Self::ReadOnly { .. }
+            | Self::MaskedPath { .. }
+            | Self::NoExec { .. }
+            | Self::NoDev { .. }
+            | Self::Immutable { .. } => self.of_a_file(out),
             Self::Seccomp { call, error: 0, .. } => {
                 write!(out, "seccomp filter: SIGSYS for {call}")
             }

@@ -115,7 +115,7 @@ fn needs_no_check(cause: &Cause) -> bool {
 fn deciding(facts: &Facts) -> Option<(&Check, Vec<&'static atlas::Site>)> {
     let mut found: Option<(&Check, Vec<&'static atlas::Site>)> = None;
     for check in facts.checks.iter().rev() {
-        let sites = atlas::asked(check.capability, functions(check));
+        let sites = atlas::asked(check.capability, check.functions());
         if !matters(facts, check, &sites) {
             continue;
         }
@@ -128,13 +128,10 @@ fn deciding(facts: &Facts) -> Option<(&Check, Vec<&'static atlas::Site>)> {
     found
 }
 
-pub(super) fn functions(check: &Check) -> impl Iterator<Item = &str> {
-    check.call_site.iter().map(String::as_str)
-}
-
 /// The call site without the functions that only hand the question on.
 fn place(check: &Check) -> Vec<&str> {
-    functions(check)
+    check
+        .functions()
         .skip_while(|name| is_helper(name))
         .collect()
 }
@@ -170,7 +167,7 @@ fn matters(facts: &Facts, check: &Check, sites: &[&'static atlas::Site]) -> bool
     refuses && !is_beside_the_point
 }
 
-pub(super) fn is_dac(capability: Capability) -> bool {
+fn is_dac(capability: Capability) -> bool {
     matches!(
         capability,
         Capability::DAC_OVERRIDE | Capability::DAC_READ_SEARCH

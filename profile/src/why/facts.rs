@@ -139,6 +139,18 @@ pub struct Check {
     pub call_site: Vec<String>,
 }
 
+impl Check {
+    /// The functions of [`Check::call_site`].
+    pub(super) fn functions(&self) -> impl Iterator<Item = &str> {
+        self.call_site.iter().map(String::as_str)
+    }
+
+    /// True if one of these functions is on the way to the check.
+    pub(super) fn is_asked_in(&self, names: &[&str]) -> bool {
+        self.functions().any(|name| names.contains(&name))
+    }
+}
+
 /// What a call wants of the file that it names.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Intent {

@@ -1,6 +1,6 @@
 //! What `capprofctl why` says.
 
-use super::Explanation;
+use super::cause::Explanation;
 use serde::{Deserialize, Serialize};
 
 /// A distinct refusal.

@@ -1,13 +1,13 @@
 //! Refusals that a sysctl, a limit, or an owner decides.
 
 use super::cause::Cause;
-use super::decide::functions;
 use super::facts::{Check, Errno, Facts, Step, Target};
 use crate::{Capability, CapabilitySet};
 
 /// The kernel's function that asked, past those that hand the question on.
 pub(super) fn function(check: &Check) -> String {
-    functions(check)
+    check
+        .functions()
         .find(|name| !name.contains("capable") && !name.starts_with("security_"))
         .unwrap_or_default()
         .to_owned()
@@ -112,7 +112,7 @@ fn by_sysctl(facts: &Facts, check: &Check) -> Option<Cause> {
         "kernel.unprivileged_userns_clone" => {
             value == 0
                 && facts.arguments[0] & NEW_USER != 0
-                && asked_in(check, &["ksys_unshare", "copy_process"])
+                && check.is_asked_in(&["ksys_unshare", "copy_process"])
         }
         "vm.unprivileged_userfaultfd" => value == 0,
         "kernel.dmesg_restrict" => {
@@ -141,10 +141,6 @@ fn by_sysctl(facts: &Facts, check: &Check) -> Option<Cause> {
             _ => capabilities.into_iter().collect(),
         },
     })
-}
-
-pub(super) fn asked_in(check: &Check, names: &[&str]) -> bool {
-    functions(check).any(|name| names.contains(&name))
 }
 
 /// Files and their owners.
@@ -192,10 +188,7 @@ fn by_limit_of(facts: &Facts, check: &Check) -> Option<Cause> {
     let name = match (facts.call.as_str(), check.capability) {
         ("setpriority", Capability::SYS_NICE) => "RLIMIT_NICE",
         ("sched_setscheduler" | "sched_setparam" | "sched_setattr", Capability::SYS_NICE)
-            if asked_in(
-                check,
-                &["__sched_setscheduler", "user_check_sched_setscheduler"],
-            ) =>
+            if check.is_asked_in(&["__sched_setscheduler", "user_check_sched_setscheduler"]) =>
         {
             "RLIMIT_RTPRIO"
         }
@@ -209,7 +202,8 @@ fn by_limit_of(facts: &Facts, check: &Check) -> Option<Cause> {
 }
 
 fn by_yama(facts: &Facts, check: &Check) -> Option<Cause> {
-    asked_in(check, &["yama_ptrace_access_check", "yama_ptrace_traceme"])
+    check
+        .is_asked_in(&["yama_ptrace_access_check", "yama_ptrace_traceme"])
         .then(|| facts.sysctls.get("kernel.yama.ptrace_scope"))
         .flatten()
         .map(|scope| Cause::Yama { scope: *scope })
@@ -221,19 +215,16 @@ fn by_new_privileges(facts: &Facts, check: &Check) -> Option<Cause> {
         facts.call.as_str(),
         "seccomp" | "landlock_restrict_self" | "prctl"
     );
-    let asks = asked_in(
-        check,
-        &[
-            "do_seccomp",
-            "prctl_set_seccomp",
-            "seccomp_set_mode_filter",
-            "seccomp_prepare_filter",
-            "__do_sys_landlock_restrict_self",
-            "__x64_sys_landlock_restrict_self",
-            "__se_sys_landlock_restrict_self",
-            "__arm64_sys_landlock_restrict_self",
-        ],
-    );
+    let asks = check.is_asked_in(&[
+        "do_seccomp",
+        "prctl_set_seccomp",
+        "seccomp_set_mode_filter",
+        "seccomp_prepare_filter",
+        "__do_sys_landlock_restrict_self",
+        "__x64_sys_landlock_restrict_self",
+        "__se_sys_landlock_restrict_self",
+        "__arm64_sys_landlock_restrict_self",
+    ]);
     (call && asks && !facts.credentials.no_new_privileges).then_some(Cause::NeedsNoNewPrivileges {
         capability: check.capability,
     })
