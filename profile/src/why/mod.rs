@@ -1,6 +1,6 @@
 //! Why a system call was refused: from what was seen of it to who refused, and what would allow it.
 //!
-//! [`facts`] says what a collector may know of a refusal, [`decide`] makes an [`Explanation`] of it. Nothing is guessed: where the facts allow
+//! [`facts`] says what a collector may know of a refusal, [`decide()`] makes an [`Explanation`] of it. Nothing is guessed: where the facts allow
 //! two causes, both are named, and where they allow none, the cause is [`Cause::Unknown`]. docs/why.md has a section for each cause.
 
 mod access;
