@@ -1,6 +1,6 @@
 //! The recording of a container that runs already.
 
-use super::{Running, sets_of};
+use super::container::{Running, sets_of};
 use anyhow::Context;
 use capprof::{create, engine_grants, rewrite};
 use capprof_profile::privileges::EngineGrants;

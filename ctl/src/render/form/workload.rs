@@ -45,7 +45,7 @@ impl<'a> Workload<'a> {
     }
 
     /// The forms to show: that of the engine that was used, or each.
-    pub(in super::super) fn engines(&self, all: bool) -> Vec<Engine> {
+    pub(crate) fn engines(&self, all: bool) -> Vec<Engine> {
         match all {
             true => Engine::ALL.to_vec(),
             false => vec![self.used],

@@ -17,24 +17,20 @@ pub(crate) fn options(engine: Engine, privileges: &Privileges, set: CapabilitySe
 
 /// What an engine takes in the place of `--privileged`.
 #[derive(Debug, Default)]
-pub(in super::super) struct Replacement {
+pub(crate) struct Replacement {
     /// `/dev/kvm`, and how it is opened: `rw`.
-    pub(in super::super) devices: Vec<(String, String)>,
+    pub(crate) devices: Vec<(String, String)>,
     /// `c 10:237 rw`
-    pub(in super::super) rules: Vec<String>,
+    pub(crate) rules: Vec<String>,
     /// Name and value.
-    pub(in super::super) sysctls: Vec<(String, String)>,
+    pub(crate) sysctls: Vec<(String, String)>,
     /// What no option says, for comments.
-    pub(in super::super) caveats: Vec<String>,
+    pub(crate) caveats: Vec<String>,
 }
 
 impl Replacement {
     /// For one engine and the capabilities that the container is to get.
-    pub(in super::super) fn of(
-        engine: Engine,
-        privileges: &Privileges,
-        set: CapabilitySet,
-    ) -> Self {
+    pub(crate) fn of(engine: Engine, privileges: &Privileges, set: CapabilitySet) -> Self {
         let mut it = Self::default();
         if !privileges.is_beyond() {
             return it;
@@ -174,7 +170,7 @@ impl Replacement {
     }
 
     /// Options of `docker run` and `podman run`, each ready for a shell.
-    pub(in super::super) fn options(&self) -> Vec<String> {
+    pub(crate) fn options(&self) -> Vec<String> {
         self.words()
             .into_iter()
             .map(|(option, value)| match value.contains(' ') {
@@ -202,7 +198,7 @@ impl Replacement {
     }
 
     /// Lines of a service in a compose file, not indented.
-    pub(in super::super) fn compose(&self) -> Vec<String> {
+    pub(crate) fn compose(&self) -> Vec<String> {
         let list = |values: Vec<String>| {
             let values: Vec<String> = values.iter().map(|value| format!("\"{value}\"")).collect();
             values.join(", ")
@@ -232,7 +228,7 @@ impl Replacement {
     }
 
     /// Lines of a `.container` unit.
-    pub(in super::super) fn quadlet(&self) -> Vec<String> {
+    pub(crate) fn quadlet(&self) -> Vec<String> {
         let devices = self
             .devices
             .iter()
@@ -252,7 +248,7 @@ impl Replacement {
     }
 
     /// Lines of a `.service` unit.
-    pub(in super::super) fn systemd(&self) -> Vec<String> {
+    pub(crate) fn systemd(&self) -> Vec<String> {
         let named = self
             .devices
             .iter()

@@ -16,7 +16,7 @@ const NOT_OBSERVED: [&str; 3] = [
 ];
 
 /// The section of a report, a line each; empty where there is nothing to say. `set` are the capabilities that the container is to get.
-pub(in super::super) fn section(privileges: &Privileges, set: CapabilitySet) -> Vec<String> {
+pub(crate) fn section(privileges: &Privileges, set: CapabilitySet) -> Vec<String> {
     if !privileges.is_beyond() {
         return Vec::new();
     }

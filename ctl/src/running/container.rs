@@ -1,0 +1,108 @@
+//! A container that runs, and what its processes may do.
+
+use super::state;
+use capprof::bundle::Configuration;
+use capprof::{annotations, engine};
+use capprof_profile::CapabilitySet;
+use capprof_profile::recording::{Process, ProcessSets, Workload};
+use capprof_store::process;
+use std::fs;
+use std::path::PathBuf;
+
+/// A container that runs.
+#[derive(Debug)]
+pub(crate) struct Running {
+    /// The id that its engine gave; of a bare process its number.
+    pub(crate) id: String,
+    /// Its first process.
+    pub(crate) init: Process,
+    /// `runc` or `crun`; empty for a bare process.
+    pub(crate) runtime: &'static str,
+    /// The runtime's state directory of it.
+    pub(crate) state: PathBuf,
+    /// The engine's configuration, where it can be read.
+    pub(crate) configuration: Option<Configuration>,
+    /// What it is called.
+    pub(crate) workload: Workload,
+}
+
+impl Running {
+    /// What a runtime keeps of it, completed; `None` of one that is gone.
+    pub(super) fn of(found: state::Found) -> Option<Self> {
+        process::exists(found.init).then_some(())?;
+        let configuration = found
+            .bundle
+            .as_ref()
+            .and_then(|bundle| Configuration::open(bundle.as_os_str(), None).ok());
+        let workload = configuration
+            .as_ref()
+            .map_or_else(Workload::default, |own| {
+                let value = &own.document.value;
+                engine::complete(annotations::workload(value), &found.id, &own.bundle, value)
+            });
+        Some(Self {
+            id: found.id,
+            init: found.init,
+            runtime: found.runtime,
+            state: found.state,
+            configuration,
+            workload,
+        })
+    }
+
+    /// The name that people know it by.
+    pub(crate) fn name(&self) -> String {
+        match (&self.workload.pod, &self.workload.container) {
+            (Some(pod), Some(container)) => format!("{pod}/{container}"),
+            (_, Some(container)) => container.clone(),
+            (_, None) => self.id.chars().take(12).collect(),
+        }
+    }
+
+    /// Whether a name or id means it.
+    pub(super) fn is_called(&self, wanted: &str) -> bool {
+        let names = [
+            self.workload.container.as_deref(),
+            self.workload.pod.as_deref(),
+        ];
+        self.id == wanted || self.name() == wanted || names.contains(&Some(wanted))
+    }
+
+    /// What the container's processes may have: as the engine says it, else as the first one has it.
+    pub(crate) fn sets(&self) -> ProcessSets {
+        self.configuration
+            .as_ref()
+            .and_then(|own| {
+                let process = own.document.value.get("process")?.as_object()?;
+                capprof::rewrite::sets_of(process).ok()
+            })
+            .unwrap_or_else(|| sets_of(self.init.pid))
+    }
+
+    /// Whether it runs with what engines give for `--privileged`: every device.
+    pub(crate) fn is_privileged(&self) -> bool {
+        self.configuration.as_ref().is_some_and(|own| {
+            let held = sets_of(1).bounding;
+            capprof::engine_grants::of(own, &self.sets(), held).is_privileged()
+        })
+    }
+}
+
+/// The sets of a process (proc_pid_status(5)); none of one that is gone.
+pub(crate) fn sets_of(pid: i32) -> ProcessSets {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let of = |name: &str| {
+        status
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix(":\t"))
+            .and_then(|bits| u64::from_str_radix(bits, 16).ok())
+            .map_or(CapabilitySet::EMPTY, CapabilitySet::from_bits)
+    };
+    ProcessSets {
+        bounding: of("CapBnd"),
+        effective: of("CapEff"),
+        permitted: of("CapPrm"),
+        inheritable: of("CapInh"),
+        ambient: of("CapAmb"),
+    }
+}
