@@ -3,7 +3,6 @@
 //! | module | what |
 //! |---|---|
 //! | [`mod@file`] | files that are written whole or not at all; the error of every file operation |
-//! | `index` | what is known of the profiles without reading them |
 //! | [`process`] | whether a process is still the one it was |
 //! | [`random`] | random numbers |
 //! | [`time`] | points in time as text |
@@ -19,7 +18,6 @@
 pub mod config_json;
 pub mod document;
 pub mod file;
-mod index;
 pub mod process;
 pub mod profiles;
 pub mod random;

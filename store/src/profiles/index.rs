@@ -3,8 +3,11 @@
 //! It lies beside the profiles and is nothing but a memory of them: of each directory and each profile it keeps which version of the file it
 //! was made from, and what has another version now is read anew. Whoever reads the store writes it; without it, all is read.
 
+use super::error::Error;
+use super::files::PROFILE;
+use super::load::{directories, load};
+use super::summary::Summary;
 use crate::file::{self, Attributes};
-use crate::profiles::{Error, PROFILE, Summary, directories, load};
 use crate::trust;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -70,20 +73,20 @@ struct Container {
 
 /// A profile of the store.
 #[derive(Debug)]
-pub(crate) struct Listed {
+pub(super) struct Listed {
     /// The name of its directory: the recording's id.
-    pub(crate) recording: String,
+    pub(super) recording: String,
     /// The name of its container's directory.
-    pub(crate) container: String,
+    pub(super) container: String,
     /// What `list` shows of it, or why it cannot be read.
-    pub(crate) summary: Result<Summary, Error>,
+    pub(super) summary: Result<Summary, Error>,
 }
 
 /// All profiles of a store, newest first, out of the index as far as that is right, which is written anew where it was not.
 ///
 /// # Errors
 /// [`Error::File`]: the store cannot be listed.
-pub(crate) fn all(store: &Path, profiles: &Path) -> Result<Vec<Listed>, Error> {
+pub(super) fn all(store: &Path, profiles: &Path) -> Result<Vec<Listed>, Error> {
     all_at(store, profiles, SystemTime::now())
 }
 

@@ -1,0 +1,76 @@
+//! What may go wrong with the store.
+
+use crate::file;
+use crate::trust;
+use capprof_profile::profile::SCHEMA;
+use std::path::PathBuf;
+
+/// A store operation that failed, with its object.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// An id that cannot be a directory's name.
+    #[error("store profile: id \"{0}\" cannot name a directory")]
+    Id(String),
+    /// A profile could not be written as JSON.
+    #[error("encode profile of {recording}: {source}")]
+    Encode {
+        /// The recording's id.
+        recording: String,
+        /// Why.
+        source: serde_json::Error,
+    },
+    /// A file or directory could not be read, written or locked.
+    #[error(transparent)]
+    File(#[from] file::Error),
+    /// Somebody else than root could have written the profile that is to be enforced.
+    #[error(transparent)]
+    Untrusted(#[from] trust::Untrusted),
+    /// A profile of another version.
+    #[error("read profile {}: schema \"{schema}\", expected \"{SCHEMA}\"", path.display())]
+    Schema {
+        /// The file.
+        path: PathBuf,
+        /// What it says of itself.
+        schema: String,
+    },
+    /// The store holds nothing.
+    #[error("no profile in {}: run a container with capprof as its runtime first", path.display())]
+    Empty {
+        /// The store.
+        path: PathBuf,
+    },
+    /// Nothing goes by that name.
+    #[error("no profile \"{wanted}\" in {}: `capprofctl list` shows what there is", path.display())]
+    NotFound {
+        /// What was asked for.
+        wanted: String,
+        /// The store.
+        path: PathBuf,
+    },
+    /// Something was lost in each recording that goes by that name.
+    #[error("profile \"{wanted}\" is incomplete ({recording}: {reason}): record it again")]
+    Incomplete {
+        /// What was asked for.
+        wanted: String,
+        /// The newest recording.
+        recording: String,
+        /// What it lost.
+        reason: String,
+    },
+    /// Profiles of several programs go by that name.
+    #[error("\"{wanted}\" names profiles of different programs: {}: give one of these", found.join(", "))]
+    AmbiguousName {
+        /// What was asked for.
+        wanted: String,
+        /// The newest recording of each.
+        found: Vec<String>,
+    },
+    /// Several go by that beginning.
+    #[error("\"{wanted}\" is the beginning of several ids: {}", found.join(", "))]
+    Ambiguous {
+        /// What was asked for.
+        wanted: String,
+        /// A few of them.
+        found: Vec<String>,
+    },
+}

@@ -1,0 +1,251 @@
+//! Profiles found by what somebody calls them.
+
+use super::error::Error;
+use super::files::PROFILE;
+use super::index::{self, Listed};
+use super::load::{Found, load, read};
+use super::store::{Store, directory_name};
+use super::summary::Summary;
+use crate::trust;
+use capprof_profile::profile::{Profile, SCHEMA};
+use capprof_profile::unite::unite;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+impl Store {
+    /// Finds the answer for a workload: as [`find_recording()`](Self::find_recording), united with the other recordings of the same workload
+    /// ([`unite`]), unless a file or a recording's own id is asked for.
+    ///
+    /// # Errors
+    /// Any of reading.
+    pub fn find(&self, wanted: &str) -> Result<Found, Error> {
+        let found = self.find_recording(wanted)?;
+        let is_one = is_path(wanted) || found.profile.origin.recording_id.starts_with(wanted);
+        match is_one {
+            true => Ok(found),
+            false => {
+                let others = self.others_listed(&found)?;
+                Ok(Self::united(found, others))
+            }
+        }
+    }
+
+    /// The other recordings that may be of a recording's workload, by the index: recording's id and file, newest first.
+    fn others_listed(&self, found: &Found) -> Result<Vec<(String, PathBuf)>, Error> {
+        let is_other = |listed: &Listed| {
+            let summary = listed.summary.as_ref();
+            summary.is_ok_and(|summary| summary.may_be_of_workload(&found.profile))
+        };
+        Ok(index::all(&self.0, &self.profiles())?
+            .into_iter()
+            .filter(is_other)
+            .map(|listed| (listed.recording.clone(), self.path_of_listed(&listed)))
+            .collect())
+    }
+
+    /// The same for what is to be enforced: by the profiles themselves, as far as nobody but root could have written them.
+    fn others_trusted(&self, found: &Found) -> Result<Vec<(String, PathBuf)>, Error> {
+        let is_other = |path: &Path| {
+            self.is_trusted(path)
+                && read::<Summary>(path).is_ok_and(|summary| {
+                    summary.schema == SCHEMA && summary.may_be_of_workload(&found.profile)
+                })
+        };
+        Ok(self
+            .newest_first()?
+            .into_iter()
+            .filter(|(_, _, path)| *path == found.path || is_other(path))
+            .map(|(recording, _, path)| (recording, path))
+            .collect())
+    }
+
+    /// A recording with the others of its workload, as far as they can be read.
+    fn united(found: Found, others: Vec<(String, PathBuf)>) -> Found {
+        let mut paths = BTreeMap::new();
+        let mut recordings = Vec::new();
+        for (recording, path) in others {
+            let profile = match path == found.path {
+                true => found.profile.clone(),
+                false => match load(path.clone()) {
+                    Ok(other) if other.profile.is_of_workload(&found.profile) => other.profile,
+                    _ => continue,
+                },
+            };
+            paths.insert(recording, path);
+            recordings.push(profile);
+        }
+        let Some(profile) = unite(recordings) else {
+            return found;
+        };
+        let path = paths.remove(&profile.origin.recording_id);
+        Found {
+            path: path.unwrap_or(found.path),
+            profile,
+        }
+    }
+
+    /// Finds one recording's profile: `latest` or `last`; a path of a file, or of a directory with a `capprof.json` in it; a recording's id;
+    /// a container's id or a name (annotation, container, pod, image), of several recordings the newest; or the unique beginning of an id.
+    ///
+    /// # Errors
+    /// Any of reading.
+    pub fn find_recording(&self, wanted: &str) -> Result<Found, Error> {
+        let path = Path::new(wanted);
+        if is_path(wanted) {
+            return load(if path.is_dir() {
+                path.join(PROFILE)
+            } else {
+                path.to_owned()
+            });
+        }
+        let all = index::all(&self.0, &self.profiles())?;
+        let load_listed = |listed: &Listed| load(self.path_of_listed(listed));
+        if ["latest", "last"].contains(&wanted) {
+            return match all.first() {
+                Some(newest) => load_listed(newest),
+                None => Err(Error::Empty {
+                    path: self.0.clone(),
+                }),
+            };
+        }
+        let by_id = all.iter().find(|listed| listed.recording == wanted);
+        let answers = |listed: &&Listed| {
+            let summary = listed.summary.as_ref();
+            summary.is_ok_and(|summary| summary.answers_to(wanted))
+        };
+        if let Some(listed) = by_id.or_else(|| all.iter().find(answers)) {
+            return load_listed(listed);
+        }
+        let not_found = || Error::NotFound {
+            wanted: wanted.to_owned(),
+            path: self.0.clone(),
+        };
+        if wanted.is_empty() {
+            return Err(not_found());
+        }
+        let mut containers: Vec<&String> = all
+            .iter()
+            .map(|listed| &listed.container)
+            .filter(|container| container.starts_with(wanted))
+            .collect();
+        containers.sort();
+        containers.dedup();
+        let recordings: Vec<&Listed> = all
+            .iter()
+            .filter(|listed| listed.recording.starts_with(wanted))
+            .collect();
+        match (containers.as_slice(), recordings.as_slice()) {
+            ([], []) => Err(not_found()),
+            ([one], []) => all
+                .iter()
+                .find(|listed| listed.container == **one)
+                .map_or_else(|| Err(not_found()), load_listed),
+            ([], [one]) => load_listed(one),
+            _ => Err(Error::Ambiguous {
+                wanted: wanted.to_owned(),
+                found: containers
+                    .into_iter()
+                    .chain(recordings.into_iter().map(|listed| &listed.recording))
+                    .take(5)
+                    .cloned()
+                    .collect(),
+            }),
+        }
+    }
+
+    /// Returns true if nobody but root could have written this profile.
+    fn is_trusted(&self, path: &Path) -> bool {
+        trust::check(path, &self.0).is_ok()
+    }
+
+    /// Finds the complete profile of a recording's id; or that of the workload that goes by a container's id, the name that an annotation gave, or a name that an engine
+    /// gave (container, pod, image), in this order, and in full, united with the workload's other recordings: what is enforced must not depend
+    /// on what other workloads are in the store. Nothing is taken for a path, since whoever writes a pod may have written it.
+    ///
+    /// # Errors
+    /// Any of reading; [`Error::Incomplete`]; [`Error::Untrusted`]; [`Error::AmbiguousName`] where an engine's name stands for several
+    /// programs.
+    pub fn find_complete(&self, wanted: &str) -> Result<Found, Error> {
+        let all = self.newest_first()?;
+        let directory = directory_name(wanted).ok();
+        let by_id = |of: &dyn Fn(&(String, String, PathBuf)) -> bool| -> Vec<PathBuf> {
+            let found = all.iter().filter(|entry| of(entry));
+            found.map(|(_, _, path)| path.clone()).collect()
+        };
+        let mut candidates = by_id(&|(recording, _, _)| recording == wanted);
+        if candidates.is_empty() {
+            candidates = by_id(&|(_, container, _)| Some(container) == directory.as_ref());
+        }
+        let mut is_engines_name = false;
+        if candidates.is_empty() {
+            let called = |of: &dyn Fn(&Summary) -> bool| -> Vec<PathBuf> {
+                all.iter()
+                    .filter(|(_, _, path)| read::<Summary>(path).is_ok_and(|summary| of(&summary)))
+                    .map(|(_, _, path)| path.clone())
+                    .collect()
+            };
+            candidates = called(&|summary| summary.name.as_deref() == Some(wanted));
+            if candidates.is_empty() {
+                candidates = called(&|summary| summary.is_called(wanted));
+                is_engines_name = true;
+            }
+        }
+        let mut complete: Vec<Found> = Vec::new();
+        let mut incomplete: Option<Profile> = None;
+        for path in candidates {
+            trust::check(&path, &self.0)?;
+            let found = load(path)?;
+            if !found.profile.complete {
+                incomplete.get_or_insert(found.profile);
+                continue;
+            }
+            if !is_engines_name {
+                return match found.profile.origin.recording_id == wanted {
+                    true => Ok(found),
+                    false => {
+                        let others = self.others_trusted(&found)?;
+                        Ok(Self::united(found, others))
+                    }
+                };
+            }
+            if complete
+                .iter()
+                .all(|known| known.profile.origin.process != found.profile.origin.process)
+            {
+                complete.push(found);
+            }
+        }
+        match (complete.len(), incomplete) {
+            (1, _) => {
+                let found = complete.remove(0);
+                let others = self.others_trusted(&found)?;
+                Ok(Self::united(found, others))
+            }
+            (0, Some(profile)) => Err(Error::Incomplete {
+                wanted: wanted.to_owned(),
+                recording: profile.origin.recording_id,
+                reason: profile.incomplete_because.join("; "),
+            }),
+            (0, None) => Err(Error::NotFound {
+                wanted: wanted.to_owned(),
+                path: self.0.clone(),
+            }),
+            _ => Err(Error::AmbiguousName {
+                wanted: wanted.to_owned(),
+                found: complete
+                    .into_iter()
+                    .map(|found| found.profile.origin.recording_id)
+                    .collect(),
+            }),
+        }
+    }
+}
+
+/// Whether a file is asked for; an image's name has slashes too.
+fn is_path(wanted: &str) -> bool {
+    ["/", "./", "../"]
+        .iter()
+        .any(|start| wanted.starts_with(start))
+        || wanted.ends_with(".json")
+        || (wanted.contains('/') && Path::new(wanted).exists())
+}

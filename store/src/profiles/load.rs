@@ -1,0 +1,62 @@
+//! Profiles read from their files.
+
+use super::error::Error;
+use crate::file;
+use capprof_profile::profile::{Profile, SCHEMA};
+use serde::Deserialize;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// The largest profile that is read, in bytes. One of ten thousand programs has some 20 MB.
+pub const LARGEST: u64 = 64 << 20;
+
+/// A stored result that was found.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Found {
+    /// The profile's file.
+    pub path: PathBuf,
+    /// The profile.
+    pub profile: Profile,
+}
+
+/// Reads a profile.
+///
+/// # Errors
+/// [`Error::File`], [`Error::Schema`].
+pub fn load(path: PathBuf) -> Result<Found, Error> {
+    #[derive(Deserialize)]
+    struct Head {
+        schema: Option<String>,
+    }
+    let content = file::read_regular(&path, LARGEST)?;
+    let malformed = || file::error("read profile", &path);
+    let head: Head = serde_json::from_slice(&content).map_err(malformed())?;
+    let schema = head.schema.unwrap_or_default();
+    if schema != SCHEMA {
+        return Err(Error::Schema { path, schema });
+    }
+    let profile = serde_json::from_slice(&content).map_err(malformed())?;
+    Ok(Found { path, profile })
+}
+
+/// Reads a profile as far as `T` has it, whatever its version.
+pub(super) fn read<T: for<'de> Deserialize<'de>>(path: &Path) -> Result<T, Error> {
+    serde_json::from_slice(&file::read_regular(path, LARGEST)?)
+        .map_err(file::error("read profile", path))
+        .map_err(Error::from)
+}
+
+/// The directories of finished results or of containers in a directory, with their names; none where it does not exist.
+pub(super) fn directories(path: &Path) -> Result<Vec<(String, PathBuf)>, Error> {
+    let entries = match fs::read_dir(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        result => result.map_err(file::error("list", path))?,
+    };
+    Ok(entries
+        .flatten()
+        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
+        .filter_map(|entry| Some((entry.file_name().into_string().ok()?, entry.path())))
+        .filter(|(name, _)| !name.starts_with('.'))
+        .collect())
+}

@@ -1,0 +1,28 @@
+//! Where profiles are kept when bundles are gone.
+//!
+//! ```text
+//! /var/lib/capprof/profiles/<container id>/<recording id>/     root-only
+//!     capprof.json              the profile
+//!     config.minimized.json     the engine's configuration with the minimized sets
+//!     verification.json         the latest run with these sets, in the form of a profile
+//! ```
+
+mod add;
+mod change;
+mod error;
+mod files;
+mod find;
+mod index;
+mod load;
+mod store;
+mod summary;
+
+pub use change::RUN;
+pub use error::Error;
+pub use files::{CONFIGURATION, Files, PROFILE};
+pub use load::{Found, LARGEST, load};
+pub use store::Store;
+pub use summary::{Standing, Summary};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,81 @@
+//! The store's place, and what lies where in it.
+
+use super::error::Error;
+use super::files::PROFILE;
+use super::index::{self, Listed};
+use super::load::directories;
+use super::summary::Summary;
+use std::path::PathBuf;
+
+/// A store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Store(pub(super) PathBuf);
+
+impl Store {
+    /// The store in this directory, which need not exist yet.
+    pub fn at(path: impl Into<PathBuf>) -> Self {
+        Self(path.into())
+    }
+
+    /// All profiles, newest first, without those that cannot be read, whose errors come along.
+    ///
+    /// # Errors
+    /// [`Error::File`]. A store that does not exist holds nothing.
+    pub fn list(&self) -> Result<(Vec<Summary>, Vec<Error>), Error> {
+        let mut summaries = Vec::new();
+        let mut errors = Vec::new();
+        for listed in index::all(&self.0, &self.profiles())? {
+            match listed.summary {
+                Ok(summary) => summaries.push(summary),
+                Err(error) => errors.push(error),
+            }
+        }
+        Ok((summaries, errors))
+    }
+
+    pub(super) fn path_of(&self, recording_id: &str) -> Result<PathBuf, Error> {
+        self.newest_first()?
+            .into_iter()
+            .find(|(recording, _, _)| recording == recording_id)
+            .map(|(_, _, path)| path)
+            .ok_or_else(|| Error::NotFound {
+                wanted: recording_id.to_owned(),
+                path: self.0.clone(),
+            })
+    }
+
+    pub(super) fn path_of_listed(&self, listed: &Listed) -> PathBuf {
+        self.profiles()
+            .join(&listed.container)
+            .join(&listed.recording)
+            .join(PROFILE)
+    }
+
+    pub(super) fn profiles(&self) -> PathBuf {
+        self.0.join("profiles")
+    }
+
+    /// (recording id, container id, the profile's file) of all, by recording id, which begins with the time.
+    pub(crate) fn newest_first(&self) -> Result<Vec<(String, String, PathBuf)>, Error> {
+        let mut all = Vec::new();
+        for (container, path) in directories(&self.profiles())? {
+            for (recording, path) in directories(&path)? {
+                all.push((recording, container.clone(), path.join(PROFILE)));
+            }
+        }
+        all.sort_by(|one, other| other.cmp(one));
+        Ok(all)
+    }
+}
+
+/// The name of an id's directory. runc accepts `[\w+-.]+` and so `..` too, crun anything without a slash; a leading dot, which marks
+/// unfinished directories here, is escaped.
+pub(super) fn directory_name(id: &str) -> Result<String, Error> {
+    if id.is_empty() || [".", ".."].contains(&id) || id.len() > 250 || id.contains(['/', '\0']) {
+        return Err(Error::Id(id.to_owned()));
+    }
+    Ok(match id.strip_prefix('.') {
+        Some(rest) => format!("%2e{rest}"),
+        None => id.to_owned(),
+    })
+}

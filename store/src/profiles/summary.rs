@@ -1,0 +1,155 @@
+//! What is shown of a profile, and the names that its workload goes by.
+
+use capprof_profile::CapabilitySet;
+use capprof_profile::observation::Exit;
+use capprof_profile::profile::Profile;
+use capprof_profile::recording::Workload;
+use capprof_profile::verification::Verdict;
+use serde::{Deserialize, Serialize};
+
+/// What `list` shows of a profile.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Summary {
+    /// See `Profile::schema`.
+    pub schema: String,
+    /// See `Profile::recording_id`.
+    pub recording_id: String,
+    /// See `Profile::container_id`.
+    pub container_id: String,
+    /// See `Profile::name`.
+    pub name: Option<String>,
+    /// See `Profile::workload`.
+    pub workload: Workload,
+    /// See `Profile::finished`.
+    pub finished: String,
+    /// See `Profile::complete`.
+    pub complete: bool,
+    /// See `Profile::minimized`.
+    pub minimized: CapabilitySet,
+    /// See [`Profile::answer`].
+    #[serde(default)]
+    pub answer: CapabilitySet,
+    /// See `Profile::exit`.
+    #[serde(default)]
+    pub exit: Option<Exit>,
+    /// See `Profile::verification`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub verification: Option<Standing>,
+}
+
+/// What a summary tells of a [`capprof_profile::verification::Verification`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Standing {
+    /// The verdict.
+    pub verdict: Verdict,
+    /// When.
+    pub date: String,
+}
+
+impl From<Profile> for Summary {
+    fn from(profile: Profile) -> Self {
+        let answer = profile.answer().0;
+        Self {
+            schema: profile.schema,
+            recording_id: profile.origin.recording_id,
+            container_id: profile.origin.container_id,
+            name: profile.origin.name,
+            workload: profile.origin.workload,
+            finished: profile.origin.finished,
+            complete: profile.complete,
+            minimized: profile.findings.minimized,
+            answer,
+            exit: profile.exit,
+            // A verdict on another set says nothing of this one.
+            verification: profile
+                .verification
+                .filter(|verification| verification.sets.bounding == answer)
+                .map(|verification| Standing {
+                    verdict: verification.verdict,
+                    date: verification.date,
+                }),
+        }
+    }
+}
+
+impl Summary {
+    /// Whether the workload goes by this name: the annotation's, the container's in its pod, the pod's, the image's, or the compose service's.
+    pub(super) fn is_called(&self, wanted: &str) -> bool {
+        [
+            &self.name,
+            &self.workload.container,
+            &self.workload.pod,
+            &self.workload.image,
+            &self.workload.service,
+        ]
+        .into_iter()
+        .any(|name| name.as_deref() == Some(wanted))
+    }
+
+    /// Whether it is worth reading the whole profile to see if it is of the same workload ([`Profile::is_of_workload`]).
+    pub(super) fn may_be_of_workload(&self, profile: &Profile) -> bool {
+        let origin = &profile.origin;
+        match self.workload.image {
+            Some(_) => self.workload.is_of_image(&origin.workload),
+            None => {
+                self.container_id == origin.container_id
+                    || (self.name.is_some() && self.name == origin.name)
+            }
+        }
+    }
+
+    /// Whether somebody who asks for this may mean the workload: its container's id, one of its names, or its image, which may be named
+    /// without what registries and engines add, `nginx` for `docker.io/library/nginx:latest`.
+    pub fn answers_to(&self, wanted: &str) -> bool {
+        self.container_id == wanted
+            || self.is_called(wanted)
+            || self
+                .workload
+                .image
+                .as_deref()
+                .is_some_and(|image| is_image(image, wanted))
+    }
+}
+
+/// Whether an image is meant by a name that may lack the default registry and the tag. A tag that is named must be the image's.
+fn is_image(image: &str, wanted: &str) -> bool {
+    let (image, wanted) = (familiar(image), familiar(wanted));
+    match image.strip_prefix(wanted) {
+        // A port is followed by the path, a tag by nothing.
+        Some(rest) => rest.is_empty() || (rest.starts_with([':', '@']) && !rest.contains('/')),
+        // What has no tag is `latest`.
+        None => wanted.strip_suffix(":latest") == Some(image),
+    }
+}
+
+/// A reference without the registry and the name space that docker takes for granted (distribution's `reference.FamiliarString`).
+fn familiar(reference: &str) -> &str {
+    let path = reference.strip_prefix("docker.io/").unwrap_or(reference);
+    path.strip_prefix("library/").unwrap_or(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_image_may_be_named_in_short() {
+        for (image, wanted, meant) in [
+            ("docker.io/library/nginx:latest", "nginx", true),
+            ("docker.io/library/nginx:latest", "nginx:latest", true),
+            ("docker.io/library/nginx:latest", "library/nginx", true),
+            ("docker.io/library/nginx:latest", "nginx:1.27", false),
+            ("docker.io/library/nginx:latest", "ngin", false),
+            ("nginx", "nginx:latest", true),
+            ("nginx", "docker.io/library/nginx:latest", true),
+            ("nginx", "nginx:1.27", false),
+            ("docker.io/bitnami/nginx:1", "nginx", false),
+            ("docker.io/bitnami/nginx:1", "bitnami/nginx", true),
+            ("quay.io/x/y@sha256:0", "quay.io/x/y", true),
+            ("quay.io/x/y@sha256:0", "x/y", false),
+            ("quay.io:443/x/y", "quay.io", false),
+        ] {
+            assert_eq!(is_image(image, wanted), meant, "{image} {wanted}");
+        }
+    }
+}
