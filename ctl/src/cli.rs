@@ -117,27 +117,7 @@ pub(crate) enum Command {
     /// Attaches to all processes of each container, whichever engine started it, and to those that `exec` adds. Detaches when the container ends,
     /// when the time is over, or at Ctrl-C, and shows what was used and refused since. The profile is stored, and never called complete: what the
     /// container did before was not seen.
-    Observe {
-        /// A container's name, id or the beginning of one, its pod, or the number of a process
-        #[arg(
-            required_unless_present = "all",
-            conflicts_with = "all",
-            value_name = "CONTAINER"
-        )]
-        containers: Vec<String>,
-
-        /// All containers that run now
-        #[arg(long)]
-        all: bool,
-
-        /// How long, as 30s, 10m, 24h or 7d [default: until the container ends]
-        #[arg(long = "for", value_name = "TIME", value_parser = time)]
-        time: Option<Duration>,
-
-        /// A further directory in which a runtime keeps its containers, its --root
-        #[arg(long, value_name = "DIRECTORY")]
-        root: Vec<PathBuf>,
-    },
+    Observe(ObserveOptions),
 
     /// Show what running containers have, use, do not use and are refused
     ///
@@ -209,72 +189,14 @@ pub(crate) enum Command {
     /// Unite profiles of one workload from many runs and hosts
     ///
     /// Shows what any run needed, in how many runs, and when the last new capability appeared. The result can be merged again.
-    Merge {
-        /// Files, directories with profiles in them, `-` for JSON documents on standard input, or what profiles in the store go by: containers,
-        /// names, pods, images
-        #[arg(required = true, value_name = "PROFILE", add = profiles())]
-        profiles: Vec<PathBuf>,
-
-        /// Merge profiles of different images or configurations too
-        #[arg(long)]
-        mixed: bool,
-
-        /// What to print
-        #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
-        format: Format,
-
-        /// Show the form of every engine
-        #[arg(long)]
-        all_forms: bool,
-
-        /// Exit with status 3 if a profile is incomplete
-        #[arg(long)]
-        strict: bool,
-    },
+    Merge(MergeOptions),
 
     /// Run a workload again with nothing but its minimized set, and say whether that is enough
     ///
     /// The engine's command line gets what makes capprof its runtime and the set its limit. Compared with the profiled run are the exit
     /// status of a program that ends by itself and the success of --check; system calls that fail for want of a capability are named. The
     /// outcome is written into the profile. Exits with status 4 if the set is not verified.
-    Verify {
-        /// As for report; it must be in the store
-        #[arg(value_name = "PROFILE", add = profiles())]
-        profile: String,
-
-        /// A shell command that succeeds if the workload works. It is run while the container lives, again and again until it succeeds, with
-        /// CAPPROF_CONTAINER_ID and CAPPROF_CONTAINER_PID in its environment; then the container is stopped
-        #[arg(long, value_name = "COMMAND")]
-        check: Option<String>,
-
-        /// How long the program, or the check, is given, in seconds; then the container is stopped
-        #[arg(long, value_name = "SECONDS", default_value_t = 60)]
-        timeout: u64,
-
-        /// See first, in a run of its own, that the check succeeds with everything granted
-        #[arg(long, requires = "check")]
-        baseline: bool,
-
-        /// Run it with what it has today and uses, without what it asks for beyond that: if it works, that is no part of the answer
-        #[arg(long)]
-        today: bool,
-
-        /// Judge a run of another image, command or user than was profiled, too
-        #[arg(long)]
-        anyway: bool,
-
-        /// Do not verify a set for want of which a system call fails, even if the program goes on and does all that is compared
-        #[arg(long)]
-        strict: bool,
-
-        /// Where recordings in progress are kept [default: the configuration's, /run/capprof]
-        #[arg(long, value_name = "DIRECTORY")]
-        state: Option<PathBuf>,
-
-        /// How the container is run: docker, podman, nerdctl, ctr, runc or crun, its options, `run`, and the rest
-        #[arg(last = true, required = true, value_name = "ENGINE COMMAND")]
-        command: Vec<OsString>,
-    },
+    Verify(VerifyOptions),
 
     /// Find a smaller set by running the container with fewer and fewer capabilities
     ///
@@ -336,31 +258,7 @@ pub(crate) enum Command {
     /// Runs a command and watches it and all that it starts, or watches a container that runs. Each distinct refusal has the program, the
     /// system call, the error, the cause and what would allow it, the likeliest culprit first. The command keeps standard input, standard
     /// output and exit status; the report goes to standard error.
-    Why {
-        /// A container that runs, by id or name, or the number of a process in it
-        #[arg(
-            value_name = "CONTAINER",
-            required_unless_present = "command",
-            conflicts_with = "command"
-        )]
-        container: Option<String>,
-
-        /// Stop watching a container after so many seconds [default: at its end, or with Ctrl-C]
-        #[arg(long = "for", value_name = "SECONDS", requires = "container")]
-        seconds: Option<u64>,
-
-        /// What to print
-        #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
-        format: ListFormat,
-
-        /// Write the report into a file
-        #[arg(long, value_name = "FILE")]
-        output: Option<PathBuf>,
-
-        /// The command to run
-        #[arg(last = true, value_name = "COMMAND")]
-        command: Vec<OsString>,
-    },
+    Why(WhyOptions),
 
     /// Explain what Linux asks a capability for, or what a place in the kernel asks for
     ///
@@ -482,6 +380,124 @@ pub(crate) struct DetailOptions {
     /// Show the form of every engine, not only of the one that was used
     #[arg(long)]
     pub(crate) all_forms: bool,
+}
+
+/// Which containers, and how long.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ObserveOptions {
+    /// A container's name, id or the beginning of one, its pod, or the number of a process
+    #[arg(
+        required_unless_present = "all",
+        conflicts_with = "all",
+        value_name = "CONTAINER"
+    )]
+    pub(crate) containers: Vec<String>,
+
+    /// All containers that run now
+    #[arg(long)]
+    pub(crate) all: bool,
+
+    /// How long, as 30s, 10m, 24h or 7d [default: until the container ends]
+    #[arg(long = "for", value_name = "TIME", value_parser = time)]
+    pub(crate) time: Option<Duration>,
+
+    /// A further directory in which a runtime keeps its containers, its --root
+    #[arg(long, value_name = "DIRECTORY")]
+    pub(crate) root: Vec<PathBuf>,
+}
+
+/// Which profiles, and what is printed of them.
+#[derive(Debug, clap::Args)]
+pub(crate) struct MergeOptions {
+    /// Files, directories with profiles in them, `-` for JSON documents on standard input, or what profiles in the store go by: containers,
+    /// names, pods, images
+    #[arg(required = true, value_name = "PROFILE", add = profiles())]
+    pub(crate) profiles: Vec<PathBuf>,
+
+    /// Merge profiles of different images or configurations too
+    #[arg(long)]
+    pub(crate) mixed: bool,
+
+    /// What to print
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
+    pub(crate) format: Format,
+
+    /// Show the form of every engine
+    #[arg(long)]
+    pub(crate) all_forms: bool,
+
+    /// Exit with status 3 if a profile is incomplete
+    #[arg(long)]
+    pub(crate) strict: bool,
+}
+
+/// Which set is tried out, and how it is judged.
+#[derive(Debug, clap::Args)]
+pub(crate) struct VerifyOptions {
+    /// As for report; it must be in the store
+    #[arg(value_name = "PROFILE", add = profiles())]
+    pub(crate) profile: String,
+
+    /// A shell command that succeeds if the workload works. It is run while the container lives, again and again until it succeeds, with
+    /// CAPPROF_CONTAINER_ID and CAPPROF_CONTAINER_PID in its environment; then the container is stopped
+    #[arg(long, value_name = "COMMAND")]
+    pub(crate) check: Option<String>,
+
+    /// How long the program, or the check, is given, in seconds; then the container is stopped
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    pub(crate) timeout: u64,
+
+    /// See first, in a run of its own, that the check succeeds with everything granted
+    #[arg(long, requires = "check")]
+    pub(crate) baseline: bool,
+
+    /// Run it with what it has today and uses, without what it asks for beyond that: if it works, that is no part of the answer
+    #[arg(long)]
+    pub(crate) today: bool,
+
+    /// Judge a run of another image, command or user than was profiled, too
+    #[arg(long)]
+    pub(crate) anyway: bool,
+
+    /// Do not verify a set for want of which a system call fails, even if the program goes on and does all that is compared
+    #[arg(long)]
+    pub(crate) strict: bool,
+
+    /// Where recordings in progress are kept [default: the configuration's, /run/capprof]
+    #[arg(long, value_name = "DIRECTORY")]
+    pub(crate) state: Option<PathBuf>,
+
+    /// How the container is run: docker, podman, nerdctl, ctr, runc or crun, its options, `run`, and the rest
+    #[arg(last = true, required = true, value_name = "ENGINE COMMAND")]
+    pub(crate) command: Vec<OsString>,
+}
+
+/// What is watched, and where the report goes.
+#[derive(Debug, clap::Args)]
+pub(crate) struct WhyOptions {
+    /// A container that runs, by id or name, or the number of a process in it
+    #[arg(
+        value_name = "CONTAINER",
+        required_unless_present = "command",
+        conflicts_with = "command"
+    )]
+    pub(crate) container: Option<String>,
+
+    /// Stop watching a container after so many seconds [default: at its end, or with Ctrl-C]
+    #[arg(long = "for", value_name = "SECONDS", requires = "container")]
+    pub(crate) seconds: Option<u64>,
+
+    /// What to print
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
+    pub(crate) format: ListFormat,
+
+    /// Write the report into a file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+
+    /// The command to run
+    #[arg(last = true, value_name = "COMMAND")]
+    pub(crate) command: Vec<OsString>,
 }
 
 /// Into which file, and what.

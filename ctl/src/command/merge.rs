@@ -1,6 +1,6 @@
 //! `capprofctl merge`
 
-use crate::cli::Format;
+use crate::cli::{Format, MergeOptions};
 use crate::exit::Exit;
 use crate::merge::Merge;
 use crate::output;
@@ -18,16 +18,9 @@ use std::path::{Path, PathBuf};
 ///
 /// # Errors
 /// One of them cannot be read, or is of another workload; nothing is printed then.
-pub(crate) fn run(
-    store: &Store,
-    profiles: &[PathBuf],
-    mixed: bool,
-    format: Format,
-    all_forms: bool,
-    strict: bool,
-) -> anyhow::Result<Exit> {
+pub(crate) fn run(store: &Store, options: &MergeOptions) -> anyhow::Result<Exit> {
     let mut merge = Merge::default();
-    for path in profiles {
+    for path in &options.profiles {
         if path == Path::new("-") {
             add_stream(&mut merge)?;
         } else if path.is_dir() {
@@ -45,23 +38,27 @@ pub(crate) fn run(
             add_stored(&mut merge, store, &path.to_string_lossy())?;
         }
     }
-    let merged = merge.finish(mixed).map_err(|error| match error {
+    let merged = merge.finish(options.mixed).map_err(|error| match error {
         crate::merge::Error::Different { .. } => {
             anyhow::anyhow!("{error}; --mixed merges them all the same")
         }
         other => other.into(),
     })?;
-    match format.engine() {
+    match options.format.engine() {
         Some(engine) => output::form(&render::form(engine, &merged)?)?,
-        None if format == Format::Json => {
+        None if options.format == Format::Json => {
             output::print_json(&merged)?;
         }
-        None if matches!(format, Format::Markdown | Format::Html) => {
+        None if matches!(options.format, Format::Markdown | Format::Html) => {
             bail!("merge: this format is for a single profile: capprofctl report")
         }
-        None => output::print(&render::merged(&merged, all_forms, &output::styles()))?,
+        None => output::print(&render::merged(
+            &merged,
+            options.all_forms,
+            &output::styles(),
+        ))?,
     }
-    Ok(match strict && !merged.complete {
+    Ok(match options.strict && !merged.complete {
         true => Exit::Incomplete,
         false => Exit::Success,
     })

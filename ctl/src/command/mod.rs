@@ -31,7 +31,6 @@ use capprof_store::profiles::Store;
 use capprof_store::{recording, settings};
 use clap::CommandFactory;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 /// The environment variable by which a shell asks for completions.
 const COMPLETE: &str = "CAPPROFCTL_COMPLETE";
@@ -69,44 +68,11 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
         Command::Check(options) => check::run(&store(arguments)?, options),
         Command::Rm { profiles, all } => rm::run(&store(arguments)?, profiles, *all),
         Command::Prune(options) => prune::run(&store(arguments)?, options),
-        Command::Merge {
-            profiles,
-            mixed,
-            format,
-            all_forms,
-            strict,
-        } => merge::run(
+        Command::Merge(options) => merge::run(&store(arguments)?, options),
+        Command::Verify(options) => verify::run(
             &store(arguments)?,
-            profiles,
-            *mixed,
-            *format,
-            *all_forms,
-            *strict,
-        ),
-        Command::Verify {
-            profile,
-            check,
-            timeout,
-            baseline,
-            today,
-            anyway,
-            strict,
-            state,
-            command,
-        } => verify::run(
-            &store(arguments)?,
-            &state_directory(state.as_deref())?,
-            &verify::Options {
-                profile,
-                check: check.as_deref(),
-                timeout: Duration::from_secs(*timeout),
-                baseline: *baseline,
-                today: *today,
-                anyway: *anyway,
-                strict: *strict,
-                command,
-                log: None,
-            },
+            &state_directory(options.state.as_deref())?,
+            &options.into(),
         ),
         Command::Shrink {
             profile,
@@ -121,38 +87,13 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
         Command::Doctor { format, state } => doctor::run(state.as_deref(), *format),
         Command::Install(options) => install::install(options),
         Command::Uninstall(options) => install::uninstall(options),
-        Command::Why {
-            container,
-            seconds,
-            format,
-            output,
-            command,
-        } => why::run(&why::Options {
-            container: container.as_deref(),
-            command,
-            seconds: *seconds,
-            format: *format,
-            output: output.as_deref(),
-        }),
+        Command::Why(options) => why::run(options),
         Command::Explain {
             subject,
             kernel,
             all,
         } => explain::run(subject, kernel.as_deref(), *all),
-        Command::Observe {
-            containers,
-            all,
-            time,
-            root,
-        } => observe::run(
-            &observe_settings(arguments)?,
-            &observe::Options {
-                containers,
-                all: *all,
-                time: *time,
-                roots: root,
-            },
-        ),
+        Command::Observe(options) => observe::run(&observe_settings(arguments)?, options),
         Command::Audit {
             containers,
             root,

@@ -1,5 +1,6 @@
 //! `capprofctl observe`
 
+use crate::cli::ObserveOptions;
 use crate::exit::Exit;
 use crate::running::{self, Running};
 use crate::{hook, output, process as signals, render};
@@ -11,20 +12,11 @@ use capprof_store::process;
 use capprof_store::profiles::Store;
 use capprof_store::recording::Directory;
 use std::ffi::OsStr;
-use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 /// How often it is looked whether somebody wants it to end, and whether a container has.
 const TICK: Duration = Duration::from_millis(200);
-
-/// What is observed, and how long.
-pub(crate) struct Options<'a> {
-    pub(crate) containers: &'a [String],
-    pub(crate) all: bool,
-    pub(crate) time: Option<Duration>,
-    pub(crate) roots: &'a [PathBuf],
-}
 
 /// A container that is observed.
 struct Observed {
@@ -37,14 +29,14 @@ struct Observed {
 ///
 /// # Errors
 /// There is no such container, or none could be attached to.
-pub(crate) fn run(settings: &Settings, options: &Options<'_>) -> anyhow::Result<Exit> {
+pub(crate) fn run(settings: &Settings, options: &ObserveOptions) -> anyhow::Result<Exit> {
     if !nix::unistd::geteuid().is_root() {
         bail!("observe: this takes root, for eBPF: run it with sudo");
     }
     let containers = match options.all {
-        true => running::all(options.roots),
+        true => running::all(&options.root),
         false => {
-            let find = |wanted: &String| running::find(wanted, options.roots);
+            let find = |wanted: &String| running::find(wanted, &options.root);
             let mut found = options
                 .containers
                 .iter()

@@ -1,5 +1,6 @@
 //! `capprofctl verify`
 
+use crate::cli::VerifyOptions;
 use crate::exit::Exit;
 use crate::launch::{By, Launch, Wish};
 use crate::render;
@@ -47,6 +48,22 @@ pub(crate) struct Options<'a> {
     pub(crate) command: &'a [OsString],
     /// Where what the container writes goes; then the verdict is not printed either. Without it, both are shown.
     pub(crate) log: Option<&'a Path>,
+}
+
+impl<'a> From<&'a VerifyOptions> for Options<'a> {
+    fn from(options: &'a VerifyOptions) -> Self {
+        Self {
+            profile: &options.profile,
+            check: options.check.as_deref(),
+            timeout: Duration::from_secs(options.timeout),
+            baseline: options.baseline,
+            today: options.today,
+            anyway: options.anyway,
+            strict: options.strict,
+            command: &options.command,
+            log: None,
+        }
+    }
 }
 
 /// Runs a workload with nothing but its minimized set, and writes what came of it into the profile.

@@ -1,42 +1,26 @@
 //! `capprofctl why`
 
-use crate::cli::ListFormat;
+use crate::cli::{ListFormat, WhyOptions};
 use crate::exit::Exit;
 use crate::{hook, output, render};
 use anyhow::{Context, bail};
 use capprof_profile::why::report::Report;
-use std::ffi::OsString;
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
-use std::path::Path;
 use std::process::{Command, ExitStatus};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-
-/// What was asked for.
-pub(crate) struct Options<'a> {
-    /// A container that runs, or the number of a process in it.
-    pub(crate) container: Option<&'a str>,
-    /// A command to run instead.
-    pub(crate) command: &'a [OsString],
-    /// How long to watch a container, in seconds.
-    pub(crate) seconds: Option<u64>,
-    /// What to print.
-    pub(crate) format: ListFormat,
-    /// Where to; standard error for a command, standard output for a container.
-    pub(crate) output: Option<&'a Path>,
-}
 
 /// Runs a command, or watches a container, and tells what was refused and why. The exit status is the command's.
 ///
 /// # Errors
 /// The hook binary could not watch; the command could not be started is no error of ours, but a status of 126 or 127.
-pub(crate) fn run(options: &Options<'_>) -> anyhow::Result<Exit> {
+pub(crate) fn run(options: &WhyOptions) -> anyhow::Result<Exit> {
     let report = tempfile::NamedTempFile::new().context("make a temporary file")?;
     let mut hook = Command::new(hook::find()?);
     hook.arg("why").arg(report.path());
-    match options.container {
-        None => hook.arg("--").args(options.command),
+    match &options.container {
+        None => hook.arg("--").args(&options.command),
         Some(container) => {
             hook.arg(process_of(container)?.to_string());
             hook.args(options.seconds.map(|seconds| seconds.to_string()))
@@ -49,7 +33,7 @@ pub(crate) fn run(options: &Options<'_>) -> anyhow::Result<Exit> {
         return Ok(Exit::Error);
     }
     show(&text, options)?;
-    Ok(match options.container {
+    Ok(match &options.container {
         Some(_) => Exit::Success,
         None => Exit::Command(
             u8::try_from(
@@ -73,13 +57,13 @@ fn run_to_its_end(command: &mut Command) -> anyhow::Result<ExitStatus> {
         .with_context(|| format!("run {}", command.get_program().display()))
 }
 
-fn show(json: &str, options: &Options<'_>) -> anyhow::Result<()> {
+fn show(json: &str, options: &WhyOptions) -> anyhow::Result<()> {
     let report: Report = serde_json::from_str(json).context("read what capprof-hook why wrote")?;
     let plain = |styles: &render::Styles| match options.format {
         ListFormat::Json => format!("{}\n", json.trim_end()),
         ListFormat::Text => render::refusals(&report, styles),
     };
-    match options.output {
+    match &options.output {
         Some(path) => fs::write(path, plain(&render::Styles::default()))
             .with_context(|| format!("write {}", path.display())),
         None if options.container.is_some() => output::print(&plain(&output::styles())),
