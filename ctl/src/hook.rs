@@ -67,11 +67,22 @@ pub(crate) fn state(directory: Option<&Path>) -> Vec<&OsStr> {
         .unwrap_or_default()
 }
 
+/// The path of this program, as it was when it was first asked for: after a change of the mount namespace the kernel no longer knows it whole
+/// (proc_pid_exe(5)).
+pub(crate) fn own_program() -> anyhow::Result<PathBuf> {
+    static OWN: std::sync::OnceLock<PathBuf> = std::sync::OnceLock::new();
+    if let Some(own) = OWN.get() {
+        return Ok(own.clone());
+    }
+    let own = std::env::current_exe().context("find own executable")?;
+    Ok(OWN.get_or_init(|| own).clone())
+}
+
 /// Beside this program's own executable, else in the libexec directory of the same prefix.///
 /// # Errors
 /// It is at none of these places.
 pub(crate) fn find() -> anyhow::Result<PathBuf> {
-    let own = std::env::current_exe().context("find own executable")?;
+    let own = own_program()?;
     let directory = own.parent().unwrap_or(Path::new("/"));
     let mut candidates = vec![directory.join(NAME)];
     if let Some(prefix) = directory.parent() {

@@ -148,6 +148,8 @@ fn a_program_that_is_no_container(
 ) -> anyhow::Result<()> {
     let container = Container::new(environment, runtime, &["/bin/true"])?;
     let corpus = environment.corpus.display().to_string();
+    let mounts = || std::fs::read_to_string("/proc/self/mountinfo");
+    let before = mounts()?;
     let output = container
         .ctl(&["profile", "--no-shrink", "--", &corpus, "net_bind_service"])?
         .output()?;
@@ -164,6 +166,13 @@ fn a_program_that_is_no_container(
         "{set}: {said}"
     );
     ensure!(verdict == Some(Verdict::Verified), "{said}");
+    let roots = |text: &str| {
+        text.lines()
+            .filter(|line| line.split(' ').nth(4) == Some("/"))
+            .count()
+    };
+    let (before, after) = (roots(&before), roots(&mounts()?));
+    ensure!(before == after, "{after} mounts on /, {before} before");
     nothing_is_left(&container)
 }
 

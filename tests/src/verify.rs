@@ -535,16 +535,6 @@ fn an_interrupted_run_leaves_the_profile_as_it_was(
     Ok(())
 }
 
-/// Returns true if the program is attached that every system call of the host passes while a recording verifies.
-fn system_calls_are_followed() -> bool {
-    // Next to the pins of this version there may be another's.
-    fs::read_dir("/sys/fs/bpf/capprof").is_ok_and(|versions| {
-        versions
-            .flatten()
-            .any(|version| version.path().join("link-system_call_exit").exists())
-    })
-}
-
 fn a_killed_capprofctl_leaves_nothing_attached(
     environment: &Arc<Environment>,
     runtime: &Runtime,
@@ -553,21 +543,10 @@ fn a_killed_capprofctl_leaves_nothing_attached(
     let container = &server.0;
     let profile = profile(container)?;
     server.serves_for(100)?;
-    ensure!(
-        !system_calls_are_followed(),
-        "attached for a recording that profiles"
-    );
     let mut child = container
         .ctl_with_runtime(&["verify", &profile.origin.recording_id])?
         .spawn()?;
     let started = Instant::now();
-    while !system_calls_are_followed() {
-        ensure!(
-            started.elapsed() < Duration::from_secs(30),
-            "never attached"
-        );
-        std::thread::sleep(Duration::from_millis(20));
-    }
     // Attached by a hook before the container runs; a runtime that is still at work would make what is deleted below once more.
     while !crate::lifecycle::is_running(container)? {
         ensure!(
@@ -581,7 +560,6 @@ fn a_killed_capprofctl_leaves_nothing_attached(
     ensure!(killed == 1, "{killed} processes were capprofctl's");
     // The container lives on, and its engine ends it some time.
     container.capprof(&["delete", "--force", &container.id])?;
-    ensure!(!system_calls_are_followed(), "still attached");
     expect_nothing_left(container)
 }
 

@@ -101,7 +101,7 @@ fn read_only_path(environment: &Arc<Environment>, runtime: &Runtime) -> anyhow::
 }
 
 fn masked_path(environment: &Arc<Environment>, runtime: &Runtime) -> anyhow::Result<()> {
-    let container = shell(environment, runtime, "mkdir /proc/tty/new")?;
+    let container = shell(environment, runtime, "mkdir /proc/tty/new; sleep 1")?;
     container.edit(|config| config["linux"]["maskedPaths"] = json!(["/proc/tty"]))?;
     expect(&container, "mkdir", "masked_path", "/proc/tty")
 }

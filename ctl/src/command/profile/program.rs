@@ -4,6 +4,8 @@ use crate::launch::Engine;
 use anyhow::{Context, bail};
 use capprof_profile::CapabilitySet;
 use capprof_store::settings;
+use nix::mount::MsFlags;
+use nix::sched::CloneFlags;
 use serde_json::{Value, json};
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -22,11 +24,14 @@ impl Program {
     /// Lays out a bundle; `None` if the words are an engine's command line.
     ///
     /// # Errors
-    /// A word cannot stand in config.json (runtime-spec, config.md), or the bundle cannot be written.
+    /// A word cannot stand in config.json (runtime-spec, config.md), the bundle cannot be written, or this process cannot have mounts of its own.
     pub(super) fn of(words: &[OsString]) -> anyhow::Result<Option<Self>> {
         let Some(first) = words.first().filter(|first| Engine::of(first).is_none()) else {
             return Ok(None);
         };
+        // Found before, for it has capprof next to it.
+        crate::hook::own_program()?;
+        leave_the_hosts_mounts()?;
         let directory = tempfile::Builder::new()
             .prefix("capprofctl-")
             .tempdir()
@@ -51,6 +56,22 @@ impl Program {
             _directory: directory,
         }))
     }
+}
+
+/// Gives this process, and so the runtime, a mount namespace of its own (mount_namespaces(7)): runc and crun mount the root over itself before they
+/// run a program in it, and would leave that to the host. What the host mounts still appears here.
+fn leave_the_hosts_mounts() -> anyhow::Result<()> {
+    nix::sched::unshare(CloneFlags::CLONE_NEWNS)
+        .and_then(|()| {
+            nix::mount::mount(
+                None::<&str>,
+                "/",
+                None::<&str>,
+                MsFlags::MS_REC | MsFlags::MS_SLAVE,
+                None::<&str>,
+            )
+        })
+        .context("keep the program's mounts from the host: run it as root")
 }
 
 /// A configuration without namespaces and without a root file system of its own: the program runs as this process would run it.
@@ -124,12 +145,20 @@ mod tests {
     #[test]
     fn an_engines_command_line_is_no_program() {
         let words = |line: &str| -> Vec<OsString> { line.split(' ').map(OsString::from).collect() };
+        let namespace = || fs::read_link("/proc/thread-self/ns/mnt").unwrap();
+        let host = namespace();
         for line in ["docker run x", "/usr/bin/podman run x", "runc run x"] {
             assert!(Program::of(&words(line)).unwrap().is_none(), "{line}");
+        }
+        assert_eq!(namespace(), host);
+        if !nix::unistd::geteuid().is_root() {
+            println!("skipped: only root has mounts of its own");
+            return;
         }
         let program = Program::of(&words("/usr/sbin/chroot / true"))
             .unwrap()
             .unwrap();
+        assert_ne!(namespace(), host);
         let path = program._directory.path().join("config.json");
         let value: Value = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
         assert_eq!(
