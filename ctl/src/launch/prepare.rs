@@ -178,7 +178,8 @@ impl Launch {
                 }
                 Engine::Podman | Engine::Nerdctl => vec![(
                     "io.capprof.output",
-                    "CAPPROF_OUTPUT",
+                    // No variable stands for it, and these engines take annotations.
+                    "",
                     output.display().to_string(),
                 )],
                 // docker before 24 has no annotations; profiling needs none.
