@@ -17,8 +17,20 @@ use std::time::Duration;
 /// # Errors
 /// `capprof-hook` could not be run, or failed.
 pub(crate) fn so_far(state: &Path, directories: &[Directory]) -> anyhow::Result<Vec<Progress>> {
+    hook::quiet(&arguments("so-far", state, directories))?
+        .lines()
+        .map(read)
+        .collect()
+}
+
+/// The arguments of a subcommand of `capprof-hook` for these recordings in progress; for all of them if none is named.
+pub(crate) fn arguments<'a>(
+    subcommand: &'a str,
+    state: &'a Path,
+    directories: &'a [Directory],
+) -> Vec<&'a OsStr> {
     let mut arguments = vec![
-        OsStr::new("so-far"),
+        OsStr::new(subcommand),
         OsStr::new("--state"),
         state.as_os_str(),
     ];
@@ -27,7 +39,7 @@ pub(crate) fn so_far(state: &Path, directories: &[Directory]) -> anyhow::Result<
             .iter()
             .map(|directory| directory.path().as_os_str()),
     );
-    hook::quiet(&arguments)?.lines().map(read).collect()
+    arguments
 }
 
 /// One line of `capprof-hook so-far`.

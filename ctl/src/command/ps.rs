@@ -6,7 +6,6 @@ use crate::{hook, live, output, render};
 use capprof_profile::live::{Class, Progress};
 use capprof_profile::recording::Mode;
 use capprof_store::recording::Directory;
-use std::ffi::OsStr;
 use std::path::Path;
 
 /// Shows the recordings in progress.
@@ -93,16 +92,7 @@ pub(crate) fn snapshot(state: &Path, wanted: &[String]) -> anyhow::Result<Exit> 
         .iter()
         .map(|wanted| super::watch::recording(state, wanted))
         .collect::<anyhow::Result<Vec<Directory>>>()?;
-    let mut arguments = vec![
-        OsStr::new("snapshot"),
-        OsStr::new("--state"),
-        state.as_os_str(),
-    ];
-    arguments.extend(
-        directories
-            .iter()
-            .map(|directory| directory.path().as_os_str()),
-    );
+    let arguments = live::arguments("snapshot", state, &directories);
     output::print_raw(&hook::quiet(&arguments)?)?;
     Ok(Exit::Success)
 }
