@@ -86,7 +86,20 @@ impl Collector {
         process.program = process::executable(pid).unwrap_or_default();
     }
 
-    /// Takes one piece of news.
+    /// Opens what would be gone with the process.
+    pub(super) fn hold(&mut self, told: &Told) {
+        let Told::Event(event) = told else { return };
+        match event.kind {
+            kind::EXEC | kind::NAMESPACE => self.roots.refresh(event.tgid, event.mount_namespace),
+            kind::REFUSED if !self.roots.know(event.mount_namespace) => {
+                self.roots.refresh(event.tgid, event.mount_namespace);
+            }
+            _ => return,
+        }
+        self.networks.of(event.tgid, event.network_namespace);
+    }
+
+    /// Takes one piece of news that [`Self::hold`] has seen.
     pub(super) fn take(&mut self, told: Told) {
         match told {
             Told::Filter {
@@ -102,18 +115,12 @@ impl Collector {
                 kind::REFUSED => self.refused(event),
                 kind::EXEC => self.executed(&event),
                 kind::EXIT => self.ended(&event),
-                kind::NAMESPACE => {
-                    self.roots.of(event.tgid, event.mount_namespace);
-                    self.networks.of(event.tgid, event.network_namespace);
-                }
                 _ => {}
             },
         }
     }
 
     fn executed(&mut self, event: &Event) {
-        self.roots.of(event.tgid, event.mount_namespace);
-        self.networks.of(event.tgid, event.network_namespace);
         let process = self.processes.entry(event.tgid).or_default();
         process.program = decode::base(event);
     }

@@ -23,9 +23,10 @@ mod walk;
 use anyhow::{Context, bail};
 use capprof_profile::why::report::Report;
 use collect::Collector;
-use kernel::Kernel;
+use kernel::{Events, Kernel, Told};
 use rustix::process::{Pid, Signal, kill_process};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::io;
 use std::os::unix::process::ExitStatusExt;
@@ -74,9 +75,8 @@ pub fn run(mut arguments: impl Iterator<Item = OsString>) -> anyhow::Result<Exit
 fn watch_container(report: &Path, pid: u32, time: Option<Duration>) -> anyhow::Result<ExitCode> {
     let members = members::of(pid)?;
     let kernel = load()?;
-    let events = kernel.events().map_err(anyhow::Error::msg)?;
     let signals = Signals::catch()?;
-    let mut collector = Collector::of_container();
+    let mut watch = Watch::new(&kernel, Collector::of_container())?;
     if let Some(namespace) = members.mount_namespace {
         kernel.watch_joins(namespace).map_err(anyhow::Error::msg)?;
     }
@@ -87,19 +87,14 @@ fn watch_container(report: &Path, pid: u32, time: Option<Duration>) -> anyhow::R
         .chain(members::of(pid)?.processes)
     {
         kernel.watch(member).map_err(anyhow::Error::msg)?;
-        collector.knows(member);
+        watch.collector.knows(member);
     }
     hurry();
     let start = Instant::now();
     while members::lives(pid) && !signals.seen() && time.is_none_or(|time| start.elapsed() < time) {
-        for told in events.wait(TICK) {
-            collector.take(told);
-        }
+        watch.go_on(TICK);
     }
-    for told in events.wait(Duration::ZERO) {
-        collector.take(told);
-    }
-    write(report, &collector.report(&kernel))?;
+    write(report, &watch.finish().report(&kernel))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -115,17 +110,14 @@ fn watch_command(report: &Path, command: &[OsString]) -> anyhow::Result<ExitCode
         .split_first()
         .context("read arguments: the command is missing")?;
     let kernel = load()?;
-    let events = kernel.events().map_err(anyhow::Error::msg)?;
-    let mut collector = Collector::of_command(program);
+    let mut watch = Watch::new(&kernel, Collector::of_command(program))?;
     kernel.watch_children().map_err(anyhow::Error::msg)?;
     let signals = Signals::catch()?;
     let child = start(program, arguments);
     kernel.stop_watching_children();
     let status = match child {
         Ok(mut child) => loop {
-            for told in events.wait(TICK) {
-                collector.take(told);
-            }
+            watch.go_on(TICK);
             signals.pass_on(&child);
             if let Some(status) = child.try_wait().context("wait for the command")? {
                 break Ok(status);
@@ -133,10 +125,7 @@ fn watch_command(report: &Path, command: &[OsString]) -> anyhow::Result<ExitCode
         },
         Err(error) => Err(error),
     };
-    for told in events.wait(Duration::ZERO) {
-        collector.take(told);
-    }
-    let mut result = collector.report(&kernel);
+    let mut result = watch.finish().report(&kernel);
     let code = shell_status(&status);
     result.exit_status = Some(code);
     write(report, &result)?;
@@ -144,6 +133,53 @@ fn watch_command(report: &Path, command: &[OsString]) -> anyhow::Result<ExitCode
         crate::journal::error(&format!("run {}: {error}", program.display()));
     }
     Ok(ExitCode::from(u8::try_from(code).unwrap_or(u8::MAX)))
+}
+
+/// What the kernel tells, on its way to the collector.
+struct Watch<'a> {
+    events: Events<'a>,
+    collector: Collector,
+    /// Told, and not yet taken.
+    waiting: VecDeque<Told>,
+}
+
+impl<'a> Watch<'a> {
+    fn new(kernel: &'a Kernel, collector: Collector) -> anyhow::Result<Self> {
+        Ok(Self {
+            events: kernel.events().map_err(anyhow::Error::msg)?,
+            collector,
+            waiting: VecDeque::new(),
+        })
+    }
+
+    /// Takes what has come, or comes within this time, for about as long.
+    fn go_on(&mut self, time: Duration) {
+        let start = Instant::now();
+        self.hear(time);
+        while start.elapsed() < time
+            && let Some(told) = self.waiting.pop_front()
+        {
+            self.collector.take(told);
+            self.hear(Duration::ZERO);
+        }
+    }
+
+    /// Looking at one refusal takes longer than a process may live: of all processes that are told of, what would be gone with them is opened
+    /// before any refusal is looked at.
+    fn hear(&mut self, time: Duration) {
+        let told = self.events.wait(time);
+        told.iter().for_each(|told| self.collector.hold(told));
+        self.waiting.extend(told);
+    }
+
+    /// Takes what has come until now.
+    fn finish(mut self) -> Collector {
+        self.hear(Duration::ZERO);
+        for told in self.waiting {
+            self.collector.take(told);
+        }
+        self.collector
+    }
 }
 
 /// What was refused is looked at before the process goes on and is gone. Only the calling thread hurries.

@@ -8,18 +8,19 @@ use std::collections::HashMap;
 pub(super) struct Mounts(HashMap<u64, Mount>);
 
 impl Mounts {
-    /// Reads a process's list; empty if the process is gone.
-    pub(super) fn of(pid: u32) -> Self {
-        Self::parse(&std::fs::read_to_string(format!("/proc/{pid}/mountinfo")).unwrap_or_default())
+    /// Those of a list; of a process that has ended it is empty.
+    pub(super) fn of(list: &str) -> Self {
+        Self(list.lines().filter_map(parse_line).collect())
+    }
+
+    /// True if it has the mount with this number.
+    pub(super) fn has(&self, id: u64) -> bool {
+        self.0.contains_key(&id)
     }
 
     /// True if nothing is known.
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
-    }
-
-    fn parse(text: &str) -> Self {
-        Self(text.lines().filter_map(parse_line).collect())
     }
 
     /// The mount with this number; of one that is not listed the path at which it was entered is its point.
@@ -72,7 +73,7 @@ mod tests {
 
     #[test]
     fn a_line_says_who_is_read_only() {
-        let mounts = Mounts::parse(
+        let mounts = Mounts::of(
             "36 35 98:0 /mnt1 /mnt\\0402 ro,noexec master:1 - ext3 /dev/root rw,errors=continue\n\
              37 35 98:0 / /iso rw - iso9660 /dev/sr0 ro\n",
         );

@@ -2,14 +2,16 @@
 
 use super::mounts::Mounts;
 use capprof_profile::why::facts::{DeviceRule, Modules};
-use rustix::fs::{CWD, Mode, OFlags, openat};
+use nix::sched::CloneFlags;
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, StatxFlags, openat, statx};
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::rc::Rc;
 
-/// Root directories and mounts, kept for processes that are gone before they are looked at.
+/// Root directories and mounts by the inode number of their mount namespace, kept for processes that are gone before they are looked at.
 #[derive(Default)]
 pub(super) struct Roots(HashMap<u32, Root>);
 
@@ -17,39 +19,95 @@ struct Root {
     directory: Rc<OwnedFd>,
     mounts: Rc<Mounts>,
     /// Its mounts come apart with a namespace that nobody holds.
-    _namespace: fs::File,
+    namespace: fs::File,
 }
 
 impl Roots {
-    /// The process's root directory and mounts; those last seen in its mount namespace if it is gone.
+    /// Reads what the process has now. If the process is gone: the mounts of its namespace as they are now.
+    pub(super) fn refresh(&mut self, pid: u32, mount_namespace: u32) {
+        if let Some(fresh) = read(pid, mount_namespace) {
+            self.0.insert(mount_namespace, fresh);
+        } else if let Some(root) = self.0.get_mut(&mount_namespace) {
+            root.look_again();
+        }
+    }
+
+    /// True if a process was seen in this mount namespace.
+    pub(super) fn know(&self, mount_namespace: u32) -> bool {
+        self.0.contains_key(&mount_namespace)
+    }
+
+    /// The process's root directory and mounts; the root directory that was last seen in its mount namespace if the process is gone.
     pub(super) fn of(
         &mut self,
         pid: u32,
         mount_namespace: u32,
     ) -> Option<(Rc<OwnedFd>, Rc<Mounts>)> {
-        if let Some(fresh) = read(pid) {
-            self.0.insert(mount_namespace, fresh);
-        }
+        self.refresh(pid, mount_namespace);
         let root = self.0.get(&mount_namespace)?;
         Some((Rc::clone(&root.directory), Rc::clone(&root.mounts)))
     }
 }
 
-fn read(pid: u32) -> Option<Root> {
+impl Root {
+    /// Reads the mounts without a process, from the namespace itself. A process that was last seen before its runtime called pivot_root(2)
+    /// has another root directory since: that of the namespace.
+    fn look_again(&mut self) {
+        let Some((directory, mounts)) = root_of_namespace(&self.namespace) else {
+            return;
+        };
+        let is_mounted = mount_of(self.directory.as_fd()).is_some_and(|id| mounts.has(id));
+        if !is_mounted {
+            self.directory = Rc::new(directory);
+        }
+        self.mounts = Rc::new(mounts);
+    }
+}
+
+fn read(pid: u32, mount_namespace: u32) -> Option<Root> {
     let namespace = fs::File::open(format!("/proc/{pid}/ns/mnt")).ok()?;
-    let directory = openat(
-        CWD,
-        format!("/proc/{pid}/root"),
-        OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
-        Mode::empty(),
-    )
-    .ok()?;
-    let mounts = Mounts::of(pid);
+    // It may have moved on, or be another process with the same number.
+    if namespace.metadata().ok()?.ino() != u64::from(mount_namespace) {
+        return None;
+    }
+    let directory = open_root(&format!("/proc/{pid}/root"))?;
+    let mounts = Mounts::of(&fs::read_to_string(format!("/proc/{pid}/mountinfo")).ok()?);
     (!mounts.is_empty()).then(|| Root {
         directory: Rc::new(directory),
         mounts: Rc::new(mounts),
-        _namespace: namespace,
+        namespace,
     })
+}
+
+fn open_root(path: &str) -> Option<OwnedFd> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    openat(CWD, path, flags, Mode::empty()).ok()
+}
+
+/// The number of the mount that a directory lies on.
+fn mount_of(directory: BorrowedFd<'_>) -> Option<u64> {
+    let found = statx(directory, "", AtFlags::EMPTY_PATH, StatxFlags::MNT_ID);
+    found.ok().map(|found| found.stx_mnt_id)
+}
+
+/// The root directory that setns(2) gives who enters the namespace, and the mounts there. Only a thread of its own enters.
+fn root_of_namespace(namespace: &fs::File) -> Option<(OwnedFd, Mounts)> {
+    let enter = || {
+        // The namespace's own /proc need not have this thread.
+        let this = open_root("/proc/thread-self")?;
+        // Refused to threads that share their root directory with others.
+        nix::sched::unshare(CloneFlags::CLONE_FS).ok()?;
+        nix::sched::setns(namespace, CloneFlags::CLONE_NEWNS).ok()?;
+        let list = openat(
+            &this,
+            "mountinfo",
+            OFlags::RDONLY | OFlags::CLOEXEC,
+            Mode::empty(),
+        );
+        let mounts = std::io::read_to_string(fs::File::from(list.ok()?)).ok()?;
+        Some((open_root("/")?, Mounts::of(&mounts)))
+    };
+    std::thread::scope(|scope| scope.spawn(enter).join().ok().flatten())
 }
 
 /// The process's number in its own pid namespace.
@@ -304,6 +362,44 @@ fn list_refuses(list: &str, rule: &DeviceRule) -> Option<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::{BufRead, BufReader};
+    use std::process::{Command, Stdio};
+
+    #[test]
+    fn a_process_that_is_gone_is_looked_at_in_the_root_that_it_had_at_last() {
+        if !rustix::process::geteuid().is_root() {
+            eprintln!("skipped: mounting needs root");
+            return;
+        }
+        let script = "mount -t tmpfs -o size=8m new /mnt && mkdir /mnt/old /mnt/sys && cp /bin/busybox /mnt && mount --rbind -o ro /sys /mnt/sys \
+            && cd /mnt && echo before && cat && pivot_root . old && exec /busybox umount -l old";
+        let mut child = Command::new("unshare")
+            .args(["--mount", "--propagation", "private", "sh", "-c", script])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap())
+            .read_line(&mut line)
+            .unwrap();
+        assert_eq!(line, "before\n");
+        let namespace = fs::metadata(format!("/proc/{}/ns/mnt", child.id()))
+            .unwrap()
+            .ino();
+        let namespace = u32::try_from(namespace).unwrap();
+        let mut roots = Roots::default();
+        let (before, _) = roots.of(child.id(), namespace).unwrap();
+        assert!(statx(&before, "etc", AtFlags::empty(), StatxFlags::TYPE).is_ok());
+        drop(child.stdin.take());
+        child.wait().unwrap();
+        let (after, mounts) = roots.of(child.id(), namespace).unwrap();
+        assert!(statx(&after, "etc", AtFlags::empty(), StatxFlags::TYPE).is_err());
+        let sys = statx(&after, "sys", AtFlags::empty(), StatxFlags::MNT_ID).unwrap();
+        let mount = mounts.find(sys.stx_mnt_id, "");
+        assert_eq!(mount.point, "/sys");
+        assert!(mount.read_only.is_some());
+    }
 
     #[test]
     fn a_list_of_devices_refuses_what_it_does_not_hold() {
