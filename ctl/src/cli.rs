@@ -539,6 +539,10 @@ pub(crate) struct ProfileOptions {
     #[arg(long = "for", value_name = "TIME", value_parser = time)]
     pub(crate) duration: Option<Duration>,
 
+    /// Use the container until no new capability has come for this time, for example 5m; then it is stopped. Later runs take as long
+    #[arg(long, value_name = "TIME", value_parser = time, conflicts_with_all = ["check", "duration"])]
+    pub(crate) until_quiet: Option<Duration>,
+
     /// How long the check is given in each run
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = time)]
     pub(crate) timeout: Duration,

@@ -2,15 +2,17 @@
 
 use crate::hook;
 use anyhow::{Context, bail};
-use capprof_profile::live::Progress;
+use capprof_profile::Capability;
+use capprof_profile::live::{Class, Progress, Row};
 use capprof_profile::profile::Profile;
 use capprof_store::recording::Directory;
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// What is known so far of all recordings in progress, or of these.
 ///
@@ -158,4 +160,60 @@ impl Drop for Stream {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// What a recording has shown for the first time, and since when there is nothing new: a capability that is used, a capability that is refused to a
+/// program.
+pub(crate) struct News {
+    known: BTreeSet<(Class, Capability, String)>,
+    last: Instant,
+}
+
+impl News {
+    /// Nothing is known yet, and from now on it is quiet.
+    pub(crate) fn new() -> Self {
+        Self {
+            known: BTreeSet::new(),
+            last: Instant::now(),
+        }
+    }
+
+    /// What had not been seen before.
+    pub(crate) fn of<'a>(&mut self, progress: &'a Progress) -> Vec<&'a Row> {
+        let mut new = Vec::new();
+        for row in &progress.rows {
+            let program = match row.class {
+                Class::Used => String::new(),
+                Class::Refused => row.program.clone(),
+                Class::Dismissed => continue,
+            };
+            if self.known.insert((row.class, row.capability, program)) {
+                self.last = Instant::now();
+                new.push(row);
+            }
+        }
+        new
+    }
+
+    /// Whether nothing new has come for so long.
+    pub(crate) fn quiet_for(&self, time: Duration) -> bool {
+        self.last.elapsed() >= time
+    }
+}
+
+/// What one of [`News`] says: `used CAP_CHOWN nginx: chown`.
+pub(crate) fn told(row: &Row) -> String {
+    let what = match row.class {
+        Class::Used => "used",
+        Class::Refused => "refused",
+        Class::Dismissed => "dismissed",
+    };
+    let syscall = match row.syscall.as_str() {
+        "" => "-",
+        syscall => syscall,
+    };
+    crate::render::printable(&format!(
+        "{what} {} {}: {syscall}",
+        row.capability, row.program
+    ))
 }

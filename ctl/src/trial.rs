@@ -1,7 +1,8 @@
 //! One run of a container to its end: its program ends, its check succeeds, or its time is over. For `verify`, `shrink` and `profile`.
 
 use crate::launch::Prepared;
-use crate::process;
+use crate::live::{self, News, Stream};
+use crate::{output, process};
 use anyhow::{Context, bail};
 use capprof_profile::recording::Mode;
 use capprof_profile::verification::Check;
@@ -21,6 +22,9 @@ const TICK: Duration = Duration::from_millis(50);
 
 /// How long to wait before a check that failed is run again.
 const PAUSE: Duration = Duration::from_millis(250);
+
+/// How often it is looked for news of a recording.
+const LOOK: Duration = Duration::from_millis(500);
 
 /// The least time that a check gets which is started just before the time is over.
 const LAST_CHECK: Duration = Duration::from_secs(1);
@@ -48,6 +52,15 @@ pub(crate) enum CheckTime<'a> {
     FromTheBeginning,
 }
 
+/// When a run has shown enough.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Quiet<'a> {
+    /// Nothing new has come for so long.
+    pub(crate) time: Duration,
+    /// Where recordings in progress are kept.
+    pub(crate) state: &'a Path,
+}
+
 /// A run of a container that is about to begin.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Trial<'a> {
@@ -57,6 +70,8 @@ pub(crate) struct Trial<'a> {
     pub(crate) check: Option<(&'a str, CheckTime<'a>)>,
     /// How long it may take.
     pub(crate) timeout: Duration,
+    /// Whether it ends when nothing new comes.
+    pub(crate) quiet: Option<Quiet<'a>>,
     /// One of these is set when it is to stop.
     pub(crate) interrupted: &'a [&'a AtomicBool],
     /// Where its program reads from and writes to.
@@ -76,6 +91,8 @@ pub(crate) enum End {
     CheckPassed,
     /// The time was over, and the container was stopped.
     TimedOut,
+    /// Nothing new came for long enough, and the container was stopped.
+    Quiet,
     /// The user wanted to stop.
     Interrupted,
 }
@@ -113,6 +130,7 @@ impl Trial<'_> {
                 baseline: false,
             }),
             next_check: Instant::now(),
+            news: None,
         };
         let end = run.watch(&mut client);
         if let Some(waiter) = &mut run.waiter {
@@ -188,6 +206,8 @@ struct Run<'a> {
     waiter: Option<Child>,
     check: Option<Check>,
     next_check: Instant,
+    /// What the recording tells, once there is one.
+    news: Option<(Stream, News)>,
 }
 
 impl Run<'_> {
@@ -208,6 +228,12 @@ impl Run<'_> {
                 let seconds = self.trial.timeout.as_secs();
                 return Ok((End::TimedOut, format!("stopped after {seconds} s")));
             }
+            if let Some(quiet) = self.trial.quiet
+                && self.is_quiet(quiet)?
+            {
+                let seconds = quiet.time.as_secs();
+                return Ok((End::Quiet, format!("stopped, {seconds} s without news")));
+            }
             if let Some((_, time)) = self.trial.check
                 && self.next_check <= Instant::now()
                 && let Some(pid) = self.process(time)
@@ -227,6 +253,26 @@ impl Run<'_> {
             }
             std::thread::sleep(TICK);
         }
+    }
+
+    /// Whether nothing new has come for long enough; what is new is shown.
+    fn is_quiet(&mut self, quiet: Quiet<'_>) -> anyhow::Result<bool> {
+        let Some((stream, news)) = &mut self.news else {
+            if self.process(CheckTime::WhileRunning(quiet.state)).is_some()
+                && let Some(id) = &self.container
+                && let Some(directory) = live::find(quiet.state, id)?
+            {
+                let stream = Stream::start(quiet.state, &[directory], LOOK)?;
+                self.news = Some((stream, News::new()));
+            }
+            return Ok(false);
+        };
+        while let Ok(progress) = stream.next(Duration::ZERO) {
+            for row in news.of(&progress?) {
+                output::message(&format!("new: {}", live::told(row)));
+            }
+        }
+        Ok(news.quiet_for(quiet.time))
     }
 
     fn is_interrupted(&self) -> bool {

@@ -16,7 +16,7 @@ use std::process::{Output, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-const BODIES: [(&str, Body); 5] = [
+const BODIES: [(&str, Body); 6] = [
     (
         "one_command_gives_a_verified_answer",
         one_command_gives_a_verified_answer,
@@ -24,6 +24,10 @@ const BODIES: [(&str, Body); 5] = [
     (
         "a_check_that_never_succeeds_is_told",
         a_check_that_never_succeeds_is_told,
+    ),
+    (
+        "it_ends_when_nothing_new_comes",
+        it_ends_when_nothing_new_comes,
     ),
     (
         "an_interrupt_leaves_nothing_and_loses_nothing",
@@ -105,6 +109,37 @@ fn a_check_that_never_succeeds_is_told(
         "{said}"
     );
     ensure!(stored(&container)?.verification.is_none());
+    nothing_is_left(&container)
+}
+
+/// The second capability comes when the first one is old, but not yet for the whole time; what only repeats does not count.
+fn it_ends_when_nothing_new_comes(
+    environment: &Arc<Environment>,
+    runtime: &Runtime,
+) -> anyhow::Result<()> {
+    let program = "trap 'exit 0' TERM; /bin/corpus sys_chroot; sleep 2; /bin/corpus net_bind_service; \
+                   while sleep 1; do /bin/corpus net_bind_service; done";
+    let container = Container::new(environment, runtime, &["/bin/sh", "-c", program])?;
+    let options = ["profile", "--until-quiet", "4s", "--no-shrink"];
+    let started = Instant::now();
+    let output = container.ctl_with_runtime(&options)?.output()?;
+    let said = expect(&output, 4)?;
+    for part in [
+        "new: used CAP_SYS_CHROOT corpus: chroot",
+        "new: used CAP_NET_BIND_SERVICE corpus: bind",
+        "it was only started; next: give --check",
+    ] {
+        ensure!(said.contains(part), "not said: {part}: {said}");
+    }
+    ensure!(said.matches("new: ").count() == 2, "{said}");
+    ensure!(started.elapsed() > Duration::from_secs(6), "it ended early");
+    let set = stored(&container)?.answer().0;
+    ensure!(
+        set == [Capability::SYS_CHROOT, Capability::NET_BIND_SERVICE]
+            .into_iter()
+            .collect(),
+        "{set}: {said}"
+    );
     nothing_is_left(&container)
 }
 

@@ -357,6 +357,7 @@ impl Runner<'_> {
             prepared: &prepared,
             check: check.map(|check| (check, CheckTime::WhileRunning(self.state))),
             timeout: self.timeout,
+            quiet: None,
             interrupted: &[self.interrupted],
             streams: self.log.map_or(Streams::Inherited, Streams::Log),
             removes_ended: self.log.is_some(),

@@ -1,17 +1,14 @@
 //! `capprofctl watch`
 
 use crate::exit::Exit;
-use crate::live::{self, Stream};
-use crate::{output, process, render};
+use crate::live::{self, News, Stream};
+use crate::{output, process};
 use anyhow::bail;
-use capprof_profile::Capability;
-use capprof_profile::live::{Class, Progress};
 use capprof_store::recording::Directory;
-use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::RecvTimeoutError;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// How often it is looked for news.
 const INTERVAL: Duration = Duration::from_millis(500);
@@ -38,55 +35,25 @@ pub(crate) fn run(state: &Path, wanted: &str, quiet: Option<Duration>) -> anyhow
     let directory = recording(state, wanted)?;
     let interrupted = process::interrupted()?;
     let stream = Stream::start(state, std::slice::from_ref(&directory), INTERVAL)?;
-    let mut told = BTreeSet::new();
-    let mut last_new = Instant::now();
+    let mut news = News::new();
     loop {
         if interrupted.load(Ordering::Relaxed) {
             return Ok(Exit::Interrupted);
         }
         match stream.next(Duration::from_millis(100)) {
             Ok(progress) => {
-                for line in news(&progress?, &mut told) {
-                    last_new = Instant::now();
-                    output::print(&line)?;
+                let progress = progress?;
+                let name = live::name(&progress.profile);
+                for row in news.of(&progress) {
+                    let now = capprof_store::time::now();
+                    output::print(&format!("{now} {name} {}\n", live::told(row)))?;
                 }
             }
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return Ok(Exit::Success),
         }
-        if quiet.is_some_and(|quiet| last_new.elapsed() >= quiet) {
+        if quiet.is_some_and(|quiet| news.quiet_for(quiet)) {
             return Ok(Exit::Success);
         }
     }
-}
-
-/// What is told once: a capability that is used, a capability that is refused to a program.
-type Told = BTreeSet<(Class, Capability, String)>;
-
-/// A line for each thing that had not been told.
-fn news(progress: &Progress, told: &mut Told) -> Vec<String> {
-    let mut lines = Vec::new();
-    let name = live::name(&progress.profile);
-    for row in &progress.rows {
-        let (program, what) = match row.class {
-            Class::Used => (String::new(), "used"),
-            Class::Refused => (row.program.clone(), "refused"),
-            Class::Dismissed => continue,
-        };
-        if told.insert((row.class, row.capability, program)) {
-            lines.push(
-                render::printable(&format!(
-                    "{} {name} {what} {} {}: {}",
-                    capprof_store::time::now(),
-                    row.capability,
-                    row.program,
-                    match row.syscall.as_str() {
-                        "" => "-",
-                        syscall => syscall,
-                    },
-                )) + "\n",
-            );
-        }
-    }
-    lines
 }

@@ -98,6 +98,7 @@ impl Course<'_> {
             state: self.state,
             check: self.options.check.as_deref(),
             duration: self.options.duration,
+            until_quiet: self.options.until_quiet,
             timeout: self.options.timeout,
             interrupted: self.interrupted,
         };
@@ -161,6 +162,10 @@ impl Course<'_> {
         match (&self.options.check, self.options.duration) {
             (Some(_), _) => self.options.timeout,
             (None, Some(duration)) => duration,
+            // As long as there was something to see, and the quiet time after it.
+            (None, None) if self.options.until_quiet.is_some() => {
+                next::lasted(profile).unwrap_or(self.options.timeout)
+            }
             (None, None) => next::lasted(profile)
                 .map_or(self.options.timeout, |lasted| (lasted * LONGER).max(LEAST)),
         }

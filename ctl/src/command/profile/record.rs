@@ -1,7 +1,7 @@
 //! The first step: the user's own command line, with capprof as the runtime.
 
 use crate::launch::{By, Engine, Launch, Prepared};
-use crate::trial::{self, CheckTime, Observed, Streams, Trial};
+use crate::trial::{self, CheckTime, Observed, Quiet, Streams, Trial};
 use crate::{hook, output};
 use anyhow::{Context, bail};
 use capprof_profile::profile::Profile;
@@ -38,6 +38,8 @@ pub(super) struct Recorder<'a> {
     pub(super) check: Option<&'a str>,
     /// How long the container is used, if that was said.
     pub(super) duration: Option<Duration>,
+    /// How long nothing new may come before it is enough, if that was said.
+    pub(super) until_quiet: Option<Duration>,
     /// How long the check is given.
     pub(super) timeout: Duration,
     pub(super) interrupted: &'a AtomicBool,
@@ -74,8 +76,15 @@ impl Recorder<'_> {
         };
         let prepared = self.launch.prepare(by, &directory.path().join("id"))?;
         output::message(&format!("running: {}", shown(&prepared)));
-        if let (None, None) = (self.check, self.duration) {
-            output::message("use the container now; the run ends with its program");
+        match (self.check, self.duration, self.until_quiet) {
+            (None, None, None) => {
+                output::message("use the container now; the run ends with its program");
+            }
+            (_, _, Some(time)) => output::message(&format!(
+                "use the container now; the run ends when nothing new has come for {} s",
+                time.as_secs()
+            )),
+            _ => {}
         }
         let before = prepared.container.id().and_then(|id| self.newest_of(&id));
         let observed = Trial {
@@ -87,6 +96,10 @@ impl Recorder<'_> {
                 Some(_) => self.timeout,
                 None => self.duration.unwrap_or(FOR_EVER),
             },
+            quiet: self.until_quiet.map(|time| Quiet {
+                time,
+                state: self.state,
+            }),
             interrupted: &[self.interrupted],
             streams: Streams::Shown,
             removes_ended: true,

@@ -107,6 +107,7 @@ impl Judge<'_> {
             prepared: &prepared,
             check: self.check.map(|check| (check, CheckTime::FromTheBeginning)),
             timeout: self.timeout,
+            quiet: None,
             interrupted: &[self.interrupted, stop],
             streams: Streams::Log(&log),
             removes_ended: true,
@@ -123,10 +124,10 @@ impl Judge<'_> {
         let (passed, why) = match observed.end {
             End::Interrupted => return None,
             End::CheckPassed => (true, "the check passed".to_owned()),
-            End::TimedOut if self.check.is_some() => {
+            End::TimedOut | End::Quiet if self.check.is_some() => {
                 (false, format!("the check did not pass in {seconds} s"))
             }
-            End::TimedOut => (false, format!("it did not end in {seconds} s")),
+            End::TimedOut | End::Quiet => (false, format!("it did not end in {seconds} s")),
             End::Itself(Some(0)) if self.check.is_none() => {
                 (true, "it ended with status 0".to_owned())
             }
