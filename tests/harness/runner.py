@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs suites in lanes, each to its end, and closes with the sum over all of them."""
 
-import collections
 import os
 import pathlib
 import signal
@@ -18,7 +17,9 @@ class Run:
 
     def __init__(self, chosen, binaries, rows, shard=None):
         self.chosen, self.binaries, self.rows, self.shard = chosen, binaries, pathlib.Path(rows), shard
-        self.ended = {name: threading.Event() for name in chosen}
+        # Guards `waiting` and `ended`, and is notified at each end of a suite.
+        self.turn = threading.Condition()
+        self.waiting, self.ended = list(chosen), set()
         self.good = {}
         self.results = {}
         self.minutes = {}
@@ -76,10 +77,7 @@ class Run:
             time.sleep(10 if number == signal.SIGTERM else 0)
 
     def suite(self, name):
-        suite, start = SUITES[name], time.monotonic()
-        for other in (*suite.needs, *suite.after):
-            if other in self.ended:
-                self.ended[other].wait()
+        suite = SUITES[name]
         missing = [other for other in suite.needs if not self.good.get(other, True)]
         if missing:
             tests, output, seconds = [Test("end", "failed", log=[f"not run: {missing[0]} failed"])], [], 0.0
@@ -88,32 +86,38 @@ class Run:
         self.results[name], self.minutes[name] = tests, seconds / 60
         self.good[name] = not any(test.verdict == "failed" for test in tests)
         with self.printing:
-            waited = time.monotonic() - start - seconds
-            print(f"\n== {name}" + (f" (after waiting {waited:.0f} s)" if waited > 5 else ""))
+            print(f"\n== {name}")
             print("".join(output), end="")
             print(f"suite {name}: {summary(tests)}, in {seconds:.0f} s", flush=True)
-        self.ended[name].set()
 
-    def lane(self, own, shared):
-        """Runs the suites of this lane, then shared ones, then those that wait for other suites."""
-        waiting = [name for name in own if SUITES[name].after]
-        for name in own:
-            if name not in waiting:
-                self.suite(name)
-        while shared:
+    def ready(self, name):
+        """Returns true if each suite that must have ended before this one has, or is not run at all."""
+        return all(other in self.ended or other not in self.chosen for other in (*SUITES[name].needs, *SUITES[name].after))
+
+    def take(self, lane):
+        """Takes the next suite for a lane: the first of its own that is ready, else the first shared one. Returns None if none is left for it."""
+        with self.turn:
+            while True:
+                mine = [name for kind in (lane, "any") for name in self.waiting if SUITES[name].lane == kind]
+                if not mine:
+                    return None
+                for name in filter(self.ready, mine):
+                    self.waiting.remove(name)
+                    return name
+                self.turn.wait()
+
+    def lane(self, lane):
+        """Runs suites one after the other. A suite that is not ready holds up none that is."""
+        while name := self.take(lane):
             try:
-                name = shared.popleft()
-            except IndexError:
-                break
-            self.suite(name)
-        for name in waiting:
-            self.suite(name)
+                self.suite(name)
+            finally:
+                with self.turn:
+                    self.ended.add(name)
+                    self.turn.notify_all()
 
     def run(self):
-        lanes, shared = {"host": [], "guest": []}, collections.deque()
-        for name in self.chosen:
-            (shared if SUITES[name].lane == "any" else lanes[SUITES[name].lane]).append(name)
-        threads = [threading.Thread(target=self.lane, args=(names, shared), daemon=True) for names in lanes.values()]
+        threads = [threading.Thread(target=self.lane, args=(lane,), daemon=True) for lane in ("host", "guest")]
         # Suites have sessions of their own, and would go on.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         for thread in threads:
