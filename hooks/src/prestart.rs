@@ -60,6 +60,9 @@ pub(crate) fn arm(
     recording: &Recording,
     init: Process,
 ) -> anyhow::Result<()> {
+    if is_armed(directory, init) {
+        return Ok(());
+    }
     let mut armed = ArmedRecorders::new(init);
     // Written before anything is armed: recovery must know for whose end an abandoned recording waits.
     directory.save_json(ARMED, &armed)?;
@@ -71,6 +74,14 @@ pub(crate) fn arm(
         armed.forget();
     }
     result
+}
+
+/// Whether the recorders are armed for this process already: runc runs its prestart hooks twice for a container without a mount namespace of its own
+/// (libcontainer/process_linux.go), and what was armed first would be nobody's.
+fn is_armed(directory: &Directory, init: Process) -> bool {
+    directory
+        .load_json::<ArmedRecorders>(ARMED)
+        .is_ok_and(|armed| armed.init == init && !armed.recorders.is_empty())
 }
 
 fn arm_each(

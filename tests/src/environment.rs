@@ -2,6 +2,7 @@
 
 use anyhow::{Context, bail};
 use capprof_profile::CapabilitySet;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use tempfile::TempDir;
@@ -51,6 +52,16 @@ pub(crate) struct Runtime {
 /// Gives the command after it a mount namespace with nothing but cgroup2 at `/sys/fs/cgroup`: crun refuses a hybrid hierarchy.
 const CGROUP2_ALONE: &str = "mount --make-rprivate / && umount -R -l /sys/fs/cgroup && \
      mount -t cgroup2 cgroup2 /sys/fs/cgroup && exec \"$@\"";
+
+/// Whether the program is attached that every system call of the host passes while a recording wants results.
+pub(crate) fn follows_system_calls() -> bool {
+    // Next to the pins of this version there may be another's.
+    fs::read_dir("/sys/fs/bpf/capprof").is_ok_and(|versions| {
+        versions
+            .flatten()
+            .any(|version| version.path().join("link-system_call_exit").exists())
+    })
+}
 
 impl Environment {
     /// Looks around.

@@ -1,7 +1,7 @@
 //! `capprofctl profile`, and what is done with profiles afterwards: `diff`, `check`, `list`, `rm`, `prune`.
 
 use crate::container::Container;
-use crate::environment::{Environment, Runtime};
+use crate::environment::{Environment, Runtime, follows_system_calls};
 use crate::{Body, Test};
 use anyhow::{Context, ensure};
 use capprof_profile::profile::Profile;
@@ -16,7 +16,7 @@ use std::process::{Output, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-const BODIES: [(&str, Body); 6] = [
+const BODIES: [(&str, Body); 5] = [
     (
         "one_command_gives_a_verified_answer",
         one_command_gives_a_verified_answer,
@@ -34,10 +34,6 @@ const BODIES: [(&str, Body); 6] = [
         an_interrupt_leaves_nothing_and_loses_nothing,
     ),
     (
-        "a_program_that_is_no_container",
-        a_program_that_is_no_container,
-    ),
-    (
         "profiles_are_compared_checked_and_removed",
         profiles_are_compared_checked_and_removed,
     ),
@@ -48,7 +44,18 @@ const PATIENT: &str = "trap 'exit 0' TERM; sleep 100 & wait";
 
 /// All of them under each runtime.
 pub(crate) fn tests(environment: &Arc<Environment>) -> Vec<Test> {
-    Test::each(environment, "profile", Some("ebpf"), &BODIES)
+    let mut tests = Test::each(environment, "profile", Some("ebpf"), &BODIES);
+    let alone = [(
+        "a_program_that_is_no_container",
+        a_program_that_is_no_container as Body,
+    )];
+    // What another test verifies or observes would be followed as well.
+    tests.extend(
+        Test::each(environment, "profile", Some("ebpf"), &alone)
+            .into_iter()
+            .map(Test::alone),
+    );
+    tests
 }
 
 fn expect(output: &Output, status: i32) -> anyhow::Result<String> {
@@ -208,6 +215,8 @@ fn a_program_that_is_no_container(
     };
     let (before, after) = (roots(&before), roots(&mounts()?));
     ensure!(before == after, "{after} mounts on /, {before} before");
+    // runc runs the prestart hook twice here.
+    ensure!(!follows_system_calls(), "still attached");
     nothing_is_left(&container)
 }
 

@@ -1,7 +1,7 @@
 //! `capprofctl verify`: sets that suffice and sets that do not, and that nothing is left behind.
 
 use crate::container::Container;
-use crate::environment::{Environment, Runtime};
+use crate::environment::{Environment, Runtime, follows_system_calls};
 use crate::{Body, Test};
 use anyhow::{Context, bail, ensure};
 use capprof_profile::observation::{Exit, Recorder};
@@ -543,10 +543,21 @@ fn a_killed_capprofctl_leaves_nothing_attached(
     let container = &server.0;
     let profile = profile(container)?;
     server.serves_for(100)?;
+    ensure!(
+        !follows_system_calls(),
+        "attached for a recording that profiles"
+    );
     let mut child = container
         .ctl_with_runtime(&["verify", &profile.origin.recording_id])?
         .spawn()?;
     let started = Instant::now();
+    while !follows_system_calls() {
+        ensure!(
+            started.elapsed() < Duration::from_secs(30),
+            "never attached"
+        );
+        std::thread::sleep(Duration::from_millis(20));
+    }
     // Attached by a hook before the container runs; a runtime that is still at work would make what is deleted below once more.
     while !crate::lifecycle::is_running(container)? {
         ensure!(
@@ -560,6 +571,7 @@ fn a_killed_capprofctl_leaves_nothing_attached(
     ensure!(killed == 1, "{killed} processes were capprofctl's");
     // The container lives on, and its engine ends it some time.
     container.capprof(&["delete", "--force", &container.id])?;
+    ensure!(!follows_system_calls(), "still attached");
     expect_nothing_left(container)
 }
 

@@ -4,7 +4,7 @@ use crate::cli::EngineOptions;
 use crate::engine::{Change, Engine, containers};
 use crate::exit::Exit;
 use crate::output;
-use anyhow::{Context, bail};
+use anyhow::bail;
 use std::path::PathBuf;
 
 /// Registers the runtime with an engine, and asks the engine if it finds it.
@@ -68,7 +68,7 @@ fn carry_out(engine: Engine, change: Option<Change>, dry_run: bool) -> anyhow::R
 
 /// The runtime beside this program.
 pub(super) fn runtime() -> anyhow::Result<PathBuf> {
-    let own = std::env::current_exe().context("find own executable")?;
+    let own = crate::hook::own_program()?;
     let runtime = own.with_file_name("capprof");
     if !runtime.is_file() {
         bail!(

@@ -7,6 +7,7 @@ use super::layers::Layers;
 use super::layout::{Container, TASK_PENDING, Task};
 use super::method::Method;
 use super::program_set::ProgramSet;
+use super::results;
 use super::slot::{self, Owner};
 use capprof_profile::recording::{Process, Recording};
 use capprof_store::process;
@@ -70,7 +71,7 @@ pub fn arm(recording: &Recording, directory: &Directory, init: Process) -> Resul
     };
     if let Err(error) = result {
         // The first error is the one to tell; sweeping tries again.
-        let _ = slot::forget(&set, slot).and_then(|()| set.release_results());
+        let _ = slot::forget(&set, slot).and_then(|()| results::release(&set));
         return Err(error);
     }
     Ok(armed)
@@ -82,7 +83,7 @@ fn enter_with_results(
     container: &mut Container,
 ) -> Result<(u64, Option<Result<(), String>>), Error> {
     container.results_wanted = 1;
-    match set.with_results(|| slot::enter(set, container)) {
+    match results::with(set, || slot::enter(set, container)) {
         Ok(slot) => Ok((slot, Some(Ok(())))),
         Err(error) => {
             container.results_wanted = 0;

@@ -21,6 +21,7 @@ mod method;
 mod probe;
 mod program_set;
 pub(crate) mod programs;
+mod results;
 mod slot;
 pub(crate) mod symbols;
 
@@ -45,7 +46,6 @@ use serde_json::{Value, json};
 use slot::Owner;
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::time::Duration;
 
 /// The eBPF recorder.
 #[derive(Debug)]
@@ -131,11 +131,8 @@ pub fn forget(armed: &Armed) -> Result<(), Error> {
 
 fn forget_slot(set: &ProgramSet, slot: u64) -> Result<(), Error> {
     slot::forget(set, slot)?;
-    set.release_results().map(|_| ())
+    results::release(set).map(|_| ())
 }
-
-/// A recording may have been armed after its state directory was listed.
-const YOUNG: Duration = Duration::from_secs(60);
 
 /// Forgets the recordings of a state directory that are not in `live`, and rows of recordings that are half forgotten. Returns a line for each.
 ///
@@ -151,7 +148,7 @@ pub fn sweep(state: &Path, live: &[String]) -> Result<Vec<String>, Error> {
     let containers = set.containers()?;
     for (slot, container) in &containers {
         let owner = Owner::of(container);
-        if owner.is_in(state) && !live.contains(&owner.recording) && !is_young(*slot) {
+        if owner.is_in(state) && !live.contains(&owner.recording) && !slot::is_young(*slot) {
             forget_slot(&set, *slot)?;
             done.push(format!(
                 "forgot eBPF state of recording {}, which is gone",
@@ -161,23 +158,19 @@ pub fn sweep(state: &Path, live: &[String]) -> Result<Vec<String>, Error> {
     }
     for slot in in_use {
         let is_known = |(known, _): &(u64, Container)| *known == slot;
-        if !containers.iter().any(is_known) && !is_young(slot) {
+        if !containers.iter().any(is_known) && !slot::is_young(slot) {
             slot::forget(&set, slot)?;
             done.push("removed eBPF map rows of a recording that is gone".to_owned());
         }
     }
     // Left by a hook that was killed between attaching it and entering its recording.
-    if set.release_results()? {
+    if results::release(&set)? {
         done.push(
             "unloaded the eBPF program that follows refused checks, which no recording wants"
                 .to_owned(),
         );
     }
     Ok(done)
-}
-
-fn is_young(slot: u64) -> bool {
-    Duration::from_nanos(slot::boot_time().saturating_sub(slot)) < YOUNG
 }
 
 /// The recordings that the kernel side knows, by slot, with their ids.

@@ -34,8 +34,8 @@ pub fn directory() -> &'static Path {
 /// The map that is pinned last: where it is, all is.
 const LAST: &str = "state";
 
-/// The pins of the program that follows refused checks to the end of their system call, while a recording wants that.
-const RESULTS: [&str; 2] = ["program-system_call_exit", "link-system_call_exit"];
+/// The pins of the program that follows refused checks to the end of their system call: see `results.rs`.
+pub(super) const RESULTS: [&str; 2] = ["program-system_call_exit", "link-system_call_exit"];
 
 /// Which build of the program this binary carries.
 const BUILD: &str = env!("CAPPROF_BPF_BUILD");
@@ -272,76 +272,6 @@ impl ProgramSet {
             .sum()
     }
 
-    /// Has refused checks followed to the end of their system call while `work` enters a recording that wants it, and until the last such
-    /// recording is [forgotten](Self::release_results).
-    ///
-    /// # Errors
-    /// The program is refused by the kernel, or `work` failed; then it is as before.
-    pub(super) fn with_results<T>(
-        &self,
-        work: impl FnOnce() -> Result<T, Error>,
-    ) -> Result<T, Error> {
-        // Until the recording is in the map, another hook could take the program for left over.
-        let _lock = lock()?;
-        let result = self.attach_results().and_then(|()| work());
-        if result.is_err() {
-            self.remove_unwanted_results()?;
-        }
-        result
-    }
-
-    fn attach_results(&self) -> Result<(), Error> {
-        let [program, link] = RESULTS.map(|name| directory().join(name));
-        if is_pinned(&link)? {
-            return Ok(());
-        }
-        let mut loaded = programs::load_results(directory())
-            .map_err(|reason| Error::pin("load", &program, &reason))?;
-        // Left by a hook that was killed in between.
-        remove_pin(&program)?;
-        for mut object in loaded
-            .object
-            .progs_mut()
-            .filter(|program| program.autoload())
-        {
-            object
-                .pin(&program)
-                .map_err(|error| Error::pin("pin", &program, &describe(&error)))?;
-        }
-        loaded
-            .link
-            .pin(&link)
-            .map_err(|error| Error::pin("pin", &link, &describe(&error)))
-    }
-
-    /// Unloads the program that follows refused checks, if no recording wants that any more. Returns true if it was there.
-    pub(super) fn release_results(&self) -> Result<bool, Error> {
-        let mut found = false;
-        for name in RESULTS {
-            found |= is_pinned(&directory().join(name))?;
-        }
-        if !found {
-            return Ok(false);
-        }
-        let _lock = lock()?;
-        self.remove_unwanted_results()
-    }
-
-    fn remove_unwanted_results(&self) -> Result<bool, Error> {
-        let wanted = self
-            .containers()?
-            .iter()
-            .any(|(_, container)| container.results_wanted != 0);
-        if wanted {
-            return Ok(false);
-        }
-        let mut found = false;
-        for name in RESULTS {
-            found |= remove_pin(&directory().join(name))?;
-        }
-        Ok(found)
-    }
-
     /// Asks the kernel for the names of addresses, as many as the map takes.
     pub(super) fn name(&self, addresses: &[u64]) -> Result<HashMap<u64, String>, Error> {
         let path = directory().join("link-name_symbols");
@@ -516,13 +446,13 @@ fn remove_set(directory: &Path) -> Result<(), Error> {
 }
 
 /// Returns true if there is a pin of this name.
-fn is_pinned(path: &Path) -> Result<bool, Error> {
+pub(super) fn is_pinned(path: &Path) -> Result<bool, Error> {
     path.try_exists()
         .map_err(|error| Error::pin("look for", path, &error))
 }
 
 /// Returns true if it was there.
-fn remove_pin(path: &Path) -> Result<bool, Error> {
+pub(super) fn remove_pin(path: &Path) -> Result<bool, Error> {
     match fs::remove_file(path) {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
@@ -595,7 +525,7 @@ fn mount_bpffs() -> Result<(), Error> {
 }
 
 /// Keeps other hooks from loading, unloading and naming until it is dropped.
-fn lock() -> Result<File, Error> {
+pub(super) fn lock() -> Result<File, Error> {
     let directory = Path::new(STATE_DIRECTORY);
     let path = directory.join("ebpf.lock");
     let open = || {

@@ -11,6 +11,7 @@ use rustix::time::{ClockId, clock_gettime};
 use std::collections::BTreeSet;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use std::time::Duration;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// Time since boot in nanoseconds (`CLOCK_BOOTTIME`), which slots are numbered by.
@@ -18,6 +19,14 @@ pub(super) fn boot_time() -> u64 {
     let now = clock_gettime(ClockId::Boottime);
     let seconds = u64::try_from(now.tv_sec).unwrap_or(0);
     seconds * 1_000_000_000 + u64::try_from(now.tv_nsec).unwrap_or(0)
+}
+
+/// A recording may have been armed after its state directory was listed.
+const YOUNG: Duration = Duration::from_secs(60);
+
+/// Whether a recording may be about to be armed still.
+pub(super) fn is_young(slot: u64) -> bool {
+    Duration::from_nanos(boot_time().saturating_sub(slot)) < YOUNG
 }
 
 /// The recording that a slot belongs to, as the kernel side keeps it: `RECORDING@STATE`, where STATE stands for the state directory. Only that

@@ -3,11 +3,10 @@
 mod container;
 #[path = "../recording/mod.rs"]
 mod recording;
+mod results;
 
 use anyhow::{Context, bail, ensure};
-use capprof_profile::observation::{
-    Audit, Evidence, Exit, Namespace, Observation, Results, Verdict,
-};
+use capprof_profile::observation::{Audit, Evidence, Exit, Namespace, Observation, Verdict};
 use capprof_profile::{Capability, CapabilitySet};
 use container::{Container, Tools, command, is_overcommit};
 use libbpf_rs::{MapCore, MapFlags};
@@ -152,19 +151,19 @@ const TESTS: [(&str, Test); 46] = [
     ),
     (
         "refused_checks_have_the_results_of_their_system_calls",
-        refused_checks_have_the_results_of_their_system_calls,
+        results::refused_checks_have_the_results_of_their_system_calls,
     ),
     (
         "crun_refused_checks_have_the_same_results",
-        crun_refused_checks_have_the_same_results,
+        results::crun_refused_checks_have_the_same_results,
     ),
     (
         "refused_checks_of_a_process_added_by_exec_have_results",
-        refused_checks_of_a_process_added_by_exec_have_results,
+        results::refused_checks_of_a_process_added_by_exec_have_results,
     ),
     (
         "system_calls_are_followed_only_while_a_recording_verifies",
-        system_calls_are_followed_only_while_a_recording_verifies,
+        results::system_calls_are_followed_only_while_a_recording_verifies,
     ),
     (
         "the_end_of_the_first_process_is_known",
@@ -1071,119 +1070,6 @@ fn capabilities_gained_by_execve_are_seen(tools: &Tools) -> anyhow::Result<()> {
         };
         ensure!(execution.gained == expected, "{execution:?}");
     }
-    Ok(())
-}
-
-/// All refused checks of a capability, with the sum of their results.
-fn results(evidence: &Evidence, capability: Capability) -> anyhow::Result<(u64, Results)> {
-    let mut sum = Results::default();
-    let mut count = 0;
-    for check in of(evidence, capability)? {
-        ensure!(check.verdict == Verdict::Denied, "{check:?}");
-        count += check.count;
-        sum.add(&check.results.context("no results")?);
-    }
-    Ok((count, sum))
-}
-
-fn refusals(container: Container<'_>) -> anyhow::Result<()> {
-    let closed = container.root().join("closed");
-    std::fs::write(&closed, "")?;
-    command("chown", &["1000".as_ref(), closed.as_ref()])?;
-    command("chmod", &["0600".as_ref(), closed.as_ref()])?;
-    let evidence = container.run()?;
-    whole(&evidence)?;
-    let none = Results::default();
-    for (capability, count, expected) in [
-        (Capability::SYS_CHROOT, 3, Results { eperm: 3, ..none }),
-        (Capability::DAC_OVERRIDE, 2, Results { eacces: 2, ..none }),
-        (
-            Capability::DAC_READ_SEARCH,
-            2,
-            Results { eacces: 2, ..none },
-        ),
-        (
-            // mm/mlock.c do_mlock() asks twice.
-            Capability::IPC_LOCK,
-            2,
-            Results {
-                other_error: 2,
-                ..none
-            },
-        ),
-        (Capability::SETUID, 1, Results { success: 1, ..none }),
-    ] {
-        let found = results(&evidence, capability)?;
-        ensure!(found == (count, expected), "{capability}: {found:?}");
-    }
-    // The account of memory was refused to each of its askers, and none of them failed.
-    let mut memory = Results::default();
-    for check in evidence
-        .observations
-        .iter()
-        .filter(|one| is_overcommit(one))
-    {
-        memory.add(&check.results.context("no results")?);
-    }
-    ensure!(memory.success > 0 && memory.failed() == 0, "{memory:?}");
-    Ok(())
-}
-
-fn refused_checks_have_the_results_of_their_system_calls(tools: &Tools) -> anyhow::Result<()> {
-    refusals(Container::new(tools, &["/bin/probe", "refusals"])?.verifying())
-}
-
-fn crun_refused_checks_have_the_same_results(tools: &Tools) -> anyhow::Result<()> {
-    refusals(
-        Container::new(tools, &["/bin/probe", "refusals"])?
-            .verifying()
-            .runtime("crun"),
-    )
-}
-
-fn refused_checks_of_a_process_added_by_exec_have_results(tools: &Tools) -> anyhow::Result<()> {
-    let container = Container::new(tools, &["/bin/sleep", "60"])?.verifying();
-    let evidence = container.run_with(|container| container.exec("! /bin/probe chroot"))?;
-    whole(&evidence)?;
-    let check = one(&evidence, Capability::SYS_CHROOT)?;
-    let expected = Results {
-        eperm: 1,
-        ..Results::default()
-    };
-    ensure!(check.joined && check.results == Some(expected), "{check:?}");
-    Ok(())
-}
-
-/// The program that every system call of the host passes.
-const FOLLOWER: &str = "link-system_call_exit";
-
-fn system_calls_are_followed_only_while_a_recording_verifies(tools: &Tools) -> anyhow::Result<()> {
-    let is_there = || capprof_hook::ebpf::directory().join(FOLLOWER).exists();
-    let mut container = Container::new(tools, &["/bin/sleep", "60"])?;
-    container.config["process"]["capabilities"] =
-        serde_json::json!({ "bounding": [], "effective": [], "permitted": [] });
-    let evidence = container.run_with(|container| {
-        ensure!(!is_there(), "it is there for a recording that profiles");
-        container.exec("! /bin/probe chroot")
-    })?;
-    let check = one(&evidence, Capability::SYS_CHROOT)?;
-    ensure!(
-        check.verdict == Verdict::Denied && check.results.is_none(),
-        "{check:?}"
-    );
-
-    let first = Container::new(tools, &["/bin/sleep", "60"])?.verifying();
-    let second = Container::new(tools, &["/bin/probe", "nothing"])?.verifying();
-    first.run_with(|_| {
-        ensure!(is_there());
-        second.run()?;
-        drop(second);
-        ensure!(is_there(), "it is gone, and one recording still wants it");
-        Ok(())
-    })?;
-    ensure!(is_there());
-    drop(first);
-    ensure!(!is_there(), "it stays though no recording wants it");
     Ok(())
 }
 
