@@ -57,6 +57,8 @@ pub(super) struct Collector {
     pending: Vec<Pending>,
     /// Refusals beyond [`MOST`].
     dropped: u64,
+    /// Of a file, by a process that was gone, with its mount namespace, before any process of that was looked at.
+    too_late: u64,
     /// The command, which this process cannot start where that is refused.
     starts: String,
     /// The processes ran before anybody watched, so that what they did to themselves is not known.
@@ -227,6 +229,7 @@ impl Collector {
             return;
         }
         let Some((root, mounts)) = self.roots.of(event.tid, event.mount_namespace) else {
+            self.too_late += 1;
             return;
         };
         let start = Start {
@@ -291,6 +294,12 @@ impl Collector {
         let lost = kernel.lost() + self.dropped;
         if lost > 0 {
             missing.push(format!("{lost} refusals were too many to be looked at"));
+        }
+        if self.too_late > 0 {
+            missing.push(format!(
+                "the mounts of {} refusals: their processes were gone too soon; run it again, or let the last process sleep a second",
+                self.too_late
+            ));
         }
         let addresses: Vec<u64> = self
             .pending

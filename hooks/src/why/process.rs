@@ -122,14 +122,12 @@ pub(super) fn pid_inside(pid: u32) -> Option<u32> {
         .ok()
 }
 
-/// What runs in the process.
+/// What runs in the process; `None` of a file that is the root of a mount, as runc's copy of itself is.
 pub(super) fn executable(pid: u32) -> Option<String> {
     let path = fs::read_link(format!("/proc/{pid}/exe")).ok()?;
-    Some(
-        path.to_string_lossy()
-            .trim_end_matches(" (deleted)")
-            .to_owned(),
-    )
+    let path = path.to_string_lossy();
+    let path = path.trim_end_matches(" (deleted)");
+    (path != "/").then(|| path.to_owned())
 }
 
 /// Limits by their number (include/uapi/asm-generic/resource.h).

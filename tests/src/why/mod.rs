@@ -30,11 +30,36 @@ struct Expected {
     holds: &'static str,
 }
 
-/// The likeliest culprit is the one expected, and it has no second cause.
-fn check(report: &Path, expected: Expected) -> anyhow::Result<()> {
-    let text =
-        std::fs::read_to_string(report).with_context(|| format!("read {}", report.display()))?;
-    let report: Report = serde_json::from_str(&text).with_context(|| format!("read {text:?}"))?;
+/// How often a run is repeated whose report says that processes were gone before they were looked at, as docs/why.md says of busy machines.
+const RUNS: usize = 5;
+
+/// Runs `why`, which writes `report`, unless `run` returns false: the likeliest culprit is the one expected, and it has no second cause.
+fn check(
+    report: &Path,
+    expected: Expected,
+    run: impl Fn() -> anyhow::Result<bool>,
+) -> anyhow::Result<bool> {
+    for runs in 1.. {
+        if !run()? {
+            return Ok(false);
+        }
+        let text = std::fs::read_to_string(report)
+            .with_context(|| format!("read {}", report.display()))?;
+        let told = serde_json::from_str(&text).with_context(|| format!("read {text:?}"))?;
+        if runs == RUNS || !is_late(&told) {
+            check_report(&told, &text, expected)?;
+            break;
+        }
+    }
+    Ok(true)
+}
+
+fn is_late(report: &Report) -> bool {
+    let mut missing = report.missing.iter();
+    missing.any(|missing| missing.contains("were gone too soon"))
+}
+
+fn check_report(report: &Report, text: &str, expected: Expected) -> anyhow::Result<()> {
     let Some(first) = report.refusals.first() else {
         bail!("nothing was refused: {text}");
     };
