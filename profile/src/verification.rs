@@ -115,6 +115,8 @@ pub struct Outside {
     pub strict: bool,
     /// Whether a run of another image, command or user is judged all the same.
     pub anyway: bool,
+    /// Whether the run had what the workload has today: what was refused then is refused in production as well, and says nothing of a failure.
+    pub today: bool,
 }
 
 impl Outside {
@@ -126,6 +128,7 @@ impl Outside {
             check: None,
             strict: true,
             anyway: false,
+            today: false,
         }
     }
 }

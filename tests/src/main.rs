@@ -28,6 +28,7 @@ mod profile;
 mod runner;
 mod selinux;
 mod shrink;
+mod today;
 mod verify;
 mod why;
 
@@ -138,6 +139,7 @@ fn try_main() -> anyhow::Result<bool> {
     tests.extend(shrink::tests(&environment));
     tests.extend(bad_input::tests(&environment));
     tests.extend(selinux::tests(&environment));
+    tests.extend(today::tests(&environment));
     tests.extend(verify::tests(&environment));
     tests.extend(why::tests(&environment));
     let good = runner::run(&options, tests);

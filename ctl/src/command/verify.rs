@@ -334,6 +334,7 @@ impl Ran {
             }),
             strict: options.strict,
             anyway: options.anyway,
+            today: options.today,
         }
     }
 }

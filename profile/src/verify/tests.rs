@@ -85,6 +85,7 @@ fn watched(end: End) -> Outside {
         check: None,
         strict: false,
         anyway: false,
+        today: false,
     }
 }
 
@@ -251,6 +252,12 @@ fn a_program_that_goes_on_is_verified_unless_that_is_not_enough() {
             [Capability::SETUID].into_iter().collect()
         );
     }
+    // Today it is refused the same, and may well work.
+    let today = Outside {
+        today: true,
+        ..watched(End::Stopped)
+    };
+    assert_eq!(judge(&before, &now, &today).verdict, Verdict::StartedOnly);
 }
 
 #[test]
