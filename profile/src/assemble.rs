@@ -42,6 +42,7 @@ pub fn profile(
 ) -> Profile {
     let input = Input {
         context: Context::from(recording),
+        program: recording.process.args.first().map_or("", String::as_str),
         original: &recording.grant.original,
         granted: &recording.grant.granted,
         preference: recording.results.preference,

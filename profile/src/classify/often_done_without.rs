@@ -75,6 +75,12 @@ static OFTEN_DONE_WITHOUT: &[Use] = &[
         applies: |check| asked_in(check, &["setattr_prepare"]),
         why: "a mode that may not be changed is often only logged",
     },
+    // fs/namei.c vfs_mknod(): systemd makes nodes that nobody is to open, and ignores that it may not; debootstrap ends.
+    Use {
+        capability: Capability::MKNOD,
+        applies: |check| asked_in(check, &["vfs_mknod"]),
+        why: "a device's node that may not be made is often done without, for the engine makes those that may be opened",
+    },
     // fs/proc/base.c environ_open(): ps shows what it may read.
     Use {
         capability: Capability::SYS_PTRACE,

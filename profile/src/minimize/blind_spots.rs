@@ -80,15 +80,20 @@ fn shared_memory_lock(entry: &Classified<'_>, set: CapabilitySet) -> Option<Blin
     )
 }
 
-/// kernel/user_namespace.c `verify_root_map()` looks at a bit that `create_user_ns()` has kept: nothing asks. Other users than root
-/// can map themselves alone, for which it does not matter.
+/// kernel/user_namespace.c `verify_root_map()` looks at a bit that `create_user_ns()` has kept: nothing asks. Who writes a map from inside can map
+/// itself alone (`new_idmap_permitted()`), so this is about root; a parent that writes a child's map is asked. A program that eBPF saw start as
+/// another user is root only if it used `CAP_SETUID`.
 fn id_map(entry: &Classified<'_>, set: CapabilitySet) -> Option<BlindSpot> {
     let check = entry.check;
     let maps = check
         .call_site
         .iter()
         .any(|frame| ["map_write", "proc_uid_map_write"].contains(&classify::function(frame)));
-    (maps && !set.contains(Capability::SETFCAP)).then(|| BlindSpot {
+    let perhaps_root = check.recorder != Recorder::Ebpf
+        || check.executable.is_none()
+        || check.as_root
+        || set.contains(Capability::SETUID);
+    (maps && perhaps_root && !set.contains(Capability::SETFCAP)).then(|| BlindSpot {
         capability: Some(Capability::SETFCAP),
         recorder: check.recorder,
         reason: format!(

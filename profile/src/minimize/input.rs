@@ -12,6 +12,8 @@ use std::collections::BTreeSet;
 pub struct Input<'a> {
     /// The container.
     pub context: Context,
+    /// What the container runs, the first word of its command.
+    pub program: &'a str,
     /// What the engine had asked for.
     pub original: &'a ProcessSets,
     /// What the container had while it was profiled.

@@ -18,6 +18,7 @@ mod process_sets;
 mod tally;
 #[cfg(test)]
 mod tests;
+mod unclear;
 
 use crate::classify::Decision;
 use crate::profile::Findings;

@@ -4,8 +4,7 @@ use super::demand::{Demand, Source};
 use super::difference::difference;
 use super::input::Input;
 use super::tally::{Field, Tally};
-use crate::classify::{self, classify};
-use crate::observation::{Observation, Recorder};
+use super::unclear::{are_all_checks, unclear};
 use crate::part::Part;
 use crate::profile::{Need, Reason};
 use crate::{Capability, CapabilitySet};
@@ -65,7 +64,7 @@ pub(super) fn need(
         last_ms: tally.last.unwrap_or_default(),
         recorders: tally.recorders(),
         recordings: 0,
-        unclear: unclear(evidence, input),
+        unclear: unclear(evidence, demands, input),
         notes,
     }
 }
@@ -116,23 +115,6 @@ fn is_of_joined_alone(evidence: &[&Demand<'_>]) -> bool {
     !evidence.is_empty() && are_all_checks(evidence, |check| check.joined)
 }
 
-fn are_all_checks(evidence: &[&Demand<'_>], holds: impl Fn(&Observation) -> bool) -> bool {
-    evidence
-        .iter()
-        .all(|demand| matches!(demand.source, Source::Check(check) if holds(check)))
-}
-
-/// Why the recording does not tell whether the program goes on without it.
-fn unclear(evidence: &[&Demand<'_>], input: &Input<'_>) -> Option<String> {
-    let is_unknown = |check: &Observation| {
-        classify(check, &input.context).rule.name == classify::SILENT_UNKNOWN_SITE
-    };
-    if are_all_checks(evidence, is_unknown) {
-        return Some("asked silently at a place that capprof has no rule for".to_owned());
-    }
-    perhaps_done_without(evidence)
-}
-
 fn tally(evidence: &[&Demand<'_>]) -> Tally {
     let mut tally = Tally::default();
     for demand in evidence {
@@ -156,35 +138,6 @@ fn tally(evidence: &[&Demand<'_>]) -> Tally {
         }
     }
     tally
-}
-
-/// Why a program may do without a capability, if all its uses are of a kind that programs often do without. SELinux's records do not
-/// say which kind, and are of the same checks.
-fn perhaps_done_without(evidence: &[&Demand<'_>]) -> Option<String> {
-    let why = |demand: &&&Demand<'_>| match demand.source {
-        Source::Check(check) => classify::often_done_without(check),
-        Source::List(..) => {
-            Some("many programs list what they find that they hold, or ignore a refusal")
-        }
-        Source::File(..) | Source::Filter(..) => None,
-    };
-    let telling = || {
-        evidence
-            .iter()
-            .filter(|demand| demand.source.recorder() == Recorder::Ebpf)
-    };
-    // What is used and often done without may all the same be in a list that the program insists on.
-    let used: Vec<_> = telling()
-        .filter(|demand| !matches!(demand.source, Source::List(..)))
-        .collect();
-    let reasons: Option<BTreeSet<&str>> = if used.is_empty() {
-        telling().map(|demand| why(&demand)).collect()
-    } else {
-        used.iter().map(why).collect()
-    };
-    reasons
-        .filter(|reasons| !reasons.is_empty())
-        .map(|reasons| reasons.into_iter().collect::<Vec<_>>().join("; "))
 }
 
 /// What a reason means, for a sentence.

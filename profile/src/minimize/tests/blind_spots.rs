@@ -124,15 +124,24 @@ fn hard_links_and_id_maps_are_blind_spots() {
     );
     let map = Observation {
         namespace: crate::observation::Namespace::Nested,
+        as_root: true,
         ..check(
             Capability::SYS_ADMIN,
             "write",
             &["file_ns_capable", "map_write", "proc_uid_map_write"],
         )
     };
-    let result = Case::seen(vec![map]).minimize();
+    let result = Case::seen(vec![map.clone()]).minimize();
     assert_eq!(
         result.findings.blind_spots[0].capability,
         Some(Capability::SETFCAP)
     );
+    // Another user than root maps itself alone.
+    let by = |as_root| Observation {
+        as_root,
+        ..map.clone()
+    };
+    let spots = |map| Case::seen(vec![map]).minimize().findings.blind_spots;
+    assert_eq!(spots(by(true)).len(), 1);
+    assert!(spots(by(false)).is_empty());
 }

@@ -29,6 +29,7 @@ fn set(capabilities: &[Capability]) -> CapabilitySet {
 
 struct Case {
     uid: u32,
+    program: &'static str,
     original: ProcessSets,
     granted: ProcessSets,
     preference: Preference,
@@ -44,6 +45,7 @@ impl Default for Case {
         let all: CapabilitySet = Capability::all().collect();
         Self {
             uid: 0,
+            program: "ping",
             original: ProcessSets::default(),
             granted: ProcessSets {
                 bounding: all,
@@ -102,6 +104,7 @@ impl Case {
                 no_new_privileges: false,
                 granted: self.granted.bounding,
             },
+            program: self.program,
             original: &self.original,
             granted: &self.granted,
             preference: self.preference,

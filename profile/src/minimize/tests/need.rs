@@ -118,6 +118,64 @@ fn what_programs_often_do_without_is_unclear_and_counts() {
 }
 
 #[test]
+fn a_helper_that_cannot_be_started_is_sometimes_done_without() {
+    let raw = |executable: &str| Observation {
+        executable: Some(executable.into()),
+        ..check(
+            Capability::NET_RAW,
+            "socket",
+            &["ns_capable", "inet_create"],
+        )
+    };
+    let unclear = |program, checks| {
+        let mut case = Case::seen(checks);
+        case.program = program;
+        case.evidence(Recorder::Ebpf).executions = vec![execution(true)];
+        case.minimize().findings.needed[0].unclear.is_some()
+    };
+    assert!(unclear("/usr/sbin/squid", vec![]));
+    assert!(unclear("/usr/sbin/squid", vec![raw("/usr/bin/ping")]));
+    // The container's own; used by another program as well.
+    assert!(!unclear("/usr/bin/ping", vec![]));
+    assert!(!unclear("ping", vec![raw("/usr/bin/ping")]));
+    assert!(!unclear("/usr/sbin/squid", vec![raw("/usr/sbin/squid")]));
+}
+
+#[test]
+fn environments_of_others_are_left_out_where_they_may_not_be_read() {
+    let open = |count| Observation {
+        count,
+        ..check(
+            Capability::DAC_OVERRIDE,
+            "openat",
+            &["generic_permission", "inode_permission", "may_open"],
+        )
+    };
+    let environ = Observation {
+        count: 2,
+        ..check(
+            Capability::SYS_PTRACE,
+            "openat",
+            &["ptrace_may_access", "mm_access", "environ_open"],
+        )
+    };
+    let unclear = |checks: Vec<Observation>| {
+        Case::seen(checks).minimize().findings.needed[0]
+            .unclear
+            .is_some()
+    };
+    assert!(unclear(vec![open(2), environ.clone()]));
+    // Another file was opened as well; none of these was.
+    assert!(!unclear(vec![open(3), environ.clone()]));
+    assert!(!unclear(vec![open(2)]));
+    let other = Observation {
+        executable: Some("/usr/bin/other".into()),
+        ..environ
+    };
+    assert!(!unclear(vec![open(2), other]));
+}
+
+#[test]
 fn changes_of_a_file_that_are_refused_are_often_only_logged() {
     for (capability, asked_in, expected) in [
         (Capability::CHOWN, "setattr_prepare", true),

@@ -1,0 +1,112 @@
+//! Members of which one recording cannot tell whether the program goes on without.
+
+use super::demand::{Demand, Source};
+use super::input::Input;
+use crate::Capability;
+use crate::classify::{self, asked_in, classify};
+use crate::observation::{Execution, Observation, Recorder};
+use std::collections::BTreeSet;
+use std::path::Path;
+
+/// Why the recording does not tell whether the program goes on without it.
+pub(super) fn unclear(
+    evidence: &[&Demand<'_>],
+    all: &[Demand<'_>],
+    input: &Input<'_>,
+) -> Option<String> {
+    let is_unknown = |check: &Observation| {
+        classify(check, &input.context).rule.name == classify::SILENT_UNKNOWN_SITE
+    };
+    if are_all_checks(evidence, is_unknown) {
+        return Some("asked silently at a place that capprof has no rule for".to_owned());
+    }
+    perhaps_done_without(evidence, all, input.program)
+}
+
+pub(super) fn are_all_checks(
+    evidence: &[&Demand<'_>],
+    holds: impl Fn(&Observation) -> bool,
+) -> bool {
+    evidence
+        .iter()
+        .all(|demand| matches!(demand.source, Source::Check(check) if holds(check)))
+}
+
+/// Why a program may do without a capability, if all its uses are of a kind that programs often do without. SELinux's records do not
+/// say which kind, and are of the same checks.
+fn perhaps_done_without(
+    evidence: &[&Demand<'_>],
+    all: &[Demand<'_>],
+    program: &str,
+) -> Option<String> {
+    let why = |demand: &&&Demand<'_>| match demand.source {
+        Source::Check(check) => classify::often_done_without(check)
+            .or_else(|| environments(check, all))
+            .or_else(|| of_helper(check, all, program)),
+        Source::List(..) => {
+            Some("many programs list what they find that they hold, or ignore a refusal")
+        }
+        Source::File(_, execution) => is_helper(execution, program).then_some(HELPER),
+        Source::Filter(..) => None,
+    };
+    let telling = || {
+        evidence
+            .iter()
+            .filter(|demand| demand.source.recorder() == Recorder::Ebpf)
+    };
+    // What is used and often done without may all the same be in a list that the program insists on.
+    let used: Vec<_> = telling()
+        .filter(|demand| !matches!(demand.source, Source::List(..)))
+        .collect();
+    let reasons: Option<BTreeSet<&str>> = if used.is_empty() {
+        telling().map(|demand| why(&demand)).collect()
+    } else {
+        used.iter().map(why).collect()
+    };
+    reasons
+        .filter(|reasons| !reasons.is_empty())
+        .map(|reasons| reasons.into_iter().collect::<Vec<_>>().join("; "))
+}
+
+/// fs/proc/base.c `environ_open()`: /proc/PID/environ is its user's own (mode 400), so that its mode is asked about first, and then the process. Taken
+/// for that if a program opened no other file that its mode kept from it: of both there were as many.
+fn environments(check: &Observation, all: &[Demand<'_>]) -> Option<&'static str> {
+    let by_mode = [Capability::DAC_OVERRIDE, Capability::DAC_READ_SEARCH]
+        .contains(&check.capability)
+        && asked_in(check, &["may_open"])
+        && asked_in(check, &["generic_permission"]);
+    let opened: u64 = all
+        .iter()
+        .filter_map(|demand| match demand.source {
+            Source::Check(other) if other.capability == Capability::SYS_PTRACE => Some(other),
+            _ => None,
+        })
+        .filter(|other| {
+            other.program == check.program
+                && other.executable == check.executable
+                && asked_in(other, &["environ_open"])
+        })
+        .map(|other| other.count)
+        .sum();
+    (by_mode && check.count <= opened).then_some(
+        "the environment of other users' processes is mostly left out where it may not be read",
+    )
+}
+
+const HELPER: &str =
+    "a helper with file capabilities that cannot be started is sometimes done without";
+
+/// Whether the container's own program is another.
+fn is_helper(execution: &Execution, program: &str) -> bool {
+    execution.path.file_name() != Path::new(program).file_name()
+}
+
+/// What a helper uses that cannot be started without, nobody asks for if it is not.
+fn of_helper(check: &Observation, all: &[Demand<'_>], program: &str) -> Option<&'static str> {
+    let of_file = |demand: &Demand<'_>| {
+        demand.asked == check.capability
+            && matches!(demand.source, Source::File(_, execution)
+                if Some(&execution.path) == check.executable.as_ref() && is_helper(execution, program))
+    };
+    all.iter().any(of_file).then_some(HELPER)
+}
