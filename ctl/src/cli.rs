@@ -559,7 +559,8 @@ pub(crate) struct ProfileOptions {
     #[arg(long, value_name = "DIRECTORY")]
     pub(crate) state: Option<PathBuf>,
 
-    /// How you run the container: docker, podman, nerdctl, ctr, runc or crun, its options, `run`, and the rest; sudo may stand in front.
+    /// How you run the container: docker, podman, nerdctl, ctr, runc or crun, its options, `run`, and the rest, or docker compose run or up
+    /// with a service; sudo may stand in front.
     /// Or a program of this host, which then runs as root with all capabilities
     #[arg(last = true, required = true, value_name = "COMMAND")]
     pub(crate) command: Vec<OsString>,
@@ -817,7 +818,7 @@ pub(crate) struct ShrinkOptions {
 
     /// Give capabilities by the engine's own options, without capprof as its runtime
     ///
-    /// For docker before 24, which has no annotations. What a user other than root gets is then what the engine gives: with docker, nothing ambient.
+    /// What a user other than root gets is then what the engine gives: with docker, nothing ambient.
     #[arg(long)]
     pub(crate) engine_options: bool,
 

@@ -9,7 +9,7 @@ HARNESS = ("tests/run", "tests/harness/", "tests/tap.sh", ".config/nextest.toml"
 E2E = (*SOURCES, "tests/Cargo.toml", "tests/src/", "tests/corpus/", "packaging/config.toml")
 GUEST = ("tests/vm/", "tests/guest", "packaging/")
 # The pages are those that a suite follows word by word.
-PAGES = tuple(f"docs/{page}.md" for page in ("docker", "podman", "containerd", "kubernetes", "one-command", "pipelines", "store"))
+PAGES = tuple(f"docs/{page}.md" for page in ("compose", "docker", "podman", "containerd", "kubernetes", "one-command", "pipelines", "store"))
 ENGINES = (*SOURCES, "packaging/", "tests/engines/", "tests/corpus/", "README.md", *PAGES)
 
 
@@ -79,7 +79,7 @@ ALL = (
           inputs=("packaging/selinux/", "tests/policy/", *HARNESS)),
     engines("packages", "here", "any", "deb and rpm are reproducible, complete, installable and removable; manual pages; the Kubernetes files"),
     engines("engines", "native", "host",
-            "docker, podman, containerd and CRI without SELinux; verify, enforce, shrink; README and the pages on docker, podman, one command, pipelines and the store word by word", limit=1800),
+            "docker, podman, containerd and CRI without SELinux; verify, enforce, shrink; README and the pages on compose, docker, podman, one command, pipelines and the store word by word", limit=1800),
     Suite("servers", ("tests/servers/run", "--bin", "@BIN"), ("tests/servers/run", "--bin", "@BIN"), rows=True,
           claims="Debian's servers and tools need what expected.toml says, and run with exactly that", inputs=(*SOURCES, *HARNESS, "tests/servers/", "docs/servers.md")),
     Suite("guest", ("tests/guest",), ("tests/guest",), lane="guest", needs=("build", "image"), rows=True, limit=2 * 3600, shards=True,

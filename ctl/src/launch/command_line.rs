@@ -1,5 +1,6 @@
 //! A command line that runs a container, taken apart.
 
+use super::compose::Compose;
 use super::engine::Engine;
 use super::options::{self, Given, Scan, Table};
 use super::sudo;
@@ -14,6 +15,7 @@ use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::OnceLock;
 
 /// The annotations that capprofctl gives itself.
 const OUR_ANNOTATIONS: [&str; 4] = [
@@ -43,6 +45,12 @@ pub(crate) struct Launch {
     pub(super) also: Option<CapabilitySet>,
     /// Options that give what the form gives besides capabilities.
     pub(super) form: Vec<String>,
+    /// compose's command line, where it is one.
+    pub(super) compose: Option<Compose>,
+    /// The same as `form` for a file of compose.
+    pub(super) parts: Option<render::Parts>,
+    /// Whether docker has annotations, once it was asked.
+    annotates: OnceLock<bool>,
 }
 
 impl Launch {
@@ -53,6 +61,9 @@ impl Launch {
     pub(crate) fn parse(command: &[OsString]) -> anyhow::Result<Self> {
         let command = without_sudo(command)?;
         let program = command.first().context("no command after --")?;
+        if let Some((compose, options)) = Compose::of(command, &options::DOCKER)? {
+            return Ok(Self::of_compose(command.to_vec(), compose, options));
+        }
         let Some(engine) = Engine::of(program) else {
             bail!(
                 "{}: expected docker, podman, nerdctl, ctr, runc or crun after --",
@@ -115,6 +126,9 @@ impl Launch {
             words,
             also: None,
             form: Vec::new(),
+            compose: None,
+            parts: None,
+            annotates: OnceLock::new(),
         };
         launch.refuse_contradictions(&before)?;
         if engine == Engine::Ctr {
@@ -144,8 +158,9 @@ impl Launch {
             if OURS.contains(name) && !(engine == Engine::Ctr && value == "io.containerd.runc.v2") {
                 bail!("{engine} --{name}: leave it out; capprofctl gives its own");
             }
-            if *name == "annotation" && OUR_ANNOTATIONS.iter().any(|key| is_set(&value, key)) {
-                bail!("{engine} --annotation {value}: leave it out; capprofctl gives its own");
+            let marks = ["annotation", "label"].contains(name);
+            if marks && OUR_ANNOTATIONS.iter().any(|key| is_set(&value, key)) {
+                bail!("{engine} --{name} {value}: leave it out; capprofctl gives its own");
             }
             if *name == "restart" && value != "no" {
                 bail!(
@@ -185,6 +200,26 @@ impl Launch {
         Ok(())
     }
 
+    fn of_compose(words: Vec<OsString>, compose: Compose, options: Scan) -> Self {
+        Self {
+            engine: Engine::Docker,
+            words,
+            command: compose.verb,
+            run: compose.verb,
+            id: None,
+            detached: options
+                .given
+                .iter()
+                .any(|given| given.name == "detach" && given.is_on()),
+            options,
+            also: None,
+            form: Vec::new(),
+            compose: Some(compose),
+            parts: None,
+            annotates: OnceLock::new(),
+        }
+    }
+
     fn of_runtime(engine: Engine, words: Vec<OsString>, family: Family) -> anyhow::Result<Self> {
         let globals = argv::globals(&words, family);
         let run = match globals.subcommand {
@@ -220,6 +255,9 @@ impl Launch {
             detached: false,
             also: None,
             form: Vec::new(),
+            compose: None,
+            parts: None,
+            annotates: OnceLock::new(),
         })
     }
 
@@ -251,6 +289,10 @@ impl Launch {
             Engine::Podman => render::Engine::Podman,
             Engine::Ctr | Engine::Runc | Engine::Crun => return self,
         };
+        if self.compose.is_some() {
+            self.parts = render::Parts::of(render::Engine::Compose, profile).ok();
+            return self;
+        }
         if let Some(privileges) = &profile.privileges {
             self.form = render::beyond_capabilities(form, privileges, set);
         }
@@ -263,6 +305,11 @@ impl Launch {
     /// They would have the same name, address or port of the host.
     pub(crate) fn refuse_to_run_twice(&self) -> anyhow::Result<()> {
         let engine = self.engine;
+        if self.compose.is_some() {
+            bail!(
+                "--jobs: compose gives each container of a service the same names and volumes, so only one can run at a time"
+            );
+        }
         if self.id.is_some() {
             bail!("--jobs: {engine} run names the container, so only one can run at a time");
         }
@@ -282,30 +329,48 @@ impl Launch {
         Ok(())
     }
 
-    /// Asks the engine whether it can do what will be asked of it.
+    /// Asks docker whether it is there.
     ///
     /// # Errors
-    /// It cannot, or it does not answer.
+    /// It does not answer.
     pub(crate) fn check(&self) -> anyhow::Result<()> {
-        if self.engine != Engine::Docker {
-            return Ok(());
+        match self.engine {
+            Engine::Docker => self.docker_versions().map(|_| ()),
+            _ => Ok(()),
         }
-        let output = Command::new(&self.words[0])
-            .args(&self.words[1..self.command])
+    }
+
+    /// Whether the engine has annotations; in their place docker has labels.
+    pub(super) fn annotates(&self) -> bool {
+        self.engine != Engine::Docker
+            || *self.annotates.get_or_init(|| {
+                let versions = self.docker_versions();
+                versions.map_or(true, |versions| docker_has_annotations(&versions))
+            })
+    }
+
+    /// The versions of client and server.
+    fn docker_versions(&self) -> anyhow::Result<String> {
+        let docker = match &self.compose {
+            Some(compose) => &compose.docker,
+            None => &self.words[..self.command],
+        };
+        let output = Command::new(&docker[0])
+            .args(&docker[1..])
             .args([
                 "version",
                 "--format",
                 "{{.Client.Version}} {{.Server.Version}}",
             ])
             .output()
-            .with_context(|| format!("run {}", self.words[0].to_string_lossy()))?;
+            .with_context(|| format!("run {}", docker[0].to_string_lossy()))?;
         if !output.status.success() {
             bail!(
                 "docker version: {}",
                 String::from_utf8_lossy(&output.stderr).trim_end()
             );
         }
-        docker_has_annotations(&String::from_utf8_lossy(&output.stdout))
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 }
 
@@ -345,18 +410,12 @@ fn refuse_annotations(configuration: &Path) -> anyhow::Result<()> {
 }
 
 /// Whether both ends of docker know `--annotation`, by the versions of client and server.
-pub(super) fn docker_has_annotations(versions: &str) -> anyhow::Result<()> {
-    for version in versions.split_whitespace() {
+pub(super) fn docker_has_annotations(versions: &str) -> bool {
+    versions.split_whitespace().all(|version| {
         let major = version
             .split('.')
             .next()
-            .and_then(|major| major.parse::<u32>().ok());
-        if major.is_some_and(|major| major < DOCKER_WITH_ANNOTATIONS) {
-            bail!(
-                "docker {version} has no --annotation, by which capprof is told what to do (docker {DOCKER_WITH_ANNOTATIONS} has): upgrade docker, \
-                 use podman, nerdctl or ctr, or docker's own options (shrink --engine-options)"
-            );
-        }
-    }
-    Ok(())
+            .and_then(|major| major.parse().ok());
+        major.is_none_or(|major: u32| major >= DOCKER_WITH_ANNOTATIONS)
+    })
 }

@@ -1,5 +1,6 @@
 //! Who runs containers from a command line.
 
+use super::compose;
 use super::options::{self, Table};
 use capprof::family::Family;
 use std::ffi::OsStr;
@@ -31,6 +32,12 @@ impl Engine {
     pub(crate) fn of(program: &OsStr) -> Option<Self> {
         let name = Path::new(program).file_name().unwrap_or(program);
         Self::ALL.into_iter().find(|engine| name == engine.name())
+    }
+
+    /// Whether a program runs containers from its command line: an engine, or compose.
+    pub(crate) fn is_program(program: &OsStr) -> bool {
+        let name = Path::new(program).file_name().and_then(OsStr::to_str);
+        Self::of(program).is_some() || name.is_some_and(compose::is_program)
     }
 
     /// The name of its program.

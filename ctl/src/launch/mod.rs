@@ -4,12 +4,14 @@
 //! them, and refused rather than guessed at where that cannot be done.
 
 mod command_line;
+mod compose;
 mod engine;
 #[cfg(test)]
 mod fuzz;
 mod options;
 mod prepare;
 mod prepared;
+mod service;
 mod sudo;
 #[cfg(test)]
 mod tests;

@@ -2,7 +2,7 @@
 
 use super::command_line::Launch;
 use super::engine::Engine;
-use super::prepared::{Container, Prepared};
+use super::prepared::{Container, Id, Prepared};
 use anyhow::bail;
 use capprof_profile::{Capability, CapabilitySet};
 use std::ffi::OsString;
@@ -72,6 +72,9 @@ impl Launch {
     /// # Errors
     /// The engine has no options for it.
     pub(crate) fn prepare(&self, by: By<'_>, id_file: &Path) -> anyhow::Result<Prepared> {
+        if let Some(compose) = &self.compose {
+            return self.prepare_service(compose, by, id_file);
+        }
         let mut messages = Vec::new();
         let mut words = self.words[..self.command].to_vec();
         let mut added: Vec<OsString> = Vec::new();
@@ -83,7 +86,7 @@ impl Launch {
                     Engine::Runc => (Some("capprof-runc"), variables(pairs)),
                     Engine::Crun => (Some("capprof-crun"), variables(pairs)),
                     _ => {
-                        added.extend(options(pairs));
+                        added.extend(options(pairs, self.annotates()));
                         (None, Vec::new())
                     }
                 }
@@ -133,8 +136,8 @@ impl Launch {
                 prefix,
                 called,
                 id: match &self.id {
-                    Some(id) => Ok(id.clone()),
-                    None => Err(id_file.to_owned()),
+                    Some(id) => Id::Given(id.clone()),
+                    None => Id::File(id_file.to_owned()),
                 },
                 detached: self.detached,
                 removes_itself: self.engine.family().is_some()
@@ -168,9 +171,14 @@ impl Launch {
     }
 
     /// The annotations that tell capprof what to do, each with the environment variable in its place.
-    fn pairs(&self, by: By<'_>) -> Pairs {
+    pub(super) fn pairs(&self, by: By<'_>) -> Pairs {
         match by {
             By::Capprof { wish, .. } => wish.pairs(),
+            // A file of compose takes both, and compose removes a container that is to go before anybody has asked for its id.
+            By::Recording { output, .. } if self.compose.is_some() => vec![
+                ("io.capprof.mode", "", "profile".to_owned()),
+                ("io.capprof.output", "", output.display().to_string()),
+            ],
             By::Recording { output, .. } => match self.engine {
                 // A variable that somebody has set may say something else.
                 Engine::Runc | Engine::Crun => {
@@ -190,7 +198,11 @@ impl Launch {
     }
 
     /// The words that are left out: what is replaced by what is added.
-    fn dropped(&self, own_sets: bool, messages: &mut Vec<String>) -> anyhow::Result<Vec<usize>> {
+    pub(super) fn dropped(
+        &self,
+        own_sets: bool,
+        messages: &mut Vec<String>,
+    ) -> anyhow::Result<Vec<usize>> {
         let engine = self.engine;
         let mut dropped = Vec::new();
         for given in &self.options.given {
@@ -250,14 +262,15 @@ impl Launch {
     }
 }
 
-/// The options of `run` that set annotations.
-fn options(pairs: Pairs) -> impl Iterator<Item = OsString> {
-    pairs.into_iter().flat_map(|(key, _, value)| {
-        [
-            OsString::from("--annotation"),
-            format!("{key}={value}").into(),
-        ]
-    })
+/// The options of `run` that set annotations, or the labels that stand for them.
+fn options(pairs: Pairs, annotates: bool) -> impl Iterator<Item = OsString> {
+    let option = match annotates {
+        true => "--annotation",
+        false => "--label",
+    };
+    pairs
+        .into_iter()
+        .flat_map(move |(key, _, value)| [OsString::from(option), format!("{key}={value}").into()])
 }
 
 /// Environment variables in the place of annotations.

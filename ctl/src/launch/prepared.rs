@@ -1,13 +1,15 @@
 //! A command that runs a container, and the container.
 
+use super::compose::Traces;
 use super::engine::Engine;
 use std::ffi::OsString;
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::{Arc, OnceLock};
 
 /// A command to be run.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(crate) struct Prepared {
     /// The words, the program first.
     pub(crate) words: Vec<OsString>,
@@ -21,15 +23,26 @@ pub(crate) struct Prepared {
     pub(crate) container: Container,
 }
 
+/// By what a container's id is known.
+#[derive(Clone, Debug)]
+pub(super) enum Id {
+    /// The command line says it.
+    Given(String),
+    /// The engine writes it into this file.
+    File(PathBuf),
+    /// compose gives the container this label.
+    Label(String, Arc<OnceLock<Traces>>),
+}
+
 /// The container that a command line runs.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(crate) struct Container {
     pub(super) engine: Engine,
     /// The engine's program with its global options.
     pub(super) prefix: Vec<OsString>,
     pub(super) called: Option<&'static str>,
-    /// Its id, or the file that the engine writes it into.
-    pub(super) id: Result<String, PathBuf>,
+    /// By what its id is known.
+    pub(super) id: Id,
     /// Whether the command line returns while the container runs.
     pub(crate) detached: bool,
     /// Whether it goes when its program has ended.
@@ -40,8 +53,9 @@ impl Container {
     /// Its id, once the engine has said it.
     pub(crate) fn id(&self) -> Option<String> {
         match &self.id {
-            Ok(id) => Some(id.clone()),
-            Err(file) => {
+            Id::Given(id) => Some(id.clone()),
+            Id::Label(label, traces) => traces.get()?.container(label),
+            Id::File(file) => {
                 let text = fs::read_to_string(file).ok()?;
                 let id = text.trim();
                 (!id.is_empty()).then(|| id.to_owned())

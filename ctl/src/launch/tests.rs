@@ -405,11 +405,9 @@ fn a_container_is_removed_by_its_engine() {
 }
 
 #[test]
-fn docker_before_24_is_told() {
-    assert!(docker_has_annotations("27.3.1 24.0.7\n").is_ok());
-    assert!(docker_has_annotations("28.0.0-rc.1 ").is_ok());
-    for versions in ["20.10.24+dfsg1 20.10.24+dfsg1", "27.0.1 23.0.6"] {
-        let error = docker_has_annotations(versions).unwrap_err().to_string();
-        assert!(error.contains("has no --annotation"), "{error}");
-    }
+fn docker_before_24_has_labels() {
+    assert!(docker_has_annotations("27.3.1 24.0.7\n"));
+    assert!(docker_has_annotations("28.0.0-rc.1 "));
+    assert!(!docker_has_annotations("20.10.24+dfsg1 20.10.24+dfsg1"));
+    assert!(!docker_has_annotations("27.0.1 23.0.6"));
 }

@@ -26,7 +26,7 @@ impl Program {
     /// # Errors
     /// A word cannot stand in config.json (runtime-spec, config.md), the bundle cannot be written, or this process cannot have mounts of its own.
     pub(super) fn of(words: &[OsString]) -> anyhow::Result<Option<Self>> {
-        let Some(first) = words.first().filter(|first| Engine::of(first).is_none()) else {
+        let Some(first) = words.first().filter(|first| !Engine::is_program(first)) else {
             return Ok(None);
         };
         // Found before, for it has capprof next to it.

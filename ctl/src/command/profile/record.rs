@@ -76,6 +76,9 @@ impl Recorder<'_> {
         };
         let prepared = self.launch.prepare(by, &directory.path().join("id"))?;
         output::message(&format!("running: {}", shown(&prepared)));
+        for message in &prepared.messages {
+            output::message(message);
+        }
         match (self.check, self.duration, self.until_quiet) {
             (None, None, None) => {
                 output::message("use the container now; the run ends with its program");

@@ -1,0 +1,387 @@
+//! `docker compose run` and `docker compose up`, understood as far as they must be to run one service through capprof.
+//!
+//! What is to be added to the service stands in a further file, which compose reads after the user's own. These are never changed, and what other
+//! services are made of stays the same, so that compose leaves those alone that run.
+
+mod files;
+mod further;
+mod tables;
+mod traces;
+
+pub(super) use further::{Further, Instead};
+pub(super) use traces::Traces;
+
+use super::options::{self, Given, Scan, Table};
+use anyhow::{Context, bail};
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{Arc, OnceLock};
+
+/// The first version that lets a further file take away what the others say.
+const REPLACES: (u32, u32, u32) = (2, 24, 4);
+
+/// The first version that is sure to know annotations.
+const ANNOTATES: (u32, u32, u32) = (2, 21, 0);
+
+/// A command line of compose.
+#[derive(Clone, Debug)]
+pub(super) struct Compose {
+    /// docker's program with its global options.
+    pub(super) docker: Vec<OsString>,
+    /// How many words call compose: `docker compose`, `docker-compose`.
+    pub(super) called: usize,
+    /// compose's global options.
+    globals: Vec<Given>,
+    /// Where `run` or `up` stands.
+    pub(super) verb: usize,
+    /// Whether it is `up`.
+    pub(super) is_up: bool,
+    /// The service.
+    pub(super) service: String,
+    /// What compose makes, from the first run on.
+    traces: Arc<OnceLock<Traces>>,
+    version: OnceLock<(u32, u32, u32)>,
+}
+
+impl Compose {
+    /// Understands a command line, with the options of `run` or `up`; `None` if it is none of compose's.
+    ///
+    /// # Errors
+    /// Another engine's compose; another command than `run` and `up`; an option that is not known or contradicts what is to be added.
+    pub(super) fn of(words: &[OsString], globals: &Table) -> anyhow::Result<Option<(Self, Scan)>> {
+        let Some((docker, called)) = called(words, globals)? else {
+            return Ok(None);
+        };
+        let name = match called {
+            1 => "docker-compose",
+            _ => "docker compose",
+        };
+        let before = options::scan(words, called, &tables::GLOBALS);
+        refuse_unknown(name, &before)?;
+        let verb = before.end;
+        let is_up = match words.get(verb).and_then(|word| word.to_str()) {
+            Some("run") => false,
+            Some("up") => true,
+            other => bail!(
+                "{name} {}: expected {name} run or {name} up",
+                other.unwrap_or_default()
+            ),
+        };
+        let table = match is_up {
+            true => &tables::UP,
+            false => &tables::RUN,
+        };
+        let scan = options::scan(words, verb + 1, table);
+        refuse_unknown(name, &scan)?;
+        refuse(name, before.given.iter().chain(&scan.given))?;
+        let services = words.get(scan.end..).unwrap_or_default();
+        let service = match services {
+            [] => bail!("{name}: name the service that is to be profiled"),
+            [_, _, ..] if is_up => {
+                bail!("{name} up: name one service; those that it depends on are started with it")
+            }
+            [service, ..] => service.to_str().context("a service's name is UTF-8")?,
+        };
+        let compose = Self {
+            docker,
+            called,
+            globals: before.given,
+            verb,
+            is_up,
+            service: service.to_owned(),
+            traces: Arc::default(),
+            version: OnceLock::new(),
+        };
+        Ok(Some((compose, scan)))
+    }
+
+    /// What compose makes on account of the file that is added; it goes with the last that holds this.
+    ///
+    /// # Errors
+    /// There is no room for the file.
+    pub(super) fn traces(&self) -> anyhow::Result<Arc<OnceLock<Traces>>> {
+        if self.traces.get().is_none() {
+            let traces = Traces::new(&self.docker).context("create temporary directory")?;
+            let _ = self.traces.set(traces);
+        }
+        Ok(Arc::clone(&self.traces))
+    }
+
+    /// Whether it knows annotations.
+    pub(super) fn annotates(&self, words: &[OsString]) -> bool {
+        self.version(words) >= ANNOTATES
+    }
+
+    /// Whether a further file can take away what the others say.
+    pub(super) fn replaces(&self, words: &[OsString]) -> bool {
+        self.version(words) >= REPLACES
+    }
+
+    /// By what it says itself; the oldest if it says nothing.
+    fn version(&self, words: &[OsString]) -> (u32, u32, u32) {
+        *self.version.get_or_init(|| {
+            let output = command(&words[..self.called])
+                .args(["version", "--short"])
+                .output();
+            let said = output.map_or_else(
+                |_| String::new(),
+                |output| String::from_utf8_lossy(&output.stdout).into_owned(),
+            );
+            version(&said)
+        })
+    }
+
+    /// Writes the further file, and returns the options that name all files.
+    ///
+    /// # Errors
+    /// It cannot be written, or there is no file of the project.
+    pub(super) fn with_file(
+        &self,
+        words: &[OsString],
+        further: &Further<'_>,
+    ) -> anyhow::Result<Vec<OsString>> {
+        let traces = self.traces()?;
+        let directory = traces.get().map(Traces::directory);
+        let path = directory.unwrap_or(Path::new("")).join("further.yaml");
+        fs::write(&path, further.text()).with_context(|| format!("write {}", path.display()))?;
+        let given = |name: &str| self.globals.iter().any(|given| given.name == name);
+        let mut files = Vec::new();
+        if !given("file") {
+            files = self.found(words)?;
+        }
+        files.push(path);
+        let option = |file: PathBuf| [OsString::from("--file"), file.into()];
+        Ok(files.into_iter().flat_map(option).collect())
+    }
+
+    /// The files that compose would find.
+    fn found(&self, words: &[OsString]) -> anyhow::Result<Vec<PathBuf>> {
+        let here = std::env::current_dir().context("find the working directory")?;
+        let directory = self
+            .globals
+            .iter()
+            .find(|given| given.name == "project-directory" || given.name == "workdir")
+            .and_then(|given| given.value.as_ref())
+            .map_or(here.clone(), |directory| here.join(directory));
+        let found = files::found(&directory, self.version(words).0 < 2);
+        if found.is_empty() {
+            bail!(
+                "{}: no compose file in it or above it: name one by --file",
+                directory.display()
+            );
+        }
+        Ok(found)
+    }
+
+    /// Sees that the project has the service: a further file would make one.
+    ///
+    /// # Errors
+    /// It has not, or its files are not understood.
+    pub(super) fn refuse_unknown_service(&self, words: &[OsString]) -> anyhow::Result<()> {
+        // Former versions do not list services of profiles.
+        if !self.replaces(words) {
+            return Ok(());
+        }
+        let said = self.said(words, &["--profile", "*", "config", "--services"])?;
+        let services: Vec<&str> = said.lines().collect();
+        match services.contains(&self.service.as_str()) {
+            true => Ok(()),
+            false => bail!(
+                "service {}: the project has no such service, but {}",
+                self.service,
+                services.join(", ")
+            ),
+        }
+    }
+
+    /// What compose says to this, with the same global options.
+    fn said(&self, words: &[OsString], further: &[&str]) -> anyhow::Result<String> {
+        let output = command(&words[..self.verb])
+            .args(further)
+            .output()
+            .context("run compose")?;
+        if !output.status.success() {
+            bail!(
+                "compose {}: {}",
+                further.join(" "),
+                String::from_utf8_lossy(&output.stderr).trim_end()
+            );
+        }
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
+    /// Sees that `up` takes no container away that is there.
+    ///
+    /// # Errors
+    /// There is one.
+    pub(super) fn refuse_to_replace(&self, words: &[OsString]) -> anyhow::Result<()> {
+        if !self.is_up {
+            return Ok(());
+        }
+        let said = self.said(words, &["ps", "--all", "--quiet", &self.service])?;
+        match said.trim().is_empty() {
+            true => Ok(()),
+            false => bail!(
+                "service {}: it has a container, which up would replace: remove it first (compose rm --stop {}), or profile one beside it (compose run)",
+                self.service,
+                self.service
+            ),
+        }
+    }
+}
+
+/// docker's program with its global options, and how many words call compose.
+fn called(words: &[OsString], globals: &Table) -> anyhow::Result<Option<(Vec<OsString>, usize)>> {
+    let name = words
+        .first()
+        .and_then(|first| Path::new(first).file_name()?.to_str());
+    let is_next = |position: usize| words.get(position).is_some_and(|word| word == "compose");
+    match name {
+        Some("docker-compose") => Ok(Some((vec!["docker".into()], 1))),
+        Some("docker") => {
+            let end = options::scan(words, 1, globals).end;
+            Ok(is_next(end).then(|| (words[..end].to_vec(), end + 1)))
+        }
+        Some("podman-compose") => bail!(
+            "podman-compose: services are profiled by docker compose alone; of podman, profile the container by podman run"
+        ),
+        Some(name @ ("podman" | "nerdctl")) if is_next(1) => bail!(
+            "{name} compose: services are profiled by docker compose alone; of {name}, profile the container by {name} run"
+        ),
+        _ => Ok(None),
+    }
+}
+
+/// Whether a program is compose's, or one that takes its place.
+pub(super) fn is_program(name: &str) -> bool {
+    ["docker-compose", "podman-compose"].contains(&name)
+}
+
+fn refuse_unknown(name: &str, scan: &Scan) -> anyhow::Result<()> {
+    match &scan.unknown {
+        Some(unknown) => bail!(
+            "{name} {unknown}: an option that capprofctl does not know; write its value behind an ="
+        ),
+        None => Ok(()),
+    }
+}
+
+/// What cannot go with what is added.
+fn refuse<'a>(name: &str, given: impl Iterator<Item = &'a Given>) -> anyhow::Result<()> {
+    const CONTRADICT: [(&str, &str); 13] = [
+        ("abort-on-container-exit", "capprofctl waits for the end"),
+        ("abort-on-container-failure", "capprofctl waits for the end"),
+        ("attach", "the service is started in the background"),
+        (
+            "attach-dependencies",
+            "the service is started in the background",
+        ),
+        ("dry-run", "nothing would run"),
+        ("exit-code-from", "capprofctl waits for the end"),
+        ("host", "capprof must be the runtime where it is called"),
+        ("no-attach", "the service is started in the background"),
+        ("no-start", "nothing would run"),
+        ("remove-orphans", "it would remove other containers"),
+        ("scale", "one container is profiled"),
+        ("watch", "the container would be made anew"),
+        ("menu", "the service is started in the background"),
+    ];
+    for given in given {
+        let value = given.value.as_ref().map(|value| value.to_string_lossy());
+        if given.name == "label" && value.is_some_and(|value| value.starts_with("io.capprof.")) {
+            bail!("{name} --label io.capprof.…: leave it out; capprofctl gives its own");
+        }
+        let reason = CONTRADICT.iter().find(|(option, _)| *option == given.name);
+        if let Some((option, reason)) = reason
+            && (given.value.is_some() || given.is_on())
+            && given.value.as_ref().is_none_or(|value| value != "false")
+        {
+            bail!("{name} --{option}: leave it out; {reason}");
+        }
+        if given.name == "file" && given.value.as_ref().is_some_and(|file| file == "-") {
+            bail!("{name} --file -: give a file; it is read several times");
+        }
+    }
+    Ok(())
+}
+
+fn command(words: &[OsString]) -> Command {
+    let mut command = Command::new(words.first().cloned().unwrap_or_default());
+    command.args(words.get(1..).unwrap_or_default());
+    command.stdin(std::process::Stdio::null());
+    command
+}
+
+/// `2.26.1-4`, `v2.35.0`.
+fn version(said: &str) -> (u32, u32, u32) {
+    let said = said.trim().trim_start_matches('v');
+    let mut numbers = said
+        .split(|it: char| !it.is_ascii_digit())
+        .map(|number| number.parse().unwrap_or_default());
+    let mut next = || numbers.next().unwrap_or_default();
+    (next(), next(), next())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(line: &str) -> anyhow::Result<Option<(Compose, Scan)>> {
+        let words: Vec<OsString> = line.split(' ').map(OsString::from).collect();
+        Compose::of(&words, &options::DOCKER)
+    }
+
+    #[test]
+    fn a_service_is_found_behind_all_options() {
+        for (line, service, called, is_up) in [
+            ("docker compose run web", "web", 2, false),
+            (
+                "docker --context x compose -f a.yaml --profile p run --rm -e A=b web sh -c x",
+                "web",
+                4,
+                false,
+            ),
+            ("docker-compose -p x up -d db", "db", 1, true),
+            ("/usr/bin/docker-compose run -T --name n db", "db", 1, false),
+        ] {
+            let (compose, _) = of(line).unwrap().unwrap();
+            assert_eq!(compose.service, service, "{line}");
+            assert_eq!((compose.called, compose.is_up), (called, is_up), "{line}");
+        }
+        assert!(of("docker run web").unwrap().is_none());
+        assert!(of("podman run compose").unwrap().is_none());
+    }
+
+    #[test]
+    fn what_cannot_be_judged_is_refused() {
+        for (line, part) in [
+            ("docker compose up", "name the service"),
+            ("docker compose up web db", "name one service"),
+            ("docker compose exec web sh", "expected docker compose run"),
+            ("docker compose run --what web", "does not know"),
+            (
+                "docker compose up --abort-on-container-exit web",
+                "leave it out",
+            ),
+            ("docker compose up --scale web=2 web", "leave it out"),
+            ("docker compose -f - run web", "give a file"),
+            ("docker-compose -H tcp://a run web", "leave it out"),
+            ("podman-compose run web", "docker compose alone"),
+            ("podman compose run web", "docker compose alone"),
+        ] {
+            let error = of(line).map(|_| ()).unwrap_err().to_string();
+            assert!(error.contains(part), "{line}: {error}");
+        }
+        assert!(of("docker compose up --watch=false web").is_ok());
+    }
+
+    #[test]
+    fn versions_are_compared_number_by_number() {
+        assert_eq!(version("2.26.1-4\n"), (2, 26, 1));
+        assert_eq!(version("v2.9"), (2, 9, 0));
+        assert!(version("2.24.10") > REPLACES && version("1.29.2") < ANNOTATES);
+        assert_eq!(version(""), (0, 0, 0));
+    }
+}

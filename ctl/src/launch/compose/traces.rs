@@ -1,0 +1,143 @@
+//! What compose makes on account of the file that is added: found by it, and removed in the end. What was there before stays.
+
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+/// The label of the project, which compose gives to all that it makes.
+const PROJECT: &str = "com.docker.compose.project";
+
+/// The label with the files of the project.
+const FILES: &str = "com.docker.compose.project.config_files";
+
+/// How often docker is asked for a container that is not there yet.
+const INTERVAL: Duration = Duration::from_millis(150);
+
+/// One project's traces.
+#[derive(Debug)]
+pub(crate) struct Traces {
+    /// docker's program with its global options.
+    docker: Vec<OsString>,
+    /// Where the further file is.
+    directory: TempDir,
+    /// Networks that were there before.
+    networks: BTreeSet<String>,
+    known: Mutex<Known>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    project: Option<String>,
+    asked: Option<Instant>,
+}
+
+impl Traces {
+    /// Nothing has been made yet.
+    ///
+    /// # Errors
+    /// There is no room for a directory.
+    pub(super) fn new(docker: &[OsString]) -> std::io::Result<Self> {
+        Ok(Self {
+            docker: docker.to_vec(),
+            directory: tempfile::Builder::new().prefix("capprofctl-").tempdir()?,
+            networks: networks(docker, PROJECT),
+            known: Mutex::default(),
+        })
+    }
+
+    /// Where the further file is.
+    pub(super) fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// The id of the container with this label, once there is one; asked for not too often.
+    pub(crate) fn container(&self, label: &str) -> Option<String> {
+        let mut known = self.known.lock().ok()?;
+        if known.asked.is_some_and(|asked| asked.elapsed() < INTERVAL) {
+            return None;
+        }
+        known.asked = Some(Instant::now());
+        let format = format!("{{{{.ID}}}} {{{{.Label \"{PROJECT}\"}}}}");
+        let label = format!("label={label}");
+        let words = ["ps", "--all", "--no-trunc", "--filter", &label, "--format"];
+        let said = said(&self.docker, words.into_iter().chain([format.as_str()]));
+        let (id, project) = said.lines().next()?.split_once(' ')?;
+        known.project = Some(project.to_owned());
+        Some(id.to_owned())
+    }
+
+    /// The containers of services that this one depends on, and that were made for it; each with its project.
+    fn others(&self) -> Vec<(String, String)> {
+        let filter = format!("label={PROJECT}");
+        let format = format!("{{{{.ID}}}} {{{{.Label \"{PROJECT}\"}}}} {{{{.Label \"{FILES}\"}}}}");
+        let words = ["ps", "--all", "--no-trunc", "--filter", &filter, "--format"];
+        let directory = self.directory().display().to_string();
+        said(&self.docker, words.into_iter().chain([format.as_str()]))
+            .lines()
+            .filter_map(|line| {
+                let mut fields = line.splitn(3, ' ');
+                Some((fields.next()?, fields.next()?, fields.next()?))
+            })
+            .filter(|(_, _, files)| files.contains(&directory))
+            .map(|(id, project, _)| (id.to_owned(), project.to_owned()))
+            .collect()
+    }
+}
+
+impl Drop for Traces {
+    fn drop(&mut self) {
+        let others = self.others();
+        if !others.is_empty() {
+            let ids = || others.iter().map(|(id, _)| id.as_str());
+            // A database, for example, is to find its files whole again.
+            said(&self.docker, ["stop"].into_iter().chain(ids()));
+            let remove = ["rm", "--force", "--volumes"];
+            said(&self.docker, remove.into_iter().chain(ids()));
+        }
+        let known = self.known.get_mut().ok();
+        let project = known.and_then(|known| known.project.take());
+        let other = others.into_iter().next().map(|(_, project)| project);
+        if let Some(project) = project.or(other) {
+            let now = networks(&self.docker, &format!("{PROJECT}={project}"));
+            // One that is in use stays.
+            for network in now.difference(&self.networks) {
+                said(&self.docker, ["network", "rm", network]);
+            }
+        }
+    }
+}
+
+fn networks(docker: &[OsString], label: &str) -> BTreeSet<String> {
+    let filter = format!("label={label}");
+    let words = [
+        "network",
+        "ls",
+        "--quiet",
+        "--no-trunc",
+        "--filter",
+        &filter,
+    ];
+    said(docker, words).lines().map(str::to_owned).collect()
+}
+
+/// What docker says; nothing if it fails. Ctrl-C is for this program, which then tidies up.
+fn said<'a>(docker: &[OsString], words: impl IntoIterator<Item = &'a str>) -> String {
+    let Some((program, globals)) = docker.split_first() else {
+        return String::new();
+    };
+    let output = Command::new(program)
+        .args(globals)
+        .args(words)
+        .process_group(0)
+        .stdin(Stdio::null())
+        .output();
+    output.map_or_else(
+        |_| String::new(),
+        |output| String::from_utf8_lossy(&output.stdout).into_owned(),
+    )
+}
