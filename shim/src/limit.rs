@@ -56,7 +56,8 @@ pub fn resolve(
             profile: None,
         });
     };
-    let profile = store.find_complete(wanted)?.profile;
+    let found = store.find_complete(wanted)?;
+    let profile = &found.profile;
     let recording = profile.origin.recording_id.clone();
     if (profile.origin.process.uid == 0) != (uid == 0) {
         return Err(Error::User {
@@ -67,6 +68,10 @@ pub fn resolve(
     }
     let sets = match limit.capabilities {
         None => profile.answer().1,
+        // In which sets another recording of the workload needed what this one did not, is in that one alone.
+        Some(list) if !list.difference(profile.findings.minimized).is_empty() => {
+            store.unite_trusted(found)?.profile.sets_of(list)
+        }
         Some(list) => profile.sets_of(list),
     };
     Ok(Resolved {

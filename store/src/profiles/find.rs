@@ -153,6 +153,15 @@ impl Store {
         }
     }
 
+    /// A recording united with the others of its workload, as [`find_complete()`](Self::find_complete) does it.
+    ///
+    /// # Errors
+    /// Any of reading.
+    pub fn unite_trusted(&self, found: Found) -> Result<Found, Error> {
+        let others = self.others_trusted(&found)?;
+        Ok(Self::united(found, others))
+    }
+
     /// Returns true if nobody but root could have written this profile.
     fn is_trusted(&self, path: &Path) -> bool {
         trust::check(path, &self.0).is_ok()
@@ -202,10 +211,7 @@ impl Store {
             if !is_engines_name {
                 return match found.profile.origin.recording_id == wanted {
                     true => Ok(found),
-                    false => {
-                        let others = self.others_trusted(&found)?;
-                        Ok(Self::united(found, others))
-                    }
+                    false => self.unite_trusted(found),
                 };
             }
             if complete
@@ -216,11 +222,7 @@ impl Store {
             }
         }
         match (complete.len(), incomplete) {
-            (1, _) => {
-                let found = complete.remove(0);
-                let others = self.others_trusted(&found)?;
-                Ok(Self::united(found, others))
-            }
+            (1, _) => self.unite_trusted(complete.remove(0)),
             (0, Some(profile)) => Err(Error::Incomplete {
                 wanted: wanted.to_owned(),
                 recording: profile.origin.recording_id,

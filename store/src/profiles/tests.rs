@@ -264,6 +264,42 @@ fn the_recordings_of_a_workload_are_united() {
     );
 }
 
+/// A user other than root has what another recording needed in the sets in which it was needed there: from the bounding set, as a set-user-ID
+/// program has it.
+#[test]
+fn sets_are_those_of_the_recording_that_needed_them() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Store::at(directory.path());
+    let (first, restart) = ("20260101T000000Z-00000001", "20260102T000000Z-00000002");
+    for (container, id, capability) in [
+        ("aa01", first, Capability::CHOWN),
+        ("bb02", restart, Capability::SETUID),
+    ] {
+        let mut profile = profile(container, id);
+        let set = [capability].into_iter().collect();
+        profile.complete = true;
+        profile.incomplete_because.clear();
+        profile.origin.process.uid = 1000;
+        profile.findings.needed.truncate(1);
+        profile.findings.needed[0].capability = capability;
+        profile.findings.needed[0].alternatives.clear();
+        profile.findings.minimized = set;
+        profile.findings.minimized_sets = capprof_profile::recording::ProcessSets {
+            bounding: set,
+            ..Default::default()
+        };
+        let files = Files::new(&profile, b"{}".to_vec()).unwrap();
+        store.add(&profile, &files, 0).unwrap();
+    }
+    let one = store.find_complete(first).unwrap();
+    let both = [Capability::CHOWN, Capability::SETUID]
+        .into_iter()
+        .collect();
+    let sets = store.unite_trusted(one).unwrap().profile.sets_of(both);
+    assert_eq!(sets.bounding, both);
+    assert!(sets.ambient.is_empty() && sets.effective.is_empty());
+}
+
 #[test]
 fn the_only_recording_that_needed_something_is_kept() {
     let directory = tempfile::tempdir().unwrap();
