@@ -2,6 +2,7 @@
 
 use super::super::engine::Engine;
 use super::super::printable::printable;
+use super::instead::instead;
 use super::names::{docker_default, full_names, is_dockers, short_names};
 use super::unable::Unable;
 use super::workload::Workload;
@@ -25,6 +26,7 @@ pub(super) fn caveats(engine: Engine, workload: &Workload<'_>) -> Result<Vec<Str
                 .to_owned(),
         );
     }
+    caveats.extend(instead(engine, workload));
     if workload.is_privileged()
         && let Some(option) = privileged_option(engine)
     {

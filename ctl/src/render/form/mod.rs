@@ -12,6 +12,7 @@
 
 mod caveats;
 mod engines;
+mod instead;
 mod names;
 mod orchestrators;
 mod parts;

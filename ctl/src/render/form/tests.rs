@@ -346,6 +346,80 @@ fn ports_below_1024_are_free_in_dockers_own_networks_alone() {
 }
 
 #[test]
+fn limits_that_do_as_well_are_named_in_the_engines_words() {
+    let used = |capability, syscall: &str, site: &[&str], program: &str| {
+        let mut profile = workload(0, false, &[capability]);
+        let need = &mut profile.findings.needed[0];
+        need.syscalls = vec![syscall.to_owned()];
+        need.sites = vec![site.join(" < ")];
+        need.programs = vec![program.to_owned()];
+        profile
+    };
+    let said = |profile: &Profile, engine| {
+        let caveats = form(engine, profile).unwrap().caveats;
+        caveats
+            .into_iter()
+            .find(|line| line.starts_with("instead of"))
+    };
+    let locks = used(
+        Capability::IPC_LOCK,
+        "mlockall",
+        &["capable", "can_do_mlock"],
+        "vault",
+    );
+    for (engine, words) in [
+        (Engine::Docker, "--ulimit=memlock=-1:-1"),
+        (Engine::Compose, "ulimits: {memlock: -1}"),
+        (Engine::Quadlet, "Ulimit=memlock=-1:-1"),
+        (Engine::Systemd, "LimitMEMLOCK=infinity"),
+    ] {
+        let line = format!("instead of IPC_LOCK, locked memory within a limit: {words}");
+        assert_eq!(said(&locks, engine), Some(line));
+    }
+    assert_eq!(said(&locks, Engine::Kubernetes), None);
+    // perf's buffers have another limit; a list or a file capability needs the capability itself.
+    let perf = used(
+        Capability::IPC_LOCK,
+        "mmap",
+        &["capable", "perf_mmap"],
+        "perf",
+    );
+    assert_eq!(said(&perf, Engine::Docker), None);
+    let mut listed = locks;
+    listed.findings.needed[0].notes =
+        vec!["also a file capability of an executed program".to_owned()];
+    assert_eq!(said(&listed, Engine::Docker), None);
+
+    let plays = used(
+        Capability::SYS_NICE,
+        "sched_setscheduler",
+        &["capable"],
+        "jackd",
+    );
+    assert!(
+        said(&plays, Engine::Podman)
+            .unwrap()
+            .ends_with("--ulimit=rtprio=99:99")
+    );
+    let moves = used(Capability::SYS_NICE, "move_pages", &["capable"], "jackd");
+    assert_eq!(said(&moves, Engine::Podman), None);
+
+    let raw = ["ns_capable", "inet_create", "__sock_create"];
+    let pings = used(Capability::NET_RAW, "socket", &raw, "ping");
+    assert_eq!(
+        said(&pings, Engine::Podman).unwrap(),
+        "instead of NET_RAW, with ping's own sockets: --sysctl=net.ipv4.ping_group_range='0 2147483647'"
+    );
+    assert_eq!(
+        said(
+            &used(Capability::NET_RAW, "socket", &raw, "keepalived"),
+            Engine::Podman
+        ),
+        None
+    );
+}
+
+#[test]
 fn what_no_user_namespace_has_is_named_where_containers_are_rootless() {
     let all: Vec<Capability> = Capability::all().collect();
     let profile = workload(0, false, &all);

@@ -1,6 +1,7 @@
 //! What a form is made of.
 
 use super::super::engine::Engine;
+use super::instead::Instead;
 use super::names::{is_dockers, is_plain};
 use crate::merge::Merged;
 use capprof_profile::privileges::Privileges;
@@ -28,6 +29,8 @@ pub(crate) struct Workload<'a> {
     pub(super) only_binds: bool,
     /// Whether a port below 1024 was bound without being asked for it, as docker sets up the network.
     pub(super) binds_unasked: bool,
+    /// What would do as well as a capability, and gives less.
+    pub(super) instead: Vec<Instead>,
 }
 
 impl<'a> Workload<'a> {
@@ -107,6 +110,12 @@ impl<'a> From<&'a Profile> for Workload<'a> {
                     && need.notes.is_empty()
             }),
             binds_unasked: !profile.findings.unprivileged_ports.is_empty(),
+            instead: profile
+                .findings
+                .needed
+                .iter()
+                .filter_map(Instead::of)
+                .collect(),
         }
     }
 }
@@ -143,6 +152,7 @@ impl<'a> From<&'a Merged> for Workload<'a> {
                 .collect(),
             recording: None,
             binds_unasked: false,
+            instead: Vec::new(),
             only_binds: merged.needed.iter().any(|need| {
                 need.capability == Capability::NET_BIND_SERVICE && only_binds(need.syscalls.iter())
             }),

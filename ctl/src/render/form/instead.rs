@@ -1,0 +1,138 @@
+//! Limits and sysctls that do as well as a capability, and give less.
+
+use super::super::engine::Engine;
+use super::workload::Workload;
+use capprof_profile::Capability;
+use capprof_profile::profile::{Need, Reason};
+
+/// What would do instead of a capability, by all that it was used for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Instead {
+    /// mm/mlock.c `can_do_mlock()`, `do_mlock()`, mm/mmap.c: asked only beyond RLIMIT_MEMLOCK.
+    LockedMemory,
+    /// kernel/sched/syscalls.c `user_check_sched_setscheduler()`: asked beyond RLIMIT_RTPRIO, and for processes of other users.
+    RealTime,
+    /// net/ipv4/ping.c `ping_init_sock()`: ping asks for a raw socket where its group may not have a plain one.
+    Ping,
+}
+
+/// System calls that lock memory. Huge pages and perf's buffers have limits of their own.
+const LOCKING: [&str; 6] = ["mlock", "mlock2", "mlockall", "mmap", "mremap", "brk"];
+const OTHER_LIMITS: [&str; 2] = ["perf_mmap", "hugetlb"];
+
+const SCHEDULING: [&str; 3] = ["sched_setscheduler", "sched_setparam", "sched_setattr"];
+
+impl Instead {
+    /// For one need that has no other reason (a file capability, a list passed to capset(2)), which its notes name.
+    pub(super) fn of(need: &Need) -> Option<Self> {
+        let is_used_alone =
+            need.reason == Reason::Used && !need.notes.iter().any(|note| note.starts_with("also "));
+        if need.syscalls.is_empty() || !is_used_alone {
+            return None;
+        }
+        let all_in = |calls: &[&str]| {
+            need.syscalls
+                .iter()
+                .all(|call| calls.contains(&call.as_str()))
+        };
+        let any_of = |parts: &[&str]| {
+            let has = |site: &String| parts.iter().any(|part| site.contains(part));
+            need.sites.iter().any(has)
+        };
+        match need.capability {
+            Capability::IPC_LOCK if all_in(&LOCKING) && !any_of(&OTHER_LIMITS) => {
+                Some(Self::LockedMemory)
+            }
+            Capability::SYS_NICE if all_in(&SCHEDULING) => Some(Self::RealTime),
+            Capability::NET_RAW
+                if all_in(&["socket"]) && need.programs.iter().all(|name| name == "ping") =>
+            {
+                let icmp =
+                    |site: &String| site.contains("inet_create") || site.contains("inet6_create");
+                need.sites.iter().all(icmp).then_some(Self::Ping)
+            }
+            _ => None,
+        }
+    }
+
+    fn capability(self) -> Capability {
+        match self {
+            Self::LockedMemory => Capability::IPC_LOCK,
+            Self::RealTime => Capability::SYS_NICE,
+            Self::Ping => Capability::NET_RAW,
+        }
+    }
+
+    /// In the words of an engine; `None` if it has none.
+    fn words(self, engine: Engine) -> Option<String> {
+        let (limit, value) = match self {
+            Self::LockedMemory => ("memlock", "-1"),
+            Self::RealTime => ("rtprio", "99"),
+            Self::Ping => return ping(engine),
+        };
+        Some(match engine {
+            Engine::Docker | Engine::DockerOptions | Engine::Podman | Engine::Nixos => {
+                format!("--ulimit={limit}={value}:{value}")
+            }
+            Engine::Compose => format!("ulimits: {{{limit}: {value}}}"),
+            Engine::Quadlet => format!("Ulimit={limit}={value}:{value}"),
+            Engine::ContainersConf => format!("default_ulimits = [\"{limit}={value}:{value}\"]"),
+            Engine::Nomad => format!("ulimit {{ {limit} = \"{value}:{value}\" }}"),
+            Engine::Ecs => format!(
+                "\"ulimits\": [{{\"name\": \"{limit}\", \"softLimit\": {value}, \"hardLimit\": {value}}}]"
+            ),
+            Engine::Systemd => match self {
+                Self::RealTime => format!("LimitRTPRIO={value}"),
+                _ => "LimitMEMLOCK=infinity".to_owned(),
+            },
+            // Pods have no limits of processes, and ctr has one option, for open files.
+            Engine::Kubernetes | Engine::Kustomize | Engine::Helm | Engine::Scc | Engine::Ctr => {
+                return None;
+            }
+        })
+    }
+}
+
+/// Docker opens the range to every group itself (moby, daemon/oci_linux.go).
+fn ping(engine: Engine) -> Option<String> {
+    const NAME: &str = "net.ipv4.ping_group_range";
+    const ALL: &str = "0 2147483647";
+    Some(match engine {
+        Engine::Docker | Engine::Podman => format!("--sysctl={NAME}='{ALL}'"),
+        Engine::Nixos => format!("--sysctl={NAME}={ALL}"),
+        Engine::Compose => format!("sysctls: {{{NAME}: \"{ALL}\"}}"),
+        Engine::Quadlet => format!("Sysctl={NAME}={ALL}"),
+        Engine::ContainersConf => format!("default_sysctls = [\"{NAME}={ALL}\"]"),
+        Engine::Nomad => format!("sysctl = {{ \"{NAME}\" = \"{ALL}\" }}"),
+        Engine::Ecs => {
+            format!("\"systemControls\": [{{\"namespace\": \"{NAME}\", \"value\": \"{ALL}\"}}]")
+        }
+        Engine::Kubernetes | Engine::Kustomize | Engine::Helm => {
+            format!(
+                "in the pod's own securityContext, sysctls: [{{name: {NAME}, value: \"{ALL}\"}}]"
+            )
+        }
+        // The form of options has no room for a blank; the others have no word for it.
+        Engine::DockerOptions | Engine::Scc | Engine::Ctr | Engine::Systemd => return None,
+    })
+}
+
+/// What would do instead of members of the set, a line each.
+pub(super) fn instead(engine: Engine, workload: &Workload<'_>) -> Vec<String> {
+    let of_set = |one: &&Instead| workload.minimized.contains(one.capability());
+    let line = |one: &Instead| {
+        let why = match one {
+            Instead::LockedMemory => "locked memory within a limit",
+            Instead::RealTime => "for its own processes, real-time priorities within a limit",
+            Instead::Ping => "with ping's own sockets",
+        };
+        let name = one.capability().short_name();
+        Some(format!("instead of {name}, {why}: {}", one.words(engine)?))
+    };
+    workload
+        .instead
+        .iter()
+        .filter(of_set)
+        .filter_map(line)
+        .collect()
+}
