@@ -26,6 +26,9 @@ const LONGER: u32 = 3;
 /// The least time that a program is given which ended by itself when it was profiled.
 const LEAST: Duration = Duration::from_secs(30);
 
+/// The least time that a check is given in the search, in which most runs fail, each at the end of its time.
+const LEAST_IN_SEARCH: Duration = Duration::from_secs(10);
+
 /// Profiles a container, runs it again with nothing but what it used, leaves out what is doubtful if it does without, and prints one answer.
 ///
 /// # Errors
@@ -171,6 +174,15 @@ impl Course<'_> {
         }
     }
 
+    /// How long a run of the search may take. A check that took a second does not succeed after a minute.
+    fn limit_in_search(&self, profile: &Profile) -> Duration {
+        let limit = self.limit(profile);
+        match (&self.options.check, next::lasted(profile)) {
+            (Some(_), Some(lasted)) => limit.min((lasted * LONGER).max(LEAST_IN_SEARCH)),
+            _ => limit,
+        }
+    }
+
     /// Runs it with the answer, or with what of it the engine gives today.
     fn verify(&mut self, profile: &Profile, today: bool) -> anyhow::Result<Exit> {
         let set = match today {
@@ -204,7 +216,7 @@ impl Course<'_> {
             .step(&format!("trying without {}", next::doubtful(profile)));
         let options = ShrinkOptions {
             check: self.options.check.clone(),
-            timeout: self.limit(profile).as_secs().clamp(1, 86_400),
+            timeout: self.limit_in_search(profile).as_secs().clamp(1, 86_400),
             ..ShrinkOptions::default()
         };
         super::shrink::run(
