@@ -101,28 +101,7 @@ SEC("fexit/cap_capset")
 int BPF_PROG(fexit_cap_capset, struct cred *new, const struct cred *old, const kernel_cap_t *effective,
 	     const kernel_cap_t *inheritable, const kernel_cap_t *permitted, int ret)
 {
-	u32 tgid = bpf_get_current_pid_tgid() >> 32;
-	struct task *task = bpf_map_lookup_elem(&tasks, &tgid);
-	struct container *container;
-	u64 held, before;
-	struct capset_arguments sets = {
-		.effective = read_set(effective),
-		.permitted = read_set(permitted),
-		.inheritable = read_set(inheritable),
-	};
-
-	if (!task || task->flags & TASK_PENDING)
-		return 0;
-	container = bpf_map_lookup_elem(&containers, &task->slot);
-	if (!container)
-		return 0;
-	if ((u64)BPF_CORE_READ(old, user_ns) != container->user_namespace)
-		return 0;
-	held = read_set(__builtin_preserve_access_index(&old->cap_permitted));
-	before = read_set(__builtin_preserve_access_index(&old->cap_inheritable));
-	if (ret == 0)
-		count_capset(container, task, held, &sets);
-	if (sets.inheritable & ~(before | held))
+	if (look_at_capset(old, effective, inheritable, permitted, ret))
 		record(ctx, old, BPF_CORE_READ(old, user_ns),
 		       (struct question){ .place = PLACE_CAPSET, .capability = CAP_SETPCAP, .opts_known = true, .denied = ret != 0 });
 	return 0;
