@@ -103,7 +103,8 @@ pub(crate) fn run(store: &Store, state: &Path, options: &Options<'_>) -> anyhow:
         return Ok(Exit::Interrupted);
     }
     let before = store.run_of(id)?.map(|run| run.origin.recording_id);
-    let former = profile.verification.clone();
+    // Of this recording alone: that of a workload's newest may have come from another one.
+    let former = store.find(id)?.profile.verification;
     let wish = Wish {
         mode: "verify",
         profile: Some(id.to_owned()),
