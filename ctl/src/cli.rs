@@ -257,7 +257,7 @@ pub(crate) enum Command {
     ///
     /// Runs a command and watches it and all that it starts, or watches a container that runs. Each distinct refusal has the program, the
     /// system call, the error, the cause and what would allow it, the likeliest culprit first. The command keeps standard input, standard
-    /// output and exit status; the report goes to standard error.
+    /// output and exit status; the report goes to standard error. Of a recording that is finished, it tells which capabilities were refused.
     Why(WhyOptions),
 
     /// Explain what Linux asks a capability for, or what a place in the kernel asks for
@@ -475,7 +475,7 @@ pub(crate) struct VerifyOptions {
 /// What is watched, and where the report goes.
 #[derive(Debug, clap::Args)]
 pub(crate) struct WhyOptions {
-    /// A container that runs, by id or name, or the number of a process in it
+    /// A container that runs, by id or name, or the number of a process in it; or what a profile goes by, as for report
     #[arg(
         value_name = "CONTAINER",
         required_unless_present = "command",

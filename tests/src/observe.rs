@@ -188,6 +188,27 @@ fn what_is_refused_is_named(
         report.lines().any(|own| own.starts_with(line)),
         "{line}\n{report}"
     );
+    // The same from the stored profile.
+    let told = container.ctl(&["why", &container.id])?.output()?;
+    let told = String::from_utf8_lossy(&told.stdout).into_owned();
+    for line in [
+        "corpus: chroot: EPERM",
+        "  missing CAP_SYS_CHROOT (",
+        "    to allow it: CAP_SYS_CHROOT",
+        "not seen: of a finished recording, ",
+    ] {
+        ensure!(
+            told.lines().any(|own| own.starts_with(line)),
+            "{line}\n{told}"
+        );
+    }
+    let told = container
+        .ctl(&["why", "--format", "json", &container.id])?
+        .output()?;
+    let told: Value = serde_json::from_slice(&told.stdout)?;
+    let cause = &told["refusals"][0]["explanation"]["causes"][0];
+    ensure!(cause["kind"] == "capability", "{told}");
+    ensure!(cause["capability"] == "CAP_SYS_CHROOT", "{told}");
     Ok(())
 }
 

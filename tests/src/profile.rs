@@ -100,6 +100,8 @@ fn one_command_gives_a_verified_answer(
         .verification
         .context("the profile is not verified")?;
     ensure!(verification.verdict == Verdict::Verified);
+    let said = expect(&container.ctl(&["why", &container.id])?.output()?, 0)?;
+    ensure!(said.contains("nothing was refused"), "{said}");
     nothing_is_left(&container)
 }
 
@@ -116,6 +118,11 @@ fn a_check_that_never_succeeds_is_told(
         "{said}"
     );
     ensure!(stored(&container)?.verification.is_none());
+    let said = expect(&container.ctl(&["why", &container.id])?.output()?, 1)?;
+    ensure!(
+        said.contains("had every capability, so none was refused"),
+        "{said}"
+    );
     nothing_is_left(&container)
 }
 

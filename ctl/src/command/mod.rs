@@ -87,7 +87,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
         Command::Doctor { format, state } => doctor::run(state.as_deref(), *format),
         Command::Install(options) => install::install(options),
         Command::Uninstall(options) => install::uninstall(options),
-        Command::Why(options) => why::run(options),
+        Command::Why(options) => why::run(options, || store(arguments)),
         Command::Explain {
             subject,
             kernel,

@@ -45,3 +45,4 @@ pub(crate) use refusals::refusals;
 pub(crate) use styles::Styles;
 pub(crate) use text::{Detail, text};
 pub(crate) use verdict::verdict;
+pub(crate) use why::purpose;

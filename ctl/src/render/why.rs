@@ -26,7 +26,7 @@ pub(super) fn would_do(others: impl Iterator<Item = Capability>) -> String {
 }
 
 /// What the first place was asked for, as the atlas has it: in plain words, and what it is like without, with the function that asks.
-pub(super) fn purpose(need: &Need) -> Option<(String, String)> {
+pub(crate) fn purpose(need: &Need) -> Option<(String, String)> {
     let functions = need.sites.first()?.split(" < ").map(function);
     let places = atlas::asked(need.capability, functions);
     let unique = |text: fn(&Site) -> &'static str| {

@@ -152,7 +152,7 @@ fn was_refused_before(profile: &Profile, need: &Need) -> bool {
 }
 
 /// The rules of checks that are refused for want of the capability (see [`crate::classify`]).
-pub(crate) const UNGRANTED: [&str; 2] = ["refused", "initial-namespace"];
+pub const UNGRANTED: [&str; 2] = ["refused", "initial-namespace"];
 
 /// Whether the run's recorder saw what was refused and what came of it; else why not.
 fn refused_checks_seen(run: &Profile) -> Result<(), String> {

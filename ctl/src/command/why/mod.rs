@@ -1,28 +1,47 @@
 //! `capprofctl why`
 
+mod stored;
+
 use crate::cli::{ListFormat, WhyOptions};
 use crate::exit::Exit;
 use crate::{hook, output, render};
 use anyhow::{Context, bail};
 use capprof_profile::why::report::Report;
+use capprof_store::profiles::Store;
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, ExitStatus};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-/// Runs a command, or watches a container, and tells what was refused and why. The exit status is the command's.
+/// Runs a command, watches a container that runs, or reads what a finished recording has kept, and tells what was refused and why. The exit status
+/// is the command's.
 ///
 /// # Errors
-/// The hook binary could not watch; the command could not be started is no error of ours, but a status of 126 or 127.
-pub(crate) fn run(options: &WhyOptions) -> anyhow::Result<Exit> {
+/// The hook binary could not watch; there is no such container and no such recording. That the command could not be started is no error of ours, but
+/// a status of 126 or 127.
+pub(crate) fn run(
+    options: &WhyOptions,
+    store: impl Fn() -> anyhow::Result<Store>,
+) -> anyhow::Result<Exit> {
     let report = tempfile::NamedTempFile::new().context("make a temporary file")?;
     let mut hook = Command::new(hook::find()?);
     hook.arg("why").arg(report.path());
     match &options.container {
         None => hook.arg("--").args(&options.command),
         Some(container) => {
-            hook.arg(process_of(container)?.to_string());
+            let pid = match process_of(container) {
+                Ok(pid) => pid,
+                // What does not run may have left a recording.
+                Err(error) => {
+                    let store = store()?;
+                    return match store.find(container) {
+                        Ok(found) => finished(&stored::report(&store, &found.profile)?, options),
+                        Err(_) => Err(error),
+                    };
+                }
+            };
+            hook.arg(pid.to_string());
             hook.args(options.seconds.map(|seconds| seconds.to_string()))
         }
     };
@@ -44,6 +63,11 @@ pub(crate) fn run(options: &WhyOptions) -> anyhow::Result<Exit> {
             .unwrap_or(u8::MAX),
         ),
     })
+}
+
+fn finished(report: &Report, options: &WhyOptions) -> anyhow::Result<Exit> {
+    show(&serde_json::to_string_pretty(report)?, options)?;
+    Ok(Exit::Success)
 }
 
 /// Signals of the terminal reach the helper and the command by themselves, and this process waits for what they make of them.
@@ -99,6 +123,6 @@ fn process_of(container: &str) -> anyhow::Result<u32> {
         }
     }
     bail!(
-        "find container {container}: docker, podman, runc and crun know no such container that runs (give the number of a process in it)"
+        "find container {container}: docker, podman, runc and crun know no such container that runs (give the number of a process in it), and there is no recording of it"
     )
 }
