@@ -175,51 +175,11 @@ pub fn profile(recording: &Recording, finished: &str, evidence: Evidence) -> Pro
 
 /// Everything that can be in a profile.
 pub fn full_evidence() -> Vec<(Recorder, Evidence)> {
-    let bind = Observation {
-        program: "nginx".to_owned(),
-        count: 2,
-        ..check(
-            Capability::NET_BIND_SERVICE,
-            "bind",
-            &["ns_capable", "__inet_bind", "inet_bind", "__sys_bind"],
-        )
-    };
-    let refused = Observation {
-        verdict: Verdict::Denied,
-        namespace: Namespace::Initial,
-        results: Some(crate::observation::Results {
-            eperm: 1,
-            ..crate::observation::Results::default()
-        }),
-        ..check(
-            Capability::SYS_TIME,
-            "adjtimex",
-            &["capable", "ntp_validate_timex"],
-        )
-    };
     vec![
         (
             Recorder::Ebpf,
             Evidence {
-                observations: vec![
-                    bind,
-                    refused,
-                    check(
-                        Capability::SYS_ADMIN,
-                        "brk",
-                        &["security_vm_enough_memory_mm"],
-                    ),
-                    check(
-                        Capability::DAC_READ_SEARCH,
-                        "openat",
-                        &["capable_wrt_inode_uidgid", "generic_permission"],
-                    ),
-                    check(
-                        Capability::DAC_OVERRIDE,
-                        "linkat",
-                        &["generic_permission", "may_linkat"],
-                    ),
-                ],
+                observations: full_observations(),
                 executions: vec![Execution {
                     path: "/usr/bin/ping".into(),
                     uid: 0,
@@ -262,6 +222,50 @@ pub fn full_evidence() -> Vec<(Recorder, Evidence)> {
                 observations: vec![record(Capability::NET_BIND_SERVICE)],
                 ..Evidence::default()
             },
+        ),
+    ]
+}
+
+fn full_observations() -> Vec<Observation> {
+    let bind = Observation {
+        program: "nginx".to_owned(),
+        count: 2,
+        ..check(
+            Capability::NET_BIND_SERVICE,
+            "bind",
+            &["ns_capable", "__inet_bind", "inet_bind", "__sys_bind"],
+        )
+    };
+    let refused = Observation {
+        verdict: Verdict::Denied,
+        namespace: Namespace::Initial,
+        results: Some(crate::observation::Results {
+            eperm: 1,
+            ..crate::observation::Results::default()
+        }),
+        ..check(
+            Capability::SYS_TIME,
+            "adjtimex",
+            &["capable", "ntp_validate_timex"],
+        )
+    };
+    vec![
+        bind,
+        refused,
+        check(
+            Capability::SYS_ADMIN,
+            "brk",
+            &["security_vm_enough_memory_mm"],
+        ),
+        check(
+            Capability::DAC_READ_SEARCH,
+            "openat",
+            &["capable_wrt_inode_uidgid", "generic_permission"],
+        ),
+        check(
+            Capability::DAC_OVERRIDE,
+            "linkat",
+            &["generic_permission", "may_linkat"],
         ),
     ]
 }

@@ -45,90 +45,84 @@ fn check(line: &str, family: Family, expected: Reading<'_>) {
     assert_eq!(found, expected, "{family}: {line}: {command:?}");
 }
 
+/// What runc and crun make of a list of arguments: bundle, configuration, id. Tried with runc 1.1.5 and crun 1.8.1; tests/same_argv.rs tries them
+/// again.
+const READINGS: [(&str, Reading<'_>, Reading<'_>); 18] = [
+    (
+        "create --bundle X ID",
+        Some(("X", None, "ID")),
+        Some(("X", None, "ID")),
+    ),
+    (
+        "create --bundle=X ID",
+        Some(("X", None, "ID")),
+        Some(("X", None, "ID")),
+    ),
+    (
+        "create -b X ID",
+        Some(("X", None, "ID")),
+        Some(("X", None, "ID")),
+    ),
+    (
+        "create --bundle X --bundle Y ID",
+        Some(("Y", None, "ID")),
+        Some(("Y", None, "ID")),
+    ),
+    (
+        "create -b=X ID",
+        Some(("X", None, "ID")),
+        Some(("=X", None, "ID")),
+    ),
+    ("create -bX ID", None, Some(("X", None, "ID"))),
+    ("create -bundle X ID", Some(("X", None, "ID")), None),
+    (
+        "create -bundle=X ID",
+        Some(("X", None, "ID")),
+        Some(("undle=X", None, "ID")),
+    ),
+    ("create --bund X ID", None, Some(("X", None, "ID"))),
+    ("create ID --bundle X", Some(("X", None, "ID")), None),
+    (
+        "create --no-pivot=true --bundle X ID",
+        Some(("X", None, "ID")),
+        None,
+    ),
+    (
+        "create --bundle X -- ID",
+        Some(("X", None, "ID")),
+        Some(("X", None, "ID")),
+    ),
+    (
+        "create -f FILE --bundle X ID",
+        None,
+        Some(("X", Some("FILE"), "ID")),
+    ),
+    (
+        "create --config FILE --bundle X ID",
+        None,
+        Some(("X", Some("FILE"), "ID")),
+    ),
+    (
+        "create --config=FILE ID",
+        None,
+        Some((".", Some("FILE"), "ID")),
+    ),
+    (
+        "run -d --bundle X ID",
+        Some(("X", None, "ID")),
+        Some(("X", None, "ID")),
+    ),
+    ("run -db X ID", None, Some(("X", None, "ID"))),
+    (
+        "run --keep --detach=false --bundle X ID",
+        Some(("X", None, "ID")),
+        None,
+    ),
+];
+
 #[test]
 fn one_argument_list_two_readings() {
-    // Tried with runc 1.1.5 and crun 1.8.1; tests/same_argv.rs tries them again.
-    for (line, runc, crun) in [
-        (
-            "create --bundle X ID",
-            Some(("X", None, "ID")),
-            Some(("X", None, "ID")),
-        ),
-        (
-            "create --bundle=X ID",
-            Some(("X", None, "ID")),
-            Some(("X", None, "ID")),
-        ),
-        (
-            "create -b X ID",
-            Some(("X", None, "ID")),
-            Some(("X", None, "ID")),
-        ),
-        (
-            "create --bundle X --bundle Y ID",
-            Some(("Y", None, "ID")),
-            Some(("Y", None, "ID")),
-        ),
-        (
-            "create -b=X ID",
-            Some(("X", None, "ID")),
-            Some(("=X", None, "ID")),
-        ),
-        ("create -bX ID", None, Some(("X", None, "ID"))),
-        (
-            "create -bundle X",
-            Some((".", None, "X")),
-            Some((".", None, "X")),
-        ),
-        ("create -bundle X ID", Some(("X", None, "ID")), None),
-        (
-            "create -bundle=X ID",
-            Some(("X", None, "ID")),
-            Some(("undle=X", None, "ID")),
-        ),
-        ("create --bund X ID", None, Some(("X", None, "ID"))),
-        ("create ID --bundle X", Some(("X", None, "ID")), None),
-        (
-            "create --no-pivot=true --bundle X ID",
-            Some(("X", None, "ID")),
-            None,
-        ),
-        (
-            "create --bundle X -- ID",
-            Some(("X", None, "ID")),
-            Some(("X", None, "ID")),
-        ),
-        (
-            "create -f FILE --bundle X ID",
-            None,
-            Some(("X", Some("FILE"), "ID")),
-        ),
-        (
-            "create --config FILE --bundle X ID",
-            None,
-            Some(("X", Some("FILE"), "ID")),
-        ),
-        (
-            "create --config=FILE ID",
-            None,
-            Some((".", Some("FILE"), "ID")),
-        ),
-        (
-            "run -d --bundle X ID",
-            Some(("X", None, "ID")),
-            Some(("X", None, "ID")),
-        ),
-        ("run -db X ID", None, Some(("X", None, "ID"))),
-        (
-            "run --keep --detach=false --bundle X ID",
-            Some(("X", None, "ID")),
-            None,
-        ),
-    ] {
-        // These are the exceptions that the table cannot show: see below.
-        if line == "create -bundle X" {
-            continue;
-        }
+    for (line, runc, crun) in READINGS {
         check(line, Runc, runc);
         check(line, Crun, crun);
     }

@@ -66,7 +66,7 @@ fn with(fixture: &Fixture, content: impl AsRef<[u8]>, expected: &str) {
 }
 
 #[test]
-fn of_configurations() {
+fn of_the_text_of_configurations() {
     if !root() {
         return;
     }
@@ -93,6 +93,14 @@ fn of_configurations() {
         "{\"process\": {}} trailing",
         "config.json: not JSON: trailing characters",
     );
+}
+
+#[test]
+fn of_values_in_configurations() {
+    if !root() {
+        return;
+    }
+    let fixture = Fixture::new(&program("true"));
     for (pointer, value, expected) in [
         ("/process", json!([]), "/process is not an object"),
         ("/process", json!("x"), "/process is not an object"),
@@ -133,6 +141,14 @@ fn of_configurations() {
         value_["annotations"] = json!({ key: value });
         with(&fixture, value_.to_string(), expected);
     }
+}
+
+#[test]
+fn of_files_of_configurations() {
+    if !root() {
+        return;
+    }
+    let fixture = Fixture::new(&program("true"));
     // One that is larger than any engine writes.
     fs::File::create(fixture.config())
         .unwrap()

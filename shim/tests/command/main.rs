@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 mod bad_input;
+mod bundles;
 mod containers;
 mod creating;
 mod executing;

@@ -1,4 +1,7 @@
 //! What happens around the program: creation, exec, failure, the end.
+mod overlay;
+mod settings;
+mod users;
 
 use crate::container::{Container, succeed};
 use crate::environment::{Environment, Runtime};
@@ -15,9 +18,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-const BODIES: [(&str, Body); 20] = [
-    ("overlay_reads_need_nothing", overlay_reads_need_nothing),
-    ("overlay_writes_need_nothing", overlay_writes_need_nothing),
+const BODIES: [(&str, Body); 13] = [
     (
         "use_in_exec_alone_is_recorded",
         use_in_exec_alone_is_recorded,
@@ -58,29 +59,25 @@ const BODIES: [(&str, Body); 20] = [
         "streams_and_status_are_the_programs_own",
         streams_and_status_are_the_programs_own,
     ),
-    ("seccomp_hides_nothing", seccomp_hides_nothing),
-    (
-        "annotations_name_and_direct_the_result",
-        annotations_name_and_direct_the_result,
-    ),
-    (
-        "mode_off_and_sandboxes_are_left_alone",
-        mode_off_and_sandboxes_are_left_alone,
-    ),
-    (
-        "a_user_other_than_root_is_granted_the_bounding_set_alone",
-        a_user_other_than_root_is_granted_the_bounding_set_alone,
-    ),
-    (
-        "a_user_other_than_root_gets_ambient_sets",
-        a_user_other_than_root_gets_ambient_sets,
-    ),
 ];
 
 /// All of them under each runtime.
 pub(crate) fn tests(environment: &Arc<Environment>) -> Vec<Test> {
     let recorders = environment.recorders.first().cloned().unwrap_or_default();
-    let mut tests = Test::each(environment, "lifecycle", Some(&recorders), &BODIES);
+    let mut tests = Vec::new();
+    for bodies in [
+        &BODIES[..],
+        &overlay::BODIES,
+        &settings::BODIES,
+        &users::BODIES,
+    ] {
+        tests.extend(Test::each(
+            environment,
+            "lifecycle",
+            Some(&recorders),
+            bodies,
+        ));
+    }
     if environment.system {
         for test in &mut tests {
             if test.name.ends_with(FULL_DISK) {
@@ -128,72 +125,6 @@ fn run_and_expect(container: &Container, expected: &[Capability]) -> anyhow::Res
     expect(&profile, expected)?;
     expect_nothing_left(container)?;
     Ok(profile)
-}
-
-/// An overlay over the bundle's root file system, as engines mount one.
-struct Overlay(PathBuf);
-
-impl Overlay {
-    fn over(container: &Container) -> anyhow::Result<Self> {
-        let root = container.bundle().join("rootfs");
-        let (upper, work) = (container.path("upper"), container.path("work"));
-        fs::create_dir(&upper)?;
-        fs::create_dir(&work)?;
-        let options = format!(
-            "lowerdir={},upperdir={},workdir={}",
-            root.display(),
-            upper.display(),
-            work.display()
-        );
-        mount(
-            Some("overlay"),
-            &root,
-            Some("overlay"),
-            MsFlags::empty(),
-            Some(options.as_str()),
-        )
-        .context("mount overlay")?;
-        Ok(Self(root))
-    }
-}
-
-impl Drop for Overlay {
-    fn drop(&mut self) {
-        let _ = umount2(&self.0, MntFlags::MNT_DETACH);
-    }
-}
-
-fn overlay_reads_need_nothing(
-    environment: &Arc<Environment>,
-    runtime: &Runtime,
-) -> anyhow::Result<()> {
-    for user in [0, 1000] {
-        let script =
-            "ls -laR /bin /etc > /dev/null && cat /bin/busybox > /dev/null && cat /etc/text";
-        let container = Container::new(environment, runtime, &["/bin/sh", "-c", script])?;
-        fs::write(container.bundle().join("rootfs/etc/text"), "text\n")?;
-        container.use_user(user)?;
-        let _overlay = Overlay::over(&container)?;
-        run_and_expect(&container, &[]).with_context(|| format!("user {user}"))?;
-    }
-    Ok(())
-}
-
-fn overlay_writes_need_nothing(
-    environment: &Arc<Environment>,
-    runtime: &Runtime,
-) -> anyhow::Result<()> {
-    let script = "echo more >> /etc/text && mkdir /etc/d && echo x > /etc/d/x && \
-                  cat /etc/text && mv /etc/d/x /etc/d/y && rm -r /etc/d";
-    let container = Container::new(environment, runtime, &["/bin/sh", "-c", script])?;
-    fs::write(container.bundle().join("rootfs/etc/text"), "text\n")?;
-    for name in ["mkdir", "mv", "rm"] {
-        std::os::unix::fs::symlink("busybox", container.bundle().join("rootfs/bin").join(name))?;
-    }
-    container.edit(|config| config["root"]["readonly"] = json!(false))?;
-    let _overlay = Overlay::over(&container)?;
-    run_and_expect(&container, &[])?;
-    Ok(())
 }
 
 /// Starts a container that only waits.
@@ -291,7 +222,7 @@ fn file_capabilities_are_read_of_an_unmounted_root(
     let script = "/bin/pinger noop && exec corpus wait";
     let container = Container::new(environment, runtime, &["/bin/sh", "-c", script])?;
     let bundle = container.bundle();
-    let overlay = Overlay::over(&container)?;
+    let overlay = overlay::Overlay::over(&container)?;
     let executable = bundle.join("rootfs/bin/pinger");
     fs::copy(bundle.join("rootfs/bin/corpus"), &executable)?;
     succeed(
@@ -560,181 +491,4 @@ fn streams_and_status_are_the_programs_own(
     ensure!(output.stdout == b"out\n", "stdout {:?}", output.stdout);
     ensure!(output.stderr == b"err\n", "stderr {:?}", output.stderr);
     expect(&container.profile()?, &[])
-}
-
-fn seccomp_hides_nothing(environment: &Arc<Environment>, runtime: &Runtime) -> anyhow::Result<()> {
-    let container = Container::new(environment, runtime, &["/bin/corpus", "sys_chroot"])?;
-    container.edit(|config| {
-        // The form in which engines refuse what the container's own capabilities would not allow.
-        config["linux"]["seccomp"] = json!({
-            "defaultAction": "SCMP_ACT_ALLOW",
-            "architectures": ["SCMP_ARCH_X86_64"],
-            "syscalls": [
-                {"names": ["chroot"], "action": "SCMP_ACT_ERRNO", "errnoRet": 1},
-                {"names": ["clone3"], "action": "SCMP_ACT_ERRNO", "errnoRet": 38},
-            ],
-        });
-        // The filter itself must not need a capability.
-        config["process"]["noNewPrivileges"] = json!(true);
-    })?;
-    let profile = run_and_expect(&container, &[Capability::SYS_CHROOT])?;
-    ensure!(
-        profile
-            .conditions
-            .relaxed
-            .iter()
-            .any(|relaxation| relaxation.pointer.starts_with("/linux/seccomp")),
-        "the relaxation is not listed: {:?}",
-        profile.conditions.relaxed
-    );
-    Ok(())
-}
-
-fn annotations_name_and_direct_the_result(
-    environment: &Arc<Environment>,
-    runtime: &Runtime,
-) -> anyhow::Result<()> {
-    let container = Container::new(environment, runtime, &["/bin/corpus", "sys_chroot"])?;
-    let output = container.path("output");
-    fs::create_dir(&output)?;
-    container.edit(|config| {
-        config["annotations"] = json!({
-            "io.capprof.name": "a name",
-            "io.capprof.output": output,
-        });
-    })?;
-    let profile = run_and_expect(&container, &[Capability::SYS_CHROOT])?;
-    ensure!(
-        profile.origin.name.as_deref() == Some("a name"),
-        "name {:?}",
-        profile.origin.name
-    );
-    let stored = container
-        .store()
-        .join("profiles")
-        .join(&container.id)
-        .join(&profile.origin.recording_id);
-    for directory in [
-        container.bundle().as_path(),
-        output.as_path(),
-        stored.as_path(),
-    ] {
-        for file in ["capprof.json", "config.minimized.json"] {
-            ensure!(
-                directory.join(file).is_file(),
-                "{} is missing",
-                directory.join(file).display()
-            );
-        }
-    }
-    for query in ["a name", &container.id, &profile.origin.recording_id] {
-        let report = report(&container, query)?;
-        ensure!(
-            report.contains("CAP_SYS_CHROOT"),
-            "report of {query}: {report}"
-        );
-        ensure!(
-            // The bundle does not give it, so whether the program does without is not known.
-            report.contains("asks for SYS_CHROOT too")
-                && report.contains("docker run --cap-drop=all IMAGE"),
-            "no form to paste: {report}"
-        );
-    }
-    Ok(())
-}
-
-fn report(container: &Container, query: &str) -> anyhow::Result<String> {
-    let output = Command::new(container.environment.binaries.join("capprofctl"))
-        .args([
-            "--store",
-            &container.store().to_string_lossy(),
-            "report",
-            query,
-        ])
-        .output()?;
-    ensure!(
-        output.status.success(),
-        "capprofctl report {query}: {}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    Ok(String::from_utf8(output.stdout)?)
-}
-
-fn mode_off_and_sandboxes_are_left_alone(
-    environment: &Arc<Environment>,
-    runtime: &Runtime,
-) -> anyhow::Result<()> {
-    for (name, value) in [
-        ("io.capprof.mode", "off"),
-        ("io.kubernetes.cri.container-type", "sandbox"),
-        ("io.kubernetes.cri-o.ContainerType", "sandbox"),
-    ] {
-        let container = Container::new(environment, runtime, &["/bin/true"])?;
-        container.edit(|config| config["annotations"] = json!({name: value}))?;
-        let output = container.run()?;
-        ensure!(output.status.success(), "{name}: {}", output.status);
-        ensure!(
-            !container.bundle().join("capprof.json").exists(),
-            "{name}={value} was profiled"
-        );
-    }
-    Ok(())
-}
-
-/// A process that is not root runs as in production: what it fails without is told, and is no member of the set.
-fn a_user_other_than_root_is_granted_the_bounding_set_alone(
-    environment: &Arc<Environment>,
-    runtime: &Runtime,
-) -> anyhow::Result<()> {
-    let container = Container::new(environment, runtime, &["/bin/corpus", "net_raw"])?;
-    container.use_user(1000)?;
-    container.edit(|config| config["process"]["capabilities"] = json!({}))?;
-    let output = container.run()?;
-    ensure!(output.status.code() == Some(1), "{}", output.status);
-    let profile = container.profile()?;
-    ensure!(profile.complete && profile.findings.minimized.is_empty());
-    let lacking: Vec<Capability> = profile
-        .denied_needs
-        .iter()
-        .map(|need| need.capability)
-        .collect();
-    ensure!(lacking == [Capability::NET_RAW], "{lacking:?}");
-
-    // What a file gives is used, and belongs in the bounding set alone.
-    let container = Container::new(environment, runtime, &["/bin/corpus", "file-capability"])?;
-    container.use_user(1000)?;
-    container.edit(|config| config["process"]["capabilities"] = json!({}))?;
-    let profile = run_and_expect(&container, &[Capability::NET_RAW])?;
-    let sets = profile.findings.minimized_sets;
-    ensure!(
-        sets.ambient.is_empty() && sets.effective.is_empty(),
-        "{sets:?}"
-    );
-    let config = container.bundle().join("config.json");
-    fs::copy(container.bundle().join("config.minimized.json"), config)?;
-    succeed(&mut container.bare())?;
-    Ok(())
-}
-
-fn a_user_other_than_root_gets_ambient_sets(
-    environment: &Arc<Environment>,
-    runtime: &Runtime,
-) -> anyhow::Result<()> {
-    let mut container = Container::new(environment, runtime, &["/bin/corpus", "net_raw"])?;
-    container.use_user(1000)?;
-    container.grant_ambient();
-    let profile = run_and_expect(&container, &[Capability::NET_RAW])?;
-    ensure!(
-        profile.findings.minimized_sets.ambient == profile.findings.minimized,
-        "without ambient they would not be effective: {:?}",
-        profile.findings.minimized_sets
-    );
-    let config = container.bundle().join("config.json");
-    fs::copy(container.bundle().join("config.minimized.json"), config)?;
-    succeed(&mut container.bare())?;
-    ensure!(
-        Path::new(&container.path("bare")).exists(),
-        "the bare runtime was not used"
-    );
-    Ok(())
 }
