@@ -66,9 +66,6 @@ pub(crate) enum Command {
     ///
     /// Takes `privileged` out, and sets what the workload needs: capabilities, devices, sysctls. Comments, order, and all else stay as they
     /// are. Without --write, the change is shown and the file stays as it is.
-    #[command(
-        after_long_help = "Examples:\n  capprofctl apply compose.yaml\n  capprofctl apply --write --service web compose.yaml\n  capprofctl apply --container web deployment.yaml\n  capprofctl apply /etc/containers/systemd/web.container"
-    )]
     Apply(ApplyOptions),
 
     /// List the profiles in the store, newest first

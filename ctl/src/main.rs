@@ -6,6 +6,7 @@ mod apply;
 mod cli;
 mod command;
 mod engine;
+mod examples;
 mod exit;
 mod hook;
 mod launch;
@@ -18,7 +19,7 @@ mod running;
 mod shrink;
 mod trial;
 
-use clap::Parser;
+use clap::{CommandFactory, FromArgMatches};
 use exit::Exit;
 use std::process::ExitCode;
 
@@ -31,7 +32,10 @@ fn main() -> ExitCode {
             return Exit::Error.into();
         }
     }
-    let arguments = match cli::Arguments::try_parse() {
+    let parsed = examples::add(cli::Arguments::command())
+        .try_get_matches()
+        .and_then(|matches| cli::Arguments::from_arg_matches(&matches));
+    let arguments = match parsed {
         Ok(arguments) => arguments,
         // Help and version come this way too, and are no errors.
         Err(error) => {

@@ -23,6 +23,7 @@ mod watch;
 mod why;
 
 use crate::cli::{Arguments, Command};
+use crate::examples;
 use crate::exit::Exit;
 use crate::output;
 use anyhow::Context;
@@ -160,15 +161,42 @@ fn observe_settings(arguments: &Arguments) -> anyhow::Result<Settings> {
 }
 
 fn man(directory: &Path) -> anyhow::Result<Exit> {
-    clap_mangen::generate_to(Arguments::command(), directory)
-        .and_then(|()| {
-            std::fs::write(
-                directory.join("capprof-atlas.7"),
-                crate::render::atlas_manual(),
-            )
-        })
-        .with_context(|| format!("write man pages into {}", directory.display()))?;
+    let mut command = Arguments::command().disable_help_subcommand(true);
+    command.build();
+    let pages = std::iter::once(&command).chain(
+        command
+            .get_subcommands()
+            .filter(|subcommand| !subcommand.is_hide_set()),
+    );
+    let context = || format!("write man pages into {}", directory.display());
+    for page in pages {
+        let page_name = clap_mangen::Man::new(page.clone()).get_filename();
+        std::fs::write(directory.join(page_name), manual(page)?).with_context(context)?;
+    }
+    std::fs::write(
+        directory.join("capprof-atlas.7"),
+        crate::render::atlas_manual(),
+    )
+    .with_context(context)?;
     Ok(Exit::Success)
+}
+
+/// The man page of a command: with its examples, before the version.
+fn manual(command: &clap::Command) -> anyhow::Result<String> {
+    let mut page = Vec::new();
+    clap_mangen::Man::new(command.clone())
+        .render(&mut page)
+        .context("write a man page")?;
+    let page =
+        String::from_utf8_lossy(&page).replace(".SH EXTRA\nExit status:", ".SH EXIT STATUS\n.nf");
+    let section = examples::section(command.get_name());
+    Ok(match page.rfind(".SH VERSION") {
+        Some(position) if !section.is_empty() => {
+            let (before, behind) = page.split_at(position);
+            format!("{before}{section}{behind}")
+        }
+        _ => page + &section,
+    })
 }
 
 /// Prints the script that has a shell ask this program for completions, and so for the names of profiles.

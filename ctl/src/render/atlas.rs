@@ -1,5 +1,6 @@
 //! The atlas for people: what a capability is asked for, what a place asks for, and the manual page.
 
+use super::risk;
 use super::styles::Styles;
 use capprof_profile::atlas::{self, Class, Site};
 use capprof_profile::{Capability, CapabilitySet};
@@ -56,9 +57,17 @@ pub(crate) fn capability(capability: Capability, kernel: Kernel, styles: &Styles
         " as Debian builds it for amd64"
     };
     let heading = styles.heading;
+    let words = risk::words(capability);
     let _ = writeln!(
         text,
-        "{heading}{capability}{heading:#}: Linux {}{built} asks at {count} places",
+        "{heading}{capability}{heading:#} lets a process {}\nrisk: {}: {}",
+        words.does,
+        words.risk.word(),
+        words.risk.meaning()
+    );
+    let _ = writeln!(
+        text,
+        "Linux {}{built} asks for it at {count} places",
         kernel.name()
     );
     for (class, places) in &classes {
@@ -255,9 +264,12 @@ mod tests {
     fn a_capability_is_explained_by_subsystem() {
         let text = capability(Capability::SYS_TIME, NEW, &Styles::default());
         assert!(
-            text.starts_with("CAP_SYS_TIME: Linux 6.12 as Debian builds it for amd64 asks at "),
+            text.starts_with("CAP_SYS_TIME lets a process set the "),
             "{text}"
         );
+        assert!(text.contains("\nrisk: high: whoever misuses it "), "{text}");
+        let places = "\nLinux 6.12 as Debian builds it for amd64 asks for it at ";
+        assert!(text.contains(places), "{text}");
         assert!(
             text.contains("\nkernel/time\n  adjust the clock\n      refused without: adjtimex(2)"),
             "{text}"

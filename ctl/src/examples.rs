@@ -1,0 +1,349 @@
+//! Examples for each subcommand: in its help, and in its man page.
+
+use clap::Command;
+use std::fmt::Write;
+
+/// What it does, and how it is written.
+type Example = (&'static str, &'static str);
+
+/// By subcommand.
+const EXAMPLES: [(&str, &[Example]); 23] = [
+    (
+        "profile",
+        &[
+            (
+                "A server, which works if a page comes:",
+                "capprofctl profile --check 'curl -fsS http://localhost:8080/' -- docker run -d -p 8080:80 nginx",
+            ),
+            (
+                "A job that ends by itself; the answer alone, as options of docker run:",
+                "capprofctl profile --format docker-options -- docker run --rm debian tar -C / -cf /dev/null etc",
+            ),
+            (
+                "A service of a compose file, used by hand until it shows nothing new:",
+                "capprofctl profile --until-quiet 5m -- docker compose up web",
+            ),
+            (
+                "A program of this host:",
+                "capprofctl profile -- chown www-data: /srv/upload",
+            ),
+        ],
+    ),
+    (
+        "report",
+        &[
+            ("The latest profile:", "capprofctl report"),
+            (
+                "For a ticket, and as a page to hand over:",
+                "capprofctl report --format markdown web",
+            ),
+            ("", "capprofctl report --format html web"),
+            (
+                "In a script that must not go on with half an answer:",
+                "capprofctl report --strict --format kubernetes web",
+            ),
+        ],
+    ),
+    (
+        "apply",
+        &[
+            ("What would change:", "capprofctl apply compose.yaml"),
+            (
+                "Change one service:",
+                "capprofctl apply --write --service web compose.yaml",
+            ),
+            (
+                "Other files:",
+                "capprofctl apply --container web deployment.yaml",
+            ),
+            ("", "capprofctl apply /etc/containers/systemd/web.container"),
+        ],
+    ),
+    (
+        "list",
+        &[
+            ("All that there is:", "capprofctl list"),
+            (
+                "Which images needed CAP_SYS_ADMIN in the last 30 days:",
+                "capprofctl list --needs SYS_ADMIN --since 30d",
+            ),
+            (
+                "What is still to be verified, for a script:",
+                "capprofctl list --state not-verified --format json",
+            ),
+        ],
+    ),
+    (
+        "diff",
+        &[(
+            "What the new image wants in addition:",
+            "capprofctl diff nginx:1.27 nginx:1.28",
+        )],
+    ),
+    (
+        "check",
+        &[
+            (
+                "Against a list, for a CI system:",
+                "capprofctl check web --against CHOWN,SETGID,SETUID --format junit",
+            ),
+            (
+                "Against the Pod Security Standards:",
+                "capprofctl check web --against restricted",
+            ),
+        ],
+    ),
+    (
+        "rm",
+        &[
+            ("The newest profile of a name:", "capprofctl rm web"),
+            ("All of them:", "capprofctl rm --all web"),
+        ],
+    ),
+    (
+        "prune",
+        &[
+            (
+                "See, and then do it:",
+                "capprofctl prune --older-than 90d --keep 3 --dry-run",
+            ),
+            ("", "capprofctl prune --older-than 90d --keep 3"),
+        ],
+    ),
+    (
+        "observe",
+        &[
+            (
+                "One container, until it ends or Ctrl-C:",
+                "capprofctl observe web",
+            ),
+            (
+                "All that run now, for a day:",
+                "capprofctl observe --all --for 24h",
+            ),
+        ],
+    ),
+    (
+        "audit",
+        &[
+            ("What is most worth dropping:", "capprofctl audit"),
+            (
+                "For Prometheus' node_exporter:",
+                "capprofctl audit --format prometheus",
+            ),
+        ],
+    ),
+    (
+        "ps",
+        &[("Which recordings are in progress:", "capprofctl ps")],
+    ),
+    (
+        "watch",
+        &[(
+            "Until nothing new has come for ten minutes:",
+            "capprofctl watch --until-quiet 10m web",
+        )],
+    ),
+    (
+        "top",
+        &[
+            ("All that is recorded:", "capprofctl top"),
+            (
+                "One container, looked at every ten seconds:",
+                "capprofctl top --interval 10s web",
+            ),
+        ],
+    ),
+    (
+        "snapshot",
+        &[(
+            "Before a machine is switched off:",
+            "capprofctl snapshot --all",
+        )],
+    ),
+    (
+        "merge",
+        &[
+            (
+                "One answer from the profiles of many hosts:",
+                "capprofctl merge host-1/ host-2/ host-3/",
+            ),
+            (
+                "What any run of a name needed, as a securityContext:",
+                "capprofctl merge --format kubernetes web",
+            ),
+        ],
+    ),
+    (
+        "verify",
+        &[
+            (
+                "A server:",
+                "capprofctl verify web --check 'curl -fsS http://localhost:8080/' -- docker run --rm -p 8080:80 nginx",
+            ),
+            (
+                "Whether it does without what it asks for and has not today:",
+                "capprofctl verify --today job -- podman run --rm job",
+            ),
+        ],
+    ),
+    (
+        "shrink",
+        &[(
+            "A job, four containers at a time:",
+            "capprofctl shrink job --jobs 4 -- docker run --rm job",
+        )],
+    ),
+    (
+        "recover",
+        &[
+            (
+                "After an engine was killed:",
+                "capprofctl recover --stopped",
+            ),
+            ("Before capprof is removed:", "capprofctl recover --unload"),
+        ],
+    ),
+    (
+        "doctor",
+        &[("What this host can record:", "capprofctl doctor")],
+    ),
+    (
+        "install",
+        &[
+            (
+                "See, and then do it:",
+                "capprofctl install --engine docker --dry-run",
+            ),
+            ("", "capprofctl install --engine docker"),
+        ],
+    ),
+    (
+        "uninstall",
+        &[(
+            "From containerd:",
+            "capprofctl uninstall --engine containerd",
+        )],
+    ),
+    (
+        "why",
+        &[
+            (
+                "A command:",
+                "capprofctl why -- setpriv --reuid 33 cat /etc/shadow",
+            ),
+            (
+                "A container that runs, for a minute:",
+                "capprofctl why --for 60 web",
+            ),
+            (
+                "What an observed container was refused, after its end:",
+                "capprofctl why web",
+            ),
+        ],
+    ),
+    (
+        "explain",
+        &[
+            ("A capability:", "capprofctl explain CAP_NET_ADMIN"),
+            (
+                "A place in the kernel, as a report names it:",
+                "capprofctl explain setattr_prepare",
+            ),
+        ],
+    ),
+];
+
+fn of(name: &str) -> &'static [Example] {
+    EXAMPLES
+        .iter()
+        .find(|(subcommand, _)| *subcommand == name)
+        .map_or(&[], |(_, examples)| examples)
+}
+
+/// Adds the examples to the help of each subcommand.
+pub(crate) fn add(command: Command) -> Command {
+    EXAMPLES.iter().fold(command, |command, (name, examples)| {
+        let mut text = "Examples:\n".to_owned();
+        for (what, line) in *examples {
+            if !what.is_empty() {
+                let _ = writeln!(text, "  {what}");
+            }
+            let _ = writeln!(text, "    {line}");
+        }
+        command.mut_subcommand(name, |subcommand| {
+            subcommand.after_long_help(text.trim_end().to_owned())
+        })
+    })
+}
+
+/// The section of a man page (man(7)).
+pub(crate) fn section(name: &str) -> String {
+    let escaped = |text: &str| {
+        text.replace('\\', "\\e")
+            .replace('-', "\\-")
+            .replace('\'', "\\(aq")
+    };
+    let mut text = String::new();
+    for (what, line) in of(name) {
+        if !what.is_empty() {
+            let _ = writeln!(text, ".PP\n{}", escaped(what));
+        }
+        let _ = writeln!(text, ".PP\n.RS 4\n.nf\n{}\n.fi\n.RE", escaped(line));
+    }
+    match text.is_empty() {
+        true => text,
+        // The section begins a paragraph itself.
+        false => format!(".SH EXAMPLES\n{}", text.trim_start_matches(".PP\n")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::Arguments;
+    use clap::{CommandFactory, Parser};
+
+    /// As a shell takes a line apart, as far as examples need it.
+    fn words(line: &str) -> Vec<String> {
+        let mut words = vec![String::new()];
+        for (number, part) in line.split('\'').enumerate() {
+            match number % 2 {
+                0 => {
+                    let mut pieces = part.split(' ');
+                    let first = pieces.next().unwrap_or_default();
+                    words.last_mut().unwrap().push_str(first);
+                    words.extend(pieces.map(str::to_owned));
+                }
+                _ => words.last_mut().unwrap().push_str(part),
+            }
+        }
+        words
+    }
+
+    #[test]
+    fn each_subcommand_has_examples_that_it_understands() {
+        for subcommand in Arguments::command().get_subcommands() {
+            let name = subcommand.get_name();
+            assert!(
+                subcommand.is_hide_set() || !of(name).is_empty(),
+                "{name} has no examples"
+            );
+            for (_, line) in of(name) {
+                let words = words(line);
+                assert_eq!(words[1], name);
+                if let Err(error) = Arguments::try_parse_from(&words) {
+                    panic!("{line}: {error}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_line_of_a_man_page_is_copied_as_it_is() {
+        let page = section("why");
+        assert!(page.starts_with(".SH EXAMPLES\nA command:\n.PP\n.RS 4\n.nf\n"));
+        assert!(page.contains("\ncapprofctl why \\-\\- setpriv \\-\\-reuid 33 cat /etc/shadow\n"));
+        assert_eq!(section("no-such"), "");
+    }
+}
