@@ -74,8 +74,8 @@ impl<'a> From<&'a VerifyOptions> for Options<'a> {
 pub(crate) fn run(store: &Store, state: &Path, options: &Options<'_>) -> anyhow::Result<Exit> {
     let profile = store.find(options.profile)?.profile;
     let id = profile.origin.recording_id.as_str();
-    // What the runtime will find by that id.
-    store.find_complete(id)?;
+    // What the runtime will find by that id: the recording alone, whose verdict is not that of a newer one of its workload.
+    let former = store.find_complete(id)?.profile.verification;
     let launch = Launch::parse(options.command)?;
     launch.check()?;
     let answer = profile.answer().0;
@@ -103,8 +103,6 @@ pub(crate) fn run(store: &Store, state: &Path, options: &Options<'_>) -> anyhow:
         return Ok(Exit::Interrupted);
     }
     let before = store.run_of(id)?.map(|run| run.origin.recording_id);
-    // Of this recording alone: that of a workload's newest may have come from another one.
-    let former = store.find(id)?.profile.verification;
     let wish = Wish {
         mode: "verify",
         profile: Some(id.to_owned()),
