@@ -40,6 +40,7 @@ pub fn profile(
     finished: String,
     host: HostReport,
 ) -> Profile {
+    let given = recording.grant.engine_grants.as_ref();
     let input = Input {
         context: Context::from(recording),
         program: recording.process.args.first().map_or("", String::as_str),
@@ -49,16 +50,8 @@ pub fn profile(
         reports: &reports,
         evidence: &evidence,
         mode: recording.mode,
-        unprivileged_port_start: recording
-            .grant
-            .engine_grants
-            .as_ref()
-            .and_then(|given| given.unprivileged_port_start),
-        filter_refuses: recording
-            .grant
-            .engine_grants
-            .as_ref()
-            .map_or(&NONE, |given| &given.filter_refuses),
+        unprivileged_port_start: given.and_then(|given| given.unprivileged_port_start),
+        filter_refuses: given.map_or(&NONE, |given| &given.filter_refuses),
         filter_relaxed: recording
             .grant
             .relaxed

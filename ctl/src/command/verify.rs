@@ -145,10 +145,14 @@ pub(crate) fn run(store: &Store, state: &Path, options: &Options<'_>) -> anyhow:
     if options.log.is_none() {
         output::print(&render::verdict(&verification))?;
     }
-    Ok(match verification.verdict {
+    Ok(exit(verification.verdict))
+}
+
+fn exit(verdict: Verdict) -> Exit {
+    match verdict {
         Verdict::Verified | Verdict::StartedOnly => Exit::Success,
         Verdict::NotVerified => Exit::NotVerified,
-    })
+    }
 }
 
 /// Sees that the check succeeds with everything granted; false if the user wants to stop.

@@ -26,7 +26,8 @@ pub(super) fn caveats(engine: Engine, workload: &Workload<'_>) -> Result<Vec<Str
                 .to_owned(),
         );
     }
-    caveats.extend(instead(engine, workload));
+    let asked = workload.minimized.union(workload.unsettled);
+    caveats.extend(instead(engine, &workload.instead, asked));
     if workload.is_privileged()
         && let Some(option) = privileged_option(engine)
     {

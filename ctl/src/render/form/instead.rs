@@ -1,9 +1,8 @@
 //! Limits and sysctls that do as well as a capability, and give less.
 
 use super::super::engine::Engine;
-use super::workload::Workload;
-use capprof_profile::Capability;
 use capprof_profile::profile::{Need, Reason};
+use capprof_profile::{Capability, CapabilitySet};
 
 /// What would do instead of a capability, by all that it was used for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,9 +116,9 @@ fn ping(engine: Engine) -> Option<String> {
     })
 }
 
-/// What would do instead of members of the set, a line each.
-pub(super) fn instead(engine: Engine, workload: &Workload<'_>) -> Vec<String> {
-    let of_set = |one: &&Instead| workload.minimized.contains(one.capability());
+/// What would do instead of members of a set, a line each.
+pub(super) fn instead(engine: Engine, known: &[Instead], set: CapabilitySet) -> Vec<String> {
+    let of_set = |one: &&Instead| set.contains(one.capability());
     let line = |one: &Instead| {
         let why = match one {
             Instead::LockedMemory => "locked memory within a limit",
@@ -129,10 +128,5 @@ pub(super) fn instead(engine: Engine, workload: &Workload<'_>) -> Vec<String> {
         let name = one.capability().short_name();
         Some(format!("instead of {name}, {why}: {}", one.words(engine)?))
     };
-    workload
-        .instead
-        .iter()
-        .filter(of_set)
-        .filter_map(line)
-        .collect()
+    known.iter().filter(of_set).filter_map(line).collect()
 }

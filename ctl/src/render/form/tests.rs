@@ -377,6 +377,10 @@ fn limits_that_do_as_well_are_named_in_the_engines_words() {
         assert_eq!(said(&locks, engine), Some(line));
     }
     assert_eq!(said(&locks, Engine::Kubernetes), None);
+    // docker does not give it, and it may be done without.
+    let mut not_given = locks.clone();
+    not_given.findings.needed[0].part = capprof_profile::part::Part::Asked;
+    assert!(said(&not_given, Engine::Docker).is_some());
     // perf's buffers have another limit; a list or a file capability needs the capability itself.
     let perf = used(
         Capability::IPC_LOCK,

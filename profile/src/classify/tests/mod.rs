@@ -58,7 +58,7 @@ fn uses_that_programs_do_without_are_known() {
         is_used(&check);
         often_done_without(&check).is_some()
     };
-    // Sites of Linux 6.18: vsftpd, apache2, vsftpd, named, sshd.
+    // Sites of Linux 6.18: vsftpd, apache2, vsftpd, systemd, named, sshd.
     assert!(known(
         Capability::AUDIT_WRITE,
         "sendto",
@@ -88,6 +88,11 @@ fn uses_that_programs_do_without_are_known() {
             "copy_process",
             "kernel_clone"
         ]
+    ));
+    assert!(known(
+        Capability::MKNOD,
+        "mknodat",
+        &["capable", "vfs_mknod", "do_mknodat"]
     ));
     assert!(known(
         Capability::SYS_RESOURCE,
