@@ -1,8 +1,7 @@
 //! A store that stays tidy: removing profiles, and choosing those that are shown.
 
 use crate::file;
-use crate::profiles::{Error, PROFILE, Store, Summary, load};
-use capprof_profile::profile::Origin;
+use crate::profiles::{CONFIGURATION, Error, PROFILE, Store, Summary};
 use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -75,7 +74,7 @@ impl Store {
         let mut newer: HashMap<String, usize> = HashMap::new();
         let mut paths = Vec::new();
         let mut pruned = Pruned::default();
-        for (recording, _, path) in self.newest_first()? {
+        for (recording, workload, path) in self.with_workloads(prune.keep.is_some())? {
             let is_old = prune
                 .before
                 .as_ref()
@@ -83,10 +82,7 @@ impl Store {
             let is_beyond = match prune.keep {
                 None => true,
                 Some(keep) => {
-                    let workload = load(path.clone()).map_or_else(
-                        |_| path.display().to_string(),
-                        |found| workload(&found.profile.origin),
-                    );
+                    let workload = workload.unwrap_or_else(|| path.display().to_string());
                     let count = newer.entry(workload).or_default();
                     *count += 1;
                     *count > keep
@@ -105,28 +101,6 @@ impl Store {
         }
         Ok(pruned)
     }
-}
-
-/// A text that two profiles of one workload have in common: name, image, container in the pod, command and user. A container without image and
-/// name is a workload of its own.
-fn workload(origin: &Origin) -> String {
-    let workload = &origin.workload;
-    // docker and podman make up a name for each container.
-    let container = workload.pod.as_ref().and(workload.container.as_ref());
-    let own = match (&origin.name, &workload.image) {
-        (None, None) => Some(&origin.container_id),
-        _ => None,
-    };
-    let process = &origin.process;
-    let parts = (
-        &origin.name,
-        &workload.image,
-        container,
-        &process.args,
-        process.uid,
-        own,
-    );
-    format!("{parts:?}")
 }
 
 /// Removes the directories of these profiles by several threads.
@@ -154,9 +128,14 @@ fn remove(profile: &Path) -> Result<(), file::Error> {
     let Some(recording) = profile.parent() else {
         return Ok(());
     };
-    // Where the profile is, all is: it goes first, so that nobody reads half of it.
-    let _ = fs::remove_file(recording.join(PROFILE));
-    file::remove_directory(recording)?;
+    // Where the profile is, all is: it goes first, so that nobody reads half of it. Most results have these two files and no other, and need not be
+    // listed.
+    for name in [PROFILE, CONFIGURATION] {
+        let _ = fs::remove_file(recording.join(name));
+    }
+    if fs::remove_dir(recording).is_err() {
+        file::remove_directory(recording)?;
+    }
     if let Some(container) = recording.parent() {
         // Fails if there are others.
         let _ = fs::remove_dir(container);
@@ -244,6 +223,37 @@ mod tests {
         assert_eq!(
             ids(&store),
             ["20260103T000000Z-00000003", "20260101T000000Z-00000004"]
+        );
+    }
+
+    #[test]
+    fn a_result_goes_with_all_that_others_put_beside_it() {
+        let (directory, store) = filled();
+        let place = directory
+            .path()
+            .join("profiles/a/20260101T000000Z-00000001");
+        fs::create_dir(place.join("notes")).unwrap();
+        fs::write(place.join("notes/one"), "").unwrap();
+        fs::write(place.join("shrink.json"), "").unwrap();
+        let gone = HashSet::from(["20260101T000000Z-00000001".to_owned()]);
+        store.remove(&gone).unwrap();
+        assert!(!directory.path().join("profiles/a").exists());
+    }
+
+    /// The index knows the workload of what has been read before; what has come since counts all the same.
+    #[test]
+    fn what_is_new_counts_beside_what_is_known() {
+        let (_directory, store) = filled();
+        assert_eq!(ids(&store).len(), 4);
+        add(&store, "e", "20260104T000000Z-00000005", "redis");
+        let keep = Prune {
+            keep: Some(1),
+            ..Prune::default()
+        };
+        store.prune(&keep, false).unwrap();
+        assert_eq!(
+            ids(&store),
+            ["20260104T000000Z-00000005", "20260103T000000Z-00000003"]
         );
     }
 

@@ -6,7 +6,7 @@
 use super::error::Error;
 use super::files::PROFILE;
 use super::load::{directories, load};
-use super::summary::Summary;
+use super::summary::{Summary, workload};
 use crate::file::{self, Attributes};
 use crate::trust;
 use serde::{Deserialize, Serialize};
@@ -22,7 +22,7 @@ use std::time::{Duration, SystemTime};
 const NAME: &str = "index";
 
 /// What its first line is. Another version's index is none.
-const HEADER: &str = "capprof.index/v1";
+const HEADER: &str = "capprof.index/v2";
 
 /// A file that changed this short a time ago may change again without having another version: clocks of file systems are coarse.
 const YOUNG: Duration = Duration::from_secs(2);
@@ -60,6 +60,8 @@ impl Version {
 struct Entry {
     recording: String,
     version: Version,
+    /// What it has in common with the others of its workload.
+    workload: String,
     summary: Summary,
 }
 
@@ -78,6 +80,8 @@ pub(super) struct Listed {
     pub(super) recording: String,
     /// The name of its container's directory.
     pub(super) container: String,
+    /// What it has in common with the others of its workload; `None` if it cannot be read.
+    pub(super) workload: Option<String>,
     /// What `list` shows of it, or why it cannot be read.
     pub(super) summary: Result<Summary, Error>,
 }
@@ -142,14 +146,16 @@ impl Look {
 
     fn listed(self) -> impl Iterator<Item = Listed> {
         let entries = self.container.entries.into_iter();
-        let readable = entries.map(|entry| (entry.recording, Ok(entry.summary)));
+        let readable =
+            entries.map(|entry| (entry.recording, Some(entry.workload), Ok(entry.summary)));
         let others = self.errors.into_iter();
         let container = self.container.name;
         readable
-            .chain(others.map(|(recording, error)| (recording, Err(error))))
-            .map(move |(recording, summary)| Listed {
+            .chain(others.map(|(recording, error)| (recording, None, Err(error))))
+            .map(move |(recording, workload, summary)| Listed {
                 recording,
                 container: container.clone(),
+                workload,
                 summary,
             })
     }
@@ -232,6 +238,7 @@ fn look(work: Work) -> Result<Option<Look>, Error> {
                     (Ok(found), Some(version)) => entries.push(Entry {
                         recording,
                         version,
+                        workload: workload(&found.profile.origin),
                         summary: Summary::from(found.profile),
                     }),
                     // It came in between.

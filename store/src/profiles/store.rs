@@ -33,6 +33,28 @@ impl Store {
         Ok((summaries, errors))
     }
 
+    /// All profiles, newest first: the recording's id, what it has in common with the others of its workload where that is asked for and can be
+    /// read, and the profile's file.
+    pub(crate) fn with_workloads(
+        &self,
+        wanted: bool,
+    ) -> Result<Vec<(String, Option<String>, PathBuf)>, Error> {
+        if !wanted {
+            let all = self.newest_first()?.into_iter();
+            return Ok(all
+                .map(|(recording, _, path)| (recording, None, path))
+                .collect());
+        }
+        let all = index::all(&self.0, &self.profiles())?;
+        Ok(all
+            .into_iter()
+            .map(|listed| {
+                let path = self.path_of_listed(&listed);
+                (listed.recording, listed.workload, path)
+            })
+            .collect())
+    }
+
     pub(super) fn path_of(&self, recording_id: &str) -> Result<PathBuf, Error> {
         self.newest_first()?
             .into_iter()

@@ -2,7 +2,7 @@
 
 use capprof_profile::CapabilitySet;
 use capprof_profile::observation::Exit;
-use capprof_profile::profile::Profile;
+use capprof_profile::profile::{Origin, Profile};
 use capprof_profile::recording::Workload;
 use capprof_profile::verification::Verdict;
 use serde::{Deserialize, Serialize};
@@ -109,6 +109,28 @@ impl Summary {
                 .as_deref()
                 .is_some_and(|image| is_image(image, wanted))
     }
+}
+
+/// A text that two profiles of one workload have in common: name, image, container in the pod, command and user. A container without image and
+/// name is a workload of its own.
+pub(super) fn workload(origin: &Origin) -> String {
+    let workload = &origin.workload;
+    // docker and podman make up a name for each container.
+    let container = workload.pod.as_ref().and(workload.container.as_ref());
+    let own = match (&origin.name, &workload.image) {
+        (None, None) => Some(&origin.container_id),
+        _ => None,
+    };
+    let process = &origin.process;
+    let parts = (
+        &origin.name,
+        &workload.image,
+        container,
+        &process.args,
+        process.uid,
+        own,
+    );
+    format!("{parts:?}")
 }
 
 /// Whether an image is meant by a name that may lack the default registry and the tag. A tag that is named must be the image's.
