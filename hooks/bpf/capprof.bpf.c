@@ -3,7 +3,8 @@
  * capprof's recorder in the kernel: one program set for the whole host, pinned; containers are map entries.
  *
  *   containers  recording slot -> what is known of its container, and what was lost
- *   tasks       thread group -> slot; a process not in it costs one failed lookup per capability check
+ *   tasks       thread group -> slot
+ *   members     how many of these there are: see members.h
  *   joins       mount namespace -> slot, for processes that `exec` puts into a container
  *   checks      what the kernel asked, counted
  *   programs    which executables ran
@@ -30,6 +31,7 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 #include "layout.h"
 #include "maps.h"
+#include "members.h"
 #include "task.h"
 #include "capset.h"
 #include "effect.h"
@@ -38,20 +40,28 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 /* Linux 6.14 and later; sees every check, but not with which options it was made. */
 SEC("tp_btf/cap_capable")
-int BPF_PROG(tp_cap_capable, const struct cred *cred, struct user_namespace *target, const struct user_namespace *capable,
-	     int capability, int ret)
+int tp_cap_capable(const u64 *ctx) /* cred, target, the namespace in which it is capable, capability, ret */
 {
-	record(ctx, cred, target, (struct question){ .place = PLACE_CHECK, .stack = ctx, .capability = capability, .denied = ret != 0 });
+	struct task *found = find_member();
+
+	/* Every process of the host comes this far. */
+	if (!found)
+		return 0;
+	record_found(ctx, found, (struct question){ .place = PLACE_CHECK, .stack = ctx, .capability = ctx[3], .denied = (s32)ctx[4] != 0 });
 	return 0;
 }
 
 /* Sees the options, but not the checks that the compiler put in line inside security/commoncap.c. */
 SEC("fexit/cap_capable")
-int BPF_PROG(fexit_cap_capable, const struct cred *cred, struct user_namespace *target, int capability, unsigned int opts, int ret)
+int fexit_cap_capable(const u64 *ctx) /* cred, target, capability, opts, ret */
 {
-	record(ctx, cred, target,
-	       (struct question){
-		       .place = PLACE_CHECK, .stack = ctx, .capability = capability, .opts = opts, .opts_known = true, .denied = ret != 0 });
+	struct task *found = find_member();
+
+	if (!found)
+		return 0;
+	record_found(ctx, found,
+		     (struct question){
+			     .place = PLACE_CHECK, .stack = ctx, .capability = ctx[2], .opts = ctx[3], .opts_known = true, .denied = (s32)ctx[4] != 0 });
 	return 0;
 }
 
@@ -59,9 +69,8 @@ SEC("kprobe/cap_capable")
 int BPF_KPROBE(kprobe_cap_capable, const struct cred *cred, struct user_namespace *target, int capability, unsigned int opts)
 {
 	u64 thread = bpf_get_current_pid_tgid();
-	u32 tgid = thread >> 32;
 	struct inflight call = { .cred = (u64)cred, .ns = (u64)target, .stack = PT_REGS_SP(ctx), .capability = capability, .opts = opts };
-	struct task *task = bpf_map_lookup_elem(&tasks, &tgid);
+	struct task *task = find_member();
 
 	if (!task)
 		return 0;

@@ -14,13 +14,6 @@ struct question {
 	bool denied;
 };
 
-static __always_inline bool same_kind(const struct check_key *one, const struct check_key *other)
-{
-	return one->slot == other->slot && one->program == other->program && one->syscall == other->syscall &&
-	       one->flags == other->flags && one->capability == other->capability && one->path == other->path &&
-	       one->argument == other->argument;
-}
-
 /* Remembers the refused check that scratch->key is the row of, until the system call returns. */
 static __noinline int remember_refusal(struct container *container, struct check_scratch *scratch)
 {
@@ -38,7 +31,7 @@ static __noinline int remember_refusal(struct container *container, struct check
 	for (u32 i = 0; i < REFUSALS; i++) {
 		if (i >= number)
 			break;
-		if (same_kind(&refused->of[i].key, &scratch->key)) {
+		if (refused->of[i].key.slot == scratch->key.slot && refused->of[i].key.digest == scratch->key.digest) {
 			refused->of[i].count++;
 			return 0;
 		}
@@ -53,8 +46,18 @@ static __noinline int remember_refusal(struct container *container, struct check
 	return 0;
 }
 
-/* Counts the check in the row of its call path, which scratch->key then names; 0 if there is no room. */
-static __noinline int count_member(void *ctx, struct container *container, struct check_scratch *scratch, const void *stack)
+/* What the kind at hand is known by. */
+static __always_inline u64 digest_of(const struct check_kind *kind)
+{
+	u64 digest = mix(1, kind->program);
+
+	digest = mix(digest, (u64)(u32)kind->syscall << 32 | kind->flags);
+	digest = mix(digest, (u64)kind->argument << 32 | kind->denied << 16 | kind->capability);
+	return digest;
+}
+
+/* Traces the check's call path and counts it in the row of that, which scratch->key then names; 0 if there is no room. */
+static __noinline int count_by_trace(void *ctx, struct container *container, struct check_scratch *scratch)
 {
 	struct check *row, *fresh;
 	struct check_key *key;
@@ -64,11 +67,6 @@ static __noinline int count_member(void *ctx, struct container *container, struc
 		return 0;
 	key = &scratch->key;
 	fresh = &scratch->check;
-	if (!stack || bpf_probe_read_kernel(scratch->words, sizeof(scratch->words), stack))
-		stack = NULL;
-	else if (count_known_path(scratch->place, now))
-		return 1;
-
 	fresh->count = 1;
 	fresh->first_ns = fresh->last_ns = now;
 	fresh->tgid = bpf_get_current_pid_tgid() >> 32;
@@ -81,11 +79,11 @@ static __noinline int count_member(void *ctx, struct container *container, struc
 		fresh->frames = 0;
 		lose(container, LOSS_STACKS);
 	}
-	learn_path(scratch->place, stack != NULL);
+	learn_path(scratch->place, read_window(scratch));
 	if (count_traced_path(scratch->place, now))
 		return 1;
 	if (scratch->room && container->rows < ROWS_PER_SLOT) {
-		key->path = scratch->room - 1;
+		name_row(scratch, scratch->room - 1);
 		if (bpf_map_update_elem(&checks, key, fresh, BPF_NOEXIST) == 0) {
 			__sync_fetch_and_add(&container->rows, 1);
 			return 1;
@@ -95,9 +93,9 @@ static __noinline int count_member(void *ctx, struct container *container, struc
 			return 1;
 	}
 	/* Whose work the kernel does under other credentials needs no telling apart. */
-	key->path = 0;
-	row = key->flags & CHECK_OVERRIDDEN ? bpf_map_lookup_elem(&checks, key) : NULL;
-	if (row) {
+	name_row(scratch, 0);
+	row = fresh->kind.flags & CHECK_OVERRIDDEN ? bpf_map_lookup_elem(&checks, key) : NULL;
+	if (row && is_named(row, scratch)) {
 		count_check(row, now);
 		return 1;
 	}
@@ -122,115 +120,140 @@ static __always_inline bool is_mounters(const struct container *container, const
 /* found.h */
 static int settle(struct container *container, struct task *member);
 
+/* Calls whose check needs more of the container than its user namespace. */
+static __always_inline bool changes_container(s32 capability, const struct call *call)
+{
+	if (capability == CAP_SETPCAP || capability == CAP_SETFCAP)
+		return true;
+	return capability == CAP_SYS_ADMIN &&
+	       (is_execve(call->number, call->compat) || call->number == SYS_mount || call->number == SYS_fsopen);
+}
+
 /* The part for processes that belong to a container. */
 static __noinline int record_member(void *ctx, const struct cred *cred, struct user_namespace *target,
-					  const struct question *question, struct task *found)
+					  const struct question *question, struct task *task)
 {
-	struct task_struct *current = (void *)bpf_get_current_task();
 	u32 place = question->place, opts = question->opts;
 	s32 capability = question->capability, ret = question->denied;
 	bool opts_known = question->opts_known;
-	const void *stack = question->stack;
-	struct task task;
-	struct container *container;
+	struct container *container = NULL;
 	struct call call = {};
-	struct check_scratch *scratch;
-	struct check_key *key;
-	u32 class;
+	struct check_scratch *scratch = bpf_map_lookup_elem(&check_scratches, &place);
+	struct check_kind *kind;
+	u32 class, flags;
 
-	container = bpf_map_lookup_elem(&containers, &found->slot);
-	scratch = bpf_map_lookup_elem(&check_scratches, &place);
-	if (!container || !scratch)
+	if (!scratch)
 		return 0;
-	if (found->flags & TASK_FOUND)
-		settle(container, found);
-	task = *found;
 	scratch->place = place;
-	key = &scratch->key;
-	key->flags = 0;
+	scratch->stack = value_of(scratch, question->stack);
+	kind = &scratch->check.kind;
 
-	read_current_call(&call);
-	if (task.flags & TASK_PENDING) {
+	read_current_call(&call, cred);
+	flags = call.credentials;
+	if (flags || task->flags & (TASK_FOUND | TASK_PENDING) || (u64)target != task->user_namespace || changes_container(capability, &call)) {
+		container = bpf_map_lookup_elem(&containers, &task->slot);
+		if (!container)
+			return 0;
+		if (task->flags & TASK_FOUND)
+			settle(container, task);
+		if (flags & CHECK_OVERRIDDEN && is_mounters(container, cred))
+			flags |= CHECK_MOUNTER;
+	}
+	if (task->flags & TASK_PENDING) {
 		/* Of the runtime's own work only the last step is the container's. */
 		if (!is_execve(call.number, call.compat))
 			return 0;
-		key->flags |= CHECK_PRE_EXEC;
+		flags |= CHECK_PRE_EXEC;
 	}
-
-	if (task.flags & TASK_JOINED)
-		key->flags |= CHECK_JOINED;
+	if (task->flags & TASK_JOINED)
+		flags |= CHECK_JOINED;
 	if (call.compat)
-		key->flags |= CHECK_COMPAT;
-	if (cred != BPF_CORE_READ(current, real_cred))
-		key->flags |= cred == BPF_CORE_READ(current, cred) ? CHECK_OVERRIDDEN : CHECK_OTHER;
-	if (key->flags & CHECK_OVERRIDDEN && is_mounters(container, cred))
-		key->flags |= CHECK_MOUNTER;
+		flags |= CHECK_COMPAT;
 	if (opts_known)
-		key->flags |= opts & CAP_OPT_NOAUDIT ? CHECK_SILENT : CHECK_AUDITED;
-	if (task.flags & TASK_PENDING) {
+		flags |= opts & CAP_OPT_NOAUDIT ? CHECK_SILENT : CHECK_AUDITED;
+	if (task->flags & TASK_PENDING) {
 		/* Not armed yet, but at this point the runtime's process is in the container's namespaces. */
+		struct task_struct *current = (void *)bpf_get_current_task();
+
 		class = BPF_CORE_READ(current, real_cred, user_ns) == target ? NAMESPACE_OWN : NAMESPACE_INITIAL;
-	} else if ((u64)target == container->user_namespace) {
+	} else if (!container || (u64)target == container->user_namespace) {
 		class = NAMESPACE_OWN;
 	} else {
 		u64 own = (u64)BPF_CORE_READ(cred, user_ns), asked = value_of(scratch, target);
 
 		class = classify_namespace(container->user_namespace, asked);
 		if (ret == 0 && asked != own && granted_to_owner(own, BPF_CORE_READ(cred, euid.val), asked))
-			key->flags |= CHECK_BY_OWNER;
+			flags |= CHECK_BY_OWNER;
 		else if (class == NAMESPACE_NESTED && own == container->user_namespace)
 			class = NAMESPACE_NESTED_OTHER;
 	}
-	key->flags |= class << CHECK_NAMESPACE;
+	flags |= class << CHECK_NAMESPACE;
 	if (!call.compat) {
 		if (capability == CAP_SETUID || capability == CAP_SETGID) {
 			if (ids_without_effect(cred, &call, capability))
-				key->flags |= CHECK_WITHOUT_EFFECT;
+				flags |= CHECK_WITHOUT_EFFECT;
 		} else if (capability == CAP_SETPCAP && call.number == SYS_capset) {
-			if (capset_without_effect(container, &task, cred, &call, ret))
-				key->flags |= CHECK_WITHOUT_EFFECT;
+			if (container && capset_without_effect(container, task, cred, &call, ret))
+				flags |= CHECK_WITHOUT_EFFECT;
 		} else if (capability == CAP_FSETID) {
 			if (mode_without_set_gid(&call))
-				key->flags |= CHECK_WITHOUT_EFFECT;
+				flags |= CHECK_WITHOUT_EFFECT;
 		} else if (capability == CAP_SYS_ADMIN || capability == CAP_NET_ADMIN || capability == CAP_SYS_RESOURCE ||
 			   capability == CAP_CHECKPOINT_RESTORE) {
 			/* Files of /proc/sys ask whoever opens them; only a writer needs the answer, and root has it without. */
 			if (opens_for_writing(&call))
-				key->flags |= CHECK_OPEN_WRITE;
-			if (BPF_CORE_READ(cred, euid.val) == 0)
-				key->flags |= CHECK_ROOT;
+				flags |= CHECK_OPEN_WRITE;
+			if (effective_user(cred, &call) == 0)
+				flags |= CHECK_ROOT;
 		}
 	}
 
-	if (capability == CAP_SYS_ADMIN && !ret && class == NAMESPACE_OWN && !(key->flags & (CHECK_OVERRIDDEN | CHECK_OTHER)) &&
+	if (container && capability == CAP_SYS_ADMIN && !ret && class == NAMESPACE_OWN && !(flags & (CHECK_OVERRIDDEN | CHECK_OTHER)) &&
 	    !call.compat && (call.number == SYS_mount || call.number == SYS_fsopen)) {
 		struct mounter mounter = mounter_of(cred);
 
 		remember_mounter(&container->mounters, mounter.groups, mounter.keyring);
 	}
 
-	key->slot = task.slot;
-	key->program = task.program;
-	key->argument = deciding_argument(&call);
+	scratch->key.slot = task->slot;
+	kind->program = task->program;
+	kind->flags = flags;
+	kind->argument = deciding_argument(&call);
 	if (capability == CAP_NET_ADMIN && call.number == SYS_sendmsg && !call.compat)
-		key->argument = socket_filter(place, call.arguments[1]);
+		kind->argument = socket_filter(place, call.arguments[1]);
 	if (capability == CAP_SETFCAP && !ret && !call.compat)
-		count_attribute(container, task.slot, &call, place);
+		count_attribute(container, task->slot, &call, place);
 	if (capability == CAP_SYS_ADMIN && is_execve(call.number, call.compat))
 		look_at_ambient(container, bpf_get_current_pid_tgid() >> 32, cred);
-	key->syscall = call.number;
-	key->capability = capability;
-	key->denied = ret != 0;
-	if (count_member(ctx, container, scratch, stack) && ret && container->results_wanted && call.number >= 0)
+	kind->syscall = call.number;
+	kind->capability = capability;
+	kind->denied = ret != 0;
+	scratch->digest = digest_of(kind);
+	if (!bpf_ksym_exists(bpf_rdonly_cast) && !read_window(scratch))
+		scratch->stack = 0;
+	if (!scratch->stack || !count_known_path(place)) {
+		if (!container)
+			container = bpf_map_lookup_elem(&containers, &task->slot);
+		if (!count_by_trace(ctx, container, scratch))
+			return 0;
+	}
+	if (ret && task->flags & TASK_RESULTS && call.number >= 0) {
+		if (!container)
+			container = bpf_map_lookup_elem(&containers, &task->slot);
 		remember_refusal(container, scratch);
+	}
 	return 0;
 }
 
-/* For all other processes of the host one failed lookup is all. */
+/* A check that begins with the arguments of cap_capable(), by a process of this row. */
+static __always_inline void record_found(const u64 *ctx, struct task *found, struct question question)
+{
+	record_member((void *)ctx, (const struct cred *)ctx[0], (struct user_namespace *)ctx[1], &question, found);
+}
+
 static __always_inline void record(void *ctx, const struct cred *cred, struct user_namespace *target, struct question question)
 {
-	u32 tgid = bpf_get_current_pid_tgid() >> 32;
-	struct task *found = bpf_map_lookup_elem(&tasks, &tgid);
+	struct task *found = find_member();
 
 	if (found)
 		record_member(ctx, cred, target, &question, found);

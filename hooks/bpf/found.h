@@ -57,6 +57,7 @@ static __noinline int settle(struct container *container, struct task *member)
 	if (!container || !member)
 		return 0;
 	know_container(container, current);
+	member->user_namespace = container->user_namespace;
 	member->ambient = ambient_set(BPF_CORE_READ(current, cred));
 	member->program = execute(container, member->slot, current, BPF_CORE_READ(current, mm, exe_file), false);
 	member->flags &= ~TASK_FOUND;

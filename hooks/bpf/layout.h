@@ -11,7 +11,8 @@
 #define DEPTH 8 /* return addresses that are compared to tell call paths apart */
 #define LEARNED 12 /* frames that are looked for, and that make two paths different */
 #define PATHS 64 /* call paths of one kind of check */
-#define VERIFY 256 /* every how many hits a path is compared by a stack trace; a power of two */
+#define VERIFY 256 /* every how many hits a path is compared by a stack trace; powers of two */
+#define VERIFY_KNOWN 4096 /* the same, of a path that has been hit as often */
 #define PATH 1024
 #define PATH_NAME 256
 #define PATH_DEPTH 32
@@ -23,7 +24,7 @@ enum capability { CAP_FSETID = 4, CAP_SETGID = 6, CAP_SETUID = 7, CAP_SETPCAP = 
 
 #define CAP_OPT_NOAUDIT 2 /* include/linux/security.h */
 
-enum task_flag { TASK_PENDING = 1, TASK_JOINED = 2, TASK_FOUND = 4 /* ran already: see found.h */ };
+enum task_flag { TASK_PENDING = 1, TASK_JOINED = 2, TASK_FOUND = 4 /* ran already: see found.h */, TASK_RESULTS = 8 /* results_wanted of its container */ };
 
 struct task {
 	u64 slot;
@@ -31,6 +32,19 @@ struct task {
 	u32 flags;
 	u32 unused;
 	u64 ambient; /* capabilities that `exec` gave it or that were seen raised */
+	u64 user_namespace; /* of its container */
+};
+
+#define MEMBERS 512 /* a power of two */
+
+/*
+ * How many rows of tasks there are, and how many whose thread groups have the same last bits. A row is counted before it is there, and until it
+ * is gone: where nothing is counted there is none. User space counts its own.
+ */
+struct members {
+	u32 all;
+	u32 unused;
+	u32 of[MEMBERS];
 };
 
 enum loss { LOSS_CHECKS, LOSS_STACKS, LOSS_TASKS, LOSS_PROGRAMS, LOSS_ARGUMENTS, LOSS_CAPSETS, LOSS_JOIN, LOSS_INFLIGHT, LOSS_PATHS, LOSS_RESULTS, LOSSES };
@@ -78,8 +92,7 @@ enum check_flag {
 enum namespace { NAMESPACE_UNKNOWN, NAMESPACE_OWN, NAMESPACE_INITIAL, NAMESPACE_NESTED, NAMESPACE_FOREIGN, NAMESPACE_NESTED_OTHER };
 
 /* One kind of check, and one call path of it: paths are numbered as they come. */
-struct check_key {
-	u64 slot;
+struct check_kind {
 	u64 program;
 	s32 syscall;
 	u32 flags;
@@ -89,7 +102,14 @@ struct check_key {
 	u32 argument; /* see arguments.h */
 };
 
+/* Hashing a whole kind would take longer than all else. A row tells of which kind it is. */
+struct check_key {
+	u64 slot;
+	u64 digest; /* of the kind */
+};
+
 struct check {
+	struct check_kind kind;
 	u64 count;
 	u64 first_ns, last_ns;
 	u32 tgid;
@@ -201,8 +221,11 @@ enum place { PLACE_CHECK, PLACE_CAPSET, PLACE_PRCTL, PLACE_EXEC, PLACES };
 
 /* In a map and not on the stack, where the verifier would follow each combination of flags by itself. */
 struct check_scratch {
-	struct check check;
+	struct check check; /* its kind is that of the check at hand */
 	struct check_key key;
+	u64 digest; /* of the kind without the number of the path */
+	u64 stack; /* address of the first word; 0: not known */
+	u64 jiffies, now; /* see recent_time() */
 	u64 words[WINDOW];
 	u64 address; /* see value_of() */
 	u32 room; /* number of the first path that is not there, plus one; 0: all are */

@@ -44,6 +44,14 @@ ARRAY(program_scratch, PERCPU_ARRAY, PLACES, struct program);
 ARRAY(attribute_scratch, PERCPU_ARRAY, PLACES, struct attribute_key);
 ARRAY(check_scratches, PERCPU_ARRAY, PLACES, struct check_scratch);
 
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, u32);
+	__type(value, struct members);
+} members SEC(".maps");
+
 /* Kept by task and not by its number, which execve(2) exchanges. Goes with the task. */
 struct {
 	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);

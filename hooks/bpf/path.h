@@ -13,45 +13,100 @@
 static __always_inline void count_check(struct check *row, u64 now)
 {
 	__sync_fetch_and_add(&row->count, 1);
-	row->last_ns = now;
+	if (row->last_ns < now)
+		row->last_ns = now;
+}
+
+/* The time when this processor's clock last ticked, at most some milliseconds ago: reading the clock takes as long as all else. */
+static __always_inline u64 recent_time(struct check_scratch *scratch)
+{
+	u64 jiffies = bpf_jiffies64();
+
+	if (scratch->jiffies != jiffies) {
+		scratch->jiffies = jiffies;
+		scratch->now = bpf_ktime_get_boot_ns();
+	}
+	return scratch->now;
+}
+
+/* Names the row of a path of the kind at hand. */
+static __always_inline void name_row(struct check_scratch *scratch, u32 path)
+{
+	scratch->check.kind.path = path;
+	scratch->key.digest = mix(scratch->digest, path);
+}
+
+/* Whether the row is the one that is named. Another kind of check may have the same digest, and has then taken the path's number. */
+static __always_inline bool is_named(const struct check *row, const struct check_scratch *scratch)
+{
+	const u64 *one = (const u64 *)&row->kind, *other = (const u64 *)&scratch->check.kind;
+	u64 difference = 0;
+
+#pragma unroll
+	for (u32 i = 0; i < sizeof(row->kind) / sizeof(*one); i++)
+		difference |= one[i] ^ other[i];
+	return !difference;
+}
+
+extern void *bpf_rdonly_cast(const void *object, u32 type) __ksym __weak; /* Linux 6.2 */
+
+/* A word of the stack: where the kernel lets it be read as any other memory, without copying all that may be needed. */
+static __always_inline u64 word_at(const struct check_scratch *scratch, u32 offset)
+{
+	struct timespec64 *word;
+
+	offset &= WINDOW - 1;
+	if (!bpf_ksym_exists(bpf_rdonly_cast))
+		return scratch->words[offset];
+	/* Of all types that begin with a number of 64 bits. */
+	word = bpf_rdonly_cast((void *)(scratch->stack + offset * sizeof(u64)), bpf_core_type_id_kernel(struct timespec64));
+	return word->tv_sec;
+}
+
+/* Copies the window; false if it cannot be read. */
+static __always_inline bool read_window(struct check_scratch *scratch)
+{
+	return scratch->stack && !bpf_probe_read_kernel(scratch->words, sizeof(scratch->words), (void *)scratch->stack);
 }
 
 /* What came of holding a check against one path of its kind. */
 enum compared { COMPARED_ABSENT, COMPARED_OTHER, COMPARED_DUE, COMPARED_COUNTED };
 
 /* Counts the check if it came by this path, and the path is not due to be looked at again. */
-__noinline int compare_path(u32 place, u32 path, u64 now)
+__noinline int compare_path(u32 place, u32 path)
 {
 	struct check_scratch *scratch = bpf_map_lookup_elem(&check_scratches, &place);
 	struct check *row;
+	u64 count;
 
 	if (!scratch)
 		return COMPARED_ABSENT;
-	scratch->key.path = path;
+	name_row(scratch, path);
 	row = bpf_map_lookup_elem(&checks, &scratch->key);
 	if (!row)
 		return COMPARED_ABSENT;
-	if (!row->depth)
+	if (!row->depth || !is_named(row, scratch))
 		return COMPARED_OTHER;
 	for (u32 i = 0; i < DEPTH; i++) {
 		u32 frame = row->from + i;
 
 		if (i >= row->depth)
 			break;
-		if (frame >= FRAMES || scratch->words[row->offsets[i] & (WINDOW - 1)] != row->stack[frame])
+		if (frame >= FRAMES || word_at(scratch, row->offsets[i]) != row->stack[frame])
 			return COMPARED_OTHER;
 	}
-	if (!(row->count & (VERIFY - 1)))
+	count = row->count;
+	if (!(count & (count < VERIFY_KNOWN ? VERIFY - 1 : VERIFY_KNOWN - 1)))
 		return COMPARED_DUE;
-	count_check(row, now);
+	count_check(row, recent_time(scratch));
 	return COMPARED_COUNTED;
 }
 
 /* Counts the check if its path is known by the words on the stack. */
-__noinline int count_known_path(u32 place, u64 now)
+__noinline int count_known_path(u32 place)
 {
 	for (u32 path = 0; path < PATHS; path++) {
-		int compared = compare_path(place, path, now);
+		int compared = compare_path(place, path);
 
 		if (compared != COMPARED_OTHER)
 			return compared == COMPARED_COUNTED;
@@ -131,12 +186,14 @@ __noinline int count_traced_path(u32 place, u64 now)
 	for (u32 i = 0; i < PATHS; i++) {
 		struct check *row;
 
-		scratch->key.path = i;
+		name_row(scratch, i);
 		row = bpf_map_lookup_elem(&checks, &scratch->key);
 		if (!row) {
 			scratch->room = i + 1;
 			return 0;
 		}
+		if (!is_named(row, scratch))
+			continue;
 		if (row->digest == scratch->check.digest) {
 			count_check(row, now);
 			if (scratch->check.depth) {

@@ -119,6 +119,7 @@ int BPF_PROG(process_exec, struct task_struct *task, int old_pid, struct linux_b
 		if (member->flags & TASK_PENDING) {
 			mounts = mount_namespace(task);
 			container->user_namespace = (u64)BPF_CORE_READ(task, cred, user_ns);
+			member->user_namespace = container->user_namespace;
 			container->mount_namespace = mounts;
 			container->root_dentry = (u64)BPF_CORE_READ(task, fs, root.dentry);
 			container->root_mount = (u64)BPF_CORE_READ(task, fs, root.mnt);
@@ -133,6 +134,7 @@ int BPF_PROG(process_exec, struct task_struct *task, int old_pid, struct linux_b
 		}
 		if (member->flags & TASK_FOUND) {
 			know_container(container, task);
+			member->user_namespace = container->user_namespace;
 			member->flags &= ~TASK_FOUND;
 		}
 		look_at_memory_policy(member, task);
@@ -151,11 +153,12 @@ int BPF_PROG(process_exec, struct task_struct *task, int old_pid, struct linux_b
 	if (!has_root_of(task, container))
 		return 0;
 	fresh.slot = *slot;
-	fresh.flags = TASK_JOINED;
+	fresh.flags = TASK_JOINED | (container->results_wanted ? TASK_RESULTS : 0);
+	fresh.user_namespace = container->user_namespace;
 	/* What `exec` gave it was not raised by a program. */
 	fresh.ambient = ambient_set(BPF_CORE_READ(task, cred));
 	fresh.program = execute(container, fresh.slot, task, BPF_CORE_READ(bprm, file), true);
-	if (bpf_map_update_elem(&tasks, &tgid, &fresh, BPF_ANY))
+	if (add_member(tgid, &fresh))
 		lose(container, LOSS_TASKS);
 	return 0;
 }
@@ -173,7 +176,7 @@ int BPF_PROG(process_fork, struct task_struct *parent, struct task_struct *child
 	if (!member || member->flags & TASK_PENDING)
 		return 0;
 	fresh = *member;
-	if (bpf_map_update_elem(&tasks, &child_tgid, &fresh, BPF_ANY)) {
+	if (add_member(child_tgid, &fresh)) {
 		struct container *container = bpf_map_lookup_elem(&containers, &fresh.slot);
 		if (container)
 			lose(container, LOSS_TASKS);
@@ -213,6 +216,6 @@ int BPF_PROG(process_exit, struct task_struct *task)
 			container->exited = 1;
 		}
 	}
-	bpf_map_delete_elem(&tasks, &tgid);
+	remove_member(tgid);
 	return 0;
 }

@@ -4,18 +4,18 @@ use super::armed::Armed;
 use super::attach;
 use super::error::Error;
 use super::layers::Layers;
-use super::layout::{Container, TASK_PENDING, Task};
+use super::layout::{Container, TASK_PENDING, Task, flags_for};
 use super::method::Method;
 use super::program_set::ProgramSet;
 use super::results;
 use super::slot::{self, Owner};
+use super::tasks;
 use capprof_profile::recording::{Process, Recording};
 use capprof_store::process;
 use capprof_store::recording::Directory;
-use libbpf_rs::{MapCore, MapFlags};
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
-use zerocopy::{FromZeros, IntoBytes};
+use zerocopy::FromZeros;
 
 /// `PROC_PID_INIT_INO`, include/linux/proc_ns.h.
 pub(crate) const INITIAL_PID_NAMESPACE: u32 = 0xEFFF_FFFC;
@@ -66,7 +66,7 @@ pub fn arm(recording: &Recording, directory: &Directory, init: Process) -> Resul
             .and_then(Layers::of),
     };
     let result = match recording.attached {
-        None => arm_process(&set, slot, init),
+        None => arm_process(&set, slot, init, &container),
         Some(_) => attach::join(&set, slot, init, &container),
     };
     if let Err(error) = result {
@@ -92,13 +92,21 @@ fn enter_with_results(
     }
 }
 
-fn arm_process(set: &ProgramSet, slot: u64, init: Process) -> Result<(), Error> {
+fn arm_process(
+    set: &ProgramSet,
+    slot: u64,
+    init: Process,
+    container: &Container,
+) -> Result<(), Error> {
     let mut task = Task::new_zeroed();
     task.slot = slot;
-    task.flags = TASK_PENDING;
-    set.map("tasks")?
-        .update(init.pid.as_bytes(), task.as_bytes(), MapFlags::ANY)
-        .map_err(|error| Error::update("tasks", &error))?;
+    task.flags = TASK_PENDING | flags_for(container);
+    let tgid = init.pid.unsigned_abs();
+    if !tasks::add(set, tgid, &task)? {
+        // Of a process that had the same number.
+        tasks::remove(set, [tgid])?;
+        tasks::add(set, tgid, &task)?;
+    }
     // Asked after the update: a process that dies from now on takes its entry along.
     match process::exists(init) {
         true => Ok(()),

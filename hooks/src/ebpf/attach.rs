@@ -1,10 +1,11 @@
 //! Making a container known to the kernel side that runs already.
 
 use super::error::Error;
-use super::layout::{Container, TASK_FOUND, Task};
+use super::layout::{Container, TASK_FOUND, Task, flags_for};
 use super::members::Marks;
 use super::program_set::ProgramSet;
 use super::slot::Owner;
+use super::tasks;
 use capprof_profile::recording::Process;
 use capprof_store::process;
 use libbpf_rs::{MapCore, MapFlags};
@@ -62,7 +63,7 @@ pub(super) fn join(
     for _ in 0..ROUNDS {
         let mut joined = false;
         for member in marks.members() {
-            joined |= join_process(set, slot, member)?;
+            joined |= join_process(set, slot, member, container)?;
         }
         if !joined {
             break;
@@ -75,22 +76,23 @@ pub(super) fn join(
 }
 
 /// Returns true if the process was not known before.
-fn join_process(set: &ProgramSet, slot: u64, process: Process) -> Result<bool, Error> {
+fn join_process(
+    set: &ProgramSet,
+    slot: u64,
+    process: Process,
+    container: &Container,
+) -> Result<bool, Error> {
     let mut task = Task::new_zeroed();
     task.slot = slot;
-    task.flags = TASK_FOUND;
+    task.flags = TASK_FOUND | flags_for(container);
     let key = process.pid.unsigned_abs();
-    match set
-        .map("tasks")?
-        .update(key.as_bytes(), task.as_bytes(), MapFlags::NO_EXIST)
-    {
-        Err(error) if error.kind() == libbpf_rs::ErrorKind::AlreadyExists => return Ok(false),
-        result => result.map_err(|error| Error::update("tasks", &error))?,
+    if !tasks::add(set, key, &task)? {
+        return Ok(false);
     }
     // Asked after the update: a process that dies from now on takes its entry along.
     if process::exists(process) {
         return Ok(true);
     }
-    set.delete("tasks", [key])?;
+    tasks::remove(set, [key])?;
     Ok(false)
 }

@@ -26,7 +26,8 @@ pub(super) fn observations(
     losses.extend(problem);
     let arguments = Arguments::default();
     let mut merged: HashMap<_, Observation> = HashMap::new();
-    for ((key, row), stack) in checks.iter().zip(&stacks) {
+    for ((_, row), stack) in checks.iter().zip(&stacks) {
+        let key = &row.kind;
         let Some(capability) = u8::try_from(key.capability)
             .ok()
             .and_then(Capability::from_number)
@@ -39,13 +40,7 @@ pub(super) fn observations(
             program: program.map_or_else(|| layout::text(&row.comm), |known| known.comm.clone()),
             executable: program.and_then(|known| known.path.clone()),
             as_root: program.is_some_and(|known| known.as_root),
-            ..observation(
-                armed,
-                &arguments,
-                capability,
-                (key, row),
-                symbols.call_site(stack),
-            )
+            ..observation(armed, &arguments, capability, row, symbols.call_site(stack))
         };
         let identity = (
             key.program,
@@ -76,9 +71,10 @@ fn observation(
     armed: &Armed,
     arguments: &Arguments,
     capability: Capability,
-    (key, row): (&CheckKey, &Check),
+    row: &Check,
     call_site: Vec<String>,
 ) -> Observation {
+    let key = &row.kind;
     let milliseconds = |nanoseconds: u64| nanoseconds.saturating_sub(armed.armed_ns) / 1_000_000;
     let has = |flag: u32| key.flags & flag != 0;
     let syscall = syscall(key.syscall, has(check::COMPAT));

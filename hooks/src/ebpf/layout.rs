@@ -77,6 +77,9 @@ const DEPTH: usize = 8;
 /// Length of `struct program`'s path: `PATH + PATH_NAME`.
 const PATH: usize = 1024 + 256;
 
+/// `MEMBERS` in the program.
+pub(super) const MEMBERS: usize = 512;
+
 /// How many addresses the map `symbols` takes.
 pub(super) const SYMBOLS: u32 = 256;
 
@@ -85,6 +88,17 @@ pub(super) const TASK_PENDING: u32 = 1;
 
 /// In [`Task::flags`]: found running; what the kernel knows of it is looked up when it is seen for the first time.
 pub(super) const TASK_FOUND: u32 = 4;
+
+/// In [`Task::flags`]: [`Container::results_wanted`] of its container.
+const TASK_RESULTS: u32 = 8;
+
+/// The flags that a process has by its container.
+pub(super) fn flags_for(container: &Container) -> u32 {
+    match container.results_wanted {
+        0 => 0,
+        _ => TASK_RESULTS,
+    }
+}
 
 /// `RESULTS` in the program.
 const RESULTS: usize = 4;
@@ -135,11 +149,24 @@ layouts! {
         flags: u32,
         unused: u32,
         ambient: u64,
+        user_namespace: u64,
+    }
+
+    /// `struct members`.
+    struct Members as "members" {
+        all: u32,
+        unused: u32,
+        of: [u32; MEMBERS],
     }
 
     /// `struct check_key`.
     struct CheckKey as "check_key" {
         slot: u64,
+        digest: u64,
+    }
+
+    /// `struct check_kind`.
+    struct CheckKind as "check_kind" {
         program: u64,
         syscall: i32,
         flags: u32,
@@ -151,6 +178,7 @@ layouts! {
 
     /// `struct check`.
     struct Check as "check" {
+        kind: CheckKind,
         count: u64,
         first_ns: u64,
         last_ns: u64,

@@ -24,6 +24,7 @@ pub(crate) mod programs;
 mod results;
 mod slot;
 pub(crate) mod symbols;
+mod tasks;
 
 pub(crate) use arm::INITIAL_PID_NAMESPACE;
 pub use arm::arm;

@@ -41,9 +41,10 @@ pub(super) const RESULTS: [&str; 2] = ["program-system_call_exit", "link-system_
 const BUILD: &str = env!("CAPPROF_BPF_BUILD");
 
 /// Maps that user space works with, with sizes of key and value.
-const MAPS: [&str; 13] = [
+const MAPS: [&str; 14] = [
     "containers",
     "tasks",
+    "members",
     "joins",
     "checks",
     "programs",

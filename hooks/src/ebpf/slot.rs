@@ -6,6 +6,7 @@ use super::layout::{
     SysctlKey, Task,
 };
 use super::program_set::ProgramSet;
+use super::tasks;
 use libbpf_rs::{MapCore, MapFlags};
 use rustix::time::{ClockId, clock_gettime};
 use std::collections::BTreeSet;
@@ -127,10 +128,10 @@ pub(super) fn enter(set: &ProgramSet, container: &Container) -> Result<u64, Erro
 pub(super) fn forget(set: &ProgramSet, slot: u64) -> Result<(), Error> {
     // Without this row the kernel side counts nothing more.
     set.delete("containers", [slot])?;
-    let tasks = set.rows::<u32, Task>("tasks")?;
-    set.delete(
-        "tasks",
-        tasks
+    let members = set.rows::<u32, Task>("tasks")?;
+    tasks::remove(
+        set,
+        members
             .iter()
             .filter(|(_, task)| task.slot == slot)
             .map(|(tgid, _)| *tgid),

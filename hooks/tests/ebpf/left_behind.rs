@@ -1,6 +1,7 @@
 //! What stays in the kernel after a recording, and what must not.
 
 use crate::container::{Container, Tools};
+use crate::members::{are_counted, map};
 use crate::{one, whole};
 use anyhow::{Context, ensure};
 use capprof_profile::Capability;
@@ -21,13 +22,8 @@ pub(crate) fn nothing_stays_armed_after_the_end(tools: &Tools) -> anyhow::Result
     drop(container);
     ensure!(!tools.record(&["slots"])?.contains(&id));
     ensure!(tools.record(&["processes"])? == before);
+    are_counted()?;
     Ok(())
-}
-
-/// A map of the program set.
-fn map(name: &str) -> anyhow::Result<libbpf_rs::MapHandle> {
-    let path = capprof_hook::ebpf::directory().join(name);
-    Ok(libbpf_rs::MapHandle::from_pinned_path(path)?)
 }
 
 /// A hook was killed, or a call failed, after the row in the map of containers had been deleted.

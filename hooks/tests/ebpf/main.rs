@@ -3,6 +3,7 @@ mod arguments;
 mod container;
 mod executions;
 mod left_behind;
+mod members;
 mod membership;
 #[path = "../recording/mod.rs"]
 mod recording;

@@ -1,6 +1,7 @@
 //! Which processes belong to a container.
 
 use crate::container::{Container, Tools, command};
+use crate::members::are_counted;
 use crate::{of, one, rest, whole};
 use anyhow::{bail, ensure};
 use capprof_profile::Capability;
@@ -28,6 +29,7 @@ fn joins(tools: &Tools, runtime: &'static str) -> anyhow::Result<()> {
     let container = Container::new(tools, &["/bin/sleep", "60"])?.runtime(runtime);
     let evidence = container.run_with(|container| {
         container.exec("true")?;
+        are_counted()?;
         container.exec("/bin/probe chroot")
     })?;
     whole(&evidence)?;
