@@ -174,25 +174,17 @@ impl Launch {
     pub(super) fn pairs(&self, by: By<'_>) -> Pairs {
         match by {
             By::Capprof { wish, .. } => wish.pairs(),
-            // A file of compose takes both, and compose removes a container that is to go before anybody has asked for its id.
-            By::Recording { output, .. } if self.compose.is_some() => vec![
-                ("io.capprof.mode", "", "profile".to_owned()),
-                ("io.capprof.output", "", output.display().to_string()),
-            ],
-            By::Recording { output, .. } => match self.engine {
-                // A variable that somebody has set may say something else.
-                Engine::Runc | Engine::Crun => {
-                    vec![("io.capprof.mode", "CAPPROF_MODE", "profile".to_owned())]
+            // The administrator's configuration, or a variable that somebody has set, may say something else than to profile.
+            By::Recording { output, .. } => {
+                let mut pairs = vec![("io.capprof.mode", "CAPPROF_MODE", "profile".to_owned())];
+                // These remove a container that is to go before anybody has asked for its id.
+                if self.compose.is_some() || matches!(self.engine, Engine::Podman | Engine::Nerdctl)
+                {
+                    // No variable stands for it.
+                    pairs.push(("io.capprof.output", "", output.display().to_string()));
                 }
-                Engine::Podman | Engine::Nerdctl => vec![(
-                    "io.capprof.output",
-                    // No variable stands for it, and these engines take annotations.
-                    "",
-                    output.display().to_string(),
-                )],
-                // docker before 24 has no annotations; profiling needs none.
-                Engine::Docker | Engine::Ctr => Vec::new(),
-            },
+                pairs
+            }
             By::Engine(_) => Vec::new(),
         }
     }

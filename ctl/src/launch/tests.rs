@@ -250,16 +250,17 @@ fn while_recording_the_command_line_keeps_all_that_it_says() {
     for (line, expected) in [
         (
             "docker run -d --privileged --cap-add KILL nginx -g x",
-            "docker run --runtime=capprof --cidfile /tmp/id -d --privileged --cap-add KILL nginx -g x",
+            "docker run --runtime=capprof --annotation io.capprof.mode=profile --cidfile /tmp/id -d --privileged --cap-add KILL \
+             nginx -g x",
         ),
         (
             "podman run --annotation io.capprof.name=web --rm nginx",
-            "podman --runtime /usr/bin/capprof run --annotation io.capprof.output=/tmp/out --cidfile /tmp/id \
-             --annotation io.capprof.name=web --rm nginx",
+            "podman --runtime /usr/bin/capprof run --annotation io.capprof.mode=profile --annotation io.capprof.output=/tmp/out \
+             --cidfile /tmp/id --annotation io.capprof.name=web --rm nginx",
         ),
         (
             "ctr run --rm --privileged img web",
-            "ctr run --runc-binary /usr/bin/capprof --rm --privileged img web",
+            "ctr run --runc-binary /usr/bin/capprof --annotation io.capprof.mode=profile --rm --privileged img web",
         ),
     ] {
         let prepared = of(line);
