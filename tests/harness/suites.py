@@ -83,8 +83,8 @@ ALL = (
     engines("packages", "here", "any", "deb and rpm are reproducible, complete, installable and removable; manual pages; the Kubernetes files"),
     engines("engines", "native", "host",
             "docker, podman, containerd and CRI without SELinux; verify, enforce, shrink; README and the pages on compose, docker, podman, "
-            "one command, pipelines and the store word by word", limit=1800,
-            after=("roots",)),
+            "one command, pipelines and the store word by word",
+            limit=1800, after=("roots",)),
     Suite("servers", ("tests/servers/run", "--bin", "@BIN"), ("tests/servers/run", "--bin", "@BIN"), rows=True, after=("roots",),
           claims="Debian's servers and tools need what expected.toml says, and run with exactly that", inputs=(*SOURCES, *HARNESS, "tests/servers/", "docs/servers.md")),
     Suite("guest", ("tests/guest",), ("tests/guest",), lane="guest", needs=("build", "image"), rows=True, limit=2 * 3600, shards=True,
