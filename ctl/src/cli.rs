@@ -335,24 +335,24 @@ pub(crate) enum Format {
 
 impl Format {
     /// The engine whose form it is.
-    pub(crate) fn engine(self) -> Option<render::Engine> {
+    pub(crate) fn engine(self) -> Option<render::FormKind> {
         match self {
             Self::Text | Self::Json | Self::Markdown | Self::Html => None,
-            Self::Docker => Some(render::Engine::Docker),
-            Self::DockerOptions => Some(render::Engine::DockerOptions),
-            Self::Podman => Some(render::Engine::Podman),
-            Self::Kubernetes => Some(render::Engine::Kubernetes),
-            Self::Kustomize => Some(render::Engine::Kustomize),
-            Self::Helm => Some(render::Engine::Helm),
-            Self::Scc => Some(render::Engine::Scc),
-            Self::Compose => Some(render::Engine::Compose),
-            Self::Quadlet => Some(render::Engine::Quadlet),
-            Self::Systemd => Some(render::Engine::Systemd),
-            Self::Ecs => Some(render::Engine::Ecs),
-            Self::Nomad => Some(render::Engine::Nomad),
-            Self::Nixos => Some(render::Engine::Nixos),
-            Self::Ctr => Some(render::Engine::Ctr),
-            Self::ContainersConf => Some(render::Engine::ContainersConf),
+            Self::Docker => Some(render::FormKind::Docker),
+            Self::DockerOptions => Some(render::FormKind::DockerOptions),
+            Self::Podman => Some(render::FormKind::Podman),
+            Self::Kubernetes => Some(render::FormKind::Kubernetes),
+            Self::Kustomize => Some(render::FormKind::Kustomize),
+            Self::Helm => Some(render::FormKind::Helm),
+            Self::Scc => Some(render::FormKind::Scc),
+            Self::Compose => Some(render::FormKind::Compose),
+            Self::Quadlet => Some(render::FormKind::Quadlet),
+            Self::Systemd => Some(render::FormKind::Systemd),
+            Self::Ecs => Some(render::FormKind::Ecs),
+            Self::Nomad => Some(render::FormKind::Nomad),
+            Self::Nixos => Some(render::FormKind::Nixos),
+            Self::Ctr => Some(render::FormKind::Ctr),
+            Self::ContainersConf => Some(render::FormKind::ContainersConf),
         }
     }
 }

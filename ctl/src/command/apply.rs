@@ -4,7 +4,7 @@ use crate::apply::{self, Kind};
 use crate::cli::ApplyOptions;
 use crate::exit::Exit;
 use crate::output;
-use crate::render::{Engine, Parts};
+use crate::render::{FormKind, Parts};
 use anyhow::{Context, bail};
 use capprof_profile::profile::Profile;
 use capprof_profile::verification::Verdict;
@@ -49,12 +49,12 @@ pub(crate) fn run(store: &Store, options: &ApplyOptions) -> anyhow::Result<Exit>
 }
 
 /// The engine in whose words a kind of file is written.
-fn engine(kind: Kind) -> Engine {
+fn engine(kind: Kind) -> FormKind {
     match kind {
-        Kind::Compose => Engine::Compose,
-        Kind::Kubernetes => Engine::Kubernetes,
-        Kind::Quadlet => Engine::Quadlet,
-        Kind::Systemd => Engine::Systemd,
+        Kind::Compose => FormKind::Compose,
+        Kind::Kubernetes => FormKind::Kubernetes,
+        Kind::Quadlet => FormKind::Quadlet,
+        Kind::Systemd => FormKind::Systemd,
     }
 }
 

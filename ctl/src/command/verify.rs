@@ -2,7 +2,7 @@
 
 use crate::cli::VerifyOptions;
 use crate::exit::Exit;
-use crate::launch::{By, Launch, Wish};
+use crate::launch::{By, Launch, RunMode};
 use crate::render;
 use crate::trial::{self, CheckTime, Observed, Streams, Trial};
 use crate::{hook, output, process};
@@ -103,7 +103,7 @@ pub(crate) fn run(store: &Store, state: &Path, options: &Options<'_>) -> anyhow:
         return Ok(Exit::Interrupted);
     }
     let before = store.run_of(id)?.map(|run| run.origin.recording_id);
-    let wish = Wish {
+    let run_mode = RunMode {
         mode: "verify",
         profile: Some(id.to_owned()),
         // The recording alone does not know what others of its workload needed.
@@ -113,7 +113,7 @@ pub(crate) fn run(store: &Store, state: &Path, options: &Options<'_>) -> anyhow:
         launch: launch.with_form(&profile, set).with_options(set),
         ..runner
     };
-    let seen = runner.run(&wish, options.check)?;
+    let seen = runner.run(&run_mode, options.check)?;
     let interrupted = interrupted.load(Ordering::Relaxed);
     let run = match wait_for_run(store, id, state, before.as_deref(), &seen) {
         Err(error) if interrupted => {
@@ -157,7 +157,7 @@ fn exit(verdict: Verdict) -> Exit {
 
 /// Sees that the check succeeds with everything granted; false if the user wants to stop.
 fn see_baseline(runner: &Runner<'_>, profile: &Profile, check: &str) -> anyhow::Result<bool> {
-    let everything = Wish {
+    let everything = RunMode {
         mode: "enforce",
         profile: None,
         capabilities: Some(profile.conditions.granted.bounding),
@@ -343,13 +343,13 @@ impl Ran {
 }
 
 impl Runner<'_> {
-    fn run(&self, wish: &Wish, check: Option<&str>) -> anyhow::Result<Ran> {
+    fn run(&self, run_mode: &RunMode, check: Option<&str>) -> anyhow::Result<Ran> {
         let directory = tempfile::Builder::new()
             .prefix("capprofctl-")
             .tempdir()
             .context("create temporary directory")?;
         let by = By::Capprof {
-            wish,
+            run_mode,
             binary: &self.binary,
             name: "capprof",
         };

@@ -1,9 +1,10 @@
 //! A command line that runs a container, taken apart.
 
 use super::compose::Compose;
-use super::engine::Engine;
+use super::launcher::Launcher;
 use super::options::{self, Given, Scan, Table};
 use super::sudo;
+use super::tables;
 use crate::render;
 use anyhow::{Context, bail};
 use capprof::argv;
@@ -31,7 +32,7 @@ const DOCKER_WITH_ANNOTATIONS: u32 = 24;
 /// A command line that runs a container.
 #[derive(Clone, Debug)]
 pub(crate) struct Launch {
-    pub(super) engine: Engine,
+    pub(super) engine: Launcher,
     pub(super) words: Vec<OsString>,
     /// Where the global options end.
     pub(super) command: usize,
@@ -61,10 +62,10 @@ impl Launch {
     pub(crate) fn parse(command: &[OsString]) -> anyhow::Result<Self> {
         let command = without_sudo(command)?;
         let program = command.first().context("no command after --")?;
-        if let Some((compose, options)) = Compose::of(command, &options::DOCKER)? {
+        if let Some((compose, options)) = Compose::of(command, &tables::DOCKER)? {
             return Ok(Self::of_compose(command.to_vec(), compose, options));
         }
-        let Some(engine) = Engine::of(program) else {
+        let Some(engine) = Launcher::of(program) else {
             bail!(
                 "{}: expected docker, podman, nerdctl, ctr, runc or crun after --",
                 program.to_string_lossy()
@@ -78,7 +79,7 @@ impl Launch {
     }
 
     fn of_engine(
-        engine: Engine,
+        engine: Launcher,
         words: Vec<OsString>,
         globals: &Table,
         table: &Table,
@@ -91,7 +92,7 @@ impl Launch {
         }
         let is = |position: usize, name: &str| words.get(position).is_some_and(|word| word == name);
         let mut run = before.end;
-        if engine != Engine::Ctr && is(run, "container") {
+        if engine != Launcher::Ctr && is(run, "container") {
             run += 1;
         }
         if !is(run, "run") {
@@ -102,7 +103,7 @@ impl Launch {
                     .map_or_else(String::new, |word| word.to_string_lossy().into_owned())
             );
         }
-        if engine == Engine::Podman
+        if engine == Launcher::Podman
             && before
                 .given
                 .iter()
@@ -131,7 +132,7 @@ impl Launch {
             annotates: OnceLock::new(),
         };
         launch.refuse_contradictions(&before)?;
-        if engine == Engine::Ctr {
+        if engine == Launcher::Ctr {
             launch.id = launch
                 .words
                 .get(launch.options.end + 1)
@@ -155,7 +156,8 @@ impl Launch {
         for Given { name, value, .. } in given() {
             let value = value.as_deref().unwrap_or_default().to_string_lossy();
             // The shim that containerd uses for runc is the one that runs capprof.
-            if OURS.contains(name) && !(engine == Engine::Ctr && value == "io.containerd.runc.v2") {
+            if OURS.contains(name) && !(engine == Launcher::Ctr && value == "io.containerd.runc.v2")
+            {
                 bail!("{engine} --{name}: leave it out; capprofctl gives its own");
             }
             let marks = ["annotation", "label"].contains(name);
@@ -171,7 +173,7 @@ impl Launch {
         let Some(unknown) = &self.options.unknown else {
             return Ok(());
         };
-        if engine == Engine::Ctr {
+        if engine == Launcher::Ctr {
             bail!(
                 "ctr run {unknown}: an option that capprofctl does not know; write its value behind an ="
             );
@@ -202,7 +204,7 @@ impl Launch {
 
     fn of_compose(words: Vec<OsString>, compose: Compose, options: Scan) -> Self {
         Self {
-            engine: Engine::Docker,
+            engine: Launcher::Docker,
             words,
             command: compose.verb,
             run: compose.verb,
@@ -220,7 +222,7 @@ impl Launch {
         }
     }
 
-    fn of_runtime(engine: Engine, words: Vec<OsString>, family: Family) -> anyhow::Result<Self> {
+    fn of_runtime(engine: Launcher, words: Vec<OsString>, family: Family) -> anyhow::Result<Self> {
         let globals = argv::globals(&words, family);
         let run = match globals.subcommand {
             Some(position) if words[position] == "run" => position,
@@ -262,7 +264,7 @@ impl Launch {
     }
 
     /// The engine.
-    pub(crate) fn engine(&self) -> Engine {
+    pub(crate) fn engine(&self) -> Launcher {
         self.engine
     }
 
@@ -276,7 +278,7 @@ impl Launch {
     pub(crate) fn set_of(&self, profile: &Profile, set: CapabilitySet) -> CapabilitySet {
         let mut set = set;
         let binds = !profile.findings.unprivileged_ports.is_empty();
-        if binds && !matches!(self.engine, Engine::Docker | Engine::Nerdctl) {
+        if binds && !matches!(self.engine, Launcher::Docker | Launcher::Nerdctl) {
             set.insert(Capability::NET_BIND_SERVICE);
         }
         set
@@ -285,12 +287,12 @@ impl Launch {
     /// Has the container get what the form gives besides capabilities: devices and sysctls.
     pub(crate) fn with_form(mut self, profile: &Profile, set: CapabilitySet) -> Self {
         let form = match self.engine {
-            Engine::Docker | Engine::Nerdctl => render::Engine::Docker,
-            Engine::Podman => render::Engine::Podman,
-            Engine::Ctr | Engine::Runc | Engine::Crun => return self,
+            Launcher::Docker | Launcher::Nerdctl => render::FormKind::Docker,
+            Launcher::Podman => render::FormKind::Podman,
+            Launcher::Ctr | Launcher::Runc | Launcher::Crun => return self,
         };
         if self.compose.is_some() {
-            self.parts = render::Parts::of(render::Engine::Compose, profile).ok();
+            self.parts = render::Parts::of(render::FormKind::Compose, profile).ok();
             return self;
         }
         if let Some(privileges) = &profile.privileges {
@@ -335,14 +337,14 @@ impl Launch {
     /// It does not answer.
     pub(crate) fn check(&self) -> anyhow::Result<()> {
         match self.engine {
-            Engine::Docker => self.docker_versions().map(|_| ()),
+            Launcher::Docker => self.docker_versions().map(|_| ()),
             _ => Ok(()),
         }
     }
 
     /// Whether the engine has annotations; in their place docker has labels.
     pub(super) fn annotates(&self) -> bool {
-        self.engine != Engine::Docker
+        self.engine != Launcher::Docker
             || *self.annotates.get_or_init(|| {
                 let versions = self.docker_versions();
                 versions.map_or(true, |versions| docker_has_annotations(&versions))

@@ -5,18 +5,19 @@
 
 mod command_line;
 mod compose;
-mod engine;
 #[cfg(test)]
 mod fuzz;
+mod launcher;
 mod options;
 mod prepare;
 mod prepared;
 mod service;
 mod sudo;
+mod tables;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use command_line::{Launch, without_sudo};
-pub(crate) use engine::Engine;
-pub(crate) use prepare::{By, Wish};
+pub(crate) use launcher::Launcher;
+pub(crate) use prepare::{By, RunMode};
 pub(crate) use prepared::{Container, Prepared};

@@ -1,7 +1,7 @@
 //! From a command line to one that does the same through capprof.
 
 use super::command_line::Launch;
-use super::engine::Engine;
+use super::launcher::Launcher;
 use super::prepared::{Container, Id, Prepared};
 use anyhow::bail;
 use capprof_profile::{Capability, CapabilitySet};
@@ -10,7 +10,7 @@ use std::path::Path;
 
 /// What the container is to be run for: `io.capprof.mode` and the annotations that go with it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Wish {
+pub(crate) struct RunMode {
     /// `enforce`, for example.
     pub(crate) mode: &'static str,
     /// The recording whose profile says what it gets.
@@ -22,7 +22,7 @@ pub(crate) struct Wish {
 /// Annotations, the environment variables that mean the same to a runtime that is called without an engine, and what both are set to.
 type Pairs = Vec<(&'static str, &'static str, String)>;
 
-impl Wish {
+impl RunMode {
     /// Annotations, and the environment variables that mean the same to a runtime that is called without an engine.
     fn pairs(&self) -> Pairs {
         let mut pairs = vec![("io.capprof.mode", "CAPPROF_MODE", self.mode.to_owned())];
@@ -47,7 +47,7 @@ pub(crate) enum By<'a> {
     /// By capprof as its runtime.
     Capprof {
         /// What capprof is to do.
-        wish: &'a Wish,
+        run_mode: &'a RunMode,
         /// The binary.
         binary: &'a Path,
         /// The name under which docker knows it.
@@ -83,8 +83,8 @@ impl Launch {
                 let pairs = self.pairs(by);
                 self.through(binary, name, &mut words, &mut added);
                 match self.engine {
-                    Engine::Runc => (Some("capprof-runc"), variables(pairs)),
-                    Engine::Crun => (Some("capprof-crun"), variables(pairs)),
+                    Launcher::Runc => (Some("capprof-runc"), variables(pairs)),
+                    Launcher::Crun => (Some("capprof-crun"), variables(pairs)),
                     _ => {
                         added.extend(options(pairs, self.annotates()));
                         (None, Vec::new())
@@ -100,7 +100,7 @@ impl Launch {
         words.extend_from_slice(&self.words[self.command..=self.run]);
         let chooses_id = matches!(
             self.engine,
-            Engine::Docker | Engine::Podman | Engine::Nerdctl
+            Launcher::Docker | Launcher::Podman | Launcher::Nerdctl
         );
         if chooses_id {
             added.extend([OsString::from("--cidfile"), id_file.into()]);
@@ -159,26 +159,27 @@ impl Launch {
         added: &mut Vec<OsString>,
     ) {
         match self.engine {
-            Engine::Docker => added.push(format!("--runtime={name}").into()),
+            Launcher::Docker => added.push(format!("--runtime={name}").into()),
             // A global option.
-            Engine::Podman => {
+            Launcher::Podman => {
                 words.splice(1..1, [OsString::from("--runtime"), binary.into()]);
             }
-            Engine::Nerdctl => added.extend([OsString::from("--runtime"), binary.into()]),
-            Engine::Ctr => added.extend([OsString::from("--runc-binary"), binary.into()]),
-            Engine::Runc | Engine::Crun => words[0] = binary.into(),
+            Launcher::Nerdctl => added.extend([OsString::from("--runtime"), binary.into()]),
+            Launcher::Ctr => added.extend([OsString::from("--runc-binary"), binary.into()]),
+            Launcher::Runc | Launcher::Crun => words[0] = binary.into(),
         }
     }
 
     /// The annotations that tell capprof what to do, each with the environment variable in its place.
     pub(super) fn pairs(&self, by: By<'_>) -> Pairs {
         match by {
-            By::Capprof { wish, .. } => wish.pairs(),
+            By::Capprof { run_mode, .. } => run_mode.pairs(),
             // The administrator's configuration, or a variable that somebody has set, may say something else than to profile.
             By::Recording { output, .. } => {
                 let mut pairs = vec![("io.capprof.mode", "CAPPROF_MODE", "profile".to_owned())];
                 // These remove a container that is to go before anybody has asked for its id.
-                if self.compose.is_some() || matches!(self.engine, Engine::Podman | Engine::Nerdctl)
+                if self.compose.is_some()
+                    || matches!(self.engine, Launcher::Podman | Launcher::Nerdctl)
                 {
                     // No variable stands for it.
                     pairs.push(("io.capprof.output", "", output.display().to_string()));
@@ -225,14 +226,14 @@ impl Launch {
     /// The engine's own options that give a set and no more.
     fn capability_options(&self, set: CapabilitySet) -> anyhow::Result<Vec<OsString>> {
         let pairs: Vec<(&str, String)> = match self.engine {
-            Engine::Docker | Engine::Podman | Engine::Nerdctl => {
+            Launcher::Docker | Launcher::Podman | Launcher::Nerdctl => {
                 let add = set.iter().map(|name| ("--cap-add", name.short_name()));
                 std::iter::once(("--cap-drop", "all".to_owned()))
                     .chain(add)
                     .collect()
             }
             // It knows no word for all.
-            Engine::Ctr => {
+            Launcher::Ctr => {
                 let add = set.iter().map(|name| ("--cap-add", name.to_string()));
                 let all: CapabilitySet = Capability::all().collect();
                 let others = all.difference(set);
@@ -242,7 +243,7 @@ impl Launch {
                     .collect();
                 drop.into_iter().chain(add).collect()
             }
-            Engine::Runc | Engine::Crun => bail!(
+            Launcher::Runc | Launcher::Crun => bail!(
                 "{}: it has no options for capabilities: write them into config.json",
                 self.engine
             ),

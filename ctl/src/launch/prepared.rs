@@ -1,7 +1,7 @@
 //! A command that runs a container, and the container.
 
 use super::compose::Traces;
-use super::engine::Engine;
+use super::launcher::Launcher;
 use std::ffi::OsString;
 use std::fs;
 use std::path::PathBuf;
@@ -37,7 +37,7 @@ pub(super) enum Id {
 /// The container that a command line runs.
 #[derive(Clone, Debug)]
 pub(crate) struct Container {
-    pub(super) engine: Engine,
+    pub(super) engine: Launcher,
     /// The engine's program with its global options.
     pub(super) prefix: Vec<OsString>,
     pub(super) called: Option<&'static str>,
@@ -66,14 +66,14 @@ impl Container {
     /// What stops it, whatever it is doing, and removes it; to be run one after the other, whatever becomes of each.
     pub(crate) fn remove(&self, id: &str) -> Vec<Command> {
         let lines: &[&[&str]] = match self.engine {
-            Engine::Docker | Engine::Nerdctl => &[&["rm", "--force", "--volumes"]],
-            Engine::Podman => &[&["rm", "--force", "--volumes", "--time", "0"]],
-            Engine::Ctr => &[
+            Launcher::Docker | Launcher::Nerdctl => &[&["rm", "--force", "--volumes"]],
+            Launcher::Podman => &[&["rm", "--force", "--volumes", "--time", "0"]],
+            Launcher::Ctr => &[
                 &["tasks", "kill", "--signal", "SIGKILL"],
                 &["tasks", "delete", "--force"],
                 &["containers", "delete"],
             ],
-            Engine::Runc | Engine::Crun => &[&["delete", "--force"]],
+            Launcher::Runc | Launcher::Crun => &[&["delete", "--force"]],
         };
         lines.iter().map(|line| self.command(line, id)).collect()
     }
@@ -82,11 +82,11 @@ impl Container {
     pub(crate) fn stop(&self, id: &str, seconds: u64) -> Command {
         let seconds = seconds.to_string();
         match self.engine {
-            Engine::Docker | Engine::Podman | Engine::Nerdctl => {
+            Launcher::Docker | Launcher::Podman | Launcher::Nerdctl => {
                 self.command(&["stop", "--time", &seconds], id)
             }
-            Engine::Ctr => self.command(&["tasks", "kill", "--signal", "SIGTERM"], id),
-            Engine::Runc | Engine::Crun => {
+            Launcher::Ctr => self.command(&["tasks", "kill", "--signal", "SIGTERM"], id),
+            Launcher::Runc | Launcher::Crun => {
                 let mut command = self.command(&["kill"], id);
                 command.arg("TERM");
                 command

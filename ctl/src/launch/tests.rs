@@ -1,7 +1,7 @@
 //! What is made of command lines.
 
 use super::command_line::{Launch, docker_has_annotations};
-use super::{By, Prepared, Wish};
+use super::{By, Prepared, RunMode};
 use capprof_profile::{Capability, CapabilitySet};
 use std::ffi::OsString;
 use std::fs;
@@ -16,8 +16,8 @@ fn shown(words: &[OsString]) -> String {
     words.join(" ")
 }
 
-fn wish() -> Wish {
-    Wish {
+fn run_mode() -> RunMode {
+    RunMode {
         mode: "enforce",
         profile: Some("20260101T000000Z-00000001".to_owned()),
         capabilities: Some([Capability::CHOWN, Capability::KILL].into_iter().collect()),
@@ -25,9 +25,9 @@ fn wish() -> Wish {
 }
 
 fn prepare(line: &str) -> anyhow::Result<Prepared> {
-    let wish = wish();
+    let run_mode = run_mode();
     let by = By::Capprof {
-        wish: &wish,
+        run_mode: &run_mode,
         binary: Path::new("/usr/bin/capprof"),
         name: "capprof",
     };
@@ -78,13 +78,13 @@ fn of_fuse() -> capprof_profile::profile::Profile {
 
 #[test]
 fn the_whole_form_takes_the_place_of_privileged() {
-    let wish = wish();
+    let run_mode = run_mode();
     let profile = of_fuse();
     let prepared = |line: &str| {
         let launch = Launch::parse(&words(line)).unwrap();
         let set = launch.set_of(&profile, CapabilitySet::EMPTY);
         let by = By::Capprof {
-            wish: &wish,
+            run_mode: &run_mode,
             binary: Path::new("/usr/bin/capprof"),
             name: "capprof",
         };

@@ -1,8 +1,8 @@
 //! Sections that the report of one run and that of many have in common.
 
 use super::answer;
-use super::engine::Engine;
 use super::form::{Workload, form};
+use super::form_kind::FormKind;
 use super::page::{Page, WIDTH};
 use super::privileged;
 use anstyle::Style;
@@ -45,7 +45,7 @@ impl Page<'_> {
         }
     }
 
-    fn form(&mut self, engine: Engine, workload: &Workload<'_>) {
+    fn form(&mut self, engine: FormKind, workload: &Workload<'_>) {
         match form(engine, workload.clone()) {
             Ok(form) => {
                 for caveat in &form.caveats {

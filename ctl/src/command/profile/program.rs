@@ -1,6 +1,6 @@
 //! A program that is no container: it runs in a bundle that shares everything with the host, so that the same recorders see it.
 
-use crate::launch::Engine;
+use crate::launch::Launcher;
 use anyhow::{Context, bail};
 use capprof_profile::CapabilitySet;
 use capprof_store::settings;
@@ -26,7 +26,7 @@ impl Program {
     /// # Errors
     /// A word cannot stand in config.json (runtime-spec, config.md), the bundle cannot be written, or this process cannot have mounts of its own.
     pub(super) fn of(words: &[OsString]) -> anyhow::Result<Option<Self>> {
-        let Some(first) = words.first().filter(|first| !Engine::is_program(first)) else {
+        let Some(first) = words.first().filter(|first| !Launcher::is_program(first)) else {
             return Ok(None);
         };
         // Found before, for it has capprof next to it.
@@ -41,9 +41,9 @@ impl Program {
         fs::write(&path, serde_json::to_vec_pretty(&configuration)?)
             .with_context(|| format!("write {}", path.display()))?;
         let runtime = settings::essentials(&settings::path()).runtime;
-        let runtime = match Engine::of(OsStr::new(&runtime)) {
+        let runtime = match Launcher::of(OsStr::new(&runtime)) {
             Some(_) => runtime,
-            None => Engine::Runc.name().to_owned(),
+            None => Launcher::Runc.name().to_owned(),
         };
         Ok(Some(Self {
             command: vec![

@@ -1,6 +1,6 @@
 //! The first step: the user's own command line, with capprof as the runtime.
 
-use crate::launch::{By, Engine, Launch, Prepared};
+use crate::launch::{By, Launch, Launcher, Prepared};
 use crate::trial::{self, CheckTime, Observed, Quiet, Streams, Trial};
 use crate::{hook, output};
 use anyhow::{Context, bail};
@@ -160,7 +160,7 @@ impl Recorder<'_> {
             };
             if is_over || started.elapsed() > patience {
                 let hint = match self.launch.engine() {
-                    Engine::Docker => {
+                    Launcher::Docker => {
                         "; docker must know the runtime: capprofctl install --engine docker"
                     }
                     _ => "",

@@ -1,6 +1,6 @@
 //! One run of the container with a set, and whether it did what it should.
 
-use crate::launch::{By, Launch, Prepared, Wish};
+use crate::launch::{By, Launch, Prepared, RunMode};
 use crate::process;
 use crate::trial::{CheckTime, End, Observed, Streams, Trial};
 use capprof_profile::CapabilitySet;
@@ -77,13 +77,13 @@ impl Judge<'_> {
         if self.engine_options {
             return self.launch.prepare(By::Engine(set), &id_file);
         }
-        let wish = Wish {
+        let run_mode = RunMode {
             mode: "enforce",
             profile: Some(self.profile.to_owned()),
             capabilities: Some(set),
         };
         let by = By::Capprof {
-            wish: &wish,
+            run_mode: &run_mode,
             binary: self.binary,
             name: self.runtime,
         };

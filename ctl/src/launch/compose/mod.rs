@@ -330,7 +330,7 @@ mod tests {
 
     fn of(line: &str) -> anyhow::Result<Option<(Compose, Scan)>> {
         let words: Vec<OsString> = line.split(' ').map(OsString::from).collect();
-        Compose::of(&words, &options::DOCKER)
+        Compose::of(&words, &super::super::tables::DOCKER)
     }
 
     #[test]

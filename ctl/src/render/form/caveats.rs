@@ -1,6 +1,6 @@
 //! What has to be known or done besides pasting a form.
 
-use super::super::engine::Engine;
+use super::super::form_kind::FormKind;
 use super::super::printable::printable;
 use super::instead::instead;
 use super::names::{docker_default, full_names, is_dockers, short_names};
@@ -10,7 +10,7 @@ use capprof_profile::{Capability, CapabilitySet};
 use std::collections::BTreeMap;
 
 /// What has to be done or known beside the form, a line each; an error where nothing helps.
-pub(super) fn caveats(engine: Engine, workload: &Workload<'_>) -> Result<Vec<String>, Unable> {
+pub(super) fn caveats(engine: FormKind, workload: &Workload<'_>) -> Result<Vec<String>, Unable> {
     let mut caveats = Vec::new();
     if !workload.unsettled.is_empty() {
         caveats.push(format!(
@@ -38,7 +38,7 @@ pub(super) fn caveats(engine: Engine, workload: &Workload<'_>) -> Result<Vec<Str
         .iter()
         .filter(|c| INITIAL.contains(c))
         .collect();
-    if !beyond.is_empty() && engine.runs_by() == Engine::Podman {
+    if !beyond.is_empty() && engine.runs_by() == FormKind::Podman {
         caveats.push(format!(
             "not rootless: no container in a user namespace of its own can be granted {}",
             short_names(beyond).join(", ")
@@ -49,10 +49,10 @@ pub(super) fn caveats(engine: Engine, workload: &Workload<'_>) -> Result<Vec<Str
 }
 
 /// What else has to allow the capabilities.
-fn allowed(engine: Engine, set: CapabilitySet) -> Option<String> {
+fn allowed(engine: FormKind, set: CapabilitySet) -> Option<String> {
     match engine {
         // nomad, drivers/shared/capabilities/defaults.go: docker's without NET_RAW.
-        Engine::Nomad => {
+        FormKind::Nomad => {
             let mut more = set.difference(docker_default());
             if set.contains(Capability::NET_RAW) {
                 more.insert(Capability::NET_RAW);
@@ -64,20 +64,20 @@ fn allowed(engine: Engine, set: CapabilitySet) -> Option<String> {
                 )
             })
         }
-        Engine::Ecs => {
+        FormKind::Ecs => {
             let mut more = set;
             more.remove(Capability::SYS_PTRACE);
             (!more.is_empty()).then(|| "for ECS on EC2: Fargate lets a task add SYS_PTRACE alone".to_owned())
         }
-        Engine::Helm => Some(
+        FormKind::Helm => Some(
             "for charts that `helm create` began; others name it containerSecurityContext, or put it below a component's name"
                 .to_owned(),
         ),
-        Engine::Kustomize => Some(
+        FormKind::Kustomize => Some(
             "a patch for kustomization.yaml: patches: [{path: FILE, target: {kind: Deployment, name: DEPLOYMENT}}]"
                 .to_owned(),
         ),
-        Engine::ContainersConf => Some(
+        FormKind::ContainersConf => Some(
             "for every container of podman that reads it: /etc/containers/containers.conf.d/NAME.conf, or CONTAINERS_CONF_OVERRIDE".to_owned(),
         ),
         _ => None,
@@ -85,20 +85,20 @@ fn allowed(engine: Engine, set: CapabilitySet) -> Option<String> {
 }
 
 /// How an engine is told to give everything, which makes all that is taken away void.
-fn privileged_option(engine: Engine) -> Option<&'static str> {
+fn privileged_option(engine: FormKind) -> Option<&'static str> {
     match engine {
-        Engine::Docker
-        | Engine::DockerOptions
-        | Engine::Podman
-        | Engine::Nixos
-        | Engine::Ctr
-        | Engine::ContainersConf => Some("--privileged"),
-        Engine::Compose | Engine::Kubernetes => Some("privileged: true"),
-        Engine::Quadlet => Some("PodmanArgs=--privileged"),
-        Engine::Nomad => Some("privileged = true"),
+        FormKind::Docker
+        | FormKind::DockerOptions
+        | FormKind::Podman
+        | FormKind::Nixos
+        | FormKind::Ctr
+        | FormKind::ContainersConf => Some("--privileged"),
+        FormKind::Compose | FormKind::Kubernetes => Some("privileged: true"),
+        FormKind::Quadlet => Some("PodmanArgs=--privileged"),
+        FormKind::Nomad => Some("privileged = true"),
         // These say themselves that it is not.
-        Engine::Kustomize | Engine::Helm | Engine::Scc | Engine::Ecs => None,
-        Engine::Systemd => None,
+        FormKind::Kustomize | FormKind::Helm | FormKind::Scc | FormKind::Ecs => None,
+        FormKind::Systemd => None,
     }
 }
 
@@ -122,17 +122,17 @@ const INITIAL: [Capability; 14] = [
 ];
 
 /// How a user other than root gets what it is to have.
-fn for_other_users(engine: Engine, workload: &Workload<'_>) -> Result<Vec<String>, Unable> {
+fn for_other_users(engine: FormKind, workload: &Workload<'_>) -> Result<Vec<String>, Unable> {
     let uid = workload.uid;
     let carried = workload.ambient;
     let ambient = matches!(
         engine,
-        Engine::Podman | Engine::Quadlet | Engine::Systemd | Engine::Nixos
+        FormKind::Podman | FormKind::Quadlet | FormKind::Systemd | FormKind::Nixos
     );
     if uid == 0 || carried.is_empty() || ambient {
         return Ok(Vec::new());
     }
-    if engine == Engine::ContainersConf {
+    if engine == FormKind::ContainersConf {
         return Err(Unable {
             engine,
             reason: format!(
@@ -236,9 +236,9 @@ fn executes_others(program: &str) -> bool {
 }
 
 /// How capprof gives the sets by `io.capprof.mode=enforce`, where the engine carries annotations and gives ambient capabilities to nobody.
-fn enforce(engine: Engine, workload: &Workload<'_>) -> Option<String> {
+fn enforce(engine: FormKind, workload: &Workload<'_>) -> Option<String> {
     match engine {
-        Engine::Docker => {
+        FormKind::Docker => {
             let what = match workload.recording {
                 Some(recording) => format!("io.capprof.profile={recording}"),
                 None => format!(
@@ -253,11 +253,13 @@ fn enforce(engine: Engine, workload: &Workload<'_>) -> Option<String> {
             ))
         }
         // Another node has another store.
-        Engine::Kubernetes | Engine::Kustomize | Engine::Helm | Engine::Scc => Some(format!(
-            "have capprof give them, to all containers of the pod: runtimeClassName: capprof, and the annotations io.capprof.mode: enforce, \
+        FormKind::Kubernetes | FormKind::Kustomize | FormKind::Helm | FormKind::Scc => {
+            Some(format!(
+                "have capprof give them, to all containers of the pod: runtimeClassName: capprof, and the annotations io.capprof.mode: enforce, \
              io.capprof.capabilities: {}",
-            full_names(workload.minimized, ",")
-        )),
+                full_names(workload.minimized, ",")
+            ))
+        }
         _ => None,
     }
 }

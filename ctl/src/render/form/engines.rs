@@ -1,6 +1,6 @@
 //! The set in the words of each engine.
 
-use super::super::engine::Engine;
+use super::super::form_kind::FormKind;
 use super::super::privileged::Replacement;
 use super::names::{docker_default, full_names, short_names};
 use super::workload::Workload;
@@ -25,7 +25,7 @@ pub(super) fn options(workload: &Workload<'_>, beyond: &Replacement) -> Vec<Stri
         .collect()
 }
 
-pub(super) fn command(engine: Engine, workload: &Workload<'_>, beyond: &Replacement) -> String {
+pub(super) fn command(engine: FormKind, workload: &Workload<'_>, beyond: &Replacement) -> String {
     format!(
         "{engine} run {} {}\n",
         options(workload, beyond).join(" "),

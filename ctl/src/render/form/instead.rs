@@ -1,6 +1,6 @@
 //! Limits and sysctls that do as well as a capability, and give less.
 
-use super::super::engine::Engine;
+use super::super::form_kind::FormKind;
 use capprof_profile::profile::{Need, Reason};
 use capprof_profile::{Capability, CapabilitySet};
 
@@ -63,29 +63,33 @@ impl Instead {
     }
 
     /// In the words of an engine; `None` if it has none.
-    fn words(self, engine: Engine) -> Option<String> {
+    fn words(self, engine: FormKind) -> Option<String> {
         let (limit, value) = match self {
             Self::LockedMemory => ("memlock", "-1"),
             Self::RealTime => ("rtprio", "99"),
             Self::Ping => return ping(engine),
         };
         Some(match engine {
-            Engine::Docker | Engine::DockerOptions | Engine::Podman | Engine::Nixos => {
+            FormKind::Docker | FormKind::DockerOptions | FormKind::Podman | FormKind::Nixos => {
                 format!("--ulimit={limit}={value}:{value}")
             }
-            Engine::Compose => format!("ulimits: {{{limit}: {value}}}"),
-            Engine::Quadlet => format!("Ulimit={limit}={value}:{value}"),
-            Engine::ContainersConf => format!("default_ulimits = [\"{limit}={value}:{value}\"]"),
-            Engine::Nomad => format!("ulimit {{ {limit} = \"{value}:{value}\" }}"),
-            Engine::Ecs => format!(
+            FormKind::Compose => format!("ulimits: {{{limit}: {value}}}"),
+            FormKind::Quadlet => format!("Ulimit={limit}={value}:{value}"),
+            FormKind::ContainersConf => format!("default_ulimits = [\"{limit}={value}:{value}\"]"),
+            FormKind::Nomad => format!("ulimit {{ {limit} = \"{value}:{value}\" }}"),
+            FormKind::Ecs => format!(
                 "\"ulimits\": [{{\"name\": \"{limit}\", \"softLimit\": {value}, \"hardLimit\": {value}}}]"
             ),
-            Engine::Systemd => match self {
+            FormKind::Systemd => match self {
                 Self::RealTime => format!("LimitRTPRIO={value}"),
                 _ => "LimitMEMLOCK=infinity".to_owned(),
             },
             // Pods have no limits of processes, and ctr has one option, for open files.
-            Engine::Kubernetes | Engine::Kustomize | Engine::Helm | Engine::Scc | Engine::Ctr => {
+            FormKind::Kubernetes
+            | FormKind::Kustomize
+            | FormKind::Helm
+            | FormKind::Scc
+            | FormKind::Ctr => {
                 return None;
             }
         })
@@ -93,31 +97,31 @@ impl Instead {
 }
 
 /// Docker opens the range to every group itself (moby, daemon/oci_linux.go).
-fn ping(engine: Engine) -> Option<String> {
+fn ping(engine: FormKind) -> Option<String> {
     const NAME: &str = "net.ipv4.ping_group_range";
     const ALL: &str = "0 2147483647";
     Some(match engine {
-        Engine::Docker | Engine::Podman => format!("--sysctl={NAME}='{ALL}'"),
-        Engine::Nixos => format!("--sysctl={NAME}={ALL}"),
-        Engine::Compose => format!("sysctls: {{{NAME}: \"{ALL}\"}}"),
-        Engine::Quadlet => format!("Sysctl={NAME}={ALL}"),
-        Engine::ContainersConf => format!("default_sysctls = [\"{NAME}={ALL}\"]"),
-        Engine::Nomad => format!("sysctl = {{ \"{NAME}\" = \"{ALL}\" }}"),
-        Engine::Ecs => {
+        FormKind::Docker | FormKind::Podman => format!("--sysctl={NAME}='{ALL}'"),
+        FormKind::Nixos => format!("--sysctl={NAME}={ALL}"),
+        FormKind::Compose => format!("sysctls: {{{NAME}: \"{ALL}\"}}"),
+        FormKind::Quadlet => format!("Sysctl={NAME}={ALL}"),
+        FormKind::ContainersConf => format!("default_sysctls = [\"{NAME}={ALL}\"]"),
+        FormKind::Nomad => format!("sysctl = {{ \"{NAME}\" = \"{ALL}\" }}"),
+        FormKind::Ecs => {
             format!("\"systemControls\": [{{\"namespace\": \"{NAME}\", \"value\": \"{ALL}\"}}]")
         }
-        Engine::Kubernetes | Engine::Kustomize | Engine::Helm => {
+        FormKind::Kubernetes | FormKind::Kustomize | FormKind::Helm => {
             format!(
                 "in the pod's own securityContext, sysctls: [{{name: {NAME}, value: \"{ALL}\"}}]"
             )
         }
         // The form of options has no room for a blank; the others have no word for it.
-        Engine::DockerOptions | Engine::Scc | Engine::Ctr | Engine::Systemd => return None,
+        FormKind::DockerOptions | FormKind::Scc | FormKind::Ctr | FormKind::Systemd => return None,
     })
 }
 
 /// What would do instead of members of a set, a line each.
-pub(super) fn instead(engine: Engine, known: &[Instead], set: CapabilitySet) -> Vec<String> {
+pub(super) fn instead(engine: FormKind, known: &[Instead], set: CapabilitySet) -> Vec<String> {
     let of_set = |one: &&Instead| set.contains(one.capability());
     let line = |one: &Instead| {
         let why = match one {

@@ -29,7 +29,7 @@ use self::caveats::caveats;
 use self::engines::{
     command, compose, containers_conf, ctr, kubernetes, lines, nixos, options, quadlet, systemd,
 };
-use super::engine::Engine;
+use super::form_kind::FormKind;
 use super::privileged::Replacement;
 use capprof_profile::Capability;
 
@@ -71,7 +71,10 @@ impl Form {
 ///
 /// # Errors
 /// The engine cannot carry it out.
-pub(crate) fn form<'a>(engine: Engine, workload: impl Into<Workload<'a>>) -> Result<Form, Unable> {
+pub(crate) fn form<'a>(
+    engine: FormKind,
+    workload: impl Into<Workload<'a>>,
+) -> Result<Form, Unable> {
     let mut workload = workload.into();
     workload.minimized = workload.set_for(engine);
     let workload = &workload;
@@ -89,7 +92,7 @@ pub(crate) fn form<'a>(engine: Engine, workload: impl Into<Workload<'a>>) -> Res
         .map(|privileges| Replacement::of(engine, privileges, set))
         .unwrap_or_default();
     let body = body(engine, workload, &beyond);
-    if engine == Engine::DockerOptions && body.contains('\'') {
+    if engine == FormKind::DockerOptions && body.contains('\'') {
         return Err(Unable {
             engine,
             reason: "one of the options has a blank in it, at which $(…) would split it; use the form docker".to_owned(),
@@ -102,28 +105,28 @@ pub(crate) fn form<'a>(engine: Engine, workload: impl Into<Workload<'a>>) -> Res
     Ok(Form {
         caveats,
         body,
-        comments: !matches!(engine, Engine::DockerOptions | Engine::Ecs),
+        comments: !matches!(engine, FormKind::DockerOptions | FormKind::Ecs),
     })
 }
 
 /// The form's own text, without caveats.
-fn body(engine: Engine, workload: &Workload<'_>, beyond: &Replacement) -> String {
+fn body(engine: FormKind, workload: &Workload<'_>, beyond: &Replacement) -> String {
     let set = workload.minimized;
     match engine {
-        Engine::Docker | Engine::Podman => command(engine, workload, beyond),
-        Engine::DockerOptions => options(workload, beyond).join(" ") + "\n",
-        Engine::Kubernetes => kubernetes(workload, false),
-        Engine::Helm => kubernetes(workload, true),
-        Engine::Kustomize => orchestrators::kustomize(workload),
-        Engine::Scc => orchestrators::scc(workload),
-        Engine::Compose => compose(workload) + &lines("    ", &beyond.compose()),
-        Engine::Quadlet => quadlet(set) + &lines("", &beyond.quadlet()),
-        Engine::Systemd => systemd(workload) + &lines("", &beyond.systemd()),
-        Engine::Ecs => orchestrators::ecs(workload, beyond),
-        Engine::Nomad => orchestrators::nomad(workload, beyond),
-        Engine::Nixos => nixos(workload, beyond),
-        Engine::Ctr => ctr(workload, beyond),
-        Engine::ContainersConf => containers_conf(set, beyond),
+        FormKind::Docker | FormKind::Podman => command(engine, workload, beyond),
+        FormKind::DockerOptions => options(workload, beyond).join(" ") + "\n",
+        FormKind::Kubernetes => kubernetes(workload, false),
+        FormKind::Helm => kubernetes(workload, true),
+        FormKind::Kustomize => orchestrators::kustomize(workload),
+        FormKind::Scc => orchestrators::scc(workload),
+        FormKind::Compose => compose(workload) + &lines("    ", &beyond.compose()),
+        FormKind::Quadlet => quadlet(set) + &lines("", &beyond.quadlet()),
+        FormKind::Systemd => systemd(workload) + &lines("", &beyond.systemd()),
+        FormKind::Ecs => orchestrators::ecs(workload, beyond),
+        FormKind::Nomad => orchestrators::nomad(workload, beyond),
+        FormKind::Nixos => nixos(workload, beyond),
+        FormKind::Ctr => ctr(workload, beyond),
+        FormKind::ContainersConf => containers_conf(set, beyond),
     }
 }
 

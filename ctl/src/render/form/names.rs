@@ -1,6 +1,6 @@
 //! Capabilities and images as they stand in forms.
 
-use super::super::engine::Engine;
+use super::super::form_kind::FormKind;
 use capprof_profile::{Capability, CapabilitySet};
 
 pub(super) fn full_names(set: CapabilitySet, separator: &str) -> String {
@@ -23,10 +23,10 @@ pub(super) fn is_plain(text: &str) -> bool {
 }
 
 /// Whether docker sets up the network, in which everybody may bind ports below 1024.
-pub(super) fn is_dockers(engine: Engine) -> bool {
+pub(super) fn is_dockers(engine: FormKind) -> bool {
     matches!(
         engine,
-        Engine::Docker | Engine::DockerOptions | Engine::Compose
+        FormKind::Docker | FormKind::DockerOptions | FormKind::Compose
     )
 }
 

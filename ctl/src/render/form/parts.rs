@@ -1,6 +1,6 @@
 //! The answer in parts, for what writes it into a file.
 
-use super::super::engine::Engine;
+use super::super::form_kind::FormKind;
 use super::super::privileged::Replacement;
 use super::caveats::caveats;
 use super::names::short_names;
@@ -33,7 +33,7 @@ impl Parts {
     /// # Errors
     /// The engine cannot carry it out.
     pub(crate) fn of<'a>(
-        engine: Engine,
+        engine: FormKind,
         workload: impl Into<Workload<'a>>,
     ) -> Result<Self, Unable> {
         let mut workload = workload.into();

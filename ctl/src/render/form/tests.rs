@@ -28,7 +28,7 @@ fn workload(uid: u32, no_new_privileges: bool, needs: &[Capability]) -> Profile 
 }
 
 fn all(profile: &Profile) -> Vec<String> {
-    Engine::ALL
+    FormKind::ALL
         .iter()
         .map(|engine| match form(*engine, profile) {
             Ok(form) => form.text(),
@@ -178,14 +178,14 @@ default_capabilities = ["CHOWN", "SYSLOG"]
 fn nothing_needed() {
     let profile = workload(1000, false, &[]);
     let some = [
-        Engine::Docker,
-        Engine::DockerOptions,
-        Engine::Kubernetes,
-        Engine::Compose,
-        Engine::Quadlet,
-        Engine::Systemd,
-        Engine::Ctr,
-        Engine::ContainersConf,
+        FormKind::Docker,
+        FormKind::DockerOptions,
+        FormKind::Kubernetes,
+        FormKind::Compose,
+        FormKind::Quadlet,
+        FormKind::Systemd,
+        FormKind::Ctr,
+        FormKind::ContainersConf,
     ];
     let forms = some.map(|engine| form(engine, &profile).unwrap().text());
     assert_data_eq!(
@@ -222,7 +222,7 @@ default_capabilities = []
 #[test]
 fn another_user_gets_no_advice_that_the_engine_cannot_carry_out() {
     let profile = workload(1000, false, &[Capability::NET_RAW]);
-    let docker = form(Engine::Docker, &profile).unwrap().text();
+    let docker = form(FormKind::Docker, &profile).unwrap().text();
     assert_eq!(
         docker,
         "# docker makes these effective for root alone. For user 1000, give them in the image to program: setcap cap_net_raw+ep FILE\n\
@@ -231,7 +231,7 @@ fn another_user_gets_no_advice_that_the_engine_cannot_carry_out() {
          docker run --cap-drop=all --cap-add=NET_RAW docker.io/library/nginx:1.27\n"
     );
     assert_eq!(
-        form(Engine::Kubernetes, &profile).unwrap().text(),
+        form(FormKind::Kubernetes, &profile).unwrap().text(),
         "# kubernetes makes these effective for root alone. For user 1000, give them in the image to program: setcap cap_net_raw+ep FILE\n\
          # or have capprof give them, to all containers of the pod: runtimeClassName: capprof, and the annotations io.capprof.mode: enforce, \
          io.capprof.capabilities: CAP_NET_RAW\n\
@@ -239,32 +239,32 @@ fn another_user_gets_no_advice_that_the_engine_cannot_carry_out() {
     );
     // compose's own annotations are nothing that this was ever run with.
     assert!(
-        !form(Engine::Compose, &profile)
+        !form(FormKind::Compose, &profile)
             .unwrap()
             .text()
             .contains("enforce")
     );
     assert!(
-        form(Engine::Podman, &profile)
+        form(FormKind::Podman, &profile)
             .unwrap()
             .text()
             .starts_with("podman run")
     );
     assert_eq!(
-        form(Engine::Systemd, &profile).unwrap().text(),
+        form(FormKind::Systemd, &profile).unwrap().text(),
         "[Service]\nCapabilityBoundingSet=CAP_NET_RAW\nAmbientCapabilities=CAP_NET_RAW\n"
     );
     // no_new_privs takes file capabilities away as well.
     let profile = workload(1000, true, &[Capability::NET_RAW]);
-    let unable = form(Engine::Compose, &profile).unwrap_err().to_string();
+    let unable = form(FormKind::Compose, &profile).unwrap_err().to_string();
     assert!(unable.contains("run it with podman"), "{unable}");
     assert!(!unable.contains('\n'));
-    for engine in [Engine::Docker, Engine::Kubernetes] {
+    for engine in [FormKind::Docker, FormKind::Kubernetes] {
         let form = form(engine, &profile).unwrap().text();
         assert!(!form.contains("setcap"), "{form}");
         assert!(form.contains("io.capprof.mode"), "{form}");
     }
-    assert!(form(Engine::Quadlet, &profile).is_ok());
+    assert!(form(FormKind::Quadlet, &profile).is_ok());
 }
 
 #[test]
@@ -274,7 +274,7 @@ fn no_file_gets_what_makes_its_user_root() {
         for need in &mut profile.findings.needed {
             need.programs = programs.iter().map(|&name| name.to_owned()).collect();
         }
-        form(Engine::Docker, &profile).unwrap().text()
+        form(FormKind::Docker, &profile).unwrap().text()
     };
     assert!(advice(&[Capability::NET_RAW], &["mtr-packet"]).contains("setcap"));
     for (capability, programs) in [
@@ -300,9 +300,9 @@ fn a_privileged_container_is_told_to_be_so_no_more() {
         .engine_grants
         .all_devices = true;
     let says = |engine| form(engine, &profile).unwrap().text();
-    assert!(says(Engine::Compose).starts_with("# take out privileged: true"));
-    assert!(says(Engine::Docker).contains("# take out --privileged"));
-    assert!(!says(Engine::Systemd).contains("take out"));
+    assert!(says(FormKind::Compose).starts_with("# take out privileged: true"));
+    assert!(says(FormKind::Docker).contains("# take out --privileged"));
+    assert!(!says(FormKind::Systemd).contains("take out"));
 }
 
 #[test]
@@ -314,9 +314,9 @@ fn a_port_bound_under_docker_takes_the_capability_everywhere_else() {
         count: 1,
     }];
     // ctr names what it takes away.
-    for engine in Engine::ALL
+    for engine in FormKind::ALL
         .into_iter()
-        .filter(|engine| *engine != Engine::Ctr)
+        .filter(|engine| *engine != FormKind::Ctr)
     {
         let docker = is_dockers(engine);
         let form = form(engine, &profile).unwrap().text();
@@ -335,14 +335,14 @@ fn ports_below_1024_are_free_in_dockers_own_networks_alone() {
             .starts_with("# NET_BIND")
     };
     profile.findings.needed[0].syscalls = vec!["bind".to_owned()];
-    for engine in Engine::ALL {
-        let docker = is_dockers(engine) && engine != Engine::DockerOptions;
+    for engine in FormKind::ALL {
+        let docker = is_dockers(engine) && engine != FormKind::DockerOptions;
         assert_eq!(says(engine, &profile), docker, "{engine}");
     }
     profile.findings.needed[0]
         .syscalls
         .push("setsockopt".to_owned());
-    assert!(!says(Engine::Docker, &profile));
+    assert!(!says(FormKind::Docker, &profile));
 }
 
 #[test]
@@ -368,19 +368,19 @@ fn limits_that_do_as_well_are_named_in_the_engines_words() {
         "vault",
     );
     for (engine, words) in [
-        (Engine::Docker, "--ulimit=memlock=-1:-1"),
-        (Engine::Compose, "ulimits: {memlock: -1}"),
-        (Engine::Quadlet, "Ulimit=memlock=-1:-1"),
-        (Engine::Systemd, "LimitMEMLOCK=infinity"),
+        (FormKind::Docker, "--ulimit=memlock=-1:-1"),
+        (FormKind::Compose, "ulimits: {memlock: -1}"),
+        (FormKind::Quadlet, "Ulimit=memlock=-1:-1"),
+        (FormKind::Systemd, "LimitMEMLOCK=infinity"),
     ] {
         let line = format!("instead of IPC_LOCK, locked memory within a limit: {words}");
         assert_eq!(said(&locks, engine), Some(line));
     }
-    assert_eq!(said(&locks, Engine::Kubernetes), None);
+    assert_eq!(said(&locks, FormKind::Kubernetes), None);
     // docker does not give it, and it may be done without.
     let mut not_given = locks.clone();
     not_given.findings.needed[0].part = capprof_profile::part::Part::Asked;
-    assert!(said(&not_given, Engine::Docker).is_some());
+    assert!(said(&not_given, FormKind::Docker).is_some());
     // perf's buffers have another limit; a list or a file capability needs the capability itself.
     let perf = used(
         Capability::IPC_LOCK,
@@ -388,11 +388,11 @@ fn limits_that_do_as_well_are_named_in_the_engines_words() {
         &["capable", "perf_mmap"],
         "perf",
     );
-    assert_eq!(said(&perf, Engine::Docker), None);
+    assert_eq!(said(&perf, FormKind::Docker), None);
     let mut listed = locks;
     listed.findings.needed[0].notes =
         vec!["also a file capability of an executed program".to_owned()];
-    assert_eq!(said(&listed, Engine::Docker), None);
+    assert_eq!(said(&listed, FormKind::Docker), None);
 
     let plays = used(
         Capability::SYS_NICE,
@@ -401,23 +401,23 @@ fn limits_that_do_as_well_are_named_in_the_engines_words() {
         "jackd",
     );
     assert!(
-        said(&plays, Engine::Podman)
+        said(&plays, FormKind::Podman)
             .unwrap()
             .ends_with("--ulimit=rtprio=99:99")
     );
     let moves = used(Capability::SYS_NICE, "move_pages", &["capable"], "jackd");
-    assert_eq!(said(&moves, Engine::Podman), None);
+    assert_eq!(said(&moves, FormKind::Podman), None);
 
     let raw = ["ns_capable", "inet_create", "__sock_create"];
     let pings = used(Capability::NET_RAW, "socket", &raw, "ping");
     assert_eq!(
-        said(&pings, Engine::Podman).unwrap(),
+        said(&pings, FormKind::Podman).unwrap(),
         "instead of NET_RAW, with ping's own sockets: --sysctl=net.ipv4.ping_group_range='0 2147483647'"
     );
     assert_eq!(
         said(
             &used(Capability::NET_RAW, "socket", &raw, "keepalived"),
-            Engine::Podman
+            FormKind::Podman
         ),
         None
     );
@@ -428,14 +428,14 @@ fn what_no_user_namespace_has_is_named_where_containers_are_rootless() {
     let all: Vec<Capability> = Capability::all().collect();
     let profile = workload(0, false, &all);
     assert!(
-        form(Engine::Quadlet, &profile).unwrap().text().starts_with(
+        form(FormKind::Quadlet, &profile).unwrap().text().starts_with(
             "# not rootless: no container in a user namespace of its own can be granted LINUX_IMMUTABLE, SYS_MODULE, SYS_RAWIO, \
              SYS_PACCT, SYS_TIME, SYS_TTY_CONFIG, MKNOD, LEASE, AUDIT_WRITE, AUDIT_CONTROL, SYSLOG, WAKE_ALARM, BLOCK_SUSPEND, AUDIT_READ\n"
         ),
         "{}",
-        form(Engine::Quadlet, &profile).unwrap().text()
+        form(FormKind::Quadlet, &profile).unwrap().text()
     );
-    for engine in [Engine::Docker, Engine::Kubernetes, Engine::Systemd] {
+    for engine in [FormKind::Docker, FormKind::Kubernetes, FormKind::Systemd] {
         assert!(!form(engine, &profile).unwrap().text().contains("rootless"));
     }
 }
@@ -446,17 +446,17 @@ fn names_that_would_break_the_form_are_left_out() {
     profile.origin.workload.image = Some("a; rm -rf /".to_owned());
     profile.origin.name = Some("x: {".to_owned());
     assert_eq!(
-        form(Engine::Docker, &profile).unwrap().text(),
+        form(FormKind::Docker, &profile).unwrap().text(),
         "docker run --cap-drop=all --cap-add=CHOWN IMAGE\n"
     );
     assert!(
-        form(Engine::Compose, &profile)
+        form(FormKind::Compose, &profile)
             .unwrap()
             .text()
             .contains("\n  SERVICE:\n")
     );
     assert!(
-        form(Engine::Kubernetes, &profile)
+        form(FormKind::Kubernetes, &profile)
             .unwrap()
             .text()
             .contains("allowPrivilegeEscalation: false")
@@ -465,5 +465,5 @@ fn names_that_would_break_the_form_are_left_out() {
         .findings
         .minimized
         .insert(Capability::from_number(45).unwrap());
-    assert!(form(Engine::Docker, &profile).is_err());
+    assert!(form(FormKind::Docker, &profile).is_err());
 }

@@ -1,13 +1,13 @@
 //! Why there is no form.
 
-use super::super::engine::Engine;
+use super::super::form_kind::FormKind;
 
 /// An engine that cannot give this workload what it needs, and what to do instead, on one line.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{engine} cannot give this workload its capabilities: {reason}")]
 pub(crate) struct Unable {
     /// Which.
-    pub(crate) engine: Engine,
+    pub(crate) engine: FormKind,
     /// Why, and what to do instead.
     pub(crate) reason: String,
 }

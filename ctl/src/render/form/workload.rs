@@ -1,6 +1,6 @@
 //! What a form is made of.
 
-use super::super::engine::Engine;
+use super::super::form_kind::FormKind;
 use super::instead::Instead;
 use super::names::{is_dockers, is_plain};
 use crate::merge::Merged;
@@ -12,7 +12,7 @@ use capprof_profile::{Capability, CapabilitySet};
 #[derive(Clone, Debug)]
 pub(crate) struct Workload<'a> {
     /// The engine that ran it; docker where that is not known.
-    pub(super) used: Engine,
+    pub(super) used: FormKind,
     pub(super) name: Option<&'a str>,
     pub(super) image: Option<&'a str>,
     pub(super) uid: u32,
@@ -48,9 +48,9 @@ impl<'a> Workload<'a> {
     }
 
     /// The forms to show: that of the engine that was used, or each.
-    pub(crate) fn engines(&self, all: bool) -> Vec<Engine> {
+    pub(crate) fn engines(&self, all: bool) -> Vec<FormKind> {
         match all {
-            true => Engine::ALL.to_vec(),
+            true => FormKind::ALL.to_vec(),
             false => vec![self.used],
         }
     }
@@ -62,7 +62,7 @@ impl<'a> Workload<'a> {
     }
 
     /// The set for an engine: docker lets every process of a container bind ports below 1024, and the others do not.
-    pub(super) fn set_for(&self, engine: Engine) -> CapabilitySet {
+    pub(super) fn set_for(&self, engine: FormKind) -> CapabilitySet {
         let mut set = self.minimized;
         if self.binds_unasked && !is_dockers(engine) {
             set.insert(Capability::NET_BIND_SERVICE);
@@ -129,7 +129,7 @@ impl<'a> From<&'a Merged> for Workload<'a> {
         };
         let processes = || merged.workloads.iter().map(|workload| &workload.process);
         Self {
-            used: Engine::Docker,
+            used: FormKind::Docker,
             name: match merged.names.len() {
                 1 => merged.names.first().map(String::as_str),
                 _ => None,
@@ -161,12 +161,12 @@ impl<'a> From<&'a Merged> for Workload<'a> {
 }
 
 /// The form in which a workload is given to the engine that ran it.
-fn used(workload: &capprof_profile::recording::Workload) -> Engine {
+fn used(workload: &capprof_profile::recording::Workload) -> FormKind {
     match workload.engine.as_deref() {
-        Some("podman") => Engine::Podman,
-        Some("kubernetes") => Engine::Kubernetes,
-        Some("docker") if workload.service.is_some() => Engine::Compose,
-        _ if workload.pod.is_some() => Engine::Kubernetes,
-        _ => Engine::Docker,
+        Some("podman") => FormKind::Podman,
+        Some("kubernetes") => FormKind::Kubernetes,
+        Some("docker") if workload.service.is_some() => FormKind::Compose,
+        _ if workload.pod.is_some() => FormKind::Kubernetes,
+        _ => FormKind::Docker,
     }
 }

@@ -1,18 +1,18 @@
 //! What the default seccomp filters refuse.
 
-use super::super::engine::Engine;
+use super::super::form_kind::FormKind;
 use capprof_profile::CapabilitySet;
 use capprof_profile::privileges::{Privileges, filtered};
 
 /// The system calls that were made and that an engine's default filter refuses to a container with these capabilities.
-pub(super) fn refused(engine: Engine, privileges: &Privileges, set: CapabilitySet) -> Vec<&str> {
+pub(super) fn refused(engine: FormKind, privileges: &Privileges, set: CapabilitySet) -> Vec<&str> {
     privileges
         .syscalls
         .iter()
         .filter(|call| {
             filtered(&call.name).is_some_and(|(docker, podman)| {
                 match engine.runs_by() {
-                    Engine::Podman => podman,
+                    FormKind::Podman => podman,
                     _ => docker,
                 }
                 .refuses(set)

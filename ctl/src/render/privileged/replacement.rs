@@ -1,13 +1,17 @@
 //! What takes the place of `--privileged`, in the words of each engine.
 
-use super::super::engine::Engine;
+use super::super::form_kind::FormKind;
 use super::filter::refused;
 use super::value::{is_plain, set_to};
 use capprof_profile::CapabilitySet;
 use capprof_profile::privileges::{Device, Privileges, mounts};
 
 /// What `docker run` and `podman run` take in the place of `--privileged` besides capabilities, as words of a command line.
-pub(crate) fn options(engine: Engine, privileges: &Privileges, set: CapabilitySet) -> Vec<String> {
+pub(crate) fn options(
+    engine: FormKind,
+    privileges: &Privileges,
+    set: CapabilitySet,
+) -> Vec<String> {
     Replacement::of(engine, privileges, set)
         .words()
         .into_iter()
@@ -30,7 +34,7 @@ pub(crate) struct Replacement {
 
 impl Replacement {
     /// For one engine and the capabilities that the container is to get.
-    pub(crate) fn of(engine: Engine, privileges: &Privileges, set: CapabilitySet) -> Self {
+    pub(crate) fn of(engine: FormKind, privileges: &Privileges, set: CapabilitySet) -> Self {
         let mut it = Self::default();
         if !privileges.is_beyond() {
             return it;
@@ -59,12 +63,17 @@ impl Replacement {
         }
     }
 
-    fn caveats(&self, engine: Engine, privileges: &Privileges, set: CapabilitySet) -> Vec<String> {
+    fn caveats(
+        &self,
+        engine: FormKind,
+        privileges: &Privileges,
+        set: CapabilitySet,
+    ) -> Vec<String> {
         let mut caveats = Vec::new();
-        if engine == Engine::Systemd {
+        if engine == FormKind::Systemd {
             return caveats;
         }
-        if engine.runs_by() == Engine::Kubernetes {
+        if engine.runs_by() == FormKind::Kubernetes {
             let devices: Vec<&str> = self
                 .devices
                 .iter()
@@ -88,17 +97,19 @@ impl Replacement {
         }
         if !privileges.sysctls.is_empty() {
             let how = match engine {
-                Engine::Docker | Engine::DockerOptions => "--security-opt systempaths=unconfined",
-                Engine::Nomad => "security_opt = [\"systempaths=unconfined\"]",
-                Engine::Compose => "security_opt: [\"systempaths=unconfined\"]",
-                Engine::Podman | Engine::Nixos | Engine::ContainersConf => {
+                FormKind::Docker | FormKind::DockerOptions => {
+                    "--security-opt systempaths=unconfined"
+                }
+                FormKind::Nomad => "security_opt = [\"systempaths=unconfined\"]",
+                FormKind::Compose => "security_opt: [\"systempaths=unconfined\"]",
+                FormKind::Podman | FormKind::Nixos | FormKind::ContainersConf => {
                     "--security-opt unmask=/proc/sys"
                 }
-                Engine::Quadlet => "Unmask=/proc/sys",
-                Engine::Kubernetes | Engine::Kustomize | Engine::Helm | Engine::Scc => {
+                FormKind::Quadlet => "Unmask=/proc/sys",
+                FormKind::Kubernetes | FormKind::Kustomize | FormKind::Helm | FormKind::Scc => {
                     "procMount: Unmasked, with hostUsers: false"
                 }
-                Engine::Ecs | Engine::Ctr | Engine::Systemd => "what this has no option for",
+                FormKind::Ecs | FormKind::Ctr | FormKind::Systemd => "what this has no option for",
             };
             caveats.push(format!(
                 "the program writes to /proc/sys itself: if it does not go on where that is read-only, it takes {how}"
@@ -106,16 +117,16 @@ impl Replacement {
         }
         caveats.extend(self.without_option(engine));
         // ctr sets no seccomp filter and no AppArmor profile by itself.
-        if engine.runs_by() == Engine::Kubernetes || engine == Engine::Ctr {
+        if engine.runs_by() == FormKind::Kubernetes || engine == FormKind::Ctr {
             return caveats;
         }
         let option = |what: &str| match engine {
-            Engine::Compose => format!("security_opt: [\"{what}\"]"),
-            Engine::Nomad => format!("security_opt = [\"{what}\"]"),
+            FormKind::Compose => format!("security_opt: [\"{what}\"]"),
+            FormKind::Nomad => format!("security_opt = [\"{what}\"]"),
             // It has no option for a filter.
-            Engine::Ecs if what.starts_with("seccomp=") => "what ECS cannot do".to_owned(),
-            Engine::Ecs => format!("dockerSecurityOptions: [\"{}\"]", what.replace('=', ":")),
-            Engine::Quadlet => match what.strip_prefix("seccomp=") {
+            FormKind::Ecs if what.starts_with("seccomp=") => "what ECS cannot do".to_owned(),
+            FormKind::Ecs => format!("dockerSecurityOptions: [\"{}\"]", what.replace('=', ":")),
+            FormKind::Quadlet => match what.strip_prefix("seccomp=") {
                 Some(file) => format!("SeccompProfile={file}"),
                 None => format!("PodmanArgs=--security-opt={what}"),
             },
@@ -141,13 +152,13 @@ impl Replacement {
     }
 
     /// What was used and the form has no words for.
-    fn without_option(&self, engine: Engine) -> Vec<String> {
+    fn without_option(&self, engine: FormKind) -> Vec<String> {
         let mut lines = Vec::new();
         let no_rules = [
-            Engine::Ecs,
-            Engine::Nomad,
-            Engine::Ctr,
-            Engine::ContainersConf,
+            FormKind::Ecs,
+            FormKind::Nomad,
+            FormKind::Ctr,
+            FormKind::ContainersConf,
         ];
         if no_rules.contains(&engine) && !self.rules.is_empty() {
             lines.push(format!(
@@ -155,7 +166,7 @@ impl Replacement {
                 self.rules.join(", ")
             ));
         }
-        if engine == Engine::Ctr && !self.sysctls.is_empty() {
+        if engine == FormKind::Ctr && !self.sysctls.is_empty() {
             let sysctls: Vec<String> = self
                 .sysctls
                 .iter()

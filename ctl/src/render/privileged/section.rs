@@ -1,6 +1,6 @@
 //! The section of a report: what was used beside capabilities.
 
-use super::super::engine::Engine;
+use super::super::form_kind::FormKind;
 use super::filter::refused;
 use super::value::set_to;
 use capprof_profile::CapabilitySet;
@@ -24,8 +24,8 @@ pub(crate) fn section(privileges: &Privileges, set: CapabilitySet) -> Vec<String
     lines.extend(privileges.sysctls.iter().map(|one| sysctl(one, privileges)));
     lines.extend(calls(privileges));
     for (engine, refused) in [
-        ("docker", refused(Engine::Docker, privileges, set)),
-        ("podman", refused(Engine::Podman, privileges, set)),
+        ("docker", refused(FormKind::Docker, privileges, set)),
+        ("podman", refused(FormKind::Podman, privileges, set)),
     ] {
         if !refused.is_empty() {
             lines.push(format!(

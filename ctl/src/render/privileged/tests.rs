@@ -1,6 +1,6 @@
 //! Tests of both.
 
-use super::super::engine::Engine;
+use super::super::form_kind::FormKind;
 use super::value::set_to;
 use super::*;
 use capprof_profile::Capability;
@@ -110,7 +110,7 @@ fn nothing_is_said_of_an_ordinary_container() {
         ..EngineGrants::default()
     };
     assert_eq!(section(&ordinary, set()), Vec::<String>::new());
-    let replacement = Replacement::of(Engine::Docker, &ordinary, set());
+    let replacement = Replacement::of(FormKind::Docker, &ordinary, set());
     assert!(replacement.options().is_empty() && replacement.caveats.is_empty());
     // Opened without having been given: by a rule of many devices, for example.
     ordinary.engine_grants.devices.clear();
@@ -132,7 +132,7 @@ fn a_privileged_container_that_used_nothing_says_so() {
 fn each_engine_has_its_words() {
     let of = |engine| Replacement::of(engine, &everything(), set());
     assert_data_eq!(
-        of(Engine::Docker).options().join("\n"),
+        of(FormKind::Docker).options().join("\n"),
         snapbox::str![[r#"
 --device=/dev/loop7:/dev/loop7:rw
 --device=/dev/net/tun:/dev/net/tun:rw
@@ -142,14 +142,14 @@ fn each_engine_has_its_words() {
 "#]]
     );
     assert_data_eq!(
-        of(Engine::Compose).compose().join("\n"),
+        of(FormKind::Compose).compose().join("\n"),
         snapbox::str![[r#"
 devices: ["/dev/loop7:/dev/loop7:rw", "/dev/net/tun:/dev/net/tun:rw", "/dev/kvm:/dev/kvm:r"]
 sysctls: ["net.ipv4.ip_forward=1", "net.ipv4.tcp_rmem=4096 87380 6291456"]
 "#]]
     );
     assert_data_eq!(
-        of(Engine::Quadlet).quadlet().join("\n"),
+        of(FormKind::Quadlet).quadlet().join("\n"),
         snapbox::str![[r#"
 AddDevice=/dev/loop7:/dev/loop7:rw
 AddDevice=/dev/net/tun:/dev/net/tun:rw
@@ -159,7 +159,7 @@ Sysctl="net.ipv4.tcp_rmem=4096 87380 6291456"
 "#]]
     );
     assert_data_eq!(
-        of(Engine::Systemd).systemd().join("\n"),
+        of(FormKind::Systemd).systemd().join("\n"),
         snapbox::str![[r#"
 DeviceAllow=/dev/loop7 rw
 DeviceAllow=/dev/net/tun rw
@@ -171,7 +171,7 @@ DeviceAllow=/dev/kvm r
 #[test]
 fn each_engine_has_its_caveats() {
     let of = |engine| Replacement::of(engine, &everything(), set());
-    let caveats = Engine::ALL
+    let caveats = FormKind::ALL
         .iter()
         .flat_map(|engine| {
             of(*engine)

@@ -1,7 +1,8 @@
 //! Who runs containers from a command line.
 
 use super::compose;
-use super::options::{self, Table};
+use super::options::Table;
+use super::tables;
 use capprof::family::Family;
 use std::ffi::OsStr;
 use std::fmt;
@@ -9,7 +10,7 @@ use std::path::Path;
 
 /// Who runs containers from a command line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Engine {
+pub(crate) enum Launcher {
     Docker,
     Podman,
     Nerdctl,
@@ -18,7 +19,7 @@ pub(crate) enum Engine {
     Crun,
 }
 
-impl Engine {
+impl Launcher {
     const ALL: [Self; 6] = [
         Self::Docker,
         Self::Podman,
@@ -64,10 +65,10 @@ impl Engine {
     /// Its global options, and those of `run`.
     pub(super) fn tables(self) -> Option<(&'static Table, &'static Table)> {
         match self {
-            Self::Docker => Some((&options::DOCKER, &options::RUN)),
-            Self::Podman => Some((&options::PODMAN, &options::RUN)),
-            Self::Nerdctl => Some((&options::NERDCTL, &options::RUN)),
-            Self::Ctr => Some((&options::CTR, &options::CTR_RUN)),
+            Self::Docker => Some((&tables::DOCKER, &tables::RUN)),
+            Self::Podman => Some((&tables::PODMAN, &tables::RUN)),
+            Self::Nerdctl => Some((&tables::NERDCTL, &tables::RUN)),
+            Self::Ctr => Some((&tables::CTR, &tables::CTR_RUN)),
             Self::Runc | Self::Crun => None,
         }
     }
@@ -92,7 +93,7 @@ impl Engine {
     }
 }
 
-impl fmt::Display for Engine {
+impl fmt::Display for Launcher {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(self.name())
     }

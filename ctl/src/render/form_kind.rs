@@ -4,7 +4,7 @@ use std::fmt;
 
 /// Whom the form is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) enum Engine {
+pub(crate) enum FormKind {
     /// The command `docker run`.
     Docker,
     /// Options of `docker run` and `podman run`, the words alone.
@@ -37,7 +37,7 @@ pub(crate) enum Engine {
     ContainersConf,
 }
 
-impl Engine {
+impl FormKind {
     /// All of them, in the order in which a report shows them.
     pub(crate) const ALL: [Self; 15] = [
         Self::Docker,
@@ -123,7 +123,7 @@ impl Engine {
     }
 }
 
-impl fmt::Display for Engine {
+impl fmt::Display for FormKind {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(self.name())
     }
