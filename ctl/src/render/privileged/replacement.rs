@@ -96,24 +96,9 @@ impl Replacement {
             }
         }
         if !privileges.sysctls.is_empty() {
-            let how = match engine {
-                FormKind::Docker | FormKind::DockerOptions => {
-                    "--security-opt systempaths=unconfined"
-                }
-                FormKind::Nomad => "security_opt = [\"systempaths=unconfined\"]",
-                FormKind::Compose => "security_opt: [\"systempaths=unconfined\"]",
-                FormKind::Podman | FormKind::Nixos | FormKind::ContainersConf => {
-                    "--security-opt unmask=/proc/sys"
-                }
-                FormKind::Quadlet => "Unmask=/proc/sys",
-                FormKind::Kubernetes | FormKind::Kustomize | FormKind::Helm | FormKind::Scc => {
-                    "procMount: Unmasked, with hostUsers: false"
-                }
-                FormKind::Ecs | FormKind::Ctr | FormKind::Systemd => "what this has no option for",
-            };
             caveats.push(format!(
-                "the program writes to /proc/sys itself: if it does not go on where that is read-only, it takes {how}"
-            ));
+                "the program writes to /proc/sys itself: if it does not go on where that is read-only, it takes {}"
+                , writable_sysctls(engine)));
         }
         caveats.extend(self.without_option(engine));
         // ctr sets no seccomp filter and no AppArmor profile by itself.
@@ -275,5 +260,22 @@ impl Replacement {
             Some(format!("DeviceAllow=/dev/{kind}/{number} {access}"))
         });
         named.chain(numbered).collect()
+    }
+}
+
+/// The form's words for a /proc/sys that can be written to.
+fn writable_sysctls(engine: FormKind) -> &'static str {
+    match engine {
+        FormKind::Docker | FormKind::DockerOptions => "--security-opt systempaths=unconfined",
+        FormKind::Nomad => "security_opt = [\"systempaths=unconfined\"]",
+        FormKind::Compose => "security_opt: [\"systempaths=unconfined\"]",
+        FormKind::Podman | FormKind::Nixos | FormKind::ContainersConf => {
+            "--security-opt unmask=/proc/sys"
+        }
+        FormKind::Quadlet => "Unmask=/proc/sys",
+        FormKind::Kubernetes | FormKind::Kustomize | FormKind::Helm | FormKind::Scc => {
+            "procMount: Unmasked, with hostUsers: false"
+        }
+        FormKind::Ecs | FormKind::Ctr | FormKind::Systemd => "what this has no option for",
     }
 }
