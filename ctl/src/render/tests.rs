@@ -55,6 +55,9 @@ why
   CAP_NET_RAW           high      ping is not executed without it (file
                                   capability)
                                   at start, once
+                                  may not be needed, which only a run without it
+                                  tells: a helper with file capabilities that
+                                  cannot be started is sometimes done without
                                   file capability of /usr/bin/ping, which cannot
                                   be executed without
 
