@@ -118,6 +118,19 @@ fn any_bundle_that_runc_reads_is_profiled() {
 }
 
 /// Where the shim may not mount, runc gets a bundle of its own.
+/// Where runc leaves a mount of the host's for each container without a mount namespace, until this is dropped.
+struct Unmounted(PathBuf);
+
+impl Drop for Unmounted {
+    fn drop(&mut self) {
+        let unmount = || {
+            let mut umount = Command::new("umount");
+            umount.arg(&self.0).stderr(Stdio::null()).status()
+        };
+        while unmount().is_ok_and(|status| status.success()) {}
+    }
+}
+
 #[test]
 fn a_container_without_a_mount_namespace_gets_a_bundle_of_its_own() {
     let Some(runc) = super::containers() else {
@@ -134,6 +147,7 @@ fn a_container_without_a_mount_namespace_gets_a_bundle_of_its_own() {
     value["root"]["readonly"] = json!(false);
     value["process"]["args"] = json!(["/bin/sleep", "60"]);
     fixture.write(&value);
+    let _mounts = Unmounted(fixture.bundle().join("rootfs"));
     let id = unique("bundle");
     let bare = Command::new(&runc)
         .args([
