@@ -1,10 +1,11 @@
 //! The command line, defined once: help, man pages and completions are made from it.
 
 use crate::engine::Engine;
-use crate::render;
+use crate::render::FormKind;
 use capprof_profile::Capability;
 use capprof_store::profiles::Store;
 use capprof_store::settings;
+use clap::builder::PossibleValue;
 use clap::{Parser, Subcommand, ValueEnum};
 use clap_complete::engine::{ArgValueCandidates, CompletionCandidate};
 use jiff::Timestamp;
@@ -12,6 +13,7 @@ use jiff::tz::TimeZone;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 /// Show which Linux capabilities profiled containers need
@@ -289,71 +291,40 @@ pub(crate) enum Command {
     },
 }
 
-/// What `report` prints.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+/// What `report` and `merge` print.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Format {
-    /// A report for people
     #[default]
     Text,
-    /// The profile itself (docs/profile.md)
     Json,
-    /// A report for a ticket
     Markdown,
-    /// A report in one file, to be read in a browser or printed
     Html,
-    /// The command docker run
-    Docker,
-    /// Options of docker run, the words alone: docker run $(capprofctl report --format docker-options) IMAGE
-    DockerOptions,
-    /// The command podman run
-    Podman,
-    /// A securityContext
-    Kubernetes,
-    /// A patch for kustomize
-    Kustomize,
-    /// Values of a Helm chart
-    Helm,
-    /// OpenShift's SecurityContextConstraints
-    Scc,
-    /// A service in a compose file
-    Compose,
-    /// Lines of a .container unit
-    Quadlet,
-    /// Lines of a .service unit
-    Systemd,
-    /// A container definition of Amazon ECS
-    Ecs,
-    /// The config block of a Nomad task
-    Nomad,
-    /// A container of NixOS
-    Nixos,
-    /// The command ctr run
-    Ctr,
-    /// Defaults of podman (containers.conf)
-    ContainersConf,
+    Form(FormKind),
 }
 
-impl Format {
-    /// The engine whose form it is.
-    pub(crate) fn engine(self) -> Option<render::FormKind> {
-        match self {
-            Self::Text | Self::Json | Self::Markdown | Self::Html => None,
-            Self::Docker => Some(render::FormKind::Docker),
-            Self::DockerOptions => Some(render::FormKind::DockerOptions),
-            Self::Podman => Some(render::FormKind::Podman),
-            Self::Kubernetes => Some(render::FormKind::Kubernetes),
-            Self::Kustomize => Some(render::FormKind::Kustomize),
-            Self::Helm => Some(render::FormKind::Helm),
-            Self::Scc => Some(render::FormKind::Scc),
-            Self::Compose => Some(render::FormKind::Compose),
-            Self::Quadlet => Some(render::FormKind::Quadlet),
-            Self::Systemd => Some(render::FormKind::Systemd),
-            Self::Ecs => Some(render::FormKind::Ecs),
-            Self::Nomad => Some(render::FormKind::Nomad),
-            Self::Nixos => Some(render::FormKind::Nixos),
-            Self::Ctr => Some(render::FormKind::Ctr),
-            Self::ContainersConf => Some(render::FormKind::ContainersConf),
-        }
+impl ValueEnum for Format {
+    fn value_variants<'a>() -> &'a [Self] {
+        static ALL: LazyLock<Vec<Format>> = LazyLock::new(|| {
+            [Format::Text, Format::Json, Format::Markdown, Format::Html]
+                .into_iter()
+                .chain(FormKind::ALL.map(Format::Form))
+                .collect()
+        });
+        &ALL
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        let (name, about) = match self {
+            Self::Text => ("text", "A report for people"),
+            Self::Json => ("json", "The profile itself (docs/profile.md)"),
+            Self::Markdown => ("markdown", "A report for a ticket"),
+            Self::Html => (
+                "html",
+                "A report in one file, to be read in a browser or printed",
+            ),
+            Self::Form(kind) => (kind.name(), kind.about()),
+        };
+        Some(PossibleValue::new(name).help(about))
     }
 }
 

@@ -44,15 +44,13 @@ pub(crate) fn run(store: &Store, options: &MergeOptions) -> anyhow::Result<Exit>
         }
         other => other.into(),
     })?;
-    match options.format.engine() {
-        Some(engine) => output::form(&render::form(engine, &merged)?)?,
-        None if options.format == Format::Json => {
-            output::print_json(&merged)?;
-        }
-        None if matches!(options.format, Format::Markdown | Format::Html) => {
+    match options.format {
+        Format::Form(kind) => output::form(&render::form(kind, &merged)?)?,
+        Format::Json => output::print_json(&merged)?,
+        Format::Markdown | Format::Html => {
             bail!("merge: this format is for a single profile: capprofctl report")
         }
-        None => output::print(&render::merged(
+        Format::Text => output::print(&render::merged(
             &merged,
             options.all_forms,
             &output::styles(),

@@ -34,9 +34,9 @@ pub(crate) fn run(
         Some(directory) => so_far(state, &directory, wanted)?,
         None => store.find(wanted)?.profile,
     };
-    match format.engine() {
-        Some(engine) => {
-            output::form(&render::form(engine, &profile)?)?;
+    match format {
+        Format::Form(kind) => {
+            output::form(&render::form(kind, &profile)?)?;
             // The reader of a single form does not see the report's first line.
             if !profile.complete {
                 output::message(&format!(
@@ -46,12 +46,10 @@ pub(crate) fn run(
                 ));
             }
         }
-        None if format == Format::Json => {
-            output::print_json(&profile)?;
-        }
-        None if format == Format::Markdown => output::print_raw(&render::markdown(&profile))?,
-        None if format == Format::Html => output::print_raw(&render::html(&profile))?,
-        None => {
+        Format::Json => output::print_json(&profile)?,
+        Format::Markdown => output::print_raw(&render::markdown(&profile))?,
+        Format::Html => output::print_raw(&render::html(&profile))?,
+        Format::Text => {
             let detail = Detail {
                 verbose: detail.verbose,
                 all_forms: detail.all_forms,

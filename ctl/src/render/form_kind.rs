@@ -78,6 +78,29 @@ impl FormKind {
         }
     }
 
+    /// What is printed, for the help of the command line.
+    pub(crate) fn about(self) -> &'static str {
+        match self {
+            Self::Docker => "The command docker run",
+            Self::DockerOptions => {
+                "Options of docker run, the words alone: docker run $(capprofctl report --format docker-options) IMAGE"
+            }
+            Self::Podman => "The command podman run",
+            Self::Kubernetes => "A securityContext",
+            Self::Kustomize => "A patch for kustomize",
+            Self::Helm => "Values of a Helm chart",
+            Self::Scc => "OpenShift's SecurityContextConstraints",
+            Self::Compose => "A service in a compose file",
+            Self::Quadlet => "Lines of a .container unit",
+            Self::Systemd => "Lines of a .service unit",
+            Self::Ecs => "A container definition of Amazon ECS",
+            Self::Nomad => "The config block of a Nomad task",
+            Self::Nixos => "A container of NixOS",
+            Self::Ctr => "The command ctr run",
+            Self::ContainersConf => "Defaults of podman (containers.conf)",
+        }
+    }
+
     /// The name as people write it.
     pub(crate) fn title(self) -> &'static str {
         match self {
