@@ -43,6 +43,18 @@ class Result:
     def method(self):
         return self.ebpf.get("method", "")
 
+    @property
+    def refused(self):
+        """Programs that this kernel refused although it has what they need: better ways to attach than the one in use, and what sees devices."""
+        found = []
+        for attempt in self.ebpf.get("attempts", []):
+            if attempt["refused"] is None:
+                break
+            # Else it is the name of what the kernel lacks.
+            if attempt["refused"].startswith(("load: ", "attach ")):
+                found.append(f"{attempt['method']}: {attempt['refused']}")
+        return found + [what for what in self.ebpf.get("not_observed", []) if "load: " in what]
+
     def difference(self, one, other):
         """Programs of whose set something is in one column and not in the other; what stands in for a member is not counted."""
         found = []
@@ -82,10 +94,16 @@ class Result:
         """By the Test Anything Protocol, as tests/harness reads it; gives the number of tests, and of failed ones."""
         lines = [line for test in self.tests.values() for line in test]
         number, failed = len(self.tests), sum(line.startswith("not ok") for line in lines)
-        if self.problem:
-            log = "".join(f"  {line}\n" for line in [self.problem, *self.log.splitlines()[-12:]])
-            lines.append(f"not ok - {self.kernel.series}-{self.kernel.suite}/end\n  ---\n{log}  ...")
-            number, failed = number + 1, failed + 1
+        for name, log in [
+            # A program that has grown too large for a kernel would else go unnoticed: the next way sees less, and says so.
+            ("no_program_is_refused", self.refused),
+            ("end", [self.problem, *self.log.splitlines()[-12:]] if self.problem else []),
+        ]:
+            verdict = "not ok" if log else "ok"
+            lines.append(f"{verdict} - {self.kernel.series}-{self.kernel.suite}/{name}")
+            if log:
+                lines.append("  ---\n" + "".join(f"  {line}\n" for line in log) + "  ...")
+            number, failed = number + 1, failed + bool(log)
         for line in lines:
             print(line)
         sys.stdout.flush()
