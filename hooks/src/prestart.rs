@@ -76,8 +76,8 @@ pub(crate) fn arm(
     result
 }
 
-/// Whether the recorders are armed for this process already: runc runs its prestart hooks twice for a container without a mount namespace of its own
-/// (libcontainer/process_linux.go), and what was armed first would be nobody's.
+/// Returns true if the recorders are armed for this process already: runc 1.1 runs the prestart hooks of a container without a mount namespace of its
+/// own twice (libcontainer/process_linux.go; findings/runc-hooks-twice.sh), and what was armed first would belong to no recording.
 fn is_armed(directory: &Directory, init: Process) -> bool {
     directory
         .load_json::<ArmedRecorders>(ARMED)

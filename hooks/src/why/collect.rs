@@ -57,7 +57,7 @@ pub(super) struct Collector {
     pending: Vec<Pending>,
     /// Refusals beyond [`MOST`].
     dropped: u64,
-    /// Of a file, by a process that was gone, with its mount namespace, before any process of that was looked at.
+    /// Refusals of a file whose mounts are not known: the process and its mount namespace were gone before any process in it was looked at.
     too_late: u64,
     /// The command, which this process cannot start where that is refused.
     starts: String,

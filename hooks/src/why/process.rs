@@ -90,7 +90,7 @@ fn mount_of(directory: BorrowedFd<'_>) -> Option<u64> {
     found.ok().map(|found| found.stx_mnt_id)
 }
 
-/// The root directory that setns(2) gives who enters the namespace, and the mounts there. Only a thread of its own enters.
+/// The root directory that setns(2) gives to a thread that enters the namespace, and the mounts there. A thread of its own enters.
 fn root_of_namespace(namespace: &fs::File) -> Option<(OwnedFd, Mounts)> {
     let enter = || {
         // The namespace's own /proc need not have this thread.

@@ -118,7 +118,7 @@ fn any_bundle_that_runc_reads_is_profiled() {
 }
 
 /// Where the shim may not mount, runc gets a bundle of its own.
-/// Where runc leaves a mount of the host's for each container without a mount namespace, until this is dropped.
+/// Where runc mounts the root of a container without a mount namespace, on the host, and leaves it. Unmounted when this is dropped.
 struct Unmounted(PathBuf);
 
 impl Drop for Unmounted {
