@@ -96,6 +96,22 @@ static OFTEN_DONE_WITHOUT: &[Use] = &[
         },
         why: "a file that may not be read without a new access time is mostly read with one",
     },
+    // systemd as the first process makes control groups, and links to them, where nobody may write: src/core/cgroup.c.
+    Use {
+        capability: Capability::DAC_OVERRIDE,
+        applies: |check| {
+            check.program == "systemd" && asked_in(check, &["vfs_mkdir", "vfs_symlink"])
+        },
+        why: "systemd logs which directory or link it may not make, and goes on",
+    },
+    // pg_ctlcluster of postgresql-common looks at the cluster's directory as root, then once more as its owner.
+    Use {
+        capability: Capability::DAC_READ_SEARCH,
+        applies: |check| {
+            check.program == "pg_ctlcluster" && asked_in(check, &["link_path_walk", "may_open"])
+        },
+        why: "pg_ctlcluster looks at the cluster's files as their owner too",
+    },
 ];
 
 /// What is known of programs that use a capability in this way, if they often do without.

@@ -198,6 +198,29 @@ fn changes_of_a_file_that_are_refused_are_often_only_logged() {
 }
 
 #[test]
+fn what_one_program_is_known_to_do_without_is_not_said_of_another() {
+    for (program, capability, asked_in, expected) in [
+        ("systemd", Capability::DAC_OVERRIDE, "vfs_mkdir", true),
+        ("systemd", Capability::DAC_OVERRIDE, "vfs_unlink", false),
+        ("mkdir", Capability::DAC_OVERRIDE, "vfs_mkdir", false),
+        (
+            "pg_ctlcluster",
+            Capability::DAC_READ_SEARCH,
+            "may_open",
+            true,
+        ),
+        ("cat", Capability::DAC_READ_SEARCH, "may_open", false),
+    ] {
+        let asked = Observation {
+            program: program.into(),
+            ..check(capability, "openat", &["generic_permission", asked_in])
+        };
+        let needed = &Case::seen(vec![asked]).minimize().findings.needed[0];
+        assert_eq!(needed.unclear.is_some(), expected, "{program} {asked_in}");
+    }
+}
+
+#[test]
 fn root_gets_the_three_sets_and_another_user_all_five() {
     let bind = check(
         Capability::NET_BIND_SERVICE,
