@@ -151,13 +151,13 @@ exec {real}/capprof-hook "$@"
             path.write_text(options + "\n")
 
     def take_log(self):
-        """What strace has written, once it has ended."""
+        """What strace has written, once it has ended: it lives on when what it traced has become the runtime, or has ended."""
         log = self.work / "log"
-        for _ in range(200):
-            text = log.read_text(errors="replace") if log.exists() else ""
-            if "+++ " in text or "<detached" in text:
+        for _ in range(400):
+            if not any(os.path.basename(words[0]) == b"strace" for _, words in self.processes()):
                 break
-            time.sleep(0.01)
+            time.sleep(0.005)
+        text = log.read_text(errors="replace") if log.exists() else ""
         log.unlink(missing_ok=True)
         return text
 
@@ -194,7 +194,7 @@ exec {real}/capprof-hook "$@"
             return sorted(line.split(" ", 2)[2] for line in file)
 
     def processes(self):
-        """Processes that have to do with this place."""
+        """Processes that have to do with this place: each one's id and command line."""
         found = []
         for directory in glob.glob("/proc/[0-9]*"):
             try:
@@ -202,7 +202,7 @@ exec {real}/capprof-hook "$@"
             except OSError:
                 continue
             if int(directory[6:]) != os.getpid() and any(word.startswith(os.fsencode(self.work)) for word in words):
-                found.append(f"process {directory[6:]} is left: {b' '.join(words).decode(errors='replace')}")
+                found.append((directory[6:], words))
         return found
 
     def left(self):
@@ -229,7 +229,7 @@ exec {real}/capprof-hook "$@"
             if not remaining:
                 break
             time.sleep(0.02)
-        return problems + remaining
+        return problems + [f"process {number} is left: {b' '.join(words).decode(errors='replace')}" for number, words in remaining]
 
     def profiles(self, container):
         found = []
