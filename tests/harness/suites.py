@@ -111,6 +111,9 @@ ALL = (
           claims="SELinux's audit records show of the corpus what it says"),
     Suite("guest-full", ("tests/guest", "--full"), lane="guest", needs=("build", "image"), rows=True, limit=4 * 3600, shards=True,
           claims="every program of the corpus with every recorder, runtime and variant, SELinux enforcing"),
+    Suite("demo-debian-12", ("tests/demo/guest",), ("tests/demo/guest",), lane="any",
+          claims="README's first command, on Debian 12 with the kernel that it installs: rsyslogd needs exactly CAP_SYSLOG, by eBPF",
+          inputs=(*SOURCES, *HARNESS, "tests/demo/", "tests/vm/guest", "packaging/")),
     Suite("kernels-all", ("tests/kernels/run", "--bin", "@BIN", "--write"), lane="guest", limit=3 * 3600,
           claims="the same on each kernel of Debian's archive; writes docs/kernels.md and README's table"),
     Suite("policy-guest", ("tests/policy/check-guest",), lane="guest", needs=(),
@@ -133,6 +136,6 @@ TARGETS = {
     # Without the guests that install Debian: CI is to take no longer than half an hour on two cores.
     "ci": ("lint", *(name for name in TEST if name not in ("image", "guest", "engines-selinux", "engines-plain"))),
     "all": ("lint", *(name for name in TEST if name not in ("torture", "guest", "kernels", "engines-selinux", "engines-plain")), "torture-all", "fuzz",
-            "guest-full", "kernels-all", "engines-everywhere",
+            "guest-full", "demo-debian-12", "kernels-all", "engines-everywhere",
             "engines-everywhere-plain", "policy-guest", "vm", "corpus", "corpus-audited", "members", "release", "engines-validate"),
 }
