@@ -1,9 +1,9 @@
 //! A bundle of the tests' own and a container in it.
 
 use crate::environment::{Environment, Runtime};
-use anyhow::{Context, bail};
-use capprof_profile::CapabilitySet;
+use anyhow::{Context, bail, ensure};
 use capprof_profile::profile::Profile;
+use capprof_profile::{Capability, CapabilitySet};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 static NUMBER: AtomicU32 = AtomicU32::new(0);
@@ -210,6 +211,69 @@ impl Container {
         self.capprof(&["run", "--bundle", &bundle.to_string_lossy(), &self.id])
     }
 
+    /// `capprof run --detach`.
+    pub(crate) fn start(&self) -> anyhow::Result<()> {
+        let bundle = self.bundle();
+        self.capprof_succeeds(&[
+            "run",
+            "--detach",
+            "--bundle",
+            &bundle.to_string_lossy(),
+            &self.id,
+        ])?;
+        Ok(())
+    }
+
+    /// A started container that only waits.
+    pub(crate) fn waiting(
+        environment: &Arc<Environment>,
+        runtime: &Runtime,
+    ) -> anyhow::Result<Self> {
+        let container = Self::new(environment, runtime, &["/bin/corpus", "wait"])?;
+        container.start()?;
+        Ok(container)
+    }
+
+    /// Returns true if its own program has begun, as the runtime tells it.
+    pub(crate) fn is_running(&self) -> anyhow::Result<bool> {
+        let output = self.capprof(&["state", &self.id])?;
+        let state: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+        Ok(state["status"] == "running")
+    }
+
+    /// Kills and deletes it.
+    pub(crate) fn stop(&self) -> anyhow::Result<()> {
+        self.capprof_succeeds(&["kill", &self.id, "KILL"])?;
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while !self.capprof(&["delete", &self.id])?.status.success() {
+            ensure!(Instant::now() < deadline, "the container does not stop");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        Ok(())
+    }
+
+    /// Runs it to its end, which must be a good one. The profile must be complete, and its answer exactly this.
+    pub(crate) fn run_and_expect(&self, expected: &[Capability]) -> anyhow::Result<Profile> {
+        let output = self.run()?;
+        ensure!(
+            output.status.success(),
+            "the container failed: {}: {}",
+            output.status,
+            String::from_utf8_lossy(&output.stderr)
+        );
+        let profile = self.profile()?;
+        expect_answer(&profile, expected)?;
+        self.expect_nothing_left()?;
+        Ok(profile)
+    }
+
+    /// No recording of it is in progress any more.
+    pub(crate) fn expect_nothing_left(&self) -> anyhow::Result<()> {
+        let left = self.recordings()?;
+        ensure!(left.is_empty(), "recordings left behind: {left:?}");
+        Ok(())
+    }
+
     /// The runtime without capprof on this bundle, not yet started. It is killed after a minute.
     pub(crate) fn bare(&self) -> Command {
         let mut words: Vec<String> = ["timeout", "-k", "5", "60"].map(str::to_owned).to_vec();
@@ -321,6 +385,23 @@ impl Drop for Container {
         // A test that failed half-way must not leave a container behind.
         let _ = self.capprof(&["delete", "--force", &self.id]);
     }
+}
+
+/// The profile is complete, and its answer exactly this.
+pub(crate) fn expect_answer(profile: &Profile, expected: &[Capability]) -> anyhow::Result<()> {
+    let expected: CapabilitySet = expected.iter().copied().collect();
+    ensure!(
+        profile.complete,
+        "incomplete: {}",
+        profile.incomplete_because.join("; ")
+    );
+    ensure!(
+        profile.findings.minimized == expected,
+        "expected {expected}, found {}: {}",
+        profile.findings.minimized,
+        serde_json::to_string(&profile.findings.needed)?
+    );
+    Ok(())
 }
 
 /// Runs a command, which must succeed.

@@ -2,13 +2,13 @@
 
 use crate::container::Container;
 use crate::environment::{Environment, Runtime};
-use crate::lifecycle::stop;
 use crate::{Body, Test};
 use anyhow::{Context, ensure};
 use capprof_profile::recording::ProcessSets;
 use capprof_profile::{Capability, CapabilitySet};
 use serde_json::{Value, json};
 use std::fs;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 const BODIES: [(&str, Body); 7] = [
@@ -82,12 +82,6 @@ fn run(container: &Container) -> anyhow::Result<ProcessSets> {
     sets(&output.stdout)
 }
 
-fn expect_nothing_left(container: &Container) -> anyhow::Result<()> {
-    let left = container.recordings()?;
-    ensure!(left.is_empty(), "left behind: {left:?}");
-    Ok(())
-}
-
 fn a_list_is_all_that_a_process_gets(
     environment: &Arc<Environment>,
     runtime: &Runtime,
@@ -139,7 +133,7 @@ fn a_list_is_all_that_a_process_gets(
         !bundle.join("capprof.json").exists(),
         "something was recorded"
     );
-    expect_nothing_left(&container)
+    container.expect_nothing_left()
 }
 
 /// From profile to enforced by changing nothing but the mode.
@@ -208,7 +202,7 @@ fn a_profile_is_enforced_by_its_name(
         "corpus sys_chroot && corpus net_raw",
         &[Capability::NET_RAW, Capability::SYS_CHROOT],
     )?;
-    expect_nothing_left(&container)
+    container.expect_nothing_left()
 }
 
 fn another_user_gets_what_its_profile_says(
@@ -234,7 +228,7 @@ fn another_user_gets_what_its_profile_says(
         !output.status.success() && errors.contains("of user 1000, this one is of user 0"),
         "{errors}"
     );
-    expect_nothing_left(&container)
+    container.expect_nothing_left()
 }
 
 fn exec_gets_no_more(environment: &Arc<Environment>, runtime: &Runtime) -> anyhow::Result<()> {
@@ -243,14 +237,7 @@ fn exec_gets_no_more(environment: &Arc<Environment>, runtime: &Runtime) -> anyho
         &container,
         json!({"io.capprof.mode": "enforce", "io.capprof.capabilities": "CAP_KILL,CAP_SYSLOG"}),
     )?;
-    let bundle = container.bundle();
-    container.capprof_succeeds(&[
-        "run",
-        "--detach",
-        "--bundle",
-        &bundle.to_string_lossy(),
-        &container.id,
-    ])?;
+    container.start()?;
     let limit = set(&[Capability::KILL, Capability::SYSLOG]);
     // As docker exec --privileged does.
     let all: Vec<String> = environment
@@ -313,55 +300,52 @@ fn exec_gets_no_more(environment: &Arc<Environment>, runtime: &Runtime) -> anyho
             "{arguments:?}: {errors}"
         );
     }
-    stop(&container)?;
-    expect_nothing_left(&container)
+    container.stop()?;
+    container.expect_nothing_left()
+}
+
+/// A container that is limited and was made, not started; its config.json, and what that holds.
+fn created(
+    environment: &Arc<Environment>,
+    runtime: &Runtime,
+) -> anyhow::Result<(Container, PathBuf, Vec<u8>)> {
+    let container = Container::new(environment, runtime, &["/bin/corpus", "wait"])?;
+    annotate(
+        &container,
+        json!({"io.capprof.mode": "enforce", "io.capprof.capabilities": "CAP_KILL"}),
+    )?;
+    let path = container.bundle().join("config.json");
+    let before = fs::read(&path)?;
+    let bundle = container.bundle();
+    let bundle = bundle.to_string_lossy();
+    container.capprof_succeeds(&["create", "--bundle", &bundle, &container.id])?;
+    ensure!(fs::read(&path)? == before, "config.json was written to");
+    Ok((container, path, before))
 }
 
 fn config_json_stays_as_it_is(
     environment: &Arc<Environment>,
     runtime: &Runtime,
 ) -> anyhow::Result<()> {
-    let container = Container::new(environment, runtime, &["/bin/corpus", "wait"])?;
-    annotate(
-        &container,
-        json!({"io.capprof.mode": "enforce", "io.capprof.capabilities": "CAP_KILL"}),
-    )?;
-    let path = container.bundle().join("config.json");
-    let before = fs::read(&path)?;
-    let bundle = container.bundle();
-    let bundle = bundle.to_string_lossy();
-    let id = container.id.as_str();
-    container.capprof_succeeds(&["create", "--bundle", &bundle, id])?;
-    ensure!(fs::read(&path)? == before, "config.json was written to");
-    container.capprof_succeeds(&["start", id])?;
-    stop(&container)?;
-    container.capprof_succeeds(&["run", "--detach", "--bundle", &bundle, id])?;
-    stop(&container)?;
+    let (container, path, before) = created(environment, runtime)?;
+    container.capprof_succeeds(&["start", &container.id])?;
+    container.stop()?;
+    container.start()?;
+    container.stop()?;
     ensure!(
         fs::read(&path)? == before,
         "after delete: config.json is not what it was"
     );
-    expect_nothing_left(&container)
+    container.expect_nothing_left()
 }
 
 fn a_killed_runtime_leaves_nothing(
     environment: &Arc<Environment>,
     runtime: &Runtime,
 ) -> anyhow::Result<()> {
-    let container = Container::new(environment, runtime, &["/bin/corpus", "wait"])?;
-    annotate(
-        &container,
-        json!({"io.capprof.mode": "enforce", "io.capprof.capabilities": "CAP_KILL"}),
-    )?;
-    let path = container.bundle().join("config.json");
-    let before = fs::read(&path)?;
-    let bundle = container.bundle();
-    let bundle = bundle.to_string_lossy();
-    let id = container.id.as_str();
-    container.capprof_succeeds(&["create", "--bundle", &bundle, id])?;
-    ensure!(fs::read(&path)? == before, "config.json was written to");
-    container.capprof_succeeds(&["delete", "--force", id])?;
-    expect_nothing_left(&container)?;
+    let (container, path, _) = created(environment, runtime)?;
+    container.capprof_succeeds(&["delete", "--force", &container.id])?;
+    container.expect_nothing_left()?;
     // A runtime that is gone without a trace: the next call finds what it left.
     container.edit(|config| config["process"]["args"] = json!(["/bin/absent"]))?;
     let before = fs::read(&path)?;
@@ -370,12 +354,12 @@ fn a_killed_runtime_leaves_nothing(
         !output.status.success(),
         "a program that does not exist was run"
     );
-    container.capprof(&["delete", "--force", id])?;
+    container.capprof(&["delete", "--force", &container.id])?;
     ensure!(
         fs::read(&path)? == before,
         "after a failed create: config.json is not what it was"
     );
-    expect_nothing_left(&container)
+    container.expect_nothing_left()
 }
 
 fn what_cannot_be_enforced_is_not_run(
@@ -423,7 +407,7 @@ fn what_cannot_be_enforced_is_not_run(
             "{annotations}: {errors}"
         );
         ensure!(fs::read(&path)? == before, "{annotations}: config.json");
-        expect_nothing_left(&container)?;
+        container.expect_nothing_left()?;
     }
     Ok(())
 }

@@ -2,7 +2,6 @@
 
 use crate::container::Container;
 use crate::environment::{Environment, Runtime};
-use crate::lifecycle::stop;
 use crate::{Body, Test};
 use anyhow::{Context, ensure};
 use capprof_profile::recording::Mode;
@@ -82,14 +81,7 @@ fn nothing_changes(environment: &Arc<Environment>, runtime: &Runtime) -> anyhow:
     }
     // All of the configuration, but for the hooks.
     container.edit(|config| config["process"]["args"] = json!(["/bin/sleep", "60"]))?;
-    let bundle = container.bundle();
-    container.capprof_succeeds(&[
-        "run",
-        "--detach",
-        "--bundle",
-        &bundle.to_string_lossy(),
-        &container.id,
-    ])?;
+    container.start()?;
     let recording = container.recordings()?.pop().context("no recording")?;
     let read = |name: &str| -> anyhow::Result<Value> {
         Ok(serde_json::from_slice(&fs::read(recording.join(name))?)?)
@@ -99,7 +91,7 @@ fn nothing_changes(environment: &Arc<Environment>, runtime: &Runtime) -> anyhow:
         .as_object_mut()
         .and_then(|config| config.shift_remove("hooks"));
     ensure!(hooks.is_some() && engines == runtimes);
-    stop(&container)
+    container.stop()
 }
 
 fn exec_gets_what_it_asks_for(
@@ -107,14 +99,7 @@ fn exec_gets_what_it_asks_for(
     runtime: &Runtime,
 ) -> anyhow::Result<()> {
     let container = observed(environment, runtime, &["/bin/sleep", "60"])?;
-    let bundle = container.bundle();
-    container.capprof_succeeds(&[
-        "run",
-        "--detach",
-        "--bundle",
-        &bundle.to_string_lossy(),
-        &container.id,
-    ])?;
+    container.start()?;
     let output = container.capprof_succeeds(&[
         "exec",
         "--cap",
@@ -130,7 +115,7 @@ fn exec_gets_what_it_asks_for(
     let set = CapabilitySet::from_bits(u64::from_str_radix(&effective, 16)?);
     ensure!(set.contains(Capability::SYS_TIME), "{set}");
     ensure!(!set.contains(Capability::SYS_MODULE), "{set}");
-    stop(&container)
+    container.stop()
 }
 
 fn what_is_not_used_is_named(

@@ -220,7 +220,7 @@ fn server(
         ensure!(Instant::now() < deadline, "the server does not start");
         std::thread::sleep(Duration::from_millis(50));
     }
-    crate::lifecycle::stop(&container)?;
+    container.stop()?;
     Ok((container, format!("rm {}", ready.display())))
 }
 

@@ -104,12 +104,6 @@ fn expect(output: &Output, status: Option<i32>, words: &[&str]) -> anyhow::Resul
     Ok(())
 }
 
-fn expect_nothing_left(container: &Container) -> anyhow::Result<()> {
-    let left = container.recordings()?;
-    ensure!(left.is_empty(), "left behind: {left:?}");
-    Ok(())
-}
-
 fn what_is_done_without_is_left_out(
     environment: &Arc<Environment>,
     runtime: &Runtime,
@@ -157,7 +151,7 @@ fn what_is_done_without_is_left_out(
     // What was left out stays left out, and the rest is what a plain verify is of.
     let output = container.ctl_with_runtime(&["verify", "last"])?.output()?;
     expect(&output, Some(0), &["with CAP_SYS_CHROOT\n"])?;
-    expect_nothing_left(&container)
+    container.expect_nothing_left()
 }
 
 fn what_fails_today_stays(environment: &Arc<Environment>, runtime: &Runtime) -> anyhow::Result<()> {
@@ -185,7 +179,7 @@ fn what_fails_today_stays(environment: &Arc<Environment>, runtime: &Runtime) -> 
         form.contains("--cap-add=SYS_ADMIN") && !form.contains("# asks for"),
         "{form}"
     );
-    expect_nothing_left(&container)
+    container.expect_nothing_left()
 }
 
 fn that_it_starts_settles_nothing(
@@ -209,7 +203,7 @@ fn that_it_starts_settles_nothing(
     let output = today(&container, &["--check", check, "--timeout", "50"])?;
     expect(&output, Some(0), &["it does without CAP_SYS_ADMIN"])?;
     ensure!(stored(&container)?.answer().0.is_empty());
-    expect_nothing_left(&container)
+    container.expect_nothing_left()
 }
 
 fn who_asks_for_nothing_more_is_not_run(
@@ -220,7 +214,7 @@ fn who_asks_for_nothing_more_is_not_run(
     let output = today(&container, &[])?;
     expect(&output, Some(0), &["there is nothing to try"])?;
     ensure!(stored(&container)? == profile, "the profile is another");
-    expect_nothing_left(&container)
+    container.expect_nothing_left()
 }
 
 fn another_user_is_tried_with_what_is_ambient_today(
@@ -249,5 +243,5 @@ fn another_user_is_tried_with_what_is_ambient_today(
     let output = today(&container, &[])?;
     expect(&output, Some(0), &["it does without CAP_NET_BIND_SERVICE"])?;
     ensure!(stored(&container)?.answer().0.is_empty());
-    expect_nothing_left(&container)
+    container.expect_nothing_left()
 }

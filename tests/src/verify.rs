@@ -163,12 +163,6 @@ fn remove(container: &Container, profile: &Profile, capability: Capability) -> a
     Ok(fs::write(&path, serde_json::to_vec(&value)?)?)
 }
 
-fn expect_nothing_left(container: &Container) -> anyhow::Result<()> {
-    let left = container.recordings()?;
-    ensure!(left.is_empty(), "left behind: {left:?}");
-    Ok(())
-}
-
 fn a_sufficient_set_is_verified(
     environment: &Arc<Environment>,
     runtime: &Runtime,
@@ -231,7 +225,7 @@ fn a_sufficient_set_is_verified(
             "{program}: the stored profile is another"
         );
         ensure!(fs::read(container.bundle().join("config.json"))? == configuration);
-        expect_nothing_left(&container)?;
+        container.expect_nothing_left()?;
     }
     Ok(())
 }
@@ -256,7 +250,7 @@ fn a_missing_member_is_named(
             said.starts_with("NOT VERIFIED") && said.contains(&format!("add: {capability}\n")),
             "{program}: {said}"
         );
-        expect_nothing_left(&container)?;
+        container.expect_nothing_left()?;
     }
     Ok(())
 }
@@ -358,7 +352,7 @@ fn a_check_decides(environment: &Arc<Environment>, runtime: &Runtime) -> anyhow:
             .any(|one| one.what == Compared::Check && one.passed),
         "{verification:?}"
     );
-    expect_nothing_left(container)?;
+    container.expect_nothing_left()?;
 
     let options = ["--check", "exit 7", "--timeout", "3"];
     expect(&verify(container, &profile, &options)?, NOT_VERIFIED)?;
@@ -369,7 +363,7 @@ fn a_check_decides(environment: &Arc<Environment>, runtime: &Runtime) -> anyhow:
         "{:?}",
         verification.failures
     );
-    expect_nothing_left(container)?;
+    container.expect_nothing_left()?;
 
     let output = verify(
         container,
@@ -379,7 +373,7 @@ fn a_check_decides(environment: &Arc<Environment>, runtime: &Runtime) -> anyhow:
     expect(&output, Some(1))?;
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     ensure!(said.contains("even with everything granted"), "{said}");
-    expect_nothing_left(container)
+    container.expect_nothing_left()
 }
 
 fn what_a_check_started_ends_with_it(
@@ -413,7 +407,7 @@ fn what_a_check_started_ends_with_it(
     }
     ensure!(status.code() == NOT_VERIFIED, "{status}");
     ensure!(left.is_empty(), "still running: {left:?}");
-    expect_nothing_left(container)
+    container.expect_nothing_left()
 }
 
 /// The processes of this host with such a word in their command line.
@@ -470,7 +464,7 @@ fn what_cannot_be_verified_is_not_run(
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     ensure!(said.contains("is incomplete"), "{said}");
     ensure!(standing(&container, &profile).is_err());
-    expect_nothing_left(&container)
+    container.expect_nothing_left()
 }
 
 fn an_interrupted_run_leaves_the_profile_as_it_was(
@@ -518,7 +512,7 @@ fn an_interrupted_run_leaves_the_profile_as_it_was(
         ] {
             ensure!(said.contains(part), "not said: {part}: {said}");
         }
-        expect_nothing_left(container)?;
+        container.expect_nothing_left()?;
         ensure!(
             !container
                 .capprof(&["state", &container.id])?
@@ -559,7 +553,7 @@ fn a_killed_capprofctl_leaves_nothing_attached(
         std::thread::sleep(Duration::from_millis(20));
     }
     // Attached by a hook before the container runs; a runtime that is still at work would make what is deleted below once more.
-    while !crate::lifecycle::is_running(container)? {
+    while !container.is_running()? {
         ensure!(
             started.elapsed() < Duration::from_secs(30),
             "the container never started"
@@ -572,7 +566,7 @@ fn a_killed_capprofctl_leaves_nothing_attached(
     // The container lives on, and its engine ends it some time.
     container.capprof(&["delete", "--force", &container.id])?;
     ensure!(!follows_system_calls(), "still attached");
-    expect_nothing_left(container)
+    container.expect_nothing_left()
 }
 
 /// Sends a signal to the capprofctl that runs this container; gives how many processes that were.

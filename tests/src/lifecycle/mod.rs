@@ -3,15 +3,14 @@ mod overlay;
 mod settings;
 mod users;
 
-use crate::container::{Container, succeed};
+use crate::container::{Container, expect_answer, succeed};
 use crate::environment::{Environment, Runtime};
 use crate::{Body, Test};
-use anyhow::{Context, bail, ensure};
-use capprof_profile::profile::Profile;
-use capprof_profile::{Capability, CapabilitySet};
+use anyhow::{Context, ensure};
+use capprof_profile::Capability;
 use capprof_store::profiles::Store;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
-use serde_json::{Value, json};
+use serde_json::json;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -91,83 +90,11 @@ pub(crate) fn tests(environment: &Arc<Environment>) -> Vec<Test> {
 /// The name of the test that needs a store of its own.
 const FULL_DISK: &str = "a_full_disk_loses_nothing";
 
-/// The profile is complete and its answer is exactly this.
-fn expect(profile: &Profile, expected: &[Capability]) -> anyhow::Result<()> {
-    let expected: CapabilitySet = expected.iter().copied().collect();
-    if !profile.complete {
-        bail!("incomplete: {}", profile.incomplete_because.join("; "));
-    }
-    if profile.findings.minimized != expected {
-        bail!(
-            "expected {expected:?}, found {:?}: {}",
-            profile.findings.minimized,
-            serde_json::to_string(&profile.findings.needed)?
-        );
-    }
-    Ok(())
-}
-
-fn expect_nothing_left(container: &Container) -> anyhow::Result<()> {
-    let left = container.recordings()?;
-    ensure!(left.is_empty(), "recordings left behind: {left:?}");
-    Ok(())
-}
-
-fn run_and_expect(container: &Container, expected: &[Capability]) -> anyhow::Result<Profile> {
-    let output = container.run()?;
-    ensure!(
-        output.status.success(),
-        "the container failed: {}: {}",
-        output.status,
-        String::from_utf8_lossy(&output.stderr)
-    );
-    let profile = container.profile()?;
-    expect(&profile, expected)?;
-    expect_nothing_left(container)?;
-    Ok(profile)
-}
-
-/// Starts a container that only waits.
-fn waiting(environment: &Arc<Environment>, runtime: &Runtime) -> anyhow::Result<Container> {
-    let container = Container::new(environment, runtime, &["/bin/corpus", "wait"])?;
-    let bundle = container.bundle();
-    container.capprof_succeeds(&[
-        "run",
-        "--detach",
-        "--bundle",
-        &bundle.to_string_lossy(),
-        &container.id,
-    ])?;
-    Ok(container)
-}
-
-/// Whether its own program has begun, as the runtime tells it.
-pub(crate) fn is_running(container: &Container) -> anyhow::Result<bool> {
-    let output = container.capprof(&["state", &container.id])?;
-    let state: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
-    Ok(state["status"] == "running")
-}
-
-/// Stops it and waits for its end.
-pub(crate) fn stop(container: &Container) -> anyhow::Result<()> {
-    container.capprof_succeeds(&["kill", &container.id, "KILL"])?;
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while !container
-        .capprof(&["delete", &container.id])?
-        .status
-        .success()
-    {
-        ensure!(Instant::now() < deadline, "the container does not stop");
-        std::thread::sleep(Duration::from_millis(50));
-    }
-    Ok(())
-}
-
 fn use_in_exec_alone_is_recorded(
     environment: &Arc<Environment>,
     runtime: &Runtime,
 ) -> anyhow::Result<()> {
-    let container = waiting(environment, runtime)?;
+    let container = Container::waiting(environment, runtime)?;
     // As an engine calls exec: with the capabilities that it gives by itself, which lack the one in use.
     let process = container.path("process.json");
     fs::write(
@@ -186,20 +113,20 @@ fn use_in_exec_alone_is_recorded(
         &process.to_string_lossy(),
         &container.id,
     ])?;
-    stop(&container)?;
-    expect(&container.profile()?, &[Capability::SYS_CHROOT])?;
-    expect_nothing_left(&container)
+    container.stop()?;
+    expect_answer(&container.profile()?, &[Capability::SYS_CHROOT])?;
+    container.expect_nothing_left()
 }
 
 fn exec_without_process_file_is_recorded(
     environment: &Arc<Environment>,
     runtime: &Runtime,
 ) -> anyhow::Result<()> {
-    let container = waiting(environment, runtime)?;
+    let container = Container::waiting(environment, runtime)?;
     container.capprof_succeeds(&["exec", &container.id, "/bin/corpus", "net_raw"])?;
-    stop(&container)?;
-    expect(&container.profile()?, &[Capability::NET_RAW])?;
-    expect_nothing_left(&container)
+    container.stop()?;
+    expect_answer(&container.profile()?, &[Capability::NET_RAW])?;
+    container.expect_nothing_left()
 }
 
 fn a_program_that_exits_at_once_is_recorded(
@@ -208,7 +135,8 @@ fn a_program_that_exits_at_once_is_recorded(
 ) -> anyhow::Result<()> {
     for round in 0..5 {
         let container = Container::new(environment, runtime, &["/bin/corpus", "sys_chroot"])?;
-        run_and_expect(&container, &[Capability::SYS_CHROOT])
+        container
+            .run_and_expect(&[Capability::SYS_CHROOT])
             .with_context(|| format!("round {round}"))?;
     }
     Ok(())
@@ -240,13 +168,13 @@ fn file_capabilities_are_read_of_an_unmounted_root(
     ensure!(!executable.exists(), "the root is still mounted");
     container.capprof_succeeds(&["delete", &id])?;
     let profile = container.profile()?;
-    expect(&profile, &[Capability::NET_RAW])?;
+    expect_answer(&profile, &[Capability::NET_RAW])?;
     ensure!(
         profile.findings.blind_spots.is_empty(),
         "{:?}",
         profile.findings.blind_spots
     );
-    expect_nothing_left(&container)
+    container.expect_nothing_left()
 }
 
 fn create_start_kill_delete(
@@ -275,13 +203,13 @@ fn create_start_kill_delete(
     );
     // The shell has to come to its second command.
     std::thread::sleep(Duration::from_millis(500));
-    stop(&container)?;
-    expect(&container.profile()?, &[Capability::SYSLOG])?;
+    container.stop()?;
+    expect_answer(&container.profile()?, &[Capability::SYSLOG])?;
     ensure!(
         fs::read(bundle.join("config.json"))? == before,
         "config.json was written to"
     );
-    expect_nothing_left(&container)
+    container.expect_nothing_left()
 }
 
 fn a_created_container_that_never_starts(
@@ -298,7 +226,7 @@ fn a_created_container_that_never_starts(
         !profile.complete && profile.findings.minimized.is_empty(),
         "a program that never ran must not look profiled: {profile:?}"
     );
-    expect_nothing_left(&container)
+    container.expect_nothing_left()
 }
 
 fn a_failed_create_leaves_nothing(
@@ -323,7 +251,7 @@ fn a_failed_create_leaves_nothing(
         fs::read(container.bundle().join("config.json"))? == before,
         "config.json was written to"
     );
-    expect_nothing_left(&container)
+    container.expect_nothing_left()
 }
 
 fn one_id_under_two_roots(environment: &Arc<Environment>, runtime: &Runtime) -> anyhow::Result<()> {
@@ -332,21 +260,14 @@ fn one_id_under_two_roots(environment: &Arc<Environment>, runtime: &Runtime) -> 
     one.id = format!("{}-same", one.id);
     other.id.clone_from(&one.id);
     for container in [&one, &other] {
-        let bundle = container.bundle();
-        container.capprof_succeeds(&[
-            "run",
-            "--detach",
-            "--bundle",
-            &bundle.to_string_lossy(),
-            &container.id,
-        ])?;
+        container.start()?;
     }
     one.capprof_succeeds(&["exec", &one.id, "/bin/corpus", "sys_chroot"])?;
     other.capprof_succeeds(&["exec", &other.id, "/bin/corpus", "syslog"])?;
-    stop(&one)?;
-    stop(&other)?;
-    expect(&one.profile()?, &[Capability::SYS_CHROOT])?;
-    expect(&other.profile()?, &[Capability::SYSLOG])
+    one.stop()?;
+    other.stop()?;
+    expect_answer(&one.profile()?, &[Capability::SYS_CHROOT])?;
+    expect_answer(&other.profile()?, &[Capability::SYSLOG])
 }
 
 fn config_json_stays_as_it_is(
@@ -360,7 +281,7 @@ fn config_json_stays_as_it_is(
     })?;
     let before = fs::read(&path)?;
     for _ in 0..2 {
-        run_and_expect(&container, &[])?;
+        container.run_and_expect(&[])?;
         ensure!(fs::read(&path)? == before, "config.json is not what it was");
     }
     Ok(())
@@ -375,7 +296,7 @@ fn the_minimized_configuration_suffices(
         runtime,
         &["/bin/sh", "-c", "corpus sys_chroot && corpus net_raw"],
     )?;
-    run_and_expect(&container, &[Capability::NET_RAW, Capability::SYS_CHROOT])?;
+    container.run_and_expect(&[Capability::NET_RAW, Capability::SYS_CHROOT])?;
     let config = container.bundle().join("config.json");
     let minimized = container.bundle().join("config.minimized.json");
     let original: serde_json::Value = serde_json::from_slice(&fs::read(&config)?)?;
@@ -429,8 +350,8 @@ fn a_killed_runtime_loses_nothing(
         .status()?;
     child.wait()?;
     container.capprof_succeeds(&["delete", "--force", &container.id])?;
-    expect(&container.profile()?, &[Capability::SYS_CHROOT])?;
-    expect_nothing_left(&container)
+    expect_answer(&container.profile()?, &[Capability::SYS_CHROOT])?;
+    container.expect_nothing_left()
 }
 
 /// A file system that is mounted while a test needs it.
@@ -476,8 +397,8 @@ fn a_full_disk_loses_nothing(
     fs::remove_file(&filler)?;
     succeed(&mut container.ctl(&["recover"])?)?;
     let stored = Store::at(&mounted.0).find(&container.id)?.profile;
-    expect(&stored, &[Capability::SYS_CHROOT])?;
-    expect_nothing_left(&container)
+    expect_answer(&stored, &[Capability::SYS_CHROOT])?;
+    container.expect_nothing_left()
 }
 
 fn streams_and_status_are_the_programs_own(
@@ -490,5 +411,5 @@ fn streams_and_status_are_the_programs_own(
     ensure!(output.status.code() == Some(42), "status {}", output.status);
     ensure!(output.stdout == b"out\n", "stdout {:?}", output.stdout);
     ensure!(output.stderr == b"err\n", "stderr {:?}", output.stderr);
-    expect(&container.profile()?, &[])
+    expect_answer(&container.profile()?, &[])
 }

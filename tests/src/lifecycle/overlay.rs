@@ -51,7 +51,9 @@ fn overlay_reads_need_nothing(
         fs::write(container.bundle().join("rootfs/etc/text"), "text\n")?;
         container.use_user(user)?;
         let _overlay = Overlay::over(&container)?;
-        run_and_expect(&container, &[]).with_context(|| format!("user {user}"))?;
+        container
+            .run_and_expect(&[])
+            .with_context(|| format!("user {user}"))?;
     }
     Ok(())
 }
@@ -69,6 +71,6 @@ fn overlay_writes_need_nothing(
     }
     container.edit(|config| config["root"]["readonly"] = json!(false))?;
     let _overlay = Overlay::over(&container)?;
-    run_and_expect(&container, &[])?;
+    container.run_and_expect(&[])?;
     Ok(())
 }

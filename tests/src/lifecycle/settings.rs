@@ -29,7 +29,7 @@ fn seccomp_hides_nothing(environment: &Arc<Environment>, runtime: &Runtime) -> a
         // The filter itself must not need a capability.
         config["process"]["noNewPrivileges"] = json!(true);
     })?;
-    let profile = run_and_expect(&container, &[Capability::SYS_CHROOT])?;
+    let profile = container.run_and_expect(&[Capability::SYS_CHROOT])?;
     ensure!(
         profile
             .conditions
@@ -55,7 +55,7 @@ fn annotations_name_and_direct_the_result(
             "io.capprof.output": output,
         });
     })?;
-    let profile = run_and_expect(&container, &[Capability::SYS_CHROOT])?;
+    let profile = container.run_and_expect(&[Capability::SYS_CHROOT])?;
     ensure!(
         profile.origin.name.as_deref() == Some("a name"),
         "name {:?}",

@@ -36,7 +36,7 @@ fn a_user_other_than_root_is_granted_the_bounding_set_alone(
     let container = Container::new(environment, runtime, &["/bin/corpus", "file-capability"])?;
     container.use_user(1000)?;
     container.edit(|config| config["process"]["capabilities"] = json!({}))?;
-    let profile = run_and_expect(&container, &[Capability::NET_RAW])?;
+    let profile = container.run_and_expect(&[Capability::NET_RAW])?;
     let sets = profile.findings.minimized_sets;
     ensure!(
         sets.ambient.is_empty() && sets.effective.is_empty(),
@@ -55,7 +55,7 @@ fn a_user_other_than_root_gets_ambient_sets(
     let mut container = Container::new(environment, runtime, &["/bin/corpus", "net_raw"])?;
     container.use_user(1000)?;
     container.grant_ambient();
-    let profile = run_and_expect(&container, &[Capability::NET_RAW])?;
+    let profile = container.run_and_expect(&[Capability::NET_RAW])?;
     ensure!(
         profile.findings.minimized_sets.ambient == profile.findings.minimized,
         "without ambient they would not be effective: {:?}",

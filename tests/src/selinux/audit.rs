@@ -50,7 +50,7 @@ fn a_flood_of_other_denials(
         READY.replace("ready", "done")
     );
     let container = recorded(environment, runtime, "domain", &script)?;
-    start(&container)?;
+    container.start()?;
     wait_for(&container, "ready")?;
     // Records of somebody else's, as fast as this machine makes them.
     let mut flood = Command::new("sh")
@@ -107,7 +107,7 @@ fn interrupted(
         READY.replace("ready", "done")
     );
     let container = recorded(environment, runtime, "domain", &script)?;
-    start(&container)?;
+    container.start()?;
     wait_for(&container, "ready")?;
     interruption()?;
     fs::write(container.path("shared").join("go"), "")?;

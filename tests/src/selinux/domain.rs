@@ -47,7 +47,7 @@ fn domain_keeps_the_host_enforcing(
         "domain",
         &format!("corpus syslog; {READY}"),
     )?;
-    start(&container)?;
+    container.start()?;
     wait_for(&container, "ready")?;
     let during = Switches::read()?;
     ensure!(during.enforcing, "the host is permissive");
@@ -184,7 +184,7 @@ fn domain_administrator_switches_the_boolean(
 ) -> anyhow::Result<()> {
     // Off under our hands: it stays as the administrator left it.
     let container = recorded(environment, runtime, "domain", READY.trim_start())?;
-    start(&container)?;
+    container.start()?;
     wait_for(&container, "ready")?;
     set_boolean(RECORDING, false)?;
     end(&container)?;

@@ -31,7 +31,7 @@ fn host_toggles_and_restores(
     let result = (|| {
         let script = format!("corpus dac_override-write; corpus sys_nice; {READY}");
         let container = recorded(environment, runtime, "host", &script)?;
-        start(&container)?;
+        container.start()?;
         wait_for(&container, "ready")?;
         let during = Switches::read()?;
         ensure!(!during.enforcing, "the host is enforcing");
@@ -97,7 +97,7 @@ fn host_administrator_changes_the_mode(
 ) -> anyhow::Result<()> {
     // Made enforcing under our hands: stays enforcing.
     let container = recorded(environment, runtime, "host", READY)?;
-    start(&container)?;
+    container.start()?;
     wait_for(&container, "ready")?;
     set_enforcing(true)?;
     end(&container)?;

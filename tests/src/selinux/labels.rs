@@ -56,7 +56,7 @@ fn two_containers_with_one_level(
     )?;
     for container in [&one, &other] {
         set_label(container, "s0:c11,c12")?;
-        start(container)?;
+        container.start()?;
     }
     for container in [&one, &other] {
         wait_for(container, "ready")?;

@@ -7,13 +7,13 @@ mod host;
 mod labels;
 
 use crate::Body;
-use crate::container::Container;
+use crate::container::{Container, expect_answer};
 use crate::environment::{Environment, Runtime};
 use crate::runner::{Outcome, Passed, Test};
 use anyhow::{Context, bail, ensure};
+use capprof_profile::Capability;
 use capprof_profile::observation::Recorder;
 use capprof_profile::profile::Profile;
-use capprof_profile::{Capability, CapabilitySet};
 use std::fs;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -167,18 +167,6 @@ fn share(container: &Container) -> anyhow::Result<()> {
     })
 }
 
-fn start(container: &Container) -> anyhow::Result<()> {
-    let bundle = container.bundle();
-    container.capprof_succeeds(&[
-        "run",
-        "--detach",
-        "--bundle",
-        &bundle.to_string_lossy(),
-        &container.id,
-    ])?;
-    Ok(())
-}
-
 fn end(container: &Container) -> anyhow::Result<()> {
     container.capprof(&["kill", &container.id, "KILL"])?;
     wait_until("the container stops", || {
@@ -208,26 +196,7 @@ fn wait_for(container: &Container, name: &str) -> anyhow::Result<()> {
 }
 
 fn expect(profile: &Profile, expected: &[Capability]) -> anyhow::Result<()> {
-    let expected: CapabilitySet = expected.iter().copied().collect();
-    ensure!(
-        profile.complete,
-        "incomplete: {:?}",
-        profile.incomplete_because
-    );
-    ensure!(
-        profile.findings.minimized == expected,
-        "expected {:?}, found {:?}",
-        expected
-            .iter()
-            .map(|one| one.to_string())
-            .collect::<Vec<_>>(),
-        profile
-            .findings
-            .minimized
-            .iter()
-            .map(|one| one.to_string())
-            .collect::<Vec<_>>()
-    );
+    expect_answer(profile, expected)?;
     for need in &profile.findings.needed {
         ensure!(
             need.recorders == [Recorder::Selinux],
@@ -239,15 +208,9 @@ fn expect(profile: &Profile, expected: &[Capability]) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Runs it, and holds the answer of SELinux alone against this one.
 fn run_and_expect(container: &Container, expected: &[Capability]) -> anyhow::Result<Profile> {
-    let output = container.run()?;
-    ensure!(
-        output.status.success(),
-        "{}: {}",
-        output.status,
-        String::from_utf8_lossy(&output.stderr)
-    );
-    let profile = container.profile()?;
+    let profile = container.run_and_expect(expected)?;
     expect(&profile, expected)?;
     Ok(profile)
 }
@@ -335,7 +298,7 @@ fn overlapping(
         .map(|_| recorded(environment, runtime, scope, &script))
         .collect::<anyhow::Result<Vec<_>>>()?;
     for container in &containers {
-        start(container)?;
+        container.start()?;
     }
     for container in &containers {
         wait_for(container, "ready")?;
