@@ -46,6 +46,13 @@ pub(crate) enum Command {
     /// status 0 if the answer is verified, with 4 if it is not.
     Profile(ProfileOptions),
 
+    /// Record what a systemd service uses, and make the drop-in that gives it nothing else
+    ///
+    /// Restarts the service with nothing changed but that it is recorded, from the first command of its unit on; a service that does not run is
+    /// started, and stopped afterwards. Then prints what it used of what its unit gives it, and the drop-in. With --write it starts the service once
+    /// more with that drop-in, and installs it if the service works; else the service gets its former settings back.
+    Unit(UnitOptions),
+
     /// Show a profile: what the workload needs, why, and how to say so to an engine
     Report {
         /// A recording, container, name, pod or image, the beginning of an id, a file, or `latest`
@@ -534,6 +541,38 @@ pub(crate) struct ProfileOptions {
     pub(crate) command: Vec<OsString>,
 }
 
+/// Which service `unit` records, and how long.
+#[derive(Debug, clap::Args)]
+pub(crate) struct UnitOptions {
+    /// The service; `.service` may be left out
+    #[arg(value_name = "NAME.service", add = services())]
+    pub(crate) unit: String,
+
+    /// A shell command that succeeds if the service works; it is repeated until it does, and ends the recording [default: until Ctrl-C]
+    #[arg(long, value_name = "COMMAND", conflicts_with_all = ["duration", "until_quiet"])]
+    pub(crate) check: Option<String>,
+
+    /// How long to record, for example 60s or 24h
+    #[arg(long = "for", value_name = "TIME", value_parser = time)]
+    pub(crate) duration: Option<Duration>,
+
+    /// Record until no new capability has come for this time, for example 5m
+    #[arg(long, value_name = "TIME", value_parser = time, conflicts_with = "duration")]
+    pub(crate) until_quiet: Option<Duration>,
+
+    /// How long the check is given
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = time)]
+    pub(crate) timeout: Duration,
+
+    /// Try the drop-in, and install it as /etc/systemd/system/NAME.service.d/capprof.conf if the service works with it
+    #[arg(long)]
+    pub(crate) write: bool,
+
+    /// What to print; `systemd` is the drop-in alone
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
+    pub(crate) format: Format,
+}
+
 /// Which profiles `prune` removes.
 #[derive(Debug, clap::Args)]
 pub(crate) struct PruneOptions {
@@ -719,6 +758,21 @@ fn profiles() -> ArgValueCandidates {
         names.sort();
         names.dedup();
         names.into_iter().map(CompletionCandidate::new).collect()
+    })
+}
+
+/// The services that run, for a shell that completes the name of one.
+fn services() -> ArgValueCandidates {
+    ArgValueCandidates::new(|| {
+        let output = std::process::Command::new("systemctl")
+            .args(["list-units", "--type=service", "--plain", "--no-legend"])
+            .output();
+        let text = output.map_or_else(|_| Vec::new(), |output| output.stdout);
+        String::from_utf8_lossy(&text)
+            .lines()
+            .filter_map(|line| line.split_whitespace().next())
+            .map(|name| CompletionCandidate::new(name.to_owned()))
+            .collect()
     })
 }
 

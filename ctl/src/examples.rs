@@ -7,7 +7,7 @@ use std::fmt::Write;
 type Example = (&'static str, &'static str);
 
 /// By subcommand.
-const EXAMPLES: [(&str, &[Example]); 23] = [
+const EXAMPLES: [(&str, &[Example]); 24] = [
     (
         "profile",
         &[
@@ -26,6 +26,23 @@ const EXAMPLES: [(&str, &[Example]); 23] = [
             (
                 "A program of this host:",
                 "capprofctl profile -- chown www-data: /srv/upload",
+            ),
+        ],
+    ),
+    (
+        "unit",
+        &[
+            (
+                "What a web server uses until it has served a page:",
+                "capprofctl unit nginx --check 'curl -fsS http://localhost/'",
+            ),
+            (
+                "Use it by hand, and see the drop-in alone; Ctrl-C ends it:",
+                "capprofctl unit nginx --format systemd",
+            ),
+            (
+                "Record a day, try the drop-in, and install it:",
+                "capprofctl unit nginx --for 24h --write",
             ),
         ],
     ),

@@ -21,10 +21,10 @@ use std::time::{Duration, Instant};
 const TICK: Duration = Duration::from_millis(50);
 
 /// How long to wait before a check that failed is run again.
-const PAUSE: Duration = Duration::from_millis(250);
+pub(crate) const PAUSE: Duration = Duration::from_millis(250);
 
 /// How often it is looked for news of a recording.
-const LOOK: Duration = Duration::from_millis(500);
+pub(crate) const LOOK: Duration = Duration::from_millis(500);
 
 /// The least time that a check gets which is started just before the time is over.
 const LAST_CHECK: Duration = Duration::from_secs(1);
@@ -342,8 +342,7 @@ impl Run<'_> {
             return Ok(false);
         };
         let mut shell = Command::new("/bin/sh");
-        shell.args(["-c", &command]).stdin(Stdio::null());
-        shell.process_group(0);
+        shell.args(["-c", &command]);
         if let Some(id) = &self.container {
             shell.env("CAPPROF_CONTAINER_ID", id);
         }
@@ -353,37 +352,53 @@ impl Run<'_> {
         if let Streams::Log(_) = self.trial.streams {
             shell.stdout(Stdio::null()).stderr(Stdio::null());
         }
-        let mut child = shell.spawn().context("run the check")?;
-        let status = self.wait_for_check(&mut child);
-        if !matches!(status, Ok(Some(_))) {
-            process::end(&mut child);
-        }
-        let status = status?;
-        let passed = status.is_some_and(|status| status.success());
+        let status = status_of_check(shell, self.deadline, self.trial.interrupted)?;
         if let Some(check) = &mut self.check {
-            check.tries += 1;
-            check.passed = passed;
-            check.last = match status {
-                Some(_) if passed => "success".to_owned(),
-                Some(status) => status.to_string(),
-                None => "did not end in time".to_owned(),
-            };
+            tried(check, status);
         }
-        Ok(passed)
+        Ok(status.is_some_and(|status| status.success()))
     }
+}
 
-    fn wait_for_check(&self, child: &mut Child) -> anyhow::Result<Option<ExitStatus>> {
-        let deadline = self.deadline.max(Instant::now() + LAST_CHECK);
-        loop {
-            if let Some(status) = child.try_wait().context("wait for the check")? {
-                return Ok(Some(status));
-            }
-            if Instant::now() >= deadline || self.is_interrupted() {
-                return Ok(None);
-            }
-            std::thread::sleep(TICK / 5);
+/// Runs a check to its end; `None` if it took too long or somebody wants to stop. Then all that it started is ended.
+///
+/// # Errors
+/// It cannot be started.
+pub(crate) fn status_of_check(
+    mut shell: Command,
+    deadline: Instant,
+    interrupted: &[&AtomicBool],
+) -> anyhow::Result<Option<ExitStatus>> {
+    let deadline = deadline.max(Instant::now() + LAST_CHECK);
+    let mut child = shell
+        .process_group(0)
+        .stdin(Stdio::null())
+        .spawn()
+        .context("run the check")?;
+    loop {
+        let status = child.try_wait().context("wait for the check");
+        if let Ok(Some(status)) = status {
+            return Ok(Some(status));
         }
+        let is_over = Instant::now() >= deadline
+            || interrupted.iter().any(|stop| stop.load(Ordering::Relaxed));
+        if is_over || status.is_err() {
+            process::end(&mut child);
+            return status;
+        }
+        std::thread::sleep(TICK / 5);
     }
+}
+
+/// Counts a try of a check that ended so.
+pub(crate) fn tried(check: &mut Check, status: Option<ExitStatus>) {
+    check.tries += 1;
+    check.passed = status.is_some_and(|status| status.success());
+    check.last = match status {
+        Some(_) if check.passed => "success".to_owned(),
+        Some(status) => status.to_string(),
+        None => "did not end in time".to_owned(),
+    };
 }
 
 /// Returns true if a container's first process is the container's program, and no longer the runtime that becomes it: it has another root directory

@@ -6,6 +6,7 @@
  *   tasks       thread group -> slot
  *   members     how many of these there are: see members.h
  *   joins       mount namespace -> slot, for processes that `exec` puts into a container
+ *   groups      control group of a service -> slot, for what systemd executes in it
  *   checks      what the kernel asked, counted
  *   programs    which executables ran
  *   capsets     what capset(2) was asked for

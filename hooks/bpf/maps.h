@@ -21,6 +21,7 @@ const volatile struct {
 MAP(containers, HASH, 4096, u64, struct container);
 MAP(tasks, HASH, 16384, u32, struct task);
 MAP(joins, HASH, 4096, u32, u64);
+MAP(groups, HASH, 1024, u64, u64);
 MAP(checks, HASH, 16384, struct check_key, struct check);
 MAP(programs, HASH, 4096, struct program_key, struct program);
 MAP(capsets, HASH, 4096, struct capset_key, u64);

@@ -104,12 +104,35 @@ static __always_inline bool register_join(struct task_struct *task, u32 mounts, 
 	return bpf_map_update_elem(&joins, &mounts, slot, BPF_ANY) == 0;
 }
 
+/* What systemd executes in a service's control group on its own behalf, and what puts that group into the map: not the service's program. */
+static __always_inline bool is_managers(struct linux_binprm *bprm)
+{
+	union {
+		char text[16];
+		u64 words[2];
+	} name = {}, executor = { "systemd-executo" }, hook = { "capprof-hook" };
+
+	bpf_probe_read_kernel_str(name.text, sizeof(name.text), BPF_CORE_READ(bprm, file, f_path.dentry, d_name.name));
+	return (name.words[0] == executor.words[0] && name.words[1] == executor.words[1]) ||
+	       (name.words[0] == hook.words[0] && name.words[1] == hook.words[1]);
+}
+
+/* The slot of the service in whose control group systemd executes a program. */
+static __always_inline u64 *service_of(struct linux_binprm *bprm)
+{
+	u64 group = bpf_get_current_cgroup_id();
+	u64 *slot = bpf_map_lookup_elem(&groups, &group);
+
+	return slot && !is_managers(bprm) ? slot : NULL;
+}
+
 SEC("tp_btf/sched_process_exec")
 int BPF_PROG(process_exec, struct task_struct *task, int old_pid, struct linux_binprm *bprm)
 {
 	u32 tgid = task->tgid, mounts;
 	struct task *member = bpf_map_lookup_elem(&tasks, &tgid), fresh = {};
 	struct container *container;
+	bool is_service;
 	u64 *slot;
 
 	if (member) {
@@ -142,7 +165,10 @@ int BPF_PROG(process_exec, struct task_struct *task, int old_pid, struct linux_b
 		return 0;
 	}
 	mounts = mount_namespace(task);
-	slot = bpf_map_lookup_elem(&joins, &mounts);
+	slot = service_of(bprm);
+	is_service = slot != NULL;
+	if (!slot)
+		slot = bpf_map_lookup_elem(&joins, &mounts);
 	if (!slot)
 		return 0;
 	container = bpf_map_lookup_elem(&containers, slot);
@@ -150,10 +176,10 @@ int BPF_PROG(process_exec, struct task_struct *task, int old_pid, struct linux_b
 		return 0;
 	/* That it was found running is known of the container until one of its processes is seen. */
 	know_container(container, task);
-	if (!has_root_of(task, container))
+	if (!is_service && !has_root_of(task, container))
 		return 0;
 	fresh.slot = *slot;
-	fresh.flags = TASK_JOINED | (container->results_wanted ? TASK_RESULTS : 0);
+	fresh.flags = (is_service ? 0 : TASK_JOINED) | (container->results_wanted ? TASK_RESULTS : 0);
 	fresh.user_namespace = container->user_namespace;
 	/* What `exec` gave it was not raised by a program. */
 	fresh.ambient = ambient_set(BPF_CORE_READ(task, cred));

@@ -1,6 +1,6 @@
 //! The command line of `capprof-hook`.
 
-use crate::{doctor, finish, poststop, prestart, recover, selinux, so_far, why};
+use crate::{doctor, finish, poststop, prestart, recover, selinux, so_far, unit, why};
 use anyhow::{Context, bail};
 use capprof_store::recording::Directory;
 use capprof_store::settings;
@@ -35,6 +35,10 @@ pub fn run(arguments: Vec<OsString>) -> anyhow::Result<ExitCode> {
         }
         Some("listen") => selinux::listen(&directory(arguments)?),
         Some("attach") => so_far::attach(&directory(arguments)?),
+        Some("join") => {
+            unit::join(&directory(arguments)?);
+            Ok(())
+        }
         Some("detach") => finish::finish(&directory(arguments)?),
         Some("so-far") => {
             let options = Options::parse(arguments)?;
@@ -51,7 +55,7 @@ pub fn run(arguments: Vec<OsString>) -> anyhow::Result<ExitCode> {
         Some("doctor") => doctor::run(&Options::parse(arguments)?.state),
         Some("why") => return why::run(arguments),
         _ => bail!(
-            "unknown subcommand {}: expected prestart, poststop, listen, attach, detach, so-far, snapshot, recover, doctor or why",
+            "unknown subcommand {}: expected prestart, poststop, listen, attach, join, detach, so-far, snapshot, recover, doctor or why",
             subcommand.display()
         ),
     }?;

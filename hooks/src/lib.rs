@@ -4,7 +4,8 @@
 //! capprof-hook prestart  DIRECTORY   arm the recorders (OCI hook, state on standard input)
 //! capprof-hook poststop  DIRECTORY   collect, classify, write, restore (OCI hook)
 //! capprof-hook listen    DIRECTORY   listen to audit while a container runs (started by prestart where needed)
-//! capprof-hook attach    DIRECTORY   record a container that runs already (started by capprofctl observe)
+//! capprof-hook attach    DIRECTORY   record a container that runs already, or a service (started by capprofctl observe and unit)
+//! capprof-hook join      DIRECTORY   record what systemd executes in this control group (started by systemd, before a service's program)
 //! capprof-hook detach    DIRECTORY   end that
 //! capprof-hook so-far    [--state DIRECTORY] [--every MILLISECONDS] [DIRECTORY...]   what is known of recordings in progress, as JSON
 //! capprof-hook snapshot  [--state DIRECTORY] [DIRECTORY...]   put that into the store
@@ -20,7 +21,7 @@
 //!
 //! ```text
 //! command_line
-//! so_far
+//! so_far     unit
 //! prestart   poststop   recover   doctor   why/
 //!            finish
 //! recorders  results
@@ -44,4 +45,5 @@ pub mod recover;
 mod results;
 pub mod selinux;
 pub mod so_far;
+mod unit;
 pub mod why;

@@ -1,6 +1,6 @@
 //! Finishes recordings whose container is gone and whose poststop hook never ran: crun after a failed create, a killed runtime, a killed engine.
 
-use crate::{finish, journal, recorders};
+use crate::{finish, journal, recorders, unit};
 use capprof_profile::error::line;
 use capprof_store::recording::{Directory, has_ended, is_abandoned};
 use std::io::Write;
@@ -30,6 +30,9 @@ pub fn run(state: &Path, stopped: bool, unload: bool) -> anyhow::Result<()> {
     for line in &lines {
         journal::warning(line);
     }
+    done.extend(lines);
+    errors.extend(failures);
+    let (lines, failures) = unit::sweep();
     done.extend(lines);
     errors.extend(failures);
     if unload && Directory::list(state, None)?.is_empty() {

@@ -42,7 +42,7 @@ pub(crate) fn write(
     // A run that verifies says nothing of its own.
     let copied = match recording.verifies() {
         // The bundle of a container that somebody else runs is none of ours.
-        None if recording.attached.is_none() => copy_to_bundle(recording, &files),
+        None if !recording.is_from_outside() => copy_to_bundle(recording, &files),
         _ => Ok(()),
     };
     for result in [copied, write_to_output(recording, &files)] {

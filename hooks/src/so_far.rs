@@ -157,15 +157,18 @@ pub fn snapshot(state: &Path, named: &[Directory]) -> anyhow::Result<()> {
     }
 }
 
-/// Attaches to the container that a recording is of, which runs already.
+/// Attaches to what a recording is of: a container that runs already, or a service.
 ///
 /// # Errors
 /// It cannot be recorded. Then the recording is gone, and nothing stays armed.
 pub fn attach(directory: &Directory) -> anyhow::Result<()> {
     let recording = directory.load()?;
-    let init = recording
-        .attached
-        .context("attach: the recording is of a container that had not started")?;
+    let init = match recording.unit {
+        Some(_) => recording.shim,
+        None => recording
+            .attached
+            .context("attach: the recording is of a container that had not started")?,
+    };
     let result = crate::prestart::arm(directory, &recording, init);
     if result.is_err() {
         directory.remove()?;

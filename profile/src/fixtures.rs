@@ -69,6 +69,7 @@ pub fn recording(container_id: &str, id: &str) -> Recording {
         mode: Mode::Profile,
         profile: None,
         attached: None,
+        unit: None,
         created: "2026-11-23T15:01:02Z".to_owned(),
         container: Container {
             id: container_id.to_owned(),

@@ -53,6 +53,16 @@ pub struct FileIdentity {
     pub inode: u64,
 }
 
+/// A systemd service, which is recorded by its control group: from the restart on that begins the recording.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unit {
+    /// `nginx.service`.
+    pub name: String,
+    /// The directory of its control group, if it ran when the recording began.
+    #[serde(with = "crate::serde_path::optional", default)]
+    pub control_group: Option<PathBuf>,
+}
+
 /// What identifies the workload beyond the container's id, as far as the engine says it in annotations.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Workload {
@@ -68,7 +78,7 @@ pub struct Workload {
     /// Name of the container in its pod, or the engine's name for it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub container: Option<String>,
-    /// The engine, where that is known: `docker`, `podman`, `kubernetes`, `nerdctl`.
+    /// The engine, where that is known: `docker`, `podman`, `kubernetes`, `nerdctl`, `systemd`.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub engine: Option<String>,
     /// Service of a compose project (docker's label `com.docker.compose.service`).
@@ -324,12 +334,15 @@ pub struct Recording {
     /// The container's first process, if capprof was attached to the container while it ran: its start was not seen.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub attached: Option<Process>,
+    /// The service, if one is recorded and no container.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub unit: Option<Unit>,
     /// When the shim ran, RFC 3339 in UTC.
     pub created: String,
     /// The container.
     #[serde(flatten)]
     pub container: Container,
-    /// The shim's own process, which became the runtime; of a container that capprof was attached to, the process that attached it.
+    /// The shim's own process, which became the runtime; of what capprof records from outside, the process that began the recording.
     pub shim: Process,
     /// The container's process.
     #[serde(flatten)]
@@ -351,6 +364,12 @@ impl Recording {
         let granted = &self.grant.granted;
         matches!(self.mode, Mode::Verify | Mode::Observe)
             || (self.process.uid != 0 && granted.ambient != granted.bounding)
+    }
+
+    /// Whether it is of something that capprof does not run: a container that it was attached to, or a service. Such a recording ends with the
+    /// process that began it.
+    pub fn is_from_outside(&self) -> bool {
+        self.attached.is_some() || self.unit.is_some()
     }
 
     /// The recording whose minimized sets the container runs with to see whether they suffice.

@@ -270,7 +270,7 @@ impl Call {
         };
         for directory in directories.into_iter().rev() {
             match directory.load() {
-                Ok(recording) if recording.attached.is_none() && is_of(&recording, state) => {
+                Ok(recording) if !recording.is_from_outside() && is_of(&recording, state) => {
                     return Ok(Some((directory, recording)));
                 }
                 Ok(_) => {}

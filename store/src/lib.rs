@@ -9,6 +9,7 @@
 //! | [`settings`] | `/etc/capprof/config.toml` |
 //! | [`recording`] | the directory of a recording in progress |
 //! | [`config_json`] | edits of the bundle's configuration |
+//! | [`drop_in`] | drop-ins for systemd services that last as long as a process |
 //! | [`document`] | the bundle's configuration as text that is taken apart only where it is looked at |
 //! | [`selinux_contexts`] | the contexts that the policy has for containers |
 //! | [`profiles`] | the store of finished profiles |
@@ -17,6 +18,7 @@
 
 pub mod config_json;
 pub mod document;
+pub mod drop_in;
 pub mod file;
 pub mod process;
 pub mod profiles;

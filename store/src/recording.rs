@@ -278,14 +278,14 @@ const INCOMPLETE_AFTER: Duration = Duration::from_secs(60);
 
 /// Returns true if no hook will finish this recording any more, because its container is gone and its poststop hook never ran, or failed.
 ///
-/// A container that capprof was attached to ends its recording when the process ends that attached it, whether the container lives or not.
+/// A recording of something that capprof does not run ends with the process that began it, whether the container or service lives or not.
 /// Otherwise that is so if all of these hold: the shim, which became the runtime, is gone; the container's first process is gone (or the prestart hook
 /// never got as far as writing `armed.json`); the runtime has no state directory of that container. A directory whose shim died before
 /// it had written `recording.json` counts after a minute. A poststop hook may be at work all the same, since runc removes its state before it
 /// runs the hooks: a process that finishes a recording locks its directory first.
 pub fn is_abandoned(directory: &Directory) -> bool {
     match directory.load() {
-        Ok(recording) if recording.attached.is_some() => !process::exists(recording.shim),
+        Ok(recording) if recording.is_from_outside() => !process::exists(recording.shim),
         Ok(recording) => {
             !process::exists(recording.shim)
                 // What cannot be read may be of a container that lives.
@@ -316,6 +316,9 @@ pub fn has_ended(directory: &Directory) -> bool {
             .armed()
             .is_ok_and(|armed| armed.is_some_and(|armed| !process::exists(armed.init)))
 }
+
+/// The file by which a service's recording tells that the service's control group is recorded.
+pub const JOINED: &str = "joined";
 
 /// What the prestart hook wrote into [`ARMED`] that is of use to everyone; the hook itself keeps more there.
 #[derive(Clone, Copy, Debug, Deserialize)]

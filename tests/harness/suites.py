@@ -87,6 +87,9 @@ ALL = (
             limit=1800, after=("roots",)),
     Suite("servers", ("tests/servers/run", "--bin", "@BIN"), ("tests/servers/run", "--bin", "@BIN"), rows=True, after=("roots",),
           claims="Debian's servers and tools need what expected.toml says, and run with exactly that", inputs=(*SOURCES, *HARNESS, "tests/servers/", "docs/servers.md")),
+    Suite("systemd", ("tests/systemd/run",), ("tests/systemd/run",), after=("roots",), limit=900,
+          claims="services of Debian's systemd are recorded from their start on, get a drop-in that works, and have their former settings back on every way out",
+          inputs=(*SOURCES, *HARNESS, "tests/systemd/", "tests/servers/root", "tests/servers/packages")),
     Suite("guest", ("tests/guest",), ("tests/guest",), lane="guest", needs=("build", "image"), rows=True, limit=2 * 3600, shards=True,
           claims="the same with SELinux enforcing: the SELinux recorder, its leases, labels and blind spots, corpus by construction with both recorders",
           inputs=(*E2E, *HARNESS, *GUEST)),
@@ -129,7 +132,7 @@ ALL = (
 SUITES = {suite.name: suite for suite in ALL}
 
 TEST = ("build", "image", "roots", "guest", "kernels", "engines-selinux", "engines-plain", "unit", "harness", "atlas", "architecture", "demo", "report", "host", "torture",
-        "policy", "packages", "engines", "servers", "accuracy")
+        "policy", "packages", "engines", "servers", "systemd", "accuracy")
 TARGETS = {
     "check": ("build", "lint", "unit", "harness", "atlas", "architecture", "smoke"),
     "test": TEST,

@@ -18,6 +18,7 @@ mod report;
 mod rm;
 mod shrink;
 mod top;
+mod unit;
 mod verify;
 mod watch;
 mod why;
@@ -51,6 +52,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
             &state_directory(options.state.as_deref())?,
             options,
         ),
+        Command::Unit(options) => unit::run(&observe_settings(arguments)?, options),
         Command::Report {
             profile,
             format,

@@ -6,8 +6,8 @@ mod container;
 mod recording;
 mod state;
 
-pub(crate) use container::Running;
-pub(crate) use recording::begin;
+pub(crate) use container::{Running, sets_of};
+pub(crate) use recording::{begin, keep};
 
 use anyhow::bail;
 use capprof_profile::recording::Workload;

@@ -24,14 +24,32 @@ pub(crate) fn begin(running: &Running, settings: &Settings) -> anyhow::Result<Di
     let now = jiff::Timestamp::now();
     let id = create::recording_id(now).context("get random numbers")?;
     let recording = describe(running, settings, id, time::rfc3339(now));
-    let key = container_key(running.id.as_ref());
+    let configuration = running.configuration.as_ref();
+    keep(
+        &recording,
+        configuration.map(|own| own.content.as_str()),
+        settings,
+    )
+}
+
+/// Writes down what is to be recorded, with the engine's configuration; of what has none, with as much of one as the recording says itself.
+///
+/// # Errors
+/// The state directory cannot be written.
+pub(crate) fn keep(
+    recording: &Recording,
+    engines: Option<&str>,
+    settings: &Settings,
+) -> anyhow::Result<Directory> {
+    let key = container_key(recording.container.id.as_ref());
     let directory = Directory::create(&settings.state, &key, &recording.id)?;
+    let own = || configuration(recording);
     let written = file::write(
         &directory.original_configuration(),
-        configuration(running, &recording).as_bytes(),
+        engines.map_or_else(own, str::to_owned).as_bytes(),
         Attributes::Mode(0o600),
     )
-    .and_then(|()| directory.save(&recording));
+    .and_then(|()| directory.save(recording));
     if let Err(error) = written {
         let _ = directory.remove();
         return Err(error.into());
@@ -39,11 +57,8 @@ pub(crate) fn begin(running: &Running, settings: &Settings) -> anyhow::Result<Di
     Ok(directory)
 }
 
-/// The engine's configuration, or as much of one as the process itself shows.
-fn configuration(running: &Running, recording: &Recording) -> String {
-    if let Some(own) = &running.configuration {
-        return own.content.clone();
-    }
+/// As much of a configuration as the recording says itself.
+fn configuration(recording: &Recording) -> String {
     let sets = recording.grant.original;
     let named: serde_json::Map<String, Value> = sets
         .named()
@@ -70,6 +85,7 @@ fn describe(running: &Running, settings: &Settings, id: String, created: String)
         mode: Mode::Observe,
         profile: None,
         attached: Some(running.init),
+        unit: None,
         created,
         container: container(running),
         shim: create::own_process(),

@@ -3,6 +3,7 @@
 use super::armed::Armed;
 use super::attach;
 use super::error::Error;
+use super::groups;
 use super::layers::Layers;
 use super::layout::{Container, TASK_PENDING, Task, flags_for};
 use super::method::Method;
@@ -19,6 +20,9 @@ use zerocopy::FromZeros;
 
 /// `PROC_PID_INIT_INO`, include/linux/proc_ns.h.
 pub(crate) const INITIAL_PID_NAMESPACE: u32 = 0xEFFF_FFFC;
+
+/// No process has this number (`PID_MAX_LIMIT`, include/linux/threads.h).
+const NO_PROCESS: u32 = u32::MAX;
 
 /// Makes the container's first process known to the kernel side, which starts to count when it executes the container's program; or all processes
 /// of a container that runs already, which are counted from now on.
@@ -48,6 +52,11 @@ pub fn arm(recording: &Recording, directory: &Directory, init: Process) -> Resul
         container.executed_ns = slot::boot_time();
         container.mount_namespace = namespace(&init.pid.to_string(), "mnt")?;
     }
+    if recording.unit.is_some() {
+        container.executed_ns = slot::boot_time();
+        // A service may have several first processes, one after the other: none of them speaks for it.
+        container.init = NO_PROCESS;
+    }
     let (slot, results) = match recording.follows_refusals() {
         true => enter_with_results(&set, &mut container)?,
         false => (slot::enter(&set, &container)?, None),
@@ -65,9 +74,13 @@ pub fn arm(recording: &Recording, directory: &Directory, init: Process) -> Resul
             .as_deref()
             .and_then(Layers::of),
     };
-    let result = match recording.attached {
-        None => arm_process(&set, slot, init, &container),
-        Some(_) => attach::join(&set, slot, init, &container),
+    let result = match (&recording.unit, recording.attached) {
+        (Some(unit), _) => match &unit.control_group {
+            Some(group) => groups::join(&set, slot, group, &container),
+            None => Ok(()),
+        },
+        (None, None) => arm_process(&set, slot, init, &container),
+        (None, Some(_)) => attach::join(&set, slot, init, &container),
     };
     if let Err(error) = result {
         // The first error is the one to tell; sweeping tries again.

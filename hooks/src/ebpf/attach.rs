@@ -75,8 +75,11 @@ pub(super) fn join(
     }
 }
 
-/// Returns true if the process was not known before.
-fn join_process(
+/// Has a process join a slot. Returns true if the process was not known before.
+///
+/// # Errors
+/// [`Error::Update`], [`Error::Pin`].
+pub(super) fn join_process(
     set: &ProgramSet,
     slot: u64,
     process: Process,

@@ -50,6 +50,14 @@ pub enum Error {
         /// Why.
         reason: String,
     },
+    /// A control group could not be looked at.
+    #[error("read control group {}: {source}", path.display())]
+    ControlGroup {
+        /// Its directory, or the file that names it.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
     /// A namespace of a process could not be looked at.
     #[error("read {}: {source}", path.display())]
     Namespace {

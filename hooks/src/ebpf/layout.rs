@@ -337,11 +337,35 @@ pub(super) mod device {
     pub(in super::super) const WRITE: u32 = 4;
 }
 
-/// A number that changes with every name, offset and size of the layouts.
+/// Maps that user space works with. The one that is pinned last tells that all are there.
+pub(super) const MAPS: [&str; 15] = [
+    "containers",
+    "tasks",
+    "members",
+    "joins",
+    "groups",
+    "checks",
+    "programs",
+    "capsets",
+    "devices",
+    "sysctls",
+    "ports",
+    "attributes",
+    "symbols",
+    "refusals",
+    "state",
+];
+
+/// A number that changes with every map, and with every name, offset and size of the layouts.
 pub(super) const VERSION: u64 = version();
 
 const fn version() -> u64 {
     let mut hash = hash(&[]);
+    let mut map = 0;
+    while map < MAPS.len() {
+        hash = with_bytes(hash, MAPS[map].as_bytes());
+        map += 1;
+    }
     let mut layout = 0;
     while layout < LAYOUTS.len() {
         let Layout {

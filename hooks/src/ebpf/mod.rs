@@ -14,6 +14,7 @@ pub(crate) mod error;
 mod executables;
 mod executions;
 pub(crate) mod features;
+mod groups;
 mod layers;
 mod layout;
 mod members;
@@ -31,6 +32,7 @@ pub use arm::arm;
 pub use armed::Armed;
 pub use collect::collect;
 pub use error::Error;
+pub use groups::enter_own;
 pub use method::{Method, UnknownMethod};
 pub use probe::{Attempt, Report, probe};
 pub use program_set::{directory, unload};
@@ -62,7 +64,7 @@ impl Recorder for Ebpf {
     }
 
     fn is_required(&self, recording: &Recording) -> bool {
-        recording.attached.is_some()
+        recording.is_from_outside()
     }
 
     fn switches_host(&self) -> bool {

@@ -1,7 +1,7 @@
 //! The program set in bpffs: where it is pinned, and how one process after the other finds it.
 
 use super::error::{Error, describe};
-use super::layout::{Container, State, VERSION};
+use super::layout::{Container, MAPS, State, VERSION};
 use super::method::Method;
 use super::programs;
 use capprof_profile::settings::STATE_DIRECTORY;
@@ -39,24 +39,6 @@ pub(super) const RESULTS: [&str; 2] = ["program-system_call_exit", "link-system_
 
 /// Which build of the program this binary carries.
 const BUILD: &str = env!("CAPPROF_BPF_BUILD");
-
-/// Maps that user space works with, with sizes of key and value.
-const MAPS: [&str; 14] = [
-    "containers",
-    "tasks",
-    "members",
-    "joins",
-    "checks",
-    "programs",
-    "capsets",
-    "devices",
-    "sysctls",
-    "ports",
-    "attributes",
-    "symbols",
-    "refusals",
-    LAST,
-];
 
 /// What the loader leaves for the processes that find the set.
 #[derive(Debug, Serialize, Deserialize)]

@@ -1,6 +1,7 @@
 //! A recording's slot: its key in every map.
 
 use super::error::Error;
+use super::groups;
 use super::layout::{
     self, AttributeKey, CapsetKey, CheckKey, Container, DeviceKey, InSlot, PortKey, ProgramKey,
     SysctlKey, Task,
@@ -92,6 +93,11 @@ pub(super) fn in_use(set: &ProgramSet) -> Result<BTreeSet<u64>, Error> {
     let tasks = set.rows::<u32, Task>("tasks")?;
     slots.extend(tasks.iter().map(|(_, task)| task.slot));
     slots.extend(set.rows::<u32, u64>("joins")?.iter().map(|(_, slot)| *slot));
+    slots.extend(
+        set.rows::<u64, u64>("groups")?
+            .iter()
+            .map(|(_, slot)| *slot),
+    );
     in_every_map!(add_slots(set, &mut slots));
     Ok(slots)
 }
@@ -144,6 +150,7 @@ pub(super) fn forget(set: &ProgramSet, slot: u64) -> Result<(), Error> {
             .filter(|(_, joined)| *joined == slot)
             .map(|(mounts, _)| *mounts),
     )?;
+    groups::leave(set, slot)?;
     in_every_map!(forget_rows(set, slot));
     Ok(())
 }

@@ -155,6 +155,7 @@ impl NewRecording<'_> {
             mode: mode.mode,
             profile: mode.profile,
             attached: None,
+            unit: None,
             created: String::new(),
             container: self.container(source, workload)?,
             shim: own_process(),

@@ -165,6 +165,7 @@ fn used(workload: &capprof_profile::recording::Workload) -> FormKind {
     match workload.engine.as_deref() {
         Some("podman") => FormKind::Podman,
         Some("kubernetes") => FormKind::Kubernetes,
+        Some("systemd") => FormKind::Systemd,
         Some("docker") if workload.service.is_some() => FormKind::Compose,
         _ if workload.pod.is_some() => FormKind::Kubernetes,
         _ => FormKind::Docker,

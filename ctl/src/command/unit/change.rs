@@ -1,0 +1,125 @@
+//! What is changed of a service while it is recorded, and how that is undone.
+
+use super::service::{Service, systemctl};
+use crate::output;
+use anyhow::bail;
+use capprof::create::own_process;
+use capprof_profile::CapabilitySet;
+use capprof_profile::error::line;
+use capprof_store::drop_in;
+use std::path::Path;
+
+/// A drop-in that lasts as long as this value. When it goes, the service is what it was: it runs with its own settings if it ran, and else does not.
+#[derive(Debug)]
+pub(super) struct Change {
+    unit: String,
+    was_active: bool,
+    /// Whether the service runs with other settings than its own.
+    is_other: bool,
+}
+
+impl Change {
+    /// Writes a drop-in that has the service's control group recorded from its start on, and that says this of its capabilities. The service is not
+    /// started again yet.
+    ///
+    /// # Errors
+    /// Another process has one, the file cannot be written, or systemd does not read it.
+    pub(super) fn of(
+        service: &Service,
+        was_active: bool,
+        recording: &Path,
+        capabilities: Option<&str>,
+    ) -> anyhow::Result<Self> {
+        if let Some(owner) = drop_in::owner(&service.name) {
+            bail!("{}: process {} records it already", service.name, owner.pid);
+        }
+        let hook = crate::hook::find()?;
+        // Nothing that goes wrong there keeps the service from starting.
+        let text = format!(
+            "[Service]\nExecCondition=-+{} join {}\n{}",
+            quoted(&hook),
+            quoted(recording),
+            capabilities.unwrap_or_default()
+        );
+        let mut change = Self {
+            unit: service.name.clone(),
+            was_active,
+            is_other: false,
+        };
+        drop_in::write(&service.name, own_process(), &text)?;
+        systemctl(&["daemon-reload"])?;
+        change.is_other = capabilities.is_some();
+        Ok(change)
+    }
+
+    /// The service keeps running as it does: its settings are its own by now.
+    pub(super) fn keep(mut self) {
+        self.is_other = false;
+    }
+}
+
+impl Drop for Change {
+    fn drop(&mut self) {
+        let tell = |result: anyhow::Result<()>| {
+            if let Err(error) = result {
+                output::message(&format!("{}: {}", self.unit, line(error.as_ref())));
+            }
+        };
+        tell(drop_in::remove(&drop_in::path(&self.unit)).map_err(Into::into));
+        tell(systemctl(&["daemon-reload"]));
+        match (self.was_active, self.is_other) {
+            (true, true) => tell(systemctl(&["restart", &self.unit])),
+            (true, false) => {}
+            (false, _) => {
+                tell(systemctl(&["stop", &self.unit]));
+                // That it failed with other settings says nothing of it.
+                let _ = systemctl(&["reset-failed", &self.unit]);
+            }
+        }
+    }
+}
+
+/// A word of a command line, as systemd reads it (systemd.service(5), "COMMAND LINES"; systemd.unit(5), "SPECIFIERS").
+fn quoted(path: &Path) -> String {
+    let text = path.to_string_lossy();
+    let text = text.replace('\\', "\\\\").replace('"', "\\\"");
+    format!("\"{}\"", text.replace('%', "%%").replace('$', "$$"))
+}
+
+/// Lines of a drop-in that give a service these capabilities, whatever its unit says: an empty assignment takes back what was said before
+/// (systemd.exec(5)).
+pub(super) fn assignments(set: CapabilitySet, ambient: CapabilitySet) -> String {
+    let mut text = String::new();
+    for (key, set) in [
+        ("CapabilityBoundingSet", set),
+        ("AmbientCapabilities", ambient),
+    ] {
+        text.push_str(&format!("{key}=\n"));
+        if !set.is_empty() {
+            let names: Vec<String> = set.iter().map(|one| one.to_string()).collect();
+            text.push_str(&format!("{key}={}\n", names.join(" ")));
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use capprof_profile::Capability;
+
+    #[test]
+    fn words_are_quoted_for_systemd() {
+        assert_eq!(quoted(Path::new("/a b/%n$X")), "\"/a b/%%n$$X\"");
+        assert_eq!(quoted(Path::new("/a\"\\")), "\"/a\\\"\\\\\"");
+    }
+
+    #[test]
+    fn assignments_begin_with_nothing() {
+        let kill = [Capability::KILL].into_iter().collect();
+        assert_eq!(
+            assignments(kill, CapabilitySet::EMPTY),
+            "CapabilityBoundingSet=\nCapabilityBoundingSet=CAP_KILL\nAmbientCapabilities=\n"
+        );
+    }
+}
