@@ -87,6 +87,9 @@ ALL = (
             limit=1800, after=("roots",)),
     Suite("servers", ("tests/servers/run", "--bin", "@BIN"), ("tests/servers/run", "--bin", "@BIN"), rows=True, after=("roots",),
           claims="Debian's servers and tools need what expected.toml says, and run with exactly that", inputs=(*SOURCES, *HARNESS, "tests/servers/", "docs/servers.md")),
+    Suite("observed", ("tests/servers/run", "--bin", "@BIN", "--observed", "few"), ("tests/servers/run", "--bin", "@BIN", "--observed", "all"), after=("roots",),
+          claims="three servers observed without a restart use what profiling finds for the same, and do without what `capprofctl audit` calls unused",
+          inputs=(*SOURCES, *HARNESS, "tests/servers/")),
     Suite("systemd", ("tests/systemd/run",), ("tests/systemd/run",), after=("roots",), limit=900,
           claims="services of Debian's systemd are recorded from their start on, get a drop-in that works, and have their former settings back on every way out",
           inputs=(*SOURCES, *HARNESS, "tests/systemd/", "tests/servers/root", "tests/servers/packages")),
@@ -108,6 +111,8 @@ ALL = (
           "no profile complete and wrong; 500 containers, 64 at a time, give the profiles that they give alone"),
     Suite("members", ("tests/servers/run", "--bin", "@BIN", "--members"), ("tests/servers/run", "--bin", "@BIN", "--members"),
           claims="each member of a server's set is needed: without it the exercise fails"),
+    Suite("observed-all", ("tests/servers/run", "--bin", "@BIN", "--observed", "all"), ("tests/servers/run", "--bin", "@BIN", "--observed", "all"), after=("roots",),
+          claims="the same of ten servers, as root and as users of their own", inputs=(*SOURCES, *HARNESS, "tests/servers/")),
     Suite("corpus", ("tests/corpus/check", "@BIN/corpus"), claims="the corpus is what it says of itself: every program with all, exactly, and without each of its capabilities, "
           "under runc, as another user, in a user namespace, and by what the kernel is asked"),
     Suite("corpus-audited", ("tests/corpus/check-guest", "@BIN/corpus"), lane="guest", needs=("build",),
@@ -132,13 +137,13 @@ ALL = (
 SUITES = {suite.name: suite for suite in ALL}
 
 TEST = ("build", "image", "roots", "guest", "kernels", "engines-selinux", "engines-plain", "unit", "harness", "atlas", "architecture", "demo", "report", "host", "torture",
-        "policy", "packages", "engines", "servers", "systemd", "accuracy")
+        "policy", "packages", "engines", "servers", "observed", "systemd", "accuracy")
 TARGETS = {
     "check": ("build", "lint", "unit", "harness", "atlas", "architecture", "smoke"),
     "test": TEST,
     # Without the guests that install Debian: CI is to take no longer than half an hour on two cores.
     "ci": ("lint", *(name for name in TEST if name not in ("image", "guest", "engines-selinux", "engines-plain"))),
-    "all": ("lint", *(name for name in TEST if name not in ("torture", "guest", "kernels", "engines-selinux", "engines-plain")), "torture-all", "fuzz",
+    "all": ("lint", *(name for name in TEST if name not in ("torture", "observed", "guest", "kernels", "engines-selinux", "engines-plain")), "torture-all", "fuzz",
             "guest-full", "demo-debian-12", "kernels-all", "engines-everywhere",
             "engines-everywhere-plain", "policy-guest", "vm", "corpus", "corpus-audited", "members", "release", "engines-validate"),
 }
