@@ -21,9 +21,9 @@
 //!
 //! ```text
 //! command_line
-//! so_far     unit
+//! so_far
 //! prestart   poststop   recover   doctor   why/
-//!            finish
+//!            finish     unit
 //! recorders  results
 //! ebpf/      selinux/
 //! recorder   lease/

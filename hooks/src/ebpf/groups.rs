@@ -73,16 +73,6 @@ pub fn enter_own(armed: &Armed) -> Result<(), Error> {
     set.map_or(Ok(()), |set| enter(&set, armed.slot, &group))
 }
 
-/// Removes the control groups of a slot.
-///
-/// # Errors
-/// [`Error::Update`], [`Error::Pin`].
-pub(super) fn leave(set: &ProgramSet, slot: u64) -> Result<(), Error> {
-    let groups = set.rows::<u64, u64>("groups")?;
-    let own = groups.iter().filter(|(_, other)| *other == slot);
-    set.delete("groups", own.map(|(group, _)| *group))
-}
-
 /// The kernel knows a control group by the number of its directory (kernfs).
 fn enter(set: &ProgramSet, slot: u64, group: &Path) -> Result<(), Error> {
     let directory = fs::metadata(group).map_err(failed(group))?;

@@ -1,7 +1,6 @@
 //! A recording's slot: its key in every map.
 
 use super::error::Error;
-use super::groups;
 use super::layout::{
     self, AttributeKey, CapsetKey, CheckKey, Container, DeviceKey, InSlot, PortKey, ProgramKey,
     SysctlKey, Task,
@@ -150,7 +149,14 @@ pub(super) fn forget(set: &ProgramSet, slot: u64) -> Result<(), Error> {
             .filter(|(_, joined)| *joined == slot)
             .map(|(mounts, _)| *mounts),
     )?;
-    groups::leave(set, slot)?;
+    let groups = set.rows::<u64, u64>("groups")?;
+    set.delete(
+        "groups",
+        groups
+            .iter()
+            .filter(|(_, joined)| *joined == slot)
+            .map(|(group, _)| *group),
+    )?;
     in_every_map!(forget_rows(set, slot));
     Ok(())
 }
