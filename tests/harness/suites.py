@@ -53,7 +53,7 @@ ALL = (
           inputs=("tests/vm/", "packaging/selinux/")),
     Suite("roots", ("tests/roots",), lane="any", needs=(), plain=True, limit=1800,
           claims="the root file systems of Debian that demo, engines and servers take are made",
-          inputs=("tests/roots", "tests/mirror", "tests/demo/root", "tests/engines/root", "tests/servers/root", "tests/servers/packages")),
+          inputs=("tests/roots", "tests/mirror", "tests/demo/root", "tests/engines/root", "tests/runtimes/root", "tests/servers/root", "tests/servers/packages")),
     Suite("lint", ("make", "-s", "lint"), lane="any", needs=(), plain=True,
           claims="format, clippy, documentation, shellcheck, ruff, subjects of commits"),
     Suite("unit", ("tests/unit",), ("tests/unit",),
@@ -73,6 +73,9 @@ ALL = (
     Suite("host", ("@BIN/capprof-e2e",), ("@BIN/capprof-e2e",), rows=True, shards=True,
           claims="the whole corpus by eBPF with the proof of each set; lifecycle, bad input, enforce, verify, shrink and privileged under runc and crun",
           inputs=(*E2E, *HARNESS)),
+    Suite("runtimes", ("tests/runtimes/run", "--bin", "@BIN"), ("tests/runtimes/run", "--bin", "@BIN"), after=("roots",), limit=1800,
+          claims="the newest runc and crun of Debian's archive: what a caller sees of them is what it sees through capprof",
+          inputs=(*E2E, *HARNESS, "tests/runtimes/")),
     Suite("smoke", ("@BIN/capprof-e2e", "lifecycle/", "bad_input/"), needs=("build",),
           claims="a few of host: lifecycle and bad input under runc and crun", inputs=(*E2E, *HARNESS)),
     Suite("torture", ("tests/torture/run", "--bin", "@BIN", "--points", "30", "--containers", "24"), ("tests/torture/run", "--bin", "@BIN", "--points", "30", "--containers", "24"),
@@ -109,6 +112,11 @@ ALL = (
     Suite("torture-all", ("tests/torture/run", "--bin", "@BIN", "--write", "docs/reliability.md"), ("tests/torture/run", "--bin", "@BIN"), limit=12 * 3600,
           claims="every system call of shim, hooks and capprofctl fails with each error, and each process is killed before every call: nothing is lost, nothing left, "
           "no profile complete and wrong; 500 containers, 64 at a time, give the profiles that they give alone"),
+    Suite("runtimes-all", ("tests/runtimes/run", "--bin", "@BIN", "--all"), ("tests/runtimes/run", "--bin", "@BIN"), after=("roots",), limit=2 * 3600,
+          claims="lifecycle, bad input, enforce and all comparisons with the bare runtime, under runc and crun of Debian's later releases"),
+    Suite("upstream", ("tests/upstream/run", "--bin", "@BIN"), ("tests/upstream/run", "--bin", "@BIN"), after=("roots",), limit=3 * 3600,
+          claims="the tests of runc and crun themselves have the result that they have without capprof, but for those that tests/upstream/differences.toml names",
+          inputs=(*SOURCES, *HARNESS, "tests/runtimes/", "tests/upstream/")),
     Suite("members", ("tests/servers/run", "--bin", "@BIN", "--members"), ("tests/servers/run", "--bin", "@BIN", "--members"),
           claims="each member of a server's set is needed: without it the exercise fails"),
     Suite("observed-all", ("tests/servers/run", "--bin", "@BIN", "--observed", "all"), ("tests/servers/run", "--bin", "@BIN", "--observed", "all"), after=("roots",),
@@ -136,14 +144,15 @@ ALL = (
 )
 SUITES = {suite.name: suite for suite in ALL}
 
-TEST = ("build", "image", "roots", "guest", "kernels", "engines-selinux", "engines-plain", "unit", "harness", "atlas", "architecture", "demo", "report", "host", "torture",
-        "policy", "packages", "engines", "servers", "observed", "systemd", "accuracy")
+TEST = ("build", "image", "roots", "guest", "kernels", "engines-selinux", "engines-plain", "unit", "harness", "atlas", "architecture", "demo", "report", "host",
+        "runtimes", "torture", "policy", "packages", "engines", "servers", "observed", "systemd", "accuracy")
 TARGETS = {
     "check": ("build", "lint", "unit", "harness", "atlas", "architecture", "smoke"),
     "test": TEST,
     # Without the guests that install Debian: CI is to take no longer than half an hour on two cores.
     "ci": ("lint", *(name for name in TEST if name not in ("image", "guest", "engines-selinux", "engines-plain"))),
-    "all": ("lint", *(name for name in TEST if name not in ("torture", "observed", "guest", "kernels", "engines-selinux", "engines-plain")), "torture-all", "fuzz",
-            "guest-full", "demo-debian-12", "kernels-all", "engines-everywhere",
-            "engines-everywhere-plain", "policy-guest", "vm", "corpus", "corpus-audited", "members", "release", "engines-validate"),
+    "all": ("lint", *(name for name in TEST if name not in ("torture", "runtimes", "observed", "guest", "kernels", "engines-selinux", "engines-plain")), "torture-all",
+            "runtimes-all", "upstream", "fuzz", "guest-full", "demo-debian-12", "kernels-all", "engines-everywhere",
+            "engines-everywhere-plain", "policy-guest", "vm", "corpus", "corpus-audited", "members",
+            "observed-all", "release", "engines-validate"),
 }
