@@ -30,7 +30,7 @@ fn main() -> anyhow::Result<()> {
         "collect" => {
             let recording = directory().load()?;
             let armed: ebpf::Armed = directory().load_json("armed.json")?;
-            let evidence = ebpf::collect(&recording, &armed);
+            let evidence = ebpf::collect(&recording, &armed).evidence;
             eprintln_time("collect", started);
             println!("{}", serde_json::to_string_pretty(&evidence)?);
         }

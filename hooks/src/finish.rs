@@ -40,14 +40,26 @@ struct Collected {
 /// # Errors
 /// All that went wrong, joined on one line.
 pub fn finish(directory: &Directory) -> anyhow::Result<()> {
+    finish_known(directory, None)
+}
+
+/// As [`finish()`]; `recording` is what the directory says it is of, if the caller has read that already.
+pub(crate) fn finish_known(
+    directory: &Directory,
+    recording: Option<Recording>,
+) -> anyhow::Result<()> {
     let Some(_lock) = lock(directory)? else {
         return Ok(());
     };
     if !directory.is_described()? {
-        // The shim was killed before it had written what this recording is of.
+        // The shim was killed before it had written what this recording is of, or another process while it removed the recording.
         return Ok(directory.remove()?);
     }
-    let recording = directory.load()?;
+    // The shim's file never changes.
+    let recording = match recording {
+        Some(recording) => recording,
+        None => directory.load()?,
+    };
     let mut problems = Vec::new();
     let is_stored = conclude(directory, &recording, &mut problems).unwrap_or_else(|error| {
         problems.push(line(error.as_ref()));
@@ -95,7 +107,11 @@ fn conclude(
         return Ok(true);
     }
     let armed = load_armed(directory, problems)?;
-    let (collected, is_kept) = evidence(directory, recording, armed.as_ref(), problems)?;
+    let Taken {
+        collected,
+        is_kept,
+        forget,
+    } = take(directory, recording, armed.as_ref(), problems)?;
     if let Some(armed) = &armed {
         problems.extend(armed.release(directory, recording));
     }
@@ -117,10 +133,13 @@ fn conclude(
         }
         _ => results::write(directory, recording, &profile, problems),
     };
-    if let Some(armed) = &armed
-        && (is_kept || is_stored)
-    {
-        problems.extend(armed.forget());
+    if is_kept || is_stored {
+        problems.extend(
+            forget
+                .into_iter()
+                .filter_map(|forget| forget().err())
+                .map(|error| line(error.as_ref())),
+        );
     }
     Ok(is_stored)
 }
@@ -143,26 +162,47 @@ fn load_armed(
     }
 }
 
-/// What was collected before, or is collected now. Returns true with it if it is in the recording's directory.
+/// What was collected, with what is left to do about it.
+struct Taken<'armed> {
+    collected: Collected,
+    /// It is in the recording's directory.
+    is_kept: bool,
+    /// Have the recorders forget it.
+    forget: Vec<Box<dyn FnOnce() -> anyhow::Result<()> + 'armed>>,
+}
+
+/// What was collected before, or is collected now.
 ///
 /// # Errors
 /// It was collected before and cannot be read.
-fn evidence(
+fn take<'armed>(
     directory: &Directory,
     recording: &Recording,
-    armed: Option<&ArmedRecorders>,
+    armed: Option<&'armed ArmedRecorders>,
     problems: &mut Vec<String>,
-) -> anyhow::Result<(Collected, bool)> {
+) -> anyhow::Result<Taken<'armed>> {
     match directory.load_json(EVIDENCE) {
-        Ok(collected) => return Ok((collected, true)),
+        Ok(collected) => {
+            return Ok(Taken {
+                collected,
+                is_kept: true,
+                forget: armed.map_or_else(Vec::new, ArmedRecorders::forget_each),
+            });
+        }
         Err(error) => match error.source.kind() {
             // Not yet, or by another version.
             io::ErrorKind::NotFound | io::ErrorKind::InvalidData => {}
             _ => return Err(error.into()),
         },
     }
+    let mut evidence = Vec::new();
+    let mut forget: Vec<Box<dyn FnOnce() -> anyhow::Result<()>>> = Vec::new();
+    for (recorder, collection) in armed.map_or_else(Vec::new, |armed| armed.collect(recording)) {
+        evidence.push((recorder, collection.evidence));
+        forget.push(collection.forget);
+    }
     let collected = Collected {
-        evidence: armed.map_or_else(Vec::new, |armed| armed.collect(recording)),
+        evidence,
         reports: armed.map_or_else(Vec::new, ArmedRecorders::reports),
         finished: jiff::Timestamp::now()
             .strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -171,7 +211,11 @@ fn evidence(
     let saved = directory.save_json(EVIDENCE, &collected);
     let is_kept = saved.is_ok();
     problems.extend(saved.err().map(|error| error.to_string()));
-    Ok((collected, is_kept))
+    Ok(Taken {
+        collected,
+        is_kept,
+        forget,
+    })
 }
 
 /// Returns false if it is known that the container's program was never started: such a run says nothing of a set. A program whose execution

@@ -21,7 +21,7 @@ pub fn run(directory: &Directory, state: anyhow::Result<Vec<u8>>) -> anyhow::Res
         // The end of a container must not be missed for want of its state.
         _ => Ok(()),
     };
-    match own.and_then(|()| finish::finish(directory)) {
+    match own.and_then(|()| finish::finish_known(directory, recording)) {
         Err(error) if !fail => {
             journal::hook_error(&capprof_profile::error::line(error.as_ref()));
             Ok(())

@@ -71,7 +71,9 @@ pub(crate) fn arm(
     if result.is_err() {
         // What is armed and not written down would stay armed for ever. The first error is the one to tell.
         armed.release(directory, recording);
-        armed.forget();
+        for forget in armed.forget_each() {
+            let _ = forget();
+        }
     }
     result
 }

@@ -6,6 +6,7 @@ use capprof_profile::recording::{Process, Recording};
 use capprof_store::recording::Directory;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::fmt;
 use std::path::Path;
 
 /// A witness of capability use. It is armed for a container by the prestart hook, and asked for its evidence when the container is gone, by
@@ -37,7 +38,7 @@ pub trait Recorder: Sync {
 
     /// What the recorder saw. `state` is what [`arm`](Self::arm) left. Never fails as a whole: what could not be read is a line in
     /// [`Evidence::losses`].
-    fn collect(&self, recording: &Recording, state: &Value) -> Evidence;
+    fn collect(&self, recording: &Recording, state: &Value) -> Collection;
 
     /// Gives back what [`arm`](Self::arm) took of the host, but forgets no evidence. What is given back already is no error. Returns a line
     /// for each thing that an administrator should know.
@@ -51,7 +52,7 @@ pub trait Recorder: Sync {
         state: &Value,
     ) -> anyhow::Result<Vec<String>>;
 
-    /// Forgets the evidence, which is on disk by now. What is forgotten already is no error.
+    /// Forgets evidence that another process has collected, and that is on disk by now. What is forgotten already is no error.
     ///
     /// # Errors
     /// Something could not be removed; [`sweep`](Self::sweep) tries again.
@@ -75,6 +76,33 @@ pub trait Recorder: Sync {
     /// Something could not be removed.
     fn unload(&self) -> anyhow::Result<Vec<String>> {
         Ok(Vec::new())
+    }
+}
+
+/// What a recorder saw, and how it forgets that.
+pub struct Collection {
+    /// What it saw.
+    pub evidence: Evidence,
+    /// Has the recorder forget it, once it is on disk: as [`Recorder::forget`], of what was collected.
+    pub forget: Box<dyn FnOnce() -> anyhow::Result<()>>,
+}
+
+impl fmt::Debug for Collection {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = formatter.debug_struct("Collection");
+        shown
+            .field("evidence", &self.evidence)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Collection {
+    /// Evidence that the recorder keeps nothing of.
+    pub fn of(evidence: Evidence) -> Self {
+        Self {
+            evidence,
+            forget: Box::new(|| Ok(())),
+        }
     }
 }
 

@@ -2,10 +2,10 @@
 
 use crate::ebpf::Ebpf;
 use crate::journal;
-use crate::recorder::{self, Recorder};
+use crate::recorder::{self, Collection, Recorder};
 use crate::selinux::Selinux;
 use capprof_profile::error::line;
-use capprof_profile::observation::{self, Evidence};
+use capprof_profile::observation;
 use capprof_profile::profile::RecorderReport;
 use capprof_profile::recording::{Process, Recording};
 use capprof_store::recording::Directory;
@@ -42,7 +42,7 @@ impl ArmedRecorders {
     }
 
     /// What each armed recorder saw.
-    pub fn collect(&self, recording: &Recording) -> Vec<(observation::Recorder, Evidence)> {
+    pub fn collect(&self, recording: &Recording) -> Vec<(observation::Recorder, Collection)> {
         self.armed()
             .map(|(recorder, state)| (recorder.name(), recorder.collect(recording, state)))
             .collect()
@@ -60,11 +60,14 @@ impl ArmedRecorders {
         errors
     }
 
-    /// Has the recorders forget the evidence, which is on disk by now. Returns the errors, a line each.
-    pub fn forget(&self) -> Vec<String> {
+    /// What has each recorder forget evidence that another process has collected.
+    pub fn forget_each(&self) -> Vec<Box<dyn FnOnce() -> anyhow::Result<()> + '_>> {
         self.armed()
-            .filter_map(|(recorder, state)| recorder.forget(state).err())
-            .map(|error| line(error.as_ref()))
+            .map(
+                |(recorder, state)| -> Box<dyn FnOnce() -> anyhow::Result<()>> {
+                    Box::new(move || recorder.forget(state))
+                },
+            )
             .collect()
     }
 

@@ -25,7 +25,11 @@ pub fn progress(directory: &Directory) -> anyhow::Result<Option<(Recording, Prog
         return Ok(None);
     }
     let armed: ArmedRecorders = directory.load_json(ARMED)?;
-    let evidence = armed.collect(&recording);
+    let evidence: Vec<_> = armed
+        .collect(&recording)
+        .into_iter()
+        .map(|(recorder, collection)| (recorder, collection.evidence))
+        .collect();
     let now = jiff::Timestamp::now();
     let created: jiff::Timestamp = recording
         .created

@@ -10,28 +10,69 @@ use super::layout::{
     Program, ProgramKey, Sysctl, SysctlKey,
 };
 use super::program_set::ProgramSet;
+use super::{Error, results, slot};
 use capprof_profile::CapabilitySet;
 use capprof_profile::observation::{BlindSpot, Capset, Evidence, Exit, Recorder};
 use capprof_profile::recording::Recording;
 use capprof_profile::verify::RESULTS_UNSEEN;
 use std::collections::HashMap;
+use std::fmt;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+/// What the kernel counted for a recording.
+pub struct Collected {
+    /// What it says.
+    pub evidence: Evidence,
+    /// What it was read from; `None` if nothing is loaded.
+    rows: Option<(ProgramSet, u64, Rows)>,
+}
+
+impl fmt::Debug for Collected {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = formatter.debug_struct("Collected");
+        shown
+            .field("evidence", &self.evidence)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Collected {
+    /// Forgets the recording, as [`forget()`](super::forget) does, without looking for its rows again. A row that has come since is left to the
+    /// next sweep.
+    ///
+    /// # Errors
+    /// [`Error::Pin`], [`Error::Update`].
+    pub fn forget(self) -> Result<(), Error> {
+        let Some((set, slot, rows)) = self.rows else {
+            return Ok(());
+        };
+        slot::forget_processes(&set, slot)?;
+        rows.delete_from(&set)?;
+        results::release(&set).map(|_| ())
+    }
+}
 
 /// Reads what the kernel counted for a recording.
 ///
 /// Never fails as a whole: what could not be read is a line in [`Evidence::losses`].
-pub fn collect(recording: &Recording, armed: &Armed) -> Evidence {
+pub fn collect(recording: &Recording, armed: &Armed) -> Collected {
     let mut evidence = Evidence::default();
     let set = match ProgramSet::open() {
         Ok(Some(set)) => set,
         Ok(None) => {
             let line = "the eBPF programs were unloaded while the container ran".to_owned();
             evidence.losses.push(line);
-            return evidence;
+            return Collected {
+                evidence,
+                rows: None,
+            };
         }
         Err(error) => {
             evidence.losses.push(error.to_string());
-            return evidence;
+            return Collected {
+                evidence,
+                rows: None,
+            };
         }
     };
     let rows = Rows::read(&set, armed.slot, &mut evidence.losses);
@@ -79,7 +120,10 @@ pub fn collect(recording: &Recording, armed: &Armed) -> Evidence {
     evidence.unseen = cgroup::unseen(&set, rows.container.as_ref());
     evidence.looks_beyond = true;
     sort(&mut evidence);
-    evidence
+    Collected {
+        evidence,
+        rows: Some((set, armed.slot, rows)),
+    }
 }
 
 /// The order of rows in a map is chance.
@@ -123,6 +167,21 @@ impl Rows {
             attributes: select(set, "attributes", slot, losses),
         }
     }
+
+    /// Deletes them from the maps.
+    fn delete_from(&self, set: &ProgramSet) -> Result<(), Error> {
+        set.delete("checks", keys(&self.checks))?;
+        set.delete("programs", keys(&self.programs))?;
+        set.delete("capsets", keys(&self.capsets))?;
+        set.delete("devices", keys(&self.devices))?;
+        set.delete("sysctls", keys(&self.sysctls))?;
+        set.delete("ports", keys(&self.ports))?;
+        set.delete("attributes", keys(&self.attributes))
+    }
+}
+
+fn keys<K, V>(rows: &[(K, V)]) -> impl Iterator<Item = &K> {
+    rows.iter().map(|(key, _)| key)
 }
 
 fn container(set: &ProgramSet, slot: u64, losses: &mut Vec<String>) -> Option<Container> {

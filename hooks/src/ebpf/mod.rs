@@ -7,6 +7,7 @@ mod argument;
 mod arm;
 mod armed;
 mod attach;
+mod batch;
 mod cgroup;
 mod checks;
 mod collect;
@@ -30,14 +31,14 @@ mod tasks;
 pub(crate) use arm::INITIAL_PID_NAMESPACE;
 pub use arm::arm;
 pub use armed::Armed;
-pub use collect::collect;
+pub use collect::{Collected, collect};
 pub use error::Error;
 pub use groups::enter_own;
 pub use method::{Method, UnknownMethod};
 pub use probe::{Attempt, Report, probe};
 pub use program_set::{directory, unload};
 
-use crate::recorder::{self, Recorder};
+use crate::recorder::{self, Collection, Recorder};
 use capprof_profile::observation::{self, Evidence};
 use capprof_profile::recording::{Process, Recording};
 use capprof_profile::settings::Recorders;
@@ -90,13 +91,19 @@ impl Recorder for Ebpf {
         ))
     }
 
-    fn collect(&self, recording: &Recording, state: &Value) -> Evidence {
+    fn collect(&self, recording: &Recording, state: &Value) -> Collection {
         match Armed::deserialize(state) {
-            Ok(armed) => collect(recording, &armed),
-            Err(error) => Evidence {
+            Ok(armed) => {
+                let mut collected = collect(recording, &armed);
+                Collection {
+                    evidence: std::mem::take(&mut collected.evidence),
+                    forget: Box::new(|| Ok(collected.forget()?)),
+                }
+            }
+            Err(error) => Collection::of(Evidence {
                 losses: vec![format!("read the eBPF recorder's state: {error}")],
                 ..Evidence::default()
-            },
+            }),
         }
     }
 

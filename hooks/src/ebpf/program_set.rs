@@ -1,5 +1,6 @@
 //! The program set in bpffs: where it is pinned, and how one process after the other finds it.
 
+use super::batch;
 use super::error::{Error, describe};
 use super::layout::{Container, MAPS, State, VERSION};
 use super::method::Method;
@@ -9,7 +10,7 @@ use libbpf_rs::{MapCore, MapFlags, MapHandle, Program};
 use rustix::mount::{MountFlags, mount};
 use serde::{Deserialize, Serialize};
 use std::cell::OnceCell;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsString;
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, Read};
@@ -181,14 +182,20 @@ impl ProgramSet {
         K: FromBytes + IntoBytes + KnownLayout + Immutable,
         V: FromBytes + KnownLayout + Immutable,
     {
-        let mut rows = Vec::new();
-        for key in self.keys(name, wanted)? {
-            // `None` if another process has deleted it meanwhile.
-            if let Some(value) = self.row(name, &key)? {
-                rows.push((key, value));
-            }
-        }
-        Ok(rows)
+        let map = self.map(name)?;
+        repeated(|| {
+            let mut rows = Vec::new();
+            let read = |key: &[u8], value: &[u8]| {
+                let unsized_row = || unreadable(name, &OTHER_SIZE);
+                let key = K::read_from_bytes(key).map_err(|_| unsized_row())?;
+                if wanted(&key) {
+                    rows.push((key, V::read_from_bytes(value).map_err(|_| unsized_row())?));
+                }
+                Ok(())
+            };
+            batch::walk(map, read, |error| unreadable(name, &error))?;
+            Ok(rows)
+        })
     }
 
     /// One row of a map; `None` if there is none of this key.
@@ -210,26 +217,44 @@ impl ProgramSet {
     }
 
     /// The wanted keys of a map.
-    ///
-    /// A call for each key, and not batches: for these, memory of a whole map has to be there, since the kernel ends a batch early where a
-    /// bucket does not fit, which libbpf-rs takes for the end of the map.
     pub(super) fn keys<K>(&self, name: &str, wanted: impl Fn(&K) -> bool) -> Result<Vec<K>, Error>
     where
         K: FromBytes + IntoBytes + KnownLayout + Immutable,
     {
         let map = self.map(name)?;
-        repeated(|| keys(map, name, &wanted))
+        repeated(|| {
+            let mut keys = Vec::new();
+            let read = |key: &[u8], _: &[u8]| {
+                let key = K::read_from_bytes(key).map_err(|_| unreadable(name, &OTHER_SIZE))?;
+                if wanted(&key) {
+                    keys.push(key);
+                }
+                Ok(())
+            };
+            batch::walk(map, read, |error| unreadable(name, &error))?;
+            Ok(keys)
+        })
     }
 
     /// Deletes rows of a map; those that are gone already are no error.
-    pub(super) fn delete<K: IntoBytes + Immutable>(
+    pub(super) fn delete<'key, K: IntoBytes + Immutable + 'key>(
         &self,
         name: &'static str,
-        keys: impl IntoIterator<Item = K>,
+        keys: impl IntoIterator<Item = &'key K>,
     ) -> Result<(), Error> {
         let map = self.map(name)?;
+        let keys: Vec<&[u8]> = keys.into_iter().map(IntoBytes::as_bytes).collect();
+        let count = u32::try_from(keys.len()).unwrap_or(u32::MAX);
+        // The kernel ends a batch at a row that is gone.
+        let is_done = keys.is_empty()
+            || map
+                .delete_batch(&keys.concat(), count, MapFlags::ANY, MapFlags::ANY)
+                .is_ok();
+        if is_done {
+            return Ok(());
+        }
         for key in keys {
-            match map.delete(key.as_bytes()) {
+            match map.delete(key) {
                 Err(error) if error.kind() != libbpf_rs::ErrorKind::NotFound => {
                     return Err(Error::update(name, &error));
                 }
@@ -466,28 +491,6 @@ fn repeated<T>(mut read: impl FnMut() -> Result<T, Error>) -> Result<T, Error> {
         }
     }
     read()
-}
-
-/// The wanted keys of a map, read in one go.
-fn keys<K>(map: &MapHandle, name: &str, wanted: impl Fn(&K) -> bool) -> Result<Vec<K>, Error>
-where
-    K: FromBytes + IntoBytes + KnownLayout + Immutable,
-{
-    // Each once: the kernel begins anew where others delete the key whose successor it is asked for.
-    let mut seen = HashSet::new();
-    let mut keys = Vec::new();
-    let mut iterator = map.keys();
-    for bytes in iterator.by_ref() {
-        let key = K::read_from_bytes(&bytes).map_err(|_| unreadable(name, &OTHER_SIZE))?;
-        if wanted(&key) && seen.insert(bytes) {
-            keys.push(key);
-        }
-    }
-    // The iterator ends at any error; which one it was, only errno says.
-    match io::Error::last_os_error() {
-        end if end.kind() == io::ErrorKind::NotFound => Ok(keys),
-        error => Err(unreadable(name, &error)),
-    }
 }
 
 fn mount_bpffs() -> Result<(), Error> {

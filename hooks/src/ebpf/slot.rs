@@ -131,8 +131,17 @@ pub(super) fn enter(set: &ProgramSet, container: &Container) -> Result<u64, Erro
 /// # Errors
 /// [`Error::Pin`], [`Error::Update`].
 pub(super) fn forget(set: &ProgramSet, slot: u64) -> Result<(), Error> {
-    // Without this row the kernel side counts nothing more.
-    set.delete("containers", [slot])?;
+    forget_processes(set, slot)?;
+    in_every_map!(forget_rows(set, slot));
+    Ok(())
+}
+
+/// Removes a slot and its processes: the kernel side counts nothing more. What it counted stays.
+///
+/// # Errors
+/// [`Error::Pin`], [`Error::Update`].
+pub(super) fn forget_processes(set: &ProgramSet, slot: u64) -> Result<(), Error> {
+    set.delete("containers", [&slot])?;
     let members = set.rows::<u32, Task>("tasks")?;
     tasks::remove(
         set,
@@ -147,7 +156,7 @@ pub(super) fn forget(set: &ProgramSet, slot: u64) -> Result<(), Error> {
         joins
             .iter()
             .filter(|(_, joined)| *joined == slot)
-            .map(|(mounts, _)| *mounts),
+            .map(|(mounts, _)| mounts),
     )?;
     let groups = set.rows::<u64, u64>("groups")?;
     set.delete(
@@ -155,10 +164,8 @@ pub(super) fn forget(set: &ProgramSet, slot: u64) -> Result<(), Error> {
         groups
             .iter()
             .filter(|(_, joined)| *joined == slot)
-            .map(|(group, _)| *group),
-    )?;
-    in_every_map!(forget_rows(set, slot));
-    Ok(())
+            .map(|(group, _)| group),
+    )
 }
 
 fn forget_rows<K>(set: &ProgramSet, map: &'static str, slot: u64) -> Result<(), Error>
@@ -166,7 +173,7 @@ where
     K: InSlot + FromBytes + IntoBytes + KnownLayout + Immutable,
 {
     let keys = set.keys(map, |key: &K| key.slot() == slot)?;
-    set.delete(map, keys)
+    set.delete(map, &keys)
 }
 
 #[cfg(test)]

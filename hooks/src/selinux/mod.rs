@@ -29,7 +29,7 @@ mod selinuxfs;
 mod target;
 
 use crate::lease::Leases;
-use crate::recorder::{self, Recorder};
+use crate::recorder::{self, Collection, Recorder};
 use armed::{Armed, kind_of};
 use capprof_profile::observation::{self, Evidence};
 use capprof_profile::recording::{Process, Recording};
@@ -97,14 +97,14 @@ impl Recorder for Selinux {
         })
     }
 
-    fn collect(&self, recording: &Recording, state: &Value) -> Evidence {
-        match Armed::deserialize(state) {
+    fn collect(&self, recording: &Recording, state: &Value) -> Collection {
+        Collection::of(match Armed::deserialize(state) {
             Ok(armed) => collect::collect(recording, &armed),
             Err(error) => Evidence {
                 losses: vec![format!("read the SELinux recorder's state: {error}")],
                 ..Evidence::default()
             },
-        }
+        })
     }
 
     /// Ends the recording's lease. The last one out switches back; what something else changed meanwhile is left alone, with a line for each such change.
