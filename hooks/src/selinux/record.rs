@@ -125,7 +125,7 @@ impl Glance {
     }
 }
 
-/// Whether what follows a record's type is a stamp: `msg=audit(1795441500.475:14):`.
+/// Returns true if what follows a record's type is a stamp: `msg=audit(1795441500.475:14):`.
 fn is_stamped(text: &[u8]) -> bool {
     /// Any number of these fits into 64 bits, in milliseconds too.
     const DIGITS: usize = 15;
@@ -134,13 +134,32 @@ fn is_stamped(text: &[u8]) -> bool {
         None => return false,
     };
     for end in [b".".as_slice(), b":", b"):"] {
-        let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        let digits = digits(rest);
         rest = match rest.get(digits..).and_then(|rest| rest.strip_prefix(end)) {
             Some(rest) if (1..=DIGITS).contains(&digits) => rest,
             _ => return false,
         };
     }
     true
+}
+
+/// How many digits a text begins with. Eight bytes are looked at in one step, for every line of the log has three numbers.
+fn digits(text: &[u8]) -> usize {
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    let mut count = 0;
+    let mut rest = text;
+    while let Some((eight, after)) = rest.split_first_chunk() {
+        // 0 to 9 where there is a digit.
+        let values = u64::from_le_bytes(*eight) ^ (EACH * u64::from(b'0'));
+        // The highest bit of each byte that is more than 9. A carry spoils only bytes after the first such.
+        let others = (values.wrapping_add(EACH * 0x76) | values) & (EACH * 0x80);
+        if others != 0 {
+            return count + others.trailing_zeros() as usize / 8;
+        }
+        count += eight.len();
+        rest = after;
+    }
+    count + rest.iter().take_while(|byte| byte.is_ascii_digit()).count()
 }
 
 /// One record; `body` is what follows `audit(…):`.

@@ -45,6 +45,21 @@ fn a_glance_tells_what_taking_a_line_apart_tells() {
 }
 
 #[test]
+fn digits_are_counted_to_the_first_other_byte() {
+    let all: Vec<u8> = (0..=u8::MAX).collect();
+    for length in 0..20 {
+        for end in &all {
+            let mut text = b"01234567890123456789".get(..length).unwrap().to_vec();
+            text.push(*end);
+            text.extend(b"7\xff7777777");
+            let expected = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
+            assert_eq!(digits(&text), expected, "{text:?}");
+        }
+    }
+    assert_eq!(digits(b"123"), 3);
+}
+
+#[test]
 fn a_denied_record_of_the_log() {
     let record = Record::from_line(DENIED).unwrap();
     assert_eq!(record.kind, Kind::Avc);
