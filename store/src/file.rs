@@ -325,18 +325,26 @@ impl OpenDirectory {
     ) -> io::Result<()> {
         let temporary = temporary(name, std::process::id());
         let result = (|| {
-            // A file of that name can only be left by a killed process with our pid: no other process writes it.
-            let _ = self.unlink(&temporary);
-            let descriptor = openat(
-                &self.descriptor,
-                temporary.as_os_str(),
-                OFlag::O_WRONLY
-                    | OFlag::O_CREAT
-                    | OFlag::O_EXCL
-                    | OFlag::O_CLOEXEC
-                    | OFlag::O_NOFOLLOW,
-                Mode::from_bits_truncate(0o600),
-            )?;
+            let create = || {
+                openat(
+                    &self.descriptor,
+                    temporary.as_os_str(),
+                    OFlag::O_WRONLY
+                        | OFlag::O_CREAT
+                        | OFlag::O_EXCL
+                        | OFlag::O_CLOEXEC
+                        | OFlag::O_NOFOLLOW,
+                    Mode::from_bits_truncate(0o600),
+                )
+            };
+            let descriptor = match create() {
+                // It can only be left by a killed process with our pid: no other process writes it.
+                Err(Errno::EEXIST) => {
+                    self.unlink(&temporary)?;
+                    create()?
+                }
+                result => result?,
+            };
             let mut file = File::from(descriptor);
             file.write_all(content)?;
             self.dress(name, &file, attributes)?;
@@ -380,17 +388,17 @@ impl OpenDirectory {
         Ok(())
     }
 
-    /// Removes the temporary files that killed processes have left of writing the file of this name.
+    /// Removes the temporary files that killed processes have left of writing the files of these names.
     ///
     /// # Errors
     /// [`Error`].
-    pub fn remove_temporaries(&self, name: &OsStr) -> Result<(), Error> {
+    pub fn remove_temporaries(&self, names: &[&OsStr]) -> Result<(), Error> {
         // With a descriptor of its own: reading a directory moves in it.
         let mut entries = Dir::read_from(&self.descriptor).map_err(error("list", &self.path))?;
         for entry in &mut entries {
             let entry = entry.map_err(error("list", &self.path))?;
             let found = OsStr::from_bytes(entry.file_name().to_bytes());
-            if let Some(pid) = writer(name, found)
+            if let Some(pid) = names.iter().find_map(|name| writer(name, found))
                 && process::find(pid).is_none()
             {
                 self.unlink(found)
@@ -530,7 +538,7 @@ mod tests {
             let found = directory.path().join(&name);
             fs::write(&found, "").unwrap();
             opened
-                .remove_temporaries(OsStr::new("config.json"))
+                .remove_temporaries(&[OsStr::new("config.json")])
                 .unwrap();
             assert_eq!(found.exists(), stays, "{name}");
         }

@@ -71,7 +71,7 @@ impl Store {
     /// # Errors
     /// [`Error::File`].
     pub fn prune(&self, prune: &Prune, dry_run: bool) -> Result<Pruned, Error> {
-        let mut newer: HashMap<String, usize> = HashMap::new();
+        let mut newer: HashMap<u64, usize> = HashMap::new();
         let mut paths = Vec::new();
         let mut pruned = Pruned::default();
         for (recording, workload, path) in self.with_workloads(prune.keep.is_some())? {
@@ -82,10 +82,12 @@ impl Store {
             let is_beyond = match prune.keep {
                 None => true,
                 Some(keep) => {
-                    let workload = workload.unwrap_or_else(|| path.display().to_string());
-                    let count = newer.entry(workload).or_default();
-                    *count += 1;
-                    *count > keep
+                    let count = workload.map_or(1, |workload| {
+                        let count = newer.entry(workload).or_default();
+                        *count += 1;
+                        *count
+                    });
+                    count > keep
                 }
             };
             match is_old && is_beyond {

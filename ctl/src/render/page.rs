@@ -106,17 +106,3 @@ fn broken(text: &str, first: &str, further: &str) -> Vec<String> {
         .map(std::borrow::Cow::into_owned)
         .collect()
 }
-
-/// The width of each column.
-pub(super) fn widths<'a>(rows: impl Iterator<Item = &'a Vec<String>> + Clone) -> Vec<usize> {
-    let columns = rows.clone().map(Vec::len).max().unwrap_or_default();
-    (0..columns)
-        .map(|column| {
-            rows.clone()
-                .filter_map(|row| row.get(column))
-                .map(|cell| cell.chars().count())
-                .max()
-                .unwrap_or_default()
-        })
-        .collect()
-}

@@ -61,10 +61,15 @@ impl Files {
     }
 
     fn write_by(&self, write: WriteInto, directory: &OpenDirectory) -> Result<(), file::Error> {
-        for (name, content) in self.named() {
-            let name = OsStr::new(name);
-            directory.remove_temporaries(name)?;
-            write(directory, name, content, Attributes::Mode(0o600))?;
+        let files = self.named();
+        directory.remove_temporaries(&files.map(|(name, _)| OsStr::new(name)))?;
+        for (name, content) in files {
+            write(
+                directory,
+                OsStr::new(name),
+                content,
+                Attributes::Mode(0o600),
+            )?;
         }
         Ok(())
     }

@@ -5,16 +5,22 @@
 
 use super::error::Error;
 use super::files::PROFILE;
-use super::load::{directories, load};
-use super::summary::{Summary, workload};
+use super::load::{load, names};
+use super::summary::{Standing, Summary, workload};
 use crate::file::{self, Attributes};
 use crate::trust;
+use capprof_profile::CapabilitySet;
+use capprof_profile::observation::Exit;
+use capprof_profile::profile::SCHEMA;
+use capprof_profile::recording::Workload;
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, Stat, openat, statat};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
-use std::fs::{self, File, Metadata};
+use std::fs::File;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{BufRead, BufReader};
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::os::fd::OwnedFd;
+use std::path::Path;
 use std::thread;
 use std::time::{Duration, SystemTime};
 
@@ -22,55 +28,159 @@ use std::time::{Duration, SystemTime};
 const NAME: &str = "index";
 
 /// What its first line is. Another version's index is none.
-const HEADER: &str = "capprof.index/v2";
+const HEADER: &str = "capprof.index/v3";
 
 /// A file that changed this short a time ago may change again without having another version: clocks of file systems are coarse.
 const YOUNG: Duration = Duration::from_secs(2);
 
-/// Which version of a file or directory something was read from.
+/// Which version of a file or directory something was read from: a digest of its inode, size and times, and when it changed last, in seconds
+/// since the epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Version(u64, u64, i64, i64, i64, i64);
+struct Version(u64, i64);
 
 impl Version {
-    fn of(metadata: &Metadata) -> Self {
-        Self(
-            metadata.ino(),
-            metadata.size(),
-            metadata.mtime(),
-            metadata.mtime_nsec(),
-            metadata.ctime(),
-            metadata.ctime_nsec(),
-        )
+    fn of(found: &Stat) -> Self {
+        let times = [
+            found.st_mtime.into(),
+            i128::from(found.st_mtime_nsec),
+            found.st_ctime.into(),
+            i128::from(found.st_ctime_nsec),
+        ];
+        let digest = digest(&(found.st_ino, found.st_size, times));
+        Self(digest, found.st_mtime.max(found.st_ctime))
     }
 
     /// Whether a file that changes from now on has another one for certain.
     fn is_settled(&self, now: SystemTime) -> bool {
-        let age = |seconds: i64| {
-            let then = SystemTime::UNIX_EPOCH + Duration::from_secs(u64::try_from(seconds).ok()?);
-            now.duration_since(then).ok()
-        };
-        [self.2, self.4]
-            .into_iter()
-            .all(|seconds| age(seconds).is_some_and(|age| age > YOUNG))
+        let changed = u64::try_from(self.1)
+            .ok()
+            .map(|seconds| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds));
+        changed
+            .and_then(|changed| now.duration_since(changed).ok())
+            .is_some_and(|age| age > YOUNG)
     }
 }
 
+/// A number that stands for a value. Another compiler's may differ: then all is read anew.
+fn digest(value: &impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    value.hash(&mut hasher);
+    hasher.finish()
+}
+
 /// What is known of one profile.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug)]
 struct Entry {
     recording: String,
     version: Version,
-    /// What it has in common with the others of its workload.
-    workload: String,
+    /// A digest of what it has in common with the others of its workload.
+    workload: u64,
     summary: Summary,
 }
 
-/// The profiles of one container's directory: a line of the index.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+/// The profiles of one container's directory.
+#[derive(Clone, Debug)]
 struct Container {
     name: String,
     version: Version,
     entries: Vec<Entry>,
+}
+
+/// A line of the index: [`Container`], as short as may be, for a hundred thousand of them are read to list them.
+#[derive(Serialize, Deserialize)]
+struct Line(String, Version, Vec<Row>);
+
+/// [`Entry`]: the recording, its version, the workload's digest; then of the summary the recording's and the container's id where they are not the
+/// directories' names, the name, the workload, the end, whether it is complete, the two sets as bits, the exit status and the verdict.
+type Row = (
+    String,
+    Version,
+    u64,
+    Option<String>,
+    Option<String>,
+    Option<String>,
+    [Option<String>; 6],
+    String,
+    bool,
+    u64,
+    u64,
+    Option<Exit>,
+    Option<Standing>,
+);
+
+impl Line {
+    fn of(container: &Container) -> Self {
+        let unless = |text: &str, known: &str| (text != known).then(|| text.to_owned());
+        let row = |entry: &Entry| {
+            let summary = entry.summary.clone();
+            let workload = summary.workload;
+            (
+                entry.recording.clone(),
+                entry.version,
+                entry.workload,
+                unless(&summary.recording_id, &entry.recording),
+                unless(&summary.container_id, &container.name),
+                summary.name,
+                [
+                    workload.image,
+                    workload.pod,
+                    workload.pod_namespace,
+                    workload.container,
+                    workload.engine,
+                    workload.service,
+                ],
+                summary.finished,
+                summary.complete,
+                summary.minimized.bits(),
+                summary.answer.bits(),
+                summary.exit,
+                summary.verification,
+            )
+        };
+        Self(
+            container.name.clone(),
+            container.version,
+            container.entries.iter().map(row).collect(),
+        )
+    }
+
+    fn container(self) -> Container {
+        let Self(name, version, rows) = self;
+        let entry = |row: Row| {
+            let [image, pod, pod_namespace, container, engine, service] = row.6;
+            Entry {
+                version: row.1,
+                workload: row.2,
+                summary: Summary {
+                    // Others are not read.
+                    schema: SCHEMA.to_owned(),
+                    recording_id: row.3.unwrap_or_else(|| row.0.clone()),
+                    container_id: row.4.unwrap_or_else(|| name.clone()),
+                    name: row.5,
+                    workload: Workload {
+                        image,
+                        pod,
+                        pod_namespace,
+                        container,
+                        engine,
+                        service,
+                    },
+                    finished: row.7,
+                    complete: row.8,
+                    minimized: CapabilitySet::from_bits(row.9),
+                    answer: CapabilitySet::from_bits(row.10),
+                    exit: row.11,
+                    verification: row.12,
+                },
+                recording: row.0,
+            }
+        };
+        Container {
+            entries: rows.into_iter().map(entry).collect(),
+            name,
+            version,
+        }
+    }
 }
 
 /// A profile of the store.
@@ -80,8 +190,8 @@ pub(super) struct Listed {
     pub(super) recording: String,
     /// The name of its container's directory.
     pub(super) container: String,
-    /// What it has in common with the others of its workload; `None` if it cannot be read.
-    pub(super) workload: Option<String>,
+    /// A digest of what it has in common with the others of its workload; `None` if it cannot be read.
+    pub(super) workload: Option<u64>,
     /// What `list` shows of it, or why it cannot be read.
     pub(super) summary: Result<Summary, Error>,
 }
@@ -95,18 +205,17 @@ pub(super) fn all(store: &Path, profiles: &Path) -> Result<Vec<Listed>, Error> {
 }
 
 fn all_at(store: &Path, profiles: &Path, now: SystemTime) -> Result<Vec<Listed>, Error> {
-    let names = directories(profiles)?;
+    let names = names(profiles)?;
     let mut known = read(&store.join(NAME));
     let work: Vec<Work> = names
         .into_iter()
-        .map(|(name, path)| Work {
+        .map(|name| Work {
             known: known.remove(&name),
             name,
-            path,
         })
         .collect();
     let has_more = !known.is_empty();
-    let looks = look_at_each(work)?;
+    let looks = look_at_each(work, profiles)?;
     if has_more || looks.iter().any(|look| look.is_news(now)) {
         // It is a help and no more: whoever may not write reads all again.
         let _ = write(&store.join(NAME), &looks, now);
@@ -121,9 +230,22 @@ fn all_at(store: &Path, profiles: &Path, now: SystemTime) -> Result<Vec<Listed>,
 /// A container's directory to look at.
 struct Work {
     name: String,
-    path: PathBuf,
     /// What the index says of it.
     known: Option<Container>,
+}
+
+/// The directory of all containers, held open: the kernel need not follow the whole path for each file.
+struct Profiles<'a> {
+    path: &'a Path,
+    descriptor: OwnedFd,
+}
+
+impl Profiles<'_> {
+    /// The version of what is there at a path in it; `None` if there is nothing.
+    fn version(&self, path: &str) -> Option<Version> {
+        let found = statat(&self.descriptor, path, AtFlags::empty()).ok()?;
+        Some(Version::of(&found))
+    }
 }
 
 /// What is there of a container now.
@@ -168,8 +290,16 @@ impl Look {
 
 /// Looks at all containers, those that are gone meanwhile left out. Asking for versions is most of the work, which several processors do in a
 /// part of the time.
-fn look_at_each(mut work: Vec<Work>) -> Result<Vec<Look>, Error> {
+fn look_at_each(mut work: Vec<Work>, path: &Path) -> Result<Vec<Look>, Error> {
     const WORTH_A_THREAD: usize = 1000;
+    if work.is_empty() {
+        return Ok(Vec::new());
+    }
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let profiles = Profiles {
+        path,
+        descriptor: openat(CWD, path, flags, Mode::empty()).map_err(file::error("list", path))?,
+    };
     let processors = thread::available_parallelism()
         .map_or(1, usize::from)
         .min(8);
@@ -180,7 +310,7 @@ fn look_at_each(mut work: Vec<Work>) -> Result<Vec<Look>, Error> {
     }
     let look_at_part = |part: Vec<Work>| -> Result<Vec<Look>, Error> {
         part.into_iter()
-            .filter_map(|work| look(work).transpose())
+            .filter_map(|work| look(&profiles, work).transpose())
             .collect()
     };
     thread::scope(|scope| {
@@ -200,45 +330,45 @@ fn look_at_each(mut work: Vec<Work>) -> Result<Vec<Look>, Error> {
 }
 
 /// Looks at a container's directory; `None` if it is gone.
-fn look(work: Work) -> Result<Option<Look>, Error> {
-    let Work { name, path, known } = work;
-    let Ok(metadata) = fs::metadata(&path) else {
+fn look(profiles: &Profiles<'_>, work: Work) -> Result<Option<Look>, Error> {
+    let Work { name, known } = work;
+    let Some(version) = profiles.version(&name) else {
         return Ok(None);
     };
-    let version = Version::of(&metadata);
-    let (known_version, known_entries) = match known {
-        Some(known) => (Some(known.version), known.entries),
-        None => (None, Vec::new()),
-    };
-    let mut is_known = known_version == Some(version);
-    let mut known_entries: HashMap<String, Entry> = known_entries
-        .into_iter()
-        .map(|entry| (entry.recording.clone(), entry))
-        .collect();
-    let recordings: Vec<String> = match is_known {
-        true => known_entries.keys().cloned().collect(),
-        false => directories(&path)?
+    let mut is_known = known.as_ref().is_some_and(|known| known.version == version);
+    let mut known_entries = known.map_or_else(Vec::new, |known| known.entries);
+    let path = profiles.path.join(&name);
+    // What is there, with what is known of it.
+    let found: Vec<(String, Option<Entry>)> = match is_known {
+        true => known_entries
             .into_iter()
-            .map(|(name, _)| name)
+            .map(|entry| (entry.recording.clone(), Some(entry)))
+            .collect(),
+        false => names(&path)?
+            .into_iter()
+            .map(|recording| {
+                let known = known_entries
+                    .iter()
+                    .position(|entry| entry.recording == recording)
+                    .map(|at| known_entries.swap_remove(at));
+                (recording, known)
+            })
             .collect(),
     };
     let mut errors = Vec::new();
-    let mut entries = Vec::with_capacity(recordings.len());
-    for recording in recordings {
-        let profile = path.join(&recording).join(PROFILE);
-        let version = fs::metadata(&profile)
-            .ok()
-            .map(|metadata| Version::of(&metadata));
-        match known_entries.remove(&recording) {
+    let mut entries = Vec::with_capacity(found.len());
+    for (recording, known) in found {
+        let version = profiles.version(&format!("{name}/{recording}/{PROFILE}"));
+        match known {
             Some(entry) if Some(entry.version) == version => entries.push(entry),
             _ => {
                 is_known = false;
                 // Of an older version than what is read, if somebody writes in between: then it is read again next time.
-                match (load(profile), version) {
+                match (load(path.join(&recording).join(PROFILE)), version) {
                     (Ok(found), Some(version)) => entries.push(Entry {
                         recording,
                         version,
-                        workload: workload(&found.profile.origin),
+                        workload: digest(&workload(&found.profile.origin)),
                         summary: Summary::from(found.profile),
                     }),
                     // It came in between.
@@ -267,26 +397,39 @@ fn look(work: Work) -> Result<Option<Look>, Error> {
 
 /// What the index says, by container; nothing where there is none, or where others could have written it.
 fn read(path: &Path) -> HashMap<String, Container> {
-    let lines = || {
-        let file = File::open(path).ok()?;
-        trust::check(path, path.parent()?).ok()?;
-        let mut lines = BufReader::new(file).split(b'\n');
-        (lines.next()?.ok()? == HEADER.as_bytes()).then_some(lines)
+    let mut containers = HashMap::new();
+    let Ok(file) = File::open(path) else {
+        return containers;
     };
-    lines()
-        .into_iter()
-        .flatten()
-        .map_while(Result::ok)
-        .filter_map(|line| serde_json::from_slice::<Container>(&line).ok())
-        .map(|container| (container.name.clone(), container))
-        .collect()
+    let is_trusted = path
+        .parent()
+        .is_some_and(|store| trust::check(path, store).is_ok());
+    let mut reader = BufReader::with_capacity(256 << 10, file);
+    let mut text = Vec::new();
+    let mut next = |text: &mut Vec<u8>| {
+        text.clear();
+        reader
+            .read_until(b'\n', text)
+            .is_ok_and(|length| length > 0)
+    };
+    if !is_trusted || !next(&mut text) || text.trim_ascii_end() != HEADER.as_bytes() {
+        return containers;
+    }
+    while next(&mut text) {
+        if let Ok(line) = serde_json::from_slice::<Line>(&text) {
+            let container = line.container();
+            containers.insert(container.name.clone(), container);
+        }
+    }
+    containers
 }
 
 fn write(path: &Path, looks: &[Look], now: SystemTime) -> Result<(), file::Error> {
     let mut content = HEADER.as_bytes().to_vec();
     content.push(b'\n');
     for look in looks.iter().filter(|look| look.is_lasting(now)) {
-        serde_json::to_writer(&mut content, &look.container).map_err(file::error("write", path))?;
+        serde_json::to_writer(&mut content, &Line::of(&look.container))
+            .map_err(file::error("write", path))?;
         content.push(b'\n');
     }
     // Lost in a crash, it is made anew.

@@ -49,6 +49,17 @@ pub(super) fn read<T: for<'de> Deserialize<'de>>(path: &Path) -> Result<T, Error
 
 /// The directories of finished results or of containers in a directory, with their names; none where it does not exist.
 pub(super) fn directories(path: &Path) -> Result<Vec<(String, PathBuf)>, Error> {
+    Ok(names(path)?
+        .into_iter()
+        .map(|name| {
+            let path = path.join(&name);
+            (name, path)
+        })
+        .collect())
+}
+
+/// The names alone.
+pub(super) fn names(path: &Path) -> Result<Vec<String>, Error> {
     let entries = match fs::read_dir(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         result => result.map_err(file::error("list", path))?,
@@ -56,7 +67,7 @@ pub(super) fn directories(path: &Path) -> Result<Vec<(String, PathBuf)>, Error> 
     Ok(entries
         .flatten()
         .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
-        .filter_map(|entry| Some((entry.file_name().into_string().ok()?, entry.path())))
-        .filter(|(name, _)| !name.starts_with('.'))
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .filter(|name| !name.starts_with('.'))
         .collect())
 }

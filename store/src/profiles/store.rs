@@ -33,12 +33,12 @@ impl Store {
         Ok((summaries, errors))
     }
 
-    /// All profiles, newest first: the recording's id, what it has in common with the others of its workload where that is asked for and can be
-    /// read, and the profile's file.
+    /// All profiles, newest first: the recording's id, a digest of what it has in common with the others of its workload where that is asked for
+    /// and can be read, and the profile's file.
     pub(crate) fn with_workloads(
         &self,
         wanted: bool,
-    ) -> Result<Vec<(String, Option<String>, PathBuf)>, Error> {
+    ) -> Result<Vec<(String, Option<u64>, PathBuf)>, Error> {
         if !wanted {
             let all = self.newest_first()?.into_iter();
             return Ok(all
