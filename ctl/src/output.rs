@@ -32,7 +32,26 @@ pub(crate) fn print_raw(text: &str) -> anyhow::Result<()> {
 /// # Errors
 /// As [`print()`].
 pub(crate) fn print_json(value: &impl Serialize) -> anyhow::Result<()> {
-    print_raw(&(printable::json(&serde_json::to_string_pretty(value)?) + "\n"))
+    let mut stream = PrintableJson(io::BufWriter::with_capacity(64 << 10, io::stdout().lock()));
+    serde_json::to_writer_pretty(&mut stream, value).map_err(io::Error::from)?;
+    stream.0.write_all(b"\n")?;
+    stream.0.flush()?;
+    Ok(())
+}
+
+/// Makes JSON that no terminal obeys of what `serde_json` writes, which is whole characters each time.
+struct PrintableJson<W>(W);
+
+impl<W: Write> Write for PrintableJson<W> {
+    fn write(&mut self, text: &[u8]) -> io::Result<usize> {
+        let text = std::str::from_utf8(text).map_err(io::Error::other)?;
+        self.0.write_all(printable::json(text).as_bytes())?;
+        Ok(text.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
 }
 
 /// The same to standard error.
@@ -82,4 +101,18 @@ pub(crate) fn is_closed(error: &anyhow::Error) -> bool {
     error
         .downcast_ref::<io::Error>()
         .is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_in_parts_is_what_it_is_as_a_whole() {
+        let value = serde_json::json!({"name": "a\u{1b}[2J\u{202e}é日\n\"", "list": [1, null]});
+        let mut stream = PrintableJson(Vec::new());
+        serde_json::to_writer_pretty(&mut stream, &value).unwrap();
+        let whole = printable::json(&serde_json::to_string_pretty(&value).unwrap());
+        assert_eq!(String::from_utf8(stream.0).unwrap(), whole);
+    }
 }

@@ -85,28 +85,67 @@ fn add(merge: &mut Merge, path: &Path) -> anyhow::Result<()> {
         .with_context(|| format!("read {}", path.display()))
 }
 
-/// JSON documents one after the other, as `cat` of files and `journalctl --output=cat` give them.
+/// JSON documents one after the other, as `cat` of files and `journalctl --output=cat` give them. No more than the one that is being read is kept.
 fn add_stream(merge: &mut Merge) -> anyhow::Result<()> {
-    let mut input = Vec::new();
-    std::io::stdin()
-        .lock()
-        .take(profiles::LARGEST + 1)
-        .read_to_end(&mut input)
-        .context("read standard input")?;
-    if u64::try_from(input.len()).is_ok_and(|length| length > profiles::LARGEST) {
-        bail!(
-            "read standard input: it has more than {} bytes",
-            profiles::LARGEST
-        );
+    let mut documents = Documents::default();
+    let mut input = std::io::stdin().lock();
+    loop {
+        let is_end = documents.read_from(&mut input)?;
+        documents.add_to(merge, is_end)?;
+        if is_end {
+            return Ok(());
+        }
     }
-    let documents = serde_json::Deserializer::from_slice(&input).into_iter::<Document<'_>>();
-    for (number, document) in (1..).zip(documents) {
-        let context = || format!("read document {number} of standard input");
-        merge
-            .add(document.with_context(context)?.0.get().as_bytes())
-            .with_context(context)?;
+}
+
+/// Documents of a stream, of which the last may not have come to its end yet.
+#[derive(Default)]
+struct Documents {
+    bytes: Vec<u8>,
+    /// How many have been added.
+    added: usize,
+}
+
+impl Documents {
+    /// Reads on, by as much again as there is of a document. Returns true at the end of the stream.
+    fn read_from(&mut self, input: &mut impl Read) -> anyhow::Result<bool> {
+        const LEAST: usize = 1 << 20;
+        let more = self.bytes.len().max(LEAST);
+        let read = input
+            .take(u64::try_from(more)?)
+            .read_to_end(&mut self.bytes)
+            .context("read standard input")?;
+        Ok(read == 0)
     }
-    Ok(())
+
+    /// Adds those that are whole.
+    fn add_to(&mut self, merge: &mut Merge, is_end: bool) -> anyhow::Result<()> {
+        let mut documents =
+            serde_json::Deserializer::from_slice(&self.bytes).into_iter::<Document<'_>>();
+        let mut done = 0;
+        loop {
+            let number = self.added + 1;
+            let context = || format!("read document {number} of standard input");
+            match documents.next() {
+                Some(Err(error)) if error.is_eof() && !is_end => break,
+                Some(document) => merge
+                    .add(document.with_context(context)?.0.get().as_bytes())
+                    .with_context(context)?,
+                None => break,
+            }
+            self.added = number;
+            done = documents.byte_offset();
+        }
+        self.bytes.drain(..done);
+        if u64::try_from(self.bytes.len()).is_ok_and(|length| length > profiles::LARGEST) {
+            bail!(
+                "read document {} of standard input: it has more than {} bytes",
+                self.added + 1,
+                profiles::LARGEST
+            );
+        }
+        Ok(())
+    }
 }
 
 #[derive(Deserialize)]
@@ -129,4 +168,57 @@ fn find(directory: &Path, found: &mut Vec<PathBuf>) -> anyhow::Result<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use capprof_profile::fixtures;
+
+    fn profile(id: &str) -> Vec<u8> {
+        let recording = fixtures::recording("a", id);
+        let profile = capprof_profile::assemble::profile(
+            &recording,
+            fixtures::reports(),
+            fixtures::full_evidence(),
+            "2026-11-23T15:02:00Z".to_owned(),
+            fixtures::host(),
+        );
+        serde_json::to_vec(&profile).unwrap()
+    }
+
+    /// Reads in pieces of this many bytes.
+    fn merged(input: &[u8], piece: usize) -> anyhow::Result<usize> {
+        let mut merge = Merge::default();
+        let mut documents = Documents::default();
+        let mut rest = input;
+        loop {
+            let length = piece.min(rest.len());
+            documents.bytes.extend_from_slice(&rest[..length]);
+            rest = &rest[length..];
+            documents.add_to(&mut merge, length == 0)?;
+            if length == 0 {
+                return Ok(merge.finish(true)?.runs.len());
+            }
+        }
+    }
+
+    #[test]
+    fn documents_are_added_wherever_the_stream_is_cut() {
+        let one = profile("20260101T000000Z-00000001");
+        let other = profile("20260101T000000Z-00000002");
+        let input = [one.as_slice(), b"\n  \n", &other, b"\n"].concat();
+        for piece in [
+            1 + one.len() / 7,
+            one.len() - 1,
+            one.len(),
+            one.len() + 1,
+            input.len(),
+        ] {
+            assert_eq!(merged(&input, piece).unwrap(), 2, "{piece}");
+        }
+        let cut = &input[..input.len() - 3];
+        let error = merged(cut, 1000).unwrap_err();
+        assert!(error.to_string().contains("document 2"), "{error}");
+    }
 }
