@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What capprofctl takes where the store has very many profiles."""
+import glob
+import hashlib
+import json
+import os
+
+from containers import Bundle, Place
+from table import in_turns, memory, run
+
+
+def filled(work, program, build, count):
+    """A store with so many copies of a real profile, each of a container of its own."""
+    place = Place(work, "sample", "runc")
+    bundle = Bundle(os.path.join(work, "sample-bundle"), program)
+    bundle.write(["/bin/corpus", "chown"])
+    run([build.capprof, "--root", os.path.join(work, "runtime"), "run", "--bundle", bundle.path, place.name()], env=place.environment)
+    run([build.hook, "recover", "--state", place.state, "--unload"])
+    with open(glob.glob(f"{place.path}/store/profiles/*/*/capprof.json")[0]) as file:
+        profile = json.load(file)
+    store = os.path.join(work, "large")
+    for number in range(count):
+        container = hashlib.sha256(str(number).encode()).hexdigest()
+        day, second = divmod(number, 86400)
+        recording = f"202601{1 + day:02}T{second // 3600:02}{second // 60 % 60:02}{second % 60:02}Z-{container[:8]}"
+        profile.update(recording_id=recording, container_id=container, name=f"job-{number}" if number % 10 == 0 else None)
+        profile["workload"].update(image=f"docker.io/library/app{number % 200}:1.{number % 7}", container=f"c{number}")
+        directory = os.path.join(store, "profiles", container, recording)
+        os.makedirs(directory, 0o700)
+        for name, text in (("capprof.json", json.dumps(profile, indent=2)), ("config.minimized.json", "{}")):
+            with open(os.path.join(directory, name), "w", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
+                file.write(text + "\n")
+    for path in (store, os.path.join(store, "profiles")):
+        os.chmod(path, 0o700)
+    return store
+
+
+def stores(table, work, program, builds, count, rounds):
+    store = filled(work, program, next(reversed(builds.values())), count)
+    all_profiles = os.path.join(work, "all.json")
+    with open(all_profiles, "wb") as output:
+        for path in sorted(glob.glob(f"{store}/profiles/*/*/capprof.json")):
+            with open(path, "rb") as file:
+                output.write(file.read())
+    configuration = os.path.join(work, "large.toml")
+    with open(configuration, "w") as file:
+        file.write(f'store = "{store}"\n')
+    environment = dict(os.environ, CAPPROF_CONFIG=configuration)
+    wanted = {"list": (0.25, 20), "report NAME": (0.1, None), "merge -": (5, 60)}
+    for name, arguments, stdin in (
+        ("list", ["list"], None),
+        ("report NAME", ["report", f"job-{count // 2 // 10 * 10}"], None),
+        ("merge -", ["merge", "--mixed", "--format", "json", "-"], all_profiles),
+    ):
+        commands = {}
+        for label, build in builds.items():
+            def command(build=build, arguments=arguments, stdin=stdin):
+                try:
+                    return run([build.ctl, *arguments], stdin=stdin, env=environment)
+                except SystemExit as error:
+                    return str(error)
+            commands[label] = command
+        # Files change until now: an index counts only what is older than two seconds.
+        for command in commands.values():
+            command()
+        found = in_turns(rounds, commands)
+        for label, values in list(found.items()):
+            if isinstance(values[0], str):
+                table.skipped(f"{name}, {count} profiles, {label}", values[0].strip()[-200:])
+                del found[label]
+        seconds, mebibytes = wanted[name]
+        table.row(f"{name}, {count} profiles, wall", "s", {label: [used.wall / 1000 for used in values] for label, values in found.items()}, seconds)
+        table.row(f"{name}, {count} profiles, processor", "s",
+                  {label: [used.processor / 1000 for used in values] for label, values in found.items()})
+        table.row(f"{name}, {count} profiles, peak memory", "MiB",
+                  {label: [memory([builds[label].ctl, *arguments], stdin, environment)] for label in found}, mebibytes)
