@@ -29,13 +29,13 @@ fn main() -> anyhow::Result<()> {
         }
         "collect" => {
             let recording = directory().load()?;
-            let armed: ebpf::Armed = directory().load_json("armed.json")?;
+            let armed: ebpf::EbpfState = directory().load_json("armed.json")?;
             let evidence = ebpf::collect(&recording, &armed).evidence;
             eprintln_time("collect", started);
             println!("{}", serde_json::to_string_pretty(&evidence)?);
         }
         "release" => {
-            let armed: ebpf::Armed = directory().load_json("armed.json")?;
+            let armed: ebpf::EbpfState = directory().load_json("armed.json")?;
             ebpf::forget(&armed)?;
             eprintln_time("release", started);
         }

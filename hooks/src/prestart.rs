@@ -1,6 +1,6 @@
 //! The prestart hook: arms the recorders. Runs between the runtime's set-up of the namespaces and the container's program.
 
-use crate::recorder::{Armed, Recorder};
+use crate::recorder::{ArmedRecorder, Recorder};
 use crate::recorders::{ArmedRecorders, RECORDERS};
 use crate::{container_state, journal};
 use anyhow::{Context, anyhow, bail};
@@ -117,11 +117,11 @@ fn arm_one(
     directory: &Directory,
     recording: &Recording,
     init: Process,
-) -> anyhow::Result<Armed> {
+) -> anyhow::Result<ArmedRecorder> {
     match recorder.arm(recording, directory, init) {
         Err(error) if !recorder.is_required(recording) => {
             let reason = line(error.as_ref());
-            Ok(Armed::refused(recorder.name(), reason, None))
+            Ok(ArmedRecorder::refused(recorder.name(), reason, None))
         }
         result => result,
     }

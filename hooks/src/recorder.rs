@@ -34,7 +34,7 @@ pub trait Recorder: Sync {
         recording: &Recording,
         directory: &Directory,
         init: Process,
-    ) -> anyhow::Result<Armed>;
+    ) -> anyhow::Result<ArmedRecorder>;
 
     /// What the recorder saw. `state` is what [`arm`](Self::arm) left. Never fails as a whole: what could not be read is a line in
     /// [`Evidence::losses`].
@@ -108,14 +108,14 @@ impl Collection {
 
 /// What became of a recorder in the prestart hook.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Armed {
+pub struct ArmedRecorder {
     /// What the profile says of the recorder.
     pub report: RecorderReport,
     /// The recorder's own state; `None` if it was not armed.
     pub state: Option<Value>,
 }
 
-impl Armed {
+impl ArmedRecorder {
     /// A recorder that records.
     pub fn recorded(
         recorder: observation::Recorder,

@@ -21,7 +21,7 @@ pub struct ArmedRecorders {
     /// The container's first process.
     pub init: Process,
     /// What became of each recorder that was wanted; empty if the hook was interrupted while arming.
-    pub recorders: Vec<recorder::Armed>,
+    pub recorders: Vec<recorder::ArmedRecorder>,
 }
 
 impl ArmedRecorders {

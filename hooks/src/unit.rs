@@ -28,7 +28,7 @@ fn enter(directory: &Directory) -> anyhow::Result<()> {
         if let Some(state) = &recorder.state
             && recorder.report.recorder == ebpf::Ebpf.name()
         {
-            ebpf::enter_own(&ebpf::Armed::deserialize(state)?)?;
+            ebpf::enter_own(&ebpf::EbpfState::deserialize(state)?)?;
         }
     }
     Ok(file::write(

@@ -2,8 +2,8 @@
 //! and evidence with everything that can be in a profile.
 
 use crate::observation::{
-    Audit, BlindSpot, Capset, Evidence, Execution, Exit, FileCapabilities, Namespace, Observation,
-    Recorder, Syscall, Verdict,
+    Audit, BlindSpot, Capset, CheckAnswer, Evidence, Execution, Exit, FileCapabilities, Namespace,
+    Observation, Recorder, Syscall,
 };
 use crate::privileges::EngineGrants;
 use crate::profile::{HostReport, Profile, RecorderReport};
@@ -19,7 +19,7 @@ pub fn check(capability: Capability, syscall: &str, call_site: &[&str]) -> Obser
     Observation {
         recorder: Recorder::Ebpf,
         capability,
-        verdict: Verdict::Granted,
+        verdict: CheckAnswer::Granted,
         namespace: Namespace::Own,
         audit: Audit::Unknown,
         overridden: false,
@@ -238,7 +238,7 @@ fn full_observations() -> Vec<Observation> {
         )
     };
     let refused = Observation {
-        verdict: Verdict::Denied,
+        verdict: CheckAnswer::Denied,
         namespace: Namespace::Initial,
         results: Some(crate::observation::Results {
             eperm: 1,

@@ -2,7 +2,7 @@
 
 use crate::Capability;
 use crate::classify::{Context, Decision, classify};
-use crate::observation::{Evidence, Recorder, Verdict};
+use crate::observation::{CheckAnswer, Evidence, Recorder};
 use crate::profile::Profile;
 use crate::verify::UNGRANTED;
 use serde::{Deserialize, Serialize};
@@ -70,8 +70,8 @@ pub fn rows(evidence: &[(Recorder, Evidence)], context: &Context) -> Vec<Row> {
             .filter(|syscall| syscall.number >= 0)
             .map_or_else(String::new, |syscall| syscall.name.clone());
         let failed = match check.verdict {
-            Verdict::Denied => check.results.map_or(0, |results| results.failed()),
-            Verdict::Granted => 0,
+            CheckAnswer::Denied => check.results.map_or(0, |results| results.failed()),
+            CheckAnswer::Granted => 0,
         };
         let row = rows
             .entry((
@@ -106,7 +106,7 @@ mod tests {
     fn checks_of_one_kind_are_one_row() {
         let used = check(Capability::CHOWN, "chown", &["chown_common"]);
         let refused = Observation {
-            verdict: Verdict::Denied,
+            verdict: CheckAnswer::Denied,
             count: 3,
             last_ms: 9,
             results: Some(Results {

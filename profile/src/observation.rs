@@ -35,7 +35,7 @@ impl Recorder {
 /// What the kernel answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Verdict {
+pub enum CheckAnswer {
     /// The process had the capability in the namespace that was asked about.
     Granted,
     /// It had not.
@@ -217,7 +217,7 @@ pub struct Observation {
     /// What the kernel asked for.
     pub capability: Capability,
     /// What the answer was.
-    pub verdict: Verdict,
+    pub verdict: CheckAnswer,
     /// Against which user namespace.
     pub namespace: Namespace,
     /// Whether the kernel asked silently.

@@ -2,7 +2,7 @@
 //!
 //! `--privileged` gives all of it at once. Which of it was used says what can take its place.
 
-use crate::observation::{DeviceKind, Evidence, Observation, Recorder, Verdict};
+use crate::observation::{CheckAnswer, DeviceKind, Evidence, Observation, Recorder};
 use crate::{Capability, CapabilitySet};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -498,7 +498,7 @@ pub(crate) fn gated(check: &Observation) -> Option<&str> {
     let name = check.syscall.as_ref()?.name.as_str();
     filtered(name)?;
     let went_on = check.results.is_some_and(|results| results.success > 0);
-    if check.verdict == Verdict::Denied && !went_on || check.pre_exec {
+    if check.verdict == CheckAnswer::Denied && !went_on || check.pre_exec {
         return None;
     }
     // Every new process asks for memory; filters keep back only what makes namespaces.

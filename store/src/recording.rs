@@ -199,7 +199,7 @@ impl Directory {
     ///
     /// # Errors
     /// [`file::Error`].
-    pub fn armed(&self) -> Result<Option<Armed>, file::Error> {
+    pub fn armed(&self) -> Result<Option<ArmedProcess>, file::Error> {
         match self.is_armed()? {
             true => self.load_json(ARMED).map(Some),
             false => Ok(None),
@@ -322,7 +322,7 @@ pub const JOINED: &str = "joined";
 
 /// What the prestart hook wrote into [`ARMED`] that is of use to everyone; the hook itself keeps more there.
 #[derive(Clone, Copy, Debug, Deserialize)]
-pub struct Armed {
+pub struct ArmedProcess {
     /// The container's first process.
     pub init: Process,
 }

@@ -1,6 +1,6 @@
 //! Making a container known to the kernel side.
 
-use super::armed::Armed;
+use super::armed::EbpfState;
 use super::attach;
 use super::error::Error;
 use super::groups;
@@ -31,7 +31,11 @@ const NO_PROCESS: u32 = u32::MAX;
 ///
 /// # Errors
 /// Nothing can be attached ([`Error::Refused`] tells what was tried), the process is gone, or it is recorded already. Then nothing stays armed.
-pub fn arm(recording: &Recording, directory: &Directory, init: Process) -> Result<Armed, Error> {
+pub fn arm(
+    recording: &Recording,
+    directory: &Directory,
+    init: Process,
+) -> Result<EbpfState, Error> {
     // A hook that may not look at process 1 is in a container itself, whose mount namespace is the one that matters.
     let unjoinable = [
         namespace("self", "mnt")?,
@@ -61,7 +65,7 @@ pub fn arm(recording: &Recording, directory: &Directory, init: Process) -> Resul
         true => enter_with_results(&set, &mut container)?,
         false => (slot::enter(&set, &container)?, None),
     };
-    let armed = Armed {
+    let armed = EbpfState {
         slot,
         method: set.method(),
         refused: set.refused().to_vec(),

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// The eBPF recorder's state of an armed recording.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Armed {
+pub struct EbpfState {
     /// The recording's key in the maps: boot time in nanoseconds at arming, unique on this host until it boots again.
     pub slot: u64,
     /// How the capability checks are seen.

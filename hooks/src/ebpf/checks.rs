@@ -1,14 +1,14 @@
 //! From rows of capability checks to observations.
 
 use super::argument::Arguments;
-use super::armed::Armed;
+use super::armed::EbpfState;
 use super::executables::Executable;
 use super::layout::{self, Check, CheckKey, check};
 use super::program_set::ProgramSet;
 use super::symbols::{Symbols, audit};
 use capprof_profile::Capability;
 use capprof_profile::observation::{
-    Audit, Namespace, Observation, Recorder, Results, Syscall, Verdict,
+    Audit, CheckAnswer, Namespace, Observation, Recorder, Results, Syscall,
 };
 use std::collections::HashMap;
 
@@ -16,7 +16,7 @@ use std::collections::HashMap;
 /// `losses`.
 pub(super) fn observations(
     set: &ProgramSet,
-    armed: &Armed,
+    armed: &EbpfState,
     checks: &[(CheckKey, Check)],
     known: &HashMap<u64, Executable>,
     losses: &mut Vec<String>,
@@ -68,7 +68,7 @@ fn stack(row: &Check) -> Vec<u64> {
 
 /// A row as an observation, without its program.
 fn observation(
-    armed: &Armed,
+    armed: &EbpfState,
     arguments: &Arguments,
     capability: Capability,
     row: &Check,
@@ -82,8 +82,8 @@ fn observation(
         recorder: Recorder::Ebpf,
         capability,
         verdict: match key.denied {
-            0 => Verdict::Granted,
-            _ => Verdict::Denied,
+            0 => CheckAnswer::Granted,
+            _ => CheckAnswer::Denied,
         },
         namespace: match key.flags >> check::NAMESPACE {
             1 => Namespace::Own,

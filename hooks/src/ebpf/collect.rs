@@ -1,6 +1,6 @@
 //! From rows of the maps to evidence.
 
-use super::armed::Armed;
+use super::armed::EbpfState;
 use super::cgroup;
 use super::checks;
 use super::executables::{Executable, Root};
@@ -55,7 +55,7 @@ impl Collected {
 /// Reads what the kernel counted for a recording.
 ///
 /// Never fails as a whole: what could not be read is a line in [`Evidence::losses`].
-pub fn collect(recording: &Recording, armed: &Armed) -> Collected {
+pub fn collect(recording: &Recording, armed: &EbpfState) -> Collected {
     let mut evidence = Evidence::default();
     let set = match ProgramSet::open() {
         Ok(Some(set)) => set,
@@ -211,7 +211,7 @@ where
 /// What the kernel side says about itself.
 fn account(
     container: &Container,
-    armed: &Armed,
+    armed: &EbpfState,
     set: &ProgramSet,
     checks: usize,
     evidence: &mut Evidence,

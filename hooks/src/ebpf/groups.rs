@@ -1,6 +1,6 @@
 //! Control groups of systemd services: what systemd executes in one belongs to a recording.
 
-use super::armed::Armed;
+use super::armed::EbpfState;
 use super::attach;
 use super::error::Error;
 use super::layout::Container;
@@ -52,7 +52,7 @@ pub(super) fn join(
 ///
 /// # Errors
 /// As [`join()`].
-pub fn enter_own(armed: &Armed) -> Result<(), Error> {
+pub fn enter_own(armed: &EbpfState) -> Result<(), Error> {
     let lines = fs::read_to_string("/proc/self/cgroup").map_err(failed("/proc/self/cgroup"))?;
     let name = lines.lines().find_map(|line| line.strip_prefix("0::/"));
     let name = Path::new(name.unwrap_or_default());

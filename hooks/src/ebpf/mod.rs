@@ -30,7 +30,7 @@ mod tasks;
 
 pub(crate) use arm::INITIAL_PID_NAMESPACE;
 pub use arm::arm;
-pub use armed::Armed;
+pub use armed::EbpfState;
 pub use collect::{Collected, collect};
 pub use error::Error;
 pub use groups::enter_own;
@@ -81,9 +81,9 @@ impl Recorder for Ebpf {
         recording: &Recording,
         directory: &Directory,
         init: Process,
-    ) -> anyhow::Result<recorder::Armed> {
+    ) -> anyhow::Result<recorder::ArmedRecorder> {
         let armed = arm(recording, directory, init)?;
-        Ok(recorder::Armed::recorded(
+        Ok(recorder::ArmedRecorder::recorded(
             self.name(),
             armed.method.to_string(),
             armed.refused.clone(),
@@ -92,7 +92,7 @@ impl Recorder for Ebpf {
     }
 
     fn collect(&self, recording: &Recording, state: &Value) -> Collection {
-        match Armed::deserialize(state) {
+        match EbpfState::deserialize(state) {
             Ok(armed) => {
                 let mut collected = collect(recording, &armed);
                 Collection {
@@ -113,7 +113,7 @@ impl Recorder for Ebpf {
     }
 
     fn forget(&self, state: &Value) -> anyhow::Result<()> {
-        Ok(forget(&Armed::deserialize(state)?)?)
+        Ok(forget(&EbpfState::deserialize(state)?)?)
     }
 
     fn sweep(&self, state: &Path, live: &[String]) -> anyhow::Result<Vec<String>> {
@@ -132,7 +132,7 @@ impl Recorder for Ebpf {
 ///
 /// # Errors
 /// [`Error::Pin`], [`Error::Update`].
-pub fn forget(armed: &Armed) -> Result<(), Error> {
+pub fn forget(armed: &EbpfState) -> Result<(), Error> {
     match ProgramSet::open()? {
         Some(set) => forget_slot(&set, armed.slot),
         None => Ok(()),

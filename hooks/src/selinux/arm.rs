@@ -1,6 +1,6 @@
 //! Taking the lease, and noting where the audit log ends.
 
-use super::armed::{Armed, kind_of};
+use super::armed::{SelinuxState, kind_of};
 use super::audit::Audit;
 use super::booleans::{self, CAPABILITY_BOOLEANS, ENTRANCE};
 use super::error::Error;
@@ -21,7 +21,7 @@ use capprof_store::recording::Directory;
 /// Takes the lease, notes where the audit log ends, and starts a listener where one is needed.
 ///
 /// In scope `domain` the container cannot start without the lease: an error must stop it. Where the lease is held and nothing can be
-/// recorded (auditing is off), [`Armed::refused`] says so.
+/// recorded (auditing is off), [`SelinuxState::refused`] says so.
 ///
 /// # Errors
 /// Any [`Error`]; then nothing is held.
@@ -29,7 +29,7 @@ pub(super) fn arm(
     recording: &Recording,
     directory: &Directory,
     init: Process,
-) -> Result<Armed, Error> {
+) -> Result<SelinuxState, Error> {
     if recording.verifies().is_some() {
         return Err(Error::Verifying);
     }
@@ -42,7 +42,7 @@ pub(super) fn arm(
     if range.is_empty() {
         return Err(Error::NoLevels);
     }
-    let mut armed = Armed {
+    let mut armed = SelinuxState {
         directory: directory.path().to_owned(),
         scope: label.scope,
         target: Target {
@@ -76,7 +76,7 @@ fn arm_leased(
     recording: &Recording,
     directory: &Directory,
     init: Process,
-    armed: &mut Armed,
+    armed: &mut SelinuxState,
 ) -> Result<(), Error> {
     let selinuxfs = Selinuxfs::new();
     let audit_booleans = match armed.scope {
@@ -146,7 +146,7 @@ fn lease_domain(
 fn lease_host(
     recording: &Recording,
     directory: &Directory,
-    armed: &Armed,
+    armed: &SelinuxState,
     selinuxfs: &Selinuxfs,
 ) -> Result<Vec<String>, Error> {
     let leases = Leases::new(directory.state(), selinuxfs);
@@ -225,7 +225,7 @@ fn lease_host(
 fn arm_audit(
     directory: &Directory,
     init: Process,
-    armed: &mut Armed,
+    armed: &mut SelinuxState,
     audit_booleans: Vec<(Capability, String)>,
 ) -> Result<(), Error> {
     let audit = Audit::open()?;

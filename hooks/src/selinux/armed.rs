@@ -11,7 +11,7 @@ use std::path::PathBuf;
 
 /// The SELinux recorder's state of an armed recording.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct Armed {
+pub(super) struct SelinuxState {
     #[serde(with = "capprof_profile::serde_path")]
     pub(super) directory: PathBuf,
     pub(super) scope: Scope,
@@ -33,7 +33,7 @@ pub(super) struct Armed {
     pub(super) refused: Option<String>,
 }
 
-impl Armed {
+impl SelinuxState {
     /// How records come: `audit log and multicast group, scope domain`.
     pub(super) fn method(&self) -> String {
         let way = match (&self.position, &self.listener) {

@@ -1,6 +1,6 @@
 //! From audit records to evidence.
 
-use super::armed::Armed;
+use super::armed::SelinuxState;
 use super::audit::Audit;
 use super::booleans;
 use super::events::{Collector, Summary};
@@ -11,7 +11,7 @@ use super::selinuxfs::Selinuxfs;
 use super::target::Target;
 use super::{blind, listener, policy};
 use crate::lease::{Kind, Leases};
-use capprof_profile::observation::{BlindSpot, Evidence, Observation, Recorder, Verdict};
+use capprof_profile::observation::{BlindSpot, CheckAnswer, Evidence, Observation, Recorder};
 use capprof_profile::recording::{Process, Recording};
 use capprof_profile::settings::Scope;
 use capprof_profile::{Capability, CapabilitySet};
@@ -23,7 +23,7 @@ use std::path::PathBuf;
 /// Sends a fence after the container's last record, reads until it has come through, and returns what the records show.
 ///
 /// Never fails as a whole: what went wrong is a loss.
-pub(super) fn collect(recording: &Recording, armed: &Armed) -> Evidence {
+pub(super) fn collect(recording: &Recording, armed: &SelinuxState) -> Evidence {
     let mut evidence = Evidence {
         blind_spots: armed.blind_spots.clone(),
         ..Evidence::default()
@@ -57,7 +57,7 @@ pub(super) fn collect(recording: &Recording, armed: &Armed) -> Evidence {
 }
 
 /// Reads log and listener up to a fence. What one of them lost counts only if the other lost something, too.
-fn read(armed: &Armed, evidence: &mut Evidence) -> Summary {
+fn read(armed: &SelinuxState, evidence: &mut Evidence) -> Summary {
     let losses = &mut evidence.losses;
     let audit = match Audit::open() {
         Ok(audit) => audit,
@@ -222,7 +222,7 @@ fn read_listener(
 fn join(mut one: Summary, other: Summary) -> Summary {
     type Kind = (
         Capability,
-        Verdict,
+        CheckAnswer,
         String,
         Option<PathBuf>,
         Option<String>,
@@ -262,7 +262,7 @@ fn join(mut one: Summary, other: Summary) -> Summary {
 }
 
 /// What besides the records themselves tells whether they are all.
-fn judge(recording: &Recording, armed: &Armed, seen: &Summary, evidence: &mut Evidence) {
+fn judge(recording: &Recording, armed: &SelinuxState, seen: &Summary, evidence: &mut Evidence) {
     let found: CapabilitySet = seen
         .observations
         .iter()

@@ -4,7 +4,7 @@ use super::record::{Avc, Glance, Kind, Record, Stamp};
 use super::rules;
 use super::target::Target;
 use capprof_profile::Capability;
-use capprof_profile::observation::{Audit, Namespace, Observation, Recorder, Syscall, Verdict};
+use capprof_profile::observation::{Audit, CheckAnswer, Namespace, Observation, Recorder, Syscall};
 use memchr::memmem::Finder;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeSet, HashMap, VecDeque};
@@ -59,7 +59,7 @@ pub(crate) struct Summary {
 struct Key {
     capability: Capability,
     namespace: Namespace,
-    verdict: Verdict,
+    verdict: CheckAnswer,
     program: String,
     executable: Option<PathBuf>,
     syscall: Option<Syscall>,
@@ -69,7 +69,7 @@ struct Key {
 #[derive(Debug)]
 struct Event {
     stamp: Stamp,
-    checks: Vec<(Capability, Namespace, Verdict)>,
+    checks: Vec<(Capability, Namespace, CheckAnswer)>,
     program: String,
     pid: u32,
     executable: Option<PathBuf>,
@@ -248,12 +248,12 @@ impl Collector {
             (false, false) => Namespace::NestedUnclear,
         };
         let verdict = if avc.granted || avc.permissive {
-            Verdict::Granted
+            CheckAnswer::Granted
         } else {
             self.seen.refused += 1;
-            Verdict::Denied
+            CheckAnswer::Denied
         };
-        if verdict == Verdict::Granted
+        if verdict == CheckAnswer::Granted
             && let Some((own, any)) = self.granted.get_mut(usize::from(capability.number()))
         {
             *any += 1;

@@ -30,7 +30,7 @@ mod target;
 
 use crate::lease::Leases;
 use crate::recorder::{self, Collection, Recorder};
-use armed::{Armed, kind_of};
+use armed::{SelinuxState, kind_of};
 use capprof_profile::observation::{self, Evidence};
 use capprof_profile::recording::{Process, Recording};
 use capprof_profile::settings::{Recorders, Scope};
@@ -88,17 +88,21 @@ impl Recorder for Selinux {
         recording: &Recording,
         directory: &Directory,
         init: Process,
-    ) -> anyhow::Result<recorder::Armed> {
+    ) -> anyhow::Result<recorder::ArmedRecorder> {
         let armed = arm::arm(recording, directory, init)?;
         let state = json!(armed);
         Ok(match armed.refused() {
-            Some(reason) => recorder::Armed::refused(self.name(), reason.to_owned(), Some(state)),
-            None => recorder::Armed::recorded(self.name(), armed.method(), Vec::new(), state),
+            Some(reason) => {
+                recorder::ArmedRecorder::refused(self.name(), reason.to_owned(), Some(state))
+            }
+            None => {
+                recorder::ArmedRecorder::recorded(self.name(), armed.method(), Vec::new(), state)
+            }
         })
     }
 
     fn collect(&self, recording: &Recording, state: &Value) -> Collection {
-        Collection::of(match Armed::deserialize(state) {
+        Collection::of(match SelinuxState::deserialize(state) {
             Ok(armed) => collect::collect(recording, &armed),
             Err(error) => Evidence {
                 losses: vec![format!("read the SELinux recorder's state: {error}")],
@@ -114,7 +118,7 @@ impl Recorder for Selinux {
         directory: &Directory,
         state: &Value,
     ) -> anyhow::Result<Vec<String>> {
-        let scope = Armed::deserialize(state)?.scope;
+        let scope = SelinuxState::deserialize(state)?.scope;
         let selinuxfs = Selinuxfs::new();
         let (last, mut lines) =
             Leases::new(directory.state(), &selinuxfs).release(kind_of(scope), &recording.id)?;

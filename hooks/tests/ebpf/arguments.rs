@@ -3,7 +3,7 @@
 use crate::container::{Container, Tools, is_overcommit};
 use crate::{hides_capset, of, one, rest, whole};
 use anyhow::{Context, bail, ensure};
-use capprof_profile::observation::{Audit, Namespace, Observation, Verdict};
+use capprof_profile::observation::{Audit, CheckAnswer, Namespace, Observation};
 use capprof_profile::{Capability, CapabilitySet};
 
 pub(crate) fn user_namespaces_have_classes(tools: &Tools) -> anyhow::Result<()> {
@@ -25,7 +25,7 @@ pub(crate) fn user_namespaces_have_classes(tools: &Tools) -> anyhow::Result<()> 
         "{classes:?}"
     );
     let mknod = one(&evidence, Capability::MKNOD)?;
-    ensure!(mknod.namespace == Namespace::Initial && mknod.verdict == Verdict::Denied);
+    ensure!(mknod.namespace == Namespace::Initial && mknod.verdict == CheckAnswer::Denied);
     Ok(())
 }
 
@@ -162,7 +162,7 @@ pub(crate) fn securebits_are_seen(tools: &Tools) -> anyhow::Result<()> {
         return Ok(());
     }
     let check = one(&evidence, Capability::SETPCAP)?;
-    ensure!(!check.without_effect && check.verdict == Verdict::Granted);
+    ensure!(!check.without_effect && check.verdict == CheckAnswer::Granted);
     ensure!(
         check
             .syscall

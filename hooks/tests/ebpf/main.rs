@@ -11,7 +11,7 @@ mod results;
 
 use anyhow::{bail, ensure};
 use capprof_profile::Capability;
-use capprof_profile::observation::{Audit, Evidence, Exit, Namespace, Observation, Verdict};
+use capprof_profile::observation::{Audit, CheckAnswer, Evidence, Exit, Namespace, Observation};
 use container::{Container, Tools, command, is_overcommit};
 use libtest_mimic::{Arguments, Trial};
 use std::path::Path;
@@ -322,7 +322,7 @@ fn a_check_has_its_program_and_system_call(tools: &Tools) -> anyhow::Result<()> 
     let evidence = Container::new(tools, &["/bin/probe", "chroot"])?.run()?;
     whole(&evidence)?;
     let check = one(&evidence, Capability::SYS_CHROOT)?;
-    ensure!(check.verdict == Verdict::Granted && check.namespace == Namespace::Own);
+    ensure!(check.verdict == CheckAnswer::Granted && check.namespace == Namespace::Own);
     ensure!(check.program == "probe", "{}", check.program);
     ensure!(check.executable.as_deref() == Some(Path::new("/bin/probe")));
     ensure!(

@@ -4,14 +4,14 @@ use crate::container::{Container, Tools, command, is_overcommit};
 use crate::{of, one, whole};
 use anyhow::{Context, ensure};
 use capprof_profile::Capability;
-use capprof_profile::observation::{Evidence, Results, Verdict};
+use capprof_profile::observation::{CheckAnswer, Evidence, Results};
 
 /// All refused checks of a capability, with the sum of their results.
 fn results(evidence: &Evidence, capability: Capability) -> anyhow::Result<(u64, Results)> {
     let mut sum = Results::default();
     let mut count = 0;
     for check in of(evidence, capability)? {
-        ensure!(check.verdict == Verdict::Denied, "{check:?}");
+        ensure!(check.verdict == CheckAnswer::Denied, "{check:?}");
         count += check.count;
         sum.add(&check.results.context("no results")?);
     }
@@ -106,7 +106,7 @@ pub(crate) fn system_calls_are_followed_only_while_a_recording_verifies(
     })?;
     let check = one(&evidence, Capability::SYS_CHROOT)?;
     ensure!(
-        check.verdict == Verdict::Denied && check.results.is_none(),
+        check.verdict == CheckAnswer::Denied && check.results.is_none(),
         "{check:?}"
     );
 

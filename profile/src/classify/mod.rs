@@ -15,7 +15,7 @@ mod table;
 mod tests;
 
 use crate::atlas::{self, Site};
-use crate::observation::{Namespace, Observation, Verdict};
+use crate::observation::{CheckAnswer, Namespace, Observation};
 use table::{INITIAL_NAMESPACE, USED};
 
 pub(crate) use call_site::{asked_in, function, silent};
@@ -30,7 +30,7 @@ pub fn classify(observation: &Observation, context: &Context) -> Classification 
     let rule = table::tried()
         .find(|rule| listed == Some(rule.name) || (rule.applies)(observation, context))
         .unwrap_or(&USED);
-    if observation.verdict == Verdict::Granted {
+    if observation.verdict == CheckAnswer::Granted {
         return Classification {
             decision: rule.decision,
             rule,

@@ -5,7 +5,7 @@ use super::demand::{Demand, Source, demands};
 use super::input::{Classified, Input};
 use super::need::need;
 use crate::alternative::alternatives;
-use crate::observation::{Namespace, Observation, Verdict};
+use crate::observation::{CheckAnswer, Namespace, Observation};
 use crate::profile::Need;
 
 /// What was refused, made its system call fail, and would have counted had it been granted: what the container's sets lack.
@@ -16,11 +16,13 @@ pub fn denied_needs(input: &Input<'_>) -> Vec<Need> {
         .evidence
         .iter()
         .flat_map(|(_, evidence)| &evidence.observations)
-        .filter(|check| check.verdict == Verdict::Denied && check.namespace != Namespace::Initial)
+        .filter(|check| {
+            check.verdict == CheckAnswer::Denied && check.namespace != Namespace::Initial
+        })
         .filter_map(|check| {
             let failed = check.results.map(|results| results.failed())?;
             (failed > 0).then(|| Observation {
-                verdict: Verdict::Granted,
+                verdict: CheckAnswer::Granted,
                 count: failed,
                 ..check.clone()
             })

@@ -3,7 +3,7 @@ use crate::Capability;
 use crate::assemble::tests::is_valid;
 use crate::fixtures::check;
 use crate::fixtures::{host, recording, reports};
-use crate::observation::{BlindSpot, Evidence, Observation, Verdict as Answer};
+use crate::observation::{BlindSpot, CheckAnswer, Evidence, Observation};
 use crate::recording::{Mode, ProcessSets};
 use crate::verification::Check;
 
@@ -33,7 +33,7 @@ fn profile(needs: &[Capability], exit: Option<Exit>) -> Profile {
 
 fn refused(capability: Capability, results: Results) -> Observation {
     Observation {
-        verdict: Answer::Denied,
+        verdict: CheckAnswer::Denied,
         results: Some(results),
         count: results.failed() + results.success,
         ..check(

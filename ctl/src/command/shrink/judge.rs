@@ -11,7 +11,7 @@ use std::time::Duration;
 
 /// What a run came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Verdict {
+pub(super) struct RunResult {
     /// Whether it did what it should.
     pub(super) passed: bool,
     /// By what this was seen.
@@ -99,7 +99,7 @@ impl Judge<'_> {
         set: CapabilitySet,
         lane: Lane,
         stop: &AtomicBool,
-    ) -> anyhow::Result<Option<Verdict>> {
+    ) -> anyhow::Result<Option<RunResult>> {
         let (id_file, log) = (self.id_file(lane), self.log(lane));
         let _ = fs::remove_file(&id_file);
         let prepared = self.prepare(set, lane)?;
@@ -118,7 +118,7 @@ impl Judge<'_> {
         Ok(self.verdict(&observed?, &log))
     }
 
-    fn verdict(&self, observed: &Observed, log: &Path) -> Option<Verdict> {
+    fn verdict(&self, observed: &Observed, log: &Path) -> Option<RunResult> {
         let passed = observed.check.as_ref().is_none_or(|check| check.passed);
         let seconds = self.timeout.as_secs();
         let (passed, why) = match observed.end {
@@ -144,7 +144,7 @@ impl Judge<'_> {
                 (false, format!("it ended with status {status}{line}"))
             }
         };
-        Some(Verdict { passed, why })
+        Some(RunResult { passed, why })
     }
 
     /// Removes what an earlier call of this program, which was killed, has left running.

@@ -1,6 +1,6 @@
 //! The search under way: its runs, how many there may be, and what is shown of it.
 
-use super::judge::{Judge, Lane, Verdict};
+use super::judge::{Judge, Lane, RunResult};
 use super::state::{Run, State};
 use crate::output;
 use crate::shrink::{self, Question};
@@ -142,17 +142,17 @@ impl<'a> Search<'a> {
     }
 
     /// The verdict on a set that is known.
-    fn known(&self, set: CapabilitySet) -> Option<Verdict> {
+    fn known(&self, set: CapabilitySet) -> Option<RunResult> {
         let mut runs = self.state.runs.iter();
         let run = runs.find(|run| run.set == set && !run.again)?;
-        Some(Verdict {
+        Some(RunResult {
             passed: run.passed,
             why: run.why.clone(),
         })
     }
 
     /// The verdict on a set: known, or by a run.
-    fn test(&mut self, set: CapabilitySet, what: &str, left: usize) -> Result<Verdict, Stop> {
+    fn test(&mut self, set: CapabilitySet, what: &str, left: usize) -> Result<RunResult, Stop> {
         if let Some(known) = self.known(set) {
             return Ok(known);
         }
@@ -162,7 +162,7 @@ impl<'a> Search<'a> {
 
     /// The verdict on a set of the search, with runs at the same time of those that are asked about next if it fails. What of these turns out
     /// to be of no use is no run more than was promised.
-    fn test_ahead(&mut self, question: &Question, full: CapabilitySet) -> Result<Verdict, Stop> {
+    fn test_ahead(&mut self, question: &Question, full: CapabilitySet) -> Result<RunResult, Stop> {
         if let Some(known) = self.known(question.set) {
             return Ok(known);
         }
@@ -190,7 +190,7 @@ impl<'a> Search<'a> {
     }
 
     /// Runs containers with these sets at the same time, and gives the verdict on the first. If that passes, nobody waits for the others.
-    fn run(&mut self, sets: &[(CapabilitySet, String)], again: bool) -> Result<Verdict, Stop> {
+    fn run(&mut self, sets: &[(CapabilitySet, String)], again: bool) -> Result<RunResult, Stop> {
         if self.judge.interrupted.load(Ordering::Relaxed) {
             return Err(Stop::Interrupted);
         }
@@ -231,7 +231,7 @@ impl<'a> Search<'a> {
     fn run_all(
         &self,
         sets: &[(CapabilitySet, String)],
-    ) -> Vec<anyhow::Result<Option<(Verdict, Duration)>>> {
+    ) -> Vec<anyhow::Result<Option<(RunResult, Duration)>>> {
         let judge = self.judge;
         let (never, useless) = (AtomicBool::new(false), AtomicBool::new(false));
         let run = |number: usize, set: CapabilitySet| {
@@ -264,7 +264,7 @@ impl<'a> Search<'a> {
     fn add(
         &mut self,
         (set, what): &(CapabilitySet, String),
-        verdict: &Verdict,
+        verdict: &RunResult,
         elapsed: Duration,
         again: bool,
     ) {
@@ -328,7 +328,7 @@ impl<'a> Search<'a> {
                     .iter()
                     .find(|run| run.set == set && run.again);
                 let again = match again {
-                    Some(run) => Verdict {
+                    Some(run) => RunResult {
                         passed: run.passed,
                         why: run.why.clone(),
                     },

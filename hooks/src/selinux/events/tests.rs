@@ -125,14 +125,18 @@ fn all_four_classes_and_both_verdicts() {
     assert_eq!(
         found,
         [
-            (Capability::CHOWN, Namespace::Own, Verdict::Granted),
+            (Capability::CHOWN, Namespace::Own, CheckAnswer::Granted),
             (
                 Capability::SYS_CHROOT,
                 Namespace::NestedUnclear,
-                Verdict::Granted
+                CheckAnswer::Granted
             ),
-            (Capability::SYSLOG, Namespace::Own, Verdict::Granted),
-            (Capability::BPF, Namespace::NestedUnclear, Verdict::Granted),
+            (Capability::SYSLOG, Namespace::Own, CheckAnswer::Granted),
+            (
+                Capability::BPF,
+                Namespace::NestedUnclear,
+                CheckAnswer::Granted
+            ),
         ]
     );
 }
@@ -159,7 +163,7 @@ fn a_refusal_in_enforcing_mode_is_denied_and_counted() {
     let line = avc(1, "denied", "chown", 0, "capprof_t", RANGE, "capability")
         .replace("permissive=1", "permissive=0");
     let seen = collect(&[line]);
-    assert_eq!(seen.observations[0].verdict, Verdict::Denied);
+    assert_eq!(seen.observations[0].verdict, CheckAnswer::Denied);
     assert_eq!(seen.refused, 1);
 }
 

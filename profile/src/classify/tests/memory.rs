@@ -2,7 +2,7 @@ use super::{ROOT, gives, is_used};
 use crate::Capability;
 use crate::classify::Decision::{Denied, Dismissed};
 use crate::fixtures::check;
-use crate::observation::{Audit, Namespace, Observation, Verdict};
+use crate::observation::{Audit, CheckAnswer, Namespace, Observation};
 
 #[test]
 fn overcommit() {
@@ -78,7 +78,7 @@ fn overcommit_without_a_stack() {
 #[test]
 fn refused_overcommit_is_still_a_probe() {
     let refused = Observation {
-        verdict: Verdict::Denied,
+        verdict: CheckAnswer::Denied,
         namespace: Namespace::Initial,
         ..check(
             Capability::SYS_ADMIN,

@@ -2,7 +2,7 @@ use super::{ROOT, gives};
 use crate::Capability;
 use crate::classify::Decision::{Denied, Dismissed, Needed};
 use crate::fixtures::check;
-use crate::observation::{Namespace, Observation, Verdict};
+use crate::observation::{CheckAnswer, Namespace, Observation};
 use crate::profile::Reason;
 
 #[test]
@@ -62,7 +62,7 @@ fn a_namespace_of_another_user_takes_the_capability() {
 #[test]
 fn initial_namespace_cannot_be_granted() {
     let settime = Observation {
-        verdict: Verdict::Denied,
+        verdict: CheckAnswer::Denied,
         namespace: Namespace::Initial,
         ..check(
             Capability::SYS_TIME,
@@ -72,7 +72,7 @@ fn initial_namespace_cannot_be_granted() {
     };
     gives(&settime, &ROOT, "initial-namespace", Denied);
     let chown = Observation {
-        verdict: Verdict::Denied,
+        verdict: CheckAnswer::Denied,
         ..check(
             Capability::CHOWN,
             "chown",

@@ -51,7 +51,7 @@ fn a_blind_spot_that_the_other_recorder_covers_is_none() {
 #[test]
 fn a_refusal_for_want_of_a_grant_is_a_blind_spot() {
     let refused = Observation {
-        verdict: crate::observation::Verdict::Denied,
+        verdict: crate::observation::CheckAnswer::Denied,
         ..check(
             Capability::SYS_RESOURCE,
             "prlimit64",

@@ -37,9 +37,9 @@ fn any_check() -> impl Strategy<Value = Observation> {
             };
             Observation {
                 verdict: if denied {
-                    crate::observation::Verdict::Denied
+                    crate::observation::CheckAnswer::Denied
                 } else {
-                    crate::observation::Verdict::Granted
+                    crate::observation::CheckAnswer::Granted
                 },
                 overridden,
                 by_owner,
