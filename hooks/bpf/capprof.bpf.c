@@ -15,6 +15,7 @@
  *   ports       which ports below 1024 were bound
  *   attributes  which file capabilities were written
  *   refusals    task -> checks refused in the system call that it is in, until that returns (see system_call_exit)
+ *   last_runs   who ran a program last on this processor: see standby.h
  *   symbols     addresses on their way in, names on their way out (see name_symbols)
  *
  * User space writes a slot and its first process as PENDING, and nothing else: the runtime's own work, which that process
@@ -38,6 +39,7 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 #include "effect.h"
 #include "path.h"
 #include "check.h"
+#include "standby.h"
 
 /* Linux 6.14 and later; sees every check, but not with which options it was made. */
 SEC("tp_btf/cap_capable")
@@ -49,6 +51,7 @@ int tp_cap_capable(const u64 *ctx) /* cred, target, the namespace in which it is
 	if (!found)
 		return 0;
 	record_found(ctx, found, (struct question){ .place = PLACE_CHECK, .stack = ctx, .capability = ctx[3], .denied = (s32)ctx[4] != 0 });
+	note_run(RUN_CHECK);
 	return 0;
 }
 
@@ -131,6 +134,7 @@ int BPF_PROG(fexit_cap_task_prctl, int option, unsigned long arg2, unsigned long
 }
 
 #include "process.h"
+#include "standing_by.h"
 #include "results.h"
 #include "symbols.h"
 #include "cgroup.h"

@@ -42,13 +42,14 @@ static __always_inline u32 execution_flags(const struct container *container, co
 }
 
 /* Counts an execution of the current task, or what it was found running, and gives the program's key. */
-static __always_inline u64 execute(struct container *container, u64 slot, struct task_struct *task, struct file *file, bool seen)
+static __always_inline u64 execute(struct container *container, u64 slot, struct task_struct *task, struct file *file, bool seen,
+				   u32 place)
 {
 	const struct cred *cred = BPF_CORE_READ(task, cred);
 	struct program_key key = { .slot = slot };
 	struct program *program;
 	u64 comm[2] = {}, digest = 1, gained;
-	u32 uid = BPF_CORE_READ(cred, euid.val), place = PLACE_EXEC, flags;
+	u32 uid = BPF_CORE_READ(cred, euid.val), flags;
 
 	gained = read_set(__builtin_preserve_access_index(&cred->cap_permitted)) &
 		 ~ambient_set(cred);
@@ -77,7 +78,7 @@ static __always_inline u64 execute(struct container *container, u64 slot, struct
 		__builtin_memcpy(program->comm, comm, sizeof(comm));
 		note_change(program, BPF_CORE_READ(file, f_inode));
 		write_path((u64)BPF_CORE_READ(file, f_path.dentry), (u64)BPF_CORE_READ(file, f_path.mnt),
-			   container->root_dentry, container->root_mount);
+			   container->root_dentry, container->root_mount, place);
 		program->flags |= flags;
 		if (bpf_map_update_elem(&programs, &key, program, BPF_NOEXIST) == 0)
 			return key.program;

@@ -50,7 +50,7 @@ static __noinline int know_container(struct container *container, struct task_st
 }
 
 /* The current task, a process that was found running, is seen for the first time. */
-static __noinline int settle(struct container *container, struct task *member)
+static __noinline int settle(struct container *container, struct task *member, u32 place)
 {
 	struct task_struct *current = (void *)bpf_get_current_task();
 
@@ -59,7 +59,7 @@ static __noinline int settle(struct container *container, struct task *member)
 	know_container(container, current);
 	member->user_namespace = container->user_namespace;
 	member->ambient = ambient_set(BPF_CORE_READ(current, cred));
-	member->program = execute(container, member->slot, current, BPF_CORE_READ(current, mm, exe_file), false);
+	member->program = execute(container, member->slot, current, BPF_CORE_READ(current, mm, exe_file), false, place);
 	member->flags &= ~TASK_FOUND;
 	return 0;
 }

@@ -252,6 +252,7 @@ struct task_struct {
 	int pid;
 	int tgid;
 	int exit_code;
+	unsigned long nvcsw, nivcsw;
 	struct task_struct *group_leader;
 	struct task_struct *real_parent;
 	struct mm_struct *mm;
@@ -263,6 +264,14 @@ struct task_struct {
 	struct nsproxy *nsproxy;
 	struct signal_struct *signal;
 	struct mempolicy *mempolicy;
+};
+
+/* A record of the event cap_capable (include/trace/events/capability.h). */
+struct trace_event_raw_cap_capable {
+	const struct cred *cred;
+	struct user_namespace *target_ns;
+	int cap;
+	int ret;
 };
 
 struct linux_binprm {

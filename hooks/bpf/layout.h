@@ -215,9 +215,19 @@ struct sysctl {
 
 /*
  * Who uses which entry of the scratch maps, of which there is one for each processor. A program can be preempted, and another run on
- * the processor meanwhile: each has a place of its own. The kernel never starts a program that a preempted task is in.
+ * the processor meanwhile: each has a place of its own. The kernel never starts a program that a preempted task is in, and does not
+ * preempt those that stand by (standby.h).
  */
-enum place { PLACE_CHECK, PLACE_CAPSET, PLACE_PRCTL, PLACE_EXEC, PLACES };
+enum place { PLACE_CHECK, PLACE_CAPSET, PLACE_PRCTL, PLACE_EXEC, PLACE_STANDBY, PLACES };
+
+/* What a program that stands by is there for. */
+enum run { RUN_CHECK, RUN_EXEC, RUN_EXIT, RUNS };
+
+/* Which task ran the program of an event last on this processor, and how often it had been switched to others by then. */
+struct last_run {
+	u64 thread;
+	u64 switches;
+};
 
 /* In a map and not on the stack, where the verifier would follow each combination of flags by itself. */
 struct check_scratch {

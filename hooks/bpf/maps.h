@@ -7,6 +7,7 @@
 /* Set by the loader. */
 const volatile struct {
 	u64 valid_capabilities; /* bits up to /proc/sys/kernel/cap_last_cap */
+	u64 preempts; /* this kernel preempts tasks in programs of tracepoints: see standby.h */
 } settings SEC(".rodata.settings");
 
 #define MAP(name, kind, entries, key_type, value_type)  \
@@ -44,6 +45,7 @@ ARRAY(symbols, ARRAY, 256, struct symbol);
 ARRAY(program_scratch, PERCPU_ARRAY, PLACES, struct program);
 ARRAY(attribute_scratch, PERCPU_ARRAY, PLACES, struct attribute_key);
 ARRAY(check_scratches, PERCPU_ARRAY, PLACES, struct check_scratch);
+ARRAY(last_runs, PERCPU_ARRAY, RUNS, struct last_run);
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

@@ -4,10 +4,9 @@
  */
 #pragma once
 
-/* Writes the way from the file up to the container's root into the scratch space of executions. */
-__noinline int write_path(u64 file_dentry, u64 file_mount, u64 root_dentry, u64 root_mount)
+/* Writes the way from the file up to the container's root into the scratch space of this place. */
+__noinline int write_path(u64 file_dentry, u64 file_mount, u64 root_dentry, u64 root_mount, u32 place)
 {
-	u32 place = PLACE_EXEC;
 	struct program *program = bpf_map_lookup_elem(&program_scratch, &place);
 	struct dentry *dentry = (void *)file_dentry;
 	struct vfsmount *vfsmount = (void *)file_mount;
@@ -105,29 +104,29 @@ static __always_inline bool register_join(struct task_struct *task, u32 mounts, 
 }
 
 /* What systemd executes in a service's control group on its own behalf, and what puts that group into the map: not the service's program. */
-static __always_inline bool is_managers(struct linux_binprm *bprm)
+static __always_inline bool is_managers(struct file *file)
 {
 	union {
 		char text[16];
 		u64 words[2];
 	} name = {}, executor = { "systemd-executo" }, hook = { "capprof-hook" };
 
-	bpf_probe_read_kernel_str(name.text, sizeof(name.text), BPF_CORE_READ(bprm, file, f_path.dentry, d_name.name));
+	bpf_probe_read_kernel_str(name.text, sizeof(name.text), BPF_CORE_READ(file, f_path.dentry, d_name.name));
 	return (name.words[0] == executor.words[0] && name.words[1] == executor.words[1]) ||
 	       (name.words[0] == hook.words[0] && name.words[1] == hook.words[1]);
 }
 
 /* The slot of the service in whose control group systemd executes a program. */
-static __always_inline u64 *service_of(struct linux_binprm *bprm)
+static __always_inline u64 *service_of(struct file *file)
 {
 	u64 group = bpf_get_current_cgroup_id();
 	u64 *slot = bpf_map_lookup_elem(&groups, &group);
 
-	return slot && !is_managers(bprm) ? slot : NULL;
+	return slot && !is_managers(file) ? slot : NULL;
 }
 
-SEC("tp_btf/sched_process_exec")
-int BPF_PROG(process_exec, struct task_struct *task, int old_pid, struct linux_binprm *bprm)
+/* The current task has executed a file. */
+static __always_inline int executed(struct task_struct *task, struct file *file, u32 place)
 {
 	u32 tgid = task->tgid, mounts;
 	struct task *member = bpf_map_lookup_elem(&tasks, &tgid), fresh = {};
@@ -161,11 +160,11 @@ int BPF_PROG(process_exec, struct task_struct *task, int old_pid, struct linux_b
 			member->flags &= ~TASK_FOUND;
 		}
 		look_at_memory_policy(member, task);
-		member->program = execute(container, member->slot, task, BPF_CORE_READ(bprm, file), true);
+		member->program = execute(container, member->slot, task, file, true, place);
 		return 0;
 	}
 	mounts = mount_namespace(task);
-	slot = service_of(bprm);
+	slot = service_of(file);
 	is_service = slot != NULL;
 	if (!slot)
 		slot = bpf_map_lookup_elem(&joins, &mounts);
@@ -183,14 +182,22 @@ int BPF_PROG(process_exec, struct task_struct *task, int old_pid, struct linux_b
 	fresh.user_namespace = container->user_namespace;
 	/* What `exec` gave it was not raised by a program. */
 	fresh.ambient = ambient_set(BPF_CORE_READ(task, cred));
-	fresh.program = execute(container, fresh.slot, task, BPF_CORE_READ(bprm, file), true);
+	fresh.program = execute(container, fresh.slot, task, file, true, place);
 	if (add_member(tgid, &fresh))
 		lose(container, LOSS_TASKS);
 	return 0;
 }
 
-SEC("tp_btf/sched_process_fork")
-int BPF_PROG(process_fork, struct task_struct *parent, struct task_struct *child)
+SEC("tp_btf/sched_process_exec")
+int BPF_PROG(process_exec, struct task_struct *task, int old_pid, struct linux_binprm *bprm)
+{
+	executed(task, BPF_CORE_READ(bprm, file), PLACE_EXEC);
+	note_run(RUN_EXEC);
+	return 0;
+}
+
+/* The current task has made another. */
+static __always_inline int forked(struct task_struct *parent, struct task_struct *child)
 {
 	u32 tgid = parent->tgid, child_tgid = child->tgid;
 	struct task *member, fresh;
@@ -210,8 +217,14 @@ int BPF_PROG(process_fork, struct task_struct *parent, struct task_struct *child
 	return 0;
 }
 
-SEC("tp_btf/sched_process_exit")
-int BPF_PROG(process_exit, struct task_struct *task)
+SEC("tp_btf/sched_process_fork")
+int BPF_PROG(process_fork, struct task_struct *parent, struct task_struct *child)
+{
+	return forked(parent, child);
+}
+
+/* The current task ends. */
+static __always_inline int ended(struct task_struct *task)
 {
 	u32 tgid = task->tgid;
 	struct task *member = bpf_map_lookup_elem(&tasks, &tgid);
@@ -243,5 +256,13 @@ int BPF_PROG(process_exit, struct task_struct *task)
 		}
 	}
 	remove_member(tgid);
+	return 0;
+}
+
+SEC("tp_btf/sched_process_exit")
+int BPF_PROG(process_exit, struct task_struct *task)
+{
+	ended(task);
+	note_run(RUN_EXIT);
 	return 0;
 }

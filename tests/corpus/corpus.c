@@ -5,6 +5,7 @@
 #include "corpus.h"
 
 #include <ctype.h>
+#include <pthread.h>
 #include <sys/xattr.h>
 #include <time.h>
 
@@ -334,6 +335,37 @@ static int bench(const char *count_text, bool check)
 	return 0;
 }
 
+// What several threads do at the same time, more than the machine has processors.
+static void *check_often(void *count)
+{
+	for (long i = *(const long *)count; i > 0; i--)
+		syscall(SYS_sethostname, "", -1);
+	return NULL;
+}
+
+// Threads that make one check after the other, while children are started that make one each.
+static int storm(long threads, long checks, long children)
+{
+	pthread_t running[256];
+	if (threads < 1 || threads > 256 || checks < 0 || children < 0)
+		return 64;
+	for (long i = 0; i < threads; i++)
+		must(pthread_create(&running[i], NULL, check_often, &checks) == 0, "create a thread");
+	for (long i = 0; i < children; i++) {
+		int status;
+		pid_t child = fork();
+		must(child >= 0, "fork");
+		if (child == 0) {
+			execl("/proc/self/exe", "corpus", "storm", "1", "1", "0", (char *)NULL);
+			_exit(BROKEN);
+		}
+		must(waitpid(child, &status, 0) == child && status == 0, "wait for the child");
+	}
+	for (long i = 0; i < threads; i++)
+		must(pthread_join(running[i], NULL) == 0, "wait for a thread");
+	return 0;
+}
+
 // ---- preparation, on the machine that builds the root file system
 
 static void give(const char *path, uid_t uid, gid_t gid, mode_t mode)
@@ -440,7 +472,9 @@ static int usage(FILE *out)
 	      "       corpus seq NAME...        run several, one child each\n"
 	      "       corpus wait               stay until SIGTERM\n"
 	      "       corpus bench-check N      print the ns of a system call with one capability check\n"
-	      "       corpus bench-nocheck N    print the ns of a system call without\n",
+	      "       corpus bench-nocheck N    print the ns of a system call without\n"
+	      "       corpus storm THREADS CHECKS CHILDREN\n"
+	      "                                 so many checks in each of so many threads, and one in each of so many children\n",
 	      out);
 	return out == stdout ? 0 : 64;
 }
@@ -462,6 +496,8 @@ int main(int argc, char **argv)
 		return bench(argv[2], true);
 	if (argc == 3 && strcmp(command, "bench-nocheck") == 0)
 		return bench(argv[2], false);
+	if (argc == 5 && strcmp(command, "storm") == 0)
+		return storm(atol(argv[2]), atol(argv[3]), atol(argv[4]));
 	if (argc == 2 && strcmp(command, "--hold") == 0)
 		return hold(false);
 	if (argc == 2 && strcmp(command, "--hold-nested") == 0)

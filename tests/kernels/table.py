@@ -20,11 +20,10 @@ class Result:
         rows = [json.loads(line) for line in files.get("rows", "").splitlines()]
         # The answer: what both recorders gave together, which here is eBPF alone.
         self.rows = list({row["program"]: row for row in rows if row["recorder"] is None}.values())
-        self.incomplete = len(files.get("incomplete", "").splitlines())
         self.profile = json.loads(files["profile.json"]) if files.get("profile.json") else {}
         self.tests, name = {}, ""
         for line in log.splitlines():
-            test = re.match(r"(ok|not ok) - corpus/runc/auto/Root/(.*)", line)
+            test = re.match(r"(ok|not ok) - (?:corpus/runc/auto/Root|lifecycle/runc)/(.*)", line)
             if test:
                 name = test[2].split(" # ")[0]
                 self.tests[name] = [f"{test[1]} - {kernel.series}-{kernel.suite}/{test[2]}"]
@@ -121,15 +120,15 @@ def listed(programs):
 
 def rows(results):
     """The table of kernels."""
-    yield "| Linux | of | attached by | exact | missing | named | extra | incomplete | s |"
-    yield "|---|---|---|--:|--:|--:|--:|--:|--:|"
+    yield "| Linux | of | attached by | exact | missing | named | extra | s |"
+    yield "|---|---|---|--:|--:|--:|--:|--:|"
     for result in results:
         if result.problem:
-            yield f"| {result.release or result.kernel.series} | {result.kernel.suite} | {result.problem} | | | | | | |"
+            yield f"| {result.release or result.kernel.series} | {result.kernel.suite} | {result.problem} | | | | | |"
             continue
         method = f"`{result.method}`".replace(", ", "`, `")
         counts = " | ".join(str(len(part)) for part in (result.missing, result.named, result.extra))
-        yield f"| {result.release} | {result.kernel.suite} | {method} | {result.exact} of {len(result.rows)} | {counts} | {result.incomplete} | {result.seconds:.0f} |"
+        yield f"| {result.release} | {result.kernel.suite} | {method} | {result.exact} of {len(result.rows)} | {counts} | {result.seconds:.0f} |"
 
 
 def differences(results):

@@ -58,9 +58,35 @@ impl Feature {
     }
 }
 
+/// Whether this kernel can preempt a task in a program of a tracepoint, and then skips that program for the other tasks of the processor.
+pub(super) fn preempts_programs() -> bool {
+    // No name in the type information goes with it.
+    nix::sys::utsname::uname().is_ok_and(|name| is_preempting(&name.release().to_string_lossy()))
+}
+
+/// By the release that a kernel names (`uname -r`): since Linux 7.0, callers of tracepoints do not switch preemption off
+/// (include/linux/tracepoint.h).
+fn is_preempting(release: &str) -> bool {
+    let major = release
+        .split('.')
+        .next()
+        .and_then(|major| major.parse().ok());
+    major.is_some_and(|major: u32| major >= 7)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn programs_are_preempted_since_linux_7() {
+        for release in ["7.0.0", "7.3.4+deb13-cloud-amd64", "10.1"] {
+            assert!(is_preempting(release), "{release}");
+        }
+        for release in ["6.19.11-1-arch", "5.10.0-32-cloud-amd64", "unknown"] {
+            assert!(!is_preempting(release), "{release}");
+        }
+    }
 
     #[test]
     fn a_feature_is_there_if_its_whole_name_is() {

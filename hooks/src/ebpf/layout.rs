@@ -280,6 +280,7 @@ layouts! {
     /// The constants of the section `.rodata.settings`, which the loader sets.
     struct Settings as "settings" {
         valid_capabilities: u64,
+        preempts: u64,
     }
 }
 

@@ -25,6 +25,7 @@ mod program_set;
 pub(crate) mod programs;
 mod results;
 mod slot;
+mod standby;
 pub(crate) mod symbols;
 mod tasks;
 

@@ -5,6 +5,7 @@ use super::error::{Error, describe};
 use super::layout::{Container, MAPS, State, VERSION};
 use super::method::Method;
 use super::programs;
+use super::standby::{self, standby_for};
 use capprof_profile::settings::STATE_DIRECTORY;
 use libbpf_rs::{MapCore, MapFlags, MapHandle, Program};
 use rustix::mount::{MountFlags, mount};
@@ -265,18 +266,25 @@ impl ProgramSet {
     }
 
     /// How many runs of the programs the kernel has skipped because the same program was running on that processor
-    /// (`recursion_misses`, kernel/bpf/syscall.c).
+    /// (`recursion_misses`, kernel/bpf/syscall.c), at most. Where another one stands by, an event is lost if both were skipped.
     pub(super) fn missed(&self) -> u64 {
+        let skipped = |pin: &str| {
+            let program = Program::fd_from_pinned_path(directory().join(pin)).ok()?;
+            recursion_misses(program.as_fd())
+        };
+        let lost = |name: &String| {
+            let first = skipped(&format!("program-{name}"))?;
+            let second = standby_for(name)
+                .filter(|standby| self.loaded.programs.iter().any(|name| name == standby))
+                .and_then(|standby| skipped(&format!("program-{standby}")));
+            Some(second.map_or(first, |second| first.min(second)))
+        };
         self.loaded
             .programs
             .iter()
-            .map(|name| format!("program-{name}"))
-            .chain([RESULTS[0].to_owned()])
-            .filter_map(|name| {
-                let path = directory().join(name);
-                let program = Program::fd_from_pinned_path(path).ok()?;
-                recursion_misses(program.as_fd())
-            })
+            .filter(|name| !standby::is_standby(name))
+            .filter_map(lost)
+            .chain(skipped(RESULTS[0]))
             .sum()
     }
 

@@ -1,9 +1,10 @@
 //! Loading and attaching the program set.
 
 use super::error::describe;
-use super::features::Feature;
+use super::features::{Feature, preempts_programs};
 use super::layout::Settings;
 use super::method::Method;
+use super::standby;
 use capprof_profile::capability::CapabilitySet;
 use libbpf_rs::{
     Link, MapCore, Object, ObjectBuilder, OpenObject, PrintLevel, get_print, set_print,
@@ -19,7 +20,10 @@ use zerocopy::IntoBytes;
 const OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/capprof.bpf.o"));
 
 /// Needed whichever way capability checks are seen: who belongs to a container.
-const COMMON: [&str; 3] = ["process_exec", "process_fork", "process_exit"];
+const COMMON: [&str; 2] = ["process_exec", "process_exit"];
+
+/// The same of new processes: where the kernel skips no program for having preempted it, and where it does, a program that it does not preempt.
+const FORK: [&str; 2] = ["process_fork", "process_woken"];
 
 /// Names kernel functions. Where the kernel refuses it, `/proc/kallsyms` has the names too.
 const NAMES: &str = "name_symbols";
@@ -43,7 +47,7 @@ pub(super) struct Loaded {
     pub(super) method: Method,
     /// What was tried before, a line each.
     pub(super) refused: Vec<String>,
-    /// Of [`CGROUP_PROGRAMS`] and [`NAMES`], those that were refused, with the reason.
+    /// Of [`CGROUP_PROGRAMS`], [`NAMES`] and those that stand by, those that were refused, with the reason.
     pub(super) lacking: BTreeMap<String, String>,
 }
 
@@ -144,18 +148,24 @@ pub(super) fn attach(method: Method) -> Result<Attached, String> {
         };
         attached.link_names();
         attached.link_cgroup_programs();
+        attached.link_standby();
         Ok(attached)
     })
 }
 
 /// The programs without which this method cannot record.
 fn needed(method: Method) -> impl Iterator<Item = &'static str> {
-    COMMON.iter().chain(method.programs()).copied()
+    let fork = FORK[usize::from(preempts_programs())];
+    COMMON
+        .into_iter()
+        .chain([fork])
+        .chain(method.programs().iter().copied())
 }
 
 /// The programs without which capabilities are recorded all the same.
 fn optional() -> impl Iterator<Item = &'static str> {
-    CGROUP_PROGRAMS.into_iter().chain([NAMES])
+    let standby = standby::programs().map(|program| program.name);
+    CGROUP_PROGRAMS.into_iter().chain([NAMES]).chain(standby)
 }
 
 /// The programs to load without, after the kernel has refused a set that had all optional programs but those of `lacking`: the one that the
@@ -200,6 +210,21 @@ impl Attached {
             Ok(link) => self.links.push((NAMES, link)),
             Err(reason) => {
                 self.lacking.insert(NAMES.to_owned(), reason);
+            }
+        }
+    }
+
+    /// Attaches the programs that stand by, after those that they stand by for.
+    fn link_standby(&mut self) {
+        for standby in standby::programs() {
+            if self.lacking.contains_key(standby.name) {
+                continue;
+            }
+            match standby.attach(&self.object) {
+                Ok(link) => self.links.push((standby.name, link)),
+                Err(reason) => {
+                    self.lacking.insert(standby.name.to_owned(), reason);
+                }
             }
         }
     }
@@ -273,6 +298,7 @@ fn configure(open: &mut OpenObject) -> Result<(), String> {
         .unwrap_or(CapabilitySet::from_bits(u64::MAX).len() - 1);
     let settings = Settings {
         valid_capabilities: u64::MAX >> 63_u32.saturating_sub(last),
+        preempts: u64::from(preempts_programs()),
     };
     for mut map in open.maps_mut() {
         if map.name() == ".rodata.settings" {

@@ -1,6 +1,7 @@
 //! What happens around the program: creation, exec, failure, the end.
 mod overlay;
 mod settings;
+mod storm;
 mod users;
 
 use crate::container::{Container, expect_answer, succeed};
@@ -68,6 +69,7 @@ pub(crate) fn tests(environment: &Arc<Environment>) -> Vec<Test> {
         &BODIES[..],
         &overlay::BODIES,
         &settings::BODIES,
+        &storm::BODIES,
         &users::BODIES,
     ] {
         tests.extend(Test::each(

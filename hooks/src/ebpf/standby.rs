@@ -1,0 +1,118 @@
+//! Programs that stand by for those that the kernel skips, because it has preempted another task in them: see `bpf/standby.h`.
+
+use super::error::describe;
+use super::features::preempts_programs;
+use libbpf_rs::{Link, Object};
+use rustix::fs::{Mode, OFlags};
+use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsmount, fsopen};
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+
+/// A program that stands by.
+#[derive(Debug)]
+pub(super) struct Standby {
+    /// Its own name.
+    pub(super) name: &'static str,
+    /// The program that it stands by for.
+    first: &'static str,
+    /// Their event, as a path in tracefs.
+    event: &'static str,
+}
+
+/// All of them.
+const STANDBY: [Standby; 3] = [
+    Standby {
+        name: "standby_cap_capable",
+        first: "tp_cap_capable",
+        event: "capability/cap_capable",
+    },
+    Standby {
+        name: "standby_exec",
+        first: "process_exec",
+        event: "sched/sched_process_exec",
+    },
+    Standby {
+        name: "standby_exit",
+        first: "process_exit",
+        event: "sched/sched_process_exit",
+    },
+];
+
+/// Those that this kernel makes necessary.
+pub(super) fn programs() -> impl Iterator<Item = &'static Standby> {
+    STANDBY.iter().filter(|_| preempts_programs())
+}
+
+/// Whether the program is one of them.
+pub(super) fn is_standby(program: &str) -> bool {
+    STANDBY.iter().any(|standby| standby.name == program)
+}
+
+/// The program that stands by for this one.
+pub(super) fn standby_for(program: &str) -> Option<&'static str> {
+    let found = STANDBY.iter().find(|standby| standby.first == program)?;
+    Some(found.name)
+}
+
+impl Standby {
+    /// Attaches the program to its event. One perf event on one processor is enough: the kernel runs the program of any of them on all.
+    pub(super) fn attach(&self, object: &Object) -> Result<Link, String> {
+        let number = self
+            .number()
+            .map_err(|error| format!("read the number of event {}: {error}", self.event))?;
+        let event = open_event(number)
+            .map_err(|error| format!("perf_event_open of {}: {error}", self.event))?;
+        object
+            .progs_mut()
+            .find(|program| program.name() == self.name)
+            .ok_or_else(|| format!("the program has no function {}", self.name))?
+            .attach_perf_event(event.as_raw_fd())
+            .map_err(|error| format!("attach {}: {}", self.name, describe(&error)))
+    }
+
+    /// The event's number, out of a tracefs that is mounted nowhere: not every host has mounted it.
+    fn number(&self) -> io::Result<u64> {
+        let context = fsopen("tracefs", FsOpenFlags::FSOPEN_CLOEXEC)?;
+        fsconfig_create(&context)?;
+        let root = fsmount(
+            &context,
+            FsMountFlags::FSMOUNT_CLOEXEC,
+            MountAttrFlags::MOUNT_ATTR_NOEXEC,
+        )?;
+        let path = format!("events/{}/id", self.event);
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+        let file = rustix::fs::openat(&root, path.as_str(), flags, Mode::empty())?;
+        let mut text = String::new();
+        File::from(file).read_to_string(&mut text)?;
+        text.trim().parse().map_err(io::Error::other)
+    }
+}
+
+/// perf_event_open(2) of a tracepoint, for all tasks of processor 0.
+#[allow(unsafe_code)]
+fn open_event(number: u64) -> io::Result<OwnedFd> {
+    let mut attributes = libbpf_sys::perf_event_attr {
+        type_: libbpf_sys::PERF_TYPE_TRACEPOINT,
+        size: u32::try_from(size_of::<libbpf_sys::perf_event_attr>()).unwrap_or(0),
+        config: number,
+        ..Default::default()
+    };
+    let (every_task, processor, no_group) = (-1, 0, -1);
+    // SAFETY: the kernel reads `size` bytes of the structure and writes at most its size into it; the other arguments are numbers.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_perf_event_open,
+            &raw mut attributes,
+            every_task,
+            processor,
+            no_group,
+            libbpf_sys::PERF_FLAG_FD_CLOEXEC,
+        )
+    };
+    match i32::try_from(result) {
+        // SAFETY: the call has returned a new descriptor, which nobody else knows.
+        Ok(descriptor) if descriptor >= 0 => Ok(unsafe { OwnedFd::from_raw_fd(descriptor) }),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
