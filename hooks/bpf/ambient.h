@@ -24,7 +24,7 @@ static __noinline int look_at_ambient(struct container *container, u32 tgid, con
 	key.slot = task->slot;
 	key.program = task->program;
 	key.held = read_set(__builtin_preserve_access_index(&cred->cap_permitted));
-	if (!count_row(&capsets, &key))
+	if (!count_row(container, &capsets, &key, TABLE_CAPSETS, LIMIT_CAPSETS))
 		lose(container, LOSS_CAPSETS);
 	return 1;
 }

@@ -41,7 +41,7 @@ static __noinline int count_attribute(struct container *container, u64 slot, con
 		name_of_descriptor(key->path, call->arguments[0]);
 	else
 		bpf_probe_read_user_str(key->path, sizeof(key->path), (void *)call->arguments[0]);
-	if (!count_row(&attributes, key))
-		lose(container, LOSS_CAPSETS);
+	if (!count_row(container, &attributes, key, TABLE_ATTRIBUTES, LIMIT_ATTRIBUTES))
+		lose(container, LOSS_ATTRIBUTES);
 	return 1;
 }

@@ -29,12 +29,14 @@ static __always_inline bool read_capset(const struct call *call, struct capset_a
 }
 
 /* Counts a row of a map whose values are counts; 0 if there is no room. */
-static __always_inline int count_row(void *map, const void *key)
+static __always_inline int count_row(struct container *container, void *map, const void *key, enum table table, enum limit limit)
 {
 	u64 one = 1, *count = bpf_map_lookup_elem(map, key);
 
-	if (!count && bpf_map_update_elem(map, key, &one, BPF_NOEXIST) == 0)
+	if (!count && has_room(container, table, limit) && bpf_map_update_elem(map, key, &one, BPF_NOEXIST) == 0) {
+		count_rows(container, table, 1);
 		return 1;
+	}
 	if (!count)
 		count = bpf_map_lookup_elem(map, key);
 	if (!count)
@@ -55,7 +57,7 @@ static __noinline int count_capset(struct container *container, const struct tas
 		.inheritable = sets->inheritable,
 	};
 
-	if (!count_row(&capsets, &key))
+	if (!count_row(container, &capsets, &key, TABLE_CAPSETS, LIMIT_CAPSETS))
 		lose(container, LOSS_CAPSETS);
 	return 0;
 }

@@ -59,7 +59,7 @@ int device_access(struct bpf_cgroup_dev_ctx *ctx)
 	key.major = ctx->major;
 	key.minor = ctx->minor;
 	key.asked = asks_for_access(current, container);
-	if (!count_row(&devices, &key))
+	if (!count_row(container, &devices, &key, TABLE_DEVICES, LIMIT_DEVICES))
 		__sync_fetch_and_add(&container->unlisted, 1);
 	return 1;
 }
@@ -86,8 +86,10 @@ int sysctl_write(struct bpf_sysctl *ctx)
 	known = bpf_map_lookup_elem(&sysctls, &key);
 	row.count = known ? known->count + 1 : 1;
 	row.length = bpf_sysctl_get_new_value(ctx, row.value, sizeof(row.value));
-	if (bpf_map_update_elem(&sysctls, &key, &row, BPF_ANY))
+	if ((!known && !has_room(container, TABLE_SYSCTLS, LIMIT_SYSCTLS)) || bpf_map_update_elem(&sysctls, &key, &row, BPF_ANY))
 		__sync_fetch_and_add(&container->unlisted, 1);
+	else if (!known)
+		count_rows(container, TABLE_SYSCTLS, 1);
 	return 1;
 }
 
@@ -108,7 +110,7 @@ static __always_inline int port_bound(struct bpf_sock_addr *ctx)
 		return 1;
 	key.slot = task->slot;
 	key.program = task->program;
-	if (!count_row(&ports, &key))
+	if (!count_row(container, &ports, &key, TABLE_PORTS, LIMIT_PORTS))
 		__sync_fetch_and_add(&container->unlisted, 1);
 	return 1;
 }

@@ -82,10 +82,10 @@ static __noinline int count_by_trace(void *ctx, struct container *container, str
 	learn_path(scratch->place, read_window(scratch));
 	if (count_traced_path(scratch->place, now))
 		return 1;
-	if (scratch->room && container->rows < ROWS_PER_SLOT) {
+	if (scratch->room && has_room(container, TABLE_CHECKS, LIMIT_CHECKS)) {
 		name_row(scratch, scratch->room - 1);
 		if (bpf_map_update_elem(&checks, key, fresh, BPF_NOEXIST) == 0) {
-			__sync_fetch_and_add(&container->rows, 1);
+			count_rows(container, TABLE_CHECKS, 1);
 			return 1;
 		}
 		/* Another processor was faster, perhaps with the same path, or there is no room. */
@@ -99,7 +99,7 @@ static __noinline int count_by_trace(void *ctx, struct container *container, str
 		count_check(row, now);
 		return 1;
 	}
-	lose(container, container->rows >= ROWS_PER_SLOT ? LOSS_CHECKS : LOSS_PATHS);
+	lose(container, scratch->room ? LOSS_CHECKS : LOSS_PATHS);
 	return 0;
 }
 

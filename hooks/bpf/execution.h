@@ -80,8 +80,10 @@ static __always_inline u64 execute(struct container *container, u64 slot, struct
 		write_path((u64)BPF_CORE_READ(file, f_path.dentry), (u64)BPF_CORE_READ(file, f_path.mnt),
 			   container->root_dentry, container->root_mount, place);
 		program->flags |= flags;
-		if (bpf_map_update_elem(&programs, &key, program, BPF_NOEXIST) == 0)
+		if (has_room(container, TABLE_PROGRAMS, LIMIT_PROGRAMS) && bpf_map_update_elem(&programs, &key, program, BPF_NOEXIST) == 0) {
+			count_rows(container, TABLE_PROGRAMS, 1);
 			return key.program;
+		}
 		program = bpf_map_lookup_elem(&programs, &key);
 	}
 	if (program) {

@@ -16,7 +16,6 @@
 #define PATH 1024
 #define PATH_NAME 256
 #define PATH_DEPTH 32
-#define ROWS_PER_SLOT 16384
 #define EXTENTS 5 /* UID_GID_MAP_MAX_BASE_EXTENTS */
 #define REFUSALS 16 /* kinds of refused checks in one system call */
 
@@ -47,7 +46,23 @@ struct members {
 	u32 of[MEMBERS];
 };
 
-enum loss { LOSS_CHECKS, LOSS_STACKS, LOSS_TASKS, LOSS_PROGRAMS, LOSS_ARGUMENTS, LOSS_CAPSETS, LOSS_JOIN, LOSS_INFLIGHT, LOSS_PATHS, LOSS_RESULTS, LOSSES };
+/* The maps of which a recording may take a share, so that it does not fill them for others: see docs/limits.md. */
+enum table { TABLE_CHECKS, TABLE_PROGRAMS, TABLE_CAPSETS, TABLE_ATTRIBUTES, TABLE_DEVICES, TABLE_SYSCTLS, TABLE_PORTS, TABLE_TASKS, TABLES };
+
+/* How many rows a recording may have there, and how many recordings may have as many. */
+enum limit {
+	LIMIT_CHECKS = 8192,
+	LIMIT_PROGRAMS = 4096,
+	LIMIT_CAPSETS = 1024,
+	LIMIT_ATTRIBUTES = 256,
+	LIMIT_DEVICES = 1024,
+	LIMIT_SYSCTLS = 1024,
+	LIMIT_PORTS = 1024,
+	LIMIT_TASKS = 4096, /* thread groups at the same time */
+};
+#define SHARES 4
+
+enum loss { LOSS_CHECKS, LOSS_STACKS, LOSS_TASKS, LOSS_PROGRAMS, LOSS_ARGUMENTS, LOSS_CAPSETS, LOSS_JOIN, LOSS_INFLIGHT, LOSS_PATHS, LOSS_RESULTS, LOSS_ATTRIBUTES, LOSSES };
 
 /* What a system call came to in which a check was refused. */
 enum result { RESULT_SUCCESS, RESULT_EPERM, RESULT_EACCES, RESULT_OTHER, RESULTS };
@@ -62,12 +77,13 @@ struct container {
 	u32 mount_namespace; /* inode number; 0 until then */
 	u32 init; /* thread group */
 	u32 ended; /* the first process is gone */
-	u32 rows;
+	u32 unused;
+	u32 rows[TABLES];
 	u32 unjoinable[2]; /* mount namespaces that are not the container's own: the runtime's, the host's */
 	u32 results_wanted; /* the results of system calls in which a check is refused are recorded */
 	u32 exited; /* exit_status is known */
 	s32 exit_status; /* of the first process, as wait(2) gives it */
-	u32 unused;
+	u32 unused_too;
 	u64 ambient; /* capabilities that the container's program was started with in this set */
 	struct mounters mounters;
 	char recording[64];

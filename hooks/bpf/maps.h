@@ -20,17 +20,17 @@ const volatile struct {
 	} name SEC(".maps")
 
 MAP(containers, HASH, 4096, u64, struct container);
-MAP(tasks, HASH, 16384, u32, struct task);
+MAP(tasks, HASH, SHARES * LIMIT_TASKS, u32, struct task);
 MAP(joins, HASH, 4096, u32, u64);
 MAP(groups, HASH, 1024, u64, u64);
-MAP(checks, HASH, 16384, struct check_key, struct check);
-MAP(programs, HASH, 4096, struct program_key, struct program);
-MAP(capsets, HASH, 4096, struct capset_key, u64);
+MAP(checks, HASH, SHARES * LIMIT_CHECKS, struct check_key, struct check);
+MAP(programs, HASH, SHARES * LIMIT_PROGRAMS, struct program_key, struct program);
+MAP(capsets, HASH, SHARES * LIMIT_CAPSETS, struct capset_key, u64);
 MAP(calls, HASH, 4096, u64, struct inflight);
-MAP(devices, HASH, 4096, struct device_key, u64);
-MAP(sysctls, HASH, 4096, struct sysctl_key, struct sysctl);
-MAP(ports, HASH, 4096, struct port_key, u64);
-MAP(attributes, HASH, 1024, struct attribute_key, u64);
+MAP(devices, HASH, SHARES * LIMIT_DEVICES, struct device_key, u64);
+MAP(sysctls, HASH, SHARES * LIMIT_SYSCTLS, struct sysctl_key, struct sysctl);
+MAP(ports, HASH, SHARES * LIMIT_PORTS, struct port_key, u64);
+MAP(attributes, HASH, SHARES * LIMIT_ATTRIBUTES, struct attribute_key, u64);
 
 #define ARRAY(name, kind, entries, value_type)     \
 	struct {                                   \

@@ -125,6 +125,15 @@ static __always_inline u64 *service_of(struct file *file)
 	return slot && !is_managers(file) ? slot : NULL;
 }
 
+/* Makes a process a member of the container's. */
+static __always_inline void admit(struct container *container, u32 tgid, const struct task *task)
+{
+	if (!has_room(container, TABLE_TASKS, LIMIT_TASKS) || add_member(tgid, task))
+		lose(container, LOSS_TASKS);
+	else
+		count_rows(container, TABLE_TASKS, 1);
+}
+
 /* The current task has executed a file. */
 static __always_inline int executed(struct task_struct *task, struct file *file, u32 place)
 {
@@ -183,8 +192,7 @@ static __always_inline int executed(struct task_struct *task, struct file *file,
 	/* What `exec` gave it was not raised by a program. */
 	fresh.ambient = ambient_set(BPF_CORE_READ(task, cred));
 	fresh.program = execute(container, fresh.slot, task, file, true, place);
-	if (add_member(tgid, &fresh))
-		lose(container, LOSS_TASKS);
+	admit(container, tgid, &fresh);
 	return 0;
 }
 
@@ -201,6 +209,7 @@ static __always_inline int forked(struct task_struct *parent, struct task_struct
 {
 	u32 tgid = parent->tgid, child_tgid = child->tgid;
 	struct task *member, fresh;
+	struct container *container;
 
 	if (tgid == child_tgid)
 		return 0;
@@ -209,11 +218,9 @@ static __always_inline int forked(struct task_struct *parent, struct task_struct
 	if (!member || member->flags & TASK_PENDING)
 		return 0;
 	fresh = *member;
-	if (add_member(child_tgid, &fresh)) {
-		struct container *container = bpf_map_lookup_elem(&containers, &fresh.slot);
-		if (container)
-			lose(container, LOSS_TASKS);
-	}
+	container = bpf_map_lookup_elem(&containers, &fresh.slot);
+	if (container)
+		admit(container, child_tgid, &fresh);
 	return 0;
 }
 
@@ -256,6 +263,8 @@ static __always_inline int ended(struct task_struct *task)
 		}
 	}
 	remove_member(tgid);
+	if (container)
+		count_rows(container, TABLE_TASKS, -1);
 	return 0;
 }
 

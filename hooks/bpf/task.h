@@ -15,6 +15,17 @@ static __always_inline void lose(struct container *container, enum loss loss)
 	__sync_fetch_and_add(&container->losses[loss], 1);
 }
 
+/* Whether the recording may have another row in the table. Several processors may each find room for the last one. */
+static __always_inline bool has_room(const struct container *container, enum table table, enum limit limit)
+{
+	return (s32)container->rows[table] < (s32)limit;
+}
+
+static __always_inline void count_rows(struct container *container, enum table table, s32 more)
+{
+	__sync_fetch_and_add(&container->rows[table], more);
+}
+
 static __always_inline u64 mix(u64 digest, u64 word)
 {
 	digest = (digest ^ word) * 0x9e3779b97f4a7c15ULL;

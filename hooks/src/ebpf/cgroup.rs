@@ -2,6 +2,7 @@
 
 use super::executables::Executable;
 use super::layout::{self, Container, DeviceKey, PortKey, Sysctl, SysctlKey, device};
+use super::limits::{self, Table};
 use super::program_set::ProgramSet;
 use super::programs::CGROUP_PROGRAMS;
 use capprof_profile::observation::{DeviceKind, DeviceUse, PortUse, SysctlUse};
@@ -153,8 +154,9 @@ pub(super) fn unseen(set: &ProgramSet, container: Option<&Container>) -> Vec<Str
         && container.unlisted > 0
     {
         lines.push(format!(
-            "devices opened, writes to /proc/sys and ports bound: {} uses did not fit into the maps",
-            container.unlisted
+            "devices opened, writes to /proc/sys and ports bound: {} uses did not fit into the maps: {}",
+            container.unlisted,
+            limits::reached(set, container, &[Table::Devices, Table::Sysctls, Table::Ports])
         ));
     }
     lines

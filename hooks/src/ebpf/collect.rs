@@ -9,6 +9,7 @@ use super::layout::{
     AttributeKey, CapsetKey, Check, CheckKey, Container, DeviceKey, InSlot, LOSSES, PortKey,
     Program, ProgramKey, Sysctl, SysctlKey,
 };
+use super::limits::{self, Table};
 use super::program_set::ProgramSet;
 use super::{Error, results, slot};
 use capprof_profile::CapabilitySet;
@@ -227,13 +228,21 @@ fn account(
                 .to_owned(),
         });
     }
-    for (count, what) in container.losses.iter().zip(LOSSES) {
-        if *count > 0 {
-            evidence.losses.push(format!("{count} {what}"));
+    for (loss, (count, what)) in container.losses.iter().zip(LOSSES).enumerate() {
+        if *count == 0 {
+            continue;
         }
+        let line = match Table::of_loss(loss) {
+            Some(table) => format!(
+                "{count} {what}: {}",
+                limits::reached(set, container, &[table])
+            ),
+            None => format!("{count} {what}"),
+        };
+        evidence.losses.push(line);
     }
     // A row is counted when it is in the map: fewer read than counted means that reading went wrong.
-    let counted = usize::try_from(container.rows).unwrap_or(usize::MAX);
+    let counted = usize::try_from(Table::Checks.rows(container)).unwrap_or(usize::MAX);
     if checks < counted {
         evidence.losses.push(format!(
             "{} of {counted} rows of capability checks could not be read",

@@ -100,11 +100,17 @@ pub(super) fn flags_for(container: &Container) -> u32 {
     }
 }
 
+/// `TABLES` in the program.
+const TABLES: usize = 8;
+
+/// How many recordings may each have as many rows in a map as one may have: `SHARES` in the program.
+pub(super) const SHARES: u32 = 4;
+
 /// `RESULTS` in the program.
 const RESULTS: usize = 4;
 
 /// What the kernel counts as lost, in the order of `enum loss`, each as the line's words after the number.
-pub(super) const LOSSES: [&str; 10] = [
+pub(super) const LOSSES: [&str; 11] = [
     "capability checks did not fit into the map of checks",
     "capability checks have no call site: no stack trace could be taken",
     "new processes did not fit into the map of tasks, and were not recorded",
@@ -115,6 +121,7 @@ pub(super) const LOSSES: [&str; 10] = [
     "capability checks were not followed to their end: the map of calls was full",
     "capability checks came from more call paths than are told apart",
     "refused capability checks were not followed to the end of their system call",
+    "writes of file capabilities did not fit into the map of attributes",
 ];
 
 layouts! {
@@ -130,12 +137,13 @@ layouts! {
         mount_namespace: u32,
         init: u32,
         ended: u32,
-        rows: u32,
+        unused: u32,
+        rows: [u32; TABLES],
         unjoinable: [u32; 2],
         results_wanted: u32,
         exited: u32,
         exit_status: i32,
-        unused: u32,
+        unused_too: u32,
         ambient: u64,
         /// `struct mounter`, `MOUNTERS` of them.
         mounters: [[u64; 2]; 4],

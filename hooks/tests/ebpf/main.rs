@@ -3,6 +3,7 @@ mod arguments;
 mod container;
 mod executions;
 mod left_behind;
+mod limits;
 mod members;
 mod membership;
 #[path = "../recording/mod.rs"]
@@ -20,7 +21,7 @@ use std::sync::Arc;
 
 type Test = fn(&Tools) -> anyhow::Result<()>;
 
-const TESTS: [(&str, Test); 46] = [
+const TESTS: [(&str, Test); 47] = [
     (
         "devices_are_opened_or_asked_about",
         devices_are_opened_or_asked_about,
@@ -87,6 +88,10 @@ const TESTS: [(&str, Test); 46] = [
         left_behind::one_failed_call_under_strace_loses_nothing,
     ),
     ("counts_are_true", counts_are_true),
+    (
+        "a_recording_that_reaches_its_limits_leaves_room_for_others",
+        limits::a_recording_that_reaches_its_limits_leaves_room_for_others,
+    ),
     (
         "call_paths_of_one_system_call_are_told_apart",
         call_paths_of_one_system_call_are_told_apart,

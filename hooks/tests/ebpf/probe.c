@@ -154,6 +154,18 @@ static void act(const char *action)
 		if (mlock(buffer, sizeof(buffer)) == 0 || errno != ENOMEM)
 			fail("mlock");
 		must(setuid(getuid()), "setuid");
+	} else if (!strncmp(action, "programs-", 9)) {
+		/* To the recorder a file is another program for each user that executes it. */
+		for (int i = 0; i < atoi(action + 9); i++) {
+			int child = vfork();
+			must(child, action);
+			if (child == 0) {
+				syscall(SYS_setuid, 1000 + i);
+				execl("/bin/probe", "probe", "nothing", (char *)0);
+				_exit(1);
+			}
+			waitpid(child, NULL, 0);
+		}
 	} else if (!strcmp(action, "exit-in-thread")) {
 		/* exit_group(2) by another thread than the first, which has ended. */
 		must(-pthread_create(&thread, NULL, leave, NULL), action);

@@ -80,6 +80,7 @@ fn every_constant_has_the_value_that_the_program_gives_it() {
         format!("CHECK_NAMESPACE = {}", check::NAMESPACE),
         format!("TASK_PENDING = {TASK_PENDING}"),
         format!("ARRAY(symbols, ARRAY, {SYMBOLS}, "),
+        format!("#define SHARES {SHARES}"),
     ];
     for (name, value) in [
         ("OTHER_MOUNT", program::OTHER_MOUNT),
