@@ -7,6 +7,7 @@
 /* Set by the loader. */
 const volatile struct {
 	u64 valid_capabilities; /* bits up to /proc/sys/kernel/cap_last_cap */
+	u64 timespec64; /* number of that type in the kernel's own type information: what programs are adapted by has others */
 	u64 preempts; /* this kernel preempts tasks in programs of tracepoints: see standby.h */
 } settings SEC(".rodata.settings");
 

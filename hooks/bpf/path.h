@@ -59,7 +59,7 @@ static __always_inline u64 word_at(const struct check_scratch *scratch, u32 offs
 	if (!bpf_ksym_exists(bpf_rdonly_cast))
 		return scratch->words[offset];
 	/* Of all types that begin with a number of 64 bits. */
-	word = bpf_rdonly_cast((void *)(scratch->stack + offset * sizeof(u64)), bpf_core_type_id_kernel(struct timespec64));
+	word = bpf_rdonly_cast((void *)(scratch->stack + offset * sizeof(u64)), settings.timespec64);
 	return word->tv_sec;
 }
 

@@ -19,6 +19,13 @@ pub(crate) enum Feature {
     ReturnValue,
 }
 
+/// The kernel's type information; `None` if it does not show it.
+pub(super) fn types_of_kernel() -> Option<&'static [u8]> {
+    static TYPES_OF_KERNEL: OnceLock<Option<Vec<u8>>> = OnceLock::new();
+    let types = TYPES_OF_KERNEL.get_or_init(|| fs::read(TYPES).ok());
+    types.as_deref()
+}
+
 impl Feature {
     /// The name in the kernel's type information.
     const fn symbol(self) -> &'static str {
@@ -44,9 +51,7 @@ impl Feature {
 
     /// What is missing on this kernel; `None` if the feature is there, or if the kernel does not say.
     pub(crate) fn missing(self) -> Option<&'static str> {
-        static TYPES_OF_KERNEL: OnceLock<Option<Vec<u8>>> = OnceLock::new();
-        let types = TYPES_OF_KERNEL.get_or_init(|| fs::read(TYPES).ok());
-        self.missing_in(types.as_deref()?)
+        self.missing_in(types_of_kernel()?)
     }
 
     fn missing_in(self, types: &[u8]) -> Option<&'static str> {

@@ -288,6 +288,7 @@ layouts! {
     /// The constants of the section `.rodata.settings`, which the loader sets.
     struct Settings as "settings" {
         valid_capabilities: u64,
+        timespec64: u64,
         preempts: u64,
     }
 }

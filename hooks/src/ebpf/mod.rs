@@ -21,6 +21,7 @@ mod layout;
 mod limits;
 mod members;
 mod method;
+mod object;
 mod probe;
 mod program_set;
 pub(crate) mod programs;
@@ -29,6 +30,7 @@ mod slot;
 mod standby;
 pub(crate) mod symbols;
 mod tasks;
+mod types;
 
 pub(crate) use arm::INITIAL_PID_NAMESPACE;
 pub use arm::arm;

@@ -4,7 +4,9 @@ use super::error::describe;
 use super::features::{Feature, preempts_programs};
 use super::layout::Settings;
 use super::method::Method;
+use super::object::OBJECT;
 use super::standby;
+use super::types;
 use capprof_profile::capability::CapabilitySet;
 use libbpf_rs::{
     Link, MapCore, Object, ObjectBuilder, OpenObject, PrintLevel, get_print, set_print,
@@ -15,9 +17,6 @@ use std::os::fd::{AsFd, AsRawFd};
 use std::path::Path;
 use std::sync::Mutex;
 use zerocopy::IntoBytes;
-
-/// The compiled program, `bpf/capprof.bpf.c`.
-const OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/capprof.bpf.o"));
 
 /// Needed whichever way capability checks are seen: who belongs to a container.
 const COMMON: [&str; 2] = ["process_exec", "process_exit"];
@@ -274,8 +273,13 @@ fn control_group_mount(mountinfo: &str) -> Option<String> {
 }
 
 fn open() -> Result<OpenObject, String> {
-    ObjectBuilder::default()
+    let mut builder = ObjectBuilder::default();
+    builder
         .name("capprof")
+        .and_then(|builder| match types::reduced() {
+            Some(reduced) => builder.btf_custom_path(reduced.path()),
+            None => Ok(builder),
+        })
         .and_then(|builder| builder.open_memory(OBJECT))
         .map_err(|error| format!("open: {}", describe(&error)))
 }
@@ -298,6 +302,7 @@ fn configure(open: &mut OpenObject) -> Result<(), String> {
         .unwrap_or(CapabilitySet::from_bits(u64::MAX).len() - 1);
     let settings = Settings {
         valid_capabilities: u64::MAX >> 63_u32.saturating_sub(last),
+        timespec64: types::number_of_timespec64(),
         preempts: u64::from(preempts_programs()),
     };
     for mut map in open.maps_mut() {
