@@ -19,28 +19,30 @@ impl Store {
     /// # Errors
     /// Any of reading.
     pub fn find(&self, wanted: &str) -> Result<Found, Error> {
-        let found = self.find_recording(wanted)?;
-        let is_one = is_path(wanted) || found.profile.origin.recording_id.starts_with(wanted);
-        match is_one {
+        if is_path(wanted) {
+            return load_path(wanted);
+        }
+        let all = index::all(&self.0, &self.profiles())?;
+        let found = self.find_among(&all, wanted)?;
+        match found.profile.origin.recording_id.starts_with(wanted) {
             true => Ok(found),
             false => {
-                let others = self.others_listed(&found)?;
+                let others = self.others_listed(&all, &found);
                 Ok(Self::united(found, others))
             }
         }
     }
 
     /// The other recordings that may be of a recording's workload, by the index: recording's id and file, newest first.
-    fn others_listed(&self, found: &Found) -> Result<Vec<(String, PathBuf)>, Error> {
+    fn others_listed(&self, all: &[Listed], found: &Found) -> Vec<(String, PathBuf)> {
         let is_other = |listed: &Listed| {
             let summary = listed.summary.as_ref();
             summary.is_ok_and(|summary| summary.may_be_of_workload(&found.profile))
         };
-        Ok(index::all(&self.0, &self.profiles())?
-            .into_iter()
-            .filter(is_other)
-            .map(|listed| (listed.recording.clone(), self.path_of_listed(&listed)))
-            .collect())
+        all.iter()
+            .filter(|listed| is_other(listed))
+            .map(|listed| (listed.recording.clone(), self.path_of_listed(listed)))
+            .collect()
     }
 
     /// The same for what is to be enforced: by the profiles themselves, as far as nobody but root could have written them.
@@ -90,15 +92,14 @@ impl Store {
     /// # Errors
     /// Any of reading.
     pub fn find_recording(&self, wanted: &str) -> Result<Found, Error> {
-        let path = Path::new(wanted);
-        if is_path(wanted) {
-            return load(if path.is_dir() {
-                path.join(PROFILE)
-            } else {
-                path.to_owned()
-            });
+        match is_path(wanted) {
+            true => load_path(wanted),
+            false => self.find_among(&index::all(&self.0, &self.profiles())?, wanted),
         }
-        let all = index::all(&self.0, &self.profiles())?;
+    }
+
+    /// As [`find_recording()`](Self::find_recording), among all profiles of the store.
+    fn find_among(&self, all: &[Listed], wanted: &str) -> Result<Found, Error> {
         let load_listed = |listed: &Listed| load(self.path_of_listed(listed));
         if ["latest", "last"].contains(&wanted) {
             return match all.first() {
@@ -241,6 +242,15 @@ impl Store {
             }),
         }
     }
+}
+
+/// Reads a profile's file, or that in a directory.
+fn load_path(wanted: &str) -> Result<Found, Error> {
+    let path = Path::new(wanted);
+    load(match path.is_dir() {
+        true => path.join(PROFILE),
+        false => path.to_owned(),
+    })
 }
 
 /// Whether a file is asked for; an image's name has slashes too.
