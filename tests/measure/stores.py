@@ -13,7 +13,7 @@ def filled(work, program, build, count):
     """A store with so many copies of a real profile, each of a container of its own."""
     place = Place(work, "sample", "runc")
     bundle = Bundle(os.path.join(work, "sample-bundle"), program)
-    bundle.write(["/bin/corpus", "chown"])
+    bundle.write(["/bin/corpus", "audit_write"])
     run([build.capprof, "--root", os.path.join(work, "runtime"), "run", "--bundle", bundle.path, place.name()], env=place.environment)
     run([build.hook, "recover", "--state", place.state, "--unload"])
     with open(glob.glob(f"{place.path}/store/profiles/*/*/capprof.json")[0]) as file:
