@@ -104,7 +104,6 @@ ALL = (
           claims="eBPF finds one program's need for each capability, and is not misled, on the kernel of Debian 12 and on the newest of Debian's archive",
           inputs=(*E2E, *HARNESS, "tests/kernels/")),
     engines("engines-selinux", "selinux", "guest", "the package, docker, podman (rootless and quadlet too), containerd and Kubernetes with SELinux enforcing and systemd"),
-    engines("engines-plain", "plain", "any", "the package and the DaemonSet on a node without SELinux, `make install` and `make uninstall`"),
     Suite("accuracy", ("tests/accuracy", "--check"), needs=(), after=("host", "servers", "guest", "guest-full"),
           claims="docs/accuracy.md says what the suites found"),
     # ---- in `make test-all` alone
@@ -137,7 +136,8 @@ ALL = (
           claims="what the policy module allows and refuses, on an enforcing kernel with real engines"),
     Suite("vm", ("tests/vm/selftest",), lane="guest", needs=(), claims="the guest is what the other suites take it for"),
     engines("engines-everywhere", "selinux", "guest", "all of engines with SELinux enforcing", "--everywhere", limit=3 * 3600),
-    engines("engines-everywhere-plain", "plain", "any", "all of engines in a guest without SELinux, with systemd", "--everywhere", limit=3 * 3600),
+    engines("engines-everywhere-plain", "plain", "any",
+            "all of engines in a guest without SELinux, with systemd; the DaemonSet on such a node, `make install` and `make uninstall`", "--everywhere", limit=3 * 3600),
     Suite("release", ("tests/release",), ("tests/release", "--filter"), limit=2 * 3600,
           claims="the RPM builds from the source archives alone, without network, in another directory, byte for byte; the notices name what the linker took; "
           "changed libraries can be linked; licences and sources of crates are allowed (cargo-deny); the bill of materials is one by its specification"),
@@ -145,14 +145,14 @@ ALL = (
 )
 SUITES = {suite.name: suite for suite in ALL}
 
-TEST = ("build", "image", "roots", "guest", "kernels", "engines-selinux", "engines-plain", "unit", "harness", "atlas", "architecture", "demo", "report", "host",
+TEST = ("build", "image", "roots", "guest", "kernels", "engines-selinux", "unit", "harness", "atlas", "architecture", "demo", "report", "host",
         "runtimes", "torture", "policy", "packages", "engines", "servers", "observed", "systemd", "accuracy")
 TARGETS = {
     "check": ("build", "lint", "unit", "harness", "atlas", "architecture", "smoke"),
     "test": TEST,
     # Without the guests that install Debian: CI is to take no longer than half an hour on two cores.
-    "ci": ("lint", *(name for name in TEST if name not in ("image", "guest", "engines-selinux", "engines-plain"))),
-    "all": ("lint", *(name for name in TEST if name not in ("torture", "runtimes", "observed", "guest", "kernels", "engines-selinux", "engines-plain")), "torture-all",
+    "ci": ("lint", *(name for name in TEST if name not in ("image", "guest", "engines-selinux"))),
+    "all": ("lint", *(name for name in TEST if name not in ("torture", "runtimes", "observed", "guest", "kernels", "engines-selinux")), "torture-all",
             "runtimes-all", "upstream", "fuzz", "guest-full", "demo-debian-12", "kernels-all", "engines-everywhere",
             "engines-everywhere-plain", "policy-guest", "vm", "corpus", "corpus-audited", "members",
             "observed-all", "release", "engines-validate"),
