@@ -97,7 +97,7 @@ ALL = (
     Suite("systemd", ("tests/systemd/run",), ("tests/systemd/run",), after=("roots",), limit=900,
           claims="services of Debian's systemd are recorded from their start on, get a drop-in that works, and have their former settings back on every way out",
           inputs=(*SOURCES, *HARNESS, "tests/systemd/", "tests/servers/root", "tests/servers/packages")),
-    Suite("guest", ("tests/guest",), ("tests/guest",), lane="guest", needs=("build", "image"), rows=True, limit=2 * 3600, shards=True,
+    Suite("guest", ("tests/guest",), ("tests/guest",), lane="any", needs=("build", "image"), rows=True, limit=2 * 3600, shards=True,
           claims="the same with SELinux enforcing: the SELinux recorder, its leases, labels and blind spots, corpus by construction with both recorders",
           inputs=(*E2E, *HARNESS, *GUEST)),
     Suite("kernels", ("tests/kernels/run", "--bin", "@BIN", "--jobs", "1", "debian-12", "newest"), ("tests/kernels/run", "--bin", "@BIN"), lane="any",
