@@ -15,8 +15,8 @@ pub(crate) fn install(options: &EngineOptions) -> anyhow::Result<Exit> {
     let (engine, root, dry_run) = (options.engine, options.root.as_path(), options.dry_run);
     let runtime = runtime()?;
     let done = carry_out(engine, engine.install(root, &runtime)?, dry_run)?;
-    if !dry_run && engine.finds_runtime(root)? {
-        output::print("the engine finds the runtime in its configuration\n")?;
+    if !dry_run && let Some(answer) = engine.asked(root)? {
+        output::print(&format!("{answer}\n"))?;
     }
     Ok(done)
 }
@@ -59,7 +59,7 @@ fn carry_out(engine: Engine, change: Option<Change>, dry_run: bool) -> anyhow::R
     if let Some(backup) = backup {
         text.push_str(&format!("the former file is {}\n", backup.display()));
     }
-    if let Some(reload) = engine.reload() {
+    if let Some(reload) = engine.reload(change.after.as_deref()) {
         text.push_str(&format!("now run: {reload}\n"));
     }
     output::print(&text)?;

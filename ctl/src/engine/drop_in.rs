@@ -3,14 +3,22 @@
 const PODMAN: &str = include_str!("../../../packaging/podman/50-capprof.conf");
 const CRIO: &str = include_str!("../../../packaging/crio/50-capprof.conf.in");
 
-/// podman, containers.conf(5): as the packages install it, with another directory in front where the binaries are elsewhere.
-pub(super) fn podman(runtime: &str) -> String {
+/// podman, containers.conf(5): as the packages install it, with another directory in front where the binaries are elsewhere. With crun below it,
+/// `wrapped`, the runtime can do what crun can.
+pub(super) fn podman(runtime: &str, wrapped: &str) -> String {
+    let text = match is_crun(wrapped) {
+        true => PODMAN.replace(
+            "\"krun\", \"capprof-crun\"]",
+            "\"krun\", \"capprof-crun\", \"capprof\"]",
+        ),
+        false => PODMAN.to_owned(),
+    };
     if PODMAN.contains(&format!("\"{runtime}\"")) {
-        return PODMAN.to_owned();
+        return text;
     }
     ["capprof", "capprof-runc", "capprof-crun"]
         .into_iter()
-        .fold(PODMAN.to_owned(), |text, name| {
+        .fold(text, |text, name| {
             let path = runtime.strip_suffix("capprof").unwrap_or(runtime);
             text.replace(
                 &format!("{name} = ["),
@@ -21,11 +29,19 @@ pub(super) fn podman(runtime: &str) -> String {
 
 /// CRI-O, crio.conf(5). CRI-O looks where the low-level runtime keeps its containers, `wrapped`, which capprof's configuration names.
 pub(super) fn crio(runtime: &str, wrapped: &str) -> String {
-    let name = wrapped.rsplit('/').next().unwrap_or(wrapped);
-    let root = match name.contains("crun") {
+    let root = match is_crun(wrapped) {
         true => "/run/crun",
         false => "/run/runc",
     };
     CRIO.replace("@PREFIX@/bin/capprof", runtime)
         .replace("\"/run/runc\"", &format!("\"{root}\""))
+}
+
+/// Whether a runtime, by name or path, is called crun.
+fn is_crun(wrapped: &str) -> bool {
+    wrapped
+        .rsplit('/')
+        .next()
+        .unwrap_or(wrapped)
+        .contains("crun")
 }

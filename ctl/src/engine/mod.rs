@@ -25,9 +25,13 @@ pub(crate) use kind::Engine;
 const BACKUP: &str = ".before-capprof";
 
 impl Engine {
-    /// What makes the engine read its configuration again.
-    pub(crate) fn reload(self) -> Option<&'static str> {
+    /// What makes the engine read its configuration again, which is this text now.
+    pub(crate) fn reload(self, text: Option<&str>) -> Option<&'static str> {
         match self {
+            // Without the member, a reload leaves dockerd with the runtimes that it had.
+            Self::Docker if !text.is_some_and(|text| text.contains("\"runtimes\"")) => {
+                Some("systemctl restart docker (a reload does not take its last runtime away)")
+            }
             Self::Docker => Some("systemctl reload docker"),
             Self::Podman => None,
             Self::Containerd => Some("systemctl restart containerd"),
@@ -44,14 +48,12 @@ impl Engine {
         let runtime = runtime
             .to_str()
             .with_context(|| format!("{}: not UTF-8", runtime.display()))?;
+        let wrapped = settings::essentials(&root.join("etc/capprof/config.toml")).runtime;
         self.change(root, |before| match self {
             Self::Docker => docker::add(before, runtime).map(Some),
-            Self::Podman => Ok(Some(drop_in::podman(runtime))),
+            Self::Podman => Ok(Some(drop_in::podman(runtime, &wrapped))),
             Self::Containerd => containerd::add(before, runtime).map(Some),
-            Self::Crio => {
-                let settings = settings::essentials(&root.join("etc/capprof/config.toml"));
-                Ok(Some(drop_in::crio(runtime, &settings.runtime)))
-            }
+            Self::Crio => Ok(Some(drop_in::crio(runtime, &wrapped))),
         })
     }
 
@@ -74,10 +76,15 @@ impl Engine {
             return Ok(usual);
         }
         let option = |option| command_line::values(root, "dockerd", "docker", option);
-        // dockerd does not start with runtimes in both places.
-        if let Some(added) = option("add-runtime").first() {
+        // findings/docker-add-runtime-forgotten.sh
+        let added = option("add-runtime");
+        let own = format!("{}=", kind::NAME);
+        if let Some(own) = added.iter().find(|added| added.starts_with(&own)) {
+            bail!("dockerd is started with --add-runtime {own}: it has the runtime from there");
+        }
+        if let Some(added) = added.first() {
             bail!(
-                "dockerd is started with --add-runtime {added} and then takes no runtimes from {}: move that runtime there, \
+                "dockerd is started with --add-runtime {added}, which it forgets when it reloads runtimes from {}: move that runtime there, \
                  or add --add-runtime capprof=PATH next to it",
                 usual.display()
             );
@@ -92,38 +99,53 @@ impl Engine {
         }
     }
 
-    /// Asks the engine if it finds the runtime in its configuration. Returns true if it said so, false if it cannot be asked now.
+    /// Asks the engine about its configuration. Returns what it says for sure, or nothing if it cannot be asked now.
     ///
     /// # Errors
-    /// It does not find it, or cannot read its configuration.
-    pub(crate) fn finds_runtime(self, root: &Path) -> anyhow::Result<bool> {
-        if self != Self::Containerd || root != Path::new("/") {
-            return Ok(false);
+    /// It does not find the runtime, or cannot read its configuration.
+    pub(crate) fn asked(self, root: &Path) -> anyhow::Result<Option<&'static str>> {
+        if root != Path::new("/") {
+            return Ok(None);
         }
-        let path = self.configuration(root);
-        let mut command = Command::new("containerd");
-        command.arg("--config").arg(&path).args(["config", "dump"]);
+        let path = self.file(root)?;
+        let shown = path.display();
+        let mut command = match self {
+            Self::Docker => Command::new("dockerd"),
+            Self::Podman => Command::new("podman"),
+            Self::Containerd => Command::new("containerd"),
+            Self::Crio => return Ok(None),
+        };
+        match self {
+            Self::Docker => command.args(["--validate", "--config-file"]).arg(&path),
+            Self::Podman => command.args(["--runtime", kind::NAME, "info"]),
+            _ => command.arg("--config").arg(&path).args(["config", "dump"]),
+        };
         let output = match command.stdin(Stdio::null()).output() {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-            result => result.context("run containerd config dump")?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            result => result.with_context(|| format!("run {command:?}"))?,
         };
         let said = String::from_utf8_lossy(&output.stderr);
-        if !output.status.success() {
-            bail!(
-                "containerd cannot read {}: {}",
-                path.display(),
-                said.trim().replace('\n', ", ")
-            );
-        }
-        if !containerd::has_handler(&String::from_utf8_lossy(&output.stdout)) {
-            bail!(
-                "containerd does not find runtime handler {} in {}: a file that it imports takes the place of the section, or is of another \
+        let said = said.trim().replace('\n', ", ");
+        match (self, output.status.success()) {
+            // Before docker 23, dockerd has no such option.
+            (Self::Docker, false) if said.contains("unknown flag") => Ok(None),
+            (Self::Docker, true) => Ok(Some("dockerd accepts the configuration")),
+            (Self::Docker, false) => bail!("dockerd refuses {shown}: {said}"),
+            (Self::Podman, true) => Ok(Some("podman finds the runtime")),
+            (Self::Podman, false) => bail!(
+                "podman does not find runtime {} of {shown}: {said}",
+                kind::NAME
+            ),
+            (_, false) => bail!("containerd cannot read {shown}: {said}"),
+            (_, true) if containerd::has_handler(&String::from_utf8_lossy(&output.stdout)) => {
+                Ok(Some("containerd finds the runtime in its configuration"))
+            }
+            _ => bail!(
+                "containerd does not find runtime handler {} in {shown}: a file that it imports takes the place of the section, or is of another \
                  version: add the handler there, or bring all files to one version (containerd config migrate)",
-                kind::NAME,
-                path.display()
-            );
+                kind::NAME
+            ),
         }
-        Ok(true)
     }
 
     fn change(
@@ -137,7 +159,12 @@ impl Engine {
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => return Err(error).with_context(|| format!("read {}", path.display())),
         };
-        let after = edit(before.as_deref()).with_context(|| format!("edit {}", path.display()))?;
+        let mut after =
+            edit(before.as_deref()).with_context(|| format!("edit {}", path.display()))?;
+        // dockerd does not start without a file that its command line names.
+        if before.is_some() && path != self.configuration(root) {
+            after.get_or_insert_with(|| "{}\n".to_owned());
+        }
         Ok((before != after).then_some(Change {
             path,
             before,
@@ -311,10 +338,15 @@ mod tests {
             "[Service]\nExecStart=/usr/sbin/dockerd --config-file /srv/docker.json\n",
         );
         let change = Engine::Docker.install(root.path(), Path::new(RUNTIME));
-        assert_eq!(
-            change.unwrap().unwrap().path,
-            root.path().join("srv/docker.json")
-        );
+        let change = change.unwrap().unwrap();
+        let path = root.path().join("srv/docker.json");
+        assert_eq!(change.path, path);
+        change.apply().unwrap();
+        // dockerd does not start without the file.
+        let change = Engine::Docker.uninstall(root.path()).unwrap().unwrap();
+        change.apply().unwrap();
+        assert_eq!(fs::read_to_string(path).unwrap(), "{}\n");
+        assert!(Engine::Docker.uninstall(root.path()).unwrap().is_none());
         write(
             root.path(),
             unit,
@@ -326,6 +358,21 @@ mod tests {
             message.contains("--add-runtime other=/opt/other"),
             "{message}"
         );
+    }
+
+    #[test]
+    fn podman_makes_containers_without_control_groups_by_crun_alone() {
+        for (settings, able) in [("", false), ("runtime = \"/usr/bin/crun\"\n", true)] {
+            let root = tempfile::tempdir().unwrap();
+            write(root.path(), "etc/capprof/config.toml", settings);
+            let change = Engine::Podman.install(root.path(), Path::new(RUNTIME));
+            let text = change.unwrap().unwrap().after.unwrap();
+            let line = text
+                .lines()
+                .find(|line| line.starts_with("runtime_supports_nocgroup"));
+            assert_eq!(line.unwrap().contains("\"capprof\""), able, "{text}");
+            assert!(line.unwrap().contains("\"capprof-crun\""), "{text}");
+        }
     }
 
     #[test]
