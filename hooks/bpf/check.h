@@ -118,7 +118,7 @@ static __always_inline bool is_mounters(const struct container *container, const
 }
 
 /* found.h */
-static int settle(struct container *container, struct task *member, u32 place);
+int settle(u32 place);
 
 /* Calls whose check needs more of the container than its user namespace. */
 static __always_inline bool changes_container(s32 capability, const struct call *call)
@@ -155,7 +155,7 @@ static __noinline int record_member(void *ctx, const struct cred *cred, struct u
 		if (!container)
 			return 0;
 		if (task->flags & TASK_FOUND)
-			settle(container, task, place);
+			settle(place);
 		if (flags & CHECK_OVERRIDDEN && is_mounters(container, cred))
 			flags |= CHECK_MOUNTER;
 	}
