@@ -3,6 +3,7 @@
 use super::armed::EbpfState;
 use super::cgroup;
 use super::checks;
+use super::error::Error;
 use super::executables::{Executable, Root};
 use super::executions::Executions;
 use super::layout::{
@@ -11,7 +12,7 @@ use super::layout::{
 };
 use super::limits::{self, Table};
 use super::program_set::ProgramSet;
-use super::{Error, results, slot};
+use super::{results, slot};
 use capprof_profile::CapabilitySet;
 use capprof_profile::observation::{BlindSpot, Capset, Evidence, Exit, Recorder};
 use capprof_profile::recording::Recording;
