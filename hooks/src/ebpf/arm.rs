@@ -5,7 +5,7 @@ use super::attach;
 use super::error::Error;
 use super::groups;
 use super::layers::Layers;
-use super::layout::{Container, TASK_PENDING, Task, flags_for};
+use super::layout::{Container, NO_PROCESS, TASK_PENDING, Task, flags_for};
 use super::method::Method;
 use super::program_set::ProgramSet;
 use super::results;
@@ -20,9 +20,6 @@ use zerocopy::FromZeros;
 
 /// `PROC_PID_INIT_INO`, include/linux/proc_ns.h.
 pub(crate) const INITIAL_PID_NAMESPACE: u32 = 0xEFFF_FFFC;
-
-/// No process has this number (`PID_MAX_LIMIT`, include/linux/threads.h).
-const NO_PROCESS: u32 = u32::MAX;
 
 /// Makes the container's first process known to the kernel side, which starts to count when it executes the container's program; or all processes
 /// of a container that runs already, which are counted from now on.

@@ -7,8 +7,8 @@ use super::error::Error;
 use super::executables::{Executable, Root};
 use super::executions::Executions;
 use super::layout::{
-    AttributeKey, CapsetKey, Check, CheckKey, Container, DeviceKey, InSlot, LOSSES, PortKey,
-    Program, ProgramKey, Sysctl, SysctlKey,
+    AttributeKey, CapsetKey, Check, CheckKey, Container, DeviceKey, InSlot, LOSSES, NO_PROCESS,
+    PortKey, Program, ProgramKey, Sysctl, SysctlKey,
 };
 use super::limits::{self, Table};
 use super::program_set::ProgramSet;
@@ -221,7 +221,9 @@ fn account(
     if container.executed_ns == 0 {
         let line = "the container's program was never executed: nothing was recorded".to_owned();
         evidence.losses.push(line);
-    } else if container.unjoinable.contains(&container.mount_namespace) {
+    } else if container.init != NO_PROCESS
+        && container.unjoinable.contains(&container.mount_namespace)
+    {
         evidence.blind_spots.push(BlindSpot {
             capability: None,
             recorder: Recorder::Ebpf,

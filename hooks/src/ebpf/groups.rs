@@ -51,7 +51,7 @@ pub(super) fn join(
 /// Has what will be executed in this process's own control group join the recording. For the command that systemd executes before the service's.
 ///
 /// # Errors
-/// As [`join()`].
+/// [`Error::Update`], [`Error::Pin`], [`Error::ControlGroup`].
 pub fn enter_own(armed: &EbpfState) -> Result<(), Error> {
     let lines = fs::read_to_string("/proc/self/cgroup").map_err(failed("/proc/self/cgroup"))?;
     let name = lines.lines().find_map(|line| line.strip_prefix("0::/"));

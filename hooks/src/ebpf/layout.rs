@@ -106,6 +106,9 @@ const TABLES: usize = 8;
 /// How many recordings may each have as many rows in a map as one may have: `SHARES` in the program.
 pub(super) const SHARES: u32 = 4;
 
+/// No process has this number (`PID_MAX_LIMIT`, include/linux/threads.h): no first process speaks for what is recorded by its control group.
+pub(super) const NO_PROCESS: u32 = u32::MAX;
+
 /// `RESULTS` in the program.
 const RESULTS: usize = 4;
 
