@@ -52,6 +52,8 @@ pub(crate) fn sweep() -> (Vec<String>, Vec<String>) {
         done.push(format!("removed drop-in {path}, whose process is gone"));
         let mut calls = vec![vec!["daemon-reload"]];
         if abandoned.changes {
+            // What failed meanwhile must not keep it from starting with its own settings; there may be nothing to forget.
+            let _ = systemctl(&["reset-failed", &abandoned.unit]);
             calls.push(vec!["try-restart", &abandoned.unit]);
         }
         for words in calls {

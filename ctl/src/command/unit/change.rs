@@ -1,6 +1,6 @@
 //! What is changed of a service while it is recorded, and how that is undone.
 
-use super::service::{Service, systemctl};
+use super::service::{Service, restart, systemctl};
 use crate::output;
 use anyhow::bail;
 use capprof::create::own_process;
@@ -68,7 +68,7 @@ impl Drop for Change {
         tell(drop_in::remove(&drop_in::path(&self.unit)).map_err(Into::into));
         tell(systemctl(&["daemon-reload"]));
         match (self.was_active, self.is_other) {
-            (true, true) => tell(systemctl(&["restart", &self.unit])),
+            (true, true) => tell(restart(&self.unit)),
             (true, false) => {}
             (false, _) => {
                 tell(systemctl(&["stop", &self.unit]));

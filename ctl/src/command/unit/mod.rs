@@ -21,7 +21,7 @@ use capprof_store::file::{self, Attributes};
 use capprof_store::profiles::Store;
 use capprof_store::recording::JOINED;
 use change::Change;
-use service::{Service, systemctl};
+use service::{Service, restart, systemctl};
 use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -169,7 +169,7 @@ impl Course<'_> {
                 true => format!("restarting {}", service.name),
                 false => format!("starting {}, which does not run", service.name),
             });
-            let started = systemctl(&["restart", &service.name]);
+            let started = restart(&service.name);
             if started.is_ok() && !file::exists(&directory.path().join(JOINED))? {
                 bail!(
                     "{}: its start could not be recorded (RootDirectory=, or see the system log)",
@@ -334,7 +334,7 @@ impl Course<'_> {
         }
         systemctl(&["daemon-reload"])?;
         if self.was_active {
-            systemctl(&["restart", &self.service.name])?;
+            restart(&self.service.name)?;
         }
         bail!(
             "{} does not take effect, and is not installed: another drop-in says otherwise ({})",

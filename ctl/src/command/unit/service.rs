@@ -222,6 +222,17 @@ pub(super) fn systemctl(words: &[&str]) -> anyhow::Result<()> {
     }
 }
 
+/// Starts a service anew. How often it was started or failed before does not count (systemd.unit(5), `StartLimitBurst=`): what failed with other
+/// settings must not keep it from starting with its own.
+///
+/// # Errors
+/// As [`systemctl()`].
+pub(super) fn restart(name: &str) -> anyhow::Result<()> {
+    // Of a service that systemd has not loaded there is nothing to forget.
+    let _ = systemctl(&["reset-failed", name]);
+    systemctl(&["restart", name])
+}
+
 /// `Name=value`, a line each.
 fn properties(text: &str) -> BTreeMap<String, String> {
     text.lines()
