@@ -194,10 +194,12 @@ const PRELUDE: &str = r#"
     cd "$1" || exit; D=$1; shift 2; program=("$@")
     R() { "${program[@]}" --root "$D/root" "$@"; }
     args() { (cd "$D" && jq '.process.args=$ARGS.positional' b/config.json --args -- "$@" >c.json && cat c.json >b/config.json && rm c.json); }
-    # Files, not pipes: what is left of a container would keep a pipe open.
-    t0() { "$@" >"$D/out" 2>"$D/err"; local s=$?; echo "+ ${*:2} -> $s"; sed 's/^/1 /' "$D/out"; sed 's/^/2 /' "$D/err"; rm -f "$D/out" "$D/err"; }
+    # Files, not pipes: what is left of a container would keep a pipe open. `edits` is what else sed is to do.
+    edits=()
+    t0() { "$@" >"$D/out" 2>"$D/err"; local s=$?; echo "+ ${*:2} -> $s"; sed -E "${edits[@]}" -e 's/^/1 /' "$D/out"; sed -E "${edits[@]}" -e 's/^/2 /' "$D/err"; rm -f "$D/out" "$D/err"; }
     t() { t0 "$@" </dev/null; }
-    m() { t "$@" | sed -E 's/[0-9]+/N/g; s/ +/ /g; s/-+/-/g'; }
+    # Numbers (process ids, times) and the widths of columns differ from run to run. The exit status does not.
+    m() { local edits=(-e 's/[0-9]+/N/g; s/ +/ /g; s/-+/-/g'); t "$@"; }
     # Of `events`, runc leaves out whatever counter is 0, and which are 0 differs from run to run.
     # So what is compared is all but the counters. runc 1.1.5: types/events.go, `omitempty`.
     e() { m "$@" | sed -E 's/"[a-z_]+":-?N,?//g; s/,\}/}/g'; }
