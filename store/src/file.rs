@@ -114,6 +114,17 @@ pub fn exists(path: &Path) -> Result<bool, Error> {
     path.try_exists().map_err(error("look for", path))
 }
 
+/// The directories in a directory, links left out; none if it cannot be read.
+pub fn subdirectories(path: &Path) -> Vec<PathBuf> {
+    fs::read_dir(path)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
+        .map(|entry| entry.path())
+        .collect()
+}
+
 /// What the directory at `path` is, links followed.
 ///
 /// # Errors

@@ -7,7 +7,7 @@ mod recording;
 mod state;
 
 pub(crate) use container::{Running, sets_of};
-pub(crate) use recording::{begin, keep};
+pub(crate) use recording::{begin, keep, stored};
 
 use anyhow::bail;
 use capprof_profile::recording::Workload;

@@ -107,14 +107,19 @@ fn describe(running: &Running, settings: &Settings, id: String, created: String)
             label: None,
         },
         recorders: Recorders::Ebpf,
-        results: ResultSettings {
-            output: None,
-            output_identity: None,
-            store: settings.store.clone(),
-            retention: settings.retention,
-            fail_on_error: true,
-            preference: settings.prefer,
-        },
+        results: stored(settings),
+    }
+}
+
+/// Where the result goes of what no engine started: into the store alone.
+pub(crate) fn stored(settings: &Settings) -> ResultSettings {
+    ResultSettings {
+        output: None,
+        output_identity: None,
+        store: settings.store.clone(),
+        retention: settings.retention,
+        fail_on_error: true,
+        preference: settings.prefer,
     }
 }
 

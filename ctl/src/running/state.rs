@@ -1,7 +1,7 @@
 //! What runc and crun keep of their containers.
 
 use capprof_profile::recording::Process;
-use capprof_store::process;
+use capprof_store::{file, process};
 use serde::Deserialize;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -37,7 +37,7 @@ pub(super) fn all(roots: &[PathBuf]) -> Vec<Found> {
     places.dedup();
     places
         .iter()
-        .flat_map(|root| directories(root))
+        .flat_map(|root| file::subdirectories(root))
         .filter_map(|state| of_runc(&state).or_else(|| of_crun(&state)))
         .collect()
 }
@@ -50,7 +50,7 @@ fn expanded(pattern: &str) -> Vec<PathBuf> {
             .into_iter()
             .flat_map(|place| match component.split_once('*') {
                 None => vec![place.join(component)],
-                Some((prefix, _)) => directories(&place)
+                Some((prefix, _)) => file::subdirectories(&place)
                     .into_iter()
                     .filter(|path| {
                         path.file_name()
@@ -61,16 +61,6 @@ fn expanded(pattern: &str) -> Vec<PathBuf> {
             .collect();
     }
     places
-}
-
-fn directories(path: &Path) -> Vec<PathBuf> {
-    fs::read_dir(path)
-        .into_iter()
-        .flatten()
-        .flatten()
-        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
-        .map(|entry| entry.path())
-        .collect()
 }
 
 /// libcontainer, `State`.

@@ -5,12 +5,12 @@ use super::attach;
 use super::error::Error;
 use super::layout::Container;
 use super::program_set::ProgramSet;
-use capprof_store::process;
+use capprof_store::{file, process};
 use libbpf_rs::{MapCore, MapFlags};
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use zerocopy::IntoBytes;
 
 /// Where control groups of version 2 are: by themselves, or beside those of version 1 (cgroups(7)).
@@ -93,17 +93,7 @@ fn processes(group: &Path) -> Vec<i32> {
     while let Some(group) = groups.pop() {
         let text = fs::read_to_string(group.join("cgroup.procs")).unwrap_or_default();
         found.extend(text.lines().filter_map(|line| line.parse::<i32>().ok()));
-        groups.extend(directories(&group));
+        groups.extend(file::subdirectories(&group));
     }
     found
-}
-
-fn directories(path: &Path) -> Vec<PathBuf> {
-    fs::read_dir(path)
-        .into_iter()
-        .flatten()
-        .flatten()
-        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
-        .map(|entry| entry.path())
-        .collect()
 }

@@ -117,7 +117,6 @@ fn any_bundle_that_runc_reads_is_profiled() {
     }
 }
 
-/// Where the shim may not mount, runc gets a bundle of its own.
 /// Where runc mounts the root of a container without a mount namespace, on the host, and leaves it. Unmounted when this is dropped.
 struct Unmounted(PathBuf);
 
@@ -131,6 +130,7 @@ impl Drop for Unmounted {
     }
 }
 
+/// Where the shim may not mount, runc gets a bundle of its own.
 #[test]
 fn a_container_without_a_mount_namespace_gets_a_bundle_of_its_own() {
     let Some(runc) = super::containers() else {

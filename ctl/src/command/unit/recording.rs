@@ -5,8 +5,8 @@ use crate::running;
 use anyhow::Context;
 use capprof::create;
 use capprof_profile::recording::{
-    Container, ContainerProcess, Delivery, Grant, Mode, ProcessSets, Recording, ResultSettings,
-    Runtime, SCHEMA, Unit, Workload,
+    Container, ContainerProcess, Delivery, Grant, Mode, ProcessSets, Recording, Runtime, SCHEMA,
+    Unit, Workload,
 };
 use capprof_profile::settings::{Recorders, Settings};
 use capprof_store::recording::Directory;
@@ -55,14 +55,7 @@ pub(super) fn begin(
             label: None,
         },
         recorders: Recorders::Ebpf,
-        results: ResultSettings {
-            output: None,
-            output_identity: None,
-            store: settings.store.clone(),
-            retention: settings.retention,
-            fail_on_error: true,
-            preference: settings.prefer,
-        },
+        results: running::stored(settings),
     };
     running::keep(&recording, None, settings)
 }
