@@ -60,7 +60,7 @@ def run(command, **options):
     if result.returncode:
         detail = (result.stderr or result.stdout).strip().splitlines()
         raise RuntimeError(f"{command[0]}: {detail[-1] if detail else 'failed'}")
-    return result.stdout
+    return result
 
 
 def fetch(suite, directory):
@@ -116,7 +116,7 @@ class Suite:
                 where = "policy" if package.name.startswith("selinux-policy") else "tools"
                 run(["dpkg-deb", "-x", str(package), str(work / where)])
                 if where == "policy":
-                    version = run(["dpkg-deb", "-f", str(package), "Version"])
+                    version = run(["dpkg-deb", "-f", str(package), "Version"]).stdout
                     (work / "version").write_text(version)
                 package.unlink()
             (work / "cil").mkdir()
@@ -143,14 +143,15 @@ class Suite:
         return [str(loader), "--library-path", ":".join(libraries), str(program)]
 
     def compile(self, output, extra=(), contexts="/dev/null"):
-        """Compiles the suite's modules and extra, with neverallow rules checked."""
+        """Compiles the suite's modules and extra, with neverallow rules checked. Returns the lines that the compiler says."""
         compiler = next((self.directory / "tools").rglob("bin/secilc"))
-        run(
+        result = run(
             self._command(self.directory, compiler)
             + ["-m", "-M", "true", "-c", POLICY_VERSION, "-o", str(output), "-f", str(contexts)]
             + self.modules
             + [str(path) for path in extra]
         )
+        return [line for line in result.stderr.splitlines() if line]
 
 
 class _Decision(ctypes.Structure):
@@ -244,14 +245,14 @@ class Rules:
     def __init__(self, policy):
         self.attributes = {}
         held = None
-        for line in run(["seinfo", str(policy), "--flat", "-x", "-a"]).splitlines():
+        for line in run(["seinfo", str(policy), "--flat", "-x", "-a"]).stdout.splitlines():
             if line.startswith("attribute "):
                 held = self.attributes.setdefault(line.split()[1].rstrip(";"), [])
             elif line.startswith("\t") and held is not None:
                 held.append(line.strip())
-        permissive = run(["seinfo", str(policy), "--flat", "--permissive"])
+        permissive = run(["seinfo", str(policy), "--flat", "--permissive"]).stdout
         self.permissive = re.findall(r"^\s*(\w+)$", permissive, re.M)
-        text = run(["sesearch", str(policy), "-A", "-T", "--dontaudit", "--auditallow"])
+        text = run(["sesearch", str(policy), "-A", "-T", "--dontaudit", "--auditallow"]).stdout
         self.lines = [line for line in text.splitlines() if line]
         self.parsed = []
         for line in self.lines:
