@@ -5,7 +5,7 @@ use anyhow::Context;
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use std::os::unix::process::CommandExt;
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
@@ -22,7 +22,7 @@ const ID_APPEARS: Duration = Duration::from_secs(3);
 /// How long an engine may take to remove a container, and its program to notice.
 const REMOVAL: Duration = Duration::from_secs(60);
 
-/// Set from now on when somebody wants this program to stop: Ctrl-C, SIGTERM, or the terminal is gone.
+/// Set from now on when this program is asked to stop: by Ctrl-C, by SIGTERM, or because the terminal is gone.
 ///
 /// # Errors
 /// The signals cannot be caught.
@@ -73,19 +73,10 @@ pub(crate) fn ask_to_end(
     let Some(id) = id.as_deref() else {
         return;
     };
-    let child = prepared
-        .container
-        .stop(id, grace.as_secs())
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .process_group(0)
-        .spawn();
-    if let Ok(mut child) = child
-        && !ends_within(&mut child, grace + REMOVAL)
-    {
-        end(&mut child);
-    }
+    run_quietly(
+        &mut prepared.container.stop(id, grace.as_secs()),
+        grace + REMOVAL,
+    );
     // Some engines return before the program has ended, and of a container in the background nothing but that is to be seen.
     if !prepared.container.detached {
         ends_within(program, grace);
@@ -95,21 +86,26 @@ pub(crate) fn ask_to_end(
 /// Removes a container; of one that is gone nothing is said.
 pub(crate) fn remove(container: &Container, id: &str) {
     for mut command in container.remove(id) {
-        let child = command
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .process_group(0)
-            .spawn();
-        if let Ok(mut child) = child
-            && !ends_within(&mut child, REMOVAL)
-        {
-            end(&mut child);
-        }
+        run_quietly(&mut command, REMOVAL);
     }
 }
 
-/// Whether a process has ended or does so soon.
+/// Runs a command without input and output. It is ended if it takes longer than `limit`; how it ended does not matter.
+fn run_quietly(command: &mut Command, limit: Duration) {
+    let child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .process_group(0)
+        .spawn();
+    if let Ok(mut child) = child
+        && !ends_within(&mut child, limit)
+    {
+        end(&mut child);
+    }
+}
+
+/// Returns true if a process has ended or does so soon.
 pub(crate) fn ends_within(child: &mut Child, patience: Duration) -> bool {
     let deadline = Instant::now() + patience;
     while matches!(child.try_wait(), Ok(None)) {

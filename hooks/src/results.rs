@@ -3,7 +3,7 @@
 use anyhow::Context;
 use capprof_profile::error::line;
 use capprof_profile::profile::Profile;
-use capprof_profile::recording::Recording;
+use capprof_profile::recording::{Judge, Recording};
 use capprof_profile::verification::Outside;
 use capprof_profile::verify;
 use capprof_store::file::{self, OpenDirectory};
@@ -31,7 +31,7 @@ pub(crate) fn write(
     let store = profiles::Store::at(&recording.results.store);
     let stored = match recording.verifies() {
         None => store.add(profile, &files, recording.results.retention),
-        Some(verified) => store_verdict(&store, verified, profile),
+        Some(verified) => store_run(&store, verified, profile, recording.judge),
     };
     let is_stored = match &stored {
         // Retention took the profile while the container ran: there is nothing left to say it of.
@@ -41,7 +41,7 @@ pub(crate) fn write(
     problems.extend(stored.err().map(|error| error.to_string()));
     // A run that verifies says nothing of its own.
     let copied = match recording.verifies() {
-        // The bundle of a container that somebody else runs is none of ours.
+        // capprof does not write to the bundle of a container that it does not run.
         None if !recording.is_from_outside() => copy_to_bundle(recording, &files),
         _ => Ok(()),
     };
@@ -99,14 +99,20 @@ fn files(directory: &Directory, profile: &Profile) -> anyhow::Result<profiles::F
     Ok(profiles::Files::new(profile, minimized)?)
 }
 
-/// Writes what came of a run with a profile's set into that profile, and the run next to it.
-fn store_verdict(
+/// Stores the record of a run with a profile's set next to that profile, and the verdict on it unless the caller judges the run.
+fn store_run(
     store: &profiles::Store,
     verified: &str,
     run: &Profile,
+    judge: Judge,
 ) -> Result<(), profiles::Error> {
-    let profile = store.find(verified)?.profile;
     store.add_run(verified, run)?;
-    let verdict = verify::judge(&profile, run, &Outside::nothing());
-    store.set_verification(verified, Some(&verdict))
+    match judge {
+        Judge::Caller => Ok(()),
+        Judge::Hook => {
+            let profile = store.find(verified)?.profile;
+            let verdict = verify::judge(&profile, run, &Outside::nothing());
+            store.set_verification(verified, Some(&verdict))
+        }
+    }
 }

@@ -7,9 +7,8 @@ use capprof_profile::error::line;
 use capprof_store::drop_in;
 use capprof_store::file::{self, Attributes};
 use capprof_store::recording::{ARMED, Directory, JOINED};
+use capprof_store::systemctl;
 use serde::Deserialize;
-use std::path::Path;
-use std::process::{Command, Stdio};
 
 /// Has what systemd executes in this process's control group from now on be recorded. To record a service must not keep it from starting: what goes
 /// wrong is only logged, and a recording that is gone is passed over in silence.
@@ -50,34 +49,15 @@ pub(crate) fn sweep() -> (Vec<String>, Vec<String>) {
             continue;
         }
         done.push(format!("removed drop-in {path}, whose process is gone"));
-        let mut calls = vec![vec!["daemon-reload"]];
+        let mut calls = vec![systemctl::reload()];
         if abandoned.changes {
-            // What failed meanwhile must not keep it from starting with its own settings; there may be nothing to forget.
-            let _ = systemctl(&["reset-failed", &abandoned.unit]);
-            calls.push(vec!["try-restart", &abandoned.unit]);
+            calls.push(systemctl::restart_if_active(&abandoned.unit));
         }
-        for words in calls {
-            if let Err(reason) = systemctl(&words) {
-                errors.push(format!("systemctl {}: {reason}", words.join(" ")));
-            }
-        }
+        errors.extend(
+            calls
+                .into_iter()
+                .filter_map(|call| call.err().map(|error| error.to_string())),
+        );
     }
     (done, errors)
-}
-
-/// Runs systemctl, which is never found through `PATH` here.
-fn systemctl(words: &[&str]) -> Result<(), String> {
-    let program = ["/usr/bin/systemctl", "/bin/systemctl"]
-        .into_iter()
-        .find(|program| Path::new(program).exists())
-        .ok_or("not there")?;
-    let output = Command::new(program)
-        .args(words)
-        .stdin(Stdio::null())
-        .output()
-        .map_err(|error| error.to_string())?;
-    match output.status.success() {
-        true => Ok(()),
-        false => Err(String::from_utf8_lossy(&output.stderr).trim().to_owned()),
-    }
 }

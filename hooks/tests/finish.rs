@@ -225,7 +225,7 @@ fn identity(path: &Path) -> Value {
     json!({"device": metadata.dev(), "inode": metadata.ino()})
 }
 
-/// Whatever the container, or a user, has put in the place of a directory that was there at create.
+/// The container, or a user, may replace a directory that was there at create by anything.
 #[test]
 fn results_do_not_follow_what_was_put_in_a_directorys_place() {
     for name in ["bundle", "out"] {
@@ -369,4 +369,20 @@ fn a_verification_that_never_started_leaves_the_verdict_as_it_was() {
     evidence(&ended, true, Some(json!({"signal": 9})));
     ended.finish().unwrap();
     assert_eq!(verdict(&ended, profile), Verdict::NotVerified);
+}
+
+#[test]
+fn a_run_that_its_caller_judges_is_stored_without_a_verdict() {
+    let ended = Ended::new();
+    let profile = verified(&ended);
+    ended.describe(|description| {
+        description["mode"] = json!("verify");
+        description["profile"] = json!(profile);
+        description["judge"] = json!("caller");
+    });
+    evidence(&ended, true, Some(json!({"signal": 9})));
+    ended.finish().unwrap();
+    assert_eq!(verdict(&ended, profile), Verdict::Verified);
+    let run = Store::at(ended.path("store")).run_of(profile).unwrap();
+    assert_eq!(run.unwrap().origin.recording_id, ID);
 }

@@ -8,7 +8,7 @@ use crate::observation::{
 use crate::privileges::EngineGrants;
 use crate::profile::{HostReport, Profile, RecorderReport};
 use crate::recording::{
-    Container, ContainerProcess, Delivery, Grant, Mode, Process, ProcessSets, Recording,
+    Container, ContainerProcess, Delivery, Grant, Judge, Mode, Process, ProcessSets, Recording,
     Relaxation, ResultSettings, Runtime, Workload,
 };
 use crate::settings::{Preference, Recorders};
@@ -68,6 +68,7 @@ pub fn recording(container_id: &str, id: &str) -> Recording {
         id: id.to_owned(),
         mode: Mode::Profile,
         profile: None,
+        judge: Judge::Hook,
         attached: None,
         unit: None,
         created: "2026-11-23T15:01:02Z".to_owned(),
@@ -136,7 +137,7 @@ pub fn recording(container_id: &str, id: &str) -> Recording {
     }
 }
 
-/// What became of the recorders: eBPF recorded, SELinux is off.
+/// The reports of the recorders: eBPF recorded, SELinux is off.
 pub fn reports() -> Vec<RecorderReport> {
     vec![
         RecorderReport {

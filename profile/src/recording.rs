@@ -44,7 +44,7 @@ pub enum Delivery {
     Bundle,
 }
 
-/// What a file or directory is, whatever its path (stat(2)).
+/// What identifies a file or directory, independent of its path (stat(2)).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileIdentity {
     /// The number of its file system.
@@ -87,7 +87,7 @@ pub struct Workload {
 }
 
 impl Workload {
-    /// Whether another workload's image is this one, as far as both are known; engines write the same reference in different ways.
+    /// Returns true if another workload's image is this one, as far as both are known; engines write the same reference in different ways.
     pub fn is_of_image(&self, other: &Self) -> bool {
         match (&self.image, &other.image) {
             (Some(one), Some(other)) => whole_reference(one) == whole_reference(other),
@@ -214,12 +214,29 @@ pub enum Mode {
 }
 
 impl Mode {
-    /// Whether no process of the container may get more than the container's sets.
+    /// Returns true if no process of the container may get more than the container's sets.
     pub fn limits(self) -> bool {
         match self {
             Self::Profile | Self::Observe => false,
             Self::Enforce | Self::Verify => true,
         }
+    }
+}
+
+/// The program that judges a run with a profile's set.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Judge {
+    /// The poststop hook, which knows nothing but the run's record.
+    #[default]
+    Hook,
+    /// The program that ran the container: it also knows how the run ended, and the result of a check.
+    Caller,
+}
+
+impl Judge {
+    fn is_hook(&self) -> bool {
+        *self == Self::Hook
     }
 }
 
@@ -331,6 +348,9 @@ pub struct Recording {
     /// The recording whose profile says what the container is granted, where one does.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub profile: Option<String>,
+    /// The program that judges the run, in mode [`Mode::Verify`].
+    #[serde(skip_serializing_if = "Judge::is_hook", default)]
+    pub judge: Judge,
     /// The container's first process, if capprof was attached to the container while it ran: its start was not seen.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub attached: Option<Process>,
@@ -358,7 +378,7 @@ pub struct Recording {
 }
 
 impl Recording {
-    /// Whether the process can lack what it is asked for, so that what a refusal leads to is recorded: it verifies a set, or is observed with its
+    /// Returns true if the process can lack what it is asked for, so that what a refusal leads to is recorded: it verifies a set, or is observed with its
     /// engine's, or it is not root and is not granted its capabilities effective.
     pub fn follows_refusals(&self) -> bool {
         let granted = &self.grant.granted;
@@ -366,7 +386,7 @@ impl Recording {
             || (self.process.uid != 0 && granted.ambient != granted.bounding)
     }
 
-    /// Whether it is of something that capprof does not run: a container that it was attached to, or a service. Such a recording ends with the
+    /// Returns true if it is of something that capprof does not run: a container that it was attached to, or a service. Such a recording ends with the
     /// process that began it.
     pub fn is_from_outside(&self) -> bool {
         self.attached.is_some() || self.unit.is_some()

@@ -1,7 +1,7 @@
 //! What a configuration's annotations say to capprof and about the workload.
 
 use capprof_profile::CapabilitySet;
-use capprof_profile::recording::Workload;
+use capprof_profile::recording::{Judge, Workload};
 use capprof_profile::settings::{DefaultMode, Scope};
 use serde_json::Value;
 use std::path::PathBuf;
@@ -9,7 +9,7 @@ use std::path::PathBuf;
 /// An annotation, or the environment variable in its place, that cannot be followed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// It has a value that means nothing.
+    /// Its value is not one of those allowed.
     #[error("{key}={value}: {expected}")]
     Value {
         /// `annotation io.capprof.mode`, `environment variable CAPPROF_MODE`.
@@ -36,30 +36,30 @@ pub enum Mode {
     Profile,
     /// It is granted this and no more.
     Enforce(Limit),
-    /// It is granted this of a profile and no more, and what it lacks is recorded.
+    /// It is granted this part of a profile and no more, and what it lacks is recorded.
     Verify(Limit),
-    /// Nothing of it is changed, and what it uses and lacks is recorded.
+    /// It is granted nothing more, and what it uses and lacks is recorded.
     Observe,
 }
 
 /// What a container is limited to: a profile's sets, a list, or a list in the sets in which a profile has it. One of them is there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limit {
-    /// What the profile goes by; see [`capprof_store::profiles::Store::find_complete`].
+    /// The name by which the profile is found; see [`capprof_store::profiles::Store::find_complete`].
     pub profile: Option<String>,
     /// Nothing but these.
     pub capabilities: Option<CapabilitySet>,
 }
 
-/// Where what is not in the annotations is looked for: variables by name.
+/// Looks up an environment variable by its name.
 pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
 
-/// Where it is looked for what a configuration's annotations leave open.
+/// The sources for what a configuration's annotations leave open.
 #[derive(Clone, Copy)]
 pub(crate) struct Elsewhere<'a> {
     /// The caller's environment.
     pub environment: Environment<'a>,
-    /// What the administrator says of all containers.
+    /// The administrator's mode for all containers.
     pub default: DefaultMode,
 }
 
@@ -72,18 +72,21 @@ pub struct Request {
     pub name: Option<String>,
     /// A directory for the result.
     pub output: Option<PathBuf>,
-    /// How far SELinux is toggled.
+    /// How far capprof switches SELinux.
     pub scope: Option<Scope>,
+    /// The program that judges a run with a profile's set.
+    pub judge: Judge,
 }
 
-/// Reads `io.capprof.mode`, `io.capprof.profile`, `io.capprof.capabilities`, `io.capprof.name`, `io.capprof.output` and `io.capprof.scope`.
+/// Reads `io.capprof.mode`, `io.capprof.profile`, `io.capprof.capabilities`, `io.capprof.name`, `io.capprof.output`, `io.capprof.scope` and
+/// `io.capprof.judge`.
 /// A Kubernetes sandbox ("pause") container is left alone.
 ///
 /// The environment is asked for `CAPPROF_MODE`, `CAPPROF_PROFILE` and `CAPPROF_CAPABILITIES` if none of the three annotations is there: a
 /// person who calls capprof can set them without editing a configuration. Where neither says the mode, the administrator's counts.
 ///
 /// # Errors
-/// A value that means nothing.
+/// A value is not one of those allowed.
 pub(crate) fn request(configuration: &Value, elsewhere: Elsewhere<'_>) -> Result<Request, Error> {
     let get = |key| annotation(configuration, key);
     let sandbox = [
@@ -92,13 +95,14 @@ pub(crate) fn request(configuration: &Value, elsewhere: Elsewhere<'_>) -> Result
     ]
     .into_iter()
     .any(|key| get(key) == Some("sandbox"));
-    // Then nothing else is looked at, and nothing refused.
+    // Then no other annotation is read, and nothing is refused.
     if sandbox || is_off(configuration, elsewhere.environment) {
         return Ok(Request {
             mode: Mode::Off,
             name: None,
             output: None,
             scope: None,
+            judge: Judge::Hook,
         });
     }
     let refuse = |key: &str, value: &str, expected: &str| {
@@ -148,6 +152,7 @@ pub(crate) fn request(configuration: &Value, elsewhere: Elsewhere<'_>) -> Result
         name,
         output,
         scope,
+        judge: judge(configuration, elsewhere.environment)?,
     })
 }
 
@@ -172,6 +177,26 @@ fn is_off(configuration: &Value, environment: Environment<'_>) -> bool {
         annotation(configuration, KEYS[0]) == Some("off")
     } else {
         environment_says_off(environment)
+    }
+}
+
+/// The program that judges the run: `capprofctl verify` names itself, by the annotation or by the variable in its place.
+fn judge(configuration: &Value, environment: Environment<'_>) -> Result<Judge, Error> {
+    let (key, value) = match annotation(configuration, "io.capprof.judge") {
+        Some(value) => ("annotation io.capprof.judge", Some(value.to_owned())),
+        None => (
+            "environment variable CAPPROF_JUDGE",
+            environment("CAPPROF_JUDGE"),
+        ),
+    };
+    match value.as_deref() {
+        None | Some("hook") => Ok(Judge::Hook),
+        Some("caller") => Ok(Judge::Caller),
+        Some(value) => Err(Error::Value {
+            key: key.to_owned(),
+            value: value.escape_default().to_string(),
+            expected: "expected hook or caller".to_owned(),
+        }),
     }
 }
 
@@ -200,7 +225,7 @@ fn mode(
     };
     match mode.as_deref() {
         None | Some("profile" | "observe") => {
-            // Whoever writes this wants a limit, and would get none.
+            // The author of such an annotation wants a limit, and would get none.
             for (key, value) in [(of_profile, profile), (of_capabilities, capabilities)] {
                 if let Some(value) = value {
                     let expected = "goes with modes enforce and verify only".to_owned();
@@ -249,7 +274,7 @@ fn enforced(
     profile: Option<String>,
     name: Option<&str>,
 ) -> Option<Mode> {
-    // What a container was profiled as is what it is enforced as.
+    // A container is enforced under the name under which it was profiled.
     let profile = match capabilities {
         None => profile.or_else(|| name.map(str::to_owned)),
         Some(_) => profile,
@@ -260,7 +285,7 @@ fn enforced(
     }))
 }
 
-/// A list of names in which nothing is misspelt; the first that is, otherwise.
+/// Parses a list of names. The error is the first name that is misspelt.
 fn parse_capabilities(list: &str) -> Result<CapabilitySet, String> {
     list.split(',')
         .map(str::trim)
@@ -437,7 +462,25 @@ mod tests {
     }
 
     #[test]
-    fn containers_are_profiled_unless_somebody_says_no() {
+    fn the_caller_judges_a_run_if_it_says_so() {
+        let judge = |annotations: Value, variable: Option<&str>| {
+            let variable = variable.map(str::to_owned);
+            let environment = |key: &str| variable.clone().filter(|_| key == "CAPPROF_JUDGE");
+            request(&with(annotations), &environment).map(|request| request.judge)
+        };
+        assert_eq!(judge(json!({}), None), Ok(Judge::Hook));
+        assert_eq!(judge(json!({}), Some("caller")), Ok(Judge::Caller));
+        let annotated = json!({"io.capprof.judge": "caller"});
+        assert_eq!(judge(annotated, Some("hook")), Ok(Judge::Caller));
+        let error = judge(json!({}), Some("x")).unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "environment variable CAPPROF_JUDGE=x: expected hook or caller"
+        );
+    }
+
+    #[test]
+    fn containers_are_profiled_unless_an_annotation_or_variable_says_no() {
         for (annotations, profiled) in [
             (json!(null), true),
             (json!({}), true),

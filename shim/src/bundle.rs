@@ -1,6 +1,11 @@
 //! The files that the low-level runtime would read: where they are, and what is in them. They are never written to.
+//!
+//! They are read as JSON values, and not by the types of the crate oci-spec: these refuse configurations that are valid and that runc and crun take
+//! (`findings/oci-spec-scheduler-flags.sh`), put capabilities where a configuration has none (`findings/oci-spec-default-capabilities.sh`), and lose
+//! members that they do not know. capprof must hand over every configuration that the runtime below accepts, and change nothing but its own members.
 
 use capprof_store::document::Document;
+use rustix::fs::OFlags;
 use std::ffi::OsStr;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
@@ -21,7 +26,7 @@ pub enum Error {
     Bundle {
         /// The directory.
         path: PathBuf,
-        /// Why.
+        /// The reason.
         source: io::Error,
     },
     /// The file cannot be reached.
@@ -29,7 +34,7 @@ pub enum Error {
     Read {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The reason.
         source: io::Error,
     },
     /// A directory, a FIFO, a device.
@@ -151,7 +156,11 @@ fn read_regular(path: &Path) -> Result<Vec<u8>, Error> {
     let file = OpenOptions::new()
         .read(true)
         // NONBLOCK: opening a FIFO must not wait for its writer.
-        .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY)
+        .custom_flags(
+            (OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY)
+                .bits()
+                .cast_signed(),
+        )
         .open(path)
         .map_err(failed)?;
     let metadata = file.metadata().map_err(failed)?;

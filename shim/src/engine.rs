@@ -1,9 +1,10 @@
 //! What docker and podman know of a container and do not say in its configuration: the names of its image and its own, its service, its labels.
 //!
 //! Both keep it in files that they have written before they call the runtime, and both tell, by what they have mounted and where the
-//! bundle lies, where these files are. Nothing is asked of a running engine: it waits for the runtime.
+//! bundle lies, where these files are. A running engine is not asked, because it waits for the runtime.
 
 use capprof_profile::recording::Workload;
+use rustix::fs::OFlags;
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -20,7 +21,7 @@ const OWN: &str = "io.capprof.";
 
 /// Adds what the engine knows to what the configuration's annotations have said, which comes first.
 ///
-/// A file that is missing, unreadable or not understood adds nothing: a container must not fail for want of a name.
+/// A file that is missing, unreadable or not understood adds nothing: a container must not fail because a name is missing.
 pub fn complete(
     mut workload: Workload,
     id: &str,
@@ -44,7 +45,7 @@ pub fn complete(
 
 /// The labels of a docker container that stand for annotations, which docker has from version 24 on: those that begin with `io.capprof.`.
 ///
-/// A label of the image does not count, since whoever builds an image must not choose how it is profiled or what it is granted; where the
+/// A label of the image does not count, because the builder of an image must not choose how it is profiled or what it is granted; where the
 /// image's labels cannot be read, no label counts.
 pub fn labels(id: &str, configuration: &Value) -> BTreeMap<String, String> {
     let Some((directory, container)) = docker(id, configuration) else {
@@ -229,7 +230,7 @@ fn podman(id: &str, bundle: &Path) -> Option<Known> {
 fn json<T: for<'de> Deserialize<'de>>(path: &PathBuf) -> Option<T> {
     let file = OpenOptions::new()
         .read(true)
-        .custom_flags(libc::O_NONBLOCK | libc::O_NOFOLLOW)
+        .custom_flags((OFlags::NONBLOCK | OFlags::NOFOLLOW).bits().cast_signed())
         .open(path)
         .ok()?;
     if !file.metadata().ok()?.is_file() {
@@ -271,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn docker_knows_by_a_file_beside_what_it_mounts() {
+    fn docker_is_known_by_a_file_next_to_what_it_mounts() {
         let root = tempfile::tempdir().unwrap();
         let configuration = docker_container(root.path(), "1234");
         let of = |id| complete(Workload::default(), id, Path::new("/run/b"), &configuration);
@@ -403,7 +404,7 @@ mod tests {
         };
         assert_eq!(of(), unnamed);
         fs::remove_file(&file).unwrap();
-        // Nobody ever writes into it: opening it for reading would wait.
+        // No process ever writes to it: opening it for reading would wait.
         nix::unistd::mkfifo(&file, nix::sys::stat::Mode::S_IRUSR).unwrap();
         assert_eq!(of(), Workload::default());
     }

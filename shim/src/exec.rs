@@ -2,7 +2,7 @@
 //! beyond that; where the container is observed, what it asks for.
 //!
 //! Without a file the runtime makes the process from the configuration that the container was created with, and adds what `--cap` names.
-//! A file is read once, and the runtime gets a copy: the caller's stays as it is, whatever it is.
+//! A file is read once, and the runtime gets a copy: the caller's stays as it is, even if it is a pipe.
 
 use crate::bundle;
 use crate::delivery::{self, CommandLine};
@@ -20,12 +20,12 @@ use std::path::{Path, PathBuf};
 /// Why a process must not be started.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// `--cap` names what the container is not to have.
+    /// `--cap` names a capability beyond the container's limit.
     #[error("exec --cap {capability}: this container is limited to {limit}")]
     Beyond {
         /// What it names.
         capability: String,
-        /// All that may be had.
+        /// All capabilities that it may have.
         limit: CapabilitySet,
     },
     /// It cannot be read.
@@ -52,7 +52,7 @@ pub enum Error {
     Copy {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The reason.
         source: io::Error,
     },
     /// runc cannot be shown the configuration that the container was created with.
@@ -60,15 +60,15 @@ pub enum Error {
     Show {
         /// The bundle.
         bundle: PathBuf,
-        /// Why.
+        /// The reason.
         source: io::Error,
     },
-    /// The own capabilities cannot be read.
+    /// capprof's own capabilities cannot be read.
     #[error("exec --process: read own capabilities: {0}")]
-    Capabilities(#[from] caps::errors::CapsError),
+    Capabilities(io::Error),
 }
 
-/// Sees to it that a process that is about to be started in a container gets what the container's recording says.
+/// Makes sure that a process that is about to be started in a container gets what the container's recording says.
 ///
 /// # Errors
 /// Any [`Error`].
@@ -165,7 +165,9 @@ fn rewritten(path: &Path, recording: &Recording) -> Result<Vec<u8>, Error> {
             let settings = settings::load(&settings::path()).unwrap_or_default();
             Grant {
                 sets: Sets::Everything {
-                    held: held()?.intersection(recording.grant.granted.bounding),
+                    held: held()
+                        .map_err(Error::Capabilities)?
+                        .intersection(recording.grant.granted.bounding),
                     non_root: settings.grant_non_root,
                 },
                 relax_apparmor: settings.relax_apparmor,

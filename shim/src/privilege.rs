@@ -1,22 +1,21 @@
 //! What capprof itself may do.
 
 use capprof_profile::{Capability, CapabilitySet};
+use capprof_store::process;
+use nix::unistd::getpid;
+use std::io;
 
-/// What capprof itself holds, of what it can name: nobody can give more, and runtimes fail when asked to.
+/// What capprof itself holds, of what it can name: it cannot give more, and runtimes fail if asked to.
 ///
 /// # Errors
 /// The kernel does not tell.
-pub(crate) fn held() -> Result<CapabilitySet, caps::errors::CapsError> {
-    let read = |set| -> Result<CapabilitySet, caps::errors::CapsError> {
-        Ok(caps::read(None, set)?
-            .iter()
-            .filter_map(|capability| Capability::from_number(capability.index()))
-            .collect())
-    };
+pub(crate) fn held() -> io::Result<CapabilitySet> {
+    let sets = process::capabilities(getpid().as_raw())?;
     let named: CapabilitySet = Capability::all().collect();
     // The kernel's sets hold only what it knows (cap_last_cap).
-    Ok(read(caps::CapSet::Permitted)?
-        .intersection(read(caps::CapSet::Bounding)?)
+    Ok(sets
+        .permitted
+        .intersection(sets.bounding)
         .intersection(named))
 }
 

@@ -1,13 +1,14 @@
-//! How an error reaches whoever called: on `--log` in the form that engines read, and on standard error.
+//! How an error reaches the caller: on `--log` in the form that engines read, and on standard error.
 
 use crate::argv::Globals;
+use rustix::fs::OFlags;
 use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-/// Phrases from which podman concludes that the container's own program is missing or must not be executed, whereupon it
+/// Phrases from which podman concludes that the container's own program is missing or must not be executed, so that it
 /// exits with 127 or 126 (libpod/oci_util.go, `getOCIRuntimeError`). What capprof reports is neither.
 const MISLEADING: [(&str, &str); 5] = [
     ("permission denied", "access refused (EACCES)"),
@@ -60,8 +61,8 @@ fn append(path: &Path, line: &[u8]) -> io::Result<()> {
         .append(true)
         .create(true)
         .mode(0o644)
-        // A FIFO that nobody reads must not keep the error from standard error.
-        .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY)
+        // A FIFO without a reader must not keep the error from standard error.
+        .custom_flags((OFlags::NONBLOCK | OFlags::NOCTTY).bits().cast_signed())
         .open(path)?
         .write_all(line)
 }

@@ -8,6 +8,7 @@ use capprof_profile::privileges::opened_by_capabilities;
 use capprof_profile::recording::{ProcessSets, Relaxation};
 use capprof_profile::settings::{GrantNonRoot, RelaxSeccomp};
 use capprof_store::config_json::set_capabilities;
+use rustix::io::Errno;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
 
@@ -47,7 +48,7 @@ fn kind(pointer: &str, expected: &'static str) -> Error {
 pub enum Sets {
     /// All that can be given.
     Everything {
-        /// What capprof itself holds: nobody can give more.
+        /// What capprof itself holds: it cannot give more.
         held: CapabilitySet,
         /// Which sets a process gets that does not run as root.
         non_root: GrantNonRoot,
@@ -200,7 +201,7 @@ pub fn uid(process: &Map<String, Value>) -> Result<u32, Error> {
     }
 }
 
-/// The five sets of a process. Names that nobody knows are left out, as runc and crun ignore them.
+/// The five sets of a process. Unknown names are left out, as runc and crun ignore them.
 ///
 /// # Errors
 /// They are not what the runtime-spec says.
@@ -255,7 +256,7 @@ pub fn sets_as_read(process: &Map<String, Value>, any_case: bool) -> Result<Proc
 }
 
 /// Of the system calls that engines' filters open with a capability, those that this filter refuses: by its default action or by a rule of
-/// their own, unless a rule lets them pass whatever their arguments. (docker's lets clone(2) pass with some flags only.)
+/// their own, unless a rule lets them pass with any arguments. (docker's lets clone(2) pass with some flags only.)
 pub fn refused_calls(linux: &Map<String, Value>) -> BTreeSet<String> {
     let Some(seccomp) = linux.get("seccomp").and_then(Value::as_object) else {
         return BTreeSet::new();
@@ -293,10 +294,10 @@ pub fn refused_calls(linux: &Map<String, Value>) -> BTreeSet<String> {
         .collect()
 }
 
-/// Turns what refuses system calls into something that lets them reach their capability check; says what it did.
+/// Changes rules that refuse system calls so that the calls reach their capability check. Returns what was changed.
 ///
 /// An engine makes the filter from the capabilities that it grants, and the filter answers before any check is made.
-/// `ENOSYS` stays: to a program it means "this kernel has no such call", whereupon it takes another one (clone3, for example).
+/// `ENOSYS` stays: to a program it means "this kernel has no such call", and it makes another one instead (of clone3, for example).
 fn relax_seccomp(linux: &mut Map<String, Value>, relax: RelaxSeccomp) -> Option<String> {
     let action = match relax {
         RelaxSeccomp::Keep => return None,
@@ -307,7 +308,7 @@ fn relax_seccomp(linux: &mut Map<String, Value>, relax: RelaxSeccomp) -> Option<
     let mut changes = Vec::new();
     if refuses(seccomp, "defaultAction", "defaultErrnoRet") {
         let former = seccomp.insert("defaultAction".to_owned(), action.into());
-        // Both runtimes reject an errno beside an action that returns none.
+        // Both runtimes reject an errno with an action that returns none.
         seccomp.shift_remove("defaultErrnoRet");
         let former = former.as_ref().and_then(Value::as_str).unwrap_or_default();
         changes.push(format!("default action {former}"));
@@ -336,11 +337,12 @@ fn relax_seccomp(linux: &mut Map<String, Value>, relax: RelaxSeccomp) -> Option<
     (!changes.is_empty()).then(|| format!("{} now {action}", changes.join(" and ")))
 }
 
-/// Whether the action keeps a system call from the kernel, other than by saying that there is no such call.
+/// Returns true if the action keeps a system call from the kernel, other than by saying that there is no such call.
 fn refuses(holder: &Map<String, Value>, action: &str, errno: &str) -> bool {
     match holder.get(action).and_then(Value::as_str) {
         Some("SCMP_ACT_ERRNO") => {
-            holder.get(errno).and_then(Value::as_i64) != Some(i64::from(libc::ENOSYS))
+            holder.get(errno).and_then(Value::as_i64)
+                != Some(i64::from(Errno::NOSYS.raw_os_error()))
         }
         Some(
             "SCMP_ACT_KILL" | "SCMP_ACT_KILL_PROCESS" | "SCMP_ACT_KILL_THREAD" | "SCMP_ACT_TRAP",

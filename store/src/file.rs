@@ -2,19 +2,20 @@
 
 use crate::process;
 use capprof_profile::recording::FileIdentity;
-use nix::errno::Errno;
-use nix::fcntl::{Flock, FlockArg, OFlag, open, openat, renameat};
-use nix::sys::stat::{Mode, fchmod, fstat};
-use nix::unistd::{Gid, Uid, UnlinkatFlags, fchown, fsync, unlinkat};
+use nix::errno::Errno as LockErrno;
+use nix::fcntl::{Flock, FlockArg};
 use rustix::fs::{
-    CWD, Dir, OFlags, ResolveFlags, XattrFlags, fgetxattr, fsetxattr, lgetxattr, openat2,
+    AtFlags, CWD, Dir, Mode, OFlags, ResolveFlags, XattrFlags, fchmod, fchown, fgetxattr,
+    fsetxattr, fstat, fsync, lgetxattr, open, openat, openat2, renameat, unlinkat,
 };
+use rustix::io::Errno;
+use rustix::process::{Gid, Uid};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -58,13 +59,13 @@ pub fn read(path: &Path) -> Result<Vec<u8>, Error> {
     fs::read(path).map_err(error("read", path))
 }
 
-/// Reads a whole file that may be anybody's: a regular file of at most `largest` bytes.
+/// Reads a whole file that any user may have written: a regular file of at most `largest` bytes.
 ///
 /// # Errors
 /// [`Error`]. A device, a FIFO or a larger file is refused before anything of it is read.
 pub fn read_regular(path: &Path, largest: u64) -> Result<Vec<u8>, Error> {
     let refuse = |reason: String| error("read", path)(io::Error::other(reason));
-    // A FIFO that nobody writes to must not be waited for.
+    // It must not wait for a FIFO without a writer.
     let file = File::options()
         .read(true)
         .custom_flags((OFlags::NONBLOCK | OFlags::NOCTTY).bits().cast_signed())
@@ -136,7 +137,7 @@ pub fn directory_identity(path: &Path) -> Result<FileIdentity, Error> {
             device: metadata.dev(),
             inode: metadata.ino(),
         }),
-        false => Err(error("look at", path)(Errno::ENOTDIR)),
+        false => Err(error("look at", path)(Errno::NOTDIR)),
     }
 }
 
@@ -173,18 +174,19 @@ pub fn remove_directory(path: &Path) -> Result<(), Error> {
     }
 }
 
-/// Locks a directory against everybody else who does the same (flock(2)), until the returned value is dropped or the process becomes another program.
+/// Locks a directory against all other processes that do the same (flock(2)), until the returned value is dropped or the process becomes another program.
 ///
 /// # Errors
-/// It cannot be opened, or somebody else has held it for as long as `patience`.
+/// It cannot be opened, or another process has held it for as long as `patience`.
 pub fn lock_directory(path: &Path, patience: Duration) -> io::Result<Flock<OwnedFd>> {
-    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-    let mut descriptor = open(path, flags, Mode::empty())?;
+    let mut descriptor = open(path, DIRECTORY, Mode::empty())?;
     let started = Instant::now();
     loop {
         match Flock::lock(descriptor, FlockArg::LockExclusiveNonblock) {
             Ok(lock) => return Ok(lock),
-            Err((again, Errno::EWOULDBLOCK | Errno::EINTR)) if started.elapsed() < patience => {
+            Err((again, LockErrno::EWOULDBLOCK | LockErrno::EINTR))
+                if started.elapsed() < patience =>
+            {
                 descriptor = again;
                 std::thread::sleep(Duration::from_millis(2));
             }
@@ -238,11 +240,11 @@ fn parent(path: &Path) -> Result<(OpenDirectory, &OsStr), Error> {
 }
 
 /// How a directory is opened to work in it.
-const DIRECTORY: OFlag = OFlag::O_RDONLY
-    .union(OFlag::O_DIRECTORY)
-    .union(OFlag::O_CLOEXEC);
+const DIRECTORY: OFlags = OFlags::RDONLY
+    .union(OFlags::DIRECTORY)
+    .union(OFlags::CLOEXEC);
 
-/// A directory that is held open: what is written into it lands there, whatever becomes of its path.
+/// A directory that is held open: what is written into it lands there, even if its path leads elsewhere by then.
 #[derive(Debug)]
 pub struct OpenDirectory {
     descriptor: OwnedFd,
@@ -270,8 +272,8 @@ impl OpenDirectory {
         let descriptor = openat2(
             CWD,
             path,
-            OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC,
-            rustix::fs::Mode::empty(),
+            DIRECTORY,
+            Mode::empty(),
             ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS,
         )
         .map_err(error("open", path))?;
@@ -287,7 +289,7 @@ impl OpenDirectory {
         Ok(directory)
     }
 
-    /// What the directory is, whatever its path.
+    /// What identifies the directory, independent of its path.
     ///
     /// # Errors
     /// [`Error`].
@@ -340,17 +342,17 @@ impl OpenDirectory {
                 openat(
                     &self.descriptor,
                     temporary.as_os_str(),
-                    OFlag::O_WRONLY
-                        | OFlag::O_CREAT
-                        | OFlag::O_EXCL
-                        | OFlag::O_CLOEXEC
-                        | OFlag::O_NOFOLLOW,
-                    Mode::from_bits_truncate(0o600),
+                    OFlags::WRONLY
+                        | OFlags::CREATE
+                        | OFlags::EXCL
+                        | OFlags::CLOEXEC
+                        | OFlags::NOFOLLOW,
+                    Mode::from_raw_mode(0o600),
                 )
             };
             let descriptor = match create() {
                 // It can only be left by a killed process with our pid: no other process writes it.
-                Err(Errno::EEXIST) => {
+                Err(Errno::EXIST) => {
                     self.unlink(&temporary)?;
                     create()?
                 }
@@ -386,15 +388,15 @@ impl OpenDirectory {
                 let own = file.metadata()?;
                 if (own.uid(), own.gid()) != (metadata.uid(), metadata.gid()) {
                     fchown(
-                        file.as_fd(),
+                        file,
                         Some(Uid::from_raw(metadata.uid())),
                         Some(Gid::from_raw(metadata.gid())),
                     )?;
                 }
-                fchmod(file, Mode::from_bits_truncate(metadata.mode() & 0o7777))?;
+                fchmod(file, Mode::from_raw_mode(metadata.mode() & 0o7777))?;
                 copy_label(&self.path.join(name), file);
             }
-            Attributes::Mode(mode) => fchmod(file, Mode::from_bits_truncate(mode))?,
+            Attributes::Mode(mode) => fchmod(file, Mode::from_raw_mode(mode))?,
         }
         Ok(())
     }
@@ -420,8 +422,8 @@ impl OpenDirectory {
     }
 
     fn unlink(&self, name: &OsStr) -> io::Result<()> {
-        match unlinkat(&self.descriptor, name, UnlinkatFlags::NoRemoveDir) {
-            Err(Errno::ENOENT) => Ok(()),
+        match unlinkat(&self.descriptor, name, AtFlags::empty()) {
+            Err(Errno::NOENT) => Ok(()),
             result => Ok(result?),
         }
     }

@@ -1,7 +1,9 @@
 //! Processes, as /proc shows them (proc_pid_stat(5)).
 
-use capprof_profile::recording::Process;
+use capprof_profile::CapabilitySet;
+use capprof_profile::recording::{Process, ProcessSets};
 use std::fs;
+use std::io;
 
 /// Returns the process with this id, as it is now; `None` if there is none, or if it has ended and its parent has not waited for it yet.
 pub fn find(pid: i32) -> Option<Process> {
@@ -32,6 +34,29 @@ pub fn all() -> Vec<(Process, i32)> {
 /// Returns true if this very process has not ended.
 pub fn exists(process: Process) -> bool {
     find(process.pid) == Some(process)
+}
+
+/// The capability sets of a process (proc_pid_status(5)).
+///
+/// # Errors
+/// The process is gone, or /proc is not mounted.
+pub fn capabilities(pid: i32) -> io::Result<ProcessSets> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let of = |name: &str| {
+        let bits = status
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix(":\t"))
+            .and_then(|bits| u64::from_str_radix(bits, 16).ok());
+        bits.map(CapabilitySet::from_bits)
+            .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, format!("no {name}")))
+    };
+    Ok(ProcessSets {
+        bounding: of("CapBnd")?,
+        effective: of("CapEff")?,
+        permitted: of("CapPrm")?,
+        inheritable: of("CapInh")?,
+        ambient: of("CapAmb")?,
+    })
 }
 
 /// The fields of `/proc/PID/stat` that are of use here.

@@ -1,4 +1,4 @@
-//! `capprofctl verify`: sets that suffice and sets that do not, and that nothing is left behind.
+//! `capprofctl verify`: sets that suffice and sets that do not, and that nothing is left.
 
 use crate::container::Container;
 use crate::environment::{Environment, Runtime, follows_system_calls};
@@ -508,7 +508,7 @@ fn an_interrupted_run_leaves_the_profile_as_it_was(
         for part in [
             "interrupted",
             "the profile is as it was",
-            "no system call failed for want of a capability",
+            "no system call failed for lack of a capability",
         ] {
             ensure!(said.contains(part), "not said: {part}: {said}");
         }
@@ -566,10 +566,16 @@ fn a_killed_capprofctl_leaves_nothing_attached(
     // The container lives on, and its engine ends it some time.
     container.capprof(&["delete", "--force", &container.id])?;
     ensure!(!follows_system_calls(), "still attached");
+    let stored = Store::at(container.store()).find(&profile.origin.recording_id)?;
+    ensure!(
+        stored.profile.verification.is_none(),
+        "a run that was not let come to its end was judged: {:?}",
+        stored.profile.verification
+    );
     container.expect_nothing_left()
 }
 
-/// Sends a signal to the capprofctl that runs this container; gives how many processes that were.
+/// Sends a signal to the capprofctl that runs this container. Returns the number of these processes.
 fn kill_capprofctl(id: &str, signal: Signal) -> anyhow::Result<usize> {
     let mut killed = 0;
     for entry in fs::read_dir("/proc")?.flatten() {

@@ -66,7 +66,7 @@ impl<'a> From<&'a VerifyOptions> for Options<'a> {
     }
 }
 
-/// Runs a workload with nothing but its minimized set, and writes what came of it into the profile.
+/// Runs a workload with nothing but its minimized set, and writes the verdict into the profile.
 ///
 /// # Errors
 /// There is no such profile, the command line is not understood, the run was of another workload, or it left no record. The profile is as it
@@ -74,8 +74,6 @@ impl<'a> From<&'a VerifyOptions> for Options<'a> {
 pub(crate) fn run(store: &Store, state: &Path, options: &Options<'_>) -> anyhow::Result<Exit> {
     let profile = store.find(options.profile)?.profile;
     let id = profile.origin.recording_id.as_str();
-    // What the runtime will find by that id: the recording alone, whose verdict is not that of a newer one of its workload.
-    let former = store.find_complete(id)?.profile.verification;
     let launch = Launch::parse(options.command)?;
     launch.check()?;
     let answer = profile.answer().0;
@@ -124,10 +122,6 @@ pub(crate) fn run(store: &Store, state: &Path, options: &Options<'_>) -> anyhow:
     };
     let verification = verify::judge(&profile, &run, &seen.outside(options));
     let others = verify::differences(&profile, &run);
-    if interrupted || options.today || (!others.is_empty() && !options.anyway) {
-        // The hook has judged a run that nobody let come to its end, or that is not of the profile's own set.
-        store.set_verification(id, former.as_ref())?;
-    }
     if interrupted {
         tell_interrupted(&verification);
         return Ok(Exit::Interrupted);
@@ -186,13 +180,13 @@ fn tell_interrupted(verification: &Verification) {
     output::message(&format!(
         "interrupted, the profile is as it was; until then: {}",
         match so_far.is_empty() {
-            true => "nothing to be seen".to_owned(),
+            true => "nothing was compared".to_owned(),
             false => so_far.join("; "),
         }
     ));
 }
 
-/// Keeps what came of a run with what the workload has today. That it started does not tell whether it works.
+/// Stores the result of a run with what the workload has today. A program that only started may not work.
 fn settle(
     store: &Store,
     profile: &Profile,
@@ -203,13 +197,15 @@ fn settle(
     match verification.verdict {
         Verdict::StartedOnly => {
             output::message(&format!(
-                "it starts without {rest}, which does not tell whether it works: give a check (the profile is as it was)"
+                "it starts without {rest}, which does not show that it works: give a check (the profile is as it was)"
             ));
             return Ok(());
         }
-        Verdict::Verified => output::message(&format!("it does without {rest}, as today")),
+        Verdict::Verified => output::message(&format!("it works without {rest}, as today")),
         Verdict::NotVerified => {
-            output::message(&format!("it needs of these what it has not today: {rest}"));
+            output::message(&format!(
+                "it needs some of what it does not have today: {rest}"
+            ));
         }
     }
     Ok(store.settle(
@@ -225,7 +221,7 @@ fn settle(
     )?)
 }
 
-/// The record that the poststop hook left of a run; it is complete when the profile has the hook's own verdict on it.
+/// The record that the poststop hook left of a run.
 fn wait_for_run(
     store: &Store,
     profile: &str,
@@ -249,11 +245,6 @@ fn wait_for_run(
                 .container
                 .as_ref()
                 .is_none_or(|container| *container == run.origin.container_id)
-            && store
-                .find(profile)?
-                .profile
-                .verification
-                .is_some_and(|verification| verification.run == run.origin.recording_id)
         {
             return Ok(run);
         }
@@ -264,7 +255,7 @@ fn wait_for_run(
                 seen.observed.status
             );
         }
-        // podman removes the file with the id together with the container, which may be gone before anybody has read it; or there was none.
+        // podman removes the file with the id together with the container, which may be gone before this program has read it; or there was none.
         let patience = match seen.observed.container {
             Some(_) => PATIENCE,
             None => 2 * RECOVER_AFTER,
@@ -323,7 +314,7 @@ struct Ran {
 }
 
 impl Ran {
-    /// What was seen of the run beside its record.
+    /// What this program saw of the run, besides the run's record.
     fn outside(&self, options: &Options<'_>) -> Outside {
         Outside {
             command: self.words.clone(),

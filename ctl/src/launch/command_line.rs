@@ -19,11 +19,12 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 /// The annotations that capprofctl gives itself.
-const OUR_ANNOTATIONS: [&str; 4] = [
+const OUR_ANNOTATIONS: [&str; 5] = [
     "io.capprof.mode",
     "io.capprof.profile",
     "io.capprof.capabilities",
     "io.capprof.output",
+    "io.capprof.judge",
 ];
 
 /// The first version of docker whose `run` has `--annotation`.
@@ -36,15 +37,15 @@ pub(crate) struct Launch {
     pub(super) words: Vec<OsString>,
     /// Where the global options end.
     pub(super) command: usize,
-    /// Where `run` stands: there, or behind `container`.
+    /// The position of `run`: there, or after `container`.
     pub(super) run: usize,
     pub(super) options: Scan,
     /// The container's id, where the command line says it.
     pub(super) id: Option<String>,
     pub(super) detached: bool,
-    /// What the engine's own options say beside what capprof is told; `None`: what the command line says.
+    /// The set for the engine's own options, besides what capprof is told; `None`: the command line keeps its own.
     pub(super) also: Option<CapabilitySet>,
-    /// Options that give what the form gives besides capabilities.
+    /// Options for what the form gives besides capabilities.
     pub(super) form: Vec<String>,
     /// compose's command line, where it is one.
     pub(super) compose: Option<Compose>,
@@ -87,7 +88,7 @@ impl Launch {
         let before = options::scan(&words, 1, globals);
         if let Some(unknown) = before.unknown {
             bail!(
-                "{engine} {unknown}: an option that capprofctl does not know; write its value behind an ="
+                "{engine} {unknown}: an option that capprofctl does not know; write its value after an ="
             );
         }
         let is = |position: usize, name: &str| words.get(position).is_some_and(|word| word == name);
@@ -103,12 +104,7 @@ impl Launch {
                     .map_or_else(String::new, |word| word.to_string_lossy().into_owned())
             );
         }
-        if engine == Launcher::Podman
-            && before
-                .given
-                .iter()
-                .any(|given| given.name == "remote" && given.is_on())
-        {
+        if engine == Launcher::Podman && before.is_on("remote") {
             bail!(
                 "podman --remote: capprof must be the runtime where the container runs; call podman there"
             );
@@ -119,10 +115,7 @@ impl Launch {
             command: before.end,
             run,
             id: None,
-            detached: options
-                .given
-                .iter()
-                .any(|given| given.name == "detach" && given.is_on()),
+            detached: options.is_on("detach"),
             options,
             words,
             also: None,
@@ -148,7 +141,7 @@ impl Launch {
         Ok(launch)
     }
 
-    /// What cannot go with what capprofctl adds. Behind an unknown option, whatever looks like it.
+    /// Refuses options that contradict what capprofctl adds; after an unknown option, every word that looks like one of them.
     fn refuse_contradictions(&self, before: &Scan) -> anyhow::Result<()> {
         let engine = self.engine;
         const OURS: [&str; 3] = ["runtime", "runc-binary", "cidfile"];
@@ -166,7 +159,7 @@ impl Launch {
             }
             if *name == "restart" && value != "no" {
                 bail!(
-                    "{engine} --restart {value}: leave it out; a container that comes back cannot be judged"
+                    "{engine} --restart {value}: leave it out; a container that is restarted cannot be judged"
                 );
             }
         }
@@ -175,7 +168,7 @@ impl Launch {
         };
         if engine == Launcher::Ctr {
             bail!(
-                "ctr run {unknown}: an option that capprofctl does not know; write its value behind an ="
+                "ctr run {unknown}: an option that capprofctl does not know; write its value after an ="
             );
         }
         let doubtful = [
@@ -195,7 +188,7 @@ impl Launch {
         if let Some(word) = doubt {
             bail!(
                 "{engine} run {unknown}: an option that capprofctl does not know, so it cannot tell whether {} is for {engine} or for the \
-                 program; write the value of {unknown} behind an =, or put it last",
+                 program; write the value of {unknown} after an =, or put it last",
                 word.to_string_lossy()
             );
         }
@@ -209,10 +202,7 @@ impl Launch {
             command: compose.verb,
             run: compose.verb,
             id: None,
-            detached: options
-                .given
-                .iter()
-                .any(|given| given.name == "detach" && given.is_on()),
+            detached: options.is_on("detach"),
             options,
             also: None,
             form: Vec::new(),
@@ -342,7 +332,7 @@ impl Launch {
         }
     }
 
-    /// Whether the engine has annotations; in their place docker has labels.
+    /// Returns true if the engine has annotations; in their place docker has labels.
     pub(super) fn annotates(&self) -> bool {
         self.engine != Launcher::Docker
             || *self.annotates.get_or_init(|| {
@@ -376,7 +366,7 @@ impl Launch {
     }
 }
 
-/// Returns the command line behind `sudo`, or the whole if there is none.
+/// Returns the command line after `sudo`, or the whole if there is none.
 ///
 /// # Errors
 /// This process is not root, or `sudo` is told something that matters.
@@ -403,7 +393,7 @@ fn refuse_annotations(configuration: &Path) -> anyhow::Result<()> {
             .is_some()
         {
             bail!(
-                "{}: take the annotation {key} out; capprofctl gives its own",
+                "{}: remove the annotation {key}; capprofctl gives its own",
                 configuration.display()
             );
         }
@@ -411,7 +401,7 @@ fn refuse_annotations(configuration: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Whether both ends of docker know `--annotation`, by the versions of client and server.
+/// Returns true if both ends of docker know `--annotation`, by the versions of client and server.
 pub(super) fn docker_has_annotations(versions: &str) -> bool {
     versions.split_whitespace().all(|version| {
         let major = version

@@ -35,7 +35,7 @@ impl Launcher {
         Self::ALL.into_iter().find(|engine| name == engine.name())
     }
 
-    /// Whether a program runs containers from its command line: an engine, or compose.
+    /// Returns true if a program runs containers from its command line: an engine, or compose.
     pub(crate) fn is_program(program: &OsStr) -> bool {
         let name = Path::new(program).file_name().and_then(OsStr::to_str);
         Self::of(program).is_some() || name.is_some_and(compose::is_program)
@@ -73,7 +73,7 @@ impl Launcher {
         }
     }
 
-    /// What `--privileged` gives beside capabilities, and how each is had by itself.
+    /// What `--privileged` gives besides capabilities, with the option for each.
     pub(super) fn privileged(self) -> &'static str {
         match self {
             Self::Podman => {

@@ -1,6 +1,6 @@
 //! An engine's command line that runs a container, understood as far as it must be to run it through capprof.
 //!
-//! New options go right after `run`, so that nothing behind it need be understood for them. What is behind it is read to find what contradicts
+//! New options go directly after `run`, so that the words after it need not be understood for them. These words are read to find what contradicts
 //! them, and refused rather than guessed at where that cannot be done.
 
 mod command_line;

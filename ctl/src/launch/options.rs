@@ -39,7 +39,7 @@ pub(super) struct Given {
 }
 
 impl Given {
-    /// Whether an option that stands alone is on.
+    /// Returns true if an option that stands alone is on.
     pub(super) fn is_on(&self) -> bool {
         self.value.as_ref().is_none_or(|value| {
             ["true", "1", "t", "T", "True", "TRUE"]
@@ -57,6 +57,14 @@ pub(super) struct Scan {
     pub(super) end: usize,
     /// The first option that is in no table and has no value glued on: what follows it may be its value, so nothing after it is certain.
     pub(super) unknown: Option<String>,
+}
+
+impl Scan {
+    /// Returns true if an option that stands alone was given and is on.
+    pub(super) fn is_on(&self, name: &str) -> bool {
+        let mut given = self.given.iter();
+        given.any(|given| given.name == name && given.is_on())
+    }
 }
 
 /// Reads options from `start` on.
@@ -114,7 +122,7 @@ fn long(words: &[OsString], at: usize, body: &[u8], table: &Table) -> (Vec<Given
             let value = words.get(at + 1).cloned();
             (vec![given(name, value, at..at + 2)], Some(at + 2))
         }
-        // Whatever it means, it takes no other word.
+        // It takes no other word, even if it is unknown.
         (None, Some(_)) => (Vec::new(), Some(at + 1)),
         (None, None) => (Vec::new(), None),
     }
@@ -180,7 +188,7 @@ fn owned(bytes: &[u8]) -> OsString {
     OsString::from_vec(bytes.to_vec())
 }
 
-/// Whether a word looks like one of these options, wherever it stands.
+/// Returns true if a word looks like one of these options, wherever it stands.
 pub(super) fn looks_like(word: &OsStr, names: &[&str]) -> bool {
     let bytes = word.as_bytes();
     let Some(body) = bytes

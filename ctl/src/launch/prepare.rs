@@ -37,6 +37,10 @@ impl RunMode {
                 names.join(","),
             ));
         }
+        // The hook knows neither how the run ended nor whether a check passed.
+        if self.mode == "verify" {
+            pairs.push(("io.capprof.judge", "CAPPROF_JUDGE", "caller".to_owned()));
+        }
         pairs
     }
 }
@@ -140,12 +144,7 @@ impl Launch {
                     None => Id::File(id_file.to_owned()),
                 },
                 detached: self.detached,
-                removes_itself: self.engine.family().is_some()
-                    || self
-                        .options
-                        .given
-                        .iter()
-                        .any(|given| given.name == "rm" && given.is_on()),
+                removes_itself: self.engine.family().is_some() || self.options.is_on("rm"),
             },
         })
     }
@@ -174,10 +173,10 @@ impl Launch {
     pub(super) fn pairs(&self, by: By<'_>) -> Pairs {
         match by {
             By::Capprof { run_mode, .. } => run_mode.pairs(),
-            // The administrator's configuration, or a variable that somebody has set, may say something else than to profile.
+            // The administrator's configuration, or an environment variable, may choose another mode.
             By::Recording { output, .. } => {
                 let mut pairs = vec![("io.capprof.mode", "CAPPROF_MODE", "profile".to_owned())];
-                // These remove a container that is to go before anybody has asked for its id.
+                // These remove a container with `--rm` before its id can be asked for.
                 if self.compose.is_some()
                     || matches!(self.engine, Launcher::Podman | Launcher::Nerdctl)
                 {
@@ -203,13 +202,13 @@ impl Launch {
                 "privileged" | "privileged-without-host-devices" if given.is_on() => {
                     if given.name == "privileged" {
                         messages.push(format!(
-                            "--privileged is left out, for the profile takes its place; it also gave {}: give by itself what the program needs of these",
+                            "--privileged is left out, because the profile takes its place; it also gave {}: add what the program needs of these",
                             engine.privileged()
                         ));
                     }
                 }
                 "cap-add" | "cap-drop" if own_sets => messages.push(format!(
-                    "--{} {} is left out, for the profile takes its place",
+                    "--{} {} is left out, because the profile takes its place",
                     given.name,
                     given.value.as_deref().unwrap_or_default().to_string_lossy()
                 )),

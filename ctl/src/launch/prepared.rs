@@ -63,7 +63,7 @@ impl Container {
         }
     }
 
-    /// What stops it, whatever it is doing, and removes it; to be run one after the other, whatever becomes of each.
+    /// The commands that stop and remove it in any state, to be run one after the other even if one fails.
     pub(crate) fn remove(&self, id: &str) -> Vec<Command> {
         let lines: &[&[&str]] = match self.engine {
             Launcher::Docker | Launcher::Nerdctl => &[&["rm", "--force", "--volumes"]],

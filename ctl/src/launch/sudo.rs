@@ -18,7 +18,7 @@ const HARMLESS: [&str; 10] = [
     "--reset-timestamp",
 ];
 
-/// Returns the command line behind `sudo`, or the whole if there is none. A process that is root already loses nothing without it.
+/// Returns the command line after `sudo`, or the whole if there is none. A process that is root already loses nothing without it.
 ///
 /// # Errors
 /// This process is not root; `sudo` has an option that means something else than to become root.

@@ -205,13 +205,13 @@ fn each_engine_is_told_in_its_own_way() {
     assert!(
         error
             .to_string()
-            .contains("take the annotation io.capprof.mode out"),
+            .contains("remove the annotation io.capprof.mode"),
         "{error}"
     );
 }
 
 #[test]
-fn privileged_gives_way_to_the_profile_and_what_else_it_gave_is_named() {
+fn privileged_is_replaced_by_the_profile_and_what_else_it_gave_is_named() {
     let prepared = prepare("docker run -it --privileged --rm nginx --privileged").unwrap();
     assert!(
         shown(&prepared.words).ends_with("--cidfile /tmp/id -it --rm nginx --privileged"),

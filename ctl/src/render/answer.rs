@@ -3,8 +3,9 @@
 use super::names::{first_few, short_id, shortened};
 use super::observed;
 use super::risk::most_dangerous_first;
+use capprof_profile::classify::HARD_LINK;
 use capprof_profile::pod_security::{Level, Standing};
-use capprof_profile::profile::Profile;
+use capprof_profile::profile::{CheckSummary, Profile};
 use capprof_profile::recording::Mode;
 use capprof_profile::verification::Verdict;
 use capprof_profile::{Capability, CapabilitySet};
@@ -35,7 +36,7 @@ pub(super) struct Change {
     pub(super) kept: CapabilitySet,
     /// What is needed and not given today.
     pub(super) beyond: CapabilitySet,
-    /// What it asks for and is not given today, of which nobody has tried out whether it does without.
+    /// What it asks for and does not have today; it was not tried if it works without.
     pub(super) unsettled: CapabilitySet,
     /// What is given today and not needed.
     pub(super) dropped: CapabilitySet,
@@ -94,7 +95,7 @@ pub(super) fn headline(profile: &Profile) -> String {
     parts.join(" · ")
 }
 
-/// Whether the recorders missed something.
+/// What the recorders missed, in words.
 pub(super) fn lost(profile: &Profile) -> &'static str {
     match (profile.complete, profile.losses().next()) {
         (true, _) => "nothing lost",
@@ -104,7 +105,15 @@ pub(super) fn lost(profile: &Profile) -> &'static str {
     }
 }
 
-/// Whether the set was tried out.
+/// The checks without which the program goes on with less. A hard link is none: blind spots say what it needs.
+pub(super) fn optional(profile: &Profile) -> Vec<&CheckSummary> {
+    let dismissed = profile.findings.dismissed.iter();
+    dismissed
+        .filter(|entry| entry.optional && entry.rule != HARD_LINK)
+        .collect()
+}
+
+/// The verdict on the set, with its date, in words.
 fn standing(profile: &Profile) -> String {
     match &profile.verification {
         Some(verification) => {
@@ -141,7 +150,7 @@ pub(super) fn warnings(profile: &Profile) -> Vec<String> {
     }
     if let Some(exit) = profile.exit.filter(|exit| exit.is_failure()) {
         lines.push(format!(
-            "the container failed ({exit}): what it did not get to do was not seen"
+            "the container failed ({exit}): later activity was not seen"
         ));
     }
     lines
@@ -179,7 +188,7 @@ fn other_user(profile: &Profile) -> Vec<String> {
         return Vec::new();
     }
     let mut lines = vec![format!(
-        "user {uid} holds none effective today: what is used, set-user-ID programs and file capabilities took from the bounding set"
+        "user {uid} holds none of these effective today: set-user-ID programs and file capabilities took them from the bounding set"
     )];
     if !profile.denied_needs.is_empty() {
         let names: Vec<String> = profile

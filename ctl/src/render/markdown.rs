@@ -67,19 +67,14 @@ pub(crate) fn markdown(profile: &Profile) -> String {
     list(
         &mut text,
         "Works without, but does less",
-        profile
-            .findings
-            .dismissed
-            .iter()
-            .filter(|entry| entry.optional && entry.rule != capprof_profile::classify::HARD_LINK)
-            .map(|entry| {
-                format!(
-                    "{} ({}): {}",
-                    entry.capability,
-                    escaped(&first_few(&entry.programs)),
-                    escaped(&entry.explanation)
-                )
-            }),
+        answer::optional(profile).into_iter().map(|entry| {
+            format!(
+                "{} ({}): {}",
+                entry.capability,
+                escaped(&first_few(&entry.programs)),
+                escaped(&entry.explanation)
+            )
+        }),
     );
     let _ = writeln!(text, "{}", escaped(&answer::recorded(profile)));
     text

@@ -109,12 +109,7 @@ fn member(page: &mut Page<'_>, one: &Use<'_>, width: usize, detail: Detail) {
 }
 
 fn optional(page: &mut Page<'_>, profile: &Profile) {
-    let optional: Vec<&CheckSummary> = profile
-        .findings
-        .dismissed
-        .iter()
-        .filter(|entry| entry.optional && entry.rule != capprof_profile::classify::HARD_LINK)
-        .collect();
+    let optional = answer::optional(profile);
     if optional.is_empty() {
         return;
     }
@@ -207,7 +202,7 @@ fn relaxed(page: &mut Page<'_>, profile: &Profile) {
     if profile.conditions.relaxed.is_empty() {
         return;
     }
-    page.heading("relaxed while recording, for this would have hidden uses");
+    page.heading("relaxed while recording, because this would have hidden uses");
     for relaxation in &profile.conditions.relaxed {
         page.item(
             &format!("{}: {}", relaxation.pointer, relaxation.change),

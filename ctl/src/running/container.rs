@@ -3,10 +3,8 @@
 use super::state;
 use capprof::bundle::Configuration;
 use capprof::{annotations, engine};
-use capprof_profile::CapabilitySet;
 use capprof_profile::recording::{Process, ProcessSets, Workload};
 use capprof_store::process;
-use std::fs;
 use std::path::PathBuf;
 
 /// A container that runs.
@@ -59,7 +57,7 @@ impl Running {
         }
     }
 
-    /// Whether a name or id means it.
+    /// Returns true if a name or id means it.
     pub(super) fn is_called(&self, wanted: &str) -> bool {
         let names = [
             self.workload.container.as_deref(),
@@ -79,7 +77,7 @@ impl Running {
             .unwrap_or_else(|| sets_of(self.init.pid))
     }
 
-    /// Whether it runs with what engines give for `--privileged`: every device.
+    /// Returns true if it runs with what engines give for `--privileged`: every device.
     pub(crate) fn is_privileged(&self) -> bool {
         self.configuration.as_ref().is_some_and(|own| {
             let held = sets_of(1).bounding;
@@ -88,21 +86,7 @@ impl Running {
     }
 }
 
-/// The sets of a process (proc_pid_status(5)); none of one that is gone.
+/// The sets of a process; none of one that is gone.
 pub(crate) fn sets_of(pid: i32) -> ProcessSets {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    let of = |name: &str| {
-        status
-            .lines()
-            .find_map(|line| line.strip_prefix(name)?.strip_prefix(":\t"))
-            .and_then(|bits| u64::from_str_radix(bits, 16).ok())
-            .map_or(CapabilitySet::EMPTY, CapabilitySet::from_bits)
-    };
-    ProcessSets {
-        bounding: of("CapBnd"),
-        effective: of("CapEff"),
-        permitted: of("CapPrm"),
-        inheritable: of("CapInh"),
-        ambient: of("CapAmb"),
-    }
+    process::capabilities(pid).unwrap_or_default()
 }

@@ -1,4 +1,4 @@
-//! Containers that run now, whatever started them: what low-level runtimes keep of them, and what the kernel says of their processes.
+//! Containers that run now, of any engine: what low-level runtimes keep about them, and what the kernel says about their processes.
 //!
 //! No engine is asked: it may be restarting, and what it knows lies in files.
 

@@ -160,17 +160,17 @@ fn look_at(root: &OwnedFd, path: &Path) -> Result<OwnedFd, String> {
         ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS | ResolveFlags::NO_SYMLINKS,
     )
     .map_err(|error| match error {
-        Errno::NOENT => "it is gone from the root file system".to_owned(),
+        Errno::NOENT => "it was removed from the root file system".to_owned(),
         error => format!("open: {error}"),
     })?;
     let status = fstat(&file).map_err(|error| format!("look at it: {error}"))?;
     match FileType::from_raw_mode(status.st_mode) {
         FileType::RegularFile => Ok(file),
-        _ => Err("something that is no regular file is in its place".to_owned()),
+        _ => Err("it was replaced by something that is not a regular file".to_owned()),
     }
 }
 
-/// Whether the inode has changed since the execution: its capabilities may have been taken away.
+/// Returns true if the inode has changed since the execution: its capabilities may have been taken away.
 fn was_changed(file: &OwnedFd, row: &Program) -> bool {
     fstat(file).is_ok_and(|now| {
         now.st_ctime != row.changed
@@ -263,17 +263,20 @@ mod tests {
         let writer = || {
             OpenOptions::new()
                 .write(true)
-                .custom_flags(nix::libc::O_NONBLOCK)
+                .custom_flags(OFlags::NONBLOCK.bits().cast_signed())
                 .open(&fifo)
         };
         let root = Root::open(Some(directory.path()), None, &[]);
         let read = root.file_capabilities(&program(b"probe\0", 0), Path::new("/probe"), false);
         assert_eq!(
             read,
-            Err("something that is no regular file is in its place".to_owned())
+            Err("it was replaced by something that is not a regular file".to_owned())
         );
         // No process has it open for reading.
-        assert_eq!(writer().unwrap_err().raw_os_error(), Some(nix::libc::ENXIO));
+        assert_eq!(
+            writer().unwrap_err().raw_os_error(),
+            Some(Errno::NXIO.raw_os_error())
+        );
         std::fs::remove_file(&fifo).unwrap();
         std::os::unix::fs::symlink("/etc/passwd", &fifo).unwrap();
         let read = root.file_capabilities(&program(b"probe\0", 0), Path::new("/probe"), false);

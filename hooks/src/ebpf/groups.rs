@@ -5,6 +5,7 @@ use super::attach;
 use super::error::Error;
 use super::layout::Container;
 use super::program_set::ProgramSet;
+use capprof_store::control_group::{self, PROCESSES, VERSION_2};
 use capprof_store::{file, process};
 use libbpf_rs::{MapCore, MapFlags};
 use std::fs;
@@ -12,9 +13,6 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use zerocopy::IntoBytes;
-
-/// Where control groups of version 2 are: by themselves, or beside those of version 1 (cgroups(7)).
-const MOUNTS: [&str; 2] = ["/sys/fs/cgroup/unified", "/sys/fs/cgroup"];
 
 /// How often processes are looked for that were started meanwhile by one that was not known yet.
 const ROUNDS: usize = 32;
@@ -53,19 +51,10 @@ pub(super) fn join(
 /// # Errors
 /// [`Error::Update`], [`Error::Pin`], [`Error::ControlGroup`].
 pub fn enter_own(armed: &EbpfState) -> Result<(), Error> {
-    let lines = fs::read_to_string("/proc/self/cgroup").map_err(failed("/proc/self/cgroup"))?;
-    let name = lines.lines().find_map(|line| line.strip_prefix("0::/"));
-    let name = Path::new(name.unwrap_or_default());
+    let name = control_group::of(std::process::id(), VERSION_2).unwrap_or_default();
     // Where the service has control groups of its own, systemd executes what is not its main program in one below.
-    let name = match name.file_name() {
-        Some(last) if last == ".control" => name.parent().unwrap_or(name),
-        _ => name,
-    };
-    let group = MOUNTS
-        .iter()
-        .map(|mount| Path::new(mount).join(name))
-        .find(|group| group.join("cgroup.procs").exists());
-    let (Some(group), false) = (group, name.as_os_str().is_empty()) else {
+    let name = name.strip_suffix("/.control").unwrap_or(&name);
+    let Some(group) = control_group::directory(VERSION_2, name) else {
         let source = io::Error::other("this process is in no control group of version 2");
         return Err(failed("/proc/self/cgroup")(source));
     };
@@ -91,7 +80,7 @@ fn processes(group: &Path) -> Vec<i32> {
     let mut found = Vec::new();
     let mut groups = vec![group.to_owned()];
     while let Some(group) = groups.pop() {
-        let text = fs::read_to_string(group.join("cgroup.procs")).unwrap_or_default();
+        let text = fs::read_to_string(group.join(PROCESSES)).unwrap_or_default();
         found.extend(text.lines().filter_map(|line| line.parse::<i32>().ok()));
         groups.extend(file::subdirectories(&group));
     }

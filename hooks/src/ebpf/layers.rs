@@ -1,5 +1,6 @@
 //! The layers of a container's root file system, for an engine that unmounts it before the poststop hook runs (CRI-O does).
 
+use capprof_store::mountinfo;
 use rustix::fs::{Mode, OFlags, stat, statfs};
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsconfig_set_string, fsmount,
@@ -39,7 +40,7 @@ impl Layers {
         })
     }
 
-    /// Whether that is still mounted there.
+    /// Returns true if that is still mounted there.
     pub(super) fn is_mounted(&self, root: &Path) -> bool {
         stat(root).is_ok_and(|now| (now.st_dev, now.st_ino) == (self.device, self.inode))
     }
@@ -70,15 +71,13 @@ impl Layers {
 }
 
 /// The layers of the overlayfs that is mounted last at a path (proc_pid_mountinfo(5)), upper layer first, joined for `lowerdir`.
-fn layers_at(mountinfo: &str, path: &str) -> Option<String> {
-    let line = mountinfo
-        .lines()
+fn layers_at(mounts: &str, path: &str) -> Option<String> {
+    let mount = mountinfo::entries(mounts)
         .rev()
-        .find(|line| line.split(' ').nth(4) == Some(path) && line.contains(" - overlay "))?;
-    let options = line.rsplit(' ').next()?;
+        .find(|entry| entry.point == path && entry.file_system == "overlay")?;
     let mut upper = None;
     let mut lower = Vec::new();
-    for option in options.split(',') {
+    for option in mount.super_options.split(',') {
         match option.split_once('=') {
             Some(("upperdir", directory)) => upper = Some(directory),
             Some(("lowerdir" | "lowerdir+", directories)) => lower.push(directories),

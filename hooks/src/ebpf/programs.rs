@@ -8,6 +8,7 @@ use super::object::OBJECT;
 use super::standby;
 use super::types;
 use capprof_profile::capability::CapabilitySet;
+use capprof_store::control_group::{self, VERSION_2};
 use libbpf_rs::{
     Link, MapCore, Object, ObjectBuilder, OpenObject, PrintLevel, get_print, set_print,
 };
@@ -18,7 +19,7 @@ use std::path::Path;
 use std::sync::Mutex;
 use zerocopy::IntoBytes;
 
-/// Needed whichever way capability checks are seen: who belongs to a container.
+/// Needed by every method: they see which processes belong to a container.
 const COMMON: [&str; 2] = ["process_exec", "process_exit"];
 
 /// The same of new processes: where the kernel skips no program for having preempted it, and where it does, a program that it does not preempt.
@@ -161,7 +162,7 @@ fn needed(method: Method) -> impl Iterator<Item = &'static str> {
         .chain(method.programs().iter().copied())
 }
 
-/// The programs without which capabilities are recorded all the same.
+/// The programs without which capabilities are still recorded.
 fn optional() -> impl Iterator<Item = &'static str> {
     let standby = standby::programs().map(|program| program.name);
     CGROUP_PROGRAMS.into_iter().chain([NAMES]).chain(standby)
@@ -255,21 +256,9 @@ impl Attached {
 
 /// The root of the hierarchy of control groups, version 2, as far as this namespace shows it.
 pub(crate) fn control_groups() -> Result<File, String> {
-    let mounts = fs::read_to_string("/proc/self/mountinfo")
-        .map_err(|error| format!("read /proc/self/mountinfo: {error}"))?;
-    let path = control_group_mount(&mounts)
+    let path = control_group::mount(VERSION_2)
         .ok_or("control groups version 2 are not mounted (mount -t cgroup2)")?;
-    File::open(&path).map_err(|error| format!("open {path}: {error}"))
-}
-
-/// Where a hierarchy of version 2 is mounted from its root on (proc_pid_mountinfo(5)).
-fn control_group_mount(mountinfo: &str) -> Option<String> {
-    mountinfo.lines().find_map(|line| {
-        let (mount, file_system) = line.split_once(" - ")?;
-        let mut fields = mount.split(' ').skip(3);
-        let (root, mount_point) = (fields.next()?, fields.next()?);
-        (root == "/" && file_system.starts_with("cgroup2 ")).then(|| mount_point.to_owned())
-    })
+    File::open(&path).map_err(|error| format!("open {}: {error}", path.display()))
 }
 
 fn open() -> Result<OpenObject, String> {
@@ -329,7 +318,7 @@ fn leave_out_maps(open: &mut OpenObject) -> Result<(), String> {
 
 fn link(object: &Object, method: Method) -> Result<Vec<(&'static str, Link)>, String> {
     let mut links = Vec::new();
-    // Membership first: a check of a process that is not known yet must not be missed for order's sake.
+    // Membership first: a check of a process that is not known yet must not be missed because of the order.
     for name in needed(method) {
         let program = object
             .progs_mut()
@@ -474,25 +463,5 @@ mod tests {
             "load: No such process (prog 'tp_cap_capable': failed to find kernel BTF type ID of 'cap_capable': -ESRCH)"
         );
         assert_eq!(with_cause("open: EPERM".to_owned(), &[]), "open: EPERM");
-    }
-
-    #[test]
-    fn control_groups_are_found_where_they_are_mounted() {
-        let hybrid = "37 31 0:35 / /sys/fs/cgroup/pids rw,relatime - cgroup cgroup rw,pids\n\
-                      41 31 0:38 / /sys/fs/cgroup/unified rw,relatime - cgroup2 cgroup2 rw\n";
-        assert_eq!(
-            control_group_mount(hybrid).as_deref(),
-            Some("/sys/fs/cgroup/unified")
-        );
-        let pure =
-            "28 24 0:25 / /sys/fs/cgroup rw,nosuid shared:9 - cgroup2 cgroup rw,nsdelegate\n";
-        assert_eq!(control_group_mount(pure).as_deref(), Some("/sys/fs/cgroup"));
-        // A part of the hierarchy, as a container is shown it, is not the root.
-        let part = "28 24 0:25 /../.. /mnt rw shared:9 - cgroup2 cgroup rw\n";
-        assert_eq!(control_group_mount(part), None);
-        assert_eq!(
-            control_group_mount("1 0 8:1 / / rw - ext4 /dev/sda1 rw\n"),
-            None
-        );
     }
 }

@@ -1,7 +1,7 @@
 //! The fence: a record of capprof's own that proves that everything before it has arrived.
 
 use capprof_store::random;
-use nix::time::{ClockId, clock_gettime};
+use rustix::time::{ClockId, clock_gettime};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// How long the fence may take to come through.
@@ -26,9 +26,8 @@ pub(super) fn nonce() -> String {
 
 /// Milliseconds since boot, by a clock that cannot be set.
 pub(super) fn milliseconds_since_boot() -> u64 {
-    clock_gettime(ClockId::CLOCK_BOOTTIME)
+    Duration::try_from(clock_gettime(ClockId::Boottime))
         .ok()
-        .map(Duration::from)
         .and_then(|elapsed| u64::try_from(elapsed.as_millis()).ok())
         .unwrap_or_default()
 }

@@ -16,6 +16,7 @@ use super::liveness::Liveness;
 use super::target::Target;
 use capprof_profile::Capability;
 use capprof_profile::recording::Process;
+use capprof_store::control_group::{self, PROCESSES, VERSION_2};
 use capprof_store::process;
 use capprof_store::recording::Directory;
 use nix::unistd::{dup2_stderr, dup2_stdout, setsid};
@@ -39,8 +40,8 @@ const TURN: u16 = 200;
 /// Between two writes of what was seen.
 const INTERVAL: Duration = Duration::from_millis(500);
 
-/// The control group of all listeners, where they outlive the engine's service.
-const CONTROL_GROUP: &str = "/sys/fs/cgroup/capprof";
+/// The control group of all listeners, below the root of the hierarchy: there they outlive the engine's service.
+const CONTROL_GROUP: &str = "capprof";
 
 #[derive(Debug, Serialize, Deserialize)]
 struct Options {
@@ -189,10 +190,14 @@ fn detach() -> io::Result<()> {
         .into();
     dup2_stdout(&null)?;
     dup2_stderr(&null)?;
-    // Not on a host with control groups of version 1, and not where the policy forbids it: then the listener ends with the engine's service.
+    // Not on a host with control groups of version 1 alone, and not where the policy forbids it: then the listener ends with the engine's service.
+    let Some(root) = control_group::mount(VERSION_2) else {
+        return Ok(());
+    };
+    let group = root.join(CONTROL_GROUP);
     for _ in 0..10 {
-        let _ = fs::create_dir(CONTROL_GROUP);
-        match join_control_group(CONTROL_GROUP) {
+        let _ = fs::create_dir(&group);
+        match join_control_group(&group) {
             // The last listener of before has just removed it.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             _ => break,
@@ -201,17 +206,17 @@ fn detach() -> io::Result<()> {
     Ok(())
 }
 
-fn join_control_group(path: &str) -> io::Result<()> {
+fn join_control_group(group: &Path) -> io::Result<()> {
     // Not fs::write, which would try to make the file where the group is gone.
-    let mut members = File::options()
-        .write(true)
-        .open(Path::new(path).join("cgroup.procs"))?;
+    let mut members = File::options().write(true).open(group.join(PROCESSES))?;
     members.write_all(b"0")
 }
 
 /// Leaves the listeners' control group, and removes it after the last of them.
 fn leave_control_group() {
-    let _ = join_control_group("/sys/fs/cgroup");
-    // Refused while another listener is in it.
-    let _ = fs::remove_dir(CONTROL_GROUP);
+    if let Some(root) = control_group::mount(VERSION_2) {
+        let _ = join_control_group(&root);
+        // Refused while another listener is in it.
+        let _ = fs::remove_dir(root.join(CONTROL_GROUP));
+    }
 }

@@ -3,6 +3,7 @@
 //! Through libselinux (crate `selinux`), in raw form: nothing here talks to mcstransd(8).
 
 use capprof_profile::{Capability, CapabilitySet};
+use rustix::io::Errno;
 use selinux::{KernelSupport, OpaqueSecurityContext, SELinuxMode, SecurityClass, SecurityContext};
 use std::ffi::CString;
 
@@ -141,7 +142,7 @@ pub(crate) fn canonical(context: &str) -> Result<String, Error> {
             .map_or_else(String::new, |text| text.to_string_lossy().into_owned())),
         Err(source) => match &source {
             selinux::errors::Error::IO { source: io, .. }
-                if io.raw_os_error() == Some(nix::libc::EINVAL) =>
+                if io.raw_os_error() == Some(Errno::INVAL.raw_os_error()) =>
             {
                 Err(invalid())
             }

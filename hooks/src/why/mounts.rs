@@ -1,6 +1,7 @@
 //! A process's mounts, as /proc/PID/mountinfo lists them (proc_pid_mountinfo(5)).
 
 use capprof_profile::why::facts::{Mount, ReadOnly};
+use capprof_store::mountinfo::{Entry, entries, has_option};
 use std::collections::HashMap;
 
 /// Mounts by their number.
@@ -10,7 +11,7 @@ pub(super) struct Mounts(HashMap<u64, Mount>);
 impl Mounts {
     /// Those of a list; of a process that has ended it is empty.
     pub(super) fn of(list: &str) -> Self {
-        Self(list.lines().filter_map(parse_line).collect())
+        Self(entries(list).map(mount).collect())
     }
 
     /// True if it has the mount with this number.
@@ -33,38 +34,24 @@ impl Mounts {
     }
 }
 
-fn parse_line(line: &str) -> Option<(u64, Mount)> {
-    let (mount, file_system) = line.split_once(" - ")?;
-    let mut fields = mount.split(' ');
-    let id = fields.next()?.parse().ok()?;
-    let (point, options) = (fields.nth(3)?, fields.next()?);
-    let mut fields = file_system.split(' ');
-    let (kind, super_options) = (fields.next()?, fields.nth(1)?);
-    let has = |options: &str, name: &str| options.split(',').any(|option| option == name);
-    let read_only = match (has(options, "ro"), has(super_options, "ro")) {
+fn mount(entry: Entry<'_>) -> (u64, Mount) {
+    let has = |name| has_option(entry.options, name);
+    let read_only = match (has("ro"), has_option(entry.super_options, "ro")) {
         (_, true) => Some(ReadOnly::FileSystem),
         (true, false) => Some(ReadOnly::Mount),
         (false, false) => None,
     };
-    Some((
-        id,
+    (
+        entry.id,
         Mount {
-            point: unescape(point),
             read_only,
-            nosuid: has(options, "nosuid"),
-            noexec: has(options, "noexec"),
-            nodev: has(options, "nodev"),
-            file_system: kind.to_owned(),
+            nosuid: has("nosuid"),
+            noexec: has("noexec"),
+            nodev: has("nodev"),
+            file_system: entry.file_system.to_owned(),
+            point: entry.point,
         },
-    ))
-}
-
-/// Blanks and the like stand as three octal digits.
-fn unescape(text: &str) -> String {
-    text.replace("\\040", " ")
-        .replace("\\011", "\t")
-        .replace("\\012", "\n")
-        .replace("\\134", "\\")
+    )
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use super::mounts::Mounts;
 use capprof_profile::why::facts::{DeviceRule, Modules};
+use capprof_store::control_group::{self, VERSION_2};
 use nix::sched::CloneFlags;
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, StatxFlags, openat, statx};
 use std::collections::{BTreeMap, HashMap};
@@ -18,7 +19,7 @@ pub(super) struct Roots(HashMap<u32, Root>);
 struct Root {
     directory: Rc<OwnedFd>,
     mounts: Rc<Mounts>,
-    /// Its mounts come apart with a namespace that nobody holds.
+    /// The kernel unmounts everything in a namespace that no process holds.
     namespace: fs::File,
 }
 
@@ -279,27 +280,19 @@ pub(super) fn modules(pid: u32, landlock: Option<bool>) -> Modules {
     }
 }
 
-/// The process's control group in a hierarchy of version 1, or in that of version 2 for an empty name.
-fn control_group(pid: u32, controller: &str) -> Option<String> {
-    fs::read_to_string(format!("/proc/{pid}/cgroup"))
-        .ok()?
-        .lines()
-        .find_map(|line| {
-            let mut fields = line.splitn(3, ':').skip(1);
-            let (controllers, path) = (fields.next()?, fields.next()?);
-            (controllers.split(',').any(|name| name == controller)).then(|| path.to_owned())
-        })
-}
-
 /// The limit of processes of a control group that has reached it.
 pub(super) fn pids_limit(pid: u32) -> Option<u64> {
-    let (mount, path) = match control_group(pid, "pids") {
-        Some(path) => ("/sys/fs/cgroup/pids", path),
-        None => ("/sys/fs/cgroup", control_group(pid, "")?),
+    let (controller, path) = match control_group::of(pid, "pids") {
+        Some(path) => ("pids", path),
+        None => (VERSION_2, control_group::of(pid, VERSION_2)?),
     };
+    let mount = control_group::mount(controller)?;
     let mut path = path.as_str();
     loop {
-        let read = |name: &str| fs::read_to_string(format!("{mount}{path}/{name}")).ok();
+        let read = |name: &str| {
+            let group = mount.join(path.trim_start_matches('/'));
+            fs::read_to_string(group.join(name)).ok()
+        };
         let limit = read("pids.max").and_then(|text| text.trim().parse::<u64>().ok());
         let refused = read("pids.events").is_some_and(|text| {
             text.lines().any(|line| {
@@ -326,8 +319,9 @@ pub(super) fn pids_limit(pid: u32) -> Option<u64> {
 
 /// What the rules of control groups version 1 say, which are no eBPF program; `None` if they do not say.
 pub(super) fn device_list_refuses(pid: u32, rule: &DeviceRule) -> Option<bool> {
-    let path = control_group(pid, "devices")?;
-    let list = fs::read_to_string(format!("/sys/fs/cgroup/devices{path}/devices.list")).ok()?;
+    let path = control_group::of(pid, "devices")?;
+    let group = control_group::mount("devices")?.join(path.trim_start_matches('/'));
+    let list = fs::read_to_string(group.join("devices.list")).ok()?;
     list_refuses(&list, rule)
 }
 

@@ -379,7 +379,7 @@ pub(crate) fn command(program: &str, arguments: &[&std::ffi::OsStr]) -> anyhow::
     Ok(())
 }
 
-/// Whether the check is the kernel's account of memory, which every program causes.
+/// Returns true if the check is the kernel's account of memory, which every program causes.
 pub(crate) fn is_overcommit(observation: &Observation) -> bool {
     observation
         .call_site

@@ -167,6 +167,18 @@ pub(crate) fn nothing_is_seen_of_devices_where_control_groups_are_hidden(
     Ok(())
 }
 
+/// As on a host whose administrator mounts them at a path of their own.
+pub(crate) fn devices_are_seen_where_control_groups_are_mounted_elsewhere(
+    tools: &Tools,
+) -> anyhow::Result<()> {
+    let said = with_pins_of_its_own(
+        tools,
+        "umount -R -l /sys/fs/cgroup && mount -t cgroup2 none /mnt && \"$0\" probe && \"$0\" load tp_btf && \"$0\" unseen",
+    )?;
+    ensure!(!said.contains("control groups"), "{said}");
+    Ok(())
+}
+
 /// What an upgrade left: pins of another layout, which only the version that made them could use.
 pub(crate) fn pins_of_a_former_version_are_unloaded(tools: &Tools) -> anyhow::Result<()> {
     let said = with_pins_of_its_own(
@@ -206,7 +218,7 @@ pub(crate) fn addresses_that_a_killed_hook_left_are_not_named_as_ours(
     whole(&evidence)?;
     let after = &one(&evidence, Capability::SYS_CHROOT)?.call_site;
     ensure!(*after == before, "{after:?} instead of {before:?}");
-    // Where the kernel refuses iterators, names come from /proc/kallsyms, and nobody reads the map.
+    // Where the kernel refuses iterators, names come from /proc/kallsyms, and no process reads the map.
     if capprof_hook::ebpf::directory()
         .join("link-name_symbols")
         .exists()

@@ -21,7 +21,7 @@ use std::sync::Arc;
 
 type Test = fn(&Tools) -> anyhow::Result<()>;
 
-const TESTS: [(&str, Test); 47] = [
+const TESTS: [(&str, Test); 48] = [
     (
         "devices_are_opened_or_asked_about",
         devices_are_opened_or_asked_about,
@@ -29,6 +29,10 @@ const TESTS: [(&str, Test); 47] = [
     (
         "nothing_is_seen_of_devices_where_control_groups_are_hidden",
         left_behind::nothing_is_seen_of_devices_where_control_groups_are_hidden,
+    ),
+    (
+        "devices_are_seen_where_control_groups_are_mounted_elsewhere",
+        left_behind::devices_are_seen_where_control_groups_are_mounted_elsewhere,
     ),
     (
         "nothing_is_recorded_of_the_runtime",
@@ -289,7 +293,7 @@ fn whole(evidence: &Evidence) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Whether this kernel hides the checks of capset(2) and of PR_SET_SECUREBITS, and the recorder says so.
+/// Returns true if this kernel hides the checks of capset(2) and of PR_SET_SECUREBITS, and the recorder says so.
 fn hides_capset(evidence: &Evidence) -> bool {
     evidence
         .blind_spots

@@ -75,7 +75,7 @@ pub(crate) fn a_process_of_the_host_does_not_join(tools: &Tools) -> anyhow::Resu
 pub(crate) fn a_process_in_a_namespace_of_the_same_number_does_not_join(
     tools: &Tools,
 ) -> anyhow::Result<()> {
-    // Whoever makes a namespace first gets the number, and others make some too.
+    // The first process that makes a namespace gets the number, and other processes make some, too.
     for _ in 0..30 {
         if let Some(evidence) = number_used_again(tools)? {
             whole(&evidence)?;

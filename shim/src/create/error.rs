@@ -6,14 +6,14 @@ use capprof_store::document::Ambiguity;
 use capprof_store::{file, settings};
 use std::path::PathBuf;
 
-/// What kept a container from being profiled, and hence from being created.
+/// What kept a container from being profiled, and so from being created.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The configuration file of capprof.
     #[error(transparent)]
     Configuration(#[from] settings::Error),
     /// The container's id.
-    #[error("container id {0}: it must be UTF-8, for the profile is kept under this name")]
+    #[error("container id {0}: it must be UTF-8, because the profile is kept under this name")]
     Id(String),
     /// config.json cannot be read.
     #[error(transparent)]
@@ -23,7 +23,7 @@ pub enum Error {
     Annotation {
         /// The file.
         path: PathBuf,
-        /// Which.
+        /// The reason.
         source: annotations::Error,
     },
     /// The directory that an annotation wants the result in.
@@ -52,8 +52,7 @@ pub enum Error {
     },
     /// A container cannot be profiled or limited from a checkpoint.
     #[error(
-        "restore: a container made of a checkpoint can be neither profiled nor limited, for its processes get the capabilities that they \
-         had: set annotation io.capprof.mode=off in {}, or call {}", path.display(), runtime.display()
+        "restore: a container made of a checkpoint can be neither profiled nor limited, because its processes get the capabilities that they had: set annotation io.capprof.mode=off in {}, or call {}", path.display(), runtime.display()
     )]
     Restore {
         /// The configuration.
@@ -73,14 +72,14 @@ pub enum Error {
     #[error("find capprof-hook: it is neither next to capprof nor in libexec/capprof: install it")]
     Hook,
     /// JSON cannot hold the path.
-    #[error("{what} {}: it must be UTF-8, for it goes into config.json", path.display())]
+    #[error("{what} {}: it must be UTF-8, because it goes into config.json", path.display())]
     NotUnicode {
         /// Whose path.
         what: &'static str,
         /// The path.
         path: PathBuf,
     },
-    /// Neither recorder can be had from inside a user namespace.
+    /// Neither recorder works from inside a user namespace.
     #[error(
         "this user cannot profile containers: eBPF and SELinux record for the host's root alone; run the container once as root, \
          for example with sudo, or with annotation io.capprof.mode=off"
@@ -92,9 +91,9 @@ pub enum Error {
         /// The directory.
         path: PathBuf,
     },
-    /// The own capabilities cannot be read.
+    /// capprof's own capabilities cannot be read.
     #[error("read own capabilities: {0}")]
-    Capabilities(#[from] caps::errors::CapsError),
+    Capabilities(std::io::Error),
     /// No random number for the recording's id.
     #[error("read random bytes: {0}")]
     Random(std::io::Error),
@@ -106,7 +105,7 @@ pub enum Error {
     Limit {
         /// The value of `io.capprof.mode`.
         mode: &'static str,
-        /// Why.
+        /// The reason.
         source: limit::Error,
     },
     /// A file or directory of the recording cannot be written.
@@ -117,7 +116,7 @@ pub enum Error {
     PassOn {
         /// The pipe.
         path: PathBuf,
-        /// Why.
+        /// The reason.
         source: std::io::Error,
     },
 }

@@ -33,7 +33,7 @@ impl ModeSettings {
     /// Decides by what a configuration asks for; `process` is its process.
     ///
     /// # Errors
-    /// The limit is unknown, or there is no label to be had.
+    /// The limit is unknown, or no label can be made.
     pub(super) fn of(
         request: &Request,
         settings: &Settings,
@@ -49,7 +49,7 @@ impl ModeSettings {
 
     /// Everything is granted, what would hide checks is taken off, and recorders watch.
     fn profiling(request: &Request, settings: &Settings, process: &Value) -> Result<Self, Error> {
-        let held = held()?;
+        let held = held().map_err(Error::Capabilities)?;
         let label = label::choose(
             settings,
             request.scope,

@@ -121,7 +121,7 @@ impl NewRecording<'_> {
         let original = process
             .as_object()
             .map_or(Ok(changes.original), |process| self.given(process, source))?;
-        // Nobody reads of a container that is not recorded what it is made of.
+        // If a container is not recorded, its workload is not needed.
         let (workload, engine_grants) = match mode.hooks {
             Hooks::Remove => (Workload::default(), None),
             Hooks::Record => (
@@ -133,7 +133,7 @@ impl NewRecording<'_> {
                 ),
                 Some(EngineGrants {
                     filter_refuses: changes.filter_refuses,
-                    ..engine_grants::of(source, &original, held()?)
+                    ..engine_grants::of(source, &original, held().map_err(Error::Capabilities)?)
                 }),
             ),
         };
@@ -154,6 +154,7 @@ impl NewRecording<'_> {
             id: String::new(),
             mode: mode.mode,
             profile: mode.profile,
+            judge: self.request.judge,
             attached: None,
             unit: None,
             created: String::new(),
@@ -199,7 +200,7 @@ impl NewRecording<'_> {
         let target = self.target;
         let is_absent = process.get("capabilities").is_none_or(Value::is_null);
         if is_absent && runtime::gives_all_unasked(target.path, target.family) {
-            let held = held()?;
+            let held = held().map_err(Error::Capabilities)?;
             return Ok(ProcessSets {
                 bounding: held,
                 effective: held,
@@ -266,7 +267,7 @@ fn output_directory(path: &Path, allowed: &[PathBuf]) -> Result<(PathBuf, FileId
 /// `20261123T150102Z-1a2b3c4d`: the second, then 16 bits of its fraction and 16 random ones, so that ids sort by time within a second as well.
 ///
 /// # Errors
-/// There are no random numbers to be had.
+/// The kernel gives no random numbers.
 pub fn recording_id(now: jiff::Timestamp) -> std::io::Result<String> {
     let nanoseconds = u64::from(now.subsec_nanosecond().unsigned_abs());
     let fraction = (nanoseconds << 16) / 1_000_000_000;

@@ -135,6 +135,11 @@ fn of_values_in_configurations() {
             "x",
             "annotation io.capprof.scope=x: expected auto, domain or host",
         ),
+        (
+            "io.capprof.judge",
+            "x",
+            "annotation io.capprof.judge=x: expected hook or caller",
+        ),
         ("io.capprof.name", "", "annotation io.capprof.name="),
     ] {
         let mut value_ = configuration();

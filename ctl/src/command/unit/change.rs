@@ -1,12 +1,12 @@
 //! What is changed of a service while it is recorded, and how that is undone.
 
-use super::service::{Service, restart, systemctl};
+use super::service::Service;
 use crate::output;
 use anyhow::bail;
 use capprof::create::own_process;
 use capprof_profile::CapabilitySet;
 use capprof_profile::error::line;
-use capprof_store::drop_in;
+use capprof_store::{drop_in, systemctl};
 use std::path::Path;
 
 /// A drop-in that lasts as long as this value. When it goes, the service is what it was: it runs with its own settings if it ran, and else does not.
@@ -47,7 +47,7 @@ impl Change {
             is_other: false,
         };
         drop_in::write(&service.name, own_process(), &text)?;
-        systemctl(&["daemon-reload"])?;
+        systemctl::reload()?;
         change.is_other = capabilities.is_some();
         Ok(change)
     }
@@ -66,14 +66,14 @@ impl Drop for Change {
             }
         };
         tell(drop_in::remove(&drop_in::path(&self.unit)).map_err(Into::into));
-        tell(systemctl(&["daemon-reload"]));
+        tell(systemctl::reload().map_err(Into::into));
         match (self.was_active, self.is_other) {
-            (true, true) => tell(restart(&self.unit)),
+            (true, true) => tell(systemctl::restart(&self.unit).map_err(Into::into)),
             (true, false) => {}
             (false, _) => {
-                tell(systemctl(&["stop", &self.unit]));
+                tell(systemctl::stop(&self.unit).map_err(Into::into));
                 // That it failed with other settings says nothing of it.
-                let _ = systemctl(&["reset-failed", &self.unit]);
+                systemctl::forget_failures(&self.unit);
             }
         }
     }
@@ -86,7 +86,7 @@ fn quoted(path: &Path) -> String {
     format!("\"{}\"", text.replace('%', "%%").replace('$', "$$"))
 }
 
-/// Lines of a drop-in that give a service these capabilities, whatever its unit says: an empty assignment takes back what was said before
+/// Lines of a drop-in that give a service these capabilities, regardless of its unit: an empty assignment clears the earlier ones
 /// (systemd.exec(5)).
 pub(super) fn assignments(set: CapabilitySet, ambient: CapabilitySet) -> String {
     let mut text = String::new();

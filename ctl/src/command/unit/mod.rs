@@ -16,12 +16,13 @@ use capprof_profile::recording::ProcessSets;
 use capprof_profile::settings::Settings;
 use capprof_profile::verification::{End, Outside, Verdict};
 use capprof_profile::verify;
-use capprof_store::drop_in;
+use capprof_store::control_group::{self, VERSION_2};
 use capprof_store::file::{self, Attributes};
 use capprof_store::profiles::Store;
 use capprof_store::recording::JOINED;
+use capprof_store::{drop_in, systemctl};
 use change::Change;
-use service::{Service, restart, systemctl};
+use service::Service;
 use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -38,11 +39,11 @@ const LONG_ENOUGH: Duration = Duration::from_secs(30);
 /// There is no such service, it cannot be recorded, or it does not start with its own settings either. Then it has these again.
 pub(crate) fn run(settings: &Settings, options: &UnitOptions) -> anyhow::Result<Exit> {
     if !nix::unistd::geteuid().is_root() {
-        bail!("unit: this takes root, for eBPF and systemd: run it with sudo");
+        bail!("unit: this needs root, for eBPF and systemd: run it with sudo");
     }
-    if !service::has_control_groups() {
+    if control_group::mount(VERSION_2).is_none() {
         bail!(
-            "unit: services are told apart by control groups of version 2, which are not mounted here"
+            "unit: this needs control groups of version 2, which are not mounted here (mount -t cgroup2)"
         );
     }
     let until = match (&options.check, options.duration, options.until_quiet) {
@@ -50,7 +51,7 @@ pub(crate) fn run(settings: &Settings, options: &UnitOptions) -> anyhow::Result<
         (_, Some(time), _) => Until::Over(time),
         (_, _, Some(time)) => Until::Quiet(time),
         (None, None, None) if options.write => bail!(
-            "unit: --write tries the drop-in, which takes a --check; --for or --until-quiet will do if it is enough that the service starts"
+            "unit: --write tries the drop-in and needs a --check; --for or --until-quiet is enough if the service only has to start"
         ),
         (None, None, None) => Until::Interrupted,
     };
@@ -169,7 +170,7 @@ impl Course<'_> {
                 true => format!("restarting {}", service.name),
                 false => format!("starting {}, which does not run", service.name),
             });
-            let started = restart(&service.name);
+            let started = systemctl::restart(&service.name);
             if started.is_ok() && !file::exists(&directory.path().join(JOINED))? {
                 bail!(
                     "{}: its start could not be recorded (RootDirectory=, or see the system log)",
@@ -193,11 +194,11 @@ impl Course<'_> {
             };
             if !self.was_active {
                 // What a service does at its end belongs to what it needs.
-                systemctl(&["stop", &service.name])?;
+                systemctl::stop(&service.name)?;
             }
             match watched {
                 Some(watched) => Ok((watched, change)),
-                None => Err(started.err().context("start the service")?),
+                None => Err(started.err().context("start the service")?.into()),
             }
         });
         let id = directory.id().unwrap_or_default();
@@ -269,7 +270,7 @@ impl Course<'_> {
         self.write(text, change)
     }
 
-    /// Holds a run with the drop-in against the recording, and keeps what came of it in the profile.
+    /// Compares a run with the drop-in with the recording, and stores the verdict in the profile.
     fn passed(&self, profile: &Profile, run: &str, tried: &Watched) -> anyhow::Result<bool> {
         let id = &profile.origin.recording_id;
         let name = &self.service.name;
@@ -332,9 +333,9 @@ impl Course<'_> {
             Some(former) => file::write(&path, &former, Attributes::Mode(0o644))?,
             None => drop_in::remove(&path)?,
         }
-        systemctl(&["daemon-reload"])?;
+        systemctl::reload()?;
         if self.was_active {
-            restart(&self.service.name)?;
+            systemctl::restart(&self.service.name)?;
         }
         bail!(
             "{} does not take effect, and is not installed: another drop-in says otherwise ({})",

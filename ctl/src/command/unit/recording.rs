@@ -5,8 +5,8 @@ use crate::running;
 use anyhow::Context;
 use capprof::create;
 use capprof_profile::recording::{
-    Container, ContainerProcess, Delivery, Grant, Mode, ProcessSets, Recording, Runtime, SCHEMA,
-    Unit, Workload,
+    Container, ContainerProcess, Delivery, Grant, Judge, Mode, ProcessSets, Recording, Runtime,
+    SCHEMA, Unit, Workload,
 };
 use capprof_profile::settings::{Recorders, Settings};
 use capprof_store::recording::Directory;
@@ -33,6 +33,7 @@ pub(super) fn begin(
             Some(_) => Mode::Verify,
         },
         profile: verified.map(|(profile, _)| profile.to_owned()),
+        judge: Judge::Caller,
         attached: None,
         unit: Some(Unit {
             name: service.name.clone(),

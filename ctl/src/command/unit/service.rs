@@ -1,13 +1,14 @@
 //! What systemd says of a service, and what it is told to do.
 
 use crate::running::sets_of;
-use anyhow::{Context, bail};
+use anyhow::bail;
 use capprof_profile::recording::ProcessSets;
 use capprof_profile::{Capability, CapabilitySet};
+use capprof_store::control_group::{self, VERSION_2};
+use capprof_store::systemctl;
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::PathBuf;
 
 /// What is asked of it (systemctl(1), `show`).
 const PROPERTIES: [&str; 17] = [
@@ -30,11 +31,8 @@ const PROPERTIES: [&str; 17] = [
     "DropInPaths",
 ];
 
-/// A user of whom nothing more is known than that it is not root: `nobody`.
+/// The id for a user that is not root and not known otherwise: that of `nobody`.
 const NOBODY: u32 = 65_534;
-
-/// Where control groups of version 2 are: beside those of version 1, or by themselves (cgroups(7)).
-const CONTROL_GROUPS: [&str; 2] = ["/sys/fs/cgroup/unified", "/sys/fs/cgroup"];
 
 /// A service, as systemd knows it at this moment.
 #[derive(Debug)]
@@ -51,22 +49,15 @@ impl Service {
     /// There is none, or systemd cannot be asked.
     pub(super) fn find(name: &str) -> anyhow::Result<Self> {
         if name.starts_with('-') || name.chars().any(|one| one.is_whitespace() || one == '/') {
-            bail!("{name}: no name of a service, as nginx.service");
+            bail!("{name}: not the name of a service, such as nginx.service");
         }
-        let mut command = Command::new("systemctl");
-        command.args(["show", name]);
-        for property in PROPERTIES {
-            command.args(["--property", property]);
-        }
-        let output = command
-            .stdin(Stdio::null())
-            .output()
-            .context("run systemctl")?;
-        if !output.status.success() {
-            let reason = String::from_utf8_lossy(&output.stderr).into_owned();
-            bail!("systemctl show {name}: {}", reason.trim());
-        }
-        let properties = properties(&String::from_utf8_lossy(&output.stdout));
+        let mut words = vec!["show", name];
+        words.extend(
+            PROPERTIES
+                .iter()
+                .flat_map(|property| ["--property", property]),
+        );
+        let properties = properties(&systemctl::run(&words)?);
         let service = Self {
             name: properties.get("Id").cloned().unwrap_or_default(),
             properties,
@@ -99,7 +90,7 @@ impl Service {
         self.properties.get(name).map_or("", String::as_str)
     }
 
-    /// Whether it runs, or is about to.
+    /// Returns true if it runs, or is about to.
     pub(super) fn is_active(&self) -> bool {
         matches!(
             self.property("ActiveState"),
@@ -131,11 +122,7 @@ impl Service {
 
     /// The directory of its control group, if it runs.
     pub(super) fn control_group(&self) -> Option<PathBuf> {
-        let group = self.property("ControlGroup").strip_prefix('/')?;
-        CONTROL_GROUPS
-            .iter()
-            .map(|mount| Path::new(mount).join(group))
-            .find(|path| !group.is_empty() && path.join("cgroup.procs").exists())
+        control_group::directory(VERSION_2, self.property("ControlGroup"))
     }
 
     /// `User=`, by number. Names are looked up in /etc/passwd alone.
@@ -179,7 +166,7 @@ impl Service {
         self.property("NoNewPrivileges") == "yes"
     }
 
-    /// Whether its processes are in a user namespace of their own (`PrivateUsers=`).
+    /// Returns true if its processes are in a user namespace of their own (`PrivateUsers=`).
     pub(super) fn has_user_namespace(&self) -> bool {
         !matches!(self.property("PrivateUsers"), "" | "no")
     }
@@ -191,46 +178,6 @@ impl Service {
         let words = words.split_once(" ; ").map_or(words, |(words, _)| words);
         words.split_whitespace().map(str::to_owned).collect()
     }
-}
-
-/// Whether the kernel knows control groups of version 2 here, by which services are told apart.
-pub(super) fn has_control_groups() -> bool {
-    CONTROL_GROUPS
-        .iter()
-        .any(|mount| Path::new(mount).join("cgroup.procs").exists())
-}
-
-/// Has systemd do something, and waits until it has.
-///
-/// # Errors
-/// It could not, with what systemctl says of it.
-pub(super) fn systemctl(words: &[&str]) -> anyhow::Result<()> {
-    let output = Command::new("systemctl")
-        .args(words)
-        .stdin(Stdio::null())
-        .output()
-        .context("run systemctl")?;
-    match output.status.success() {
-        true => Ok(()),
-        false => bail!(
-            "systemctl {}: {}",
-            words.join(" "),
-            String::from_utf8_lossy(&output.stderr)
-                .trim()
-                .replace('\n', " ")
-        ),
-    }
-}
-
-/// Starts a service anew. How often it was started or failed before does not count (systemd.unit(5), `StartLimitBurst=`): what failed with other
-/// settings must not keep it from starting with its own.
-///
-/// # Errors
-/// As [`systemctl()`].
-pub(super) fn restart(name: &str) -> anyhow::Result<()> {
-    // Of a service that systemd has not loaded there is nothing to forget.
-    let _ = systemctl(&["reset-failed", name]);
-    systemctl(&["restart", name])
 }
 
 /// `Name=value`, a line each.

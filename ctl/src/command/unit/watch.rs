@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 /// How often it is looked whether something has changed.
 const TICK: Duration = Duration::from_millis(50);
 
-/// What ends a recording, beside the service's own end and Ctrl-C.
+/// What ends a recording, besides the service's own end and Ctrl-C.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Until<'a> {
     /// Nothing else.
@@ -29,7 +29,7 @@ pub(super) enum Until<'a> {
 /// What was seen of a service that was watched.
 #[derive(Debug)]
 pub(super) struct Watched {
-    /// What came of the check.
+    /// The result of the check.
     pub(super) check: Option<Check>,
     /// What is wrong with the service.
     pub(super) failure: Option<String>,
@@ -98,7 +98,7 @@ struct Watch<'a> {
 }
 
 impl Watch<'_> {
-    /// Whether there was enough to see since then. What is new is shown where that decides.
+    /// Returns true if there was enough to see since then. What is new is shown where that decides.
     fn is_enough(&mut self, started: Instant) -> anyhow::Result<bool> {
         match self.until {
             Until::Interrupted => Ok(false),
@@ -117,7 +117,7 @@ impl Watch<'_> {
         }
     }
 
-    /// Whether the check has succeeded, or its time is over.
+    /// Returns true if the check has succeeded, or its time is over.
     fn is_checked(&mut self, command: &str, deadline: Instant) -> anyhow::Result<bool> {
         if self.next_check > Instant::now() {
             return Ok(deadline <= Instant::now());

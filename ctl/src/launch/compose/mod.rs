@@ -82,7 +82,7 @@ impl Compose {
             [_, _, ..] if is_up => {
                 bail!("{name} up: name one service; those that it depends on are started with it")
             }
-            [service, ..] => service.to_str().context("a service's name is UTF-8")?,
+            [service, ..] => service.to_str().context("a service's name must be UTF-8")?,
         };
         let compose = Self {
             docker,
@@ -109,12 +109,12 @@ impl Compose {
         Ok(Arc::clone(&self.traces))
     }
 
-    /// Whether it knows annotations.
+    /// Returns true if it knows annotations.
     pub(super) fn annotates(&self, words: &[OsString]) -> bool {
         self.version(words) >= ANNOTATES
     }
 
-    /// Whether a further file can take away what the others say.
+    /// Returns true if a further file can take away what the others say.
     pub(super) fn replaces(&self, words: &[OsString]) -> bool {
         self.version(words) >= REPLACES
     }
@@ -168,7 +168,7 @@ impl Compose {
         let found = files::found(&directory, self.version(words).0 < 2);
         if found.is_empty() {
             bail!(
-                "{}: no compose file in it or above it: name one by --file",
+                "{}: no compose file in it or above it: name one with --file",
                 directory.display()
             );
         }
@@ -224,7 +224,7 @@ impl Compose {
         match said.trim().is_empty() {
             true => Ok(()),
             false => bail!(
-                "service {}: it has a container, which up would replace: remove it first (compose rm --stop {}), or profile one beside it (compose run)",
+                "service {}: it has a container, which up would replace: remove it first (compose rm --stop {}), or profile a second one (compose run)",
                 self.service,
                 self.service
             ),
@@ -245,16 +245,16 @@ fn called(words: &[OsString], globals: &Table) -> anyhow::Result<Option<(Vec<OsS
             Ok(is_next(end).then(|| (words[..end].to_vec(), end + 1)))
         }
         Some("podman-compose") => bail!(
-            "podman-compose: services are profiled by docker compose alone; of podman, profile the container by podman run"
+            "podman-compose: only docker compose can profile services; profile the container with podman run"
         ),
         Some(name @ ("podman" | "nerdctl")) if is_next(1) => bail!(
-            "{name} compose: services are profiled by docker compose alone; of {name}, profile the container by {name} run"
+            "{name} compose: only docker compose can profile services; profile the container with {name} run"
         ),
         _ => Ok(None),
     }
 }
 
-/// Whether a program is compose's, or one that takes its place.
+/// Returns true if a program is compose's, or one that takes its place.
 pub(super) fn is_program(name: &str) -> bool {
     ["docker-compose", "podman-compose"].contains(&name)
 }
@@ -262,7 +262,7 @@ pub(super) fn is_program(name: &str) -> bool {
 fn refuse_unknown(name: &str, scan: &Scan) -> anyhow::Result<()> {
     match &scan.unknown {
         Some(unknown) => bail!(
-            "{name} {unknown}: an option that capprofctl does not know; write its value behind an ="
+            "{name} {unknown}: an option that capprofctl does not know; write its value after an ="
         ),
         None => Ok(()),
     }
@@ -285,7 +285,7 @@ fn refuse<'a>(name: &str, given: impl Iterator<Item = &'a Given>) -> anyhow::Res
         ("no-start", "nothing would run"),
         ("remove-orphans", "it would remove other containers"),
         ("scale", "one container is profiled"),
-        ("watch", "the container would be made anew"),
+        ("watch", "the container would be made again"),
         ("menu", "the service is started in the background"),
     ];
     for given in given {
@@ -334,7 +334,7 @@ mod tests {
     }
 
     #[test]
-    fn a_service_is_found_behind_all_options() {
+    fn a_service_is_found_after_all_options() {
         for (line, service, called, is_up) in [
             ("docker compose run web", "web", 2, false),
             (
@@ -368,8 +368,8 @@ mod tests {
             ("docker compose up --scale web=2 web", "leave it out"),
             ("docker compose -f - run web", "give a file"),
             ("docker-compose -H tcp://a run web", "leave it out"),
-            ("podman-compose run web", "docker compose alone"),
-            ("podman compose run web", "docker compose alone"),
+            ("podman-compose run web", "only docker compose"),
+            ("podman compose run web", "only docker compose"),
         ] {
             let error = of(line).map(|_| ()).unwrap_err().to_string();
             assert!(error.contains(part), "{line}: {error}");

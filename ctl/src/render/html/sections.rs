@@ -71,7 +71,7 @@ pub(super) fn dropped(profile: &Profile) -> Markup {
         section aria-labelledby="dropped" {
             h2 #dropped { "Dropped" }
             @if dropped.is_empty() {
-                p { "Nothing that the container has today can go." }
+                p { "Nothing that the container has today can be dropped." }
             } @else {
                 table {
                     caption { "What the container has today and does not use, and what dropping it prevents" }
@@ -107,7 +107,7 @@ pub(super) fn verification(profile: &Profile) -> Markup {
                     ul { @for line in lines { li { (line.trim()) } } }
                 }
                 None => p {
-                    "This set was not tried out yet. " code { "capprofctl verify" }
+                    "This set has not been tried yet. " code { "capprofctl verify" }
                     " runs the workload with nothing but this set."
                 }
             }
@@ -137,18 +137,13 @@ pub(super) fn beyond(profile: &Profile) -> Markup {
 /// What could not be seen, what was refused, and what works without.
 pub(super) fn limits(profile: &Profile) -> Markup {
     let spots = answer::blind_spots(profile.findings.blind_spots.iter());
-    let optional: Vec<&CheckSummary> = profile
-        .findings
-        .dismissed
-        .iter()
-        .filter(|entry| entry.optional && entry.rule != capprof_profile::classify::HARD_LINK)
-        .collect();
+    let optional = answer::optional(profile);
     html! {
         section aria-labelledby="limits" {
             h2 #limits { "Limits of this recording" }
             p { "One run shows what one run used." }
             @if spots.is_empty() && optional.is_empty() && profile.findings.notes.is_empty() {
-                p { "Nothing is known that could not have been seen." }
+                p { "No blind spot is known." }
             }
             ul {
                 @for (names, reason) in &spots {
