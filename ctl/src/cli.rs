@@ -18,7 +18,7 @@ use std::time::Duration;
 
 /// Show which Linux capabilities profiled containers need
 ///
-/// Containers that are run by the OCI runtime capprof leave a profile each. This command shows them.
+/// Each container that the OCI runtime capprof runs leaves a profile. This command shows the profiles.
 #[derive(Debug, Parser)]
 #[command(
     name = "capprofctl",
@@ -39,21 +39,21 @@ pub(crate) struct Arguments {
 /// The subcommands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Profile a container, verify the answer, and print it: from a command line to a set that one can hand over
+    /// Profile a container, verify the answer, and print it: from a command line to a set
     ///
-    /// The engine's command line runs once with capprof as its runtime, and then with nothing but what it used. Where a member of that set is
-    /// doubtful, more runs tell if the program does without. What is added to the command line is shown; nothing is left running. Exits with
+    /// The engine's command line runs once with capprof as its runtime, and then with nothing but what it used. If a member of that set is
+    /// doubtful, more runs find out if the program works without it. The options that are added are shown; nothing is left running. Exits with
     /// status 0 if the answer is verified, with 4 if it is not.
     Profile(ProfileOptions),
 
     /// Record what a systemd service uses, and make the drop-in that gives it nothing else
     ///
-    /// Restarts the service with nothing changed but that it is recorded, from the first command of its unit on; a service that does not run is
-    /// started, and stopped afterwards. Then prints what it used of what its unit gives it, and the drop-in. With --write it starts the service once
-    /// more with that drop-in, and installs it if the service works; else the service gets its former settings back.
+    /// Restarts the service with its own settings and records it from the first command of its unit on; a service that does not run is
+    /// started, and stopped afterwards. Then prints which of its capabilities it used, and the drop-in. With --write, it starts the service once
+    /// more with that drop-in, and installs it if the service works; otherwise the service gets its former settings back.
     Unit(UnitOptions),
 
-    /// Show a profile: what the workload needs, why, and how to say so to an engine
+    /// Show a profile: what the workload needs, why, and how to tell an engine
     Report {
         /// A recording, container, name, pod or image, the beginning of an id, a file, or `latest`
         #[arg(default_value = "latest", value_name = "PROFILE", add = profiles())]
@@ -73,8 +73,8 @@ pub(crate) enum Command {
 
     /// Put the verified answer into a compose file, a Kubernetes manifest, a .container or a .service unit
     ///
-    /// Takes `privileged` out, and sets what the workload needs: capabilities, devices, sysctls. Comments, order, and all else stay as they
-    /// are. Without --write, the change is shown and the file stays as it is.
+    /// Removes `privileged`, and sets what the workload needs: capabilities, devices, sysctls. Comments, order, and everything else stay as they
+    /// are. Without --write, it shows the change and leaves the file as it is.
     Apply(ApplyOptions),
 
     /// List the profiles in the store, newest first
@@ -88,7 +88,7 @@ pub(crate) enum Command {
         #[arg(value_name = "FROM", add = profiles())]
         from: String,
 
-        /// The profile that is compared
+        /// The profile to compare
         #[arg(value_name = "TO", add = profiles())]
         to: String,
 
@@ -97,14 +97,14 @@ pub(crate) enum Command {
         format: ListFormat,
     },
 
-    /// Hold a profile against what is allowed, for pipelines
+    /// Check a profile against what is allowed, for pipelines
     ///
     /// Exits with status 5 if the profile needs more, and with status 3 if it is incomplete.
     Check(CheckOptions),
 
     /// Remove profiles from the store
     Rm {
-        /// As for report
+        /// The profile, as for report
         #[arg(required = true, value_name = "PROFILE", add = profiles())]
         profiles: Vec<String>,
 
@@ -113,23 +113,23 @@ pub(crate) enum Command {
         all: bool,
     },
 
-    /// Remove old profiles, and those of which enough newer ones exist
+    /// Remove profiles that are old, or more than the number to keep
     ///
-    /// With both options, a profile goes only if both allow it.
+    /// With both options, it removes only profiles for which both hold.
     Prune(PruneOptions),
 
     /// Record containers that run already, without a restart and without granting anything
     ///
-    /// Attaches to all processes of each container, whichever engine started it, and to those that `exec` adds. Detaches when the container ends,
-    /// when the time is over, or at Ctrl-C, and shows what was used and refused since. The profile is stored, and never called complete: what the
-    /// container did before was not seen.
+    /// Attaches to all processes of each container of any engine, and to those that `exec` adds. Detaches when the container ends,
+    /// when the time is over, or at Ctrl-C, and shows what was used and refused since. The profile is stored, and never called complete, because
+    /// the recording did not see what the container did before.
     Observe(ObserveOptions),
 
     /// Show what running containers have, use, do not use and are refused
     ///
-    /// What is most worth dropping comes first. Used and refused are known of containers that are being recorded: see observe.
+    /// What is most worth dropping comes first. Only containers that are being recorded (see observe) show what they use and are refused.
     Audit {
-        /// Only these [default: all]
+        /// Only these containers [default: all]
         #[arg(conflicts_with = "all", value_name = "CONTAINER")]
         containers: Vec<String>,
 
@@ -141,7 +141,7 @@ pub(crate) enum Command {
         #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
         format: AuditFormat,
 
-        /// A further directory in which a runtime keeps its containers, its --root
+        /// Another directory in which a runtime keeps its containers, its --root
         #[arg(long, value_name = "DIRECTORY")]
         root: Vec<PathBuf>,
     },
@@ -153,37 +153,37 @@ pub(crate) enum Command {
         format: ListFormat,
     },
 
-    /// Tell of each capability that a recorded container uses or is refused for the first time
+    /// Print each capability that a recorded container uses or is refused for the first time
     ///
-    /// Ends when the recording does, or when nothing new has come for the given time.
+    /// Ends when the recording ends, or when nothing new has come for the given time.
     Watch {
         /// A recording in progress, its container or one of its names
         #[arg(value_name = "CONTAINER")]
         container: String,
 
-        /// End when nothing new has come for so long, as 10m
+        /// End when nothing new has come for this time, for example 10m
         #[arg(long, value_name = "TIME", value_parser = time)]
         until_quiet: Option<Duration>,
     },
 
     /// Show live what recorded containers use and are refused
     ///
-    /// In a terminal: r, c, l and n sort by rate, count, last use and capability; q ends it. Elsewhere: the table again and again.
+    /// In a terminal, r, c, l and n sort by rate, count, last use and capability, and q ends it. Otherwise it prints the table repeatedly.
     Top {
-        /// Only this: a recording in progress, its container or one of its names
+        /// Only this recording in progress, by its container or one of its names
         #[arg(value_name = "CONTAINER")]
         container: Option<String>,
 
-        /// How often it is looked at, as 2s
+        /// How often to update the table, for example 2s
         #[arg(long, value_name = "TIME", value_parser = time, default_value = "2s")]
         interval: Duration,
     },
 
-    /// Put what is known so far of recordings in progress into the store
+    /// Store what is known so far of recordings in progress
     ///
-    /// So that a crash of the machine does not take it. The end of the recording replaces it. A timer does it every hour.
+    /// Then a crash of the machine does not lose it. The end of the recording replaces it. A timer does this every hour.
     Snapshot {
-        /// Only these [default: all]
+        /// Only these containers [default: all]
         #[arg(conflicts_with = "all", value_name = "RECORDING")]
         recordings: Vec<String>,
 
@@ -197,17 +197,17 @@ pub(crate) enum Command {
     /// Shows what any run needed, in how many runs, and when the last new capability appeared. The result can be merged again.
     Merge(MergeOptions),
 
-    /// Run a workload again with nothing but its minimized set, and say whether that is enough
+    /// Run a workload again with nothing but its minimized set, and say if that is enough
     ///
-    /// The engine's command line gets what makes capprof its runtime and the set its limit. Compared with the profiled run are the exit
-    /// status of a program that ends by itself and the success of --check; system calls that fail for want of a capability are named. The
-    /// outcome is written into the profile. Exits with status 4 if the set is not verified.
+    /// Adds options to the engine's command line that make capprof the runtime and the set the limit. Compares the exit status of a program that
+    /// ends by itself and the success of --check with the profiled run, and names system calls that fail for lack of a capability. Writes
+    /// the verdict into the profile. Exits with status 4 if the set is not verified.
     Verify(VerifyOptions),
 
     /// Find a smaller set by running the container with fewer and fewer capabilities
     ///
-    /// For what one run cannot tell: programs that use what they have and do without otherwise. The most runs are promised in advance; each
-    /// verdict is kept, so that Ctrl-C and --resume lose none. The result is written into the profile.
+    /// One run cannot tell if a program that uses a capability works without it; this does. It states the largest number of runs in advance, and
+    /// keeps each verdict, so that Ctrl-C and --resume lose none. The result is written into the profile.
     Shrink {
         /// A recording, container, name, pod or image, the beginning of an id, or `latest`
         #[arg(value_name = "PROFILE", add = profiles())]
@@ -223,7 +223,7 @@ pub(crate) enum Command {
 
     /// Finish recordings whose container is gone, and restore what they left switched
     ///
-    /// Runs on its own before every new recording and from a timer; this is for impatience and after accidents.
+    /// Every new recording and a timer do this, too; run it if you do not want to wait, or after an accident.
     Recover {
         /// Also finish recordings of containers that have ended and are not deleted yet
         #[arg(long)]
@@ -238,7 +238,7 @@ pub(crate) enum Command {
         state: Option<PathBuf>,
     },
 
-    /// Tell what can be recorded on this host, and why not what cannot
+    /// Say what can be recorded on this host, and the reason for what cannot
     Doctor {
         /// What to print
         #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
@@ -251,19 +251,19 @@ pub(crate) enum Command {
 
     /// Register the runtime with an engine
     ///
-    /// Adds to the engine's configuration and keeps all else; the former file stays beside it.
+    /// Adds the runtime to the engine's configuration and keeps everything else; the former file stays next to it.
     Install(EngineOptions),
 
-    /// Take the runtime out of an engine's configuration
+    /// Remove the runtime from an engine's configuration
     ///
-    /// Refused while containers exist that were made with it: their engine could neither stop nor remove them.
+    /// Refused while containers exist that were made with it, because their engine could neither stop nor remove them.
     Uninstall(EngineOptions),
 
     /// Say which system calls are refused, by whom, and what would allow them
     ///
-    /// Runs a command and watches it and all that it starts, or watches a container that runs. Each distinct refusal has the program, the
-    /// system call, the error, the cause and what would allow it, the likeliest culprit first. The command keeps standard input, standard
-    /// output and exit status; the report goes to standard error. Of a recording that is finished, it tells which capabilities were refused.
+    /// Runs a command and watches it and all that it starts, or watches a container that runs. Shows for each distinct refusal the program, the
+    /// system call, the error, the cause and what would allow it, the likeliest culprit first. The command keeps its standard input, standard
+    /// output and exit status; the report goes to standard error. For a finished recording, it shows which capabilities were refused.
     Why(WhyOptions),
 
     /// Explain what Linux asks a capability for, or what a place in the kernel asks for
@@ -357,7 +357,7 @@ pub(crate) struct DetailOptions {
     pub(crate) all_forms: bool,
 }
 
-/// Which containers, and how long.
+/// The containers that `observe` attaches to, and how long.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ObserveOptions {
     /// A container's name, id or the beginning of one, its pod, or the number of a process
@@ -372,20 +372,20 @@ pub(crate) struct ObserveOptions {
     #[arg(long)]
     pub(crate) all: bool,
 
-    /// How long, as 30s, 10m, 24h or 7d [default: until the container ends]
+    /// How long, for example 30s, 10m, 24h or 7d [default: until the container ends]
     #[arg(long = "for", value_name = "TIME", value_parser = time)]
     pub(crate) time: Option<Duration>,
 
-    /// A further directory in which a runtime keeps its containers, its --root
+    /// Another directory in which a runtime keeps its containers, its --root
     #[arg(long, value_name = "DIRECTORY")]
     pub(crate) root: Vec<PathBuf>,
 }
 
-/// Which profiles, and what is printed of them.
+/// The profiles that `merge` unites, and what it prints.
 #[derive(Debug, clap::Args)]
 pub(crate) struct MergeOptions {
-    /// Files, directories with profiles in them, `-` for JSON documents on standard input, or what profiles in the store go by: containers,
-    /// names, pods, images
+    /// Files, directories with profiles in them, `-` for JSON documents on standard input, or profiles in the store by their containers,
+    /// names, pods or images
     #[arg(required = true, value_name = "PROFILE", add = profiles())]
     pub(crate) profiles: Vec<PathBuf>,
 
@@ -406,27 +406,27 @@ pub(crate) struct MergeOptions {
     pub(crate) strict: bool,
 }
 
-/// Which set is tried out, and how it is judged.
+/// The set that `verify` tries, and how it is judged.
 #[derive(Debug, clap::Args)]
 pub(crate) struct VerifyOptions {
-    /// As for report; it must be in the store
+    /// The profile, as for report; it must be in the store
     #[arg(value_name = "PROFILE", add = profiles())]
     pub(crate) profile: String,
 
-    /// A shell command that succeeds if the workload works. It is run while the container lives, again and again until it succeeds, with
+    /// A shell command that succeeds if the workload works. It is run repeatedly while the container runs, until it succeeds, with
     /// CAPPROF_CONTAINER_ID and CAPPROF_CONTAINER_PID in its environment; then the container is stopped
     #[arg(long, value_name = "COMMAND")]
     pub(crate) check: Option<String>,
 
-    /// How long the program, or the check, is given, in seconds; then the container is stopped
+    /// How many seconds the program, or the check, may take; then the container is stopped
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     pub(crate) timeout: u64,
 
-    /// See first, in a run of its own, that the check succeeds with everything granted
+    /// First make sure, in a run of its own, that the check succeeds with everything granted
     #[arg(long, requires = "check")]
     pub(crate) baseline: bool,
 
-    /// Run it with what it has today and uses, without what it asks for beyond that: if it works, that is no part of the answer
+    /// Run it with those capabilities that it uses and has today: if it works, the others are not part of the answer
     #[arg(long)]
     pub(crate) today: bool,
 
@@ -434,7 +434,7 @@ pub(crate) struct VerifyOptions {
     #[arg(long)]
     pub(crate) anyway: bool,
 
-    /// Do not verify a set for want of which a system call fails, even if the program goes on and does all that is compared
+    /// Do not verify the set if a system call fails for lack of a capability, even if the program goes on and does all that is compared
     #[arg(long)]
     pub(crate) strict: bool,
 
@@ -447,10 +447,10 @@ pub(crate) struct VerifyOptions {
     pub(crate) command: Vec<OsString>,
 }
 
-/// What is watched, and where the report goes.
+/// What `why` watches, and where the report goes.
 #[derive(Debug, clap::Args)]
 pub(crate) struct WhyOptions {
-    /// A container that runs, by id or name, or the number of a process in it; or what a profile goes by, as for report
+    /// A container that runs, by id or name, or the number of a process in it; or a profile, as for report
     #[arg(
         value_name = "CONTAINER",
         required_unless_present = "command",
@@ -458,7 +458,7 @@ pub(crate) struct WhyOptions {
     )]
     pub(crate) container: Option<String>,
 
-    /// Stop watching a container after so many seconds [default: at its end, or with Ctrl-C]
+    /// Stop watching a container after this many seconds [default: when it ends, or at Ctrl-C]
     #[arg(long = "for", value_name = "SECONDS", requires = "container")]
     pub(crate) seconds: Option<u64>,
 
@@ -475,14 +475,14 @@ pub(crate) struct WhyOptions {
     pub(crate) command: Vec<OsString>,
 }
 
-/// Into which file, and what.
+/// The file that `apply` changes, and the profile that it takes.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ApplyOptions {
     /// The file
     #[arg(value_name = "FILE")]
     pub(crate) file: PathBuf,
 
-    /// The service of the compose file, or the container of the manifest [default: all of which there is a profile]
+    /// The service of the compose file, or the container of the manifest [default: all that have a profile]
     #[arg(long, visible_alias = "container", value_name = "NAME")]
     pub(crate) service: Option<String>,
 
@@ -498,7 +498,7 @@ pub(crate) struct ApplyOptions {
     #[arg(long)]
     pub(crate) write: bool,
 
-    /// Also take a set that was never verified
+    /// Also accept a set that was never verified
     #[arg(long)]
     pub(crate) unverified: bool,
 }
@@ -506,7 +506,7 @@ pub(crate) struct ApplyOptions {
 /// What `profile` runs, and how.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ProfileOptions {
-    /// A shell command that succeeds if the workload works; each run ends with its success. As for verify
+    /// A shell command that succeeds if the workload works, as for verify; each run ends when it succeeds
     #[arg(long, value_name = "COMMAND", conflicts_with = "duration")]
     pub(crate) check: Option<String>,
 
@@ -518,11 +518,11 @@ pub(crate) struct ProfileOptions {
     #[arg(long, value_name = "TIME", value_parser = time, conflicts_with_all = ["check", "duration"])]
     pub(crate) until_quiet: Option<Duration>,
 
-    /// How long the check is given in each run
+    /// How long the check may take in each run
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = time)]
     pub(crate) timeout: Duration,
 
-    /// Do not try to do without doubtful members of the set
+    /// Do not try to leave out doubtful members of the set
     #[arg(long)]
     pub(crate) no_shrink: bool,
 
@@ -541,7 +541,7 @@ pub(crate) struct ProfileOptions {
     pub(crate) command: Vec<OsString>,
 }
 
-/// Which service `unit` records, and how long.
+/// The service that `unit` records, and how long.
 #[derive(Debug, clap::Args)]
 pub(crate) struct UnitOptions {
     /// The service; `.service` may be left out
@@ -560,7 +560,7 @@ pub(crate) struct UnitOptions {
     #[arg(long, value_name = "TIME", value_parser = time, conflicts_with = "duration")]
     pub(crate) until_quiet: Option<Duration>,
 
-    /// How long the check is given
+    /// How long the check may take
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = time)]
     pub(crate) timeout: Duration,
 
@@ -573,14 +573,14 @@ pub(crate) struct UnitOptions {
     pub(crate) format: Format,
 }
 
-/// Which profiles `prune` removes.
+/// The profiles that `prune` removes.
 #[derive(Debug, clap::Args)]
 pub(crate) struct PruneOptions {
     /// Remove profiles recorded before this: a time span like 30d or 12h, a date, or a point in time
     #[arg(long, value_name = "TIME")]
     pub(crate) older_than: Option<Point>,
 
-    /// Keep so many profiles of each workload: one image or name with one command and one user
+    /// Keep this many profiles of each workload: one image or name with one command and one user
     #[arg(long, value_name = "NUMBER")]
     pub(crate) keep: Option<usize>,
 
@@ -589,10 +589,10 @@ pub(crate) struct PruneOptions {
     pub(crate) dry_run: bool,
 }
 
-/// What `check` holds against what.
+/// The profile that `check` looks at, and the limit.
 #[derive(Debug, clap::Args)]
 pub(crate) struct CheckOptions {
-    /// As for report
+    /// The profile, as for report
     #[arg(value_name = "PROFILE", add = profiles())]
     pub(crate) profile: String,
 
@@ -605,10 +605,10 @@ pub(crate) struct CheckOptions {
     pub(crate) format: CheckFormat,
 }
 
-/// Which engine's configuration is changed.
+/// The engine whose configuration is changed.
 #[derive(Debug, clap::Args)]
 pub(crate) struct EngineOptions {
-    /// Which
+    /// The engine
     #[arg(long, value_enum)]
     pub(crate) engine: Engine,
 
@@ -616,12 +616,12 @@ pub(crate) struct EngineOptions {
     #[arg(long)]
     pub(crate) dry_run: bool,
 
-    /// Where the engine's configuration lies, for images that are being made
+    /// The directory that holds the engine's configuration, for images that are being made
     #[arg(long, default_value = "/", value_name = "DIRECTORY", hide = true)]
     pub(crate) root: PathBuf,
 }
 
-/// Which profiles `list` shows.
+/// The profiles that `list` shows.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ListOptions {
     /// Only those of a container, name, pod or image
@@ -632,7 +632,7 @@ pub(crate) struct ListOptions {
     #[arg(long, value_name = "TIME")]
     pub(crate) since: Option<Point>,
 
-    /// At most so many
+    /// At most this many
     #[arg(long, value_name = "NUMBER")]
     pub(crate) limit: Option<usize>,
 
@@ -640,7 +640,7 @@ pub(crate) struct ListOptions {
     #[arg(long, value_name = "CAPABILITY", value_parser = capability)]
     pub(crate) needs: Vec<Capability>,
 
-    /// Only those of an image, which may be named in short
+    /// Only those of an image, whose name may be short
     #[arg(long, value_name = "IMAGE")]
     pub(crate) image: Option<String>,
 
@@ -807,12 +807,12 @@ fn time(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// How to judge, and how long.
+/// How `shrink` judges a run, and how long.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ShrinkOptions {
     /// A command for sh that succeeds if the container does what it should
     ///
-    /// It is repeated until it succeeds or time is up; CAPPROF_CONTAINER_ID is the container's id. Without it, the program has to end by itself with status 0.
+    /// It is repeated until it succeeds or the time is over; CAPPROF_CONTAINER_ID is the container's id. Without it, the program must end by itself with status 0.
     #[arg(long, value_name = "COMMAND")]
     pub(crate) check: Option<String>,
 
@@ -822,15 +822,15 @@ pub(crate) struct ShrinkOptions {
 
     /// How many containers may run at the same time, each with another set
     ///
-    /// They must not be in each other's way: no fixed name, no published port of the host, and a check that finds the container by CAPPROF_CONTAINER_ID.
+    /// They must not disturb each other: no fixed name, no published port of the host, and a check that finds the container by CAPPROF_CONTAINER_ID.
     #[arg(long, short = 'j', default_value_t = 1, value_name = "NUMBER", value_parser = clap::value_parser!(u8).range(1..=16))]
     pub(crate) jobs: u8,
 
-    /// Stop after so many runs, with what is minimal so far
+    /// Stop after this many runs, with the smallest set so far
     #[arg(long, value_name = "NUMBER")]
     pub(crate) max_runs: Option<usize>,
 
-    /// Go on where an earlier call was interrupted
+    /// Continue where an earlier call was interrupted
     #[arg(long)]
     pub(crate) resume: bool,
 
@@ -840,7 +840,7 @@ pub(crate) struct ShrinkOptions {
 
     /// Give capabilities by the engine's own options, without capprof as its runtime
     ///
-    /// What a user other than root gets is then what the engine gives: with docker, nothing ambient.
+    /// A user other than root then gets what the engine gives: with docker, nothing ambient.
     #[arg(long)]
     pub(crate) engine_options: bool,
 

@@ -16,11 +16,11 @@ const EXAMPLES: [(&str, &[Example]); 24] = [
                 "capprofctl profile --check 'curl -fsS http://localhost:8080/' -- docker run -d -p 8080:80 nginx",
             ),
             (
-                "A job that ends by itself; the answer alone, as options of docker run:",
+                "A job that ends by itself; only the answer, as options of docker run:",
                 "capprofctl profile --format docker-options -- docker run --rm debian tar -C / -cf /dev/null etc",
             ),
             (
-                "A service of a compose file, used by hand until it shows nothing new:",
+                "A service of a compose file, used by hand until nothing new comes:",
                 "capprofctl profile --until-quiet 5m -- docker compose up web",
             ),
             (
@@ -37,7 +37,7 @@ const EXAMPLES: [(&str, &[Example]); 24] = [
                 "capprofctl unit nginx --check 'curl -fsS http://localhost/'",
             ),
             (
-                "Use it by hand, and see the drop-in alone; Ctrl-C ends it:",
+                "Use it by hand, and print only the drop-in; Ctrl-C ends it:",
                 "capprofctl unit nginx --format systemd",
             ),
             (
@@ -56,7 +56,7 @@ const EXAMPLES: [(&str, &[Example]); 24] = [
             ),
             ("", "capprofctl report --format html web"),
             (
-                "In a script that must not go on with half an answer:",
+                "In a script that must stop at an incomplete answer:",
                 "capprofctl report --strict --format kubernetes web",
             ),
         ],
@@ -79,13 +79,13 @@ const EXAMPLES: [(&str, &[Example]); 24] = [
     (
         "list",
         &[
-            ("All that there is:", "capprofctl list"),
+            ("All profiles:", "capprofctl list"),
             (
                 "Which images needed CAP_SYS_ADMIN in the last 30 days:",
                 "capprofctl list --needs SYS_ADMIN --since 30d",
             ),
             (
-                "What is still to be verified, for a script:",
+                "Profiles that are not verified yet, for a script:",
                 "capprofctl list --state not-verified --format json",
             ),
         ],
@@ -93,7 +93,7 @@ const EXAMPLES: [(&str, &[Example]); 24] = [
     (
         "diff",
         &[(
-            "What the new image wants in addition:",
+            "What the new image needs in addition:",
             "capprofctl diff nginx:1.27 nginx:1.28",
         )],
     ),
@@ -135,7 +135,7 @@ const EXAMPLES: [(&str, &[Example]); 24] = [
                 "capprofctl observe web",
             ),
             (
-                "All that run now, for a day:",
+                "All containers that run now, for a day:",
                 "capprofctl observe --all --for 24h",
             ),
         ],
@@ -166,7 +166,7 @@ const EXAMPLES: [(&str, &[Example]); 24] = [
         &[
             ("All that is recorded:", "capprofctl top"),
             (
-                "One container, looked at every ten seconds:",
+                "One container, updated every ten seconds:",
                 "capprofctl top --interval 10s web",
             ),
         ],
@@ -199,7 +199,7 @@ const EXAMPLES: [(&str, &[Example]); 24] = [
                 "capprofctl verify web --check 'curl -fsS http://localhost:8080/' -- docker run --rm -p 8080:80 nginx",
             ),
             (
-                "Whether it does without what it asks for and has not today:",
+                "Try it without the capabilities that it does not have today:",
                 "capprofctl verify --today job -- podman run --rm job",
             ),
         ],
@@ -254,7 +254,7 @@ const EXAMPLES: [(&str, &[Example]); 24] = [
                 "capprofctl why --for 60 web",
             ),
             (
-                "What an observed container was refused, after its end:",
+                "What an observed container was refused, when it has ended:",
                 "capprofctl why web",
             ),
         ],

@@ -10,6 +10,12 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
+/// The subcommands.
+const SUBCOMMANDS: [&str; 11] = [
+    "prestart", "poststop", "listen", "attach", "join", "detach", "so-far", "snapshot", "recover",
+    "doctor", "why",
+];
+
 /// Returns true if the subcommand is one that a low-level runtime calls.
 pub fn is_hook(arguments: &[OsString]) -> bool {
     arguments
@@ -55,8 +61,9 @@ pub fn run(arguments: Vec<OsString>) -> anyhow::Result<ExitCode> {
         Some("doctor") => doctor::run(&Options::parse(arguments)?.state),
         Some("why") => return why::run(arguments),
         _ => bail!(
-            "unknown subcommand {}: expected prestart, poststop, listen, attach, join, detach, so-far, snapshot, recover, doctor or why",
-            subcommand.display()
+            "unknown subcommand {}: expected one of {}",
+            subcommand.display(),
+            SUBCOMMANDS.join(", ")
         ),
     }?;
     Ok(ExitCode::SUCCESS)
@@ -130,5 +137,23 @@ impl Options {
             }
         }
         Ok(options)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_manual_page_has_each_subcommand() {
+        let page = include_str!("../../packaging/man/capprof-hook.8");
+        let entries: Vec<&str> = page
+            .lines()
+            .filter_map(|line| line.strip_prefix(".It Cm "))
+            .flat_map(|line| line.split_whitespace().filter(|word| *word != "Cm"))
+            .collect();
+        for name in SUBCOMMANDS {
+            assert!(entries.contains(&name), "{name}");
+        }
     }
 }
