@@ -17,7 +17,7 @@ pub(crate) enum Exit {
     NotVerified,
     /// More is needed than before (`diff`), or than is allowed (`check`).
     WantsMore,
-    /// Somebody wanted it to stop.
+    /// The user interrupted it.
     Interrupted,
     /// That of the command that was run.
     Command(u8),

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 const NAME: &str = "capprof-hook";
 
-/// Runs a subcommand and gives what it wrote to standard output. Its standard error is ours.
+/// Runs a subcommand and returns what it wrote to standard output. It shares this program's standard error.
 ///
 /// # Errors
 /// It was not found, could not be started, or failed; the exit status is told, what it wrote of the reason has been shown.

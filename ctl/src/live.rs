@@ -94,7 +94,7 @@ pub(crate) fn find(state: &Path, wanted: &str) -> anyhow::Result<Option<Director
     }
     match found.as_slice() {
         [_, _, ..] => bail!(
-            "\"{wanted}\" is recorded several times at this moment: {}: give one of these",
+            "\"{wanted}\" is recorded several times now: {}: name one of these",
             found
                 .iter()
                 .map(|(id, _)| id.clone())
@@ -105,7 +105,7 @@ pub(crate) fn find(state: &Path, wanted: &str) -> anyhow::Result<Option<Director
     }
 }
 
-/// What is known of recordings in progress, again each time that it has changed. The helper that tells it ends with this process, for nobody
+/// What is known of recordings in progress, again each time that it has changed. The helper that prints it ends with this process, because no process
 /// reads what it says then.
 pub(crate) struct Stream {
     child: Child,
@@ -195,7 +195,7 @@ impl News {
         new
     }
 
-    /// Whether nothing new has come for so long.
+    /// Returns true if nothing new has come for so long.
     pub(crate) fn quiet_for(&self, time: Duration) -> bool {
         self.last.elapsed() >= time
     }

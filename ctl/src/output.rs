@@ -88,7 +88,7 @@ pub(crate) fn error(error: &anyhow::Error) {
 
 /// One line on standard error.
 pub(crate) fn message(text: &str) {
-    // Nobody is left to tell if this fails.
+    // If this fails too, there is no place left to report it.
     let _ = writeln!(
         anstream::stderr().lock(),
         "capprofctl: {}",
@@ -96,7 +96,7 @@ pub(crate) fn message(text: &str) {
     );
 }
 
-/// Whether the reader of standard output has gone, as `head` does: no error.
+/// Returns true if the reader of standard output has gone, as `head` does: no error.
 pub(crate) fn is_closed(error: &anyhow::Error) -> bool {
     error
         .downcast_ref::<io::Error>()

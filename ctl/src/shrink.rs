@@ -315,7 +315,7 @@ mod tests {
         }
 
         #[test]
-        fn whatever_the_answers_are_the_promise_is_kept(set: u64, answers in proptest::collection::vec(any::<bool>(), 5000)) {
+        fn with_any_answers_the_promise_is_kept(set: u64, answers in proptest::collection::vec(any::<bool>(), 5000)) {
             // Not even the same answer for the same set.
             let mut made = 0;
             let found = shrink(bits(set), |_| {

@@ -106,12 +106,12 @@ pub(crate) struct Observed {
     pub(crate) end: End,
     /// How the engine's command ended, in words; empty if it was stopped.
     pub(crate) status: String,
-    /// What came of the check.
+    /// The result of the check.
     pub(crate) check: Option<Check>,
 }
 
 impl Trial<'_> {
-    /// Runs the container. Nothing is left running, whatever goes wrong.
+    /// Runs the container. Nothing is left running, even after an error.
     ///
     /// # Errors
     /// The engine or the check cannot be started, or the engine does not say the container's id.
@@ -255,7 +255,7 @@ impl Run<'_> {
         }
     }
 
-    /// Whether nothing new has come for long enough; what is new is shown.
+    /// Returns true if nothing new has come for long enough; what is new is shown.
     fn is_quiet(&mut self, quiet: Quiet<'_>) -> anyhow::Result<bool> {
         let Some((stream, news)) = &mut self.news else {
             if self.process(CheckTime::WhileRunning(quiet.state)).is_some()
@@ -360,7 +360,7 @@ impl Run<'_> {
     }
 }
 
-/// Runs a check to its end; `None` if it took too long or somebody wants to stop. Then all that it started is ended.
+/// Runs a check to its end; `None` if it took too long or the user wants to stop. Then all that it started is ended.
 ///
 /// # Errors
 /// It cannot be started.

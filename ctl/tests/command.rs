@@ -351,7 +351,7 @@ fn profiles_of_different_workloads_are_merged_only_when_asked() {
     let message = text(&output.stderr);
     assert!(message.contains("merge: image differs: "), "{message}");
     assert!(
-        message.ends_with("--mixed merges them all the same\n"),
+        message.ends_with("--mixed merges them anyway\n"),
         "{message}"
     );
     let output = capprofctl(store.path(), &[&arguments[..], &["--mixed"]].concat());

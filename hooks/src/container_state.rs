@@ -54,7 +54,7 @@ pub(crate) fn parse(
     Ok(state)
 }
 
-/// Whether two paths lead to one directory, as far as they still lead anywhere.
+/// Returns true if two paths lead to one directory, as far as they still lead anywhere.
 fn is_same(one: &Path, other: &Path) -> bool {
     let resolved = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
     one == other || resolved(one) == resolved(other)

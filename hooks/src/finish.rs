@@ -31,7 +31,7 @@ struct Collected {
     evidence: Vec<(observation::Recorder, Evidence)>,
 }
 
-/// Finishes a recording: collects the evidence, gives back what was armed, writes the result, removes the recording.
+/// Finishes a recording: collects the evidence, releases the recorders, writes the result, removes the recording.
 ///
 /// A recording that another process finishes meanwhile, or has finished, is left alone. An error of one step does not stop the others, but
 /// the recording is removed only if its result is in the store. Else it stays with its evidence and says why
@@ -85,7 +85,7 @@ pub(crate) fn finish_known(
 
 /// Takes the recording for this process alone; `None` if it is gone, or is gone once another process has let it go.
 ///
-/// A process that is refused waits, for an engine removes the bundle as soon as the poststop hook is back, and the result must lie there first.
+/// A process that does not get the lock waits: an engine removes the bundle as soon as the poststop hook returns, and the result must be there by then.
 pub(crate) fn lock(directory: &Directory) -> anyhow::Result<Option<Flock<OwnedFd>>> {
     match file::lock_directory(directory.path(), LOCK_TIMEOUT) {
         Ok(lock) => Ok(directory.exists()?.then_some(lock)),
@@ -94,7 +94,7 @@ pub(crate) fn lock(directory: &Directory) -> anyhow::Result<Option<Flock<OwnedFd
     }
 }
 
-/// Collects the evidence, gives back what was armed, and writes the result. Returns true if the store has it, or if there is none to have.
+/// Collects the evidence, releases the recorders, and writes the result. Returns true if the store has it, or if there is none to have.
 ///
 /// # Errors
 /// What was armed cannot be read; then nothing was done.
@@ -126,7 +126,7 @@ fn conclude(
     let is_stored = match recording.verifies() {
         Some(verified) if !has_run => {
             problems.push(format!(
-                "the program of run {} was never started: what is known of profile {verified} stays as it is",
+                "the program of run {} was never started: profile {verified} stays as it is",
                 recording.id
             ));
             true
@@ -144,7 +144,7 @@ fn conclude(
     Ok(is_stored)
 }
 
-/// What the prestart hook wrote down; `None` if it is not what this version writes. Sweeping gives back what that speaks of.
+/// What the prestart hook wrote down; `None` if it is not what this version writes. Sweeping then releases what it armed.
 ///
 /// # Errors
 /// It cannot be read.
@@ -219,7 +219,7 @@ fn take<'armed>(
 }
 
 /// Returns false if it is known that the container's program was never started: such a run says nothing of a set. A program whose execution
-/// was refused for want of a capability counts as started.
+/// was refused for lack of a capability counts as started.
 fn has_run(collected: &Collected) -> bool {
     let never_started =
         |evidence: &Evidence| evidence.executed == Some(false) && evidence.observations.is_empty();

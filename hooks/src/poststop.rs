@@ -6,7 +6,7 @@ use capprof_store::recording::Directory;
 /// Finishes the recording, unless `state` is another container's.
 ///
 /// # Errors
-/// What went wrong, if the configuration wants the hook to fail then; else it is only logged, for a hook that fails makes
+/// What went wrong, if the configuration wants the hook to fail then; else it is only logged, because a hook that fails makes
 /// runc's `delete` fail although the container is gone.
 pub fn run(directory: &Directory, state: anyhow::Result<Vec<u8>>) -> anyhow::Result<()> {
     // Read before finishing: afterwards the recording is gone.
@@ -18,7 +18,7 @@ pub fn run(directory: &Directory, state: anyhow::Result<Vec<u8>>) -> anyhow::Res
         (Some(recording), Ok(state)) => {
             container_state::parse(&state, directory, recording).map(|_| ())
         }
-        // The end of a container must not be missed for want of its state.
+        // The end of a container must not be missed because its state is missing.
         _ => Ok(()),
     };
     match own.and_then(|()| finish::finish_known(directory, recording)) {

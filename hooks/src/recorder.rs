@@ -15,7 +15,7 @@ pub trait Recorder: Sync {
     /// The recorder's name in profiles.
     fn name(&self) -> observation::Recorder;
 
-    /// Returns true if the profile has to say what became of this recorder.
+    /// Returns true if the profile must say what this recorder did.
     fn is_wanted(&self, recording: &Recording) -> bool;
 
     /// Returns true if the container cannot start unless this recorder is armed.
@@ -106,7 +106,7 @@ impl Collection {
     }
 }
 
-/// What became of a recorder in the prestart hook.
+/// The result of arming a recorder in the prestart hook.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ArmedRecorder {
     /// What the profile says of the recorder.

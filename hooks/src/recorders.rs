@@ -20,7 +20,7 @@ pub const RECORDERS: [&dyn Recorder; 2] = [&Selinux, &Ebpf];
 pub struct ArmedRecorders {
     /// The container's first process.
     pub init: Process,
-    /// What became of each recorder that was wanted; empty if the hook was interrupted while arming.
+    /// A report for each recorder that was wanted; empty if the hook was interrupted while arming.
     pub recorders: Vec<recorder::ArmedRecorder>,
 }
 

@@ -6,7 +6,7 @@ use capprof_store::recording::{Directory, has_ended, is_abandoned};
 use std::io::Write;
 use std::path::Path;
 
-/// Finishes every abandoned recording, gives back what recordings have taken that are gone, and prints what was done, a line each.
+/// Finishes every abandoned recording, releases what recordings that are gone had taken, and prints a line for each thing that it did.
 ///
 /// With `stopped` it also finishes recordings of containers that have ended and are not deleted yet. With `unload` it removes what
 /// the recorders keep on the host, if no recording is left.

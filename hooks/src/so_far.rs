@@ -111,7 +111,7 @@ pub fn tell(state: &Path, named: &[Directory], every: Option<Duration>) -> anyho
     }
 }
 
-/// Whether nobody reads standard output any more.
+/// Returns true if no process reads standard output any more.
 fn is_closed() -> bool {
     let stdout = io::stdout();
     let mut fds = [nix::poll::PollFd::new(
@@ -133,7 +133,7 @@ pub fn snapshot(state: &Path, named: &[Directory]) -> anyhow::Result<()> {
     let mut problems = Vec::new();
     let mut output = io::stdout().lock();
     for directory in chosen(state, named)? {
-        // A recording that somebody finishes meanwhile is none of ours.
+        // Another process may finish a recording meanwhile.
         let Some(_lock) = finish::lock(&directory)? else {
             continue;
         };

@@ -50,7 +50,7 @@
 #define OTHER 12345
 #define BIT(capability) (1ULL << (capability))
 
-// What a case gives back besides an errno: success, or that the kernel showed something that it hides from others.
+// What a case returns besides an errno: success, or that the kernel showed something that it hides from others.
 enum { DONE = 0, SHOWN = 1000, HIDDEN = 1001, ABSENT = 1002 };
 
 struct place {
@@ -642,7 +642,7 @@ static const struct place places[] = {
 	{"keyctl_get_persistent", BIT(CAP_SETUID), persistent_keys, EPERM},
 };
 
-// Runs a case in a process and namespaces of its own; gives its outcome.
+// Runs a case in a process and namespaces of its own. Returns its outcome.
 static int run(const struct place *place, uint64_t capabilities)
 {
 	int result[2], value = ABSENT;

@@ -31,7 +31,7 @@ fn minimized(recording: &Recording, input: &Input<'_>) -> Minimized {
 
 /// Makes the profile of a recording.
 ///
-/// `reports` say what became of each recorder, `evidence` what those that recorded brought home, `finished` when that was (RFC 3339 in
+/// `reports` say what each recorder did, `evidence` is what those that recorded have seen, `finished` when that was (RFC 3339 in
 /// UTC).
 pub fn profile(
     recording: &Recording,

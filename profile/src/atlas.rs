@@ -321,7 +321,7 @@ mod tests {
             ),
             ["set the host name"]
         );
-        // Helpers on the way say nothing; whoever calls them does.
+        // Helpers on the way say nothing; their callers do.
         assert_eq!(
             plain(
                 Capability::FOWNER,

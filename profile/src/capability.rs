@@ -203,7 +203,7 @@ impl CapabilitySet {
         self.0
     }
 
-    /// Whether there is nothing in it.
+    /// Returns true if there is nothing in it.
     pub fn is_empty(self) -> bool {
         self.0 == 0
     }
@@ -213,7 +213,7 @@ impl CapabilitySet {
         self.0.count_ones()
     }
 
-    /// Whether the capability is a member.
+    /// Returns true if the capability is a member.
     pub fn contains(self, capability: Capability) -> bool {
         self.0 & (1 << capability.0) != 0
     }
@@ -246,7 +246,7 @@ impl CapabilitySet {
         Self(self.0 & !other.0)
     }
 
-    /// Whether all of this one is in the other.
+    /// Returns true if all of this one is in the other.
     pub fn is_subset(self, other: Self) -> bool {
         self.0 & !other.0 == 0
     }

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 pub enum Class {
     /// Granted, and the answer mattered.
     Used,
-    /// Refused, for want of the capability.
+    /// Refused because the capability is missing.
     Refused,
     /// It did not matter.
     Dismissed,
@@ -31,7 +31,7 @@ pub struct Row {
     pub syscall: String,
     /// What they came to.
     pub class: Class,
-    /// How many.
+    /// The number of times.
     pub count: u64,
     /// Of refused ones, how many made their system call fail.
     pub failed: u64,

@@ -32,7 +32,7 @@ fn is_zero(number: &usize) -> bool {
 /// A member of the minimized set, with the evidence for it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Need {
-    /// Which.
+    /// The capability.
     pub capability: Capability,
     /// Whether the workload has it today.
     #[serde(default)]
@@ -53,7 +53,7 @@ pub struct Need {
     pub first_ms: u64,
     /// Last use.
     pub last_ms: u64,
-    /// Who saw it.
+    /// The recorders that saw it.
     pub recorders: Vec<Recorder>,
     /// In how many recordings it was needed, where several are united ([`crate::unite`]); else 0.
     #[serde(skip_serializing_if = "is_zero", default)]
@@ -70,7 +70,7 @@ pub struct Need {
 /// Checks of one capability that one rule dismissed or that were refused, summed up.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CheckSummary {
-    /// Which.
+    /// The capability.
     pub capability: Capability,
     /// Name of the rule that decided: `overcommit`, `overridden-credentials`, … (docs/classification.md).
     pub rule: String,
@@ -90,6 +90,6 @@ pub struct CheckSummary {
     /// Of refused checks, what their system calls came to; only while verifying.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub outcome: Option<Results>,
-    /// Who saw them.
+    /// The recorders that saw them.
     pub recorders: Vec<Recorder>,
 }

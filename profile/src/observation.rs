@@ -123,7 +123,7 @@ pub enum Argument {
     },
 }
 
-/// What became of the system calls in which a check was refused, as numbers of checks.
+/// How the system calls ended in which a check was refused, as numbers of checks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Results {
     /// The system call succeeded all the same.
@@ -182,7 +182,7 @@ impl Exit {
 }
 
 impl Exit {
-    /// Returns true if it ended by an error of its own: a status that tells of one, or a signal that nobody sends to stop a container.
+    /// Returns true if it ended by an error of its own: a status that stands for one, or a signal that is not used to stop a container.
     pub fn is_failure(self) -> bool {
         match self {
             // Above stand statuses by which shells tell of signals.
@@ -212,7 +212,7 @@ impl std::fmt::Display for Exit {
 /// One kind of capability check, as one recorder saw it, with how often.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Observation {
-    /// Who saw it.
+    /// The recorder that saw it.
     pub recorder: Recorder,
     /// What the kernel asked for.
     pub capability: Capability,
@@ -258,11 +258,11 @@ pub struct Observation {
     /// The object's path, where known (audit PATH records).
     #[serde(with = "crate::serde_path::optional", default)]
     pub path: Option<PathBuf>,
-    /// How often.
+    /// The number of times.
     pub count: u64,
     /// When first, in milliseconds since the recording was armed.
     pub first_ms: u64,
-    /// When last.
+    /// The same of the last time.
     pub last_ms: u64,
     /// Of a refused check, what its system calls came to; `None` where that was not recorded.
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -297,10 +297,10 @@ pub struct Execution {
     /// Whether it was executed in a user namespace that the container made.
     #[serde(default)]
     pub nested: bool,
-    /// Whether it set a memory policy with set_mempolicy(2), for which the kernel asks nobody.
+    /// Whether it set a memory policy with set_mempolicy(2), for which the kernel asks for no capability.
     #[serde(default)]
     pub memory_policy: bool,
-    /// How often.
+    /// The number of times.
     pub count: u64,
 }
 
@@ -326,7 +326,7 @@ pub struct Capset {
     /// See [`Observation::as_root`].
     #[serde(default)]
     pub as_root: bool,
-    /// How often.
+    /// The number of times.
     pub count: u64,
 }
 
@@ -369,7 +369,7 @@ pub struct DeviceUse {
     pub access_only: bool,
     /// The program's name.
     pub program: String,
-    /// How often.
+    /// The number of times.
     pub count: u64,
 }
 
@@ -382,7 +382,7 @@ pub struct SysctlUse {
     pub value: Option<String>,
     /// The program's name.
     pub program: String,
-    /// How often.
+    /// The number of times.
     pub count: u64,
 }
 
@@ -393,7 +393,7 @@ pub struct PortUse {
     pub port: u16,
     /// The program's name.
     pub program: String,
-    /// How often.
+    /// The number of times.
     pub count: u64,
 }
 

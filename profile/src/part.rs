@@ -42,7 +42,7 @@ pub enum Trial {
     Observed,
 }
 
-/// What came of running the workload with nothing but what it has today.
+/// The result of a run with nothing but what the workload has today.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Today {
     /// Whether it did what it does with everything.

@@ -1,4 +1,4 @@
-//! What a privileged container uses beside capabilities: devices, entries of /proc/sys, system calls that seccomp filters keep back.
+//! What a privileged container uses besides capabilities: devices, entries of /proc/sys, system calls that seccomp filters keep back.
 //!
 //! `--privileged` gives all of it at once. Which of it was used says what can take its place.
 
@@ -7,7 +7,7 @@ use crate::{Capability, CapabilitySet};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What the engine's configuration gives a container beside capabilities (runtime-spec, config-linux.md).
+/// What the engine's configuration gives a container besides capabilities (runtime-spec, config-linux.md).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EngineGrants {
     /// Every capability that capprof could give.
@@ -28,14 +28,14 @@ pub struct EngineGrants {
     /// Devices that the rules allow one by one.
     #[serde(skip_serializing_if = "BTreeSet::is_empty", default)]
     pub devices: BTreeSet<DeviceNumber>,
-    /// The lowest port that everybody may bind, if `linux.sysctl` says (`net.ipv4.ip_unprivileged_port_start`; kernel,
+    /// The lowest port that every process may bind, if `linux.sysctl` says (`net.ipv4.ip_unprivileged_port_start`; kernel,
     /// Documentation/networking/ip-sysctl.rst). Docker says 0.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub unprivileged_port_start: Option<u16>,
 }
 
 impl EngineGrants {
-    /// Whether it is what engines give for `--privileged`: all devices, and nothing else gives these. Of capabilities they give those that
+    /// Returns true if it is what engines give for `--privileged`: all devices, and nothing else gives these. Of capabilities they give those that
     /// they know, which may lack the kernel's newest.
     pub fn is_privileged(&self) -> bool {
         self.all_devices
@@ -73,7 +73,7 @@ pub struct DeviceNumber {
 }
 
 impl DeviceNumber {
-    /// Whether every container has it (runtime-spec, config-linux.md, "Default Devices"; runc, libcontainer/specconv,
+    /// Returns true if every container has it (runtime-spec, config-linux.md, "Default Devices"; runc, libcontainer/specconv,
     /// `AllowedDevices`): null, zero, full, random, urandom, tty, console, ptmx and the terminals of devpts.
     pub fn is_in_every_container(self) -> bool {
         /// `UNIX98_PTY_SLAVE_MAJOR` and the seven after it (include/uapi/linux/major.h).
@@ -100,7 +100,7 @@ impl std::fmt::Display for DeviceNumber {
 /// A device that was used, beyond those that every container has.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Device {
-    /// Which.
+    /// The device's number.
     #[serde(flatten)]
     pub number: DeviceNumber,
     /// The host's name for it below /dev: `kvm`, `net/tun`; none where the kernel knew none when the container had ended.
@@ -115,7 +115,7 @@ pub struct Device {
 }
 
 impl Device {
-    /// Whether it was opened: what a device rule is needed for, since every container may make device nodes.
+    /// Returns true if it was opened: what a device rule is needed for, since every container may make device nodes.
     pub fn is_opened(&self) -> bool {
         self.access.contains(['r', 'w'])
     }
@@ -141,7 +141,7 @@ pub struct Sysctl {
 }
 
 impl Sysctl {
-    /// Whether engines can set it for a container alone (`--sysctl`), with namespaces of its own: docker and podman take these
+    /// Returns true if engines can set it for a container alone (`--sysctl`), with namespaces of its own: docker and podman take these
     /// (opts/opts.go, `ValidateSysctl()`, in docker/cli; libpod's pkg/util does the same).
     pub fn is_namespaced(&self, granted: &EngineGrants) -> bool {
         const IPC: [&str; 8] = [
@@ -182,7 +182,7 @@ pub enum Filtered {
 }
 
 impl Filtered {
-    /// Whether the filter refuses it to a container with these capabilities.
+    /// Returns true if the filter refuses it to a container with these capabilities.
     pub fn refuses(self, set: CapabilitySet) -> bool {
         match self {
             Self::Never => false,
@@ -304,7 +304,7 @@ pub fn opened_by_capabilities() -> impl Iterator<Item = (&'static str, Capabilit
     })
 }
 
-/// Whether a system call changes what is mounted.
+/// Returns true if a system call changes what is mounted.
 pub fn mounts(call: &str) -> bool {
     [
         "fsconfig",
@@ -322,12 +322,12 @@ pub fn mounts(call: &str) -> bool {
     .contains(&call)
 }
 
-/// Whether a system call makes a namespace or joins one.
+/// Returns true if a system call makes a namespace or joins one.
 pub fn enters_namespaces(call: &str) -> bool {
     ["clone", "clone3", "setns", "unshare"].contains(&call)
 }
 
-/// What a container was given beside capabilities, and what it used of that.
+/// What a container was given besides capabilities, and what it used of that.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Privileges {
     /// What it was given.
@@ -419,7 +419,7 @@ impl Privileges {
         gathered.finish()
     }
 
-    /// Whether there is something to say: the container was privileged, or used a device that it was not given by name.
+    /// Returns true if there is something to say: the container was privileged, or used a device that it was not given by name.
     pub fn is_beyond(&self) -> bool {
         self.engine_grants.is_privileged()
             || self.devices.iter().any(|device| {

@@ -93,10 +93,10 @@ fn is_false(value: &bool) -> bool {
 
 /// Why the profile of a container that capprof was attached to is incomplete.
 pub const START_UNSEEN: &str =
-    "capprof was attached to the container while it ran: what it did before was not seen";
+    "capprof was attached to the container while it ran: its earlier activity was not seen";
 
 /// Why the profile of a container that still runs is incomplete.
-pub const STILL_RUNS: &str = "the container still runs: what it will do is not known";
+pub const STILL_RUNS: &str = "the container still runs: its later activity is not known";
 
 /// What follows from the evidence.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -150,10 +150,10 @@ pub struct Profile {
     /// While verifying: what was refused and made system calls fail, each as it would have been needed.
     #[serde(skip_serializing_if = "Vec::is_empty", default, alias = "missed")]
     pub denied_needs: Vec<Need>,
-    /// What came of running the workload again with the minimized sets; `None` if it has not been run again.
+    /// The verdict on a run with the minimized sets; `None` if it has not been run again.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub verification: Option<Verification>,
-    /// What came of running the workload with nothing but what it has today; `None` if that was not tried.
+    /// The result of a run with nothing but what the workload has today; `None` if that was not tried.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub today: Option<Today>,
     /// What the container was given besides capabilities, and what it used of that; `None` in a profile of an older version.

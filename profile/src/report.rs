@@ -3,10 +3,10 @@
 use crate::observation::Recorder;
 use serde::{Deserialize, Serialize};
 
-/// What became of one recorder.
+/// The report of one recorder.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RecorderReport {
-    /// Which.
+    /// The recorder.
     pub recorder: Recorder,
     /// Whether it recorded.
     pub recorded: bool,

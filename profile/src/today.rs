@@ -63,7 +63,7 @@ impl Profile {
             .fold(self.findings.minimized, CapabilitySet::difference)
     }
 
-    /// Members of [`Profile::answer`] of which nobody knows whether the workload does without, as it may do today. Forms have them behind a
+    /// Members of [`Profile::answer`] without which the workload may work, as it may do today. Forms name them in a
     /// comment.
     pub fn unsettled(&self) -> CapabilitySet {
         match self.shrunk {
@@ -73,7 +73,7 @@ impl Profile {
         }
     }
 
-    /// Takes in what came of a run with what the workload has today. Where that failed, what it has not is needed: nobody knows which of it.
+    /// Takes in the result of a run with what the workload has today. If that failed, what it does not have is needed: it is not known which of it.
     pub fn settle(&mut self, today: Today) {
         let part = match today.passed {
             true => Part::Asked,

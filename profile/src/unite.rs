@@ -12,7 +12,7 @@ use crate::{Capability, CapabilitySet};
 use std::collections::BTreeMap;
 
 impl Profile {
-    /// Whether another recording is of the same workload: image, command and user; where no engine says the image, the container's own name or
+    /// Returns true if another recording is of the same workload: image, command and user; where no engine says the image, the container's own name or
     /// id. The engine must have given the same.
     pub fn is_of_workload(&self, other: &Self) -> bool {
         let (one, two) = (&self.origin, &other.origin);

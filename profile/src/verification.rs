@@ -1,4 +1,4 @@
-//! The verdict on a minimized set: what came of running the workload again with nothing but that set.
+//! The verdict on a minimized set, from a run of the workload with nothing but that set.
 //!
 //! [`crate::verify`] makes it from the run.
 
@@ -12,9 +12,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
-    /// The workload did with it what it had done with everything, as far as was compared.
+    /// With the set, the workload did all that was compared as it had done with every capability.
     Verified,
-    /// It started with it, and no system call failed for want of a capability; nobody asked it for anything.
+    /// It started with the set, and no system call failed for lack of a capability; it got no request.
     StartedOnly,
     /// Something failed, or nothing could be compared.
     NotVerified,
@@ -28,7 +28,7 @@ pub enum Compared {
     Exit,
     /// The command that was run next to the container.
     Check,
-    /// System calls that failed for want of a capability.
+    /// System calls that failed for lack of a capability.
     Denied,
 }
 
@@ -41,11 +41,11 @@ pub struct Comparison {
     pub profiled: Option<String>,
     /// With which outcome now, in one line.
     pub verified: String,
-    /// Whether that speaks for the set.
+    /// Whether the outcome speaks for the set.
     pub passed: bool,
 }
 
-/// What came of running a workload again with its minimized set.
+/// The verdict on a minimized set, and what it rests on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Verification {
     /// The verdict.
@@ -111,7 +111,7 @@ pub struct Outside {
     pub end: End,
     /// The check, if there was one.
     pub check: Option<Check>,
-    /// Whether a system call that failed for want of a capability counts although the program went on and did all that was compared.
+    /// Whether a system call that failed for lack of a capability counts although the program went on and did all that was compared.
     pub strict: bool,
     /// Whether a run of another image, command or user is judged all the same.
     pub anyway: bool,

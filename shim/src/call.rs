@@ -24,7 +24,7 @@ pub enum Error {
     /// The arguments of `create`, `run`, `restore` or `exec`.
     #[error("read arguments of {subcommand}: {source}")]
     Arguments {
-        /// Which of them.
+        /// The subcommand.
         subcommand: String,
         /// What about them.
         source: argv::Error,
@@ -43,7 +43,7 @@ pub enum Error {
         "exec: {source}; what the container is limited to is not known: see capprofctl recover"
     )]
     Recording {
-        /// Why not.
+        /// The reason.
         source: file::Error,
     },
 }
@@ -135,7 +135,7 @@ impl Call {
             .unwrap_or_default()
     }
 
-    /// Makes a container, or leaves that to the runtime where capprof has no part in it, or where nothing can come of it.
+    /// Makes a container, or leaves that to the runtime if capprof has no part in it or the runtime will refuse it.
     fn create(&mut self, subcommand: &OsStr, position: usize) -> Result<Infallible, Error> {
         let Some(command) = self.understood(subcommand)? else {
             return self.hand_over(None);
@@ -282,7 +282,7 @@ impl Call {
         Ok(None)
     }
 
-    /// Whether a container with an enforced limit is meant by arguments that cannot be read: its id is among them.
+    /// Returns true if a container with an enforced limit is meant by arguments that cannot be read: its id is among them.
     fn names_a_limited_container(&self) -> bool {
         Directory::list(&self.state, None)
             .unwrap_or_default()

@@ -1,7 +1,7 @@
 //! How the low-level runtime gets a rewritten configuration, while the engine's own file stays as it is.
 //!
 //! crun has an option for it. runc always reads the bundle's config.json: it is started in a mount namespace in which another file is mounted
-//! there (`mount_namespace`). Where that cannot be had (no CAP_SYS_ADMIN; a policy that forbids the mount; a container without a mount
+//! there (`mount_namespace`). Where that is not possible (no CAP_SYS_ADMIN; a policy that forbids the mount; a container without a mount
 //! namespace of its own, which would stay in that one), runc gets a bundle in the recording's directory, and names it in the container's state.
 
 use crate::argv::{self, Command};

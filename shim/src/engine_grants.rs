@@ -12,7 +12,7 @@ use std::path::PathBuf;
 
 /// What a configuration gives. `original` are its capability sets, `held` what capprof itself holds.
 ///
-/// What is not as the runtime-spec says gives nothing: it is the runtime's to refuse.
+/// A member that is not as the runtime-spec says counts as absent: the runtime refuses it.
 pub fn of(
     source: &bundle::Configuration,
     original: &ProcessSets,
@@ -64,7 +64,7 @@ fn number(rule: &Value, name: &str) -> Option<u32> {
     u32::try_from(rule.get(name)?.as_i64()?).ok()
 }
 
-/// Whether a rule is about every device.
+/// Returns true if a rule is about every device.
 fn is_about_all(rule: &Value) -> bool {
     matches!(
         rule.get("type").and_then(Value::as_str),
@@ -73,7 +73,7 @@ fn is_about_all(rule: &Value) -> bool {
         && number(rule, "minor").is_none()
 }
 
-/// Whether the last rule about every device allows it, to read and to write. Rules of single devices after it take only these away.
+/// Returns true if the last rule about every device allows it, to read and to write. Rules of single devices after it take only these away.
 fn allows_all(rules: &[Value]) -> bool {
     rules
         .iter()

@@ -6,7 +6,7 @@ use std::path::Path;
 /// One of the two kinds of runtimes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Family {
-    /// runc, and whatever is not crun.
+    /// runc, and every other runtime that is not crun.
     Runc,
     /// crun.
     Crun,

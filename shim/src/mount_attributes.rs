@@ -8,7 +8,7 @@ use std::io;
 pub(crate) enum Change {
     /// It becomes read-only.
     ReadOnly,
-    /// It is told what is mounted in its peers, and tells them nothing.
+    /// Mounts in its peers appear in it, and mounts in it do not appear in them.
     Slave,
     /// It has no peers.
     Private,

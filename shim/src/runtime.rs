@@ -38,7 +38,7 @@ pub enum Error {
         name: String,
     },
     /// An absolute path to nothing that can be executed.
-    #[error("find the low-level runtime: {} is no executable file: correct `runtime` in the configuration", path.display())]
+    #[error("find the low-level runtime: {} is not an executable file: correct `runtime` in the configuration", path.display())]
     NotExecutable {
         /// The path.
         path: PathBuf,
@@ -56,7 +56,7 @@ pub enum Error {
     Execute {
         /// The binary.
         path: PathBuf,
-        /// Why.
+        /// The reason.
         source: io::Error,
     },
 }
@@ -133,14 +133,14 @@ pub fn family_of(path: &Path, state: &Path) -> Family {
     family
 }
 
-/// Whether a runtime gives a process without `capabilities` all that it holds itself: runc from 1.3 on (findings/runc-absent-capabilities.sh).
+/// Returns true if a runtime gives a process without `capabilities` all that it holds itself: runc from 1.3 on (findings/runc-absent-capabilities.sh).
 pub fn gives_all_unasked(path: &Path, family: Family) -> bool {
     family == Family::Runc
         && helper::output(path, &[OsStr::new("--version")], PATIENCE)
             .is_ok_and(|answer| is_runc_from_1_3(&answer))
 }
 
-/// "runc version 1.3.6", the version of a distribution's with more behind it.
+/// `runc version 1.3.6`; the version of a distribution has a suffix.
 fn is_runc_from_1_3(answer: &[u8]) -> bool {
     let answer = String::from_utf8_lossy(answer);
     let Some(version) = answer.strip_prefix("runc version ") else {
@@ -211,7 +211,7 @@ fn find_in(name: &str, directories: &[&str], own: Option<(u64, u64)>) -> Result<
     })
 }
 
-/// Whether it is a file that somebody may execute.
+/// Returns true if it is a file with a permission to execute.
 pub(crate) fn is_executable(path: &Path) -> bool {
     fs::metadata(path)
         .is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
@@ -367,7 +367,7 @@ mod tests {
         // Another program in its place.
         says("runc");
         assert_eq!(family_of(&path, &state), Family::Runc);
-        // Nobody can be told what to believe by a directory that others write to.
+        // A directory that others can write to is not trusted.
         fs::set_permissions(&state, fs::Permissions::from_mode(0o777)).unwrap();
         assert_eq!(family_of(&path, &state), Family::Runc);
         assert_eq!(asked(), 3);
@@ -394,7 +394,7 @@ mod tests {
             fs::create_dir(directory).unwrap();
         }
         executable(&second.join("runc"));
-        // Not executable, hence passed over.
+        // Not executable, so it is passed over.
         fs::write(first.join("runc"), "").unwrap();
         assert_eq!(
             find_in("runc", &directories, None).unwrap(),

@@ -95,7 +95,7 @@ impl Runtime {
             .collect()
     }
 
-    /// Whether capprof knows what the runtime reads, or that it refuses. What only another version of runc accepts, this one may refuse.
+    /// Returns true if capprof knows what the runtime reads, or that it refuses. What only another version of runc accepts, this one may refuse.
     fn agrees(&self, arguments: &[OsString]) -> bool {
         let expected = self.expected(arguments);
         match (self.reads(arguments), self.family) {
@@ -115,7 +115,7 @@ fn words(line: &str) -> Vec<OsString> {
 }
 
 #[test]
-fn lists_that_somebody_may_write() {
+fn lists_that_a_user_may_write() {
     for runtime in runtimes() {
         for line in [
             "--bundle X ID",
@@ -205,7 +205,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 120, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn lists_that_nobody_writes(mut arguments in proptest::collection::vec(argument(), 0..5), id in 0usize..6) {
+    fn lists_that_no_user_writes(mut arguments in proptest::collection::vec(argument(), 0..5), id in 0usize..6) {
         // Most lists have an id, or there would be nothing to compare.
         arguments.insert(id.min(arguments.len()), "ID".into());
         for runtime in runtimes() {

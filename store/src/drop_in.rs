@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 /// Where systemd looks for drop-ins that do not outlive a reboot.
 const DIRECTORY: &str = "/run/systemd/system";
 
-/// The name of the file, behind all others: what it assigns is what counts.
+/// The name of the file. It sorts after all others, so its assignments count.
 const NAME: &str = "zz-capprofctl.conf";
 
 /// How its first line begins; then follow number and start time of the process that wrote it.

@@ -45,7 +45,7 @@ pub fn path() -> PathBuf {
     std::env::var_os(VARIABLE).map_or_else(|| PathBuf::from(PATH), PathBuf::from)
 }
 
-/// Reads the file; a file that does not exist gives the defaults.
+/// Reads the file; a file that does not exist stands for the defaults.
 ///
 /// # Errors
 /// Any [`Error`].
@@ -73,7 +73,7 @@ pub fn load(path: &Path) -> Result<Settings, Error> {
     Ok(settings)
 }
 
-/// The defaults with nothing but the runtime, the mode, and the directories of state and store from the file, whatever else is wrong with it: `kill` and
+/// The defaults with nothing but the runtime, the mode, and the directories of state and store from the file, even if the rest of it is wrong: `kill` and
 /// `delete` must go on working.
 pub fn essentials(path: &Path) -> Settings {
     let mut essentials = Settings::default();

@@ -130,7 +130,7 @@ fn remove(profile: &Path) -> Result<(), file::Error> {
     let Some(recording) = profile.parent() else {
         return Ok(());
     };
-    // Where the profile is, all is: it goes first, so that nobody reads half of it. Most results have these two files and no other, and need not be
+    // Where the profile is, all is: it goes first, so that no process reads half of it. Most results have these two files and no other, and need not be
     // listed.
     for name in [PROFILE, CONFIGURATION] {
         let _ = fs::remove_file(recording.join(name));
@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn a_result_goes_with_all_that_others_put_beside_it() {
+    fn a_result_is_removed_with_all_that_others_put_next_to_it() {
         let (directory, store) = filled();
         let place = directory
             .path()
@@ -244,7 +244,7 @@ mod tests {
 
     /// The index knows the workload of what has been read before; what has come since counts all the same.
     #[test]
-    fn what_is_new_counts_beside_what_is_known() {
+    fn what_is_new_counts_in_addition_to_what_is_known() {
         let (_directory, store) = filled();
         assert_eq!(ids(&store).len(), 4);
         add(&store, "e", "20260104T000000Z-00000005", "redis");

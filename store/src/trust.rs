@@ -4,10 +4,10 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// A file or directory that somebody else could have written to.
+/// A file or directory that another user could have written to.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "{} {what}: anybody could have written what is to be enforced: chown it to root, chmod it go-w, and look at what is there", path.display()
+    "{} {what}: any user could have written what is to be enforced: chown it to root, chmod it go-w, and check its content", path.display()
 )]
 pub struct Untrusted {
     /// The file or directory.
@@ -16,7 +16,7 @@ pub struct Untrusted {
     pub what: String,
 }
 
-/// Checks that nobody but root and the caller could have written `file`: not the file, nor a directory from `top` down to it.
+/// Checks that only root and the caller could have written `file`: not the file, nor a directory from `top` down to it.
 ///
 /// # Errors
 /// The first that does not hold. What cannot be looked at is an error too.

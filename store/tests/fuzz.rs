@@ -45,7 +45,7 @@ mod fuzz {
 
     proptest! {
         #[test]
-        fn what_nobody_edits_in_a_configuration_stays_as_it_was(
+        fn what_is_not_edited_in_a_configuration_stays_as_it_was(
             text in prop::sample::select(&CONFIGURATIONS[..]),
             edits in edits(),
         ) {
@@ -58,7 +58,7 @@ mod fuzz {
         }
 
         #[test]
-        fn what_nobody_edits_in_a_process_file_stays_as_it_was(edits in edits()) {
+        fn what_is_not_edited_in_a_process_file_stays_as_it_was(edits in edits()) {
             let configuration: serde_json::Value = serde_json::from_str(CONFIGURATIONS[0]).unwrap();
             let process = configuration["process"].to_string();
             if let Ok(text) = String::from_utf8(mutated(process.as_bytes(), &edits))

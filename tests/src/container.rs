@@ -313,7 +313,7 @@ impl Container {
         })
     }
 
-    /// The profile beside config.json.
+    /// The profile next to config.json.
     pub(crate) fn profile(&self) -> anyhow::Result<Profile> {
         let path = self.bundle().join("capprof.json");
         let content = fs::read(&path).with_context(|| {
@@ -382,7 +382,7 @@ fn template(environment: &Environment, runtime: &str, options: &[&str]) -> anyho
 
 impl Drop for Container {
     fn drop(&mut self) {
-        // A test that failed half-way must not leave a container behind.
+        // A test that failed half-way must not leave a container.
         let _ = self.capprof(&["delete", "--force", &self.id]);
     }
 }

@@ -344,7 +344,7 @@ const UNDECIDED: [&str; 3] = [
     "setuid-fallback",
 ];
 
-/// Programs whose needs the kernel asks nobody about, and that the eBPF recorder finds by other means.
+/// Programs for whose needs the kernel makes no check, and that the eBPF recorder finds by other means.
 const WITHOUT_CHECK: [&str; 4] = [
     // Capabilities that are ambient when the program ends and were not when it started.
     "ambient",
@@ -358,14 +358,14 @@ const WITHOUT_CHECK: [&str; 4] = [
 
 /// Programs whose needs a recorder cannot tell from nothing at all, and has to name as a blind spot. The table counts it as missing.
 const NAMED: [&str; 2] = [
-    // The kernel asks alike for a file of one's own, and nobody sees whose it was.
+    // The kernel asks alike for a file of one's own, and it is not seen whose it was.
     "hard-link-other",
     // Through fexit, which is what kernels before 6.14 have, the question in cap_mmap_addr() is inlined.
     "sys_rawio-mmap",
 ];
 
 impl Environment {
-    /// Whether the sets of this program are proved here by runs with and without: on a machine where that is quick, and in a guest for what
+    /// Returns true if the sets of this program are proved here by runs with and without: on a machine where that is quick, and in a guest for what
     /// cannot run on the machine around it.
     fn proves(&self, program: &Program) -> bool {
         !self.guest
@@ -374,7 +374,7 @@ impl Environment {
             || !program.capabilities.is_subset(self.held_around)
     }
 
-    /// Whether it misleads and SELinux, which records here, is not asked about it: eBPF finds the same natively and in the guests of tests/kernels.
+    /// Returns true if it misleads and SELinux, which records here, is not asked about it: eBPF finds the same natively and in the guests of tests/kernels.
     /// One of them is enough to see that the answer holds what eBPF alone finds.
     fn has_it_elsewhere(&self, program: &Program) -> bool {
         program.group == "mislead"
@@ -385,7 +385,7 @@ impl Environment {
 }
 
 impl Program {
-    /// Whether it is the one of those that need this one capability and nothing else: the first, and the first that SELinux sees if there is one.
+    /// Returns true if it is the one of those that need this one capability and nothing else: the first, and the first that SELinux sees if there is one.
     fn stands_for_its_capability(&self, programs: &[Self]) -> bool {
         // mount(2) comes after many a silent question for the same capability.
         if ["noop", "sys_admin-mount"].contains(&self.name.as_str()) {
@@ -424,7 +424,7 @@ impl Program {
         named.intersection(self.satisfying())
     }
 
-    /// Whether nothing is missing and nothing is extra. An alternative stands for its member: which one the kernel asks first differs between kernels.
+    /// Returns true if nothing is missing and nothing is extra. An alternative stands for its member: which one the kernel asks first differs between kernels.
     fn is_answered_by(&self, found: CapabilitySet) -> bool {
         let mut rest = found;
         for member in self.capabilities.iter() {
@@ -448,7 +448,7 @@ impl Program {
         rest.is_empty()
     }
 
-    /// Whether the kernel gives this recorder anything to see of the program's need.
+    /// Returns true if the kernel gives this recorder anything to see of the program's need.
     fn visible_to(&self, recorder: Recorder) -> bool {
         match recorder {
             Recorder::Ebpf => self.ebpf_visible || WITHOUT_CHECK.contains(&self.name.as_str()),
@@ -470,7 +470,7 @@ const AS_USER: [&str; 5] = [
 /// needing what the policy allows every container, and needing what it allows none.
 const A_FEW: [&str; 3] = ["noop", "net_bind_service", "sys_chroot"];
 
-/// Whether a guest, which is slow, runs this without being asked for everything. By construction: with both recorders, under runc, one program for
+/// Returns true if a guest, which is slow, runs this without being asked for everything. By construction: with both recorders, under runc, one program for
 /// each capability and all that mislead, of which each recorder's finding is judged; of what else changes, a few.
 fn is_selected(
     programs: &[Program],

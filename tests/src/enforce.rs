@@ -1,4 +1,4 @@
-//! Mode `enforce`: what a container gets, and that nothing is left behind.
+//! Mode `enforce`: what a container gets, and that nothing is left.
 
 use crate::container::Container;
 use crate::environment::{Environment, Runtime};

@@ -53,7 +53,7 @@ pub(crate) struct Runtime {
 const CGROUP2_ALONE: &str = "mount --make-rprivate / && umount -R -l /sys/fs/cgroup && \
      mount -t cgroup2 cgroup2 /sys/fs/cgroup && exec \"$@\"";
 
-/// Whether the program is attached that every system call of the host passes while a recording wants results.
+/// Returns true if the program is attached that every system call of the host passes while a recording wants results.
 pub(crate) fn follows_system_calls() -> bool {
     // Next to the pins of this version there may be another's.
     fs::read_dir("/sys/fs/bpf/capprof").is_ok_and(|versions| {

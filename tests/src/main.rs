@@ -3,7 +3,7 @@
 //! ```text
 //! capprof-e2e [--list] [--shard I/N] [--threads N] [TEXT] …     tests whose names hold one of these
 //!   CAPPROF_BIN       directory of capprof, capprof-hook and capprofctl (default: that of this program)
-//!   CAPPROF_CORPUS    the built corpus (default: `corpus` beside this program)
+//!   CAPPROF_CORPUS    the built corpus (default: `corpus` next to this program)
 //!   CAPPROF_E2E_RECORDERS   recorders to test, e.g. `ebpf,selinux` (default: auto)
 //!   CAPPROF_E2E_GUEST       set: this is a guest, which a test may disturb, and which is slow: run a selection of what fits it
 //!   CAPPROF_E2E_FULL        set: run all of it
@@ -120,7 +120,7 @@ fn report(message: &str) {
     eprintln!("{message}");
 }
 
-/// Whether no test failed.
+/// Returns true if no test failed.
 fn try_main() -> anyhow::Result<bool> {
     let environment = Arc::new(Environment::detect()?);
     let options = runner::Options::from_arguments(

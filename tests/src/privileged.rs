@@ -1,4 +1,4 @@
-//! What a privileged container uses beside capabilities.
+//! What a privileged container uses besides capabilities.
 
 use crate::container::Container;
 use crate::environment::{Environment, Runtime};
@@ -261,7 +261,7 @@ fn devices_of_every_container_are_not_listed(
     let container = privileged(environment, runtime, &[&one], script)?;
     let found = run(&container)?;
     expect(&found, &[])?;
-    contains(&report(&container)?, "nothing that was looked at")
+    contains(&report(&container)?, "nothing that capprof looks at")
 }
 
 fn devices_opened_by_the_host_are_not_listed(

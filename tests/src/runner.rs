@@ -29,7 +29,7 @@ pub(crate) enum Passed {
     Skipped(String),
 }
 
-/// What a test gives back.
+/// The outcome of a test.
 pub(crate) type Outcome = Result<Passed, Failed>;
 
 /// A test before it is known whether it can run here.

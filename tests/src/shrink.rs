@@ -79,7 +79,7 @@ fn stored(container: &Container) -> anyhow::Result<(PathBuf, Profile)> {
     Ok((directory, profile))
 }
 
-/// The search ends with exactly this, keeps its promise, and leaves nothing behind.
+/// The search ends with exactly this, keeps its promise, and leaves nothing.
 fn expect(
     container: &Container,
     options: &[&str],
@@ -114,13 +114,13 @@ fn expect(
         distinct.len() == runs.len(),
         "a run was made twice: {state}"
     );
-    // Without colours and bars where nobody watches.
+    // Without colours and bars if no user watches.
     ensure!(
         errors.contains("run 1 of at most ") && !errors.contains('\u{1b}'),
         "{errors}"
     );
     for member in shrunk.left_out.iter() {
-        let line = format!("not needed: {member}, which had looked so: ");
+        let line = format!("not needed: {member}, which had looked needed: ");
         ensure!(
             String::from_utf8_lossy(&output.stdout).contains(&line),
             "{output:?}"
@@ -344,7 +344,7 @@ fn an_interrupted_search_goes_on(
     // Begun anew by mistake it would lose what is known.
     let (output, errors) = finish(&mut shrink(&container, &options)?)?;
     ensure!(
-        output.status.code() == Some(1) && errors.contains("--resume goes on"),
+        output.status.code() == Some(1) && errors.contains("--resume continues"),
         "{errors}"
     );
     let (output, errors) = finish(&mut shrink(&container, &["--resume", "--check", "true"])?)?;
@@ -439,7 +439,7 @@ fn a_terminal_gets_a_bar_in_lines_of_its_own(
         .stdout(Stdio::null())
         .stderr(terminal.slave)
         .spawn()?;
-    // Nobody else has the other end open any more: reading ends with the last of them, by an error.
+    // No other process has the other end open any more: reading ends with the last of them, by an error.
     drop(command);
     let mut shown = Vec::new();
     let _ = fs::File::from(terminal.master).read_to_end(&mut shown);

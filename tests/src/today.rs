@@ -41,7 +41,7 @@ pub(crate) fn tests(environment: &Arc<Environment>) -> Vec<Test> {
 /// Exit status of a run that has not passed.
 const NOT_VERIFIED: Option<i32> = Some(4);
 
-/// What the bundle is given beside what `runc spec` does, and what of all that the programs below do not use.
+/// What the bundle is given besides what `runc spec` gives, and what of all that the programs below do not use.
 const GIVEN: [Capability; 2] = [Capability::SYS_CHROOT, Capability::SYSLOG];
 
 fn set(list: &[Capability]) -> CapabilitySet {
@@ -126,7 +126,7 @@ fn what_is_done_without_is_left_out(
     );
     let configuration = fs::read(container.bundle().join("config.json"))?;
     let output = today(&container, &[])?;
-    let words = ["it does without CAP_SYS_ADMIN", "with CAP_SYS_CHROOT\n"];
+    let words = ["it works without CAP_SYS_ADMIN", "with CAP_SYS_CHROOT\n"];
     expect(&output, Some(0), &words)?;
     let after = stored(&container)?;
     let settled = after.today.as_ref();
@@ -201,7 +201,7 @@ fn that_it_starts_settles_nothing(
     // A check settles it.
     let check = "test -e /proc/$CAPPROF_CONTAINER_PID/root/tmp/ready";
     let output = today(&container, &["--check", check, "--timeout", "50"])?;
-    expect(&output, Some(0), &["it does without CAP_SYS_ADMIN"])?;
+    expect(&output, Some(0), &["it works without CAP_SYS_ADMIN"])?;
     ensure!(stored(&container)?.answer().0.is_empty());
     container.expect_nothing_left()
 }
@@ -241,7 +241,7 @@ fn another_user_is_tried_with_what_is_ambient_today(
         before.findings.needed
     );
     let output = today(&container, &[])?;
-    expect(&output, Some(0), &["it does without CAP_NET_BIND_SERVICE"])?;
+    expect(&output, Some(0), &["it works without CAP_NET_BIND_SERVICE"])?;
     ensure!(stored(&container)?.answer().0.is_empty());
     container.expect_nothing_left()
 }

@@ -20,7 +20,7 @@ pub(crate) enum Error {
     Flow {
         /// The line, from 1.
         line: usize,
-        /// What.
+        /// The part of the file that cannot be edited.
         what: String,
     },
     /// The edit would have changed something else.
@@ -150,7 +150,7 @@ impl Document {
             .collect()
     }
 
-    /// Whether a mapping has a key from the mappings that it merges (`<<`).
+    /// Returns true if a mapping has a key from the mappings that it merges (`<<`).
     pub(super) fn inherits(&self, mapping: &Node, key: &str) -> bool {
         let merged = mapping.get("<<");
         merged.is_some_and(|merged| match &merged.kind {
@@ -178,7 +178,7 @@ impl Document {
         }
     }
 
-    /// Gives an entry a value on its own line, with what is said behind it today; a new one comes last.
+    /// Gives an entry a value on its own line, and keeps the comment after the former value; a new entry comes last.
     pub(super) fn set(&mut self, mapping: &Node, key: &str, value: &str) {
         let indent = " ".repeat(column(mapping));
         match mapping.entry(key) {
@@ -187,7 +187,7 @@ impl Document {
                     true => self.comment(name.line, old),
                     false => String::new(),
                 };
-                // The first entry of an item stands behind its dash.
+                // The first entry of an item is on the line of its dash.
                 let before: String = self
                     .lines
                     .get(name.line)
@@ -272,7 +272,7 @@ impl Document {
         }
     }
 
-    /// What stands behind a value on its line.
+    /// The rest of a value's line: blanks and a comment.
     fn comment(&self, line: usize, value: &Node) -> String {
         let start: usize = self
             .lines

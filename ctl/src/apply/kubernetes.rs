@@ -118,7 +118,7 @@ fn context(document: &mut Document, container: &Node, parts: &Parts) {
             }
         }
         old => {
-            // In braces, empty, or not there: written anew with what stays.
+            // In braces, empty, or absent: it is written again, with the entries that stay.
             let mut lines = Vec::new();
             let indent = " ".repeat(keys + 2);
             for (key, value) in old.map_or(&[] as &[_], |(_, context)| context.entries()) {

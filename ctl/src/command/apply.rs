@@ -120,7 +120,7 @@ fn verified(profile: Profile, options: &ApplyOptions) -> anyhow::Result<Profile>
     match profile.verification.as_ref().map(|one| one.verdict) {
         Some(Verdict::Verified) => Ok(profile),
         _ => bail!(
-            "the set of {id} is not verified: run capprofctl verify, or take it as it is by --unverified"
+            "the set of {id} is not verified: run capprofctl verify, or accept it with --unverified"
         ),
     }
 }

@@ -96,7 +96,7 @@ pub(crate) fn run(
             let unseen = entries.iter().filter(|entry| entry.seen.is_none()).count();
             if unseen > 0 {
                 output::message(&format!(
-                    "{unseen} of {} are not observed: `capprofctl observe --all` begins it",
+                    "{unseen} of {} are not observed: `capprofctl observe --all` observes them",
                     entries.len()
                 ));
             }

@@ -30,7 +30,7 @@ pub(crate) fn uninstall(options: &EngineOptions) -> anyhow::Result<Exit> {
     let users = containers::of(engine, root)?;
     if !users.is_empty() {
         bail!(
-            "remove these containers first, their engine needs capprof for that: {}",
+            "remove these containers first, because their engine needs capprof for that: {}",
             users.join(", ")
         );
     }
@@ -39,7 +39,7 @@ pub(crate) fn uninstall(options: &EngineOptions) -> anyhow::Result<Exit> {
 
 fn carry_out(engine: Engine, change: Option<Change>, dry_run: bool) -> anyhow::Result<Exit> {
     let Some(change) = change else {
-        output::print("nothing to do: the engine's configuration is so already\n")?;
+        output::print("nothing to do: the engine's configuration already says so\n")?;
         return Ok(Exit::Success);
     };
     let path = change.path.display();
@@ -66,7 +66,7 @@ fn carry_out(engine: Engine, change: Option<Change>, dry_run: bool) -> anyhow::R
     Ok(Exit::Success)
 }
 
-/// The runtime beside this program.
+/// The runtime in the directory of this program.
 pub(super) fn runtime() -> anyhow::Result<PathBuf> {
     let own = crate::hook::own_program()?;
     let runtime = own.with_file_name("capprof");

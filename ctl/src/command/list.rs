@@ -19,7 +19,7 @@ pub(crate) fn run(store: &Store, options: &ListOptions) -> anyhow::Result<Exit> 
     match options.format {
         ListFormat::Text if summaries.is_empty() && errors.is_empty() => {
             output::message(match options.chooses() {
-                true => "no profile is like that: `capprofctl list` shows all",
+                true => "no profile matches: `capprofctl list` shows all",
                 false => "no profiles yet: capprofctl profile -- docker run IMAGE makes the first",
             });
         }

@@ -40,7 +40,7 @@ pub(crate) fn run(store: &Store, options: &MergeOptions) -> anyhow::Result<Exit>
     }
     let merged = merge.finish(options.mixed).map_err(|error| match error {
         crate::merge::Error::Different { .. } => {
-            anyhow::anyhow!("{error}; --mixed merges them all the same")
+            anyhow::anyhow!("{error}; --mixed merges them anyway")
         }
         other => other.into(),
     })?;

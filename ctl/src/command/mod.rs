@@ -40,7 +40,7 @@ const COMPLETE: &str = "CAPPROFCTL_COMPLETE";
 /// Runs a subcommand.
 ///
 /// # Errors
-/// Whatever kept it from being done.
+/// The error that stopped it.
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     if let Command::Report { .. } | Command::List(_) = &arguments.command {
         // First, since what is asked for may be what is missing.

@@ -15,7 +15,7 @@ use std::ffi::OsStr;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-/// How often it is looked whether somebody wants it to end, and whether a container has.
+/// How often to look if the user wants to stop, and if a container has ended.
 const TICK: Duration = Duration::from_millis(200);
 
 /// A container that is observed.
@@ -31,7 +31,7 @@ struct Observed {
 /// There is no such container, or none could be attached to.
 pub(crate) fn run(settings: &Settings, options: &ObserveOptions) -> anyhow::Result<Exit> {
     if !nix::unistd::geteuid().is_root() {
-        bail!("observe: this takes root, for eBPF: run it with sudo");
+        bail!("observe: this needs root, for eBPF: run it with sudo");
     }
     let containers = match options.all {
         true => running::all(&options.root),
@@ -112,7 +112,7 @@ fn attach(container: &Running, settings: &Settings) -> anyhow::Result<Observed> 
     })
 }
 
-/// Ends a recording and shows what came of it.
+/// Ends a recording and shows its result.
 fn detach(observed: &Observed, settings: &Settings) -> anyhow::Result<()> {
     let id = observed.directory.id().unwrap_or_default();
     hook::quiet(&[OsStr::new("detach"), observed.directory.path().as_os_str()])?;

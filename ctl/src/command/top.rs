@@ -194,7 +194,7 @@ impl Table {
     }
 }
 
-/// Shows what the containers that are recorded use and are refused, until somebody wants it to end or none of them is left.
+/// Shows what the containers that are recorded use and are refused, until the user wants to stop or none of them is left.
 ///
 /// # Errors
 /// There is no such recording, `capprof-hook` could not be run, or the terminal does not do what it is told.
@@ -246,7 +246,7 @@ fn as_lines(
     Ok(Exit::Interrupted)
 }
 
-/// The terminal as this program found it, whatever ends it.
+/// Restores the terminal when it is dropped, however this program ends.
 struct Screen;
 
 impl Screen {

@@ -21,13 +21,13 @@ pub(crate) fn recording(state: &Path, wanted: &str) -> anyhow::Result<Directory>
     match live::find(state, wanted)? {
         Some(directory) => Ok(directory),
         None => bail!(
-            "no recording of \"{wanted}\" is in progress: `capprofctl observe {wanted}` begins one, `capprofctl ps` shows all"
+            "no recording of \"{wanted}\" is in progress: `capprofctl observe {wanted}` starts one, `capprofctl ps` shows all"
         ),
     }
 }
 
 /// Prints a line for each capability that is used or refused for the first time, until the recording ends, nothing new has come for so long,
-/// or somebody wants it to end.
+/// or the user wants to stop.
 ///
 /// # Errors
 /// There is no such recording, or `capprof-hook` could not be run.

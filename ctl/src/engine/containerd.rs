@@ -145,7 +145,7 @@ pub(super) fn state(root: &Path) -> Option<String> {
     Some(document.get("state")?.as_str()?.to_owned())
 }
 
-/// Whether the table of the built-in runtime is the one that [`add`] wrote, and still as it was.
+/// Returns true if the table of the built-in runtime is the one that [`add`] wrote, and still as it was.
 fn was_added(built_in: &Item) -> bool {
     built_in.as_table().is_some_and(|table| {
         let prefix = table.decor().prefix().and_then(RawString::as_str);
@@ -238,7 +238,7 @@ mod tests {
         );
         assert_eq!(add(Some(&with), "/usr/bin/capprof").unwrap(), with);
         assert_eq!(remove(&with).unwrap().as_deref(), Some(before));
-        // What somebody has added to it since is theirs.
+        // Keys that were added to it since are not capprof's to remove.
         let changed = with.replace(NOTE, &format!("{NOTE}\n# mine")).replacen(
             "runtime_type",
             "privileged_without_host_devices = true\nruntime_type",
@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn tables_that_somebody_wrote_stay_though_empty() {
+    fn tables_of_the_administrator_stay_though_empty() {
         let before = "version = 2\n\n[plugins]\n";
         let with = add(Some(before), "/usr/bin/capprof").unwrap();
         assert_eq!(remove(&with).unwrap().as_deref(), Some(before));

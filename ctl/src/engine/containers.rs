@@ -106,7 +106,7 @@ fn podman() -> anyhow::Result<Vec<String>> {
         .collect())
 }
 
-/// From what containerd's shims keep beside the bundles of their tasks. docker's are docker's.
+/// From what containerd's shims keep next to the bundles of their tasks. docker's are docker's.
 fn containerd(root: &Path) -> Vec<String> {
     let mut state = vec!["/run/containerd".to_owned()];
     state.extend(containerd::state(root));

@@ -37,7 +37,7 @@ pub(super) fn crio(runtime: &str, wrapped: &str) -> String {
         .replace("\"/run/runc\"", &format!("\"{root}\""))
 }
 
-/// Whether a runtime, by name or path, is called crun.
+/// Returns true if a runtime, by name or path, is called crun.
 fn is_crun(wrapped: &str) -> bool {
     wrapped
         .rsplit('/')

@@ -1,7 +1,7 @@
 //! Engines, and how they are told about the runtime `capprof`.
 //!
 //! What an engine's configuration holds besides stays as it is, down to comments where the format has any. The file as it was is kept
-//! beside it. All paths are below a root, which is `/` but for tests and for images.
+//! next to it. All paths are below a root, which is `/` but for tests and for images.
 
 mod command_line;
 mod containerd;
@@ -182,7 +182,7 @@ pub(crate) struct Change {
 }
 
 impl Change {
-    /// Writes the file, after the former one was kept beside it. Gives where.
+    /// Keeps the former file next to the new one, and writes the new one. Returns the path of the former one.
     ///
     /// # Errors
     /// A file cannot be written; then the engine's configuration is as it was.
@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn installing_twice_changes_once_and_uninstalling_gives_the_former_text_back() {
+    fn installing_twice_changes_once_and_uninstalling_restores_the_former_text() {
         for (engine, name, text) in [
             (
                 Engine::Docker,

@@ -84,7 +84,7 @@ pub(crate) enum SetName {
 /// A capability that at least one run needed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct MergedNeed {
-    /// Which.
+    /// The capability.
     pub(crate) capability: Capability,
     /// The strongest reason of any run.
     pub(crate) reason: Reason,
@@ -94,7 +94,7 @@ pub(crate) struct MergedNeed {
     pub(crate) programs: BTreeSet<String>,
     /// System calls, by name.
     pub(crate) syscalls: BTreeSet<String>,
-    /// Who saw it.
+    /// The recorders that saw it.
     pub(crate) recorders: BTreeSet<Recorder>,
     /// In which sets it is needed.
     pub(crate) sets: BTreeSet<SetName>,
@@ -132,7 +132,7 @@ pub(crate) struct Merged {
     pub(crate) runs_since_last_new: usize,
     /// What runs could not see, without what others found needed.
     pub(crate) blind_spots: BTreeSet<BlindSpot>,
-    /// What any run was given beside capabilities, and used; `None` where no profile says.
+    /// What any run was given besides capabilities, and used; `None` where no profile says.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(crate) privileges: Option<Privileges>,
     /// The runs by recording id.

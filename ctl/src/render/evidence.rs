@@ -50,7 +50,7 @@ fn one<'a>(need: &'a Need, profile: &Profile) -> Use<'a> {
     let sentence = match need.reason {
         Reason::Used | Reason::EnforcingSilent => format!("lets {who} {does}"),
         Reason::PreExec => format!("lets the runtime start the program: {does}"),
-        Reason::FileCapability => format!("{who} is not executed without it (file capability)"),
+        Reason::FileCapability => format!("{who} cannot be executed without it (file capability)"),
         Reason::CapsetCompatibility => {
             format!("{who} asks to keep it (capset), and fails if it cannot")
         }
@@ -66,7 +66,7 @@ fn one<'a>(need: &'a Need, profile: &Profile) -> Use<'a> {
     notes.extend(
         need.unclear
             .as_ref()
-            .map(|why| format!("may not be needed, which only a run without it tells: {why}")),
+            .map(|why| format!("may not be needed; only a run without it can tell: {why}")),
     );
     notes.extend(need.notes.iter().cloned());
     if !need.alternatives.is_empty() {

@@ -16,7 +16,7 @@ pub(crate) fn list(summaries: &[Summary], styles: &Styles) -> String {
     }
     let heading = HEADING.map(str::to_owned);
     let mut widths = HEADING.map(str::len);
-    // Twice, for the cells of a hundred thousand rows take more memory than the table.
+    // Twice, because the cells of a hundred thousand rows take more memory than the table.
     for summary in summaries {
         for (width, cell) in widths.iter_mut().zip(&cells(summary)) {
             *width = cell.chars().count().max(*width);

@@ -93,7 +93,7 @@ impl<'a> Page<'a> {
     }
 }
 
-/// Text in lines of the page's width. A word that is longer stays whole, for it may be a path or a name to copy.
+/// Text in lines of the page's width. A word that is longer stays whole, because it may be a path or a name to copy.
 fn broken(text: &str, first: &str, further: &str) -> Vec<String> {
     let options = Options::new(WIDTH)
         .initial_indent(first)

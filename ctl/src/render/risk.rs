@@ -31,14 +31,14 @@ impl Risk {
     /// What the word means.
     pub(crate) fn meaning(self) -> &'static str {
         match self {
-            Self::Critical => "whoever misuses it can take over the host",
+            Self::Critical => "a program that misuses it can take over the host",
             Self::High => {
-                "whoever misuses it reaches the host's settings, its network, or other containers"
+                "a program that misuses it reaches the host's settings, its network, or other containers"
             }
             Self::Medium => {
-                "whoever misuses it is any user within the container, or disturbs its neighbours"
+                "a program that misuses it acts as any user within the container, or disturbs its neighbours"
             }
-            Self::Low => "whoever misuses it gains little",
+            Self::Low => "a program that misuses it gains little",
         }
     }
 }

@@ -24,14 +24,14 @@ fn the_report_of_a_profile_with_everything() {
         snapbox::str![[r#"
 INCOMPLETE: eBPF: 2 checks lost: map full. Capabilities may be missing below:
   record again.
-the container failed (exit status 3): what it did not get to do was not seen
+the container failed (exit status 3): later activity was not seen
 web: nginx -g daemon off; (docker.io/library/nginx:1.27)
 uses 1 of 2 · asks for DAC_READ_SEARCH, SETUID, NET_BIND_SERVICE, which it is
   not given · drops CHOWN · not verified yet · INCOMPLETE
 
 docker
-  # asks for DAC_READ_SEARCH, SETUID, NET_BIND_SERVICE too, which it is not
-  # given today: if it works today, it does without; else add them
+  # asks for DAC_READ_SEARCH, SETUID, NET_BIND_SERVICE too, which it does not
+  # have today: if it works today, it works without; else add them
   docker run --cap-drop=all --cap-add=NET_RAW docker.io/library/nginx:1.27
 
 why
@@ -46,17 +46,17 @@ why
                                   it cannot
                                   at start, once
                                   not given today
-                                  may not be needed, which only a run without it
-                                  tells: many programs list what they find that
-                                  they hold, or ignore a refusal
+                                  may not be needed; only a run without it can
+                                  tell: many programs ask only for what they
+                                  hold, or ignore a refusal
   CAP_NET_BIND_SERVICE  low       lets nginx, program bind to a port below 1024
                                   at start, 2 times
                                   not given today
-  CAP_NET_RAW           high      ping is not executed without it (file
+  CAP_NET_RAW           high      ping cannot be executed without it (file
                                   capability)
                                   at start, once
-                                  may not be needed, which only a run without it
-                                  tells: a helper with file capabilities that
+                                  may not be needed; only a run without it can
+                                  tell: a helper with file capabilities that
                                   cannot be started is sometimes done without
                                   file capability of /usr/bin/ping, which cannot
                                   be executed without
@@ -69,7 +69,7 @@ what could not be seen
 
 asked for and refused while recording
   CAP_SYS_TIME (program: adjtimex, 1x): asked of the initial user namespace, and
-    the container lives in another: no capability set can grant it
+    the container is in another: no capability set can grant it
 
 recorded 2026-11-23T15:01:02Z by eBPF (tp_btf/cap_capable), run by runc on Linux
   6.12.117+deb13-amd64; 20261123T150102Z-1a2b3c4d

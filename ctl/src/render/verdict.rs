@@ -21,7 +21,7 @@ pub(crate) fn verdict(verification: &Verification) -> String {
     };
     line(format!("{word} {} with {set}", verification.date));
     if verification.verdict == Verdict::StartedOnly {
-        line("  nobody asked it for anything: give a check (--check)".to_owned());
+        line("  it got no request: give a check (--check)".to_owned());
     }
     for failure in &verification.failures {
         line(format!("  failed: {failure}"));

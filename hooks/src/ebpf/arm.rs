@@ -55,7 +55,7 @@ pub fn arm(
     }
     if recording.unit.is_some() {
         container.executed_ns = slot::boot_time();
-        // A service may have several first processes, one after the other: none of them speaks for it.
+        // A service may have several first processes, one after the other: none of them stands for the service.
         container.init = NO_PROCESS;
     }
     let (slot, results) = match recording.follows_refusals() {
@@ -91,7 +91,7 @@ pub fn arm(
     Ok(armed)
 }
 
-/// Enters a recording that wants to know what refused checks lead to; without that, and with the reason, where it cannot be had.
+/// Enters a recording that wants the results of refused checks; if they cannot be followed, enters it without them and returns the reason.
 fn enter_with_results(
     set: &ProgramSet,
     container: &mut Container,

@@ -8,7 +8,7 @@ use std::ptr;
 
 /// Hands out every row of a hash map, as bytes: key and value.
 ///
-/// The kernel is asked for many rows at a time: with a call for each, another process that deletes one would have it begin anew.
+/// One call asks the kernel for many rows: with a call for each row, another process that deletes one would make the kernel start over.
 ///
 /// # Errors
 /// That of `row`, and `unreadable` of the kernel's.

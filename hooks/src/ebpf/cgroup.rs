@@ -133,7 +133,7 @@ pub(super) fn ports(
     Some(ports)
 }
 
-/// What is not seen since the program for it was refused, a line each. `lacking` gives a program's reason.
+/// What is not seen because the kernel refused the program for it, a line each. `lacking` has the reason for each program.
 pub(super) fn not_observed<'a>(lacking: impl Fn(&str) -> Option<&'a str>) -> Vec<String> {
     CGROUP_PROGRAMS
         .iter()

@@ -147,8 +147,8 @@ fn results(row: &Check) -> Results {
 }
 
 /// Entries of /proc/sys whose permissions ask for a capability of a process that looks at them, before it is known what for
-/// (`ctl_table_root.permissions`; fs/proc/proc_sysctl.c, `sysctl_perm()`). A process that reads gets the same without, for these files
-/// are readable for everyone. A process that writes as the host's root gets it as their owner, save for those of System V IPC.
+/// (`ctl_table_root.permissions`; fs/proc/proc_sysctl.c, `sysctl_perm()`). A process that reads gets the same without it, because these files
+/// are readable for every process. A process that writes as the host's root may do so as their owner, except for those of System V IPC.
 fn sysctl_without_effect(flags: u32, call_site: &[String]) -> bool {
     const ASKING: [&str; 4] = [
         "net_ctl_permissions",

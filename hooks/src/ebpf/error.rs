@@ -9,9 +9,9 @@ pub enum Error {
     /// bpffs is not there and could not be mounted.
     #[error("mount bpffs at {}: {source}", path.display())]
     Mount {
-        /// Where.
+        /// The mount point.
         path: PathBuf,
-        /// Why.
+        /// The reason.
         source: io::Error,
     },
     /// The lock that keeps two hooks from loading at once.
@@ -19,7 +19,7 @@ pub enum Error {
     Lock {
         /// The lock file.
         path: PathBuf,
-        /// Why.
+        /// The reason.
         source: io::Error,
     },
     /// Every way to attach was refused.
@@ -39,7 +39,7 @@ pub enum Error {
         operation: &'static str,
         /// The pin.
         path: PathBuf,
-        /// Why.
+        /// The reason.
         reason: String,
     },
     /// A map could not be changed.
@@ -47,7 +47,7 @@ pub enum Error {
     Update {
         /// The map's name.
         map: &'static str,
-        /// Why.
+        /// The reason.
         reason: String,
     },
     /// A control group could not be looked at.
@@ -55,7 +55,7 @@ pub enum Error {
     ControlGroup {
         /// Its directory, or the file that names it.
         path: PathBuf,
-        /// Why.
+        /// The reason.
         source: io::Error,
     },
     /// A namespace of a process could not be looked at.
@@ -63,7 +63,7 @@ pub enum Error {
     Namespace {
         /// Its link under /proc.
         path: PathBuf,
-        /// Why.
+        /// The reason.
         source: io::Error,
     },
     /// Process ids of this hook are not those of the kernel's initial namespace.
@@ -81,7 +81,7 @@ pub enum Error {
     },
     /// Nothing tells the container's processes from the host's.
     #[error(
-        "attach to process {pid}: it has neither a control group nor a pid namespace of its own, so that its container cannot be told from the host"
+        "attach to process {pid}: it has neither a control group nor a pid namespace of its own, so its container cannot be told from the host"
     )]
     NoContainer {
         /// Its id.

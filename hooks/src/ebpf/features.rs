@@ -63,7 +63,7 @@ impl Feature {
     }
 }
 
-/// Whether this kernel can preempt a task in a program of a tracepoint, and then skips that program for the other tasks of the processor.
+/// Returns true if this kernel can preempt a task in a program of a tracepoint, and then skips that program for the other tasks of the processor.
 pub(super) fn preempts_programs() -> bool {
     // No name in the type information goes with it.
     nix::sys::utsname::uname().is_ok_and(|name| is_preempting(&name.release().to_string_lossy()))

@@ -106,7 +106,7 @@ const TABLES: usize = 8;
 /// How many recordings may each have as many rows in a map as one may have: `SHARES` in the program.
 pub(super) const SHARES: u32 = 4;
 
-/// No process has this number (`PID_MAX_LIMIT`, include/linux/threads.h): no first process speaks for what is recorded by its control group.
+/// No process has this number (`PID_MAX_LIMIT`, include/linux/threads.h): a service that is recorded by its control group has no first process.
 pub(super) const NO_PROCESS: u32 = u32::MAX;
 
 /// `RESULTS` in the program.

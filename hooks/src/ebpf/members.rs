@@ -1,4 +1,4 @@
-//! Which processes belong to a container that runs, whoever started it.
+//! The processes that belong to a container that runs already.
 
 use capprof_profile::recording::Process;
 use capprof_store::process;
@@ -9,8 +9,8 @@ use std::os::unix::fs::MetadataExt;
 /// What the processes of a container have in common, seen at its first one.
 ///
 /// Its control group is the best mark: processes of `exec` are in it, and those that have left its namespaces. Where the container has none of
-/// its own, its pid namespace and its mount namespace together are: containers of a pod may share one of them. Whatever a member has started is
-/// one.
+/// its own, its pid namespace and its mount namespace together are: containers of a pod may share one of them. A process that a member has started is
+/// a member, too.
 #[derive(Debug)]
 pub(super) struct Marks {
     init: Process,
@@ -33,7 +33,7 @@ impl Marks {
         }
     }
 
-    /// Whether only processes that the first one has started can be told from others.
+    /// Returns true if only processes that the first one has started can be told from others.
     pub(super) fn are_missing(&self) -> bool {
         self.control_group.is_none() && self.namespaces.is_none()
     }
@@ -104,7 +104,7 @@ fn control_group(pid: i32) -> Option<String> {
         .find(|line| !others.iter().any(|other| is_below(other, line)))
 }
 
-/// Whether a line is of the same control group as another, or of one below.
+/// Returns true if a line is of the same control group as another, or of one below.
 fn is_below(line: &str, group: &str) -> bool {
     line.strip_prefix(group)
         .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))

@@ -180,7 +180,7 @@ pub fn sweep(state: &Path, live: &[String]) -> Result<Vec<String>, Error> {
     // Left by a hook that was killed between attaching it and entering its recording.
     if results::release(&set)? {
         done.push(
-            "unloaded the eBPF program that follows refused checks, which no recording wants"
+            "unloaded the eBPF program that follows refused checks, which no recording needs"
                 .to_owned(),
         );
     }

@@ -5,7 +5,7 @@ use super::program_set::ProgramSet;
 use super::{cgroup, programs};
 use serde::Serialize;
 
-/// What became of one way to attach.
+/// The result of one way to attach.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Attempt {
     /// The way.

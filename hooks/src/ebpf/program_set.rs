@@ -33,7 +33,7 @@ pub fn directory() -> &'static Path {
     &DIRECTORY
 }
 
-/// The map that is pinned last: where it is, all is.
+/// The map that is pinned last: if it is there, all are.
 const LAST: &str = "state";
 
 /// The pins of the program that follows refused checks to the end of their system call: see `results.rs`.
@@ -392,8 +392,8 @@ fn pin_set(mut loaded: programs::Loaded, state: &State) -> Result<(), Error> {
     Ok(())
 }
 
-/// How many runs of a program the kernel has skipped, out of its `struct bpf_prog_info`: `/proc/self/fdinfo` tells the same in three
-/// times the time, which every container would wait for twice.
+/// How many runs of a program the kernel has skipped, from its `struct bpf_prog_info`: `/proc/self/fdinfo` has the same, but takes three
+/// times as long, and every container would wait for it twice.
 #[allow(unsafe_code)]
 fn recursion_misses(program: BorrowedFd<'_>) -> Option<u64> {
     let mut information = libbpf_sys::bpf_prog_info::default();
@@ -424,7 +424,7 @@ fn put_symbols(map: &MapHandle, addresses: &[u64]) -> Result<(), Error> {
     .map_err(|error| Error::update("symbols", &error))
 }
 
-/// Removes the pins, those that other versions left too, whereupon the kernel detaches and frees the programs. Returns true if there were any.
+/// Removes the pins, those of other versions too; the kernel then detaches and frees the programs. Returns true if there were any.
 pub fn unload() -> Result<bool, Error> {
     let all = Path::new(ALL_VERSIONS);
     if !is_pinned(all)? {
@@ -490,7 +490,7 @@ fn open_map(path: &Path) -> Result<MapHandle, Error> {
     })
 }
 
-/// Tries again where reading has failed: for want of memory, for example, a call may fail once, and what it was to read would be lost.
+/// Tries again if reading failed: a call may fail once, for example for lack of memory, and its rows would be lost.
 fn repeated<T>(mut read: impl FnMut() -> Result<T, Error>) -> Result<T, Error> {
     const TRIES: usize = 3;
     for _ in 1..TRIES {

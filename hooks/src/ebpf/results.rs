@@ -72,7 +72,7 @@ fn remove_unwanted(set: &ProgramSet) -> Result<bool, Error> {
     Ok(found)
 }
 
-/// Whether a recording wants results that has processes. One without may never be forgotten: its state directory may be gone as well.
+/// Returns true if a recording wants results that has processes. One without may never be forgotten: its state directory may be gone as well.
 fn are_wanted(set: &ProgramSet) -> Result<bool, Error> {
     let mut containers = set.containers()?;
     containers.retain(|(_, container)| container.results_wanted != 0);

@@ -25,7 +25,7 @@ pub(super) fn boot_time() -> u64 {
 /// A recording may have been armed after its state directory was listed.
 const YOUNG: Duration = Duration::from_secs(60);
 
-/// Whether a recording may be about to be armed still.
+/// Returns true if a recording may be about to be armed still.
 pub(super) fn is_young(slot: u64) -> bool {
     Duration::from_nanos(boot_time().saturating_sub(slot)) < YOUNG
 }

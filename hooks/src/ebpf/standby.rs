@@ -44,7 +44,7 @@ pub(super) fn programs() -> impl Iterator<Item = &'static Standby> {
     STANDBY.iter().filter(|_| preempts_programs())
 }
 
-/// Whether the program is one of them.
+/// Returns true if the program is one of them.
 pub(super) fn is_standby(program: &str) -> bool {
     STANDBY.iter().any(|standby| standby.name == program)
 }
@@ -111,7 +111,7 @@ fn open_event(number: u64) -> io::Result<OwnedFd> {
         )
     };
     match i32::try_from(result) {
-        // SAFETY: the call has returned a new descriptor, which nobody else knows.
+        // SAFETY: the call has returned a new descriptor, which no other code knows.
         Ok(descriptor) if descriptor >= 0 => Ok(unsafe { OwnedFd::from_raw_fd(descriptor) }),
         _ => Err(io::Error::last_os_error()),
     }

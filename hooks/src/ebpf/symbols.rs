@@ -180,7 +180,7 @@ fn from_kallsyms(addresses: &[u64]) -> Option<HashMap<u64, String>> {
     remembered.names(addresses, || fs::read_to_string("/proc/kallsyms").ok())
 }
 
-/// Which code is in the kernel beside its own, whose addresses stay until the next boot: the modules, where they lie, and the program set.
+/// The code in the kernel besides its own, whose addresses stay until the next boot: the modules, where they lie, and the program set.
 fn loaded_code() -> Option<String> {
     let modules = match fs::read_to_string("/proc/modules") {
         // A kernel without modules.
@@ -244,7 +244,7 @@ impl Remembered {
         lines.lines().map(name).collect()
     }
 
-    /// Without it the next hook reads them anew.
+    /// Without it the next hook reads them again.
     fn write(&self, names: &HashMap<u64, String>) {
         let Some(of) = &self.of else { return };
         let lines: String = names
@@ -293,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn a_call_site_begins_behind_the_check_and_ends_before_the_entry() {
+    fn a_call_site_begins_after_the_check_and_ends_before_the_entry() {
         let stack = "bpf_prog_0f1c_tp_cap_capable bpf_trace_run5 __bpf_trace_cap_capable cap_capable security_capable \
             ns_capable path_mount.isra.0 __x64_sys_mount do_syscall_64 entry_SYSCALL_64_after_hwframe";
         assert_eq!(

@@ -74,7 +74,7 @@ fn count(set: &ProgramSet, tgid: u32, more: i32) -> Result<(), Error> {
         offset_of!(Members, all),
         offset_of!(Members, of) + bucket * size_of::<u32>(),
     ] {
-        // SAFETY: the offset lies in the mapping, is aligned as the structure is, and whoever else writes there does it atomically.
+        // SAFETY: the offset lies in the mapping, is aligned as the structure is, and every other writer writes there atomically.
         let counter = unsafe { AtomicU32::from_ptr(address.byte_add(offset).cast()) };
         counter.fetch_add(more.cast_unsigned(), Ordering::SeqCst);
     }

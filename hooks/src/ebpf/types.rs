@@ -1,8 +1,8 @@
 //! The part of the kernel's type information that the programs' reads are adapted by (CO-RE).
 //!
 //! libbpf looks through all types of the kernel, more than a hundred thousand, for each type that a program reads: half of the time of
-//! a first load. It is given those alone that have a name that the programs know, with what they contain. Pointers lead nowhere there: what is
-//! behind one is a type that is known by its own name.
+//! a first load. It gets only the types whose names the programs use, with the types that these contain. Pointers lead nowhere there: the
+//! programs know the type that one points to by its own name.
 
 use super::features::types_of_kernel;
 use super::object::OBJECT;
@@ -141,7 +141,7 @@ fn section_of(object: &[u8]) -> Option<&[u8]> {
     object.get(at..)
 }
 
-/// Whether a program names a type of this kind where it reads.
+/// Returns true if a program names a type of this kind where it reads.
 const fn is_named_by_programs(kind: u32) -> bool {
     matches!(
         kind,

@@ -28,7 +28,7 @@ pub(crate) enum Error {
         operation: &'static str,
         /// On what.
         path: PathBuf,
-        /// Why not.
+        /// The reason.
         source: io::Error,
     },
     /// A file could not be written whole.
@@ -39,7 +39,7 @@ pub(crate) enum Error {
     Malformed {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The reason.
         source: serde_json::Error,
     },
     /// The host has no such switch.
@@ -53,7 +53,7 @@ pub(crate) enum Error {
     Switch {
         /// What was to be switched.
         what: String,
-        /// Why not.
+        /// The reason.
         source: io::Error,
     },
 }

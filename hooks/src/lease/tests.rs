@@ -500,7 +500,7 @@ fn all_holders_must_agree_before_one_switches_for_all() {
 }
 
 #[test]
-fn killed_while_a_value_of_ours_gives_way_to_another_the_first_one_is_not_forgotten() {
+fn killed_while_a_value_of_ours_is_replaced_the_first_one_is_not_forgotten() {
     let audit = boolean("capprof_audit_sys_admin");
     for steps in 0.. {
         let host_state = Host::new(&[(audit.clone(), true)]);

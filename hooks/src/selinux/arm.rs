@@ -81,7 +81,7 @@ fn arm_leased(
     let selinuxfs = Selinuxfs::new();
     let audit_booleans = match armed.scope {
         Scope::Host => {
-            // Without audit there is nothing to be had in this scope, and nothing to switch.
+            // Without audit nothing can be recorded in this scope, and nothing has to be switched.
             exclusions(&Audit::open()?, &armed.target)?;
             armed.booleans = lease_host(recording, directory, armed, &selinuxfs)?;
             Vec::new()

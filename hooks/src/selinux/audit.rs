@@ -39,7 +39,7 @@ pub(crate) enum Error {
         "open audit netlink socket: auditing is off in this kernel (audit=0 on its command line, or not built in): SELinux leaves no records"
     )]
     Off,
-    /// The socket could not be had.
+    /// The socket could not be opened.
     #[error("open audit netlink socket: {0}")]
     Open(Errno),
     /// A request could not be sent.
@@ -77,7 +77,7 @@ fn hint(errno: Errno) -> &'static str {
 pub(crate) struct Status {
     /// 0 off (AVC records are made nevertheless), 1 on, 2 on until the next boot.
     pub(crate) enabled: u32,
-    /// The process that reads the unicast stream, auditd as a rule; 0 if none does.
+    /// The process that reads the unicast stream, usually auditd; 0 if none does.
     pub(crate) daemon: u32,
     /// Records per second that are let through; 0 is without limit.
     pub(crate) rate_limit: u32,

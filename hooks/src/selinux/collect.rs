@@ -281,7 +281,7 @@ fn judge(recording: &Recording, armed: &SelinuxState, seen: &Summary, evidence: 
             && !found.contains(capability)
         {
             evidence.losses.push(format!(
-                "auditing of {capability} was switched off while recording ({name}): another container flooded the audit log, or an administrator did it"
+                "auditing of {capability} was switched off while recording ({name}): another container flooded the audit log, or an administrator switched it off"
             ));
         }
         if armed.scope == Scope::Host && armed.booleans.contains(name) && *value {

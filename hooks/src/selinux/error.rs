@@ -13,7 +13,7 @@ pub(super) enum Error {
     Off,
     /// The container of a recording that verifies keeps the engine's label.
     #[error(
-        "SELinux: the container ran under the engine's own label; what its type refused was not looked at (ausearch -m AVC shows it)"
+        "SELinux: the container ran under the engine's own label; capprof did not look for refusals of its type (ausearch -m AVC shows them)"
     )]
     Verifying,
     /// The shim made no label.
@@ -47,19 +47,19 @@ pub(super) enum Error {
     /// The booleans could not be listed.
     #[error("list /sys/fs/selinux/booleans: {source}")]
     Booleans {
-        /// Why.
+        /// The reason.
         source: io::Error,
     },
     /// The access vector cache could not be emptied.
     #[error("flush the access vector cache: {source}")]
     Flush {
-        /// Why.
+        /// The reason.
         source: io::Error,
     },
     /// The listener could not be started.
     #[error("start the audit listener: {source}")]
     Listener {
-        /// Why.
+        /// The reason.
         source: io::Error,
     },
     /// A file of the recording could not be read or written.

@@ -161,7 +161,7 @@ impl Reader {
                     position.offset
                 } else {
                     losses.push(format!(
-                        "{} was cut or written anew while recording: records are missing",
+                        "{} was cut or rewritten while recording: records are missing",
                         part.display()
                     ));
                     0

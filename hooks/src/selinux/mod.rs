@@ -124,7 +124,7 @@ impl Recorder for Selinux {
             Leases::new(directory.state(), &selinuxfs).release(kind_of(scope), &recording.id)?;
         if last && scope == Scope::Host {
             lines.push(format!(
-                "SELinux is {} again: recording {} of scope host has ended, as the last one",
+                "SELinux is {} again: recording {} of scope host has ended, the last one",
                 if policy::enforcing() {
                     "enforcing"
                 } else {

@@ -110,13 +110,13 @@ fn probe_audit() -> serde_json::Value {
     }
     if status.rate_limit != 0 {
         problems.push(format!(
-            "audit lets through {} records per second at most (auditctl -r): more make a profile incomplete",
+            "audit lets at most {} records per second through (auditctl -r): more make a profile incomplete",
             status.rate_limit
         ));
     }
     if status.backlog_limit < 1024 {
         problems.push(format!(
-            "audit keeps {} records waiting at most (auditctl -b): a burst makes a profile incomplete; 8192 is usual",
+            "audit keeps at most {} records waiting (auditctl -b): a burst makes a profile incomplete; 8192 is usual",
             status.backlog_limit
         ));
     }

@@ -165,7 +165,7 @@ fn digits(text: &[u8]) -> usize {
 /// One record; `body` is what follows `audit(…):`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Record<'a> {
-    /// What it tells of.
+    /// What it describes.
     pub(crate) kind: Kind,
     /// Which event it belongs to.
     pub(crate) stamp: Stamp,

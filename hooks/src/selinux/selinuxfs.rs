@@ -1,4 +1,4 @@
-//! Booleans and enforcing mode through selinuxfs (security/selinux/selinuxfs.c), for the crate `selinux` has no booleans.
+//! Booleans and enforcing mode through selinuxfs (security/selinux/selinuxfs.c), because the crate `selinux` has no booleans.
 
 use crate::lease::{Switch, Switches};
 use std::fs;

@@ -61,7 +61,7 @@ pub(super) struct Collector {
     too_late: u64,
     /// The command, which this process cannot start where that is refused.
     starts: String,
-    /// The processes ran before anybody watched, so that what they did to themselves is not known.
+    /// The processes ran before `why` watched them, so what they did to themselves is not known.
     attached: bool,
 }
 
@@ -132,7 +132,7 @@ impl Collector {
             self.dropped += 1;
             return;
         }
-        // Of a file that nobody can wait for.
+        // Of a file for which no process can wait.
         if calls::name(event.call) == "epoll_ctl" {
             return;
         }
@@ -293,7 +293,9 @@ impl Collector {
         let mut missing = kernel.missing.clone();
         let lost = kernel.lost() + self.dropped;
         if lost > 0 {
-            missing.push(format!("{lost} refusals were too many to be looked at"));
+            missing.push(format!(
+                "{lost} refusals were not looked at, because there were too many"
+            ));
         }
         if self.too_late > 0 {
             missing.push(format!(

@@ -58,11 +58,15 @@ pub fn run(mut arguments: impl Iterator<Item = OsString>) -> anyhow::Result<Exit
         return watch_command(&report, &command);
     }
     let number = |argument: &OsString| argument.to_str()?.parse::<u32>().ok();
-    let pid = number(&first)
-        .with_context(|| format!("read arguments: {} is no process", first.display()))?;
+    let pid = number(&first).with_context(|| {
+        format!(
+            "read arguments: {} is not the number of a process",
+            first.display()
+        )
+    })?;
     let seconds = arguments.next();
     if seconds.as_ref().is_some_and(|text| number(text).is_none()) {
-        bail!("read arguments: the time to watch is no number");
+        bail!("read arguments: the time to watch is not a number");
     }
     let time = seconds
         .as_ref()

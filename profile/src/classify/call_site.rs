@@ -25,7 +25,7 @@ pub(super) fn in_syscall(check: &Observation, names: &[&str]) -> bool {
         .is_some_and(|syscall| names.contains(&syscall.name.as_str()))
 }
 
-/// Whether the kernel asked with NOAUDIT, as the recorder or the wrapper on the stack tells.
+/// Returns true if the kernel asked with NOAUDIT, as the recorder or the wrapper on the stack tells.
 pub(crate) fn silent(check: &Observation) -> bool {
     match check.audit {
         Audit::Silent => true,

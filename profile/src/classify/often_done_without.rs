@@ -26,25 +26,25 @@ static OFTEN_DONE_WITHOUT: &[Use] = &[
     Use {
         capability: Capability::AUDIT_WRITE,
         applies: |check| asked_in(check, &["audit_receive_msg", "audit_netlink_ok"]),
-        why: "PAM goes on where it may not report a session, sshd does not",
+        why: "PAM goes on if it may not report a session, sshd does not",
     },
     // kernel/signal.c check_kill_permission(): Apache, Postfix and sshd ignore the error of kill(2); HAProxy's workers stay.
     Use {
         capability: Capability::KILL,
         applies: |check| asked_in(check, &["check_kill_permission"]),
-        why: "what is told to end by a signal often ends by other means too",
+        why: "a process that is sent a signal to end often ends by other means too",
     },
     // kernel/nsproxy.c copy_namespaces() in clone(2), unshare_nsproxy_namespaces(): vsftpd.
     Use {
         capability: Capability::SYS_ADMIN,
         applies: |check| asked_in(check, &["copy_namespaces", "unshare_nsproxy_namespaces"]),
-        why: "many programs put their processes into namespaces only where that is allowed",
+        why: "many programs put their processes into namespaces only if that is allowed",
     },
     // kernel/sys.c do_prlimit(), fs/proc/base.c __set_oom_adj(): named, PostgreSQL, sshd.
     Use {
         capability: Capability::SYS_RESOURCE,
         applies: |check| asked_in(check, &["do_prlimit", "__set_oom_adj"]),
-        why: "limits and scores that may not be changed are mostly kept as they are",
+        why: "programs mostly keep limits and scores that they may not change",
     },
     // net/core/sock.c sk_setsockopt(): systemd, iproute2 and others set the plain option as well.
     Use {
@@ -55,37 +55,37 @@ static OFTEN_DONE_WITHOUT: &[Use] = &[
                 .as_ref()
                 .is_some_and(|option| BUFFER_FORCED.contains(option))
         },
-        why: "a buffer that may not be made larger than the limit is mostly kept within it",
+        why: "programs mostly keep a buffer within the limit if they may not exceed it",
     },
     // security/commoncap.c cap_prctl_drop(): sudo, setpriv, systemd.
     Use {
         capability: Capability::SETPCAP,
         applies: |check| check.argument.as_ref() == Some(&DROP_BOUNDING),
-        why: "a bounding set that may not be reduced is often kept as it is",
+        why: "programs often keep a bounding set that they may not reduce",
     },
     // fs/attr.c setattr_prepare(), chown(2): dnsmasq and unbound log it; nginx, chronyd and rsyslogd end.
     Use {
         capability: Capability::CHOWN,
         applies: |check| asked_in(check, &["setattr_prepare"]),
-        why: "an owner that may not be changed is often only logged",
+        why: "programs often only log that they may not change an owner",
     },
     // The same for chmod(2) and utimes(2): the scripts of Postfix ignore it, logrotate does not.
     Use {
         capability: Capability::FOWNER,
         applies: |check| asked_in(check, &["setattr_prepare"]),
-        why: "a mode that may not be changed is often only logged",
+        why: "programs often only log that they may not change a mode",
     },
-    // fs/namei.c vfs_mknod(): systemd makes nodes that nobody is to open, and ignores that it may not; debootstrap ends.
+    // fs/namei.c vfs_mknod(): systemd makes nodes that no process is to open, and ignores that it may not; debootstrap ends.
     Use {
         capability: Capability::MKNOD,
         applies: |check| asked_in(check, &["vfs_mknod"]),
-        why: "a device's node that may not be made is often done without, for the engine makes those that may be opened",
+        why: "programs often go on without a device node that they may not make, because the engine makes those that may be opened",
     },
     // fs/proc/base.c environ_open(): ps shows what it may read.
     Use {
         capability: Capability::SYS_PTRACE,
         applies: |check| asked_in(check, &["environ_open"]),
-        why: "the environment of other users' processes is mostly left out where it may not be read",
+        why: "programs mostly leave out the environment of other users' processes if they may not read it",
     },
     // fs/namei.c may_open() with O_NOATIME: git, tar and others open the file again without.
     Use {
@@ -94,15 +94,15 @@ static OFTEN_DONE_WITHOUT: &[Use] = &[
             asked_in(check, &["may_open", "do_open"])
                 && asked_in(check, &["inode_owner_or_capable"])
         },
-        why: "a file that may not be read without a new access time is mostly read with one",
+        why: "programs mostly read a file with a new access time if they may not do without",
     },
-    // systemd as the first process makes control groups, and links to them, where nobody may write: src/core/cgroup.c.
+    // systemd as the first process makes control groups, and links to them, where no process may write: src/core/cgroup.c.
     Use {
         capability: Capability::DAC_OVERRIDE,
         applies: |check| {
             check.program == "systemd" && asked_in(check, &["vfs_mkdir", "vfs_symlink"])
         },
-        why: "systemd logs which directory or link it may not make, and goes on",
+        why: "systemd logs that it may not make a directory or link, and goes on",
     },
     // pg_ctlcluster of postgresql-common looks at the cluster's directory as root, then once more as its owner.
     Use {

@@ -5,7 +5,7 @@ use crate::observation::Observation;
 use crate::profile::Reason;
 use crate::recording::Recording;
 
-/// What a rule has to know beside the observation.
+/// What a rule must know besides the observation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Context {
     /// User id of the container's process inside the container.

@@ -169,7 +169,7 @@ fn unprivileged_ports(input: &Input<'_>, set: CapabilitySet) -> Option<BlindSpot
             .filter(|bound| bound.port >= start)
             .map(|bound| format!("{} bound port {}", bound.program, bound.port))
             .collect(),
-        None => ["which ports were bound was not seen".to_owned()].into(),
+        None => ["it was not seen which ports were bound".to_owned()].into(),
     };
     (!bound.is_empty() && !set.contains(Capability::NET_BIND_SERVICE)).then(|| BlindSpot {
         capability: Some(Capability::NET_BIND_SERVICE),
@@ -210,9 +210,9 @@ fn refused_before_selinux(input: &Input<'_>) -> impl Iterator<Item = BlindSpot> 
         })
 }
 
-/// Whether the other recorder would have seen it.
+/// Returns true if the other recorder would have seen it.
 ///
-/// eBPF helps SELinux, for it sees all checks. It is not so the other way round: what eBPF misses by name is asked by security/commoncap.c
+/// eBPF helps SELinux, because it sees all checks. The reverse does not hold: what eBPF misses by name is asked by security/commoncap.c
 /// of itself, inlined, and no other security module hears of it.
 fn covered(spot: &BlindSpot, recorder: Recorder, input: &Input<'_>) -> bool {
     recorder == Recorder::Selinux
@@ -236,7 +236,7 @@ pub(super) fn losses(input: &Input<'_>) -> Vec<String> {
     for report in input.reports {
         if report.recorded && evidence_of(input, report.recorder).is_none() {
             losses.insert(format!(
-                "{}: was armed and brought nothing home",
+                "{}: was armed and recorded nothing",
                 report.recorder.display_name()
             ));
         }

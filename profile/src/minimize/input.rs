@@ -20,7 +20,7 @@ pub struct Input<'a> {
     pub granted: &'a ProcessSets,
     /// What is chosen where several capabilities would do.
     pub preference: Preference,
-    /// What became of each recorder.
+    /// A report for each recorder.
     pub reports: &'a [RecorderReport],
     /// What they brought home.
     pub evidence: &'a [(Recorder, Evidence)],

@@ -144,7 +144,7 @@ fn tally(evidence: &[&Demand<'_>]) -> Tally {
 pub fn describe(reason: Reason) -> &'static str {
     match reason {
         Reason::Used => "used",
-        Reason::EnforcingSilent => "used where the kernel asks silently and enforces",
+        Reason::EnforcingSilent => "used where the kernel enforces without an audit record",
         Reason::PreExec => "needed by the runtime to start the program",
         Reason::FileCapability => "a file capability of an executed program",
         Reason::CapsetCompatibility => "in a set that a program asked for with capset(2)",

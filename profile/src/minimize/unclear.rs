@@ -43,9 +43,7 @@ fn perhaps_done_without(
         Source::Check(check) => classify::often_done_without(check)
             .or_else(|| environments(check, all))
             .or_else(|| of_helper(check, all, program)),
-        Source::List(..) => {
-            Some("many programs list what they find that they hold, or ignore a refusal")
-        }
+        Source::List(..) => Some("many programs ask only for what they hold, or ignore a refusal"),
         Source::File(_, execution) => is_helper(execution, program).then_some(HELPER),
         Source::Filter(..) => None,
     };
@@ -89,19 +87,19 @@ fn environments(check: &Observation, all: &[Demand<'_>]) -> Option<&'static str>
         .map(|other| other.count)
         .sum();
     (by_mode && check.count <= opened).then_some(
-        "the environment of other users' processes is mostly left out where it may not be read",
+        "programs mostly leave out the environment of other users' processes if they may not read it",
     )
 }
 
 const HELPER: &str =
     "a helper with file capabilities that cannot be started is sometimes done without";
 
-/// Whether the container's own program is another.
+/// Returns true if the container's own program is another.
 fn is_helper(execution: &Execution, program: &str) -> bool {
     execution.path.file_name() != Path::new(program).file_name()
 }
 
-/// What a helper uses that cannot be started without, nobody asks for if it is not.
+/// A capability that only a helper uses, which cannot be started without it: no process asks for it if the helper is not started.
 fn of_helper(check: &Observation, all: &[Demand<'_>], program: &str) -> Option<&'static str> {
     let of_file = |demand: &Demand<'_>| {
         demand.asked == check.capability

@@ -1,4 +1,4 @@
-//! Holds a run with a minimized set against the profile that the set is of.
+//! Compares a run with a minimized set with the profile that the set is of.
 //!
 //! The profile, the run's own profile (recorded with [`crate::profile::Profile::verifies`]), and what was seen from outside go in, a
 //! [`Verification`] comes out. `docs/verify.md` explains the rules to users.
@@ -13,10 +13,10 @@ use crate::profile::{Origin, Profile};
 use crate::recording::SECCOMP;
 use crate::verification::{Compared, Comparison, End, Outside, Verdict, Verification};
 
-/// Holds a run against the profile whose set it had.
+/// Compares a run with the profile whose set it had.
 ///
-/// What is compared decides: the exit status of a program that ended by itself, and the check. A system call that failed for want of a
-/// capability that the profiled run had decides where neither of these speaks for the set, or where that is asked for.
+/// What is compared decides: the exit status of a program that ended by itself, and the check. A system call that failed for lack of a
+/// capability that the profiled run had decides if neither of these speaks for the set, or if the user asks for that.
 pub fn judge(profile: &Profile, run: &Profile, outside: &Outside) -> Verification {
     let mut verification = Verification {
         verdict: Verdict::NotVerified,
@@ -46,7 +46,7 @@ pub fn judge(profile: &Profile, run: &Profile, outside: &Outside) -> Verificatio
     let failed: Vec<String> = denied_needs.iter().map(|need| failure(run, need)).collect();
     if let Err(reason) = &seen {
         verification.notes.push(format!(
-            "system calls that failed for want of a capability could not be seen: {reason}"
+            "system calls that failed for lack of a capability could not be seen: {reason}"
         ));
         if !decided && !outside.today && verification.failures.is_empty() {
             verification.failures.push(
@@ -60,7 +60,7 @@ pub fn judge(profile: &Profile, run: &Profile, outside: &Outside) -> Verificatio
             what: Compared::Denied,
             profiled: None,
             verified: match failed.len() {
-                0 => "no system call failed for want of a capability".to_owned(),
+                0 => "no system call failed for lack of a capability".to_owned(),
                 _ => failed.join("; "),
             },
             passed: failed.is_empty(),
@@ -80,7 +80,7 @@ pub fn judge(profile: &Profile, run: &Profile, outside: &Outside) -> Verificatio
                 true => verification.notes.push(format!("incomplete: {lost}")),
                 false if verification.failures.is_empty() => verification
                     .failures
-                    .push(format!("not everything that was refused was seen: {lost}")),
+                    .push(format!("not every refusal was seen: {lost}")),
                 false => {}
             }
         }
@@ -117,7 +117,7 @@ pub fn differences(profile: &Profile, run: &Profile) -> Vec<String> {
     differences
 }
 
-/// The verdict on a run in which nothing failed. If it did not end by itself and no check asked it for anything, all that is known is that it
+/// The verdict on a run in which nothing failed. If it did not end by itself and there was no check, all that is known is that it
 /// started.
 fn without_failure(exit: Option<bool>, outside: &Outside) -> Verdict {
     let ended = match outside.end {
@@ -140,7 +140,7 @@ fn lacking<'a>(profile: &Profile, run: &'a Profile) -> Vec<&'a Need> {
         .collect()
 }
 
-/// Whether the profiled run was refused it as well, and did not use it either.
+/// Returns true if the profiled run was refused it as well, and did not use it either.
 fn was_refused_before(profile: &Profile, need: &Need) -> bool {
     profile.findings.denied.iter().any(|entry| {
         entry.capability == need.capability && UNGRANTED.contains(&entry.rule.as_str())
@@ -151,10 +151,10 @@ fn was_refused_before(profile: &Profile, need: &Need) -> bool {
         .any(|other| other.capability == need.capability)
 }
 
-/// The rules of checks that are refused for want of the capability (see [`crate::classify`]).
+/// The rules of checks that are refused because the capability is missing (see [`crate::classify`]).
 pub const UNGRANTED: [&str; 2] = ["refused", "initial-namespace"];
 
-/// Whether the run's recorder saw what was refused and what came of it; else why not.
+/// Checks that the run's recorder saw the refusals and how their system calls ended. The error is the reason why it did not.
 fn refused_checks_seen(run: &Profile) -> Result<(), String> {
     let ebpf = run
         .conditions
@@ -164,7 +164,7 @@ fn refused_checks_seen(run: &Profile) -> Result<(), String> {
     match ebpf {
         Some(report) if report.recorded => {}
         Some(report) => return Err(report.refused.join("; ")),
-        None => return Err("the configuration wants no eBPF".to_owned()),
+        None => return Err("the configuration does not allow eBPF".to_owned()),
     }
     match run
         .findings
@@ -180,7 +180,7 @@ fn refused_checks_seen(run: &Profile) -> Result<(), String> {
 /// What the reason of a blind spot begins with, where refused checks could not be followed to the end of their system call.
 pub const RESULTS_UNSEEN: &str = "what system calls came to in which a check was refused";
 
-/// Gives whether the exit status speaks for the set; `None` if it says nothing.
+/// Returns true if the exit status speaks for the set; `None` if it says nothing.
 fn compare_exit(
     profile: &Profile,
     run: &Profile,
@@ -192,7 +192,7 @@ fn compare_exit(
         End::Itself(status) => status,
         End::Unknown => None,
     };
-    // An engine reports a signal as a status, of which nobody can tell whether it was one.
+    // An engine reports a signal as a status, which cannot be told from an exit status.
     let (now, equal) = match (run.exit, reported) {
         (Some(now), _) => (
             now.to_string(),
@@ -256,7 +256,7 @@ fn compare_check(outside: &Outside, verification: &mut Verification) -> Option<b
     Some(check.passed)
 }
 
-/// `openat of postgres failed with EACCES (2x) for want of CAP_DAC_OVERRIDE`
+/// `openat of postgres failed with EACCES (2x) for lack of CAP_DAC_OVERRIDE`
 fn failure(run: &Profile, need: &Need) -> String {
     let mut outcome = Results::default();
     for entry in &run.findings.denied {
@@ -278,7 +278,7 @@ fn failure(run: &Profile, need: &Need) -> String {
         names => names.join(", "),
     };
     format!(
-        "{} of {} failed with {} for want of {}",
+        "{} of {} failed with {} for lack of {}",
         list(&need.syscalls, "a system call"),
         list(&need.programs, "a program"),
         list(&errors, "an error"),
@@ -286,7 +286,7 @@ fn failure(run: &Profile, need: &Need) -> String {
     )
 }
 
-/// Looks for what to add where no refused check tells.
+/// Looks for what to add if no refused check shows it.
 fn explain(profile: &Profile, run: &Profile, verification: &mut Verification) {
     if !verification.suggested.is_empty() {
         return;
@@ -328,7 +328,7 @@ fn explain(profile: &Profile, run: &Profile, verification: &mut Verification) {
         "relaxed while profiling, and in force in this run: {}",
         places.join(", ")
     ));
-    // docker and podman let a filter pass mount, chroot and the like only with their capability: of the check behind it nobody is told.
+    // docker and podman let a filter pass mount, chroot and the like only with their capability: the check after it is not seen.
     if places.contains(&SECCOMP) {
         verification.notes.push(
             "the seccomp filter may have refused a system call before any capability was asked for: verify once more without it, with docker and \
@@ -338,7 +338,7 @@ fn explain(profile: &Profile, run: &Profile, verification: &mut Verification) {
     }
 }
 
-/// An engine that could not have given these sets has to be told: capprof did.
+/// Says so if the engine could not have given these sets and capprof did.
 fn note_sets(run: &Profile, verification: &mut Verification) {
     let (asked, had) = (&run.conditions.original, &run.conditions.granted);
     let beyond = [

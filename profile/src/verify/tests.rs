@@ -180,7 +180,7 @@ fn another_end_is_not_and_names_what_was_refused() {
         &watched(End::Itself(Some(1))),
         &[
             "the program: exit status 1; when it was profiled: exit status 0",
-            "openat of program failed with EACCES (2x) for want of CAP_DAC_OVERRIDE",
+            "openat of program failed with EACCES (2x) for lack of CAP_DAC_OVERRIDE",
         ],
     );
     assert_eq!(
@@ -203,7 +203,7 @@ fn of_what_the_kernel_asks_in_turn_the_first_is_named() {
         &watched(End::Itself(None)),
         &[
             "the program: exit status 1; when it was profiled: exit status 0",
-            "openat of program failed with EACCES (2x) for want of CAP_DAC_READ_SEARCH",
+            "openat of program failed with EACCES (2x) for lack of CAP_DAC_READ_SEARCH",
         ],
     );
     assert_eq!(
@@ -232,7 +232,7 @@ fn of_what_the_kernel_asks_in_turn_the_first_is_named() {
 fn a_program_that_goes_on_is_verified_unless_that_is_not_enough() {
     let before = profile(&GIVEN, SUCCESS);
     let now = run(vec![refused(Capability::SETUID, eacces(1))], SUCCESS);
-    let failed = "openat of program failed with EACCES (1x) for want of CAP_SETUID";
+    let failed = "openat of program failed with EACCES (1x) for lack of CAP_SETUID";
     let verification = gives(&before, &now, &watched(End::Itself(Some(0))), &[]);
     assert_eq!(
         verification.notes,
@@ -244,7 +244,7 @@ fn a_program_that_goes_on_is_verified_unless_that_is_not_enough() {
         strict: true,
         ..watched(End::Itself(Some(0)))
     };
-    // Nobody knows whether a program that was stopped did its work.
+    // It is not known if a program that was stopped did its work.
     for outside in [strict, watched(End::Stopped), Outside::nothing()] {
         let verification = gives(&before, &now, &outside, &[failed]);
         assert_eq!(
@@ -320,7 +320,7 @@ fn what_could_not_be_seen_is_told_and_verifies_nothing_alone() {
     let ebpf = now.conditions.recorders.first_mut().unwrap();
     ebpf.recorded = false;
     ebpf.refused = vec!["eBPF is not permitted".to_owned()];
-    let unseen = "system calls that failed for want of a capability could not be seen: eBPF is not permitted";
+    let unseen = "system calls that failed for lack of a capability could not be seen: eBPF is not permitted";
     let verification = gives(&before, &now, &watched(End::Itself(Some(0))), &[]);
     assert!(verification.notes.iter().any(|note| note == unseen));
     gives(
@@ -386,7 +386,7 @@ fn sets_that_the_engine_had_not_given_are_told() {
 }
 
 #[test]
-fn a_server_that_nobody_asked_has_started_only() {
+fn a_server_without_a_check_has_started_only() {
     let before = profile(&GIVEN, SUCCESS);
     let verdict = |outside: &Outside| judge(&before, &run(Vec::new(), SUCCESS), outside).verdict;
     assert_eq!(verdict(&watched(End::Stopped)), Verdict::StartedOnly);

@@ -11,7 +11,7 @@ use std::fmt;
 pub enum Cause {
     /// The process lacks a capability.
     Capability {
-        /// Which.
+        /// The capability.
         capability: Capability,
         /// What it lets a process do there; empty if the atlas does not know the place.
         to: String,
@@ -24,7 +24,7 @@ pub enum Cause {
     },
     /// The capability was asked of the initial user namespace, and the process lives in another.
     UserNamespace {
-        /// Which.
+        /// The capability.
         capability: Capability,
         /// True if the process holds it in its own namespace.
         held: bool,
@@ -59,7 +59,7 @@ pub enum Cause {
         /// Capabilities of which any one would do.
         capabilities: CapabilitySet,
     },
-    /// The file has no permission to execute for anybody, or is no regular file.
+    /// The file has no permission to execute for any user, or is not a regular file.
     NotExecutable {
         /// The file.
         path: String,
@@ -83,7 +83,7 @@ pub enum Cause {
     ReadOnly {
         /// The mount point.
         mount: String,
-        /// Which of the two.
+        /// The mount or the file system.
         by: ReadOnly,
     },
     /// A path that the engine hides from the container.
@@ -400,7 +400,7 @@ impl Cause {
                 path,
                 special: true,
                 ..
-            } => write!(out, "{path} is no regular file"),
+            } => write!(out, "{path} is not a regular file"),
             Self::NotExecutable { path, mode, .. } => {
                 write!(out, "{path} is not executable: file mode {mode:04o}")
             }
@@ -450,7 +450,7 @@ impl fmt::Display for Cause {
                 out,
                 "not permitted in this user namespace: {capability} was asked of the initial one{}",
                 if *held {
-                    ", and is held in the own one only"
+                    ", and is held in its own one only"
                 } else {
                     ""
                 }

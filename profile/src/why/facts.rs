@@ -69,7 +69,7 @@ pub struct Extent {
     pub inside: u32,
     /// The first id in the initial namespace.
     pub outside: u32,
-    /// How many.
+    /// The number of times.
     pub count: u32,
 }
 
@@ -129,7 +129,7 @@ pub enum Target {
 /// A capability that the process was refused during the call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Check {
-    /// Which.
+    /// The capability.
     pub capability: Capability,
     /// Of which user namespace.
     pub target: Target,
@@ -316,7 +316,7 @@ pub struct Modules {
     pub avc: Vec<(String, u64)>,
     /// AppArmor's profile, if it confines the process.
     pub apparmor: Option<String>,
-    /// True if the process has restricted itself by Landlock; `None` if it ran before anybody watched.
+    /// True if the process has restricted itself by Landlock; `None` if it ran before `why` watched it.
     pub landlock: Option<bool>,
     /// Lockdown's mode, if the kernel is locked down.
     pub lockdown: Option<String>,

@@ -11,7 +11,7 @@ struct Refused<'a> {
     wanted: u32,
 }
 
-/// The first step that mode, owner or access control list refuse, for want of what capability; capabilities that the process holds count.
+/// The first step that mode, owner or access control list refuse, and which capability is missing; capabilities that the process holds count.
 fn refused_by_mode<'a>(facts: &Facts, walk: &'a Walk, intent: Intent) -> Option<Refused<'a>> {
     let user = match intent.real_ids {
         true => facts.credentials.uid,

@@ -16,7 +16,7 @@ pub struct Refusal {
     pub text: String,
     /// The error's name; empty if the process was killed.
     pub error: String,
-    /// How often.
+    /// The number of times.
     pub count: u64,
     /// The process ended with an error, and this was the last thing that it was refused.
     pub fatal: bool,
@@ -24,7 +24,7 @@ pub struct Refusal {
     pub probe: bool,
     /// The order in which refusals were first seen.
     pub order: u64,
-    /// Who refused.
+    /// The part that refused, and what would allow it.
     pub explanation: Explanation,
     /// What would allow it, for each cause.
     pub remedies: Vec<String>,

@@ -89,7 +89,7 @@ const SYSCTLS: [(&str, Capability, &str, i64, &str); 10] = [
 
 /// `CLONE_NEWUSER`
 const NEW_USER: u64 = 0x1000_0000;
-/// Actions of syslog(2) that everybody may, where kernel.dmesg_restrict is 0.
+/// Actions of syslog(2) that every process may do, where kernel.dmesg_restrict is 0.
 const READ_ALL: u64 = 3;
 const SIZE_BUFFER: u64 = 10;
 
@@ -279,7 +279,7 @@ pub(super) fn without_check(facts: &Facts) -> Vec<Cause> {
     cause.into_iter().chain(yama).collect()
 }
 
-/// `RLIMIT_NOFILE` (include/uapi/asm-generic/resource.h), which nobody may raise above fs.nr_open.
+/// `RLIMIT_NOFILE` (include/uapi/asm-generic/resource.h), which no process may raise above fs.nr_open.
 const FILES: u64 = 7;
 
 fn sets_files(facts: &Facts) -> bool {

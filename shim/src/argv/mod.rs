@@ -3,7 +3,7 @@
 //!
 //! Each is read as the runtime itself reads it: runc with Go's `flag` below urfave/cli v1, which moves options in front of the positional
 //! arguments, in an older and in a newer way, or with urfave/cli v3; crun with glibc's argp in order. On `create` and `run` an argument list
-//! that several versions of the runtime accept and read differently is refused, for capprof would rewrite one file and the caller might have
+//! that several versions of the runtime accept and read differently is refused, because capprof would rewrite one file and the caller might have
 //! meant the other.
 
 mod argp;
@@ -38,7 +38,7 @@ pub struct Globals {
 
 impl Globals {
     /// Returns true if the runtime refuses these options by itself and creates nothing. An option that capprof does not know is no such
-    /// reason: the subcommand was found all the same.
+    /// reason: the subcommand was found nevertheless.
     pub fn is_refused_by_the_runtime(&self) -> bool {
         self.problem
             .as_ref()
@@ -80,9 +80,9 @@ pub struct Command {
     pub preserved_descriptors: Option<OsString>,
     /// `--root`, which runc takes here from urfave/cli v3 on.
     pub root: Option<OsString>,
-    /// `--log`, likewise.
+    /// `--log`, as `--root`.
     pub log: Option<OsString>,
-    /// `--log-format`, likewise.
+    /// `--log-format`, as `--root`.
     pub log_format: Option<OsString>,
     /// The container's id: the first positional argument.
     pub id: Option<OsString>,

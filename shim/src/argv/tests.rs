@@ -263,7 +263,7 @@ fn odd_names_are_names() {
 }
 
 #[test]
-fn an_option_that_nobody_knows_is_refused_unless_its_value_is_glued_on() {
+fn an_unknown_option_is_refused_unless_its_value_is_glued_on() {
     for family in Family::ALL {
         let error = read("create --new X --bundle B ID", family).unwrap_err();
         assert_eq!(error, Error::Unknown("--new".to_owned(), family));
@@ -412,7 +412,7 @@ fn the_process_file_is_an_option_and_never_the_containers_argument() {
 }
 
 #[test]
-fn the_subcommand_is_found_behind_any_options() {
+fn the_subcommand_is_found_after_any_options() {
     for (line, subcommand) in [
         ("capprof", None),
         ("capprof --version", None),

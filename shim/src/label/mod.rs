@@ -1,7 +1,7 @@
 //! The SELinux label of a recording: one that no other recording has, and that keeps what the engine's label gives access to.
 //!
 //! Type: in scope `domain` capprof's own, in scope `host` the engine's. Low level: the engine's, since files made in volumes take it where
-//! the policy has no `default_range` (Debian), and volumes are labelled with it. High level: the low one with two categories that nobody else
+//! the policy has no `default_range` (Debian), and volumes are labelled with it. High level: the low one with two categories that no other process
 //! uses. The extra categories make the label unique and fresh (its decisions are in no cache yet), and engines never choose a label of that
 //! form: theirs have one level.
 //!
@@ -30,7 +30,7 @@ const DOMAIN: &str = "capprof_t";
 /// The boolean that only capprof's policy module has.
 const BOOLEAN: &str = "booleans/capprof_recording";
 
-/// Categories that policies have, as a rule (`mcs_num_cats`): c0 to c1023.
+/// The categories that policies usually have (`mcs_num_cats`): c0 to c1023.
 const CATEGORIES: u32 = 1024;
 
 /// How many labels are remembered. An access vector cache holds some 500 decisions: what lies further back is in none.
@@ -72,7 +72,7 @@ pub enum Error {
     Registry {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The reason.
         source: io::Error,
     },
     /// The kernel gave no random number.
@@ -238,7 +238,7 @@ struct InUse {
     categories: BTreeSet<u32>,
 }
 
-/// The places where the host tells of itself.
+/// The paths of the files that describe the host.
 #[derive(Debug)]
 struct Host {
     proc: PathBuf,
@@ -253,7 +253,7 @@ impl Host {
         }
     }
 
-    /// Whether SELinux is on and has a policy: the kernel registers its file system only if it is on, and other security modules use
+    /// Returns true if SELinux is on and has a policy: the kernel registers its file system only if it is on, and other security modules use
     /// /proc/PID/attr, too, with words of another form.
     fn has_selinux(&self) -> bool {
         let registered = fs::read_to_string(self.proc.join("filesystems"))
@@ -388,7 +388,7 @@ fn pick(from: &[u32]) -> Result<Option<u32>, Error> {
     Ok(from.get(index).copied())
 }
 
-/// Whether a recording in progress has the label.
+/// Returns true if a recording in progress has the label.
 fn recorded(state: &Path, context: &str) -> bool {
     Directory::list(state, None).is_ok_and(|directories| {
         directories
@@ -442,7 +442,7 @@ impl Registry {
             .any(|line| line.rsplit(' ').next() == Some(context))
     }
 
-    /// Whether a shim that took the label is still at work: its recording may not be written down yet.
+    /// Returns true if a shim that took the label is still at work: its recording may not be written down yet.
     fn is_live(&self, context: &str) -> bool {
         self.lines.iter().any(|line| {
             let mut words = line.split(' ');

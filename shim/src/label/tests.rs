@@ -6,7 +6,7 @@ use tempfile::TempDir;
 
 const ENGINE: &str = "system_u:system_r:container_t:s0:c1,c2";
 
-/// A directory with the files by which a host tells of itself.
+/// A directory with the files that describe a host.
 struct Pretended {
     root: TempDir,
 }
@@ -89,9 +89,9 @@ fn the_scope_follows_the_module() {
 }
 
 #[test]
-fn the_low_level_is_the_engines_and_the_high_one_nobody_elses() {
+fn the_low_level_is_the_engines_and_the_high_one_is_in_no_other_label() {
     let pretended = Pretended::new();
-    // Everything but c7 and c9 is used by somebody.
+    // Every category but c7 and c9 is in use.
     let used: Vec<String> = (3..CATEGORIES)
         .filter(|c| *c != 7 && *c != 9)
         .map(|c| format!("c{c}"))

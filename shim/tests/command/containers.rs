@@ -211,11 +211,11 @@ fn relaxed_seccomp_profiles_are_accepted() {
                     .unwrap();
             let mut value = fixture.read();
             value["linux"]["seccomp"] = engine["linux"]["seccomp"].clone();
-            // Nobody listens at the path that is named there.
+            // No process listens at the path that is named there.
             if let Some(seccomp) = value["linux"]["seccomp"].as_object_mut() {
                 seccomp.remove("listenerPath");
                 let rules = seccomp["syscalls"].as_array_mut().unwrap();
-                // What runc itself and a shell call beside what the short list of the input has.
+                // What runc itself and a shell call besides the short list of the input.
                 rules.push(json!({"action": "SCMP_ACT_ALLOW", "names": MORE}));
                 rules.retain(|rule| rule["action"] != "SCMP_ACT_NOTIFY");
             }

@@ -43,7 +43,7 @@ recover)
 esac
 "#;
 
-/// capprof in a directory of its own, with a hook beside it, a configuration, and a bundle.
+/// capprof in a directory of its own, with a hook next to it, a configuration, and a bundle.
 struct Fixture {
     directory: TempDir,
 }
@@ -58,7 +58,7 @@ impl Fixture {
         }
         fs::hard_link(env!("CARGO_BIN_EXE_capprof"), fixture.path("bin/capprof")).unwrap();
         fs::write(fixture.path("hook.sh"), HOOK).unwrap();
-        // The script itself is never executed, so nobody can find it open for writing.
+        // The script itself is never executed, so no process can find it open for writing.
         fs::write(
             fixture.path("bin/capprof-hook"),
             format!(
@@ -237,7 +237,7 @@ fn containers() -> Option<String> {
     runtime("runc")
 }
 
-/// Whether this is root; a test that needs it says that it is skipped.
+/// Returns true if this is root; a test that needs it says that it is skipped.
 fn root() -> bool {
     let root = fs::metadata("/proc/self").unwrap().uid() == 0;
     if !root {

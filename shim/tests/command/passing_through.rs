@@ -155,7 +155,7 @@ fn process_descriptors_directory_and_environment_stay() {
     );
 }
 
-/// Elsewhere crun executes itself a second time. Whoever opens a running program for writing is told that it is busy, unless the mount
+/// Elsewhere crun executes itself a second time. A process that opens a running program for writing is told that it is busy, unless the mount
 /// comes first.
 #[test]
 fn crun_is_executed_from_a_read_only_mount() {
@@ -264,7 +264,7 @@ fn a_runtime_that_is_missing_or_capprof_itself_is_said_so() {
     fixture.configure("/nonexistent/runc", "");
     let stderr = message(&fixture, &["kill", "x"]);
     assert!(
-        stderr.contains("/nonexistent/runc is no executable file"),
+        stderr.contains("/nonexistent/runc is not an executable file"),
         "{stderr}"
     );
 }

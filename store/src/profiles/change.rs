@@ -12,14 +12,14 @@ use std::time::Duration;
 /// The file name of the latest run that verified the profile.
 pub const RUN: &str = "verification.json";
 
-/// How long to wait for somebody else who writes to a profile.
+/// How long to wait for another process that writes to a profile.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A profile as JSON.
 type Document = serde_json::Map<String, serde_json::Value>;
 
 impl Store {
-    /// Puts the record of a run that verified a profile beside that profile, in the place of any earlier one.
+    /// Stores the record of a run that verified a profile next to that profile, in place of any earlier one.
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Encode`], [`Error::File`].
@@ -45,7 +45,7 @@ impl Store {
         }
     }
 
-    /// Writes the outcome of a verification into a profile of this store, or takes it out, and touches nothing else of it.
+    /// Writes the outcome of a verification into a profile of this store, or removes it, and changes nothing else.
     ///
     /// # Errors
     /// [`Error::NotFound`], and those of reading and writing; then the profile is as it was.
@@ -79,7 +79,7 @@ impl Store {
         })
     }
 
-    /// Takes what came of a run with what the workload has today into a profile of this store ([`Profile::settle`]).
+    /// Writes the result of a run with what the workload has today into a profile of this store ([`Profile::settle`]).
     ///
     /// # Errors
     /// [`Error::NotFound`], and those of reading and writing; then the profile is as it was.
@@ -97,7 +97,7 @@ impl Store {
         })
     }
 
-    /// Changes fields of a profile; what another version has written beside what this one knows stays.
+    /// Changes fields of a profile; fields of other versions stay as they are.
     fn change(
         &self,
         recording_id: &str,

@@ -16,13 +16,13 @@ pub enum Error {
     Encode {
         /// The recording's id.
         recording: String,
-        /// Why.
+        /// The reason.
         source: serde_json::Error,
     },
     /// A file or directory could not be read, written or locked.
     #[error(transparent)]
     File(#[from] file::Error),
-    /// Somebody else than root could have written the profile that is to be enforced.
+    /// A user other than root could have written the profile that is to be enforced.
     #[error(transparent)]
     Untrusted(#[from] trust::Untrusted),
     /// A profile of another version.
@@ -40,7 +40,7 @@ pub enum Error {
         path: PathBuf,
     },
     /// Nothing goes by that name.
-    #[error("no profile \"{wanted}\" in {}: `capprofctl list` shows what there is", path.display())]
+    #[error("no profile \"{wanted}\" in {}: `capprofctl list` shows all", path.display())]
     NotFound {
         /// What was asked for.
         wanted: String,
@@ -58,7 +58,7 @@ pub enum Error {
         reason: String,
     },
     /// Profiles of several programs go by that name.
-    #[error("\"{wanted}\" names profiles of different programs: {}: give one of these", found.join(", "))]
+    #[error("\"{wanted}\" names profiles of different programs: {}: name one of these", found.join(", "))]
     AmbiguousName {
         /// What was asked for.
         wanted: String,

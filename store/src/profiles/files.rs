@@ -6,7 +6,7 @@ use capprof_profile::printable;
 use capprof_profile::profile::Profile;
 use std::ffi::OsStr;
 
-/// The profile's file name, in the store and beside a bundle's config.json.
+/// The profile's file name, in the store and next to a bundle's config.json.
 pub const PROFILE: &str = "capprof.json";
 
 /// The file name of the configuration with minimized capability sets.

@@ -1,4 +1,4 @@
-//! Profiles found by what somebody calls them.
+//! Profiles found by the names that users give them.
 
 use super::error::Error;
 use super::files::PROFILE;
@@ -45,7 +45,7 @@ impl Store {
             .collect()
     }
 
-    /// The same for what is to be enforced: by the profiles themselves, as far as nobody but root could have written them.
+    /// The same for what is to be enforced: by the profiles themselves, if only root could have written them.
     fn others_trusted(&self, found: &Found) -> Result<Vec<(String, PathBuf)>, Error> {
         let is_other = |path: &Path| {
             self.is_trusted(path)
@@ -163,14 +163,14 @@ impl Store {
         Ok(Self::united(found, others))
     }
 
-    /// Returns true if nobody but root could have written this profile.
+    /// Returns true if only root could have written this profile.
     fn is_trusted(&self, path: &Path) -> bool {
         trust::check(path, &self.0).is_ok()
     }
 
     /// Finds the complete profile of a recording's id; or that of the workload that goes by a container's id, the name that an annotation gave, or a name that an engine
     /// gave (container, pod, image), in this order, and in full, united with the workload's other recordings: what is enforced must not depend
-    /// on what other workloads are in the store. Nothing is taken for a path, since whoever writes a pod may have written it.
+    /// on what other workloads are in the store. Nothing is taken for a path, because the author of a pod may have written it.
     ///
     /// # Errors
     /// Any of reading; [`Error::Incomplete`]; [`Error::Untrusted`]; [`Error::AmbiguousName`] where an engine's name stands for several
@@ -253,7 +253,7 @@ fn load_path(wanted: &str) -> Result<Found, Error> {
     })
 }
 
-/// Whether a file is asked for; an image's name has slashes too.
+/// Returns true if a file is asked for; an image's name has slashes too.
 fn is_path(wanted: &str) -> bool {
     ["/", "./", "../"]
         .iter()

@@ -1,7 +1,7 @@
 //! An index of the store: what `list` shows of each profile, so that a hundred thousand of them need not be read.
 //!
-//! It lies beside the profiles and is nothing but a memory of them: of each directory and each profile it keeps which version of the file it
-//! was made from, and what has another version now is read anew. Whoever reads the store writes it; without it, all is read.
+//! It lies next to the profiles and is only a cache: of each directory and each profile it keeps which version of the file it
+//! was made from, and reads again what has another version now. Each process that reads the store writes it; without it, all profiles are read.
 
 use super::error::Error;
 use super::files::PROFILE;
@@ -50,7 +50,7 @@ impl Version {
         Self(digest, found.st_mtime.max(found.st_ctime))
     }
 
-    /// Whether a file that changes from now on has another one for certain.
+    /// Returns true if a file that changes from now on has another one for certain.
     fn is_settled(&self, now: SystemTime) -> bool {
         let changed = u64::try_from(self.1)
             .ok()
@@ -61,7 +61,7 @@ impl Version {
     }
 }
 
-/// A number that stands for a value. Another compiler's may differ: then all is read anew.
+/// A number that stands for a value. Another compiler's may differ: then all profiles are read again.
 fn digest(value: &impl Hash) -> u64 {
     let mut hasher = DefaultHasher::new();
     value.hash(&mut hasher);
@@ -86,7 +86,7 @@ struct Container {
     entries: Vec<Entry>,
 }
 
-/// A line of the index: [`Container`], as short as may be, for a hundred thousand of them are read to list them.
+/// A line of the index: [`Container`], as short as possible, because a list may read a hundred thousand of them.
 #[derive(Serialize, Deserialize)]
 struct Line(String, Version, Vec<Row>);
 
@@ -196,7 +196,7 @@ pub(super) struct Listed {
     pub(super) summary: Result<Summary, Error>,
 }
 
-/// All profiles of a store, newest first, out of the index as far as that is right, which is written anew where it was not.
+/// All profiles of a store, newest first, from the index as far as that is up to date; it is rewritten if it was not.
 ///
 /// # Errors
 /// [`Error::File`]: the store cannot be listed.
@@ -217,7 +217,7 @@ fn all_at(store: &Path, profiles: &Path, now: SystemTime) -> Result<Vec<Listed>,
     let has_more = !known.is_empty();
     let looks = look_at_each(work, profiles)?;
     if has_more || looks.iter().any(|look| look.is_news(now)) {
-        // It is a help and no more: whoever may not write reads all again.
+        // The index is only a cache: a process that may not write it reads all profiles again.
         let _ = write(&store.join(NAME), &looks, now);
     }
     let mut listed: Vec<Listed> = looks.into_iter().flat_map(Look::listed).collect();
@@ -258,7 +258,7 @@ struct Look {
 }
 
 impl Look {
-    /// Whether this may be kept: it says all that there is, and what changes later will have another version.
+    /// Returns true if this may be kept: it says all that there is, and what changes later will have another version.
     fn is_lasting(&self, now: SystemTime) -> bool {
         let entries = &self.container.entries;
         self.errors.is_empty()
@@ -282,7 +282,7 @@ impl Look {
             })
     }
 
-    /// Whether it may be kept and is not in the index.
+    /// Returns true if it may be kept and is not in the index.
     fn is_news(&self, now: SystemTime) -> bool {
         !self.is_known && self.is_lasting(now)
     }
@@ -363,7 +363,7 @@ fn look(profiles: &Profiles<'_>, work: Work) -> Result<Option<Look>, Error> {
             Some(entry) if Some(entry.version) == version => entries.push(entry),
             _ => {
                 is_known = false;
-                // Of an older version than what is read, if somebody writes in between: then it is read again next time.
+                // Of an older version than what is read, if another process writes in between: then it is read again next time.
                 match (load(path.join(&recording).join(PROFILE)), version) {
                     (Ok(found), Some(version)) => entries.push(Entry {
                         recording,
@@ -432,7 +432,7 @@ fn write(path: &Path, looks: &[Look], now: SystemTime) -> Result<(), file::Error
             .map_err(file::error("write", path))?;
         content.push(b'\n');
     }
-    // Lost in a crash, it is made anew.
+    // If a crash loses it, it is made again.
     file::write_unsynced(path, &content, Attributes::Mode(0o600))
 }
 

@@ -40,7 +40,7 @@ pub fn load(path: PathBuf) -> Result<Found, Error> {
     Ok(Found { path, profile })
 }
 
-/// Reads a profile as far as `T` has it, whatever its version.
+/// Reads the fields of a profile that `T` has, in any version.
 pub(super) fn read<T: for<'de> Deserialize<'de>>(path: &Path) -> Result<T, Error> {
     serde_json::from_slice(&file::read_regular(path, LARGEST)?)
         .map_err(file::error("read profile", path))

@@ -37,12 +37,12 @@ pub struct Summary {
     pub verification: Option<Standing>,
 }
 
-/// What a summary tells of a [`capprof_profile::verification::Verification`].
+/// The part of a summary that comes from a [`capprof_profile::verification::Verification`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Standing {
     /// The verdict.
     pub verdict: Verdict,
-    /// When.
+    /// The date.
     pub date: String,
 }
 
@@ -73,7 +73,7 @@ impl From<Profile> for Summary {
 }
 
 impl Summary {
-    /// Whether the workload goes by this name: the annotation's, the container's in its pod, the pod's, the image's, or the compose service's.
+    /// Returns true if the workload goes by this name: the annotation's, the container's in its pod, the pod's, the image's, or the compose service's.
     pub(super) fn is_called(&self, wanted: &str) -> bool {
         [
             &self.name,
@@ -86,7 +86,7 @@ impl Summary {
         .any(|name| name.as_deref() == Some(wanted))
     }
 
-    /// Whether it is worth reading the whole profile to see if it is of the same workload ([`Profile::is_of_workload`]).
+    /// Returns true if it is worth reading the whole profile to see if it is of the same workload ([`Profile::is_of_workload`]).
     pub(super) fn may_be_of_workload(&self, profile: &Profile) -> bool {
         let origin = &profile.origin;
         match self.workload.image {
@@ -98,7 +98,7 @@ impl Summary {
         }
     }
 
-    /// Whether somebody who asks for this may mean the workload: its container's id, one of its names, or its image, which may be named
+    /// Returns true if this name may mean the workload: its container's id, one of its names, or its image, which may be named
     /// without what registries and engines add, `nginx` for `docker.io/library/nginx:latest`.
     pub fn answers_to(&self, wanted: &str) -> bool {
         self.container_id == wanted
@@ -133,7 +133,7 @@ pub(super) fn workload(origin: &Origin) -> String {
     format!("{parts:?}")
 }
 
-/// Whether an image is meant by a name that may lack the default registry and the tag. A tag that is named must be the image's.
+/// Returns true if an image is meant by a name that may lack the default registry and the tag. A tag that is named must be the image's.
 fn is_image(image: &str, wanted: &str) -> bool {
     let (image, wanted) = (familiar(image), familiar(wanted));
     match image.strip_prefix(wanted) {

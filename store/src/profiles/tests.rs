@@ -400,7 +400,7 @@ fn what_is_enforced_is_found_by_whole_names_and_is_complete() {
     assert_eq!(
         found("docker.io/library/nginx:1.27").unwrap_err(),
         "\"docker.io/library/nginx:1.27\" names profiles of different programs: 20260104T000000Z-00000004, \
-         20260102T000000Z-00000002: give one of these"
+         20260102T000000Z-00000002: name one of these"
     );
     let place = directory.path().join("profiles/aacc02");
     for wanted in ["", "last", "aab", "20260101", place.to_str().unwrap(), ".."] {

@@ -52,7 +52,7 @@ fn a_flood_of_other_denials(
     let container = recorded(environment, runtime, "domain", &script)?;
     container.start()?;
     wait_for(&container, "ready")?;
-    // Records of somebody else's, as fast as this machine makes them.
+    // Records of another process, as fast as this machine makes them.
     let mut flood = Command::new("sh")
         .args([
             "-c",
@@ -157,7 +157,7 @@ pub(super) fn auditd(action: &str) -> anyhow::Result<()> {
     })
 }
 
-/// Whether pgrep(1) finds a process by these arguments.
+/// Returns true if pgrep(1) finds a process by these arguments.
 fn runs(arguments: &[&str]) -> anyhow::Result<bool> {
     let found = Command::new("pgrep").args(arguments).output()?;
     Ok(found.status.success())
@@ -195,7 +195,7 @@ fn auditd_absent(environment: &Arc<Environment>, runtime: &Runtime) -> anyhow::R
             "corpus sys_chroot && corpus net_raw",
         )?;
         run_and_expect(&container, &BOTH)?;
-        // It ends with the container, but nobody waits for it.
+        // It ends with the container, but no process waits for it.
         let ended = Instant::now();
         while runs(&["-f", "capprof-hook listen"])? {
             ensure!(

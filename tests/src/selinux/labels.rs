@@ -99,7 +99,7 @@ fn files_keep_the_engines_level(
         "a file in the volume got {made}"
     );
     // A normal container of the same level reads it afterwards.
-    // Into a file: an ordinary container may not write to the pipes of whoever runs this test.
+    // Into a file: an ordinary container may not write to the pipes of the process that runs this test.
     let copy = ["/bin/sh", "-c", "cat /shared/made > /shared/copy"];
     let reader = Container::new(environment, runtime, &copy)?;
     share(&reader)?;

@@ -120,7 +120,7 @@ static FILES: [Case; 32] = [
     case(
         "executed_directory",
         "mkdir d; env ./d",
-        ("execve", "not_executable", "no regular file"),
+        ("execve", "not_executable", "not a regular file"),
     ),
     case(
         "interpreter_not_executable",

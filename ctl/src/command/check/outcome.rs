@@ -14,7 +14,7 @@ pub(super) struct Finding {
     pub(super) message: String,
 }
 
-/// What came of a check.
+/// The outcome of a check.
 pub(super) struct Outcome<'a> {
     pub(super) profile: &'a Profile,
     pub(super) limit: &'a Limit,

@@ -29,7 +29,7 @@ impl Program {
         let Some(first) = words.first().filter(|first| !Launcher::is_program(first)) else {
             return Ok(None);
         };
-        // Found before, for it has capprof next to it.
+        // Found first, because capprof is next to it.
         crate::hook::own_program()?;
         leave_the_hosts_mounts()?;
         let directory = tempfile::Builder::new()

@@ -25,7 +25,7 @@ const RECOVER_AFTER: Duration = Duration::from_secs(3);
 /// How long a program is given to end when it is asked to; what it does then belongs to what it needs.
 const GRACE: Duration = Duration::from_secs(10);
 
-/// Longer than anybody waits.
+/// Longer than any user waits.
 const FOR_EVER: Duration = Duration::from_secs(10 * 365 * 86_400);
 
 /// Runs the user's command line once, with everything granted.
@@ -51,7 +51,7 @@ pub(super) struct Recorded {
     pub(super) profile: Profile,
     /// The status of a program that ended by itself, as the engine's command reported it.
     pub(super) status: Option<u8>,
-    /// What came of the check.
+    /// The result of the check.
     pub(super) check: Option<Check>,
     /// Whether the user wanted to stop.
     pub(super) was_interrupted: bool,

@@ -51,7 +51,7 @@ fn refuse(search: &Search<'_>, conclusion: Conclusion) -> anyhow::Result<Exit> {
             search.judge.log(Lane(0)).display()
         ),
         Conclusion::EmptyPasses => bail!(
-            "it passes without any capability: nothing is needed, or the check does not look at what is"
+            "it passes without any capability: nothing is needed, or the check does not test what needs a capability"
         ),
         Conclusion::Unstable(set, why) => bail!(
             "{set} passed once and failed once ({why}): the check or the program is not reliable; nothing was changed"
@@ -78,7 +78,7 @@ fn keep_unfinished(
         explain(profile, left_out)
     ))?;
     output::message(&format!(
-        "{why} after {} runs: not proved minimal, the profile is as it was; --resume goes on",
+        "{why} after {} runs: not proved minimal, the profile is as it was; --resume continues",
         search.state.made()
     ));
     Ok(exit)
@@ -111,7 +111,7 @@ fn keep(
         let _ = fs::remove_file(search.judge.log(lane));
     }
     output::print(&format!(
-        "needed: {set}\n{}found in {runs} runs, of at most {} that were promised; without any of these it fails\n",
+        "needed: {set}\n{}found in {runs} runs, of at most {} that were promised; it fails without any one of these\n",
         explain(&found.profile, left_out),
         search.state.promised
     ))?;
@@ -126,7 +126,7 @@ fn explain(profile: &Profile, left_out: CapabilitySet) -> String {
             continue;
         }
         let mut line = format!(
-            "not needed: {}, which had looked so: {}",
+            "not needed: {}, which had looked needed: {}",
             need.capability,
             minimize::describe(need.reason)
         );

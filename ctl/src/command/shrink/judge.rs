@@ -90,7 +90,7 @@ impl Judge<'_> {
         self.launch.prepare(by, &id_file)
     }
 
-    /// Runs the container, judges, and removes it whatever happened. `None` if `stop` was set, or the user wants to stop.
+    /// Runs the container, judges it, and always removes it. `None` if `stop` was set, or the user wants to stop.
     ///
     /// # Errors
     /// The engine or the check cannot be started.

@@ -61,7 +61,7 @@ pub(super) fn promise(profile: &Profile, empty_fails: bool) -> usize {
 /// How many runs a search may make.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limits {
-    /// In all, if there is a limit beside what is promised.
+    /// The largest number in all, if the user gave one besides what is promised.
     pub(super) runs: Option<usize>,
     /// At the same time.
     pub(super) jobs: usize,
@@ -189,7 +189,7 @@ impl<'a> Search<'a> {
         self.bar.set_length(length as u64);
     }
 
-    /// Runs containers with these sets at the same time, and gives the verdict on the first. If that passes, nobody waits for the others.
+    /// Runs containers with these sets at the same time, and returns the verdict on the first. If that one passes, it does not wait for the others.
     fn run(&mut self, sets: &[(CapabilitySet, String)], again: bool) -> Result<RunResult, Stop> {
         if self.judge.interrupted.load(Ordering::Relaxed) {
             return Err(Stop::Interrupted);

@@ -29,7 +29,7 @@ pub(super) struct State {
     pub(super) question: Question,
     /// How many runs there will be at most.
     pub(super) promised: usize,
-    /// A container may be running that nobody has removed.
+    /// A container of an earlier call may still be running.
     pub(super) running: bool,
     /// The search has come to its end.
     pub(super) finished: bool,
@@ -79,7 +79,7 @@ impl State {
             stopped: 0,
         };
         let known: Option<Self> = match path.exists() {
-            true => Some(file::read_json(&path).context("remove the file to begin anew")?),
+            true => Some(file::read_json(&path).context("remove the file to start over")?),
             false => None,
         };
         match (known, resume) {
@@ -103,7 +103,7 @@ impl State {
                 })
             }
             (Some(known), false) if !known.finished && !known.runs.is_empty() => bail!(
-                "{recording} is being shrunk and was interrupted after {} runs: --resume goes on; remove {} to begin anew",
+                "{recording} is being shrunk and was interrupted after {} runs: --resume continues; remove {} to start over",
                 known.runs.len(),
                 path.display()
             ),

@@ -24,11 +24,11 @@ pub(super) fn report(store: &Store, profile: &Profile) -> anyhow::Result<Report>
     let seen = match (profile.conditions.mode, run) {
         (Mode::Profile, Some(run)) if profile.denied_needs.is_empty() => run,
         (Mode::Profile, None) if profile.denied_needs.is_empty() => bail!(
-            "{id} had every capability, so none was refused to it: `capprofctl verify {id} -- COMMAND` tells what fails without, and \
+            "{id} had every capability, so none was refused: `capprofctl verify {id} -- COMMAND` shows what fails without them, and \
              `capprofctl why CONTAINER` watches a container that runs"
         ),
         (Mode::Enforce, _) => bail!(
-            "{id}: what was refused was not recorded: `capprofctl why CONTAINER` watches a container that runs"
+            "{id}: refusals were not recorded: `capprofctl why CONTAINER` watches a container that runs"
         ),
         _ => profile.clone(),
     };

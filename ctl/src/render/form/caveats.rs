@@ -9,12 +9,12 @@ use super::workload::Workload;
 use capprof_profile::{Capability, CapabilitySet};
 use std::collections::BTreeMap;
 
-/// What has to be done or known beside the form, a line each; an error where nothing helps.
+/// What else to do or know, a line each; an error if no form works.
 pub(super) fn caveats(engine: FormKind, workload: &Workload<'_>) -> Result<Vec<String>, Unable> {
     let mut caveats = Vec::new();
     if !workload.unsettled.is_empty() {
         caveats.push(format!(
-            "asks for {} too, which it is not given today: if it works today, it does without; else add them",
+            "asks for {} too, which it does not have today: if it works today, it works without; else add them",
             short_names(workload.unsettled).join(", ")
         ));
     }
@@ -22,7 +22,7 @@ pub(super) fn caveats(engine: FormKind, workload: &Workload<'_>) -> Result<Vec<S
     let binds = workload.only_binds && workload.minimized.contains(Capability::NET_BIND_SERVICE);
     if binds && is_dockers(engine) {
         caveats.push(
-            "NET_BIND_SERVICE is needed with the host's network alone: in a container's own, docker lets everybody bind ports below 1024"
+            "NET_BIND_SERVICE is needed with the host's network alone: in a container's own, docker lets every process bind ports below 1024"
                 .to_owned(),
         );
     }
@@ -31,7 +31,7 @@ pub(super) fn caveats(engine: FormKind, workload: &Workload<'_>) -> Result<Vec<S
     if workload.is_privileged()
         && let Some(option) = privileged_option(engine)
     {
-        caveats.push(format!("take out {option}: beside it these have no effect"));
+        caveats.push(format!("take out {option}: with it, these have no effect"));
     }
     let beyond: CapabilitySet = workload
         .minimized
@@ -67,7 +67,7 @@ fn allowed(engine: FormKind, set: CapabilitySet) -> Option<String> {
         FormKind::Ecs => {
             let mut more = set;
             more.remove(Capability::SYS_PTRACE);
-            (!more.is_empty()).then(|| "for ECS on EC2: Fargate lets a task add SYS_PTRACE alone".to_owned())
+            (!more.is_empty()).then(|| "for ECS on EC2: Fargate lets a task add only SYS_PTRACE".to_owned())
         }
         FormKind::Helm => Some(
             "for charts that `helm create` began; others name it containerSecurityContext, or put it below a component's name"
@@ -102,7 +102,7 @@ fn privileged_option(engine: FormKind) -> Option<&'static str> {
     }
 }
 
-/// What the kernel asks of the initial user namespace, whatever for (`capable()`, in all of Linux 5.8 to 6.18 but a time namespace's own
+/// What the kernel asks of the initial user namespace in every place (`capable()`, in all of Linux 5.8 to 6.18 but a time namespace's own
 /// offsets). tests/corpus proves it of programs; capabilities of which only some uses are such are not here.
 const INITIAL: [Capability; 14] = [
     Capability::AUDIT_CONTROL,
@@ -182,7 +182,7 @@ fn for_other_users(engine: FormKind, workload: &Workload<'_>) -> Result<Vec<Stri
     Ok(caveats)
 }
 
-/// Programs to which a file capability can be given, each with its own: whoever may execute the file has them afterwards. So none to what
+/// Programs to which a file capability can be given, each with its own: every user who may execute the file has them afterwards. So none to what
 /// executes what it is told, none that makes its holder root or opens every file, and none that several programs use.
 fn setcap_candidates<'a>(workload: &Workload<'a>) -> Vec<(&'a String, CapabilitySet)> {
     let carried = workload.ambient;
@@ -224,7 +224,7 @@ const NEVER_ON_A_FILE: [Capability; 14] = [
     Capability::MKNOD,
 ];
 
-/// Whether a program executes or loads what its user tells it to: shells, interpreters, and programs that change the user.
+/// Returns true if a program executes or loads what its user tells it to: shells, interpreters, and programs that change the user.
 fn executes_others(program: &str) -> bool {
     const NAMES: [&str; 26] = [
         "ash", "awk", "bash", "busybox", "csh", "dash", "doas", "env", "find", "fish", "gosu",
@@ -235,7 +235,7 @@ fn executes_others(program: &str) -> bool {
     NAMES.contains(&plain) || plain.starts_with("python")
 }
 
-/// How capprof gives the sets by `io.capprof.mode=enforce`, where the engine carries annotations and gives ambient capabilities to nobody.
+/// How capprof gives the sets by `io.capprof.mode=enforce`, for engines that carry annotations and give no ambient capabilities.
 fn enforce(engine: FormKind, workload: &Workload<'_>) -> Option<String> {
     match engine {
         FormKind::Docker => {

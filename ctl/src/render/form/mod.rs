@@ -95,7 +95,7 @@ pub(crate) fn form<'a>(
     if engine == FormKind::DockerOptions && body.contains('\'') {
         return Err(Unable {
             engine,
-            reason: "one of the options has a blank in it, at which $(…) would split it; use the form docker".to_owned(),
+            reason: "one of the options has a blank in it, where $(…) would split it; use the form docker".to_owned(),
         });
     }
     let caveats = caveats(engine, workload)?

@@ -22,7 +22,7 @@ pub(super) fn is_plain(text: &str) -> bool {
             .all(|character| character.is_ascii_alphanumeric() || "._-/:@".contains(character))
 }
 
-/// Whether docker sets up the network, in which everybody may bind ports below 1024.
+/// Returns true if docker sets up the network, in which every process may bind ports below 1024.
 pub(super) fn is_dockers(engine: FormKind) -> bool {
     matches!(
         engine,

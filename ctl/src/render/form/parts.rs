@@ -1,4 +1,4 @@
-//! The answer in parts, for what writes it into a file.
+//! The answer in parts, for `apply` and compose, which write it into files.
 
 use super::super::form_kind::FormKind;
 use super::super::privileged::Replacement;

@@ -6,7 +6,7 @@ use super::super::form_kind::FormKind;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{engine} cannot give this workload its capabilities: {reason}")]
 pub(crate) struct Unable {
-    /// Which.
+    /// The engine.
     pub(crate) engine: FormKind,
     /// Why, and what to do instead.
     pub(crate) reason: String,

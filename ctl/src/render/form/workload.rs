@@ -18,7 +18,7 @@ pub(crate) struct Workload<'a> {
     pub(super) uid: u32,
     pub(super) no_new_privileges: bool,
     pub(super) minimized: CapabilitySet,
-    /// What it asks for and is not given today: nobody has tried out whether it does without.
+    /// What it asks for and does not have today; it was not tried if it works without.
     pub(super) unsettled: CapabilitySet,
     pub(super) ambient: CapabilitySet,
     pub(super) programs: Vec<(Capability, &'a String)>,
@@ -29,7 +29,7 @@ pub(crate) struct Workload<'a> {
     pub(super) only_binds: bool,
     /// Whether a port below 1024 was bound without being asked for it, as docker sets up the network.
     pub(super) binds_unasked: bool,
-    /// What would do as well as a capability, and gives less.
+    /// Limits and sysctls that can replace a capability and grant less.
     pub(super) instead: Vec<Instead>,
 }
 
@@ -55,7 +55,7 @@ impl<'a> Workload<'a> {
         }
     }
 
-    /// Whether the engine gave it all that `--privileged` gives.
+    /// Returns true if the engine gave it all that `--privileged` gives.
     pub(super) fn is_privileged(&self) -> bool {
         self.privileges
             .is_some_and(|privileges| privileges.engine_grants.is_privileged())
@@ -71,7 +71,7 @@ impl<'a> Workload<'a> {
     }
 }
 
-/// Whether a need for CAP_NET_BIND_SERVICE goes where net.ipv4.ip_unprivileged_port_start is 0.
+/// Returns true if a need for CAP_NET_BIND_SERVICE goes where net.ipv4.ip_unprivileged_port_start is 0.
 fn only_binds<'s>(mut syscalls: impl Iterator<Item = &'s String>) -> bool {
     syscalls.next().is_some_and(|first| first == "bind") && syscalls.next().is_none()
 }

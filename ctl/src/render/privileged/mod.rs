@@ -1,4 +1,4 @@
-//! What a privileged container used beside capabilities, and what takes the place of `--privileged`.
+//! What a privileged container used besides capabilities, and what replaces `--privileged`.
 //!
 //! - `--device`, `--device-cgroup-rule`, `--sysctl`: docker-run(1), podman-run(1), podman-systemd.unit(5), the compose specification,
 //!   systemd.resource-control(5). Kubernetes gives devices through device plugins alone.

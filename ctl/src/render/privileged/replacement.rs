@@ -82,8 +82,7 @@ impl Replacement {
                 .collect();
             if !devices.is_empty() {
                 caveats.push(format!(
-                    "Kubernetes gives a container no devices by itself: {} must come from a device plugin (resources.limits); a hostPath \
-                     volume alone is not enough, for the container may not open it",
+                    "Kubernetes gives a container no devices by itself: {} must come from a device plugin (resources.limits); a hostPath volume alone is not enough, because the container may not open it",
                     devices.join(", ")
                 ));
             }
@@ -97,7 +96,7 @@ impl Replacement {
         }
         if !privileges.sysctls.is_empty() {
             caveats.push(format!(
-                "the program writes to /proc/sys itself: if it does not go on where that is read-only, it takes {}"
+                "the program writes to /proc/sys itself: if it fails where that is read-only, it needs {}"
                 , writable_sysctls(engine)));
         }
         caveats.extend(self.without_option(engine));
@@ -129,7 +128,7 @@ impl Replacement {
             || privileges.syscalls.iter().any(|call| mounts(&call.name))
         {
             caveats.push(format!(
-                "where AppArmor is enabled, the default profile refuses mounts and writes to /proc/sys all the same: {}",
+                "where AppArmor is enabled, the default profile still refuses mounts and writes to /proc/sys: {}",
                 option("apparmor=unconfined")
             ));
         }

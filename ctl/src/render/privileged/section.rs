@@ -1,4 +1,4 @@
-//! The section of a report: what was used beside capabilities.
+//! The section of a report on what was used besides capabilities.
 
 use super::super::form_kind::FormKind;
 use super::filter::refused;
@@ -35,13 +35,13 @@ pub(crate) fn section(privileges: &Privileges, set: CapabilitySet) -> Vec<String
         }
     }
     if lines.is_empty() {
-        lines.push("nothing that was looked at".to_owned());
+        lines.push("nothing that capprof looks at".to_owned());
     }
     let namespaces = &privileges.engine_grants.host_namespaces;
     if !namespaces.is_empty() {
         let names: Vec<String> = namespaces.iter().cloned().collect();
         lines.push(format!(
-            "given, and whether it is needed cannot be seen: the host's namespaces {}",
+            "given, but capprof cannot see if they are needed: the host's namespaces {}",
             names.join(", ")
         ));
     }
@@ -67,7 +67,7 @@ fn device(device: &Device) -> String {
         let access: String = device.access.replace('m', "");
         format!("device {name}{numbers} {access}{made}{by}")
     } else if device.access.contains('m') {
-        format!("device node of {name}{numbers}, made and never opened{by}: takes CAP_MKNOD alone")
+        format!("device node of {name}{numbers}, made and never opened{by}: needs only CAP_MKNOD")
     } else {
         format!("device {name}{numbers}: asked about with access(2), never opened{by}")
     }

@@ -81,7 +81,7 @@ device /dev/loop7 (b 7:7) rw, which it makes itself, by qemu
 device /dev/net/tun (c 10:200) rw, by qemu
 device /dev/fuse (c 10:229): asked about with access(2), never opened, by qemu
 device /dev/kvm (c 10:232) r, by qemu
-device node of c 200:1, made and never opened, by qemu: takes CAP_MKNOD alone
+device node of c 200:1, made and never opened, by qemu: needs only CAP_MKNOD
 sysctl net.ipv4.conf.tun0.forwarding=1 written, of this container's namespaces, by sysctl
 sysctl net.ipv4.ip_forward=1 written, by sysctl
 sysctl net.ipv4.tcp_rmem=4096 87380 6291456 written, by sysctl
@@ -90,7 +90,7 @@ mounts: mount, pivot_root, by sh
 namespaces: unshare, by sh
 system calls that seccomp filters keep back: bpf, by sh
 of these, docker's default seccomp filter refuses even with the capabilities above: pivot_root
-given, and whether it is needed cannot be seen: the host's namespaces pid
+given, but capprof cannot see if they are needed: the host's namespaces pid
 not observed: system calls that ask for no capability and that the default seccomp filters keep back: add_key, io_uring_setup, keyctl, personality, request_key, userfaultfd
 not observed: files below masked and read-only paths, other than those of /proc/sys that were written
 not observed: what AppArmor and SELinux would have refused
@@ -125,7 +125,7 @@ fn a_privileged_container_that_used_nothing_says_so() {
         syscalls: Vec::new(),
         ..everything()
     };
-    assert_eq!(section(&idle, set())[0], "nothing that was looked at");
+    assert_eq!(section(&idle, set())[0], "nothing that capprof looks at");
 }
 
 #[test]
@@ -183,43 +183,43 @@ fn each_engine_has_its_caveats() {
     assert_data_eq!(
         caveats.join("\n"),
         snapbox::str![[r#"
-docker: the program writes to /proc/sys itself: if it does not go on where that is read-only, it takes --security-opt systempaths=unconfined
+docker: the program writes to /proc/sys itself: if it fails where that is read-only, it needs --security-opt systempaths=unconfined
 docker: the default seccomp filter refuses pivot_root: allow that in a copy of it, --security-opt seccomp=FILE
-docker: where AppArmor is enabled, the default profile refuses mounts and writes to /proc/sys all the same: --security-opt apparmor=unconfined
-docker-options: the program writes to /proc/sys itself: if it does not go on where that is read-only, it takes --security-opt systempaths=unconfined
+docker: where AppArmor is enabled, the default profile still refuses mounts and writes to /proc/sys: --security-opt apparmor=unconfined
+docker-options: the program writes to /proc/sys itself: if it fails where that is read-only, it needs --security-opt systempaths=unconfined
 docker-options: the default seccomp filter refuses pivot_root: allow that in a copy of it, --security-opt seccomp=FILE
-docker-options: where AppArmor is enabled, the default profile refuses mounts and writes to /proc/sys all the same: --security-opt apparmor=unconfined
-podman: the program writes to /proc/sys itself: if it does not go on where that is read-only, it takes --security-opt unmask=/proc/sys
-podman: where AppArmor is enabled, the default profile refuses mounts and writes to /proc/sys all the same: --security-opt apparmor=unconfined
-kubernetes: Kubernetes gives a container no devices by itself: /dev/loop7, /dev/net/tun, /dev/kvm must come from a device plugin (resources.limits); a hostPath volume alone is not enough, for the container may not open it
+docker-options: where AppArmor is enabled, the default profile still refuses mounts and writes to /proc/sys: --security-opt apparmor=unconfined
+podman: the program writes to /proc/sys itself: if it fails where that is read-only, it needs --security-opt unmask=/proc/sys
+podman: where AppArmor is enabled, the default profile still refuses mounts and writes to /proc/sys: --security-opt apparmor=unconfined
+kubernetes: Kubernetes gives a container no devices by itself: /dev/loop7, /dev/net/tun, /dev/kvm must come from a device plugin (resources.limits); a hostPath volume alone is not enough, because the container may not open it
 kubernetes: set net.ipv4.ip_forward, net.ipv4.tcp_rmem for the pod (spec.securityContext.sysctls)
-kubernetes: the program writes to /proc/sys itself: if it does not go on where that is read-only, it takes procMount: Unmasked, with hostUsers: false
-kustomize: Kubernetes gives a container no devices by itself: /dev/loop7, /dev/net/tun, /dev/kvm must come from a device plugin (resources.limits); a hostPath volume alone is not enough, for the container may not open it
+kubernetes: the program writes to /proc/sys itself: if it fails where that is read-only, it needs procMount: Unmasked, with hostUsers: false
+kustomize: Kubernetes gives a container no devices by itself: /dev/loop7, /dev/net/tun, /dev/kvm must come from a device plugin (resources.limits); a hostPath volume alone is not enough, because the container may not open it
 kustomize: set net.ipv4.ip_forward, net.ipv4.tcp_rmem for the pod (spec.securityContext.sysctls)
-kustomize: the program writes to /proc/sys itself: if it does not go on where that is read-only, it takes procMount: Unmasked, with hostUsers: false
-helm: Kubernetes gives a container no devices by itself: /dev/loop7, /dev/net/tun, /dev/kvm must come from a device plugin (resources.limits); a hostPath volume alone is not enough, for the container may not open it
+kustomize: the program writes to /proc/sys itself: if it fails where that is read-only, it needs procMount: Unmasked, with hostUsers: false
+helm: Kubernetes gives a container no devices by itself: /dev/loop7, /dev/net/tun, /dev/kvm must come from a device plugin (resources.limits); a hostPath volume alone is not enough, because the container may not open it
 helm: set net.ipv4.ip_forward, net.ipv4.tcp_rmem for the pod (spec.securityContext.sysctls)
-helm: the program writes to /proc/sys itself: if it does not go on where that is read-only, it takes procMount: Unmasked, with hostUsers: false
-scc: Kubernetes gives a container no devices by itself: /dev/loop7, /dev/net/tun, /dev/kvm must come from a device plugin (resources.limits); a hostPath volume alone is not enough, for the container may not open it
+helm: the program writes to /proc/sys itself: if it fails where that is read-only, it needs procMount: Unmasked, with hostUsers: false
+scc: Kubernetes gives a container no devices by itself: /dev/loop7, /dev/net/tun, /dev/kvm must come from a device plugin (resources.limits); a hostPath volume alone is not enough, because the container may not open it
 scc: set net.ipv4.ip_forward, net.ipv4.tcp_rmem for the pod (spec.securityContext.sysctls)
-scc: the program writes to /proc/sys itself: if it does not go on where that is read-only, it takes procMount: Unmasked, with hostUsers: false
-compose: the program writes to /proc/sys itself: if it does not go on where that is read-only, it takes security_opt: ["systempaths=unconfined"]
+scc: the program writes to /proc/sys itself: if it fails where that is read-only, it needs procMount: Unmasked, with hostUsers: false
+compose: the program writes to /proc/sys itself: if it fails where that is read-only, it needs security_opt: ["systempaths=unconfined"]
 compose: the default seccomp filter refuses pivot_root: allow that in a copy of it, security_opt: ["seccomp=FILE"]
-compose: where AppArmor is enabled, the default profile refuses mounts and writes to /proc/sys all the same: security_opt: ["apparmor=unconfined"]
-quadlet: the program writes to /proc/sys itself: if it does not go on where that is read-only, it takes Unmask=/proc/sys
-quadlet: where AppArmor is enabled, the default profile refuses mounts and writes to /proc/sys all the same: PodmanArgs=--security-opt=apparmor=unconfined
-ecs: the program writes to /proc/sys itself: if it does not go on where that is read-only, it takes what this has no option for
+compose: where AppArmor is enabled, the default profile still refuses mounts and writes to /proc/sys: security_opt: ["apparmor=unconfined"]
+quadlet: the program writes to /proc/sys itself: if it fails where that is read-only, it needs Unmask=/proc/sys
+quadlet: where AppArmor is enabled, the default profile still refuses mounts and writes to /proc/sys: PodmanArgs=--security-opt=apparmor=unconfined
+ecs: the program writes to /proc/sys itself: if it fails where that is read-only, it needs what this has no option for
 ecs: the default seccomp filter refuses pivot_root: allow that in a copy of it, what ECS cannot do
-ecs: where AppArmor is enabled, the default profile refuses mounts and writes to /proc/sys all the same: dockerSecurityOptions: ["apparmor:unconfined"]
-nomad: the program writes to /proc/sys itself: if it does not go on where that is read-only, it takes security_opt = ["systempaths=unconfined"]
+ecs: where AppArmor is enabled, the default profile still refuses mounts and writes to /proc/sys: dockerSecurityOptions: ["apparmor:unconfined"]
+nomad: the program writes to /proc/sys itself: if it fails where that is read-only, it needs security_opt = ["systempaths=unconfined"]
 nomad: the default seccomp filter refuses pivot_root: allow that in a copy of it, security_opt = ["seccomp=FILE"]
-nomad: where AppArmor is enabled, the default profile refuses mounts and writes to /proc/sys all the same: security_opt = ["apparmor=unconfined"]
-nixos: the program writes to /proc/sys itself: if it does not go on where that is read-only, it takes --security-opt unmask=/proc/sys
-nixos: where AppArmor is enabled, the default profile refuses mounts and writes to /proc/sys all the same: --security-opt apparmor=unconfined
-ctr: the program writes to /proc/sys itself: if it does not go on where that is read-only, it takes what this has no option for
+nomad: where AppArmor is enabled, the default profile still refuses mounts and writes to /proc/sys: security_opt = ["apparmor=unconfined"]
+nixos: the program writes to /proc/sys itself: if it fails where that is read-only, it needs --security-opt unmask=/proc/sys
+nixos: where AppArmor is enabled, the default profile still refuses mounts and writes to /proc/sys: --security-opt apparmor=unconfined
+ctr: the program writes to /proc/sys itself: if it fails where that is read-only, it needs what this has no option for
 ctr: there is no option for sysctls: net.ipv4.ip_forward=1, net.ipv4.tcp_rmem=4096 87380 6291456
-containers-conf: the program writes to /proc/sys itself: if it does not go on where that is read-only, it takes --security-opt unmask=/proc/sys
-containers-conf: where AppArmor is enabled, the default profile refuses mounts and writes to /proc/sys all the same: --security-opt apparmor=unconfined
+containers-conf: the program writes to /proc/sys itself: if it fails where that is read-only, it needs --security-opt unmask=/proc/sys
+containers-conf: where AppArmor is enabled, the default profile still refuses mounts and writes to /proc/sys: --security-opt apparmor=unconfined
 "#]]
     );
 }

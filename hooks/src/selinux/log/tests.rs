@@ -44,7 +44,7 @@ fn lines(reader: &mut Reader) -> Vec<String> {
 }
 
 #[test]
-fn only_what_lies_behind_the_position_is_read_and_partial_lines_wait() {
+fn only_what_comes_after_the_position_is_read_and_partial_lines_wait() {
     let log = Log::new();
     let position = Position::end_of(&log.path).unwrap();
     let mut reader = Reader::resume(&position).unwrap();

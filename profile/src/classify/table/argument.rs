@@ -38,10 +38,10 @@ pub(super) static RULES: &[Rule] = &[
                     if flags & FANOTIFY_REPORT_FID != 0 && flags & FANOTIFY_PRIVILEGED == 0)
         },
     },
-    // kernel/events/core.c perf_check_permission(): the capability is asked for first, and what everybody may only if it is refused.
+    // kernel/events/core.c perf_check_permission(): the capability is asked for first, and what every process may do only if it is refused.
     Rule {
         name: "perf-own-process",
-        explanation: "asked when a process counted its own events in user space, which every process may",
+        explanation: "asked when a process counted its own events in user space, which every process may do",
         decision: Decision::Dismissed,
         applies: |check, _| {
             check.capability == Capability::PERFMON

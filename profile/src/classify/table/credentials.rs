@@ -10,7 +10,7 @@ pub(super) static RULES: &[Rule] = &[
     // credentials for it. What the program does with the answer asks for itself.
     Rule {
         name: "asked-by-access",
-        explanation: "the program asked with access(2) whether it may, and was told yes: counts only if it goes by the answer",
+        explanation: "the program asked with access(2) whether it may, and was told yes: counts only if it acts on the answer",
         decision: Decision::Optional,
         applies: |check, _| in_syscall(check, ACCESS) && !(check.overridden && in_overlayfs(check)),
     },
@@ -18,7 +18,7 @@ pub(super) static RULES: &[Rule] = &[
     // (private extended attributes, file handles) its mounter has shown to hold, or the file system does without.
     Rule {
         name: "own-overlay",
-        explanation: "asked by overlayfs that the container mounted itself, for its own bookkeeping: whoever may mount it may do that, or it goes on without",
+        explanation: "asked by overlayfs that the container mounted itself, for its own bookkeeping: a process that may mount it may do that, or it goes on without",
         decision: Decision::Dismissed,
         applies: |check, _| {
             is_overlay_bookkeeping(check)
@@ -58,7 +58,7 @@ pub(super) static RULES: &[Rule] = &[
     },
 ];
 
-/// Whether overlayfs asked for itself: its private extended attributes and file handles (fs/overlayfs/super.c, namei.c, export.c), whether a
+/// Returns true if overlayfs asked for itself: its private extended attributes and file handles (fs/overlayfs/super.c, namei.c, export.c), whether a
 /// set-ID bit survives a copy, which comes with the mode that is set afterwards, whether a layer can be read without marking it as read, and
 /// the times of a copy, which it goes on without.
 fn is_overlay_bookkeeping(check: &Observation) -> bool {
@@ -79,12 +79,12 @@ fn is_overlay_bookkeeping(check: &Observation) -> bool {
     }
 }
 
-/// Whether overlayfs asked for file handles while it was mounted, which kernels before 6.7 do before they exchange the credentials.
+/// Returns true if overlayfs asked for file handles while it was mounted, which kernels before 6.7 do before they exchange the credentials.
 fn is_mounting_overlay(check: &Observation) -> bool {
     !check.overridden && asked_in(check, &["ovl_can_decode_fh"])
 }
 
-/// Whether the innermost function of overlayfs had not yet exchanged the credentials (fs/overlayfs/inode.c): these functions look at the file as
+/// Returns true if the innermost function of overlayfs had not yet exchanged the credentials (fs/overlayfs/inode.c): these functions look at the file as
 /// the program sees it first, then at the layer's.
 fn before_overlay_exchanged(check: &Observation) -> bool {
     let position = check.call_site.iter().position(|frame| {

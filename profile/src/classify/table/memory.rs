@@ -25,7 +25,7 @@ pub(super) static RULES: &[Rule] = &[
     },
 ];
 
-/// Whether the overcommit probe is the only one that these system calls make for CAP_SYS_ADMIN, for checks whose stack was lost.
+/// Returns true if the overcommit probe is the only one that these system calls make for CAP_SYS_ADMIN, for checks whose stack was lost.
 ///
 /// clone(2) and unshare(2) ask also for new namespaces, but not silently; brk(2) and page faults ask for nothing else at all.
 fn only_overcommit_asks(check: &Observation) -> bool {

@@ -41,7 +41,7 @@ pub(super) static USED: Rule = Rule {
     applies: |_, _| true,
 };
 
-/// Refused, and for want of the capability.
+/// Refused because the capability is missing.
 pub(crate) static REFUSED: Rule = Rule {
     name: "refused",
     explanation: "the process did not hold the capability at that moment",
@@ -52,7 +52,7 @@ pub(crate) static REFUSED: Rule = Rule {
 /// Refused for good.
 pub(super) static INITIAL_NAMESPACE: Rule = Rule {
     name: "initial-namespace",
-    explanation: "asked of the initial user namespace, and the container lives in another: no capability set can grant it",
+    explanation: "asked of the initial user namespace, and the container is in another: no capability set can grant it",
     decision: Decision::Denied,
     applies: |_, _| false,
 };

@@ -20,7 +20,7 @@ pub(super) static RULES: &[Rule] = &[
                 && asked_in(check, &["cap_bprm_creds_from_file"])
         },
     },
-    // fs/namei.c may_linkat(): safe_hardlink_source() asks for read and write access; whoever owns the file may link it all the same.
+    // fs/namei.c may_linkat(): safe_hardlink_source() asks for read and write access; the file's owner may link it nevertheless.
     // The recorder cannot see the owner. git links its own read-only files all the time; minimize makes a blind spot of it.
     Rule {
         name: HARD_LINK,

@@ -57,10 +57,10 @@ const READING: &[&str] = &[
     "getdents64",
 ];
 
-/// Whether the file's mode lets this container's root write all the same.
+/// Returns true if the file's mode lets this container's root write all the same.
 ///
 /// net/sysctl_net.c keeps the mode (test_perm() lets the initial namespace's root write); kernel/pid.c accepts the pid namespace's root;
-/// kernel/ucount.c (/proc/sys/user) and ipc/ipc_sysctl.c (next_id) accept nobody.
+/// kernel/ucount.c (/proc/sys/user) and ipc/ipc_sysctl.c (next_id) accept no user.
 fn root_may_write(check: &Observation, context: &Context) -> bool {
     context.uid == 0
         && match check.capability {

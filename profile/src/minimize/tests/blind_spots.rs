@@ -75,7 +75,7 @@ fn a_refusal_for_want_of_a_grant_is_a_blind_spot() {
 }
 
 #[test]
-fn ports_that_everybody_may_bind_are_a_blind_spot() {
+fn ports_that_every_process_may_bind_are_a_blind_spot() {
     let spots = |start, observations| {
         let mut case = Case::seen(observations);
         case.unprivileged_port_start = start;

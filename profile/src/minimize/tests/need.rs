@@ -263,7 +263,7 @@ fn root_gets_the_three_sets_and_another_user_all_five() {
     ] {
         assert_eq!(carried, needed);
     }
-    // Granted in the bounding set alone: whatever was used, set-user-ID programs used it.
+    // Granted in the bounding set alone: only set-user-ID programs can have used it.
     case.granted = ProcessSets {
         bounding: case.granted.bounding,
         ..ProcessSets::default()

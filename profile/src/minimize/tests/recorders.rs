@@ -151,6 +151,6 @@ fn nothing_recorded_is_incomplete() {
     };
     assert_eq!(
         case.minimize().incomplete_because,
-        ["SELinux: was armed and brought nothing home"]
+        ["SELinux: was armed and recorded nothing"]
     );
 }

@@ -39,7 +39,7 @@ impl Place {
             .join(PROFILE)
     }
 
-    /// As somebody sees it who looks when all that has been written is old enough to be kept.
+    /// The store as a reader sees it when all that was written is old enough to be kept.
     fn look(&self) -> Vec<String> {
         let later = SystemTime::now() + 2 * YOUNG;
         let store = self.directory.path();
