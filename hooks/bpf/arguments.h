@@ -50,20 +50,40 @@ static __always_inline u32 message_queue_argument(const struct call *call)
 	return (sizes[0] < 0x7fff ? sizes[0] : 0x7fff) << 16 | (sizes[1] < 0xffff ? sizes[1] : 0xffff);
 }
 
-static __always_inline u32 deciding_argument(const struct call *call)
+/* Whether one of the arguments may decide. */
+static __always_inline bool has_deciding_argument(const struct call *call)
 {
-	if (call->compat)
-		return 0;
 	switch (call->number) {
 	case SYS_setsockopt:
-		return socket_option_argument(call);
 	case SYS_fanotify_init:
 	case SYS_prctl:
-		return call->arguments[0];
 	case SYS_perf_event_open:
-		return perf_event_argument(call);
 	case SYS_mq_open:
-		return message_queue_argument(call);
+	case SYS_sendmsg:
+		return !call->compat;
+	}
+	return false;
+}
+
+/* The argument of the system call at hand, which has one that decides. */
+__noinline u32 deciding_argument(u32 place)
+{
+	const struct check_scratch *scratch = bpf_map_lookup_elem(&check_scratches, &place);
+
+	if (!scratch)
+		return 0;
+	switch (scratch->call.number) {
+	case SYS_setsockopt:
+		return socket_option_argument(&scratch->call);
+	case SYS_fanotify_init:
+	case SYS_prctl:
+		return scratch->call.arguments[0];
+	case SYS_perf_event_open:
+		return perf_event_argument(&scratch->call);
+	case SYS_mq_open:
+		return message_queue_argument(&scratch->call);
+	case SYS_sendmsg:
+		return scratch->check.kind.capability == CAP_NET_ADMIN ? socket_filter(place, scratch->call.arguments[1]) : 0;
 	}
 	return 0;
 }

@@ -36,6 +36,7 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 #include "members.h"
 #include "task.h"
 #include "capset.h"
+#include "arguments.h"
 #include "effect.h"
 #include "path.h"
 #include "check.h"

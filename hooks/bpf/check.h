@@ -15,12 +15,17 @@ struct question {
 };
 
 /* Remembers the refused check that scratch->key is the row of, until the system call returns. */
-static __noinline int remember_refusal(struct container *container, struct check_scratch *scratch)
+__noinline int remember_refusal(u32 place)
 {
+	struct check_scratch *scratch = bpf_map_lookup_elem(&check_scratches, &place);
+	struct container *container;
 	struct refusals *refused;
 	u32 number;
 
-	if (!container || !scratch || !bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_task_pt_regs))
+	if (!scratch || !bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_task_pt_regs))
+		return 0;
+	container = bpf_map_lookup_elem(&containers, &scratch->key.slot);
+	if (!container)
 		return 0;
 	refused = bpf_task_storage_get(&refusals, bpf_get_current_task_btf(), 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
 	if (!refused) {
@@ -120,6 +125,16 @@ static __always_inline bool is_mounters(const struct container *container, const
 /* found.h */
 int settle(u32 place);
 
+/* With which credentials the current task asks: 0 for its own, CHECK_OVERRIDDEN or CHECK_OTHER. */
+static __always_inline u32 credentials_of(u64 cred)
+{
+	struct task_struct *current = (void *)bpf_get_current_task();
+
+	if (cred == word_of(__builtin_preserve_access_index(&current->real_cred)))
+		return 0;
+	return cred == word_of(__builtin_preserve_access_index(&current->cred)) ? CHECK_OVERRIDDEN : CHECK_OTHER;
+}
+
 /* Calls whose check needs more of the container than its user namespace. */
 static __always_inline bool changes_container(s32 capability, const struct call *call)
 {
@@ -129,119 +144,172 @@ static __always_inline bool changes_container(s32 capability, const struct call 
 	       (is_execve(call->number, call->compat) || call->number == SYS_mount || call->number == SYS_fsopen);
 }
 
-/* The part for processes that belong to a container. */
-static __noinline int record_member(void *ctx, const struct cred *cred, struct user_namespace *target,
-					  const struct question *question, struct task *task)
+/* Whose the namespace is that was asked about, and what else the namespaces say. */
+static __always_inline u32 flags_of_namespaces(const struct container *container, const struct task *task, const struct check_scratch *scratch)
 {
-	u32 place = question->place, opts = question->opts;
-	s32 capability = question->capability, ret = question->denied;
-	bool opts_known = question->opts_known;
-	struct container *container = NULL;
-	struct call call = {};
-	struct check_scratch *scratch = bpf_map_lookup_elem(&check_scratches, &place);
-	struct check_kind *kind;
-	u32 class, flags;
+	const struct cred *cred = (void *)scratch->cred;
+	u32 class, flags = 0;
+	u64 own;
 
-	if (!scratch)
-		return 0;
-	scratch->place = place;
-	scratch->stack = value_of(scratch, question->stack);
-	kind = &scratch->check.kind;
-
-	read_current_call(&call, cred);
-	flags = call.credentials;
-	if (flags || task->flags & (TASK_FOUND | TASK_PENDING) || (u64)target != task->user_namespace || changes_container(capability, &call)) {
-		container = bpf_map_lookup_elem(&containers, &task->slot);
-		if (!container)
-			return 0;
-		if (task->flags & TASK_FOUND)
-			settle(place);
-		if (flags & CHECK_OVERRIDDEN && is_mounters(container, cred))
-			flags |= CHECK_MOUNTER;
-	}
-	if (task->flags & TASK_PENDING) {
-		/* Of the runtime's own work only the last step is the container's. */
-		if (!is_execve(call.number, call.compat))
-			return 0;
-		flags |= CHECK_PRE_EXEC;
-	}
-	if (task->flags & TASK_JOINED)
-		flags |= CHECK_JOINED;
-	if (call.compat)
-		flags |= CHECK_COMPAT;
-	if (opts_known)
-		flags |= opts & CAP_OPT_NOAUDIT ? CHECK_SILENT : CHECK_AUDITED;
 	if (task->flags & TASK_PENDING) {
 		/* Not armed yet, but at this point the runtime's process is in the container's namespaces. */
 		struct task_struct *current = (void *)bpf_get_current_task();
 
-		class = BPF_CORE_READ(current, real_cred, user_ns) == target ? NAMESPACE_OWN : NAMESPACE_INITIAL;
-	} else if (!container || (u64)target == container->user_namespace) {
-		class = NAMESPACE_OWN;
-	} else {
-		u64 own = (u64)BPF_CORE_READ(cred, user_ns), asked = value_of(scratch, target);
-
-		class = classify_namespace(container->user_namespace, asked);
-		if (ret == 0 && asked != own && granted_to_owner(own, BPF_CORE_READ(cred, euid.val), asked))
-			flags |= CHECK_BY_OWNER;
-		else if (class == NAMESPACE_NESTED && own == container->user_namespace)
-			class = NAMESPACE_NESTED_OTHER;
+		class = (u64)BPF_CORE_READ(current, real_cred, user_ns) == scratch->target ? NAMESPACE_OWN : NAMESPACE_INITIAL;
+		return class << CHECK_NAMESPACE;
 	}
-	flags |= class << CHECK_NAMESPACE;
-	if (!call.compat) {
-		if (capability == CAP_SETUID || capability == CAP_SETGID) {
-			if (ids_without_effect(cred, &call, capability))
-				flags |= CHECK_WITHOUT_EFFECT;
-		} else if (capability == CAP_SETPCAP && call.number == SYS_capset) {
-			if (container && capset_without_effect(container, task, cred, &call, ret))
-				flags |= CHECK_WITHOUT_EFFECT;
-		} else if (capability == CAP_FSETID) {
-			if (mode_without_set_gid(&call))
-				flags |= CHECK_WITHOUT_EFFECT;
-		} else if (capability == CAP_SYS_ADMIN || capability == CAP_NET_ADMIN || capability == CAP_SYS_RESOURCE ||
-			   capability == CAP_CHECKPOINT_RESTORE) {
-			/* Files of /proc/sys ask whoever opens them; only a writer needs the answer, and root has it without. */
-			if (opens_for_writing(&call))
-				flags |= CHECK_OPEN_WRITE;
-			if (effective_user(cred, &call) == 0)
-				flags |= CHECK_ROOT;
-		}
-	}
+	if (scratch->target == container->user_namespace)
+		return NAMESPACE_OWN << CHECK_NAMESPACE;
+	own = (u64)BPF_CORE_READ(cred, user_ns);
+	class = classify_namespace(container->user_namespace, scratch->target);
+	if (!scratch->check.kind.denied && scratch->target != own && granted_to_owner(own, BPF_CORE_READ(cred, euid.val), scratch->target))
+		flags |= CHECK_BY_OWNER;
+	else if (class == NAMESPACE_NESTED && own == container->user_namespace)
+		class = NAMESPACE_NESTED_OTHER;
+	return flags | class << CHECK_NAMESPACE;
+}
 
-	if (container && capability == CAP_SYS_ADMIN && !ret && class == NAMESPACE_OWN && !(flags & (CHECK_OVERRIDDEN | CHECK_OTHER)) &&
-	    !call.compat && (call.number == SYS_mount || call.number == SYS_fsopen)) {
+/*
+ * The flags of a check for which the container itself has to be asked, and what the check says of the container; negative if it does not
+ * count.
+ */
+__noinline s64 look_at_container(u32 place)
+{
+	struct check_scratch *scratch = bpf_map_lookup_elem(&check_scratches, &place);
+	u32 tgid = bpf_get_current_pid_tgid() >> 32, flags;
+	struct task *task = bpf_map_lookup_elem(&tasks, &tgid);
+	struct container *container;
+	const struct cred *cred;
+	s32 capability, denied;
+
+	if (!scratch || !task)
+		return -1;
+	container = bpf_map_lookup_elem(&containers, &task->slot);
+	if (!container)
+		return -1;
+	cred = (void *)scratch->cred;
+	capability = scratch->check.kind.capability;
+	denied = scratch->check.kind.denied;
+	flags = scratch->credentials;
+	if (task->flags & TASK_FOUND)
+		settle(place);
+	if (flags & CHECK_OVERRIDDEN && is_mounters(container, cred))
+		flags |= CHECK_MOUNTER;
+	if (task->flags & TASK_PENDING) {
+		/* Of the runtime's own work only the last step is the container's. */
+		if (!is_execve(scratch->call.number, scratch->call.compat))
+			return -1;
+		flags |= CHECK_PRE_EXEC;
+	}
+	flags |= flags_of_namespaces(container, task, scratch);
+	if (capability == CAP_SYS_ADMIN && is_execve(scratch->call.number, scratch->call.compat))
+		look_at_ambient(container, tgid, cred);
+	if (scratch->call.compat)
+		return flags;
+	if (capability == CAP_SETPCAP && scratch->call.number == SYS_capset && capset_without_effect(container, task, cred, &scratch->call, denied))
+		flags |= CHECK_WITHOUT_EFFECT;
+	if (capability == CAP_SETFCAP && !denied)
+		count_attribute(container, task->slot, &scratch->call, place);
+	if (capability == CAP_SYS_ADMIN && !denied && flags >> CHECK_NAMESPACE == NAMESPACE_OWN && !(flags & (CHECK_OVERRIDDEN | CHECK_OTHER)) &&
+	    (scratch->call.number == SYS_mount || scratch->call.number == SYS_fsopen)) {
 		struct mounter mounter = mounter_of(cred);
 
 		remember_mounter(&container->mounters, mounter.groups, mounter.keyring);
 	}
+	return flags;
+}
 
+/* Whether the ids that are asked for could be had without the capability. */
+__noinline int sets_ids_without_effect(u32 place)
+{
+	const struct check_scratch *scratch = bpf_map_lookup_elem(&check_scratches, &place);
+
+	return scratch && ids_without_effect((void *)scratch->cred, &scratch->call, scratch->check.kind.capability);
+}
+
+/* What the arguments say of the answer. */
+static __always_inline u32 flags_of_arguments(const struct check_scratch *scratch, u32 place)
+{
+	const struct cred *cred = (void *)scratch->cred;
+	u32 flags = 0;
+
+	switch (scratch->check.kind.capability) {
+	case CAP_SETUID:
+	case CAP_SETGID:
+		return sets_ids_without_effect(place) ? CHECK_WITHOUT_EFFECT : 0;
+	case CAP_FSETID:
+		return mode_without_set_gid(&scratch->call) ? CHECK_WITHOUT_EFFECT : 0;
+	case CAP_SYS_ADMIN:
+	case CAP_NET_ADMIN:
+	case CAP_SYS_RESOURCE:
+	case CAP_CHECKPOINT_RESTORE:
+		/* Files of /proc/sys ask whoever opens them; only a writer needs the answer, and root has it without. */
+		if (opens_for_writing(&scratch->call))
+			flags |= CHECK_OPEN_WRITE;
+		if ((u32)word_of(__builtin_preserve_access_index(&cred->euid.val)) == 0)
+			flags |= CHECK_ROOT;
+	}
+	return flags;
+}
+
+/* The part for processes that belong to a container. */
+static __noinline int record_member(void *ctx, const struct cred *cred, struct user_namespace *target,
+				    const struct question *question, struct task *task)
+{
+	u32 place = question->place;
+	struct check_scratch *scratch = bpf_map_lookup_elem(&check_scratches, &place);
+	struct check_kind *kind;
+	u32 flags;
+
+	if (!scratch)
+		return 0;
+	scratch->place = place;
+	scratch->stack = (u64)question->stack;
+	/* The verifier lets no pointer of the kernel be passed as a number; what comes back from memory is one. */
+	scratch->cred = (u64)cred;
+	scratch->target = (u64)target;
+	barrier();
+	scratch->credentials = credentials_of(scratch->cred);
+	read_current_call(&scratch->call);
+	kind = &scratch->check.kind;
+	kind->syscall = scratch->call.number;
+	kind->capability = question->capability;
+	kind->denied = question->denied;
+	kind->argument = 0;
 	scratch->key.slot = task->slot;
+
+	flags = NAMESPACE_OWN << CHECK_NAMESPACE;
+	if (scratch->credentials || task->flags & (TASK_FOUND | TASK_PENDING) || scratch->target != task->user_namespace ||
+	    changes_container(kind->capability, &scratch->call)) {
+		s64 special = look_at_container(place);
+
+		if (special < 0)
+			return 0;
+		flags = special;
+	}
+	if (task->flags & TASK_JOINED)
+		flags |= CHECK_JOINED;
+	if (question->opts_known)
+		flags |= question->opts & CAP_OPT_NOAUDIT ? CHECK_SILENT : CHECK_AUDITED;
+	if (scratch->call.compat)
+		flags |= CHECK_COMPAT;
+	else
+		flags |= flags_of_arguments(scratch, place);
+	if (has_deciding_argument(&scratch->call))
+		kind->argument = deciding_argument(place);
 	kind->program = task->program;
 	kind->flags = flags;
-	kind->argument = deciding_argument(&call);
-	if (capability == CAP_NET_ADMIN && call.number == SYS_sendmsg && !call.compat)
-		kind->argument = socket_filter(place, call.arguments[1]);
-	if (capability == CAP_SETFCAP && !ret && !call.compat)
-		count_attribute(container, task->slot, &call, place);
-	if (capability == CAP_SYS_ADMIN && is_execve(call.number, call.compat))
-		look_at_ambient(container, bpf_get_current_pid_tgid() >> 32, cred);
-	kind->syscall = call.number;
-	kind->capability = capability;
-	kind->denied = ret != 0;
 	scratch->digest = digest_of(kind);
 	if (!bpf_ksym_exists(bpf_rdonly_cast) && !read_window(scratch))
 		scratch->stack = 0;
 	if (!scratch->stack || !count_known_path(place)) {
-		if (!container)
-			container = bpf_map_lookup_elem(&containers, &task->slot);
+		struct container *container = bpf_map_lookup_elem(&containers, &task->slot);
+
 		if (!count_by_trace(ctx, container, scratch))
 			return 0;
 	}
-	if (ret && task->flags & TASK_RESULTS && call.number >= 0) {
-		if (!container)
-			container = bpf_map_lookup_elem(&containers, &task->slot);
-		remember_refusal(container, scratch);
-	}
+	if (kind->denied && task->flags & TASK_RESULTS && kind->syscall >= 0)
+		remember_refusal(place);
 	return 0;
 }
 

@@ -84,20 +84,29 @@ __noinline int classify_namespace(u64 own, u64 target)
 	return NAMESPACE_FOREIGN;
 }
 
+/* The namespace that this one was made in; 0 if it is that of the first, and -1 if that is owned by this user and the first. */
+__noinline u64 parent_unless_owned(u64 namespace, u64 own, u32 euid)
+{
+	struct user_namespace *ns = (void *)namespace;
+	u64 parent;
+
+	if (!namespace || namespace == own)
+		return 0;
+	parent = (u64)BPF_CORE_READ(ns, parent);
+	return parent == own && BPF_CORE_READ(ns, owner.val) == euid ? -1 : parent;
+}
+
 /* security/commoncap.c, cap_capable(): the owner of a namespace has all capabilities in it. */
 __noinline int granted_to_owner(u64 own, u32 euid, u64 target)
 {
-	struct user_namespace *ns = (void *)target;
+	u64 namespace = target;
 
 	for (int i = 0; i < 32; i++) {
-		struct user_namespace *parent;
-
-		if (!ns || (u64)ns == own)
+		namespace = parent_unless_owned(namespace, own, euid);
+		if (!namespace)
 			return 0;
-		parent = BPF_CORE_READ(ns, parent);
-		if ((u64)parent == own && BPF_CORE_READ(ns, owner.val) == euid)
+		if (namespace == (u64)-1)
 			return 1;
-		ns = parent;
 	}
 	return 0;
 }

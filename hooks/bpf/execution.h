@@ -69,16 +69,21 @@ static __always_inline u64 execute(struct container *container, u64 slot, struct
 
 	program = bpf_map_lookup_elem(&programs, &key);
 	if (!program) {
-		program = bpf_map_lookup_elem(&program_scratch, &place);
-		if (!program)
+		struct program_scratch *scratch = bpf_map_lookup_elem(&program_scratch, &place);
+
+		if (!scratch)
 			return key.program;
+		program = &scratch->program;
 		program->count = 1;
 		program->gained = gained;
 		program->uid = uid;
 		__builtin_memcpy(program->comm, comm, sizeof(comm));
 		note_change(program, BPF_CORE_READ(file, f_inode));
-		write_path((u64)BPF_CORE_READ(file, f_path.dentry), (u64)BPF_CORE_READ(file, f_path.mnt),
-			   container->root_dentry, container->root_mount, place);
+		scratch->dentry = (u64)BPF_CORE_READ(file, f_path.dentry);
+		scratch->mount = (u64)BPF_CORE_READ(file, f_path.mnt);
+		scratch->root_dentry = container->root_dentry;
+		scratch->root_mount = container->root_mount;
+		write_path(place);
 		program->flags |= flags;
 		if (has_room(container, TABLE_PROGRAMS, LIMIT_PROGRAMS) && bpf_map_update_elem(&programs, &key, program, BPF_NOEXIST) == 0) {
 			count_rows(container, TABLE_PROGRAMS, 1);

@@ -245,18 +245,34 @@ struct last_run {
 	u64 switches;
 };
 
+/* The system call that a task is in. */
+struct call {
+	s32 number; /* -1: not in a system call */
+	bool compat;
+	u64 arguments[5];
+};
+
 /* In a map and not on the stack, where the verifier would follow each combination of flags by itself. */
 struct check_scratch {
 	struct check check; /* its kind is that of the check at hand */
+	struct call call;
+	u64 cred, target; /* addresses of what was asked about */
+	u32 credentials; /* which these are: 0 for the task's own, CHECK_OVERRIDDEN or CHECK_OTHER */
 	struct check_key key;
 	u64 digest; /* of the kind without the number of the path */
 	u64 stack; /* address of the first word; 0: not known */
 	u64 jiffies, now; /* see recent_time() */
 	u64 words[WINDOW];
-	u64 address; /* see value_of() */
 	u32 room; /* number of the first path that is not there, plus one; 0: all are */
 	u32 place; /* in the scratch maps: of this very space */
 	u64 above; /* bits of words that lie beyond the last one found */
+};
+
+/* A program whose path is being written, and how far up that is. */
+struct program_scratch {
+	struct program program;
+	u64 dentry, mount; /* addresses; of a struct vfsmount, as the next */
+	u64 root_dentry, root_mount;
 };
 
 struct symbol {

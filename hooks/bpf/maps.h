@@ -43,7 +43,7 @@ MAP(attributes, HASH, SHARES * LIMIT_ATTRIBUTES, struct attribute_key, u64);
 
 ARRAY(state, ARRAY, 1, struct state);
 ARRAY(symbols, ARRAY, 256, struct symbol);
-ARRAY(program_scratch, PERCPU_ARRAY, PLACES, struct program);
+ARRAY(program_scratch, PERCPU_ARRAY, PLACES, struct program_scratch);
 ARRAY(attribute_scratch, PERCPU_ARRAY, PLACES, struct attribute_key);
 ARRAY(check_scratches, PERCPU_ARRAY, PLACES, struct check_scratch);
 ARRAY(last_runs, PERCPU_ARRAY, RUNS, struct last_run);

@@ -50,17 +50,32 @@ static __always_inline bool is_named(const struct check *row, const struct check
 
 extern void *bpf_rdonly_cast(const void *object, u32 type) __ksym __weak; /* Linux 6.2 */
 
+/*
+ * A word of the kernel's memory as a number: where the kernel lets it be read as any other memory. To read it as the pointer that it may be
+ * takes the verifier milliseconds: it then looks through all types of the kernel for one that says how far that can be trusted.
+ */
+static __always_inline u64 word_of(const void *address)
+{
+	u64 word = 0;
+
+	if (bpf_ksym_exists(bpf_rdonly_cast)) {
+		/* Of all types that begin with a number of 64 bits. */
+		struct timespec64 *number = bpf_rdonly_cast(address, settings.timespec64);
+
+		return number->tv_sec;
+	}
+	bpf_probe_read_kernel(&word, sizeof(word), address);
+	return word;
+}
+
+
 /* A word of the stack: where the kernel lets it be read as any other memory, without copying all that may be needed. */
 static __always_inline u64 word_at(const struct check_scratch *scratch, u32 offset)
 {
-	struct timespec64 *word;
-
 	offset &= WINDOW - 1;
 	if (!bpf_ksym_exists(bpf_rdonly_cast))
 		return scratch->words[offset];
-	/* Of all types that begin with a number of 64 bits. */
-	word = bpf_rdonly_cast((void *)(scratch->stack + offset * sizeof(u64)), settings.timespec64);
-	return word->tv_sec;
+	return word_of((void *)(scratch->stack + offset * sizeof(u64)));
 }
 
 /* Copies the window; false if it cannot be read. */
@@ -175,6 +190,32 @@ __noinline int learn_path(u32 place, bool have_words)
 	return row->depth;
 }
 
+/* Counts the check if the trace of this path is that of the check. */
+__noinline int compare_trace(u32 place, u32 path, u64 now)
+{
+	struct check_scratch *scratch = bpf_map_lookup_elem(&check_scratches, &place);
+	struct check *row;
+
+	if (!scratch)
+		return COMPARED_ABSENT;
+	name_row(scratch, path);
+	row = bpf_map_lookup_elem(&checks, &scratch->key);
+	if (!row) {
+		scratch->room = path + 1;
+		return COMPARED_ABSENT;
+	}
+	if (!is_named(row, scratch) || row->digest != scratch->check.digest)
+		return COMPARED_OTHER;
+	count_check(row, now);
+	if (scratch->check.depth) {
+		/* Equal frames in other places: what was found before had been left lying. */
+		row->from = scratch->check.from;
+		row->depth = scratch->check.depth;
+		__builtin_memcpy(row->offsets, scratch->check.offsets, sizeof(row->offsets));
+	}
+	return COMPARED_COUNTED;
+}
+
 /* Counts the check if its path is known by its trace, and otherwise finds a number for it. */
 __noinline int count_traced_path(u32 place, u64 now)
 {
@@ -183,34 +224,11 @@ __noinline int count_traced_path(u32 place, u64 now)
 	if (!scratch)
 		return 0;
 	scratch->room = 0;
-	for (u32 i = 0; i < PATHS; i++) {
-		struct check *row;
+	for (u32 path = 0; path < PATHS; path++) {
+		int compared = compare_trace(place, path, now);
 
-		name_row(scratch, i);
-		row = bpf_map_lookup_elem(&checks, &scratch->key);
-		if (!row) {
-			scratch->room = i + 1;
-			return 0;
-		}
-		if (!is_named(row, scratch))
-			continue;
-		if (row->digest == scratch->check.digest) {
-			count_check(row, now);
-			if (scratch->check.depth) {
-				/* Equal frames in other places: what was found before had been left lying. */
-				row->from = scratch->check.from;
-				row->depth = scratch->check.depth;
-				__builtin_memcpy(row->offsets, scratch->check.offsets, sizeof(row->offsets));
-			}
-			return 1;
-		}
+		if (compared != COMPARED_OTHER)
+			return compared == COMPARED_COUNTED;
 	}
 	return 0;
-}
-
-/* The verifier lets no kernel pointer be passed as a number; what comes back from memory is one. */
-static __always_inline u64 value_of(struct check_scratch *scratch, const void *pointer)
-{
-	*(volatile u64 *)&scratch->address = (u64)pointer;
-	return *(volatile u64 *)&scratch->address;
 }

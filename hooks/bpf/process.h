@@ -4,63 +4,76 @@
  */
 #pragma once
 
-/* Writes the way from the file up to the container's root into the scratch space of this place. */
-__noinline int write_path(u64 file_dentry, u64 file_mount, u64 root_dentry, u64 root_mount, u32 place)
+/* Writes a name of the way from the file up to the container's root, or goes over to the mount above; 0 where the way has ended. */
+__noinline int climb(u32 place)
 {
-	struct program *program = bpf_map_lookup_elem(&program_scratch, &place);
-	struct dentry *dentry = (void *)file_dentry;
-	struct vfsmount *vfsmount = (void *)file_mount;
-	struct mount *mount = (void *)vfsmount - bpf_core_field_offset(struct mount, mnt);
+	struct program_scratch *scratch = bpf_map_lookup_elem(&program_scratch, &place);
+	struct program *program;
+	struct dentry *dentry, *parent;
+	struct vfsmount *vfsmount;
+	const unsigned char *name;
+	u32 offset, length;
 
-	if (!program)
+	if (!scratch)
 		return 0;
-	/* Length and flags live in memory, where the verifier does not follow them from turn to turn. */
-	program->flags = PROGRAM_TRUNCATED;
-	program->length = 0;
-	for (int i = 0; i < PATH_DEPTH; i++) {
-		struct dentry *parent;
-		u32 offset, length;
+	program = &scratch->program;
+	dentry = (void *)scratch->dentry;
+	vfsmount = (void *)scratch->mount;
+	if (scratch->dentry == scratch->root_dentry && scratch->mount == scratch->root_mount) {
+		program->flags &= ~PROGRAM_TRUNCATED;
+		return 0;
+	}
+	parent = BPF_CORE_READ(dentry, d_parent);
+	if (dentry == BPF_CORE_READ(vfsmount, mnt_root) || dentry == parent) {
+		struct mount *mount = (void *)vfsmount - bpf_core_field_offset(struct mount, mnt);
+		struct mount *above = BPF_CORE_READ(mount, mnt_parent);
+		/*
+		 * A mount namespace made inside the container has mounts of its own, of the same tree; above its root lies what
+		 * pivot_root(2) left there.
+		 */
+		bool same_tree = scratch->dentry == scratch->root_dentry;
 
-		if ((u64)dentry == root_dentry && (u64)vfsmount == root_mount) {
+		if (same_tree || above == mount) {
+			if (!same_tree)
+				program->flags |= PROGRAM_OUTSIDE;
 			program->flags &= ~PROGRAM_TRUNCATED;
 			return 0;
 		}
-		parent = BPF_CORE_READ(dentry, d_parent);
-		if (dentry == BPF_CORE_READ(vfsmount, mnt_root) || dentry == parent) {
-			struct mount *above = BPF_CORE_READ(mount, mnt_parent);
-			/*
-			 * A mount namespace made inside the container has mounts of its own, of the same tree; above its root lies what
-			 * pivot_root(2) left there.
-			 */
-			bool same_tree = (u64)dentry == root_dentry;
-
-			if (same_tree || above == mount) {
-				if (!same_tree)
-					program->flags |= PROGRAM_OUTSIDE;
-				program->flags &= ~PROGRAM_TRUNCATED;
-				return 0;
-			}
-			dentry = BPF_CORE_READ(mount, mnt_mountpoint);
-			mount = above;
-			vfsmount = (void *)mount + bpf_core_field_offset(struct mount, mnt);
-			program->flags |= PROGRAM_OTHER_MOUNT;
-			continue;
-		}
-		offset = program->length;
-		if (offset >= PATH)
-			return 0;
-		length = BPF_CORE_READ(dentry, d_name.len);
-		if (length >= PATH_NAME)
-			return 0;
-		if (bpf_probe_read_kernel(&program->path[offset], length, BPF_CORE_READ(dentry, d_name.name)))
-			return 0;
-		offset += length;
-		if (offset >= PATH + PATH_NAME)
-			return 0;
-		program->path[offset] = 0;
-		program->length = offset + 1;
-		dentry = parent;
+		scratch->dentry = (u64)BPF_CORE_READ(mount, mnt_mountpoint);
+		scratch->mount = (u64)above + bpf_core_field_offset(struct mount, mnt);
+		program->flags |= PROGRAM_OTHER_MOUNT;
+		return 1;
 	}
+	name = BPF_CORE_READ(dentry, d_name.name);
+	length = BPF_CORE_READ(dentry, d_name.len);
+	offset = program->length;
+	if (offset >= PATH || length >= PATH_NAME)
+		return 0;
+	/* Linux 6.1 forgets what a number was compared with when it is put aside. */
+	barrier_var(offset);
+	barrier_var(length);
+	offset &= PATH - 1;
+	length &= PATH_NAME - 1;
+	if (bpf_probe_read_kernel(&program->path[offset], length, name))
+		return 0;
+	program->path[offset + length] = 0;
+	program->length = offset + length + 1;
+	scratch->dentry = (u64)parent;
+	return 1;
+}
+
+/* Writes the way from the file up to the container's root into the scratch space of this place. */
+__noinline int write_path(u32 place)
+{
+	struct program_scratch *scratch = bpf_map_lookup_elem(&program_scratch, &place);
+
+	if (!scratch)
+		return 0;
+	scratch->program.flags = PROGRAM_TRUNCATED;
+	scratch->program.length = 0;
+	for (int i = 0; i < PATH_DEPTH; i++)
+		if (!climb(place))
+			break;
 	return 0;
 }
 

@@ -47,13 +47,13 @@ static __always_inline u32 read_message(struct program *scratch, u64 header)
 __noinline int socket_filter(u32 place, u64 header)
 {
 	u32 length, offset = 16 + 56; /* struct nlmsghdr, struct inet_diag_req_v2 */
-	struct program *scratch = bpf_map_lookup_elem(&program_scratch, &place);
+	struct program_scratch *scratch = bpf_map_lookup_elem(&program_scratch, &place);
 	const u8 *message;
 
 	if (!scratch)
 		return FILTER_UNKNOWN;
-	length = read_message(scratch, header);
-	message = (const u8 *)scratch->path;
+	length = read_message(&scratch->program, header);
+	message = (const u8 *)scratch->program.path;
 	if (length < offset + 4 || message[4] != SOCK_DIAG_BY_FAMILY || message[offset + 2] != INET_DIAG_REQ_BYTECODE)
 		return FILTER_UNKNOWN;
 	offset += 4;

@@ -39,15 +39,6 @@ static __always_inline u64 read_set(const void *set)
 	return bits;
 }
 
-struct call {
-	s32 number; /* -1: not in a system call */
-	bool compat;
-	u8 credentials; /* with which is asked: 0 for the task's own, CHECK_OVERRIDDEN or CHECK_OTHER */
-	u64 arguments[5];
-};
-
-#include "arguments.h"
-
 #define THREAD_SIZE (16 << 10) /* arch/x86/include/asm/page_64_types.h, arch/arm64/include/asm/memory.h */
 
 /* Where a task's registers are on kernels that do not say it themselves: at the top of its stack (asm/processor.h, task_pt_regs()). */
@@ -68,8 +59,6 @@ static __always_inline struct pt_regs *registers_on_stack(struct task_struct *ta
 	call->arguments[2] = read(regs, dx);                                       \
 	call->arguments[3] = read(regs, r10);                                      \
 	call->arguments[4] = read(regs, r8);                                       \
-	if (cred != read(current, real_cred))                                      \
-		call->credentials = cred == read(current, cred) ? CHECK_OVERRIDDEN : CHECK_OTHER; \
 	in_kernel_thread = read(current, flags) & KERNEL_THREAD
 #else
 #define READ_CALL(read)                                                            \
@@ -80,14 +69,12 @@ static __always_inline struct pt_regs *registers_on_stack(struct task_struct *ta
 	call->arguments[2] = read(regs, regs[2]);                                  \
 	call->arguments[3] = read(regs, regs[3]);                                  \
 	call->arguments[4] = read(regs, regs[4]);                                  \
-	if (cred != read(current, real_cred))                                      \
-		call->credentials = cred == read(current, cred) ? CHECK_OVERRIDDEN : CHECK_OTHER; \
 	in_kernel_thread = read(current, flags) & KERNEL_THREAD
 #endif
 #define READ_DIRECTLY(object, field) ((object)->field)
 
 /* The system call that the current task is in, by the registers it came with. */
-static __always_inline void read_current_call(struct call *call, const struct cred *cred)
+static __always_inline void read_current_call(struct call *call)
 {
 	bool in_kernel_thread;
 
@@ -106,14 +93,6 @@ static __always_inline void read_current_call(struct call *call, const struct cr
 		call->number = -1;
 		call->compat = false;
 	}
-}
-
-/* The effective user of credentials, in a plain way where they are the current task's. */
-static __always_inline u32 effective_user(const struct cred *cred, const struct call *call)
-{
-	if (bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_task_pt_regs) && !call->credentials)
-		return bpf_get_current_task_btf()->real_cred->euid.val;
-	return BPF_CORE_READ(cred, euid.val);
 }
 
 static __always_inline bool is_execve(s32 number, bool compat)

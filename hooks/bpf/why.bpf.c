@@ -165,7 +165,7 @@ static __always_inline int refused_check(void *ctx, const struct cred *cred, str
 
 	if (!flags || *flags & WATCH_SPAWNER)
 		return 0;
-	read_current_call(&call, NULL);
+	read_current_call(&call);
 	if (call.number < 0)
 		return 0;
 	entry = asked_now(&call);
@@ -397,7 +397,7 @@ __noinline int refused(s64 ret, u32 flags, u32 how)
 	struct call call = {};
 	u64 instruction;
 
-	read_current_call(&call, NULL);
+	read_current_call(&call);
 	if (!event || call.number < 0)
 		return 0;
 	shape = call.compat ? 0 : shape_of(call.number);

@@ -158,15 +158,22 @@ struct Rows {
 impl Rows {
     /// Reads them. What cannot be read is added to `losses`.
     fn read(set: &ProgramSet, slot: u64, losses: &mut Vec<String>) -> Self {
+        let container = container(set, slot, losses);
+        let mut source = Source {
+            set,
+            slot,
+            container: container.as_ref(),
+            losses,
+        };
         Self {
-            container: container(set, slot, losses),
-            programs: select(set, "programs", slot, losses),
-            checks: select(set, "checks", slot, losses),
-            capsets: select(set, "capsets", slot, losses),
-            devices: select(set, "devices", slot, losses),
-            sysctls: select(set, "sysctls", slot, losses),
-            ports: select(set, "ports", slot, losses),
-            attributes: select(set, "attributes", slot, losses),
+            programs: source.select(Table::Programs),
+            checks: source.select(Table::Checks),
+            capsets: source.select(Table::Capsets),
+            devices: source.select(Table::Devices),
+            sysctls: source.select(Table::Sysctls),
+            ports: source.select(Table::Ports),
+            attributes: source.select(Table::Attributes),
+            container,
         }
     }
 
@@ -197,17 +204,35 @@ fn container(set: &ProgramSet, slot: u64, losses: &mut Vec<String>) -> Option<Co
     None
 }
 
-/// The rows of a map that belong to a slot. What cannot be read is added to `losses`.
-fn select<K, V>(set: &ProgramSet, map: &str, slot: u64, losses: &mut Vec<String>) -> Vec<(K, V)>
-where
-    K: InSlot + FromBytes + IntoBytes + KnownLayout + Immutable,
-    V: FromBytes + KnownLayout + Immutable,
-{
-    set.select(map, |key: &K| key.slot() == slot)
-        .unwrap_or_else(|error| {
-            losses.push(error.to_string());
-            Vec::new()
-        })
+/// What rows are read from.
+struct Source<'a> {
+    set: &'a ProgramSet,
+    slot: u64,
+    container: Option<&'a Container>,
+    losses: &'a mut Vec<String>,
+}
+
+impl Source<'_> {
+    /// The rows of a map that belong to the slot. What cannot be read is added to the losses.
+    fn select<K, V>(&mut self, table: Table) -> Vec<(K, V)>
+    where
+        K: InSlot + FromBytes + IntoBytes + KnownLayout + Immutable,
+        V: FromBytes + KnownLayout + Immutable,
+    {
+        // To look through a map takes as long as it is wide, and of most a container has no row.
+        if self
+            .container
+            .is_some_and(|container| table.rows(container) == 0)
+        {
+            return Vec::new();
+        }
+        self.set
+            .select(table.map(), |key: &K| key.slot() == self.slot)
+            .unwrap_or_else(|error| {
+                self.losses.push(error.to_string());
+                Vec::new()
+            })
+    }
 }
 
 /// What the kernel side says about itself.

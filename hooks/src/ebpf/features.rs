@@ -1,7 +1,10 @@
 //! What this kernel offers to eBPF programs, known before any is loaded.
 
 use memchr::memmem;
-use std::fs;
+use rustix::mm::{MapFlags, ProtFlags, mmap};
+use std::fs::{self, File};
+use std::ptr;
+use std::slice;
 use std::sync::OnceLock;
 
 /// The kernel's type information. The names of all its functions, tracepoints, helpers and kinds of maps stand in it as strings, each ended
@@ -21,9 +24,23 @@ pub(crate) enum Feature {
 
 /// The kernel's type information; `None` if it does not show it.
 pub(super) fn types_of_kernel() -> Option<&'static [u8]> {
-    static TYPES_OF_KERNEL: OnceLock<Option<Vec<u8>>> = OnceLock::new();
-    let types = TYPES_OF_KERNEL.get_or_init(|| fs::read(TYPES).ok());
-    types.as_deref()
+    static TYPES_OF_KERNEL: OnceLock<Option<&[u8]>> = OnceLock::new();
+    *TYPES_OF_KERNEL.get_or_init(|| {
+        mapped_types().or_else(|| fs::read(TYPES).ok().map(|types| &*Vec::leak(types)))
+    })
+}
+
+/// The same where the kernel lets it be mapped (Linux 6.16): a read gives a page of it, and there are more than a thousand.
+#[allow(unsafe_code)]
+fn mapped_types() -> Option<&'static [u8]> {
+    let file = File::open(TYPES).ok()?;
+    let length = usize::try_from(file.metadata().ok()?.len()).ok()?;
+    let (read_only, private) = (ProtFlags::READ, MapFlags::PRIVATE);
+    // SAFETY: a new mapping at an address that the kernel chooses.
+    let address = unsafe { mmap(ptr::null_mut(), length, read_only, private, &file, 0) }.ok()?;
+    // SAFETY: the mapping has this length, which the kernel refuses if the file is shorter; it is never taken away, and what it shows is
+    // constant: the kernel's own read-only data.
+    Some(unsafe { slice::from_raw_parts(address.cast::<u8>(), length) })
 }
 
 impl Feature {

@@ -28,7 +28,7 @@ pub(super) enum Table {
 
 impl Table {
     /// The map's name.
-    const fn map(self) -> &'static str {
+    pub(super) const fn map(self) -> &'static str {
         match self {
             Self::Checks => "checks",
             Self::Programs => "programs",

@@ -7,15 +7,16 @@ use super::method::Method;
 use super::programs;
 use super::standby::{self, standby_for};
 use capprof_profile::settings::STATE_DIRECTORY;
-use libbpf_rs::{MapCore, MapFlags, MapHandle, Program};
+use libbpf_rs::{MapCore, MapFlags, MapHandle};
 use rustix::mount::{MountFlags, mount};
 use serde::{Deserialize, Serialize};
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, HashMap};
-use std::ffi::OsString;
+use std::ffi::{CString, OsString};
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, Read};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
@@ -268,10 +269,7 @@ impl ProgramSet {
     /// How many runs of the programs the kernel has skipped because the same program was running on that processor
     /// (`recursion_misses`, kernel/bpf/syscall.c), at most. Where another one stands by, an event is lost if both were skipped.
     pub(super) fn missed(&self) -> u64 {
-        let skipped = |pin: &str| {
-            let program = Program::fd_from_pinned_path(directory().join(pin)).ok()?;
-            recursion_misses(program.as_fd())
-        };
+        let skipped = |pin: &str| recursion_misses(&directory().join(pin));
         let lost = |name: &String| {
             let first = skipped(&format!("program-{name}"))?;
             let second = standby_for(name)
@@ -392,10 +390,18 @@ fn pin_set(mut loaded: programs::Loaded, state: &State) -> Result<(), Error> {
     Ok(())
 }
 
-/// How many runs of a program the kernel has skipped, from its `struct bpf_prog_info`: `/proc/self/fdinfo` has the same, but takes three
+/// How many runs of a pinned program the kernel has skipped, from its `struct bpf_prog_info`: `/proc/self/fdinfo` has the same, but takes three
 /// times as long, and every container would wait for it twice.
 #[allow(unsafe_code)]
-fn recursion_misses(program: BorrowedFd<'_>) -> Option<u64> {
+fn recursion_misses(pin: &Path) -> Option<u64> {
+    let pin = CString::new(pin.as_os_str().as_bytes()).ok()?;
+    // SAFETY: the kernel reads a string that ends with NUL.
+    let descriptor = unsafe { libbpf_sys::bpf_obj_get(pin.as_ptr()) };
+    if descriptor < 0 {
+        return None;
+    }
+    // SAFETY: the call has returned a new descriptor, which nobody else knows.
+    let program = unsafe { OwnedFd::from_raw_fd(descriptor) };
     let mut information = libbpf_sys::bpf_prog_info::default();
     let mut length = u32::try_from(size_of_val(&information)).ok()?;
     // SAFETY: both pointers are to live values, and the kernel writes no more than `length` bytes of numbers and characters; with the
