@@ -4,24 +4,34 @@ use capprof_profile::{Capability, CapabilitySet};
 use capprof_store::process;
 use nix::unistd::getpid;
 use std::io;
+use std::sync::OnceLock;
 
 /// What capprof itself holds, of what it can name: it cannot give more, and runtimes fail if asked to.
 ///
 /// # Errors
 /// The kernel does not tell.
 pub(crate) fn held() -> io::Result<CapabilitySet> {
+    static HELD: OnceLock<CapabilitySet> = OnceLock::new();
+    // Asked for several times, and always the same.
+    if let Some(held) = HELD.get() {
+        return Ok(*held);
+    }
     let sets = process::capabilities(getpid().as_raw())?;
     let named: CapabilitySet = Capability::all().collect();
     // The kernel's sets hold only what it knows (cap_last_cap).
-    Ok(sets
+    let held = sets
         .permitted
         .intersection(sets.bounding)
-        .intersection(named))
+        .intersection(named);
+    Ok(*HELD.get_or_init(|| held))
 }
 
 /// Returns true if this is root, and not only in a user namespace: bpf(2) and SELinux ask for capabilities on the initial one.
 pub(crate) fn is_root_of_host() -> bool {
-    let every_id = std::fs::read_to_string("/proc/self/uid_map")
-        .is_ok_and(|map| map.split_whitespace().eq(["0", "0", "4294967295"]));
-    every_id && nix::unistd::geteuid().is_root()
+    static IS_ROOT_OF_HOST: OnceLock<bool> = OnceLock::new();
+    *IS_ROOT_OF_HOST.get_or_init(|| {
+        let every_id = std::fs::read_to_string("/proc/self/uid_map")
+            .is_ok_and(|map| map.split_whitespace().eq(["0", "0", "4294967295"]));
+        every_id && nix::unistd::geteuid().is_root()
+    })
 }
