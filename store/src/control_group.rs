@@ -2,7 +2,7 @@
 
 use crate::mountinfo::{self, Entry};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// The name by which the hierarchy of version 2 is asked for: `/proc/PID/cgroup` lists no controllers for it.
 pub const VERSION_2: &str = "";
@@ -13,24 +13,45 @@ pub const PROCESSES: &str = "cgroup.procs";
 /// Where the hierarchy of a controller of version 1, or that of version 2, is mounted from its root on, as far as this thread's mount namespace
 /// shows it. `None` if it is not mounted.
 pub fn mount(controller: &str) -> Option<PathBuf> {
-    let mounts = fs::read_to_string("/proc/thread-self/mountinfo").ok()?;
-    mounted(&mounts, controller).find(|point| point.join(PROCESSES).exists())
+    mounted(&own_mounts()?, controller)
+        .filter(|mount| mount.is_whole)
+        .map(|mount| mount.point)
+        .find(|point| point.join(PROCESSES).exists())
 }
 
-/// Where it is mounted, the latest mount first: that one covers the others.
-fn mounted(mounts: &str, controller: &str) -> impl Iterator<Item = PathBuf> {
-    let is_wanted = move |entry: &Entry<'_>| {
-        let is_of_it = match entry.file_system {
-            "cgroup2" => controller == VERSION_2,
-            "cgroup" => mountinfo::has_option(entry.super_options, controller),
-            _ => false,
-        };
-        is_of_it && entry.root == "/"
+/// Returns true if such a hierarchy, or a part of it, is mounted.
+pub fn is_mounted(controller: &str) -> bool {
+    let mounts = own_mounts().unwrap_or_default();
+    mounted(&mounts, controller).any(|mount| mount.point.join(PROCESSES).exists())
+}
+
+/// A mount of a hierarchy.
+#[derive(Debug, PartialEq, Eq)]
+struct Mount {
+    /// Its path.
+    point: PathBuf,
+    /// Whether it begins at the hierarchy's root, as far as this cgroup namespace shows it.
+    is_whole: bool,
+}
+
+fn own_mounts() -> Option<String> {
+    fs::read_to_string("/proc/thread-self/mountinfo").ok()
+}
+
+/// The mounts of a hierarchy, the latest first: that one covers the others.
+fn mounted(mounts: &str, controller: &str) -> impl Iterator<Item = Mount> {
+    let is_wanted = move |entry: &Entry<'_>| match entry.file_system {
+        "cgroup2" => controller == VERSION_2,
+        "cgroup" => mountinfo::has_option(entry.super_options, controller),
+        _ => false,
     };
     mountinfo::entries(mounts)
         .rev()
         .filter(is_wanted)
-        .map(|entry| PathBuf::from(entry.point))
+        .map(|entry| Mount {
+            point: PathBuf::from(entry.point),
+            is_whole: entry.root == "/",
+        })
 }
 
 /// The control group of a process in such a hierarchy, as a path from the hierarchy's root on: `/system.slice/nginx.service`. `None` if the process
@@ -48,21 +69,28 @@ fn listed(groups: &str, controller: &str) -> Option<String> {
     })
 }
 
-/// The directory of a control group that is named as [`of()`] names it. `None` if it is the root, or not there.
+/// The directory of a control group that is named as [`of()`] or systemd names it. `None` if it is the root, or not there.
+///
+/// A process outside systemd's cgroup namespace sees its hierarchy mounted from a group on, and systemd names groups from there on.
 pub fn directory(controller: &str, group: &str) -> Option<PathBuf> {
-    let group = group.strip_prefix('/')?;
-    let path = mount(controller)?.join(Path::new(group));
-    (!group.is_empty() && path.join(PROCESSES).exists()).then_some(path)
+    let group = group.strip_prefix('/').filter(|group| !group.is_empty())?;
+    mounted(&own_mounts()?, controller)
+        .map(|mount| mount.point.join(group))
+        .find(|path| path.join(PROCESSES).exists())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::path::Path;
 
     #[test]
     fn hierarchies_are_found_where_they_are_mounted() {
         let all = |mounts: &str, controller: &str| -> Vec<PathBuf> {
-            mounted(mounts, controller).collect()
+            mounted(mounts, controller)
+                .filter(|mount| mount.is_whole)
+                .map(|mount| mount.point)
+                .collect()
         };
         let hybrid = "37 31 0:35 / /sys/fs/cgroup/pids rw,relatime - cgroup cgroup rw,pids\n\
                       41 31 0:38 / /sys/fs/cgroup/unified rw,relatime - cgroup2 cgroup2 rw\n";
@@ -83,6 +111,11 @@ mod tests {
         // A part of the hierarchy, as a container is shown it, is not the root.
         let part = "28 24 0:25 /../.. /mnt rw shared:9 - cgroup2 cgroup rw\n";
         assert!(all(part, VERSION_2).is_empty());
+        let mount = Mount {
+            point: PathBuf::from("/mnt"),
+            is_whole: false,
+        };
+        assert_eq!(mounted(part, VERSION_2).collect::<Vec<_>>(), [mount]);
         assert!(all("1 0 8:1 / / rw - ext4 /dev/sda1 rw\n", VERSION_2).is_empty());
     }
 

@@ -41,7 +41,7 @@ pub(crate) fn run(settings: &Settings, options: &UnitOptions) -> anyhow::Result<
     if !nix::unistd::geteuid().is_root() {
         bail!("unit: this needs root, for eBPF and systemd: run it with sudo");
     }
-    if control_group::mount(VERSION_2).is_none() {
+    if !control_group::is_mounted(VERSION_2) {
         bail!(
             "unit: this needs control groups of version 2, which are not mounted here (mount -t cgroup2)"
         );
