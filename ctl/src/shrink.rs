@@ -16,17 +16,13 @@ pub(crate) struct Stopped<E> {
     pub(crate) error: E,
 }
 
-/// A set to be tested, and what follows.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A set to be tested.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Question {
     /// The set.
     pub(crate) set: CapabilitySet,
     /// How many more tests there can be at most, this one included.
     pub(crate) left: usize,
-    /// How many more there can be after this one if it passes.
-    pub(crate) if_passes: usize,
-    /// The sets that are asked about next as long as none passes, this one left out.
-    pub(crate) ahead: Vec<CapabilitySet>,
 }
 
 /// Where a search stands.
@@ -93,9 +89,6 @@ impl Place {
     }
 }
 
-/// How far a search looks ahead.
-const AHEAD: usize = 16;
-
 /// Leaves out of a set what its test passes without. The set itself is taken to pass.
 ///
 /// The test is made for a set more than once if the set comes up more than once.
@@ -104,7 +97,7 @@ const AHEAD: usize = 16;
 /// The test was not made; with the smallest set until then.
 pub(crate) fn shrink<E>(
     set: CapabilitySet,
-    mut passes: impl FnMut(&Question) -> Result<bool, E>,
+    mut passes: impl FnMut(Question) -> Result<bool, E>,
 ) -> Result<CapabilitySet, Stopped<E>> {
     let mut bounds = Bounds::default();
     let mut place = Place {
@@ -114,24 +107,13 @@ pub(crate) fn shrink<E>(
         needed: 0,
     };
     while !place.smallest.is_empty() {
-        let (set, _) = place.next();
-        let passed = place.passed();
-        let others = std::iter::successors(place.failed(), |place| place.failed());
-        let mut ahead: Vec<CapabilitySet> = Vec::new();
-        for (other, _) in others.map(|place| place.next()).take(AHEAD) {
-            if other != set && !ahead.contains(&other) {
-                ahead.push(other);
-            }
-        }
         let question = Question {
-            set,
+            set: place.next().0,
             left: place.bound(&mut bounds),
-            if_passes: passed.bound(&mut bounds),
-            ahead,
         };
         let smallest = place.smallest;
-        place = match passes(&question).map_err(|error| Stopped { smallest, error })? {
-            true => passed,
+        place = match passes(question).map_err(|error| Stopped { smallest, error })? {
+            true => place.passed(),
             false => match place.failed() {
                 Some(place) => place,
                 None => break,
@@ -220,27 +202,13 @@ mod tests {
     ) -> (CapabilitySet, usize) {
         let mut runs = 0;
         let mut before = usize::MAX;
-        let mut expected: Option<(bool, Question)> = None;
         let found = shrink(set, |question| {
             runs += 1;
             let left = question.left;
             // What is promised never grows, and holds.
             assert!(left >= 1 && left < before, "{left} after {before}");
             before = left;
-            let passed = oracle(question.set);
-            if let Some((passed, last)) = expected.take() {
-                match passed {
-                    true => assert!(left <= last.if_passes),
-                    // It was foreseen what is asked next.
-                    false => assert!(
-                        last.ahead.first() == Some(&question.set)
-                            || last.ahead.is_empty()
-                            || last.set == question.set
-                    ),
-                }
-            }
-            expected = Some((passed, question.clone()));
-            Ok::<bool, Infallible>(passed)
+            Ok::<bool, Infallible>(oracle(question.set))
         });
         (found.unwrap_or_else(|stopped| match stopped.error {}), runs)
     }

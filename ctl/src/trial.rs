@@ -48,7 +48,7 @@ pub(crate) enum Streams<'a> {
 pub(crate) enum CheckTime<'a> {
     /// While the container's program runs, which the recording in this state directory tells.
     WhileRunning(&'a Path),
-    /// From the beginning on, and once more after the program has ended with status 0.
+    /// From the moment on in which the engine says the container's id, and once more after the program has ended with status 0.
     FromTheBeginning,
 }
 
@@ -116,6 +116,14 @@ impl Trial<'_> {
     /// # Errors
     /// The engine or the check cannot be started, or the engine does not say the container's id.
     pub(crate) fn run(&self) -> anyhow::Result<Observed> {
+        self.run_and_tell(|_| ())
+    }
+
+    /// The same, and tells what was seen before it removes the container, which takes an engine as long as to start it.
+    ///
+    /// # Errors
+    /// As of [`Self::run`]; nothing is told then.
+    pub(crate) fn run_and_tell(&self, seen: impl FnOnce(&Observed)) -> anyhow::Result<Observed> {
         let mut client = self.start()?;
         let mut run = Run {
             trial: self,
@@ -137,29 +145,34 @@ impl Trial<'_> {
             process::end(waiter);
         }
         let ended_by_itself = matches!(end, Ok((End::Itself(_), _)));
+        let observed = end.map(|(end, status)| Observed {
+            container: run.container.clone(),
+            end,
+            status,
+            check: run.check.take(),
+        });
+        if let Ok(observed) = &observed {
+            seen(observed);
+        }
         if !ended_by_itself && !self.grace.is_zero() {
             process::ask_to_end(self.prepared, &mut client, &mut run.container, self.grace);
         }
         match ended_by_itself {
             false => process::stop(self.prepared, &mut client, &mut run.container),
-            true if self.removes_ended => self.remove_ended(&end, run.container.as_deref()),
+            true if self.removes_ended => self.remove_ended(&observed, run.container.as_deref()),
             true => {}
         }
         let _ = client.wait();
-        let (end, status) = end?;
         Ok(Observed {
             container: run.container,
-            end,
-            status,
-            check: run.check,
+            ..observed?
         })
     }
 
     /// Removes a container whose program has ended, unless it goes by itself, as it does where it was started at all.
-    fn remove_ended(&self, end: &anyhow::Result<(End, String)>, id: Option<&str>) {
+    fn remove_ended(&self, observed: &anyhow::Result<Observed>, id: Option<&str>) {
         let container = &self.prepared.container;
-        let was_started =
-            matches!(end, Ok((End::Itself(Some(status)), _)) if *status < ENGINE_FAILED);
+        let was_started = matches!(observed, Ok(Observed { end: End::Itself(Some(status)), .. }) if *status < ENGINE_FAILED);
         let id = id.map(str::to_owned).or_else(|| container.id());
         if let Some(id) = id.filter(|_| !(container.removes_itself && was_started)) {
             process::remove(container, &id);
@@ -312,10 +325,11 @@ impl Run<'_> {
 
     /// The container's first process, if it is time for the check: its id in the initial pid namespace if that is known.
     fn process(&self, time: CheckTime<'_>) -> Option<Option<i32>> {
+        // The check is told it: without, it would look at something else.
+        let id = self.container.as_ref()?;
         let CheckTime::WhileRunning(state) = time else {
             return Some(None);
         };
-        let id = self.container.as_ref()?;
         Directory::list(state, None)
             .ok()?
             .iter()

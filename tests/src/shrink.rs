@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::Read;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -256,8 +256,8 @@ fn a_server_is_judged_by_its_check(
     expect_nothing_left(&container)
 }
 
-/// Waits until a search has made so many runs and another is under way.
-fn wait_for_runs(container: &Container, runs: usize) -> anyhow::Result<()> {
+/// Waits until a search has made so many runs and the container of another has made this file.
+fn wait_for_runs(container: &Container, runs: usize, made_file: &Path) -> anyhow::Result<()> {
     let (directory, _) = stored(container)?;
     let deadline = Instant::now() + Duration::from_secs(60);
     loop {
@@ -266,8 +266,7 @@ fn wait_for_runs(container: &Container, runs: usize) -> anyhow::Result<()> {
             .and_then(|content| serde_json::from_slice::<Value>(&content).ok())
             .unwrap_or_default();
         let made = state["runs"].as_array().map_or(0, Vec::len);
-        let exists = container.path("runtime").join(&container.id).exists();
-        if made >= runs && state["running"] == true && exists {
+        if made >= runs && state["running"] == true && made_file.exists() {
             return Ok(());
         }
         ensure!(Instant::now() < deadline, "no run under way: {state}");
@@ -293,7 +292,7 @@ fn disturbed(
         config["process"]["args"] = json!([
             "/bin/sh",
             "-c",
-            "if [ -e /etc/first ]; then while [ -e /etc/hold ]; do sleep 0.1; done; fi; > /etc/first; \
+            "if [ -e /etc/first ]; then > /etc/second; while [ -e /etc/hold ]; do sleep 0.1; done; fi; > /etc/first; \
              corpus setuid-fallback && corpus sys_chroot && echo ready > /etc/ready && exec corpus wait"
         ]);
     })?;
@@ -304,7 +303,8 @@ fn disturbed(
         .stdout(Stdio::null())
         .stderr(fs::File::create(container.path("search"))?)
         .spawn()?;
-    let waited = wait_for_runs(&container, 1);
+    let second = container.bundle().join("rootfs/etc/second");
+    let waited = wait_for_runs(&container, 1, &second);
     // Ourselves the search, not what it was started by.
     let pid = search_under(child.id()).unwrap_or(child.id());
     kill(Pid::from_raw(i32::try_from(pid)?), signal)?;

@@ -45,7 +45,7 @@ pub(super) struct Judge<'a> {
 }
 
 /// Of runs that go on at the same time, the files of one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Lane(pub(super) usize);
 
 impl Lane {
@@ -87,19 +87,23 @@ impl Judge<'_> {
             binary: self.binary,
             name: self.runtime,
         };
-        self.launch.prepare(by, &id_file)
+        // A seccomp filter is made from what the engine's own options say.
+        let launch = self.launch.clone().with_options(set);
+        launch.prepare(by, &id_file)
     }
 
-    /// Runs the container, judges it, and always removes it. `None` if `stop` was set, or the user wants to stop.
+    /// Runs the container, tells `judged` what it came to, and removes it whatever happened. It is told `None` if `stop` was set, or the user
+    /// wants to stop.
     ///
     /// # Errors
-    /// The engine or the check cannot be started.
+    /// The engine or the check cannot be started; nothing is told.
     pub(super) fn run(
         &self,
         set: CapabilitySet,
         lane: Lane,
         stop: &AtomicBool,
-    ) -> anyhow::Result<Option<RunResult>> {
+        judged: impl FnOnce(Option<RunResult>),
+    ) -> anyhow::Result<()> {
         let (id_file, log) = (self.id_file(lane), self.log(lane));
         let _ = fs::remove_file(&id_file);
         let prepared = self.prepare(set, lane)?;
@@ -113,9 +117,9 @@ impl Judge<'_> {
             removes_ended: true,
             grace: Duration::ZERO,
         };
-        let observed = trial.run();
+        let observed = trial.run_and_tell(|observed| judged(self.verdict(observed, &log)));
         let _ = fs::remove_file(&id_file);
-        Ok(self.verdict(&observed?, &log))
+        observed.map(|_| ())
     }
 
     fn verdict(&self, observed: &Observed, log: &Path) -> Option<RunResult> {

@@ -2,6 +2,8 @@
 
 mod conclusion;
 mod judge;
+mod lanes;
+mod plan;
 mod search;
 mod state;
 
@@ -68,8 +70,14 @@ pub(crate) fn run(
         timeout: options.timeout,
         engine_options: options.engine_options,
     };
-    let promised = search::promise(&found.profile, options.empty_fails);
-    let known = State::begin(&directory, &recording, question, promised, options.resume)?;
+    let course = search::course(&found.profile, options.empty_fails);
+    let known = State::begin(
+        &directory,
+        &recording,
+        question,
+        course.promise(),
+        options.resume,
+    )?;
     let mut search = Search::new(
         &judge,
         known,
@@ -83,7 +91,7 @@ pub(crate) fn run(
         judge.remove_left_over()?;
     }
     search.announce(&found.profile)?;
-    let outcome = search.find(&found.profile, options.empty_fails);
+    let outcome = search.find(&course);
     search.bar.finish_and_clear();
     conclusion::conclude(&mut search, store, &mut found, outcome)
 }

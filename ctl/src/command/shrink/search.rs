@@ -1,17 +1,21 @@
 //! The search under way: its runs, how many there may be, and what is shown of it.
 
 use super::judge::{Judge, Lane, RunResult};
+use super::lanes::{Lanes, News, Told};
+use super::plan::{Ask, Course, Next, Outcome, Room, Step};
 use super::state::{Run, State};
 use crate::output;
-use crate::shrink::{self, Question};
+use anyhow::anyhow;
 use capprof_profile::CapabilitySet;
 use capprof_profile::profile::Profile;
 use capprof_store::file;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::collections::{HashMap, HashSet};
 use std::io::IsTerminal;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::sync::atomic::Ordering;
+use std::sync::mpsc;
+use std::time::Duration;
 
 /// What ends a search early.
 pub(super) enum Stop {
@@ -35,27 +39,21 @@ pub(super) enum Conclusion {
     Unstable(CapabilitySet, String),
 }
 
-/// Blind spots that name a capability, which the profile could not know to be needed.
-fn unseen(profile: &Profile) -> CapabilitySet {
-    let named: CapabilitySet = profile
-        .findings
+/// What a search of this profile begins with.
+pub(super) fn course(profile: &Profile, empty_fails: bool) -> Course {
+    let findings = &profile.findings;
+    let named: CapabilitySet = findings
         .blind_spots
         .iter()
         .filter_map(|spot| spot.capability)
         .collect();
-    named.difference(profile.findings.minimized)
-}
-
-/// The most runs that there can be: the profile's set; if that fails, with the blind spots; none, if asked; the search; its result again.
-pub(super) fn promise(profile: &Profile, empty_fails: bool) -> usize {
-    let count = |set: CapabilitySet| set.len() as usize;
-    let unseen = unseen(profile);
-    let plain = 1 + shrink::bound(count(profile.findings.minimized));
-    let with_unseen = match unseen.is_empty() {
-        true => 0,
-        false => 2 + shrink::bound(count(profile.findings.minimized.union(unseen))),
-    };
-    plain.max(with_unseen) + usize::from(empty_fails) + 1
+    let unclear = findings.needed.iter().filter(|need| need.unclear.is_some());
+    Course {
+        minimized: findings.minimized,
+        unseen: named.difference(findings.minimized),
+        unclear: unclear.map(|need| need.capability).collect(),
+        empty_fails,
+    }
 }
 
 /// How many runs a search may make.
@@ -76,6 +74,8 @@ pub(super) struct Search<'a> {
     budget: usize,
     /// How many of them at the same time.
     jobs: usize,
+    /// Runs that could not be made.
+    failed: HashMap<Ask, anyhow::Error>,
     pub(super) bar: ProgressBar,
     /// Whether the bar is shown; plain lines are otherwise.
     terminal: bool,
@@ -105,6 +105,7 @@ impl<'a> Search<'a> {
             path,
             budget,
             jobs: limits.jobs,
+            failed: HashMap::new(),
             bar,
             terminal,
         }
@@ -141,46 +142,87 @@ impl<'a> Search<'a> {
         Ok(file::write_json(&self.path, &self.state)?)
     }
 
-    /// The verdict on a set that is known.
-    fn known(&self, set: CapabilitySet) -> Option<RunResult> {
-        let mut runs = self.state.runs.iter();
-        let run = runs.find(|run| run.set == set && !run.again)?;
-        Some(RunResult {
-            passed: run.passed,
-            why: run.why.clone(),
+    /// Makes runs until it is known what the search comes to.
+    pub(super) fn find(&mut self, course: &Course) -> Result<Conclusion, Stop> {
+        let (news, receiver) = mpsc::channel();
+        std::thread::scope(|scope| {
+            let mut lanes = Lanes {
+                busy: HashMap::new(),
+                news,
+                receiver,
+                scope,
+            };
+            let conclusion = self.go_on(course, &mut lanes);
+            lanes.keep(&HashSet::new());
+            while !lanes.busy.is_empty() {
+                self.wait(&mut lanes);
+            }
+            self.state.running = false;
+            conclusion
         })
     }
 
-    /// The verdict on a set: known, or by a run.
-    fn test(&mut self, set: CapabilitySet, what: &str, left: usize) -> Result<RunResult, Stop> {
-        if let Some(known) = self.known(set) {
-            return Ok(known);
+    fn go_on<'scope>(
+        &mut self,
+        course: &Course,
+        lanes: &mut Lanes<'scope, '_>,
+    ) -> Result<Conclusion, Stop>
+    where
+        'a: 'scope,
+    {
+        loop {
+            let known = self.known();
+            let next = match course.step(&known) {
+                Step::Done(outcome) => return Ok(self.conclusion(course, outcome)),
+                Step::Run(next) => next,
+            };
+            let early = |stop| Ok(Conclusion::Stopped(next.smallest, stop));
+            if self.judge.interrupted.load(Ordering::Relaxed) {
+                return early(Stop::Interrupted);
+            }
+            if let Some(error) = self.failed.remove(&next.ask) {
+                return early(Stop::Error(error));
+            }
+            let room = Room {
+                jobs: self.jobs,
+                ending: lanes.ending(),
+                runs: self.budget.saturating_sub(self.state.made()),
+            };
+            let plan = course.plan(&known, &lanes.running(), room);
+            lanes.keep(&plan.useful);
+            for next in plan.begin {
+                // What could not be run is looked at when the search waits for it.
+                if !self.failed.contains_key(&next.ask) {
+                    self.begin(next, lanes)?;
+                }
+            }
+            if lanes.busy.is_empty() {
+                return early(Stop::Budget);
+            }
+            self.expect(next.left);
+            self.wait(lanes);
+            self.save()?;
         }
-        self.expect(left);
-        self.run(&[(set, what.to_owned())], false)
     }
 
-    /// The verdict on a set of the search, with runs at the same time of those that are asked about next if it fails. What of these turns out
-    /// to be of no use is no run more than was promised.
-    fn test_ahead(&mut self, question: &Question, full: CapabilitySet) -> Result<RunResult, Stop> {
-        if let Some(known) = self.known(question.set) {
-            return Ok(known);
+    /// What all runs until now have come to.
+    fn known(&self) -> HashMap<Ask, bool> {
+        let runs = self.state.runs.iter();
+        runs.map(|run| (run.ask(), run.passed)).collect()
+    }
+
+    fn conclusion(&self, course: &Course, outcome: Outcome) -> Conclusion {
+        let why = |set: CapabilitySet, again: bool| {
+            let mut runs = self.state.runs.iter();
+            let run = runs.find(|run| run.ask() == Ask { set, again });
+            run.map(|run| run.why.clone()).unwrap_or_default()
+        };
+        match outcome {
+            Outcome::Found(set) => Conclusion::Found(set),
+            Outcome::FullFails => Conclusion::FullFails(why(course.minimized, false)),
+            Outcome::EmptyPasses => Conclusion::EmptyPasses,
+            Outcome::Unstable(set) => Conclusion::Unstable(set, why(set, true)),
         }
-        self.expect(question.left + 1);
-        // If it passes: this run, those after it, and the last one once more.
-        let spare = self
-            .budget
-            .saturating_sub(self.state.made() + 1 + question.if_passes + 1);
-        let others = question.ahead.iter().copied();
-        let sets: Vec<(CapabilitySet, String)> = std::iter::once(question.set)
-            .chain(
-                others
-                    .filter(|other| self.known(*other).is_none())
-                    .take(spare.min(self.jobs - 1)),
-            )
-            .map(|set| (set, format!("without {}", full.difference(set))))
-            .collect();
-        self.run(&sets, false)
     }
 
     /// What is left falls faster than runs are made.
@@ -189,160 +231,77 @@ impl<'a> Search<'a> {
         self.bar.set_length(length as u64);
     }
 
-    /// Runs containers with these sets at the same time, and returns the verdict on the first. If that one passes, it does not wait for the others.
-    fn run(&mut self, sets: &[(CapabilitySet, String)], again: bool) -> Result<RunResult, Stop> {
-        if self.judge.interrupted.load(Ordering::Relaxed) {
-            return Err(Stop::Interrupted);
-        }
-        if self.state.made() + sets.len() > self.budget {
-            return Err(Stop::Budget);
-        }
-        let what: Vec<&str> = sets.iter().map(|(_, what)| what.as_str()).collect();
-        self.bar.set_message(what.join("; "));
-        self.bar.tick();
+    fn begin<'scope>(&mut self, next: Next, lanes: &mut Lanes<'scope, '_>) -> Result<(), Stop>
+    where
+        'a: 'scope,
+    {
         // On disk before there is a container that a successor would have to remove.
-        self.state.running = true;
-        self.save()?;
-        let mut results = self.run_all(sets);
-        self.state.running = false;
-        let first = match results.remove(0) {
-            Ok(Some((verdict, elapsed))) => {
-                self.add(&sets[0], &verdict, elapsed, again);
-                verdict
-            }
-            Ok(None) => {
-                self.save()?;
-                return Err(Stop::Interrupted);
-            }
-            Err(error) => return Err(error.into()),
+        if !self.state.running {
+            self.state.running = true;
+            self.save()?;
+        }
+        lanes.begin(self.judge, next);
+        self.bar.set_message(lanes.what());
+        self.bar.tick();
+        Ok(())
+    }
+
+    /// Waits until a run tells something, and keeps it.
+    fn wait(&mut self, lanes: &mut Lanes<'_, '_>) {
+        let Some(News { lane, what }) = lanes.next() else {
+            return;
         };
-        for (asked, result) in sets[1..].iter().zip(results) {
-            match result {
-                Ok(Some((verdict, elapsed))) => self.add(asked, &verdict, elapsed, again),
-                // Stopped, or not started: nothing is known, and it counts as a run.
-                Ok(None) | Err(_) => self.state.stopped += 1,
+        let Some(busy) = lanes.busy.get_mut(&lane) else {
+            return;
+        };
+        match what {
+            Told::Verdict(verdict, elapsed) => {
+                busy.judged = true;
+                match verdict {
+                    Some(verdict) => self.add(&busy.next, &verdict, elapsed),
+                    // Stopped since it was of no use: nothing is known, and it counts as a run.
+                    None if !self.judge.interrupted.load(Ordering::Relaxed) => {
+                        self.state.stopped += 1;
+                    }
+                    None => {}
+                }
+            }
+            Told::Ended => {
+                let Some(busy) = lanes.busy.remove(&lane) else {
+                    return;
+                };
+                let ended = busy.thread.join();
+                let ended =
+                    ended.unwrap_or_else(|_| Err(anyhow!("a run of the container panicked")));
+                if !busy.judged {
+                    self.state.stopped += 1;
+                }
+                if let Err(error) = ended {
+                    self.failed.insert(busy.next.ask, error);
+                }
             }
         }
-        self.save()?;
         self.bar.set_position(self.state.made() as u64);
-        Ok(first)
     }
 
-    fn run_all(
-        &self,
-        sets: &[(CapabilitySet, String)],
-    ) -> Vec<anyhow::Result<Option<(RunResult, Duration)>>> {
-        let judge = self.judge;
-        let (never, useless) = (AtomicBool::new(false), AtomicBool::new(false));
-        let run = |number: usize, set: CapabilitySet| {
-            let stop = if number == 0 { &never } else { &useless };
-            let started = Instant::now();
-            let verdict = judge.run(set, Lane(number), stop);
-            if number == 0 && !matches!(&verdict, Ok(Some(verdict)) if !verdict.passed) {
-                useless.store(true, Ordering::Relaxed);
-            }
-            Ok(verdict?.map(|verdict| (verdict, started.elapsed())))
-        };
-        std::thread::scope(|scope| {
-            let run = &run;
-            let threads: Vec<_> = sets
-                .iter()
-                .enumerate()
-                .map(|(number, (set, _))| scope.spawn(move || run(number, *set)))
-                .collect();
-            threads
-                .into_iter()
-                .map(|thread| {
-                    thread
-                        .join()
-                        .unwrap_or_else(|_| Err(anyhow::anyhow!("a run of the container panicked")))
-                })
-                .collect()
-        })
-    }
-
-    fn add(
-        &mut self,
-        (set, what): &(CapabilitySet, String),
-        verdict: &RunResult,
-        elapsed: Duration,
-        again: bool,
-    ) {
+    fn add(&mut self, next: &Next, verdict: &RunResult, elapsed: Duration) {
         self.state.runs.push(Run {
-            set: *set,
+            set: next.ask.set,
             passed: verdict.passed,
             why: verdict.why.clone(),
             milliseconds: u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX),
-            again,
+            again: next.ask.again,
         });
         if !self.terminal {
             output::message(&format!(
-                "run {} of at most {}: {what}: {}: {} ({:.1} s)",
+                "run {} of at most {}: {}: {}: {} ({:.1} s)",
                 self.state.made(),
                 self.bar.length().unwrap_or_default(),
+                next.what,
                 if verdict.passed { "passes" } else { "fails" },
                 verdict.why,
                 elapsed.as_secs_f64()
             ));
-        }
-    }
-
-    /// The smallest set, and whether it passed a second time; with what it was found from.
-    pub(super) fn find(
-        &mut self,
-        profile: &Profile,
-        empty_fails: bool,
-    ) -> Result<Conclusion, Stop> {
-        let mut full = profile.findings.minimized;
-        let whole = self.state.promised;
-        let mut first = self.test(full, "the profile's set", whole)?;
-        let unseen = unseen(profile);
-        if !first.passed && !unseen.is_empty() {
-            full = full.union(unseen);
-            let verdict = self.test(full, &format!("with its blind spots {unseen}"), whole - 1)?;
-            if verdict.passed {
-                first = verdict;
-            }
-        }
-        if !first.passed {
-            return Ok(Conclusion::FullFails(first.why));
-        }
-        if empty_fails {
-            let left = 2 + shrink::bound(full.len() as usize);
-            if self
-                .test(CapabilitySet::EMPTY, "no capability at all", left)?
-                .passed
-            {
-                return Ok(Conclusion::EmptyPasses);
-            }
-        }
-        let searched = shrink::shrink(full, |question| {
-            self.test_ahead(question, full)
-                .map(|verdict| verdict.passed)
-        });
-        match searched {
-            Ok(set) => {
-                let again = self
-                    .state
-                    .runs
-                    .iter()
-                    .find(|run| run.set == set && run.again);
-                let again = match again {
-                    Some(run) => RunResult {
-                        passed: run.passed,
-                        why: run.why.clone(),
-                    },
-                    None => match self.run(&[(set, format!("{set} once more"))], true) {
-                        Ok(verdict) => verdict,
-                        Err(stop) => return Ok(Conclusion::Stopped(set, stop)),
-                    },
-                };
-                Ok(match again.passed {
-                    true => Conclusion::Found(set),
-                    false => Conclusion::Unstable(set, again.why),
-                })
-            }
-            Err(stopped) => Ok(Conclusion::Stopped(stopped.smallest, stopped.error)),
         }
     }
 }

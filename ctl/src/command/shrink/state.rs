@@ -1,5 +1,6 @@
 //! What is known of a search so far, kept next to the profile, so that it can go on after an interruption.
 
+use super::plan::Ask;
 use anyhow::{Context, bail};
 use capprof_profile::CapabilitySet;
 use capprof_store::file;
@@ -48,6 +49,16 @@ pub(super) struct Run {
     pub(super) milliseconds: u64,
     /// To see whether the same comes out again: no answer to be used for the search.
     pub(super) again: bool,
+}
+
+impl Run {
+    /// What it was made for.
+    pub(super) fn ask(&self) -> Ask {
+        Ask {
+            set: self.set,
+            again: self.again,
+        }
+    }
 }
 
 impl State {

@@ -1,0 +1,480 @@
+//! Which runs a search asks for, and which are worth making before it does.
+//!
+//! A search is decided by what its runs came to and by nothing else: it is gone through again from its beginning with what is known, up to
+//! the first run that is not. What would come after that run is found in the same way, with its outcome assumed.
+
+use crate::shrink::{self, Stopped};
+use capprof_profile::CapabilitySet;
+use std::collections::{HashMap, HashSet};
+
+/// A run that a search asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Ask {
+    /// The container's capabilities.
+    pub(super) set: CapabilitySet,
+    /// To see whether the same comes out again.
+    pub(super) again: bool,
+}
+
+impl Ask {
+    fn once(set: CapabilitySet) -> Self {
+        Self { set, again: false }
+    }
+}
+
+/// What a search comes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// This set has passed twice, and no smaller one that was tried.
+    Found(CapabilitySet),
+    /// Nothing passes.
+    FullFails,
+    /// It passes without any capability.
+    EmptyPasses,
+    /// This set has passed once and failed once.
+    Unstable(CapabilitySet),
+}
+
+/// The next run of a search.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Next {
+    pub(super) ask: Ask,
+    /// In words.
+    pub(super) what: String,
+    /// How many more runs there can be at most, this one included.
+    pub(super) left: usize,
+    /// The smallest set that has passed.
+    pub(super) smallest: CapabilitySet,
+    /// How likely it passes, as far as one can tell beforehand.
+    chance: f64,
+}
+
+/// Where a search stands.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Step {
+    Run(Next),
+    Done(Outcome),
+}
+
+/// What a search begins with.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Course {
+    /// The profile's set.
+    pub(super) minimized: CapabilitySet,
+    /// Its blind spots, which are tried where that set does not pass.
+    pub(super) unseen: CapabilitySet,
+    /// Members that programs are known to do without.
+    pub(super) unclear: CapabilitySet,
+    /// Whether it has to fail without any capability.
+    pub(super) empty_fails: bool,
+}
+
+/// How likely it is that a smaller set fails where a larger one does.
+const SURE: f64 = 0.97;
+
+/// How likely an unclear member is not needed.
+const OFTEN_DONE_WITHOUT: f64 = 0.7;
+
+/// A run that is less likely to be asked for is not begun before it is: it takes processor time from the others.
+const WORTH: f64 = 0.1;
+
+/// How many outcomes are looked at for each run that may go on at the same time.
+const OUTCOMES: usize = 16;
+
+impl Course {
+    /// The most runs that there can be: the profile's set; if that fails, with the blind spots; none, if asked; the search; its result again.
+    pub(super) fn promise(&self) -> usize {
+        let count = |set: CapabilitySet| set.len() as usize;
+        let plain = 1 + shrink::bound(count(self.minimized));
+        let with_unseen = match self.unseen.is_empty() {
+            true => 0,
+            false => 2 + shrink::bound(count(self.minimized.union(self.unseen))),
+        };
+        plain.max(with_unseen) + usize::from(self.empty_fails) + 1
+    }
+
+    /// The next run, with what these runs are known, or assumed, to have come to.
+    pub(super) fn step(&self, known: &HashMap<Ask, bool>) -> Step {
+        let passes = |set: CapabilitySet| known.get(&Ask::once(set)).copied();
+        let run = |set: CapabilitySet, what: String, left: usize, chance: f64| {
+            Step::Run(Next {
+                ask: Ask::once(set),
+                what,
+                left,
+                smallest: self.minimized,
+                chance,
+            })
+        };
+        let whole = self.promise();
+        let mut full = self.minimized;
+        match passes(full) {
+            None => return run(full, "the profile's set".to_owned(), whole, 0.9),
+            Some(true) => {}
+            Some(false) if self.unseen.is_empty() => return Step::Done(Outcome::FullFails),
+            Some(false) => {
+                full = full.union(self.unseen);
+                let what = format!("with its blind spots {}", self.unseen);
+                match passes(full) {
+                    None => return run(full, what, whole - 1, 0.5),
+                    Some(true) => {}
+                    Some(false) => return Step::Done(Outcome::FullFails),
+                }
+            }
+        }
+        if self.empty_fails {
+            let left = 2 + shrink::bound(full.len() as usize);
+            match passes(CapabilitySet::EMPTY) {
+                None => {
+                    let what = "no capability at all".to_owned();
+                    return run(CapabilitySet::EMPTY, what, left, 0.1);
+                }
+                Some(true) => return Step::Done(Outcome::EmptyPasses),
+                Some(false) => {}
+            }
+        }
+        self.search(full, known)
+    }
+
+    /// The same from where it is known that the whole set passes.
+    fn search(&self, full: CapabilitySet, known: &HashMap<Ask, bool>) -> Step {
+        let passes = |set: CapabilitySet| known.get(&Ask::once(set)).copied();
+        let searched = shrink::shrink(full, |question| passes(question.set).ok_or(question));
+        match searched {
+            Ok(set) => {
+                let ask = Ask { set, again: true };
+                match known.get(&ask) {
+                    None => Step::Run(Next {
+                        ask,
+                        what: format!("{set} once more"),
+                        left: 1,
+                        smallest: set,
+                        chance: 0.95,
+                    }),
+                    Some(true) => Step::Done(Outcome::Found(set)),
+                    Some(false) => Step::Done(Outcome::Unstable(set)),
+                }
+            }
+            Err(Stopped { smallest, error }) => {
+                let set = error.set;
+                Step::Run(Next {
+                    ask: Ask::once(set),
+                    what: format!("without {}", full.difference(set)),
+                    left: error.left + 1,
+                    smallest,
+                    chance: self.chance(set, smallest, full.difference(smallest), known),
+                })
+            }
+        }
+    }
+
+    /// How likely a set passes from which these have been left out already. Mostly a set fails that is part of one that failed, and passes with
+    /// one that passed in it. For the rest, members are needed as often as those of which it is known (Laplace's rule of succession).
+    fn chance(
+        &self,
+        set: CapabilitySet,
+        smallest: CapabilitySet,
+        left_out: CapabilitySet,
+        known: &HashMap<Ask, bool>,
+    ) -> f64 {
+        let has = |outcome: bool, holds: &dyn Fn(CapabilitySet) -> bool| {
+            known
+                .iter()
+                .any(|(ask, passed)| *passed == outcome && holds(ask.set))
+        };
+        if has(false, &|failed| set.is_subset(failed)) {
+            return 1.0 - SURE;
+        }
+        if has(true, &|passed| passed.is_subset(set)) {
+            return SURE;
+        }
+        let fails = |set: CapabilitySet| known.get(&Ask::once(set)) == Some(&false);
+        let alone = |member| smallest.difference([member].into_iter().collect());
+        let needed = smallest.iter().filter(|member| fails(alone(*member)));
+        let mut not_needed = f64::from(left_out.len()) + 1.0;
+        let mut all = not_needed + 1.0 + needed.map(|_| 1.0).sum::<f64>();
+        let mut chance = 1.0;
+        for member in smallest.difference(set).iter() {
+            if self.unclear.contains(member) {
+                chance *= OFTEN_DONE_WITHOUT;
+            } else {
+                chance *= not_needed / all;
+                not_needed += 1.0;
+                all += 1.0;
+            }
+        }
+        chance
+    }
+
+    /// The runs that are worth making now, the one that the search waits for first: of those that it may ask for next the most likely, as many
+    /// as there is room for, whatever they come to.
+    pub(super) fn plan(
+        &self,
+        known: &HashMap<Ask, bool>,
+        running: &HashSet<Ask>,
+        room: Room,
+    ) -> Plan {
+        let tree = Tree::grow(self, known, OUTCOMES * room.jobs);
+        let mut begun = running.clone();
+        let mut begin: Vec<Next> = Vec::new();
+        for (next, chance) in tree.likeliest() {
+            if chance < WORTH {
+                break;
+            }
+            if begun.contains(&next.ask) {
+                continue;
+            }
+            if begun.len() + room.ending >= room.jobs {
+                break;
+            }
+            begun.insert(next.ask);
+            let most = match tree.awaits(next.ask) {
+                true => 0,
+                false => tree.most(0, &begun),
+            };
+            match begun.len() + most <= room.runs {
+                true => begin.push(next.clone()),
+                false => {
+                    begun.remove(&next.ask);
+                }
+            }
+        }
+        Plan {
+            begin,
+            useful: tree.likeliest().map(|(next, _)| next.ask).collect(),
+        }
+    }
+}
+
+/// How much may be begun.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Room {
+    /// How many runs may go on at the same time.
+    pub(super) jobs: usize,
+    /// Of these, how many containers are only being removed.
+    pub(super) ending: usize,
+    /// How many runs there may still be, those included that go on.
+    pub(super) runs: usize,
+}
+
+/// What is to be done now.
+#[derive(Clone, Debug)]
+pub(super) struct Plan {
+    /// Runs to be begun.
+    pub(super) begin: Vec<Next>,
+    /// What the search may still ask for. Other runs that go on are of no use.
+    pub(super) useful: HashSet<Ask>,
+}
+
+/// Where a search may come to, with the ways there.
+struct Tree {
+    nodes: Vec<Node>,
+}
+
+struct Node {
+    step: Step,
+    /// How likely the search comes here.
+    chance: f64,
+    assumed: HashMap<Ask, bool>,
+    /// Where it comes to if the run fails and if it passes.
+    follow: Option<[usize; 2]>,
+}
+
+impl Tree {
+    /// Follows the most likely ways first, as far as so many nodes go.
+    fn grow(course: &Course, known: &HashMap<Ask, bool>, nodes: usize) -> Self {
+        let root = Node {
+            step: course.step(known),
+            chance: 1.0,
+            assumed: known.clone(),
+            follow: None,
+        };
+        let mut tree = Self { nodes: vec![root] };
+        while tree.nodes.len() < nodes {
+            let open = tree.nodes.iter().enumerate().filter_map(|(at, node)| {
+                let Step::Run(next) = &node.step else {
+                    return None;
+                };
+                node.follow.is_none().then_some((at, node.chance, next))
+            });
+            let likeliest = open.max_by(|(_, one, _), (_, other, _)| one.total_cmp(other));
+            let Some((at, chance, next)) = likeliest else {
+                break;
+            };
+            let (ask, passes) = (next.ask, next.chance);
+            let first = tree.nodes.len();
+            for (passed, share) in [(false, 1.0 - passes), (true, passes)] {
+                let mut assumed = tree.nodes[at].assumed.clone();
+                assumed.insert(ask, passed);
+                tree.nodes.push(Node {
+                    step: course.step(&assumed),
+                    chance: chance * share,
+                    assumed,
+                    follow: None,
+                });
+            }
+            tree.nodes[at].follow = Some([first, first + 1]);
+        }
+        tree
+    }
+
+    /// The runs that may be asked for, and how likely; the likeliest first.
+    fn likeliest(&self) -> impl Iterator<Item = (&Next, f64)> {
+        let mut nodes: Vec<&Node> = self.nodes.iter().collect();
+        nodes.sort_by(|one, other| other.chance.total_cmp(&one.chance));
+        nodes.into_iter().filter_map(|node| match &node.step {
+            Step::Run(next) => Some((next, node.chance)),
+            Step::Done(_) => None,
+        })
+    }
+
+    /// Whether the search waits for this run.
+    fn awaits(&self, ask: Ask) -> bool {
+        matches!(&self.nodes[0].step, Step::Run(next) if next.ask == ask)
+    }
+
+    /// How many runs there can still be from a node on, but for those that have begun.
+    fn most(&self, at: usize, begun: &HashSet<Ask>) -> usize {
+        let node = &self.nodes[at];
+        let Step::Run(next) = &node.step else {
+            return 0;
+        };
+        match node.follow {
+            None => next.left,
+            Some([fails, passes]) => {
+                let after = self.most(fails, begun).max(self.most(passes, begun));
+                usize::from(!begun.contains(&next.ask)) + after
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn bits(bits: u64) -> CapabilitySet {
+        CapabilitySet::from_bits(bits)
+    }
+
+    fn course(minimized: u64, unseen: u64, empty_fails: bool) -> Course {
+        Course {
+            minimized: bits(minimized),
+            unseen: bits(unseen & !minimized),
+            unclear: bits(minimized & 0x2a),
+            empty_fails,
+        }
+    }
+
+    /// What a search came to, and how many runs it made.
+    struct Made {
+        outcome: Outcome,
+        runs: usize,
+    }
+
+    /// Makes a search with so many runs at a time, of which `ends` says which ends next.
+    fn search(
+        course: &Course,
+        jobs: usize,
+        passes: impl Fn(Ask) -> bool,
+        mut ends: impl FnMut(usize) -> usize,
+    ) -> Made {
+        let promise = course.promise();
+        let mut known = HashMap::new();
+        let mut running: Vec<Ask> = Vec::new();
+        let mut made = 0;
+        loop {
+            if let Step::Done(outcome) = course.step(&known) {
+                let runs = made + running.len();
+                return Made { outcome, runs };
+            }
+            let room = Room {
+                jobs,
+                ending: 0,
+                runs: promise - made,
+            };
+            let plan = course.plan(&known, &running.iter().copied().collect(), room);
+            // What is of no use is stopped, and counts.
+            let before = running.len();
+            running.retain(|ask| plan.useful.contains(ask));
+            made += before - running.len();
+            for next in plan.begin {
+                assert!(!known.contains_key(&next.ask), "made twice");
+                running.push(next.ask);
+            }
+            assert!(!running.is_empty() && running.len() <= jobs);
+            assert!(
+                made + running.len() <= promise,
+                "{promise} runs were promised"
+            );
+            let ended = running.swap_remove(ends(running.len()) % running.len());
+            known.insert(ended, passes(ended));
+            made += 1;
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(120))]
+
+        /// Whatever the order in which runs end, and whether or not a smaller set fails where a larger one does.
+        #[test]
+        fn several_at_a_time_come_to_the_same_within_the_same_promise(
+            minimized in 0..1_u64 << 10,
+            unseen in 0..1_u64 << 12,
+            empty_fails: bool,
+            jobs in 2..=16_usize,
+            needed in proptest::option::of(0..1_u64 << 12),
+            seed: u64,
+            order in proptest::collection::vec(any::<usize>(), 1..50),
+        ) {
+            let course = course(minimized, unseen, empty_fails);
+            let passes = |ask: Ask| match needed {
+                Some(needed) => bits(needed & (minimized | unseen)).is_subset(ask.set),
+                None => {
+                    (ask.set.bits() ^ seed ^ u64::from(ask.again)).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(23) % 4 < 2
+                }
+            };
+            let alone = search(&course, 1, passes, |_| 0);
+            let mut turn = 0;
+            let together = search(&course, jobs, passes, |_| {
+                turn += 1;
+                order[turn % order.len()]
+            });
+            prop_assert_eq!(alone.outcome, together.outcome);
+            prop_assert!(together.runs <= course.promise());
+        }
+    }
+
+    /// Runs that take equally long end in the order in which they were begun, all of a round together.
+    fn rounds(course: &Course, jobs: usize, needed: u64) -> (usize, usize) {
+        let promise = course.promise();
+        let (mut known, mut made, mut rounds) = (HashMap::new(), 0, 0);
+        while let Step::Run(_) = course.step(&known) {
+            let room = Room {
+                jobs,
+                ending: 0,
+                runs: promise - made,
+            };
+            for next in course.plan(&known, &HashSet::new(), room).begin {
+                known.insert(next.ask, bits(needed).is_subset(next.ask.set));
+                made += 1;
+            }
+            rounds += 1;
+        }
+        (rounds, made)
+    }
+
+    #[test]
+    fn four_at_a_time_need_at_most_half_of_the_rounds() {
+        // Of eight seven are needed, of six five, of five all, of nine seven.
+        for (minimized, needed) in [(0xff, 0xef), (0x3f, 0x2f), (0x1f, 0x1f), (0x1ff, 0x177)] {
+            let course = course(minimized, 0, false);
+            let (one, _) = rounds(&course, 1, needed);
+            let (four, made) = rounds(&course, 4, needed);
+            assert!(
+                2 * four <= one && made <= course.promise(),
+                "{minimized:x}, {needed:x}: {four} rounds of {made} runs, {one} one at a time"
+            );
+        }
+    }
+}
