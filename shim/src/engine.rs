@@ -24,16 +24,16 @@ const OWN: &str = "io.capprof.";
 /// A file that is missing, unreadable or not understood adds nothing: a container must not fail because a name is missing.
 pub fn complete(
     mut workload: Workload,
+    docker: Option<&Docker>,
     id: &str,
     bundle: &Path,
-    configuration: &Value,
 ) -> Workload {
     // The annotations of a pod say all that there is.
     if workload.engine.is_some() && workload.image.is_some() && workload.container.is_some() {
         return workload;
     }
-    let known = docker(id, configuration)
-        .map(|(_, container)| container.known())
+    let known = docker
+        .map(|docker| docker.container.known())
         .or_else(|| podman(id, bundle))
         .unwrap_or_default();
     workload.image = workload.image.or(known.image);
@@ -43,31 +43,46 @@ pub fn complete(
     workload
 }
 
-/// The labels of a docker container that stand for annotations, which docker has from version 24 on: those that begin with `io.capprof.`.
-///
-/// A label of the image does not count, because the builder of an image must not choose how it is profiled or what it is granted; where the
-/// image's labels cannot be read, no label counts.
-pub fn labels(id: &str, configuration: &Value) -> BTreeMap<String, String> {
-    let Some((directory, container)) = docker(id, configuration) else {
-        return BTreeMap::new();
-    };
-    let own: BTreeMap<String, String> = container
-        .config
-        .labels
-        .iter()
-        .flatten()
-        .filter(|(key, _)| key.starts_with(OWN))
-        .map(|(key, value)| (key.clone(), value.clone()))
-        .collect();
-    if own.is_empty() {
-        return own;
+/// A container of docker's, as docker keeps it: its file is read once for each create.
+#[derive(Debug)]
+pub struct Docker {
+    /// `DATA-ROOT/containers/ID`.
+    directory: PathBuf,
+    container: Container,
+}
+
+impl Docker {
+    /// Reads `DATA-ROOT/containers/ID/config.v2.json`; `None` if the container is none of docker's. From the same directory docker mounts `hosts`,
+    /// `hostname`, `resolv.conf` and `mounts/shm`.
+    pub fn of(id: &str, configuration: &Value) -> Option<Self> {
+        let directory = directory(id, configuration)?;
+        let container = json(&directory.join("config.v2.json"))?;
+        Some(Self {
+            directory,
+            container,
+        })
     }
-    let Some(image) = container.image_labels(&directory) else {
-        return BTreeMap::new();
-    };
-    own.into_iter()
-        .filter(|(key, _)| !image.contains_key(key))
-        .collect()
+
+    /// The labels that stand for annotations, which docker has from version 24 on: those that begin with `io.capprof.`.
+    ///
+    /// A label of the image does not count, because the builder of an image must not choose how it is profiled or what it is granted; where the
+    /// image's labels cannot be read, no label counts.
+    pub fn labels(&self) -> BTreeMap<String, String> {
+        let labels = self.container.config.labels.iter().flatten();
+        let own: BTreeMap<String, String> = labels
+            .filter(|(key, _)| key.starts_with(OWN))
+            .map(|(key, value)| (key.clone(), value.clone()))
+            .collect();
+        if own.is_empty() {
+            return own;
+        }
+        let Some(image) = self.container.image_labels(&self.directory) else {
+            return BTreeMap::new();
+        };
+        own.into_iter()
+            .filter(|(key, _)| !image.contains_key(key))
+            .collect()
+    }
 }
 
 #[derive(Debug, Default)]
@@ -91,7 +106,7 @@ impl Known {
 }
 
 /// What docker keeps of a container (moby, container/container.go) and of an image (moby, image/image.go), as far as it matters here.
-#[derive(Deserialize)]
+#[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Container {
     #[serde(default)]
@@ -105,7 +120,7 @@ struct Container {
     config: Config,
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Config {
     #[serde(default)]
@@ -165,10 +180,9 @@ impl Container {
     }
 }
 
-/// `DATA-ROOT/containers/ID/config.v2.json`, with its directory. From the same directory docker mounts `hosts`, `hostname`, `resolv.conf` and
-/// `mounts/shm`.
-fn docker(id: &str, configuration: &Value) -> Option<(PathBuf, Container)> {
-    let directory = configuration
+/// The directory of a docker container, by what is mounted from it.
+fn directory(id: &str, configuration: &Value) -> Option<PathBuf> {
+    configuration
         .get("mounts")?
         .as_array()?
         .iter()
@@ -190,9 +204,7 @@ fn docker(id: &str, configuration: &Value) -> Option<(PathBuf, Container)> {
                 .find(|path| path.file_name().is_some_and(|name| name == id))?;
             (directory.is_absolute() && directory.parent()?.file_name()? == "containers")
                 .then(|| directory.to_owned())
-        })?;
-    let container = json(&directory.join("config.v2.json"))?;
-    Some((directory, container))
+        })
 }
 
 /// `containers.json` of containers/storage, two directories above the bundle `…/ID/userdata`. Containers that are not to survive a
@@ -256,6 +268,15 @@ mod tests {
         }
     }
 
+    fn completed(workload: Workload, id: &str, bundle: &Path, configuration: &Value) -> Workload {
+        let docker = Docker::of(id, configuration);
+        complete(workload, docker.as_ref(), id, bundle)
+    }
+
+    fn labels(id: &str, configuration: &Value) -> BTreeMap<String, String> {
+        Docker::of(id, configuration).map_or_else(BTreeMap::new, |docker| docker.labels())
+    }
+
     /// A docker container's directory, and the configuration that docker makes for it.
     fn docker_container(root: &Path, id: &str) -> Value {
         let directory = root.join("containers").join(id);
@@ -275,7 +296,7 @@ mod tests {
     fn docker_is_known_by_a_file_next_to_what_it_mounts() {
         let root = tempfile::tempdir().unwrap();
         let configuration = docker_container(root.path(), "1234");
-        let of = |id| complete(Workload::default(), id, Path::new("/run/b"), &configuration);
+        let of = |id| completed(Workload::default(), id, Path::new("/run/b"), &configuration);
         assert_eq!(of("1234"), named("docker", "nginx:1.27", "web"));
         // Hosts of another container, as with --network=container:OTHER.
         assert_eq!(of("5678"), Workload::default());
@@ -327,7 +348,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let label = json!({"com.docker.compose.service": "db"});
         let configuration = labelled(root.path(), &label, None);
-        let workload = complete(
+        let workload = completed(
             Workload::default(),
             "1234",
             Path::new("/run/b"),
@@ -344,7 +365,7 @@ mod tests {
         let configuration = json!({"mounts": [{"destination": "/dev/shm", "source": shm}]});
         let bundle = Path::new("/run/b");
         assert_eq!(
-            complete(Workload::default(), "1234", bundle, &configuration),
+            completed(Workload::default(), "1234", bundle, &configuration),
             named("docker", "nginx:1.27", "web")
         );
     }
@@ -362,7 +383,7 @@ mod tests {
                 {"id": "1234", "names": ["web"], "image": "0", "layer": "0", "metadata": metadata},
             ]);
             fs::write(containers.join(list), entries.to_string()).unwrap();
-            let of = |id| complete(Workload::default(), id, &bundle, &json!({}));
+            let of = |id| completed(Workload::default(), id, &bundle, &json!({}));
             assert_eq!(
                 of("1234"),
                 named("podman", "docker.io/library/nginx:latest", "web")
@@ -380,7 +401,7 @@ mod tests {
             ..Workload::default()
         };
         assert_eq!(
-            complete(annotated, "1234", Path::new("/run/b"), &configuration),
+            completed(annotated, "1234", Path::new("/run/b"), &configuration),
             named("docker", "mine", "web")
         );
     }
@@ -391,7 +412,7 @@ mod tests {
         let configuration = docker_container(root.path(), "1234");
         let file = root.path().join("containers/1234/config.v2.json");
         let bundle = Path::new("/run/b");
-        let of = || complete(Workload::default(), "1234", bundle, &configuration);
+        let of = || completed(Workload::default(), "1234", bundle, &configuration);
         for content in ["", "[]", "{\"Config\": 1}"] {
             fs::write(&file, content).unwrap();
             assert_eq!(of(), Workload::default(), "{content}");

@@ -1,8 +1,9 @@
 //! A container that runs, and what its processes may do.
 
 use super::state;
+use capprof::annotations;
 use capprof::bundle::Configuration;
-use capprof::{annotations, engine};
+use capprof::engine::{self, Docker};
 use capprof_profile::recording::{Process, ProcessSets, Workload};
 use capprof_store::process;
 use std::path::PathBuf;
@@ -36,7 +37,9 @@ impl Running {
             .as_ref()
             .map_or_else(Workload::default, |own| {
                 let value = &own.document.value;
-                engine::complete(annotations::workload(value), &found.id, &own.bundle, value)
+                let docker = Docker::of(&found.id, value);
+                let annotated = annotations::workload(value);
+                engine::complete(annotated, docker.as_ref(), &found.id, &own.bundle)
             });
         Some(Self {
             id: found.id,

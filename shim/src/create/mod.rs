@@ -12,7 +12,7 @@ pub use target::Target;
 use crate::annotations::{self, Elsewhere, Mode, Request};
 use crate::bundle::Configuration;
 use crate::delivery::{self, CommandLine};
-use crate::engine;
+use crate::engine::Docker;
 use crate::privilege::is_root_of_host;
 use crate::sweep;
 use capprof_profile::settings::Settings;
@@ -35,7 +35,12 @@ pub fn prepare(
     let Some(id) = &line.command.id else {
         return Ok(None);
     };
-    let Some((source, request)) = wanted(target, line)? else {
+    let Some(Wanted {
+        source,
+        request,
+        docker,
+    }) = wanted(target, line)?
+    else {
         return Ok(None);
     };
     let state = target.state_of(id);
@@ -62,6 +67,7 @@ pub fn prepare(
     let new = NewRecording {
         settings: &settings,
         request,
+        docker,
         id,
         state,
         target,
@@ -76,19 +82,23 @@ pub fn prepare(
 pub fn refuse_restore(target: &Target<'_>, line: &mut CommandLine<'_>) -> Result<(), Error> {
     match wanted(target, line)? {
         None => Ok(()),
-        Some((_, request)) if request.mode == Mode::Observe => Ok(()),
-        Some((source, _)) => Err(Error::Restore {
-            path: source.path,
+        Some(wanted) if wanted.request.mode == Mode::Observe => Ok(()),
+        Some(wanted) => Err(Error::Restore {
+            path: wanted.source.path,
             runtime: target.path.to_owned(),
         }),
     }
 }
 
+/// A container that capprof has a part in: its configuration, what is asked of capprof, and what docker knows of it.
+struct Wanted {
+    source: Configuration,
+    request: Request,
+    docker: Option<Docker>,
+}
+
 /// The configuration and what it asks for; `None` if it asks to be left alone, has no process, or cannot be reached by the runtime either.
-fn wanted(
-    target: &Target<'_>,
-    line: &mut CommandLine<'_>,
-) -> Result<Option<(Configuration, Request)>, Error> {
+fn wanted(target: &Target<'_>, line: &mut CommandLine<'_>) -> Result<Option<Wanted>, Error> {
     let elsewhere = Elsewhere {
         environment: &variable,
         default: target.mode,
@@ -104,7 +114,9 @@ fn wanted(
         Err(error) => return Err(error.into()),
     };
     let document = &source.document;
-    let annotated = with_labels(&document.value, line.command.id.as_deref());
+    let id = line.command.id.as_deref().and_then(OsStr::to_str);
+    let docker = id.and_then(|id| Docker::of(id, &document.value));
+    let annotated = with_labels(&document.value, docker.as_ref());
     let request =
         annotations::request(&annotated, elsewhere).map_err(|error| Error::Annotation {
             path: source.path.clone(),
@@ -124,7 +136,11 @@ fn wanted(
     }
     let process = document.value.get("process");
     if !is_off && process.is_some_and(|process| !process.is_null()) {
-        return Ok(Some((source, request)));
+        return Ok(Some(Wanted {
+            source,
+            request,
+            docker,
+        }));
     }
     if source.is_consumed {
         let present = line.command.configuration.as_ref();
@@ -139,14 +155,12 @@ fn wanted(
 }
 
 /// The annotations, and the container's labels where docker has no annotations; an annotation comes first.
-fn with_labels(configuration: &Value, id: Option<&OsStr>) -> Value {
+fn with_labels(configuration: &Value, docker: Option<&Docker>) -> Value {
     let mut annotations = configuration["annotations"]
         .as_object()
         .cloned()
         .unwrap_or_default();
-    let labels = id
-        .and_then(OsStr::to_str)
-        .map_or_else(BTreeMap::new, |id| engine::labels(id, configuration));
+    let labels = docker.map_or_else(BTreeMap::new, Docker::labels);
     for (key, value) in labels {
         annotations.entry(key).or_insert_with(|| value.into());
     }

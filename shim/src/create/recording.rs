@@ -6,7 +6,7 @@ use super::target::Target;
 use crate::annotations::{self, Request};
 use crate::bundle;
 use crate::delivery::{self, CommandLine, is_bind_mount};
-use crate::engine;
+use crate::engine::{self, Docker};
 use crate::engine_grants;
 use crate::family::Family;
 use crate::privilege::held;
@@ -31,6 +31,8 @@ use std::path::{Path, PathBuf};
 pub(super) struct NewRecording<'a> {
     pub(super) settings: &'a Settings,
     pub(super) request: Request,
+    /// What docker knows of the container, if it is one of docker's.
+    pub(super) docker: Option<Docker>,
     /// The container's.
     pub(super) id: &'a str,
     /// Where the runtime will keep the container's state.
@@ -127,9 +129,9 @@ impl NewRecording<'_> {
             Hooks::Record => (
                 engine::complete(
                     annotations::workload(configuration),
+                    self.docker.as_ref(),
                     self.id,
                     &source.bundle,
-                    configuration,
                 ),
                 Some(EngineGrants {
                     filter_refuses: changes.filter_refuses,
