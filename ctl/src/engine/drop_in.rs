@@ -1,5 +1,8 @@
 //! Engines that read drop-ins: the file is capprof's own.
 
+use super::kind::NAME;
+use toml_edit::DocumentMut;
+
 const PODMAN: &str = include_str!("../../../packaging/podman/50-capprof.conf");
 const CRIO: &str = include_str!("../../../packaging/crio/50-capprof.conf.in");
 
@@ -37,6 +40,15 @@ pub(super) fn crio(runtime: &str, wrapped: &str) -> String {
         .replace("\"/run/runc\"", &format!("\"{root}\""))
 }
 
+/// Returns true if a configuration, as `crio config` shows it, has the runtime handler.
+pub(super) fn crio_has_handler(shown: &str) -> bool {
+    let runtimes = shown.parse::<DocumentMut>().ok().and_then(|document| {
+        let runtime = document.get("crio")?.get("runtime")?;
+        Some(runtime.get("runtimes")?.get(NAME).is_some())
+    });
+    runtimes == Some(true)
+}
+
 /// Returns true if a runtime, by name or path, is called crun.
 fn is_crun(wrapped: &str) -> bool {
     wrapped
@@ -44,4 +56,29 @@ fn is_crun(wrapped: &str) -> bool {
         .next()
         .unwrap_or(wrapped)
         .contains("crun")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_handler_is_found_in_what_crio_shows() {
+        // What is as by default is a comment there.
+        let shown = |handlers: &str| {
+            format!(
+                "[crio]\n# root = \"/var/lib/containers/storage\"\n[crio.runtime]\n# no_pivot = false\n{handlers}[crio.image]\n"
+            )
+        };
+        let others = "# [crio.runtime.runtimes.runc]\n# runtime_path = \"\"\n";
+        assert!(!crio_has_handler(&shown(others)));
+        assert!(!crio_has_handler(&shown(
+            "# [crio.runtime.runtimes.capprof]\n"
+        )));
+        assert!(crio_has_handler(&shown(&format!(
+            "{others}{}",
+            crio("/usr/bin/capprof", "runc")
+        ))));
+        assert!(!crio_has_handler("not TOML"));
+    }
 }

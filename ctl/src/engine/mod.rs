@@ -113,12 +113,14 @@ impl Engine {
             Self::Docker => Command::new("dockerd"),
             Self::Podman => Command::new("podman"),
             Self::Containerd => Command::new("containerd"),
-            Self::Crio => return Ok(None),
+            Self::Crio => Command::new("crio"),
         };
         match self {
             Self::Docker => command.args(["--validate", "--config-file"]).arg(&path),
             Self::Podman => command.args(["--runtime", kind::NAME, "info"]),
-            _ => command.arg("--config").arg(&path).args(["config", "dump"]),
+            Self::Containerd => command.arg("--config").arg(&path).args(["config", "dump"]),
+            // crio.conf and its drop-ins, as a start would read them. Until then, a daemon that runs does not find a new handler.
+            Self::Crio => command.arg("config"),
         };
         let output = match command.stdin(Stdio::null()).output() {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -126,6 +128,7 @@ impl Engine {
         };
         let said = String::from_utf8_lossy(&output.stderr);
         let said = said.trim().replace('\n', ", ");
+        let stdout = String::from_utf8_lossy(&output.stdout);
         match (self, output.status.success()) {
             // Before docker 23, dockerd has no such option.
             (Self::Docker, false) if said.contains("unknown flag") => Ok(None),
@@ -136,8 +139,17 @@ impl Engine {
                 "podman does not find runtime {} of {shown}: {said}",
                 kind::NAME
             ),
+            (Self::Crio, true) if drop_in::crio_has_handler(&stdout) => {
+                Ok(Some("crio finds the runtime in its configuration"))
+            }
+            (Self::Crio, true) => bail!(
+                "crio does not find runtime handler {} of {shown}: make sure that it is started without --config-dir, or write the handler into the \
+                 directory that it is started with",
+                kind::NAME
+            ),
+            (Self::Crio, false) => bail!("crio cannot read its configuration with {shown}: {said}"),
             (_, false) => bail!("containerd cannot read {shown}: {said}"),
-            (_, true) if containerd::has_handler(&String::from_utf8_lossy(&output.stdout)) => {
+            (_, true) if containerd::has_handler(&stdout) => {
                 Ok(Some("containerd finds the runtime in its configuration"))
             }
             _ => bail!(
