@@ -114,7 +114,7 @@ pub struct Settings {
     pub retention: u32,
     /// Where recordings in progress are kept; a tmpfs. Default `/run/capprof`.
     pub state: PathBuf,
-    /// Seconds after which the runtime kills a hook. Default 10.
+    /// Seconds after which the runtime kills a hook. Default 120: of hundreds of containers that start at once, each waits for the others.
     pub hook_timeout: u32,
     /// Whether a poststop hook that could not write a result exits with 1. Default `false`: the engine's `delete` succeeds and the journal has the message.
     pub fail_on_error: bool,
@@ -136,7 +136,7 @@ impl Default for Settings {
             output_directories: vec![PathBuf::from("/")],
             retention: 20,
             state: PathBuf::from(STATE_DIRECTORY),
-            hook_timeout: 10,
+            hook_timeout: 120,
             fail_on_error: false,
         }
     }

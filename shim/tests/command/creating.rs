@@ -68,7 +68,7 @@ fn the_runtime_finds_a_rewritten_configuration_and_a_recording() {
         "path": fixture.path("bin/capprof-hook").canonicalize().unwrap(),
         "args": ["capprof-hook", "poststop", directory.path()],
         "env": ["PATH=/usr/sbin:/usr/bin:/sbin:/bin"],
-        "timeout": 10,
+        "timeout": 120,
     });
     assert_eq!(configuration["hooks"]["poststop"], json!([hook]));
     assert_eq!(fixture.strangers(), [""; 0]);
