@@ -1,4 +1,5 @@
 //! Packs the atlas (`atlas/table`, `atlas/sites`) into one text for the library: a list of strings, each once, then a line of numbers for each entry (in base 36).
+//! Of `atlas/paths.jsonl` it makes constants.
 //!
 //! `src/atlas.rs` reads it and says what the numbers mean.
 
@@ -36,6 +37,11 @@ type Sites = BTreeMap<Place, (bool, String, bool)>;
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=atlas/table");
     println!("cargo::rerun-if-changed=atlas/sites");
+    println!("cargo::rerun-if-changed=atlas/paths.jsonl");
+    fs::write(
+        PathBuf::from(env::var("OUT_DIR")?).join("paths.rs"),
+        paths(&fs::read_to_string("atlas/paths.jsonl")?)?,
+    )?;
     let kernels = kernels(Path::new("atlas/sites"))?;
     let mut strings = Strings::default();
     strings.number("");
@@ -61,6 +67,28 @@ fn main() -> Result<(), Box<dyn Error>> {
         text.trim_end(),
     )?;
     Ok(())
+}
+
+/// The named paths as constants: the functions of each.
+fn paths(lines: &str) -> Result<String, Box<dyn Error>> {
+    let mut code = String::new();
+    for line in lines.lines() {
+        let path: Value = serde_json::from_str(line)?;
+        let (Some(name), Some(why), Some(functions)) = (
+            path["path"].as_str(),
+            path["why"].as_str(),
+            path["functions"].as_array(),
+        ) else {
+            return Err(format!("atlas/paths.jsonl: {line}").into());
+        };
+        let name = name.replace('-', "_").to_uppercase();
+        let functions: Vec<&str> = functions.iter().filter_map(Value::as_str).collect();
+        writeln!(
+            code,
+            "/// {why}\npub const {name}: &[&str] = &{functions:?};"
+        )?;
+    }
+    Ok(code)
 }
 
 /// The files of a directory with an extension, in the order of their names.
@@ -118,7 +146,8 @@ fn kernels(directory: &Path) -> Result<Vec<(String, Sites)>, Box<dyn Error>> {
     Ok(found)
 }
 
-/// One entry as a line: numbers of strings, lists of them, and for each kernel how many of its places the entry is about and how many are built.
+/// One entry as a line: numbers of strings, lists of them, for each kernel how many of its places the entry is about
+/// and how many are built, and of few entries what is not seen there.
 fn record(entry: &Value, kernels: &[(String, Sites)], strings: &mut Strings) -> String {
     let text = |name: &str| entry[name].as_str().unwrap_or_default();
     let list = |name: &str| -> Vec<String> {
@@ -181,18 +210,18 @@ fn record(entry: &Value, kernels: &[(String, Sites)], strings: &mut Strings) -> 
     fields.extend(lists.iter().map(|value| base36(strings.number(value))));
     fields.push(u8::from(silent).to_string());
     fields.extend(counts);
+    if !text("unseen").is_empty() {
+        fields.push(format!("u{}", base36(strings.number(text("unseen")))));
+    }
     fields.join(" ")
 }
 
-/// A number in few letters.
+/// A number in few letters: none for 0, which the empty string has.
 fn base36(mut number: usize) -> String {
     let mut digits = Vec::new();
-    loop {
+    while number > 0 {
         digits.push(b"0123456789abcdefghijklmnopqrstuvwxyz"[number % 36]);
         number /= 36;
-        if number == 0 {
-            break;
-        }
     }
     digits
         .iter()

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Makes docs/atlas.md from the table and the extracts."""
 
+import json
 from collections import Counter, defaultdict
 from pathlib import Path
 
@@ -28,6 +29,7 @@ A place that nobody has read in the form that a kernel has it is an error of `pr
 What is done with less or asked early outside of drivers, and ten places of each class drawn at random, were read a second time on 2026-11-27, as Linux 6.12 has them.
 Of these 185 entries 18 had words that were wrong (five mistakes, 14 of the entries with the same one); they are mended.
 Of 45 more places outside of drivers that refuse, each was right.
+Of 51 drawn anew later that day (ten of each class, or all where there are fewer), three had words that were too wide or of another moment; they are mended.
 capprof itself uses the same data: `capprofctl explain` shows them, and the report takes its sentences from them.
 
 ## Classes
@@ -115,6 +117,26 @@ def places(kernels, found):
             yield f"| {plain} | {WORDS[name]} | {without} | {shown} | {versions} | {', '.join(sorted(proofs))} |".replace("*.*", "\\*.\\*")
 
 
+def unseen(kernels):
+    """Places whose question a recorder may not see, with the kernels whose amd64 build has them."""
+    by_place = table.index()
+    have = defaultdict(set)
+    for kernel in kernels:
+        for site in table.sites(kernel):
+            entry = table.entry_of(by_place, site)
+            if entry and site["built"] == "yes":
+                have[json.dumps(entry)].add(kernel)
+    yield from ("| what a process does | capability | who decides | by | kernels |", "|---|---|---|---|---|")
+    rows = []
+    for _, entry in table.entries():
+        if "unseen" in entry:
+            present = have[json.dumps(entry)]
+            versions = "all" if present == set(kernels) else ", ".join(kernel for kernel in kernels if kernel in present)
+            why = "comparing sets: no recorder" if entry["helper"] == "cap_raised" else "asking in line: eBPF by the tracepoint alone (Linux 6.14), or beside it"
+            rows.append(f"| {entry['unseen']} | {', '.join(map(title, capabilities(entry)))} | `{entry['function']}()` {entry['file']} | {why} | {versions} |")
+    yield from dict.fromkeys(rows)
+
+
 def text():
     by_place, kernels = table.index(), table.kernels()
     found = {kernel: [(site, table.entry_of(by_place, site)) for site in table.sites(kernel)] for kernel in kernels}
@@ -127,6 +149,10 @@ def text():
               "The other entries were read, and not run."]
     for kernel in kernels:
         lines += ["", f"## Linux {kernel} by capability", "", "Places in Debian's amd64 kernel, without helpers.", "", *by_capability(kernel, found)]
+    lines += ["", "## What a recorder may not see", "",
+              "At these places the kernel compares sets and asks nobody, or the compiler has put the question in line.",
+              "A profile has a blind spot for what the way that eBPF attached by cannot see in its kernel; [limits.md](limits.md) says what capprof does about the others.", "",
+              *unseen(kernels)]
     lines += ["", "## What each capability is asked for", "", "A row is one purpose.", *places(kernels, found)]
     return "\n".join(lines) + "\n"
 

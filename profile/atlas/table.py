@@ -17,7 +17,7 @@ CLASSES = {
     "helper": "hands the question on for its caller",
 }
 REQUIRED = ("file", "function", "capability", "helper", "n", "read", "class", "without", "plain")
-OPTIONAL = ("asked", "or", "and", "unless", "decides", "who", "callers", "rule", "proof")
+OPTIONAL = ("asked", "or", "and", "unless", "decides", "who", "callers", "rule", "unseen", "proof")
 COLUMNS = ("file", "function", "capability", "helper", "n", "digest", "namespace", "silent", "built")
 
 

@@ -1,5 +1,6 @@
 //! Capabilities that the kernel would have accepted instead of the one that it asked for first.
 
+use crate::atlas::paths;
 use crate::classify::asked_in;
 use crate::observation::{Argument, Observation};
 use crate::{Capability, CapabilitySet};
@@ -36,29 +37,22 @@ pub fn alternatives(check: &Observation) -> CapabilitySet {
             })
             .map(|_| Capability::DAC_OVERRIDE),
         Capability::DAC_READ_SEARCH => {
-            asked_in(&["capable_wrt_inode_uidgid", "generic_permission"])
-                .then_some(Capability::DAC_OVERRIDE)
+            asked_in(paths::FILE_OF_OWNER).then_some(Capability::DAC_OVERRIDE)
         }
         Capability::PERFMON | Capability::CHECKPOINT_RESTORE => Some(Capability::SYS_ADMIN),
-        Capability::BPF => (!asked_in(&["bpf_token_create"])).then_some(Capability::SYS_ADMIN),
-        Capability::NET_ADMIN => {
-            asked_in(&["bpf_token_capable", "bpf_net_capable", "bpf_prog_load"])
-                .then_some(Capability::SYS_ADMIN)
-        }
+        Capability::BPF => (!asked_in(paths::BPF_TOKEN)).then_some(Capability::SYS_ADMIN),
+        Capability::NET_ADMIN => asked_in(paths::BPF_QUESTION).then_some(Capability::SYS_ADMIN),
         Capability::NET_RAW => {
             let takes_either = match check.argument {
                 Some(Argument::SocketOption { level, name }) => {
                     EITHER_OPTION.contains(&(level, name))
                 }
-                // SO_MARK and SO_PRIORITY as control messages; IPv6 header options are asked about in ip6_datagram_send_ctl().
-                _ => asked_in(&["__sock_cmsg_send"]),
+                _ => asked_in(paths::CONTROL_MESSAGE),
             };
             takes_either.then_some(Capability::NET_ADMIN)
         }
-        Capability::SYS_RESOURCE => {
-            asked_in(&["copy_process", "alloc_pipe_info"]).then_some(Capability::SYS_ADMIN)
-        }
-        Capability::SYS_ADMIN => asked_in(&["ioprio_check_cap"]).then_some(Capability::SYS_NICE),
+        Capability::SYS_RESOURCE => asked_in(paths::BEYOND_LIMIT).then_some(Capability::SYS_ADMIN),
+        Capability::SYS_ADMIN => asked_in(paths::IO_PRIORITY).then_some(Capability::SYS_NICE),
         _ => None,
     };
     instead.into_iter().collect()

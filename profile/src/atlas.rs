@@ -7,6 +7,11 @@ use crate::{Capability, CapabilitySet};
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
+/// Functions on the way to a check that say what it is for where the function that asks decides for many, by name (`atlas/paths.jsonl`).
+pub mod paths {
+    include!(concat!(env!("OUT_DIR"), "/paths.rs"));
+}
+
 /// What the kernel does with the answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Class {
@@ -87,6 +92,8 @@ pub struct Site {
     pub rule: Option<&'static str>,
     /// The program in tests/corpus that passes with and fails without; `prove` for a case of profile/atlas/prove.c.
     pub proof: Option<&'static str>,
+    /// What a process does there, where a recorder may not see the question.
+    pub unseen: Option<&'static str>,
     /// Capabilities that would do as well.
     pub or: CapabilitySet,
     /// Capabilities that are asked for besides.
@@ -109,8 +116,11 @@ struct Atlas {
     callers: HashMap<&'static str, Vec<usize>>,
 }
 
+/// What build.rs has packed.
+const PACKED: &str = include_str!(concat!(env!("OUT_DIR"), "/atlas.txt"));
+
 static ATLAS: LazyLock<Atlas> = LazyLock::new(|| {
-    let mut lines = include_str!(concat!(env!("OUT_DIR"), "/atlas.txt")).lines();
+    let mut lines = PACKED.lines();
     let kernels = lines.next().unwrap_or_default().split(' ').collect();
     let count = lines.next().and_then(|line| line.parse().ok()).unwrap_or(0);
     let strings: Vec<&'static str> = lines.by_ref().take(count).collect();
@@ -133,14 +143,24 @@ static ATLAS: LazyLock<Atlas> = LazyLock::new(|| {
 /// Reads one line of the packed text; `None` if build.rs and this function do not agree, which a test would find.
 fn site(line: &str, strings: &[&'static str]) -> Option<Site> {
     let mut fields = line.split(' ');
-    let mut text = || Some(*strings.get(usize::from_str_radix(fields.next()?, 36).ok()?)?);
+    let string = |number: &str| match number {
+        "" => Some(""),
+        number => Some(*strings.get(usize::from_str_radix(number, 36).ok()?)?),
+    };
+    let mut text = || string(fields.next()?);
     let some = |text: &'static str| (!text.is_empty()).then_some(text);
     let (file, function, helper, class) = (text()?, text()?, text()?, text()?);
     let (without, plain, unless, decides) = (text()?, text()?, text()?, text()?);
     let (who, rule, proof) = (text()?, text()?, text()?);
     let (asked, or, and, callers, namespace) = (text()?, text()?, text()?, text()?, text()?);
     let silent = fields.next()? == "1";
+    let mut fields: Vec<&str> = fields.collect();
+    let unseen = match fields.pop_if(|last| last.starts_with('u')) {
+        Some(last) => string(last.get(1..)?)?,
+        None => "",
+    };
     let places = fields
+        .into_iter()
         .map(|pair| {
             let (all, built) = pair.split_once('/').unwrap_or((pair, pair));
             Some((all.parse().ok()?, built.parse().ok()?))
@@ -159,6 +179,7 @@ fn site(line: &str, strings: &[&'static str]) -> Option<Site> {
         who: some(who),
         rule: some(rule),
         proof: some(proof),
+        unseen: some(unseen),
         or: set(or),
         and: set(and),
         callers: callers.split_whitespace().collect(),
@@ -178,6 +199,56 @@ fn set(names: &str) -> CapabilitySet {
 /// The kernels that were read, oldest first: `6.12`.
 pub fn kernels() -> &'static [&'static str] {
     &ATLAS.kernels
+}
+
+/// The position in [`kernels`] of the newest kernel that is not newer than a release (`6.12.117+deb12-amd64`); of the oldest if all are.
+pub fn kernel_of(release: &str) -> usize {
+    let release = version(release);
+    kernels()
+        .iter()
+        .rposition(|known| version(known) <= release)
+        .unwrap_or(0)
+}
+
+/// Major and minor number of a version: `6.12` or `6.12.117+deb12-amd64`.
+fn version(text: &str) -> (u32, u32) {
+    let mut parts = text
+        .split(|other: char| !other.is_ascii_digit())
+        .map(|part| part.parse().unwrap_or(0));
+    (parts.next().unwrap_or(0), parts.next().unwrap_or(0))
+}
+
+/// Why a recorder may not see the question at a place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Unseen {
+    /// The kernel compares sets and asks nobody: no recorder sees it.
+    Compared,
+    /// security/commoncap.c asks itself, in line: only a tracepoint in the checked function sees it.
+    InLine,
+}
+
+impl Site {
+    /// Why a recorder may not see the question; `None` where each recorder of its kind sees it.
+    pub fn unseen_because(&self) -> Option<Unseen> {
+        self.unseen?;
+        Some(match self.helper {
+            "cap_raised" => Unseen::Compared,
+            _ => Unseen::InLine,
+        })
+    }
+
+    /// Whether Debian's build of a kernel has the place; `kernel` is a position in [`kernels`].
+    pub fn is_in(&self, kernel: usize) -> bool {
+        self.places.get(kernel).is_some_and(|(_, built)| *built > 0)
+    }
+}
+
+/// The places of a kernel whose question a recorder may not see; `release` as uname(2) has it.
+pub fn unseen(release: &str) -> impl Iterator<Item = &'static Site> {
+    let kernel = kernel_of(release);
+    sites()
+        .iter()
+        .filter(move |site| site.unseen.is_some() && site.is_in(kernel))
 }
 
 /// All entries, by file.
@@ -264,6 +335,11 @@ mod tests {
     }
 
     #[test]
+    fn the_packed_table_adds_no_more_than_200_kib() {
+        assert!(PACKED.len() <= 200 * 1024, "{}", PACKED.len());
+    }
+
+    #[test]
     fn every_place_that_was_extracted_has_an_entry() {
         for (index, kernel) in kernels().iter().enumerate() {
             let text = std::fs::read_to_string(format!("atlas/sites/{kernel}.tsv")).unwrap();
@@ -272,6 +348,47 @@ mod tests {
             assert_eq!(
                 read as usize, extracted,
                 "{kernel}: run profile/atlas/atlas check"
+            );
+        }
+    }
+
+    #[test]
+    fn versions_compare_by_number() {
+        assert!(version("6.1.0-40-amd64") < version("6.12"));
+        assert_eq!(version("6.12.117+deb12-amd64"), version("6.12"));
+        let kernel = |release| kernels()[kernel_of(release)];
+        assert_eq!(kernel("5.10.0-32-amd64"), "6.1");
+        assert_eq!(kernel("6.1.0-40-amd64"), "6.1");
+        assert_eq!(kernel("6.18.9"), "6.12");
+        assert_eq!(kernel("8.0"), "7.3");
+    }
+
+    #[test]
+    fn places_that_compare_sets_or_ask_in_line_are_known_by_kernel() {
+        // Files of the core kernel. AppArmor and Smack compare sets of their policies.
+        let compares = |site: &&Site| site.helper == "cap_raised" && site.class == Class::Refuses;
+        let is_asked_by_itself =
+            |site: &&Site| site.helper == "cap_capable" && site.file == "security/commoncap.c";
+        for site in sites() {
+            let expected = compares(&site) || is_asked_by_itself(&site) && site.rule.is_none();
+            assert_eq!(site.unseen.is_some(), expected, "{}", site.function);
+        }
+        for release in ["6.1.0-40-amd64", "6.12.117+deb12-amd64", "7.3.4"] {
+            let of = |why| -> Vec<&str> {
+                let mut found: Vec<_> = unseen(release)
+                    .filter(|site| site.unseen_because() == Some(why))
+                    .map(|site| site.function)
+                    .collect();
+                found.dedup();
+                found
+            };
+            assert_eq!(
+                of(Unseen::Compared),
+                ["psi_trigger_create", "create_user_ns", "cap_task_prctl"]
+            );
+            assert_eq!(
+                of(Unseen::InLine),
+                ["cap_inh_is_capped", "cap_mmap_addr", "cap_task_prctl"]
             );
         }
     }

@@ -248,7 +248,7 @@ fn full_observations() -> Vec<Observation> {
         ..check(
             Capability::SYS_TIME,
             "adjtimex",
-            &["capable", "ntp_validate_timex"],
+            &["capable", "timekeeping_validate_timex"],
         )
     };
     vec![

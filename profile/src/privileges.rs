@@ -2,6 +2,7 @@
 //!
 //! `--privileged` gives all of it at once. Which of it was used says what can take its place.
 
+use crate::atlas::paths;
 use crate::observation::{CheckAnswer, DeviceKind, Evidence, Observation, Recorder};
 use crate::{Capability, CapabilitySet};
 use serde::{Deserialize, Serialize};
@@ -502,16 +503,15 @@ pub(crate) fn gated(check: &Observation) -> Option<&str> {
         return None;
     }
     // Every new process asks for memory; filters keep back only what makes namespaces.
-    let makes_namespaces = || {
-        check
-            .call_site
-            .iter()
-            .any(|frame| ["copy_namespaces", "create_new_namespaces"].contains(&frame.as_str()))
-    };
-    if name.starts_with("clone") && !makes_namespaces() {
+    if name.starts_with("clone") && !makes_namespaces(check) {
         return None;
     }
     Some(name)
+}
+
+fn makes_namespaces(check: &Observation) -> bool {
+    let mut frames = check.call_site.iter();
+    frames.any(|frame| paths::NAMESPACES_MADE.contains(&frame.as_str()))
 }
 
 #[cfg(test)]

@@ -98,6 +98,9 @@ pub const START_UNSEEN: &str =
 /// Why the profile of a container that still runs is incomplete.
 pub const STILL_RUNS: &str = "the container still runs: its later activity is not known";
 
+/// How a line of [`Findings::notes`] says that a check came from a place that the atlas does not have; capability before it, call site after it.
+pub const UNKNOWN_PLACE: &str = "was asked at a place that the atlas does not have";
+
 /// What follows from the evidence.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Findings {

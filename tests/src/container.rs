@@ -2,7 +2,7 @@
 
 use crate::environment::{Environment, Runtime};
 use anyhow::{Context, bail, ensure};
-use capprof_profile::profile::Profile;
+use capprof_profile::profile::{Profile, UNKNOWN_PLACE};
 use capprof_profile::{Capability, CapabilitySet};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -323,7 +323,12 @@ impl Container {
                 fs::read_to_string(self.path("stderr")).unwrap_or_default()
             )
         })?;
-        Ok(serde_json::from_slice(&content)?)
+        let profile: Profile = serde_json::from_slice(&content)?;
+        let unknown = |note: &&String| note.contains(UNKNOWN_PLACE);
+        if let Some(note) = profile.findings.notes.iter().find(unknown) {
+            bail!("the atlas lacks a place: {note}");
+        }
+        Ok(profile)
     }
 
     /// The store's directory.

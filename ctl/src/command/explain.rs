@@ -58,30 +58,12 @@ fn kernel_index(kernel: Option<&str>) -> anyhow::Result<usize> {
         };
     }
     let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-    let release = version(&release);
-    Ok(known
-        .iter()
-        .rposition(|known| version(known) <= release)
-        .unwrap_or(0))
-}
-
-/// Major and minor number of a version: `6.12` or `6.12.117+deb12-amd64`.
-fn version(text: &str) -> (u32, u32) {
-    let mut parts = text
-        .split(|other: char| !other.is_ascii_digit())
-        .map(|part| part.parse().unwrap_or(0));
-    (parts.next().unwrap_or(0), parts.next().unwrap_or(0))
+    Ok(atlas::kernel_of(&release))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn versions_compare_by_number() {
-        assert!(version("6.1.0-40-amd64") < version("6.12"));
-        assert_eq!(version("6.12.117+deb12-amd64"), version("6.12"));
-    }
 
     #[test]
     fn a_kernel_that_was_not_read_is_an_error() {

@@ -2,7 +2,7 @@
 
 use super::risk;
 use super::styles::Styles;
-use capprof_profile::atlas::{self, Class, Site};
+use capprof_profile::atlas::{self, Class, Site, Unseen};
 use capprof_profile::{Capability, CapabilitySet};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -118,6 +118,14 @@ pub(crate) fn sites(sites: &[&Site], kernel: Kernel, styles: &Styles) -> String 
         line("asked", site.who.unwrap_or_default());
         line("namespace", site.namespace);
         line("audited", if site.silent { "no" } else { "yes" });
+        line(
+            "recorded",
+            match site.unseen_because() {
+                Some(Unseen::Compared) => "no: the kernel compares sets and asks nobody",
+                Some(Unseen::InLine) => "by eBPF where Linux has the tracepoint cap_capable (6.14)",
+                None => "",
+            },
+        );
         line("seen as", &site.callers.join(", "));
         line("kernels", &versions(site));
         line(

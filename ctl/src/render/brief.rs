@@ -23,7 +23,8 @@ pub(crate) fn because(need: &Need) -> String {
     let reason = reason(need.reason);
     let mut line = match purpose(need) {
         Some((plain, _)) => format!("{reason}: {plain}"),
-        None => reason.to_owned(),
+        None if need.sites.is_empty() => reason.to_owned(),
+        None => format!("{reason}, at a place that the atlas does not have"),
     };
     if !need.programs.is_empty() {
         line.push_str(&format!(", by {}", first_few(&need.programs)));

@@ -7,6 +7,8 @@ use super::layout::{self, Check, CheckKey, check};
 use super::program_set::ProgramSet;
 use super::symbols::{Symbols, audit};
 use capprof_profile::Capability;
+use capprof_profile::atlas::{self, paths};
+use capprof_profile::classify::SYSCTL;
 use capprof_profile::observation::{
     Audit, CheckAnswer, Namespace, Observation, Recorder, Results, Syscall,
 };
@@ -150,29 +152,17 @@ fn results(row: &Check) -> Results {
 /// (`ctl_table_root.permissions`; fs/proc/proc_sysctl.c, `sysctl_perm()`). A process that reads gets the same without it, because these files
 /// are readable for every process. A process that writes as the host's root may do so as their owner, except for those of System V IPC.
 fn sysctl_without_effect(flags: u32, call_site: &[String]) -> bool {
-    const ASKING: [&str; 4] = [
-        "net_ctl_permissions",
-        "pid_table_root_permissions",
-        "ipc_permissions",
-        "set_permissions",
-    ];
-    const WRITING: [&str; 5] = [
-        "vfs_write",
-        "vfs_iter_write",
-        "vfs_writev",
-        "iter_file_splice_write",
-        "io_write",
-    ];
-    const ASKED: [&str; 3] = ["do_faccessat", "__do_sys_faccessat", "__x64_sys_access"];
     let has = |names: &[&str]| call_site.iter().any(|name| names.contains(&name.as_str()));
-    if !has(&ASKING) {
+    let of_sysctl =
+        |name: &String| atlas::of_function(name).any(|place| place.rule == Some(SYSCTL));
+    if !call_site.iter().any(of_sysctl) {
         return false;
     }
-    if flags & check::ROOT != 0 && has(&["net_ctl_permissions", "pid_table_root_permissions"]) {
+    if flags & check::ROOT != 0 && has(paths::SYSCTL_OF_ROOT) {
         return true;
     }
     // access(2) says what would be allowed, and may have been asked about writing.
-    flags & check::OPEN_WRITE == 0 && !has(&WRITING) && !has(&ASKED)
+    flags & check::OPEN_WRITE == 0 && !has(paths::FILE_WRITE) && !has(paths::ACCESS_CALL)
 }
 
 fn syscall(number: i32, compat: bool) -> Syscall {

@@ -6,6 +6,7 @@ use super::checks;
 use super::error::Error;
 use super::executables::{Executable, Root};
 use super::executions::Executions;
+use super::features;
 use super::layout::{
     AttributeKey, CapsetKey, Check, CheckKey, Container, DeviceKey, InSlot, LOSSES, NO_PROCESS,
     PortKey, Program, ProgramKey, Sysctl, SysctlKey,
@@ -115,7 +116,9 @@ pub fn collect(recording: &Recording, armed: &EbpfState) -> Collected {
         .iter()
         .map(|(key, count)| capset(key, *count, known.get(&key.program)))
         .collect();
-    evidence.blind_spots.extend(armed.method.blind_spots());
+    evidence
+        .blind_spots
+        .extend(armed.method.blind_spots(&features::release()));
     evidence.devices = cgroup::devices(&rows.devices, &known);
     evidence.sysctls = cgroup::sysctls(&rows.sysctls, &known);
     evidence.ports = cgroup::ports(&set, &rows.ports, &known);

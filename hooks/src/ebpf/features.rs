@@ -80,10 +80,18 @@ impl Feature {
     }
 }
 
+/// The kernel's release, as uname(2) has it; empty if it does not say.
+pub(super) fn release() -> String {
+    nix::sys::utsname::uname().map_or_else(
+        |_| String::new(),
+        |name| name.release().to_string_lossy().into_owned(),
+    )
+}
+
 /// Returns true if this kernel can preempt a task in a program of a tracepoint, and then skips that program for the other tasks of the processor.
 pub(super) fn preempts_programs() -> bool {
     // No name in the type information goes with it.
-    nix::sys::utsname::uname().is_ok_and(|name| is_preempting(&name.release().to_string_lossy()))
+    is_preempting(&release())
 }
 
 /// By the release that a kernel names (`uname -r`): since Linux 7.0, callers of tracepoints do not switch preemption off

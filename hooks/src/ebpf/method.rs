@@ -2,8 +2,10 @@
 
 use super::features::Feature;
 use capprof_profile::Capability;
+use capprof_profile::atlas::{self, Site, Unseen};
 use capprof_profile::observation::{BlindSpot, Recorder};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::fmt;
 
 /// A way to see capability checks.
@@ -64,29 +66,44 @@ impl Method {
         }
     }
 
-    /// The capabilities with checks that this method cannot see.
-    pub(super) fn blind_spots(self) -> Vec<BlindSpot> {
-        const CAPSET: (Capability, &str) = (
-            Capability::SETPCAP,
-            "capset(2) and prctl(PR_SET_SECUREBITS) ask in a place that this kernel does not let be seen, and what capset(2) was asked for is not known",
-        );
-        const MMAP: (Capability, &str) = (
-            Capability::SYS_RAWIO,
-            "mmap(2) of addresses below vm.mmap_min_addr asks in a place that this kernel does not let be seen",
-        );
-        let unseen: &[(Capability, &str)] = match self {
-            Self::Tracepoint => &[],
-            Self::FexitAndCallers => &[MMAP],
-            Self::Fexit | Self::Kprobe => &[CAPSET, MMAP],
+    /// Whether this method sees the checks that the compiler put in line in a function of security/commoncap.c.
+    fn sees_inside(self, site: &Site) -> bool {
+        match self {
+            Self::Tracepoint => true,
+            Self::FexitAndCallers | Self::Fexit | Self::Kprobe => {
+                let functions = self.programs().iter();
+                functions
+                    .filter_map(|program| program.strip_prefix("fexit_"))
+                    .any(|function| site.function == function || site.callers.contains(&function))
+            }
+        }
+    }
+
+    /// The capabilities with checks that this method cannot see on a kernel; `release` as uname(2) has it. The atlas has the places.
+    pub(super) fn blind_spots(self, release: &str) -> Vec<BlindSpot> {
+        let mut unseen: BTreeMap<Capability, Vec<&str>> = BTreeMap::new();
+        for site in atlas::unseen(release) {
+            if site.unseen_because() != Some(Unseen::InLine) || self.sees_inside(site) {
+                continue;
+            }
+            for capability in site.capabilities.iter() {
+                unseen.entry(capability).or_default().extend(site.unseen);
+            }
+        }
+        let in_a_place = "in a place that this kernel does not let be seen";
+        let spot = |(capability, calls): (Capability, Vec<&str>)| BlindSpot {
+            capability: Some(capability),
+            recorder: Recorder::Ebpf,
+            reason: match (calls.as_slice(), capability) {
+                ([call], _) => format!("{call} asks {in_a_place}"),
+                (_, Capability::SETPCAP) => format!(
+                    "{} ask {in_a_place}, and what capset(2) was asked for is not known",
+                    calls.join(" and ")
+                ),
+                _ => format!("{} ask {in_a_place}", calls.join(" and ")),
+            },
         };
-        unseen
-            .iter()
-            .map(|(capability, reason)| BlindSpot {
-                capability: Some(*capability),
-                recorder: Recorder::Ebpf,
-                reason: (*reason).to_owned(),
-            })
-            .collect()
+        unseen.into_iter().map(spot).collect()
     }
 }
 
@@ -134,15 +151,27 @@ mod tests {
 
     #[test]
     fn only_the_tracepoint_sees_every_check() {
-        let unseen = |method: Method| -> Vec<Capability> {
-            let spots = method.blind_spots();
-            spots.iter().filter_map(|spot| spot.capability).collect()
-        };
-        assert_eq!(unseen(Method::Tracepoint), []);
-        assert_eq!(unseen(Method::FexitAndCallers), [Capability::SYS_RAWIO]);
-        for method in [Method::Fexit, Method::Kprobe] {
-            let expected = [Capability::SETPCAP, Capability::SYS_RAWIO];
-            assert_eq!(unseen(method), expected, "{method}");
+        for release in ["6.1.0-40-amd64", "6.12.117+deb12-amd64", "7.3.4"] {
+            let unseen = |method: Method| -> Vec<(Capability, String)> {
+                let spots = method.blind_spots(release);
+                let known = |spot: BlindSpot| Some((spot.capability?, spot.reason));
+                spots.into_iter().filter_map(known).collect()
+            };
+            assert_eq!(unseen(Method::Tracepoint), []);
+            let mmap = (
+                Capability::SYS_RAWIO,
+                "mmap(2) of addresses below vm.mmap_min_addr asks in a place that this kernel does not let be seen"
+                    .to_owned(),
+            );
+            assert_eq!(unseen(Method::FexitAndCallers), std::slice::from_ref(&mmap));
+            for method in [Method::Fexit, Method::Kprobe] {
+                let capset = (
+                    Capability::SETPCAP,
+                    "capset(2) and prctl(PR_SET_SECUREBITS) ask in a place that this kernel does not let be seen, and what capset(2) was asked for is not known"
+                        .to_owned(),
+                );
+                assert_eq!(unseen(method), [capset, mmap.clone()], "{method}");
+            }
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::layout;
 use super::program_set::{self, ProgramSet};
+use capprof_profile::atlas::paths;
 use capprof_profile::observation::Audit;
 use capprof_profile::settings::STATE_DIRECTORY;
 use capprof_store::file::{self, Attributes};
@@ -147,25 +148,12 @@ fn trim(names: &[String]) -> Vec<String> {
 /// Whether the kernel asked silently, as far as the functions that asked show (kernel/capability.c, security/commoncap.c).
 pub(super) fn audit(call_site: &[String]) -> Audit {
     for name in call_site.iter().take(3) {
-        match name.as_str() {
-            "security_vm_enough_memory_mm"
-            | "cap_vm_enough_memory"
-            | "ns_capable_noaudit"
-            | "has_ns_capability_noaudit"
-            | "has_capability_noaudit"
-            | "capable_noaudit"
-            | "ptracer_capable" => return Audit::Silent,
-            "ns_capable"
-            | "capable"
-            | "ns_capable_setid"
-            | "file_ns_capable"
-            | "has_ns_capability"
-            | "has_capability"
-            | "cap_capset"
-            | "security_capset"
-            | "cap_task_prctl"
-            | "security_task_prctl" => return Audit::Audited,
-            _ => {}
+        let name = name.as_str();
+        if paths::SILENT_QUESTION.contains(&name) {
+            return Audit::Silent;
+        }
+        if paths::AUDITED_QUESTION.contains(&name) {
+            return Audit::Audited;
         }
     }
     Audit::Unknown

@@ -1,8 +1,9 @@
 //! What a check's call site and system call say about it.
 //!
-//! Some kernel functions are inlined or are tail calls and never show on the stack, so each question here names every function on the
-//! way that answers it. Function names are those of Linux 6.1 to 7.2.
+//! Some kernel functions are inlined or are tail calls and never show on the stack, so each question here is about every function on the
+//! way that answers it. The atlas has their names ([`crate::atlas::paths`]).
 
+use crate::atlas::{self, Site, paths};
 use crate::observation::{Audit, Observation};
 
 /// A frame's function: without offset, module, and the suffixes that compilers add to copies (`.isra.0`, `.constprop.0`, `.part.0`).
@@ -30,14 +31,7 @@ pub(crate) fn silent(check: &Observation) -> bool {
     match check.audit {
         Audit::Silent => true,
         Audit::Audited => false,
-        Audit::Unknown => asked_in(
-            check,
-            &[
-                "ns_capable_noaudit",
-                "has_capability_noaudit",
-                "has_ns_capability_noaudit",
-            ],
-        ),
+        Audit::Unknown => asked_in(check, paths::SILENT_QUESTION),
     }
 }
 
@@ -46,11 +40,43 @@ pub(super) fn silent_or_unknown(check: &Observation) -> bool {
 }
 
 pub(super) fn in_overlayfs(check: &Observation) -> bool {
-    check.call_site.iter().any(|frame| {
-        let frame = function(frame);
-        frame.starts_with("ovl_") || frame.starts_with("backing_file_")
-    })
+    check
+        .call_site
+        .iter()
+        .any(|frame| is_of_overlayfs(function(frame)))
+}
+
+/// Whether a function is one of overlayfs, by how its name begins.
+pub(crate) fn is_of_overlayfs(function: &str) -> bool {
+    function.starts_with("ovl_") || function.starts_with("backing_file_")
 }
 
 /// System calls that only say what would be allowed.
 pub(super) const ACCESS: &[&str] = &["access", "faccessat", "faccessat2"];
+
+/// The rule that the atlas lists the check's place under.
+pub(super) fn rule_in_atlas(check: &Observation) -> Option<&'static str> {
+    let places = asked_at(check);
+    let rule = places.first()?.rule?;
+    places
+        .iter()
+        .all(|place| place.rule == Some(rule))
+        .then_some(rule)
+}
+
+/// Whether the atlas lists the check's place under a rule.
+pub(super) fn listed_as(check: &Observation, rule: &str) -> bool {
+    rule_in_atlas(check) == Some(rule)
+}
+
+/// What the atlas knows of the place where the kernel asked; empty where it does not know it. A function that asks both silently and not
+/// has two places.
+pub fn asked_at(check: &Observation) -> Vec<&'static Site> {
+    let functions = check.call_site.iter().map(|frame| function(frame));
+    let mut places = atlas::asked(check.capability, functions);
+    let silent = silent(check);
+    if places.iter().any(|place| place.silent == silent) {
+        places.retain(|place| place.silent == silent);
+    }
+    places
+}

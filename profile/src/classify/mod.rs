@@ -14,14 +14,15 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-use crate::atlas::{self, Site};
 use crate::observation::{CheckAnswer, Namespace, Observation};
 use table::{INITIAL_NAMESPACE, USED};
 
-pub(crate) use call_site::{asked_in, function, silent};
+pub use call_site::asked_at;
+use call_site::rule_in_atlas;
+pub(crate) use call_site::{asked_in, function, is_of_overlayfs, silent};
 pub(crate) use often_done_without::often_done_without;
 pub use rule::{Classification, Context, Decision, Rule};
-pub use table::HARD_LINK;
+pub use table::{HARD_LINK, SYSCTL};
 pub(crate) use table::{REFUSED, SHARED_MEMORY_LOCK, SILENT_UNKNOWN_SITE};
 
 /// Gives an observation its class. Every observation gets one.
@@ -51,24 +52,4 @@ pub fn classify(observation: &Observation, context: &Context) -> Classification 
 /// All rules, in the order in which they are tried, then the ones that apply where none of these does.
 pub fn rules() -> impl Iterator<Item = &'static Rule> {
     table::tried().chain([&USED, &REFUSED, &INITIAL_NAMESPACE])
-}
-
-/// The rule that the atlas lists the check's place under. A function that asks both silently and not has two places.
-fn rule_in_atlas(check: &Observation) -> Option<&'static str> {
-    let mut places = asked_at(check);
-    let silent = silent(check);
-    if places.iter().any(|place| place.silent == silent) {
-        places.retain(|place| place.silent == silent);
-    }
-    let rule = places.first()?.rule?;
-    places
-        .iter()
-        .all(|place| place.rule == Some(rule))
-        .then_some(rule)
-}
-
-/// What the atlas knows of the place where the kernel asked; empty where it does not know it.
-pub fn asked_at(check: &Observation) -> Vec<&'static Site> {
-    let functions = check.call_site.iter().map(|frame| function(frame));
-    atlas::asked(check.capability, functions)
 }

@@ -2,6 +2,7 @@
 
 use super::call_site::asked_in;
 use crate::Capability;
+use crate::atlas::paths;
 use crate::observation::{Argument, Observation};
 
 struct Use {
@@ -25,25 +26,25 @@ static OFTEN_DONE_WITHOUT: &[Use] = &[
     // kernel/audit.c audit_receive_msg(): a session that PAM reports. OpenSSH takes a refusal for fatal.
     Use {
         capability: Capability::AUDIT_WRITE,
-        applies: |check| asked_in(check, &["audit_receive_msg", "audit_netlink_ok"]),
+        applies: |check| asked_in(check, paths::AUDIT_MESSAGE),
         why: "PAM goes on if it may not report a session, sshd does not",
     },
     // kernel/signal.c check_kill_permission(): Apache, Postfix and sshd ignore the error of kill(2); HAProxy's workers stay.
     Use {
         capability: Capability::KILL,
-        applies: |check| asked_in(check, &["check_kill_permission"]),
+        applies: |check| asked_in(check, paths::SIGNAL),
         why: "a process that is sent a signal to end often ends by other means too",
     },
     // kernel/nsproxy.c copy_namespaces() in clone(2), unshare_nsproxy_namespaces(): vsftpd.
     Use {
         capability: Capability::SYS_ADMIN,
-        applies: |check| asked_in(check, &["copy_namespaces", "unshare_nsproxy_namespaces"]),
+        applies: |check| asked_in(check, paths::NAMESPACES_ASKED),
         why: "many programs put their processes into namespaces only if that is allowed",
     },
     // kernel/sys.c do_prlimit(), fs/proc/base.c __set_oom_adj(): named, PostgreSQL, sshd.
     Use {
         capability: Capability::SYS_RESOURCE,
-        applies: |check| asked_in(check, &["do_prlimit", "__set_oom_adj"]),
+        applies: |check| asked_in(check, paths::LIMIT_OR_SCORE),
         why: "programs mostly keep limits and scores that they may not change",
     },
     // net/core/sock.c sk_setsockopt(): systemd, iproute2 and others set the plain option as well.
@@ -66,50 +67,45 @@ static OFTEN_DONE_WITHOUT: &[Use] = &[
     // fs/attr.c setattr_prepare(), chown(2): dnsmasq and unbound log it; nginx, chronyd and rsyslogd end.
     Use {
         capability: Capability::CHOWN,
-        applies: |check| asked_in(check, &["setattr_prepare"]),
+        applies: |check| asked_in(check, paths::ATTRIBUTE_CHECK),
         why: "programs often only log that they may not change an owner",
     },
     // The same for chmod(2) and utimes(2): the scripts of Postfix ignore it, logrotate does not.
     Use {
         capability: Capability::FOWNER,
-        applies: |check| asked_in(check, &["setattr_prepare"]),
+        applies: |check| asked_in(check, paths::ATTRIBUTE_CHECK),
         why: "programs often only log that they may not change a mode",
     },
     // fs/namei.c vfs_mknod(): systemd makes nodes that no process is to open, and ignores that it may not; debootstrap ends.
     Use {
         capability: Capability::MKNOD,
-        applies: |check| asked_in(check, &["vfs_mknod"]),
+        applies: |check| asked_in(check, paths::DEVICE_NODE),
         why: "programs often go on without a device node that they may not make, because the engine makes those that may be opened",
     },
     // fs/proc/base.c environ_open(): ps shows what it may read.
     Use {
         capability: Capability::SYS_PTRACE,
-        applies: |check| asked_in(check, &["environ_open"]),
+        applies: |check| asked_in(check, paths::PROCESS_ENVIRONMENT),
         why: "programs mostly leave out the environment of other users' processes if they may not read it",
     },
     // fs/namei.c may_open() with O_NOATIME: git, tar and others open the file again without.
     Use {
         capability: Capability::FOWNER,
         applies: |check| {
-            asked_in(check, &["may_open", "do_open"])
-                && asked_in(check, &["inode_owner_or_capable"])
+            asked_in(check, paths::FILE_OPEN_FLAGS) && asked_in(check, paths::OWNER_OR_CAPABLE)
         },
         why: "programs mostly read a file with a new access time if they may not do without",
     },
     // systemd as the first process makes control groups, and links to them, where no process may write: src/core/cgroup.c.
     Use {
         capability: Capability::DAC_OVERRIDE,
-        applies: |check| {
-            check.program == "systemd" && asked_in(check, &["vfs_mkdir", "vfs_symlink"])
-        },
+        applies: |check| check.program == "systemd" && asked_in(check, paths::DIRECTORY_ENTRY),
         why: "systemd logs that it may not make a directory or link, and goes on",
     },
     // pg_ctlcluster of postgresql-common looks at the cluster's directory as root, then once more as its owner.
     Use {
         capability: Capability::DAC_READ_SEARCH,
-        applies: |check| {
-            check.program == "pg_ctlcluster" && asked_in(check, &["link_path_walk", "may_open"])
-        },
+        applies: |check| check.program == "pg_ctlcluster" && asked_in(check, paths::FILE_LOOKUP),
         why: "pg_ctlcluster looks at the cluster's files as their owner too",
     },
 ];

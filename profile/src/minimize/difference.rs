@@ -3,6 +3,7 @@
 use super::demand::{Demand, Source};
 use super::input::{Input, evidence_of};
 use crate::Capability;
+use crate::atlas::paths;
 use crate::classify;
 use crate::observation::{Evidence, Observation, Recorder};
 use std::collections::BTreeSet;
@@ -103,16 +104,7 @@ fn ebpf_reason(asked: Capability, input: &Input<'_>) -> Option<String> {
 
 /// security/commoncap.c calls `cap_capable()` directly in these: no other security module hears of it.
 fn asks_capability_module_alone(check: &Observation) -> bool {
-    check.call_site.iter().any(|frame| {
-        [
-            "cap_capset",
-            "cap_inh_is_capped",
-            "cap_task_prctl",
-            "cap_mmap_addr",
-            "cap_vm_enough_memory",
-        ]
-        .contains(&classify::function(frame))
-    })
+    classify::asked_in(check, paths::CAPABILITY_MODULE_ALONE)
 }
 
 fn selinux_saw_stronger(asked: Capability, selinux: &Evidence) -> bool {

@@ -19,6 +19,7 @@ mod tally;
 #[cfg(test)]
 mod tests;
 mod unclear;
+mod unknown_place;
 
 use crate::classify::Decision;
 use crate::profile::Findings;
@@ -47,6 +48,7 @@ pub fn minimize(input: &Input<'_>) -> Minimized {
     let demands = demands(input, &classified, &mut notes);
     let minimized = choice::choose(&demands, input);
     notes.extend(seen_through);
+    notes.extend(unknown_place::notes(&classified));
     notes.sort();
     notes.dedup();
     Minimized {

@@ -1,5 +1,6 @@
 //! Sums over observations.
 
+use crate::atlas::paths;
 use crate::classify;
 use crate::observation::{Observation, Recorder, Results};
 use std::collections::BTreeMap;
@@ -87,19 +88,11 @@ impl Tally {
 }
 
 /// A call site as one line, without the functions that every check passes through.
-fn site(call_site: &[String]) -> String {
+pub(super) fn site(call_site: &[String]) -> String {
     call_site
         .iter()
         .map(String::as_str)
-        .filter(|frame| {
-            ![
-                "cap_capable",
-                "cap_capable_helper",
-                "security_capable",
-                "ns_capable_common",
-            ]
-            .contains(&classify::function(frame))
-        })
+        .filter(|frame| !paths::EVERY_CHECK.contains(&classify::function(frame)))
         .collect::<Vec<_>>()
         .join(" < ")
 }

@@ -3,6 +3,7 @@
 use super::demand::{Demand, Source};
 use super::input::Input;
 use crate::Capability;
+use crate::atlas::paths;
 use crate::classify::{self, asked_in, classify};
 use crate::observation::{Execution, Observation, Recorder};
 use std::collections::BTreeSet;
@@ -71,8 +72,8 @@ fn perhaps_done_without(
 fn environments(check: &Observation, all: &[Demand<'_>]) -> Option<&'static str> {
     let by_mode = [Capability::DAC_OVERRIDE, Capability::DAC_READ_SEARCH]
         .contains(&check.capability)
-        && asked_in(check, &["may_open"])
-        && asked_in(check, &["generic_permission"]);
+        && asked_in(check, paths::FILE_OPEN)
+        && asked_in(check, paths::FILE_ACCESS);
     let opened: u64 = all
         .iter()
         .filter_map(|demand| match demand.source {
@@ -82,7 +83,7 @@ fn environments(check: &Observation, all: &[Demand<'_>]) -> Option<&'static str>
         .filter(|other| {
             other.program == check.program
                 && other.executable == check.executable
-                && asked_in(other, &["environ_open"])
+                && asked_in(other, paths::PROCESS_ENVIRONMENT)
         })
         .map(|other| other.count)
         .sum();

@@ -4,7 +4,8 @@ use super::cause::{Cause, Explanation};
 use super::facts::{Check, Errno, Facts, Kind, Target};
 use super::seccomp::Answer;
 use super::{file, special};
-use crate::atlas::{self, Class};
+use crate::atlas::{self, Class, paths};
+use crate::classify;
 use crate::privileges::opened_by_capabilities;
 use crate::{Capability, CapabilitySet};
 
@@ -145,20 +146,16 @@ fn matters(facts: &Facts, check: &Check, sites: &[&'static atlas::Site]) -> bool
         || sites
             .iter()
             .any(|site| matches!(site.class, Class::Refuses | Class::Early));
-    let about_files = is_dac(check.capability)
-        && check
-            .call_site
-            .iter()
-            .any(|name| name == "generic_permission");
+    let about_files = is_dac(check.capability) && check.is_asked_in(paths::FILE_ACCESS);
     // The kernel's reserve of memory, for which it says ENOMEM.
     let about_memory = sites
         .iter()
-        .any(|site| site.function == "cap_vm_enough_memory");
+        .any(|site| paths::MEMORY_RESERVE.contains(&site.function));
     let in_overlay = check.foreign
         && check
             .call_site
             .iter()
-            .any(|name| name.starts_with("ovl_") || name.starts_with("backing_file_"));
+            .any(|name| classify::is_of_overlayfs(name));
     let has_no_place = sites.is_empty() && check.call_site.is_empty() && check.foreign;
     let is_beside_the_point = in_overlay
         || has_no_place

@@ -2,6 +2,7 @@
 
 use super::cause::Cause;
 use super::facts::{Check, Errno, Facts, Step, Target};
+use crate::atlas::paths;
 use crate::{Capability, CapabilitySet};
 
 /// The kernel's function that asked, past those that hand the question on.
@@ -112,7 +113,7 @@ fn by_sysctl(facts: &Facts, check: &Check) -> Option<Cause> {
         "kernel.unprivileged_userns_clone" => {
             value == 0
                 && facts.arguments[0] & NEW_USER != 0
-                && check.is_asked_in(&["ksys_unshare", "copy_process"])
+                && check.is_asked_in(paths::PROCESS_COPY_OR_UNSHARE)
         }
         "vm.unprivileged_userfaultfd" => value == 0,
         "kernel.dmesg_restrict" => {
@@ -188,7 +189,7 @@ fn by_limit_of(facts: &Facts, check: &Check) -> Option<Cause> {
     let name = match (facts.call.as_str(), check.capability) {
         ("setpriority", Capability::SYS_NICE) => "RLIMIT_NICE",
         ("sched_setscheduler" | "sched_setparam" | "sched_setattr", Capability::SYS_NICE)
-            if check.is_asked_in(&["__sched_setscheduler", "user_check_sched_setscheduler"]) =>
+            if check.is_asked_in(paths::SCHEDULING_POLICY) =>
         {
             "RLIMIT_RTPRIO"
         }
@@ -203,7 +204,7 @@ fn by_limit_of(facts: &Facts, check: &Check) -> Option<Cause> {
 
 fn by_yama(facts: &Facts, check: &Check) -> Option<Cause> {
     check
-        .is_asked_in(&["yama_ptrace_access_check", "yama_ptrace_traceme"])
+        .is_asked_in(paths::YAMA)
         .then(|| facts.sysctls.get("kernel.yama.ptrace_scope"))
         .flatten()
         .map(|scope| Cause::Yama { scope: *scope })
@@ -215,16 +216,7 @@ fn by_new_privileges(facts: &Facts, check: &Check) -> Option<Cause> {
         facts.call.as_str(),
         "seccomp" | "landlock_restrict_self" | "prctl"
     );
-    let asks = check.is_asked_in(&[
-        "do_seccomp",
-        "prctl_set_seccomp",
-        "seccomp_set_mode_filter",
-        "seccomp_prepare_filter",
-        "__do_sys_landlock_restrict_self",
-        "__x64_sys_landlock_restrict_self",
-        "__se_sys_landlock_restrict_self",
-        "__arm64_sys_landlock_restrict_self",
-    ]);
+    let asks = check.is_asked_in(paths::RESTRICTION_WITHOUT_NO_NEW_PRIVILEGES);
     (call && asks && !facts.credentials.no_new_privileges).then_some(Cause::NeedsNoNewPrivileges {
         capability: check.capability,
     })

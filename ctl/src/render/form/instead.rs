@@ -1,6 +1,7 @@
 //! Limits and sysctls that do as well as a capability, and give less.
 
 use super::super::form_kind::FormKind;
+use capprof_profile::atlas::paths;
 use capprof_profile::profile::{Need, Reason};
 use capprof_profile::{Capability, CapabilitySet};
 
@@ -17,7 +18,6 @@ pub(super) enum Instead {
 
 /// System calls that lock memory. Huge pages and perf's buffers have limits of their own.
 const LOCKING: [&str; 6] = ["mlock", "mlock2", "mlockall", "mmap", "mremap", "brk"];
-const OTHER_LIMITS: [&str; 2] = ["perf_mmap", "hugetlb"];
 
 const SCHEDULING: [&str; 3] = ["sched_setscheduler", "sched_setparam", "sched_setattr"];
 
@@ -39,15 +39,18 @@ impl Instead {
             need.sites.iter().any(has)
         };
         match need.capability {
-            Capability::IPC_LOCK if all_in(&LOCKING) && !any_of(&OTHER_LIMITS) => {
+            Capability::IPC_LOCK if all_in(&LOCKING) && !any_of(paths::OTHER_MEMORY_LIMIT) => {
                 Some(Self::LockedMemory)
             }
             Capability::SYS_NICE if all_in(&SCHEDULING) => Some(Self::RealTime),
             Capability::NET_RAW
                 if all_in(&["socket"]) && need.programs.iter().all(|name| name == "ping") =>
             {
-                let icmp =
-                    |site: &String| site.contains("inet_create") || site.contains("inet6_create");
+                let icmp = |site: &String| {
+                    paths::INTERNET_SOCKET
+                        .iter()
+                        .any(|part| site.contains(part))
+                };
                 need.sites.iter().all(icmp).then_some(Self::Ping)
             }
             _ => None,

@@ -1,8 +1,7 @@
 //! Checks whose answer matters or not by an argument of the system call, which the kernel looks at afterwards.
 
 use crate::Capability;
-use crate::classify::call_site::asked_in;
-use crate::classify::rule::{Decision, Rule};
+use crate::classify::rule::{Decision, Rule, in_atlas};
 use crate::observation::Argument;
 
 /// The rule of shmctl(2), which [`crate::minimize`] makes a blind spot of.
@@ -67,11 +66,7 @@ pub(super) static RULES: &[Rule] = &[
         name: SHARED_MEMORY_LOCK,
         explanation: "asked when a shared memory segment was locked, which its owner may within the limit for locked memory",
         decision: Decision::Optional,
-        applies: |check, _| {
-            check.capability == Capability::IPC_LOCK
-                && asked_in(check, &["shmctl_do_lock"])
-                && !asked_in(check, &["user_shm_lock"])
-        },
+        applies: in_atlas,
     },
     // net/ipv4/inet_diag.c inet_diag_bc_audit(): asked for every filter, and acted on for marks alone.
     Rule {

@@ -1,7 +1,10 @@
 //! Checks with other credentials than the program's, or without an effect on what the system call does.
 
 use crate::Capability;
-use crate::classify::call_site::{ACCESS, asked_in, function, in_overlayfs, in_syscall};
+use crate::atlas::paths;
+use crate::classify::call_site::{
+    ACCESS, asked_in, function, in_overlayfs, in_syscall, is_of_overlayfs,
+};
 use crate::classify::rule::{Decision, Rule};
 use crate::observation::Observation;
 
@@ -53,7 +56,7 @@ pub(super) static RULES: &[Rule] = &[
         applies: |check, _| {
             check.capability == Capability::FSETID
                 && in_syscall(check, &["chown", "fchown", "lchown", "fchownat"])
-                && asked_in(check, &["setattr_prepare", "setattr_copy"])
+                && asked_in(check, paths::ATTRIBUTE_CHANGE)
         },
     },
 ];
@@ -63,51 +66,37 @@ pub(super) static RULES: &[Rule] = &[
 /// the times of a copy, which it goes on without.
 fn is_overlay_bookkeeping(check: &Observation) -> bool {
     match check.capability {
-        Capability::SYS_ADMIN => asked_in(check, &["xattr_permission"]),
-        Capability::DAC_READ_SEARCH => asked_in(check, &["ovl_can_decode_fh"]),
+        Capability::SYS_ADMIN => asked_in(check, paths::ATTRIBUTE_PERMISSION),
+        Capability::DAC_READ_SEARCH => asked_in(check, paths::OVERLAY_HANDLE),
         Capability::FSETID => true,
-        Capability::FOWNER => asked_in(
-            check,
-            &[
-                "ovl_open_realfile",
-                "ovl_path_open",
-                "ovl_set_timestamps",
-                "ovl_set_attr",
-            ],
-        ),
+        Capability::FOWNER => asked_in(check, paths::OVERLAY_COPY),
         _ => false,
     }
 }
 
 /// Returns true if overlayfs asked for file handles while it was mounted, which kernels before 6.7 do before they exchange the credentials.
 fn is_mounting_overlay(check: &Observation) -> bool {
-    !check.overridden && asked_in(check, &["ovl_can_decode_fh"])
+    !check.overridden && asked_in(check, paths::OVERLAY_HANDLE)
 }
 
 /// Returns true if the innermost function of overlayfs had not yet exchanged the credentials (fs/overlayfs/inode.c): these functions look at the file as
 /// the program sees it first, then at the layer's.
 fn before_overlay_exchanged(check: &Observation) -> bool {
-    let position = check.call_site.iter().position(|frame| {
-        let frame = function(frame);
-        frame.starts_with("ovl_") || frame.starts_with("backing_file_")
-    });
-    let inner = position.and_then(|position| position.checked_sub(1));
-    let frame = |index: usize| check.call_site.get(index).map(|frame| function(frame));
-    matches!(
-        (inner.and_then(frame), position.and_then(frame)),
-        (Some("generic_permission"), Some("ovl_permission"))
-            | (Some("setattr_prepare"), Some("ovl_setattr"))
-    )
+    let frames: Vec<&str> = check
+        .call_site
+        .iter()
+        .map(|frame| function(frame))
+        .collect();
+    let position = frames.iter().position(|frame| is_of_overlayfs(frame));
+    let calls = position.and_then(|position| frames.get(position.checked_sub(1)?..=position));
+    [paths::OVERLAY_LOOKS_FIRST, paths::OVERLAY_SETS_FIRST]
+        .iter()
+        .any(|path| calls == Some(path))
 }
 
 fn carries_out_own_request(check: &Observation) -> bool {
     (!in_overlayfs(check) || before_overlay_exchanged(check))
-        && (
-            // io_uring carries requests out under credentials that their maker registered (IORING_REGISTER_PERSONALITY, SQPOLL).
-            asked_in(check, &["io_issue_sqe", "__io_issue_sqe", "io_wq_submit_work", "io_sq_thread"])
-            // kernel/cgroup/cgroup.c __cgroup_procs_write(): those who opened the file are asked.
-            || asked_in(check, &["cgroup_attach_permissions", "cgroup_procs_write_permission"])
-            // The credentials with which a file was opened, or a tracer's: others than the task's, and not the kernel's own.
-            || asked_in(check, &["file_ns_capable", "ptracer_capable"])
-        )
+        && (asked_in(check, paths::IO_URING_REQUEST)
+            || asked_in(check, paths::CGROUP_MOVE)
+            || asked_in(check, paths::CREDENTIALS_OF_OPENER))
 }

@@ -4,6 +4,7 @@
 //! called one that decides for many (access to a process, to a file).
 
 use crate::Capability;
+use crate::atlas::paths;
 use crate::classify::call_site::{asked_in, silent};
 use crate::classify::rule::{Decision, Rule, in_atlas};
 
@@ -33,9 +34,8 @@ pub(super) static RULES: &[Rule] = &[
         decision: Decision::Optional,
         applies: |check, _| {
             check.capability == Capability::SYS_PTRACE
-                && (asked_in(check, &["do_task_stat", "proc_tgid_stat", "proc_tid_stat"])
-                    || (silent(check)
-                        && asked_in(check, &["__ptrace_may_access", "ptrace_may_access"])))
+                && (asked_in(check, paths::PROCESS_STATUS)
+                    || (silent(check) && asked_in(check, paths::PROCESS_ACCESS)))
         },
     },
     // fs/proc/base.c proc_pid_wchan()
@@ -44,7 +44,7 @@ pub(super) static RULES: &[Rule] = &[
         explanation: "without it the function that another user's process waits in is shown as 0 (ps)",
         decision: Decision::Optional,
         applies: |check, _| {
-            check.capability == Capability::SYS_PTRACE && asked_in(check, &["proc_pid_wchan"])
+            check.capability == Capability::SYS_PTRACE && asked_in(check, paths::WAIT_CHANNEL)
         },
     },
     Rule {
@@ -71,14 +71,11 @@ pub(super) static RULES: &[Rule] = &[
         decision: Decision::Optional,
         applies: in_atlas,
     },
-    // fs/posix_acl.c posix_acl_update_mode()
     Rule {
         name: "acl-mode",
         explanation: "asked when an access control list was set; without it a set-group-ID bit of another group's file is cleared",
         decision: Decision::Optional,
-        applies: |check, _| {
-            check.capability == Capability::FSETID && asked_in(check, &["posix_acl_update_mode"])
-        },
+        applies: in_atlas,
     },
     // fs/exec.c would_dump(), in line in begin_new_exec(): whether the process may be traced and dumped.
     Rule {
@@ -87,9 +84,9 @@ pub(super) static RULES: &[Rule] = &[
         decision: Decision::Optional,
         applies: |check, _| {
             [Capability::DAC_OVERRIDE, Capability::DAC_READ_SEARCH].contains(&check.capability)
-                && (asked_in(check, &["would_dump"])
-                    || (asked_in(check, &["begin_new_exec"])
-                        && asked_in(check, &["generic_permission"])))
+                && (asked_in(check, paths::WOULD_DUMP)
+                    || (asked_in(check, paths::PROGRAM_START)
+                        && asked_in(check, paths::FILE_ACCESS)))
         },
     },
     Rule {

@@ -1,7 +1,6 @@
 //! Checks that come from the accounting of memory.
 
 use crate::Capability;
-use crate::classify::call_site::asked_in;
 use crate::classify::rule::{Decision, Rule};
 use crate::observation::{Audit, Observation};
 
@@ -13,14 +12,8 @@ pub(super) static RULES: &[Rule] = &[
         decision: Decision::Dismissed,
         applies: |check, _| {
             check.capability == Capability::SYS_ADMIN
-                && (asked_in(
-                    check,
-                    &[
-                        "security_vm_enough_memory_mm",
-                        "__vm_enough_memory",
-                        "cap_vm_enough_memory",
-                    ],
-                ) || (check.call_site.is_empty() && only_overcommit_asks(check)))
+                && check.call_site.is_empty()
+                && only_overcommit_asks(check)
         },
     },
 ];

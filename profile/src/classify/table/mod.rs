@@ -15,6 +15,7 @@ use crate::profile::Reason;
 pub(crate) use argument::SHARED_MEMORY_LOCK;
 pub(crate) use silent::SILENT_UNKNOWN_SITE;
 pub use start::HARD_LINK;
+pub use sysctl::SYSCTL;
 
 /// The sections of the table, in the order in which they are tried.
 static SECTIONS: &[&[Rule]] = &[

@@ -1,6 +1,7 @@
 //! Checks that the kernel makes without an audit record (NOAUDIT).
 
-use crate::classify::call_site::{function, silent, silent_or_unknown};
+use crate::atlas::Class;
+use crate::classify::call_site::{asked_at, silent, silent_or_unknown};
 use crate::classify::rule::{Decision, Rule};
 use crate::profile::Reason;
 
@@ -8,39 +9,20 @@ use crate::profile::Reason;
 pub(crate) const SILENT_UNKNOWN_SITE: &str = "silent-unknown-site";
 
 pub(super) static RULES: &[Rule] = &[
-    // NOAUDIT and enforced: kernel/seccomp.c, security/landlock/syscalls.c, kernel/capability.c ptracer_capable(), fs/namespace.c, fs/nsfs.c,
-    // io_uring/register.c.
+    // The atlas has the places (filters, Landlock domains, a tracer's access, namespaces of others) and says which ask silently. Where what
+    // decides an early question was not seen, it counts.
     Rule {
         name: "enforced-silently",
         explanation: "the kernel asks without an audit record, and refuses the system call without",
         decision: Decision::Needed(Reason::EnforcingSilent),
         applies: |check, _| {
-            check.call_site.iter().any(|frame| {
-                let frame = function(frame);
-                [
-                    "do_seccomp",
-                    "seccomp_prepare_filter",
-                    "seccomp_prepare_user_filter",
-                    "seccomp_set_mode_filter",
-                    "prctl_set_seccomp",
-                    "ptracer_capable",
-                    "may_see_all_namespaces",
-                    "may_use_nsfs_ioctl",
-                    "io_register_restrictions_task",
-                    "io_register_bpf_filter_task",
-                    "do_statmount",
-                    "do_listmount",
-                ]
-                .contains(&frame)
-                    || [
-                        "sys_seccomp",
-                        "landlock_restrict_self",
-                        "sys_statmount",
-                        "sys_listmount",
-                    ]
-                    .iter()
-                    .any(|part| frame.contains(part))
-            }) && silent_or_unknown(check)
+            silent_or_unknown(check) && {
+                let places = asked_at(check);
+                !places.is_empty()
+                    && places.iter().all(|place| {
+                        place.silent && matches!(place.class, Class::Refuses | Class::Early)
+                    })
+            }
         },
     },
     Rule {

@@ -1,6 +1,7 @@
 //! Checks at the start of a program, and of hard links.
 
 use crate::Capability;
+use crate::atlas::paths;
 use crate::classify::call_site::asked_in;
 use crate::classify::rule::{Decision, Rule};
 use crate::profile::Reason;
@@ -17,7 +18,7 @@ pub(super) static RULES: &[Rule] = &[
         applies: |check, context| {
             check.capability == Capability::SETUID
                 && context.no_new_privileges
-                && asked_in(check, &["cap_bprm_creds_from_file"])
+                && asked_in(check, paths::SET_USER_ID_START)
         },
     },
     // fs/namei.c may_linkat(): safe_hardlink_source() asks for read and write access; the file's owner may link it nevertheless.
@@ -27,8 +28,7 @@ pub(super) static RULES: &[Rule] = &[
         explanation: "asked when a file is hard-linked, which its owner may do without",
         decision: Decision::Optional,
         applies: |check, _| {
-            check.capability == Capability::DAC_OVERRIDE
-                && asked_in(check, &["may_linkat", "safe_hardlink_source"])
+            check.capability == Capability::DAC_OVERRIDE && asked_in(check, paths::HARD_LINK)
         },
     },
     Rule {

@@ -1,10 +1,13 @@
 //! Checks that come from the permissions of namespaced sysctls.
 
 use crate::Capability;
-use crate::classify::call_site::{ACCESS, asked_in, in_syscall, silent};
-use crate::classify::rule::{Context, Decision, Rule};
+use crate::classify::call_site::{ACCESS, in_syscall, listed_as};
+use crate::classify::rule::{Context, Decision, Rule, in_atlas};
 use crate::observation::Observation;
 use crate::profile::Reason;
+
+/// The rule of sysctls, under which the atlas lists their permissions.
+pub const SYSCTL: &str = "sysctl";
 
 pub(super) static RULES: &[Rule] = &[
     // The permissions callbacks of namespaced sysctls are asked on every look at the file, before it is known what for; see
@@ -14,31 +17,24 @@ pub(super) static RULES: &[Rule] = &[
         explanation: "a sysctl was written, or opened for it, that this process may not write without",
         decision: Decision::Needed(Reason::EnforcingSilent),
         applies: |check, context| {
-            sysctl(check)
-                && !check.without_effect
+            !check.without_effect
                 && !root_may_write(check, context)
                 && !in_syscall(check, READING)
                 && !in_syscall(check, ACCESS)
+                && sysctl(check)
         },
     },
     Rule {
-        name: "sysctl",
+        name: SYSCTL,
         explanation: "asked at every look at a sysctl, which may be read (and by root written) without",
         decision: Decision::Dismissed,
-        applies: |check, _| sysctl(check),
+        applies: in_atlas,
     },
 ];
 
+/// Whether the permissions of a sysctl were asked about.
 fn sysctl(check: &Observation) -> bool {
-    asked_in(
-        check,
-        &[
-            "net_ctl_permissions",
-            "ipc_permissions",
-            "set_permissions",
-            "pid_table_root_permissions",
-        ],
-    ) || (silent(check) && asked_in(check, &["sysctl_perm"]))
+    listed_as(check, SYSCTL)
 }
 
 /// System calls that read, or look up names.
