@@ -2,7 +2,7 @@
 
 use super::armed::{SelinuxState, kind_of};
 use super::audit::Audit;
-use super::booleans::{self, CAPABILITY_BOOLEANS, ENTRANCE};
+use super::booleans::{self, ENTRANCE};
 use super::error::Error;
 use super::exclusions::exclusions;
 use super::fence::{milliseconds_since_boot, milliseconds_since_epoch};
@@ -158,9 +158,7 @@ fn lease_host(
         .unwrap_or_default();
     let booleans = selinuxfs
         .booleans(|name| match configured {
-            [] => CAPABILITY_BOOLEANS
-                .iter()
-                .any(|prefix| name.starts_with(prefix)),
+            [] => booleans::gives_capabilities(name),
             names => names.iter().any(|configured| configured == name),
         })
         .map_err(|source| Error::Booleans { source })?;

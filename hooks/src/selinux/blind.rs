@@ -1,8 +1,8 @@
 //! What a recording through SELinux cannot see, asked of the kernel before the container runs.
 
 use super::policy::{Class, Decision};
-use capprof_profile::Capability;
 use capprof_profile::observation::{BlindSpot, Recorder};
+use capprof_profile::{Capability, CapabilitySet};
 
 /// A place where the kernel asks for a capability silently (`CAP_OPT_NOAUDIT`).
 ///
@@ -127,10 +127,32 @@ pub(crate) fn spots(user_namespace: bool, decisions: &[(Class, Decision)]) -> Ve
     spots
 }
 
+/// The spots that stay when booleans which give capabilities are switched off, and the capabilities of which nobody knows before: those that the
+/// policy allows now.
+pub(crate) fn certain(
+    user_namespace: bool,
+    decisions: &[(Class, Decision)],
+) -> (Vec<BlindSpot>, CapabilitySet) {
+    let allowed = decisions
+        .iter()
+        .map(|(class, decision)| {
+            let allowed = decision.allowed.difference(decision.audit_allowed);
+            allowed.iter().filter(|one| class.covers(*one)).collect()
+        })
+        .reduce(CapabilitySet::union)
+        .unwrap_or_default();
+    let mut spots = spots(user_namespace, decisions);
+    spots.retain(|spot| {
+        !spot
+            .capability
+            .is_some_and(|capability| allowed.contains(capability))
+    });
+    (spots, allowed)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use capprof_profile::CapabilitySet;
 
     fn spotted(spots: &[BlindSpot]) -> Vec<Capability> {
         spots.iter().filter_map(|spot| spot.capability).collect()
@@ -185,6 +207,31 @@ mod tests {
         assert!(!found.contains(&Capability::CHOWN));
         // Of the other class.
         assert!(!found.contains(&Capability::SYSLOG));
+    }
+
+    #[test]
+    fn what_a_boolean_may_give_is_no_certain_blind_spot() {
+        // Fedora, where virt_sandbox_use_all_caps is on: container_t has every capability, and a recording takes it away.
+        let with_boolean = Decision {
+            allowed: all(),
+            audit_denied: all().difference([Capability::FSETID].into_iter().collect()),
+            ..Decision::default()
+        };
+        let classes = [Class::Capability, Class::Capability2];
+        let (spots_now, unknown) = certain(false, &classes.map(|class| (class, with_boolean)));
+        assert_eq!(spots_now, []);
+        assert_eq!(unknown, all());
+        // Without it, the same policy allows 14, silences one, and asks silently for some.
+        let kept: CapabilitySet = [Capability::CHOWN, Capability::KILL].into_iter().collect();
+        let without = Decision {
+            allowed: kept,
+            ..with_boolean
+        };
+        let (spots_then, unknown) = certain(false, &[(Class::Capability, without)]);
+        assert_eq!(unknown, kept);
+        let found = spotted(&spots_then);
+        assert!(found.contains(&Capability::FSETID) && found.contains(&Capability::SYS_ADMIN));
+        assert!(!found.contains(&Capability::CHOWN));
     }
 
     #[test]

@@ -17,8 +17,15 @@ const AUDIT: &str = "capprof_audit_";
 pub(super) const DOMAIN: &str = "capprof_t";
 
 /// Booleans that give capabilities to containers in the policies that are known; others are found by their names.
-pub(super) const CAPABILITY_BOOLEANS: &[&str] =
+const CAPABILITY_BOOLEANS: &[&str] =
     &["virt_sandbox_", "container_", "docker_", "podman_", "crio_"];
+
+/// Whether a boolean may give capabilities to containers, by its name.
+pub(super) fn gives_capabilities(name: &str) -> bool {
+    CAPABILITY_BOOLEANS
+        .iter()
+        .any(|prefix| name.starts_with(prefix))
+}
 
 /// The capability whose auditing a boolean ends; `None` if it is no such boolean.
 pub(super) fn audited_capability(name: &str) -> Option<Capability> {

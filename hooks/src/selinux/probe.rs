@@ -2,13 +2,14 @@
 
 use super::audit::{self, Audit};
 use super::blind;
-use super::booleans::{DOMAIN, ENTRANCE, PREFIX};
+use super::booleans::{DOMAIN, ENTRANCE, PREFIX, gives_capabilities};
 use super::exclusions::exclusions;
 use super::log::{self, Position};
 use super::policy;
 use super::selinuxfs::Selinuxfs;
 use super::target::Target;
 use crate::lease::{Kind, Leases, Switch};
+use capprof_profile::CapabilitySet;
 use capprof_profile::settings::Scope;
 use capprof_store::selinux_contexts;
 use serde_json::json;
@@ -20,8 +21,12 @@ use std::path::Path;
 /// ```json
 /// {"selinux": "enforcing", "domain_of_this_process": "…", "module": {"loaded": true, "booleans": {…}},
 ///  "audit": {"usable": true, "state": "on", "daemon": "auditd", "log": "/var/log/audit/audit.log", "lost": 0, "backlog_limit": 8192, "problems": []},
-///  "scopes": {"domain": {"possible": true, "problems": [], "blind_spots": {"capability": ["…"]}}, "host": {…}}}
+///  "scopes": {"domain": {"possible": true, "problems": [], "blind_spots": {"capability": ["…"]}, "switched_off_while_recording": [],
+///   "perhaps_blind_then": []}, "host": {…}}}
 /// ```
+///
+/// Where a boolean gives capabilities to containers, a recording of scope `host` has it off. What the policy allows without it is known only then, so
+/// these capabilities are listed under `perhaps_blind_then`, and not as blind spots.
 pub(super) fn probe(state: &Path) -> serde_json::Value {
     if !policy::is_on() {
         return json!({
@@ -153,6 +158,12 @@ fn probe_scope(
             problems.push(problem);
         }
     }
+    // A recording of scope host has these off, so that what they give is recorded.
+    let switched_off = match scope {
+        Scope::Host => capability_booleans(selinuxfs).unwrap_or_default(),
+        _ => Vec::new(),
+    };
+    let mut perhaps = CapabilitySet::EMPTY;
     let mut blind_spots = BTreeMap::new();
     for user_namespace in [false, true] {
         match policy::decisions(context, user_namespace) {
@@ -166,7 +177,14 @@ fn probe_scope(
                     } else {
                         "in_the_initial_user_namespace"
                     },
-                    blind::spots(user_namespace, &decisions),
+                    match switched_off.is_empty() {
+                        true => blind::spots(user_namespace, &decisions),
+                        false => {
+                            let (spots, unknown) = blind::certain(user_namespace, &decisions);
+                            perhaps = perhaps.union(unknown);
+                            spots
+                        }
+                    },
                 );
             }
             Err(error) => problems.push(error.to_string()),
@@ -179,5 +197,16 @@ fn probe_scope(
         "context": context,
         "problems": problems,
         "blind_spots": blind_spots,
+        "switched_off_while_recording": switched_off,
+        "perhaps_blind_then": perhaps,
     })
+}
+
+/// The booleans that are on and may give capabilities to containers.
+fn capability_booleans(selinuxfs: &Selinuxfs) -> std::io::Result<Vec<String>> {
+    let booleans = selinuxfs.booleans(gives_capabilities)?;
+    Ok(booleans
+        .into_iter()
+        .filter_map(|(name, is_on)| is_on.then_some(name))
+        .collect())
 }

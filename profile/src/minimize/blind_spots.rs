@@ -2,11 +2,15 @@
 
 use super::filter;
 use super::input::{Classified, Input, evidence_of, recorded_completely};
+use crate::atlas::paths;
 use crate::classify::{self, Decision};
 use crate::observation::{BlindSpot, Evidence, Namespace, PortUse, Recorder};
 use crate::recording::Mode;
 use crate::{Capability, CapabilitySet};
 use std::collections::BTreeSet;
+
+/// How the SELinux recorder's method names its scope.
+const IN_SCOPE_HOST: &str = "scope host";
 
 /// All blind spots, sorted.
 pub(super) fn blind_spots(
@@ -85,10 +89,7 @@ fn shared_memory_lock(entry: &Classified<'_>, set: CapabilitySet) -> Option<Blin
 /// another user is root only if it used `CAP_SETUID`.
 fn id_map(entry: &Classified<'_>, set: CapabilitySet) -> Option<BlindSpot> {
     let check = entry.check;
-    let maps = check
-        .call_site
-        .iter()
-        .any(|frame| ["map_write", "proc_uid_map_write"].contains(&classify::function(frame)));
+    let maps = classify::asked_in(check, paths::ID_MAP);
     let perhaps_root = check.recorder != Recorder::Ebpf
         || check.executable.is_none()
         || check.as_root
@@ -225,6 +226,32 @@ fn covered(spot: &BlindSpot, recorder: Recorder, input: &Input<'_>) -> bool {
         })
 }
 
+/// In scope `host` the container keeps its engine's domain, in which SELinux leaves no record of what the policy allows or silences: such a
+/// recording cannot be complete by itself.
+fn unseen_in_scope_host(input: &Input<'_>) -> Option<String> {
+    let report = input
+        .reports
+        .iter()
+        .find(|report| report.recorder == Recorder::Selinux && report.recorded)?;
+    let evidence = evidence_of(input, Recorder::Selinux)?;
+    let of_domain = evidence
+        .blind_spots
+        .iter()
+        .filter_map(|spot| spot.capability);
+    let unseen: CapabilitySet = of_domain
+        .filter(|capability| input.granted.bounding.contains(*capability))
+        .collect();
+    let is_alone = !recorded_completely(input, Recorder::Ebpf);
+    (report.method.contains(IN_SCOPE_HOST) && is_alone && !unseen.is_empty()).then(|| {
+        format!(
+            "SELinux alone, in scope host, leaves no record of {} of the {} capabilities that the container had: let eBPF record as well, or \
+             take scope domain",
+            unseen.len(),
+            input.granted.bounding.len()
+        )
+    })
+}
+
 /// Why the result is incomplete; empty where nothing was lost.
 pub(super) fn losses(input: &Input<'_>) -> Vec<String> {
     let mut losses = BTreeSet::new();
@@ -244,5 +271,6 @@ pub(super) fn losses(input: &Input<'_>) -> Vec<String> {
     if input.evidence.is_empty() {
         losses.insert("no recorder recorded".to_owned());
     }
+    losses.extend(unseen_in_scope_host(input));
     losses.into_iter().collect()
 }

@@ -57,7 +57,10 @@ fn doctor_explains(environment: &Arc<Environment>, _: &Runtime) -> anyhow::Resul
         let hidden = spots("domain", namespace)?;
         ensure!(hidden.is_empty(), "scope domain {namespace}: {hidden:?}");
     }
-    let hidden = spots("host", "in_the_initial_user_namespace")?;
+    let mut hidden = spots("host", "in_the_initial_user_namespace")?;
+    // What a boolean that is on may give is known when a recording has switched it off.
+    let perhaps = report["scopes"]["host"]["perhaps_blind_then"].clone();
+    hidden.extend(serde_json::from_value::<Vec<String>>(perhaps)?);
     for capability in ["CAP_NET_BIND_SERVICE", "CAP_SYS_ADMIN"] {
         ensure!(
             hidden.iter().any(|one| one == capability),

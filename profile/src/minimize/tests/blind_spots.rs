@@ -2,6 +2,7 @@ use super::{Case, execution, read_file, write_file};
 use crate::Capability;
 use crate::fixtures::check;
 use crate::observation::{BlindSpot, Execution, Observation, Recorder};
+use crate::profile::RecorderReport;
 
 #[test]
 fn a_file_that_could_not_be_read_is_a_blind_spot() {
@@ -144,4 +145,51 @@ fn hard_links_and_id_maps_are_blind_spots() {
     let spots = |map| Case::seen(vec![map]).minimize().findings.blind_spots;
     assert_eq!(spots(by(true)).len(), 1);
     assert!(spots(by(false)).is_empty());
+}
+
+#[test]
+fn selinux_alone_in_scope_host_is_never_complete() {
+    let spot = BlindSpot {
+        capability: Some(Capability::NET_ADMIN),
+        recorder: Recorder::Selinux,
+        reason: "the policy allows it to the container's domain without a record".into(),
+    };
+    let of_scope = |scope: &str| {
+        let mut case = Case::default();
+        case.evidence(Recorder::Selinux).blind_spots = vec![spot.clone()];
+        case.reports = vec![RecorderReport {
+            recorder: Recorder::Selinux,
+            recorded: true,
+            method: format!("audit log, scope {scope}"),
+            refused: Vec::new(),
+        }];
+        case
+    };
+    let mut case = of_scope("host");
+    let lines = case.minimize().incomplete_because;
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    assert!(lines[0].starts_with("SELinux alone, in scope host, leaves no record of 1 of the 41"));
+    // eBPF sees all of it, and what a container was not given it cannot use.
+    case.evidence(Recorder::Ebpf);
+    assert_eq!(case.minimize().incomplete_because, [""; 0]);
+    let mut case = of_scope("host");
+    case.granted.bounding.remove(Capability::NET_ADMIN);
+    assert_eq!(case.minimize().incomplete_because, [""; 0]);
+    assert_eq!(of_scope("domain").minimize().incomplete_because, [""; 0]);
+}
+
+#[test]
+fn a_place_that_the_atlas_does_not_have_is_named() {
+    let seen = |frames: &[&str]| {
+        let case = Case::seen(vec![check(Capability::SYS_TIME, "settimeofday", frames)]);
+        case.minimize().findings.notes
+    };
+    assert_eq!(seen(&["capable", "cap_settime"]), [""; 0]);
+    assert_eq!(seen(&[]), [""; 0]);
+    assert_eq!(
+        seen(&["security_capable", "capable", "no_such_function"]),
+        [
+            "CAP_SYS_TIME was asked at a place that the atlas does not have: capable < no_such_function"
+        ]
+    );
 }
