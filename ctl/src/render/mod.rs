@@ -42,6 +42,7 @@ pub(crate) use observed::unused;
 pub(crate) use printable::printable;
 pub(crate) use privileged::options as beyond_capabilities;
 pub(crate) use refusals::refusals;
+pub(crate) use risk::words;
 pub(crate) use styles::Styles;
 pub(crate) use text::{Detail, text};
 pub(crate) use verdict::verdict;

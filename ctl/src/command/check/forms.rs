@@ -1,10 +1,21 @@
 //! The outcome of a check in the forms that people and pipelines read.
 
-use super::outcome::{Finding, Outcome};
+use super::outcome::Outcome;
 use crate::render;
-use capprof_profile::CapabilitySet;
-use serde_json::json;
+use capprof_profile::{Capability, CapabilitySet};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
+use serde_json::{Value, json};
 use std::fmt::Write;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+/// The bytes of a path that a URI reference cannot have as they are: all but `/` and the unreserved characters of RFC 3986, 2.3.
+const PATH: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'/')
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
 
 /// The schema that a SARIF log names.
 const SARIF: &str = "https://json.schemastore.org/sarif-2.1.0.json";
@@ -54,29 +65,36 @@ pub(super) fn json(outcome: &Outcome<'_>) -> anyhow::Result<String> {
     Ok(serde_json::to_string_pretty(&value)? + "\n")
 }
 
-/// The Static Analysis Results Interchange Format (OASIS SARIF 2.1.0), which code hosts show next to changes.
+/// The Static Analysis Results Interchange Format (OASIS SARIF 2.1.0), which code hosts show next to changes. A finding's place is the file that says what
+/// is allowed, since a change of that file is what would allow it; code hosts show no finding without a file.
 pub(super) fn sarif(outcome: &Outcome<'_>) -> anyhow::Result<String> {
-    let rule = |finding: &Finding| {
-        finding
-            .capability
-            .map_or_else(|| "pod-security".to_owned(), |it| it.to_string())
-    };
+    let mut place = json!({
+        "logicalLocations": [{"name": render::title(outcome.profile), "kind": "container"}],
+    });
+    if let Some(file) = &outcome.limit.file {
+        place["physicalLocation"] = json!({
+            "artifactLocation": {"uri": uri_reference(file)},
+            "region": {"startLine": 1},
+        });
+    }
+    let mut rules: Vec<Option<Capability>> =
+        outcome.findings.iter().map(|it| it.capability).collect();
+    rules.sort();
+    rules.dedup();
     let results: Vec<_> = outcome
         .findings
         .iter()
         .map(|finding| {
             json!({
-                "ruleId": rule(finding),
+                "ruleId": rule_id(finding.capability),
+                "ruleIndex": rules.iter().position(|it| *it == finding.capability),
                 "level": "error",
                 "message": {"text": finding.message},
-                "locations": [{"logicalLocations": [{"name": render::title(outcome.profile), "kind": "container"}]}],
+                "locations": [place],
             })
         })
         .collect();
-    let mut names: Vec<String> = outcome.findings.iter().map(rule).collect();
-    names.sort();
-    names.dedup();
-    let rules: Vec<_> = names.iter().map(|name| json!({"id": name})).collect();
+    let rules: Vec<_> = rules.iter().map(|it| rule(*it)).collect();
     let value = json!({
         "$schema": SARIF,
         "version": "2.1.0",
@@ -90,6 +108,44 @@ pub(super) fn sarif(outcome: &Outcome<'_>) -> anyhow::Result<String> {
         }],
     });
     Ok(serde_json::to_string_pretty(&value)? + "\n")
+}
+
+fn rule_id(capability: Option<Capability>) -> String {
+    capability.map_or_else(|| "conditions".to_owned(), |it| it.to_string())
+}
+
+/// A rule in SARIF (3.49, reportingDescriptor): that a capability is needed and not allowed, or that something else stands in the way.
+fn rule(capability: Option<Capability>) -> Value {
+    let Some(capability) = capability else {
+        return json!({
+            "id": rule_id(None),
+            "shortDescription": {"text": "The profile is incomplete, or the workload breaks another rule of the level."},
+            "fullDescription": {"text": "The limit has conditions that are no capabilities, or the profile cannot be relied on."},
+            "help": {"text": "Profile the workload again if the profile is incomplete. Otherwise change what the message names."},
+        });
+    };
+    let words = render::words(capability);
+    json!({
+        "id": rule_id(Some(capability)),
+        "shortDescription": {"text": format!("The workload needs {capability}, which is not allowed.")},
+        "fullDescription": {"text": format!(
+            "{capability} lets a process {}. The risk is {}: {}.", words.does, words.risk.word(), words.risk.meaning()
+        )},
+        "help": {"text": format!(
+            "Allow {capability}, or change the workload so that it does without. `capprofctl explain {capability}` says what Linux asks it for."
+        )},
+    })
+}
+
+/// A path as a reference in the sense of RFC 3986: relative if the path is, else with the scheme `file`.
+fn uri_reference(path: &Path) -> String {
+    let path = path.strip_prefix("./").unwrap_or(path);
+    let mut uri = String::new();
+    if path.is_absolute() {
+        uri.push_str("file://");
+    }
+    uri.extend(percent_encode(path.as_os_str().as_bytes(), PATH));
+    uri
 }
 
 /// JUnit's XML, as CI systems read it: a case for each capability that is needed, and one for each finding that is none.
@@ -166,7 +222,6 @@ mod tests {
     use capprof_profile::fixtures::{full_evidence, host, recording, reports};
     use capprof_profile::pod_security::Level;
     use capprof_profile::profile::Profile;
-    use capprof_profile::{Capability, CapabilitySet};
 
     fn profile() -> Profile {
         capprof_profile::assemble::profile(
@@ -183,6 +238,7 @@ mod tests {
             name: "the list".to_owned(),
             allowed,
             level,
+            file: None,
         }
     }
 
@@ -218,6 +274,10 @@ mod tests {
         assert!(text(&outcome).contains(&format!("the list does not allow {first}")));
         let value: serde_json::Value = serde_json::from_str(&sarif(&outcome).unwrap()).unwrap();
         assert_eq!(value["runs"][0]["results"][0]["ruleId"], first.as_str());
+        assert_eq!(
+            value["runs"][0]["tool"]["driver"]["rules"][0]["id"],
+            "conditions"
+        );
         let xml = junit(&outcome);
         assert!(
             xml.contains(&format!(
@@ -226,5 +286,30 @@ mod tests {
             "{xml}"
         );
         assert!(!xml.contains("a<b"), "{xml}");
+    }
+
+    #[test]
+    fn a_finding_is_shown_at_the_file_that_does_not_allow_it() {
+        let profile = profile();
+        let mut limit = limit(CapabilitySet::EMPTY, None);
+        for (path, expected) in [
+            ("./ci/allowed set", "ci/allowed%20set"),
+            ("/etc/allowed", "file:///etc/allowed"),
+            ("50%", "50%25"),
+        ] {
+            limit.file = Some(path.into());
+            let outcome = Outcome {
+                profile: &profile,
+                limit: &limit,
+                findings: findings(&profile, &limit),
+            };
+            let value: Value = serde_json::from_str(&sarif(&outcome).unwrap()).unwrap();
+            let results = value["runs"][0]["results"].as_array().unwrap();
+            assert!(!results.is_empty());
+            for result in results {
+                let place = &result["locations"][0]["physicalLocation"];
+                assert_eq!(place["artifactLocation"]["uri"], expected);
+            }
+        }
     }
 }

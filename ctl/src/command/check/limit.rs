@@ -5,7 +5,7 @@ use capprof_profile::CapabilitySet;
 use capprof_profile::pod_security::Level;
 use capprof_store::file;
 use capprof_store::profiles::Store;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// What is allowed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,6 +15,8 @@ pub(super) struct Limit {
     pub(super) allowed: CapabilitySet,
     /// The level of the Pod Security Standards, if it is one.
     pub(super) level: Option<Level>,
+    /// The file that says what is allowed, if it is one, as the user named it.
+    pub(super) file: Option<PathBuf>,
 }
 
 impl Limit {
@@ -29,24 +31,27 @@ impl Limit {
                     name: format!("the Pod Security Standard {text}"),
                     allowed: level.capabilities(),
                     level: Some(level),
+                    file: None,
                 });
             }
         }
         let path = Path::new(text);
-        let allowed = match path.is_file() {
-            true => read_file(store, path)?,
-            false if text.contains('/') => bail!("read {text}: no such file"),
-            false => parse(text).with_context(|| {
+        let file = path.is_file().then(|| path.to_owned());
+        let allowed = match &file {
+            Some(path) => read_file(store, path)?,
+            None if text.contains('/') => bail!("read {text}: no such file"),
+            None => parse(text).with_context(|| {
                 format!("--against {text}: expected a file, a list of capabilities, baseline or restricted")
             })?,
         };
         Ok(Self {
-            name: match path.is_file() {
-                true => text.to_owned(),
-                false => "the list".to_owned(),
+            name: match file {
+                Some(_) => text.to_owned(),
+                None => "the list".to_owned(),
             },
             allowed,
             level: None,
+            file,
         })
     }
 }
@@ -111,6 +116,8 @@ mod tests {
         let limit = Limit::read(&store, &file.to_string_lossy()).unwrap();
         assert_eq!(limit.allowed, expected);
         assert_eq!(limit.level, None);
+        assert_eq!(limit.file, Some(file));
+        assert_eq!(Limit::read(&store, "none").unwrap().file, None);
     }
 
     #[test]
