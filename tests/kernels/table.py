@@ -32,9 +32,10 @@ class Result:
                 self.tests[name].append(line)
             else:
                 name = ""
-        planned = re.findall(r"^1\.\.(\d+)$", log, re.MULTILINE)[:1]
-        if not self.problem and [str(len(self.tests))] != planned:
-            self.problem = f"{len(self.tests)} tests ended, of {' '.join(planned) or 'an unknown number'}"
+        # The job runs the tests in two parts, each with a plan of its own.
+        planned = [int(number) for number in re.findall(r"^1\.\.(\d+)$", log, re.MULTILINE)]
+        if not self.problem and (len(planned) != 2 or len(self.tests) != sum(planned)):
+            self.problem = f"{len(self.tests)} tests ended, of {' and '.join(map(str, planned)) or 'an unknown number'}"
         if not self.problem and not self.rows:
             self.problem = "nothing was recorded: " + "; ".join(self.ebpf.get("refused", []))
 
