@@ -92,7 +92,7 @@ pub(crate) fn unreadable_file_capabilities_say_why(tools: &Tools) -> anyhow::Res
     .run()?;
     whole(&evidence)?;
     for (path, reason) in [
-        ("/root/gone", "gone"),
+        ("/root/gone", "removed"),
         ("/tmp/m/probe", "mount"),
         ("anonymous", "no file system"),
     ] {
