@@ -93,7 +93,7 @@ fn doctor_explains(environment: &Arc<Environment>, _: &Runtime) -> anyhow::Resul
                 "audit rule -a never,exclude -F msgtype=AVC",
             ][..],
         ),
-        (short?, &["audit keeps 64 records waiting at most"]),
+        (short?, &["audit keeps at most 64 records waiting"]),
     ] {
         for line in lines {
             ensure!(said.contains(line), "{line}: not in {said}");
