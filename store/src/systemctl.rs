@@ -6,13 +6,18 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 /// Where systemctl is. It is never looked for in `PATH`: hooks run it as root, and a user sets that.
-const PROGRAMS: [&str; 2] = ["/usr/bin/systemctl", "/bin/systemctl"];
+const PROGRAMS: [&str; 3] = [
+    "/usr/bin/systemctl",
+    "/bin/systemctl",
+    // NixOS
+    "/run/current-system/sw/bin/systemctl",
+];
 
 /// A call of systemctl that failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// There is no systemctl.
-    #[error("systemctl is in neither /usr/bin nor /bin")]
+    #[error("systemctl is in none of /usr/bin, /bin and /run/current-system/sw/bin")]
     Absent,
     /// It could not be started.
     #[error("run systemctl: {0}")]

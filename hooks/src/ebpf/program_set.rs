@@ -400,7 +400,7 @@ fn recursion_misses(pin: &Path) -> Option<u64> {
     if descriptor < 0 {
         return None;
     }
-    // SAFETY: the call has returned a new descriptor, which nobody else knows.
+    // SAFETY: the call has returned a new descriptor, which no other code knows.
     let program = unsafe { OwnedFd::from_raw_fd(descriptor) };
     let mut information = libbpf_sys::bpf_prog_info::default();
     let mut length = u32::try_from(size_of_val(&information)).ok()?;
