@@ -41,14 +41,15 @@ impl Store {
         &self,
         since: Option<&str>,
         limit: Option<usize>,
-        mut accept: impl FnMut(&Summary) -> bool,
+        accept: impl FnMut(&Summary) -> bool,
     ) -> Result<(Vec<Summary>, Vec<Error>), Error> {
-        let (mut summaries, errors) = self.list()?;
-        summaries.retain(|summary| {
-            since.is_none_or(|since| summary.recording_id.as_str() >= since) && accept(summary)
-        });
-        summaries.truncate(limit.unwrap_or(usize::MAX));
-        Ok((summaries, errors))
+        let listing = self.listing()?;
+        let mut summaries = Vec::new();
+        listing.each(since, limit, accept, |summary| {
+            summaries.push(summary.into_owned());
+            Ok::<_, Error>(())
+        })?;
+        Ok((summaries, listing.into_errors()))
     }
 
     /// Removes the profiles of these recordings, and the directories of containers that have no other. What is gone already is no error.

@@ -5,29 +5,27 @@ use crate::exit::Exit;
 use crate::output;
 use crate::render;
 use capprof_profile::verification::Verdict;
-use capprof_store::profiles::{Store, Summary};
+use capprof_store::profiles::{Listing, Store, Summary};
+use std::borrow::Cow;
 
 /// Prints the profiles that are asked for, newest first; those that cannot be read are told on standard error.
 ///
 /// # Errors
 /// The store cannot be listed, or a profile in it cannot be read.
 pub(crate) fn run(store: &Store, options: &ListOptions) -> anyhow::Result<Exit> {
-    let since = options.since.as_ref().map(|since| since.compact());
-    let (summaries, errors) = store.select(since.as_deref(), options.limit, |summary| {
-        is_wanted(summary, options)
-    })?;
+    let listing = store.listing()?;
     match options.format {
-        ListFormat::Text if summaries.is_empty() && errors.is_empty() => {
-            output::message(match options.chooses() {
-                true => "no profile matches: `capprofctl list` shows all",
-                false => "no profiles yet: capprofctl profile -- docker run IMAGE makes the first",
-            });
-        }
-        ListFormat::Text => output::print(&render::list(&summaries, &output::styles()))?,
+        ListFormat::Text => print_table(&listing, options)?,
         ListFormat::Json => {
+            let mut summaries = Vec::new();
+            each(&listing, options, |summary| {
+                summaries.push(summary.into_owned());
+                Ok(())
+            })?;
             output::print_json(&summaries)?;
         }
     }
+    let errors = listing.into_errors();
     for error in &errors {
         output::message(&error.to_string());
     }
@@ -35,6 +33,45 @@ pub(crate) fn run(store: &Store, options: &ListOptions) -> anyhow::Result<Exit> 
         true => Exit::Success,
         false => Exit::Error,
     })
+}
+
+/// Calls `work` with each profile that the options choose, newest first.
+fn each(
+    listing: &Listing,
+    options: &ListOptions,
+    work: impl FnMut(Cow<'_, Summary>) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let since = options.since.as_ref().map(|since| since.compact());
+    let accept = |summary: &Summary| is_wanted(summary, options);
+    listing.each(since.as_deref(), options.limit, accept, work)
+}
+
+/// Prints the table. It reads the profiles twice, first for the widths of the columns, because a hundred thousand of them take much memory.
+fn print_table(listing: &Listing, options: &ListOptions) -> anyhow::Result<()> {
+    /// How many bytes are printed at once.
+    const PIECE: usize = 64 << 10;
+    let mut table = render::List::default();
+    each(listing, options, |summary| {
+        table.measure(&summary);
+        Ok(())
+    })?;
+    let styles = output::styles();
+    let mut text = table.heading(&styles);
+    if text.is_empty() && !listing.has_errors() {
+        output::message(match options.chooses() {
+            true => "no profile matches: `capprofctl list` shows all",
+            false => "no profiles yet: capprofctl profile -- docker run IMAGE makes the first",
+        });
+    }
+    each(listing, options, |summary| {
+        table.write_row(&mut text, &summary, &styles);
+        if text.len() > PIECE {
+            output::print(&text)?;
+            text.clear();
+        }
+        Ok(())
+    })?;
+    output::print(&text)
 }
 
 fn is_wanted(summary: &Summary, options: &ListOptions) -> bool {

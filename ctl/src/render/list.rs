@@ -9,28 +9,41 @@ use capprof_store::profiles::Summary;
 /// The heading of the table.
 const HEADING: [&str; 6] = ["RECORDING", "CONTAINER", "NAME", "IMAGE", "STATE", "NEEDS"];
 
-/// The table of `capprofctl list`, newest first, each line with a newline; empty for no profiles.
-pub(crate) fn list(summaries: &[Summary], styles: &Styles) -> String {
-    if summaries.is_empty() {
-        return String::new();
-    }
-    let heading = HEADING.map(str::to_owned);
-    let mut widths = HEADING.map(str::len);
-    // Twice, because the cells of a hundred thousand rows take more memory than the table.
-    for summary in summaries {
-        for (width, cell) in widths.iter_mut().zip(&cells(summary)) {
-            *width = cell.chars().count().max(*width);
+/// The table of `capprofctl list`, row by row.
+#[derive(Default)]
+pub(crate) struct List {
+    /// Of the widest cell in each column, in characters; zero if there is no row yet.
+    widths: [usize; 6],
+}
+
+impl List {
+    /// Makes the columns wide enough for a profile.
+    pub(crate) fn measure(&mut self, summary: &Summary) {
+        let cells = cells(summary);
+        let widths = cells.iter().map(|cell| cell.chars().count());
+        let heading = HEADING.iter().map(|cell| cell.len());
+        for (known, (width, heading)) in self.widths.iter_mut().zip(widths.zip(heading)) {
+            *known = width.max(heading).max(*known);
         }
     }
-    let mut text = String::new();
-    write_row(&mut text, &heading, &widths, |_| styles.faint);
-    for summary in summaries {
-        write_row(&mut text, &cells(summary), &widths, |cell| match cell {
+
+    /// The line above all rows; empty if there is none.
+    pub(crate) fn heading(&self, styles: &Styles) -> String {
+        let mut text = String::new();
+        if self.widths != [0; 6] {
+            let heading = HEADING.map(str::to_owned);
+            write_row(&mut text, &heading, &self.widths, |_| styles.faint);
+        }
+        text
+    }
+
+    /// Adds a profile's line, with a newline, to `text`.
+    pub(crate) fn write_row(&self, text: &mut String, summary: &Summary, styles: &Styles) {
+        write_row(text, &cells(summary), &self.widths, |cell| match cell {
             "INCOMPLETE" | "NOT VERIFIED" => styles.warning,
             _ => Style::new(),
         });
     }
-    text
 }
 
 fn write_row(

@@ -34,7 +34,7 @@ pub(crate) use columns::columns;
 pub(crate) use form::{Form, Parts, form};
 pub(crate) use form_kind::FormKind;
 pub(crate) use html::html;
-pub(crate) use list::list;
+pub(crate) use list::List;
 pub(crate) use markdown::markdown;
 pub(crate) use merged::merged;
 pub(crate) use names::first_few;

@@ -164,13 +164,18 @@ fn the_list() {
         answer: [capprof_profile::Capability::CHOWN].into_iter().collect(),
         verification: None,
     };
+    let styles = Styles::default();
+    let mut table = List::default();
+    assert_eq!(table.heading(&styles), "");
+    table.measure(&summary);
+    let mut text = table.heading(&styles);
+    table.write_row(&mut text, &summary, &styles);
     assert_data_eq!(
-        list(&[summary], &Styles::default()),
+        text,
         snapbox::str![[r#"
 RECORDING                  CONTAINER     NAME         IMAGE                         STATE       NEEDS
 20261123T150102Z-1a2b3c4d  0123456789ab  web-0/nginx  docker.io/library/nginx:1.27  INCOMPLETE  CHOWN
 
 "#]]
     );
-    assert_eq!(list(&[], &Styles::default()), "");
 }

@@ -2,7 +2,8 @@
 
 use super::error::Error;
 use super::files::PROFILE;
-use super::index::{self, Listed};
+use super::index::Listed;
+use super::listing::Listing;
 use super::load::{Found, load, read};
 use super::store::{Store, directory_name};
 use super::summary::Summary;
@@ -22,27 +23,15 @@ impl Store {
         if is_path(wanted) {
             return load_path(wanted);
         }
-        let all = index::all(&self.0, &self.profiles())?;
+        let all = self.listing()?;
         let found = self.find_among(&all, wanted)?;
         match found.profile.origin.recording_id.starts_with(wanted) {
             true => Ok(found),
             false => {
-                let others = self.others_listed(&all, &found);
+                let others = others_listed(&all, &found)?;
                 Ok(Self::united(found, others))
             }
         }
-    }
-
-    /// The other recordings that may be of a recording's workload, by the index: recording's id and file, newest first.
-    fn others_listed(&self, all: &[Listed], found: &Found) -> Vec<(String, PathBuf)> {
-        let is_other = |listed: &Listed| {
-            let summary = listed.summary.as_ref();
-            summary.is_ok_and(|summary| summary.may_be_of_workload(&found.profile))
-        };
-        all.iter()
-            .filter(|listed| is_other(listed))
-            .map(|listed| (listed.recording.clone(), self.path_of_listed(listed)))
-            .collect()
     }
 
     /// The same for what is to be enforced: by the profiles themselves, if only root could have written them.
@@ -94,63 +83,43 @@ impl Store {
     pub fn find_recording(&self, wanted: &str) -> Result<Found, Error> {
         match is_path(wanted) {
             true => load_path(wanted),
-            false => self.find_among(&index::all(&self.0, &self.profiles())?, wanted),
+            false => self.find_among(&self.listing()?, wanted),
         }
     }
 
     /// As [`find_recording()`](Self::find_recording), among all profiles of the store.
-    fn find_among(&self, all: &[Listed], wanted: &str) -> Result<Found, Error> {
-        let load_listed = |listed: &Listed| load(self.path_of_listed(listed));
+    fn find_among(&self, all: &Listing, wanted: &str) -> Result<Found, Error> {
+        let mut rows = all.rows();
         if ["latest", "last"].contains(&wanted) {
-            return match all.first() {
-                Some(newest) => load_listed(newest),
+            return match rows.next()? {
+                Some(newest) => load(newest.file()),
                 None => Err(Error::Empty {
                     path: self.0.clone(),
                 }),
             };
         }
-        let by_id = all.iter().find(|listed| listed.recording == wanted);
-        let answers = |listed: &&Listed| {
-            let summary = listed.summary.as_ref();
-            summary.is_ok_and(|summary| summary.answers_to(wanted))
-        };
-        if let Some(listed) = by_id.or_else(|| all.iter().find(answers)) {
-            return load_listed(listed);
+        let text = Summary::text_of_answer(wanted);
+        let mut answers = None;
+        let mut beginning = Beginning::default();
+        while let Some(listed) = rows.next()? {
+            if listed.recording == wanted {
+                return load(listed.file());
+            }
+            if answers.is_none()
+                && listed.may_say(text)
+                && listed
+                    .summary()
+                    .is_some_and(|(summary, _)| summary.answers_to(wanted))
+            {
+                answers = Some(listed.file());
+            }
+            if !wanted.is_empty() {
+                beginning.look_at(&listed, wanted);
+            }
         }
-        let not_found = || Error::NotFound {
-            wanted: wanted.to_owned(),
-            path: self.0.clone(),
-        };
-        if wanted.is_empty() {
-            return Err(not_found());
-        }
-        let mut containers: Vec<&String> = all
-            .iter()
-            .map(|listed| &listed.container)
-            .filter(|container| container.starts_with(wanted))
-            .collect();
-        containers.sort();
-        containers.dedup();
-        let recordings: Vec<&Listed> = all
-            .iter()
-            .filter(|listed| listed.recording.starts_with(wanted))
-            .collect();
-        match (containers.as_slice(), recordings.as_slice()) {
-            ([], []) => Err(not_found()),
-            ([one], []) => all
-                .iter()
-                .find(|listed| listed.container == **one)
-                .map_or_else(|| Err(not_found()), load_listed),
-            ([], [one]) => load_listed(one),
-            _ => Err(Error::Ambiguous {
-                wanted: wanted.to_owned(),
-                found: containers
-                    .into_iter()
-                    .chain(recordings.into_iter().map(|listed| &listed.recording))
-                    .take(5)
-                    .cloned()
-                    .collect(),
-            }),
+        match answers {
+            Some(path) => load(path),
+            None => load(beginning.the_only(wanted, &self.0)?),
         }
     }
 
@@ -238,6 +207,71 @@ impl Store {
                 found: complete
                     .into_iter()
                     .map(|found| found.profile.origin.recording_id)
+                    .collect(),
+            }),
+        }
+    }
+}
+
+/// The other recordings that may be of a recording's workload, by the index: recording's id and file, newest first.
+fn others_listed(all: &Listing, found: &Found) -> Result<Vec<(String, PathBuf)>, Error> {
+    let texts = Summary::texts_of_workload(&found.profile);
+    let is_other = |listed: &Listed<'_>| {
+        texts.iter().any(|text| listed.may_say(text))
+            && listed
+                .summary()
+                .is_some_and(|(summary, _)| summary.may_be_of_workload(&found.profile))
+    };
+    let mut others = Vec::new();
+    let mut rows = all.rows();
+    while let Some(listed) = rows.next()? {
+        if is_other(&listed) {
+            others.push((listed.recording.to_owned(), listed.file()));
+        }
+    }
+    Ok(others)
+}
+
+/// Containers and recordings whose ids begin in one way.
+#[derive(Default)]
+struct Beginning {
+    /// With the file of the newest recording.
+    containers: BTreeMap<String, PathBuf>,
+    recordings: Vec<(String, PathBuf)>,
+}
+
+impl Beginning {
+    fn look_at(&mut self, listed: &Listed<'_>, wanted: &str) {
+        if listed.container.starts_with(wanted) && !self.containers.contains_key(listed.container) {
+            let container = listed.container.to_owned();
+            self.containers.insert(container, listed.file());
+        }
+        if listed.recording.starts_with(wanted) {
+            let recording = listed.recording.to_owned();
+            self.recordings.push((recording, listed.file()));
+        }
+    }
+
+    /// The file of the only one.
+    fn the_only(self, wanted: &str, store: &Path) -> Result<PathBuf, Error> {
+        let wanted = wanted.to_owned();
+        let mut paths = self
+            .containers
+            .values()
+            .chain(self.recordings.iter().map(|(_, path)| path));
+        match (paths.next(), paths.next()) {
+            (None, _) => Err(Error::NotFound {
+                wanted,
+                path: store.to_owned(),
+            }),
+            (Some(path), None) => Ok(path.clone()),
+            _ => Err(Error::Ambiguous {
+                wanted,
+                found: self
+                    .containers
+                    .into_keys()
+                    .chain(self.recordings.into_iter().map(|(recording, _)| recording))
+                    .take(5)
                     .collect(),
             }),
         }

@@ -50,7 +50,6 @@ pub(super) fn read<T: for<'de> Deserialize<'de>>(path: &Path) -> Result<T, Error
 /// The directories of finished results or of containers in a directory, with their names; none where it does not exist.
 pub(super) fn directories(path: &Path) -> Result<Vec<(String, PathBuf)>, Error> {
     Ok(names(path)?
-        .into_iter()
         .map(|name| {
             let path = path.join(&name);
             (name, path)
@@ -59,15 +58,16 @@ pub(super) fn directories(path: &Path) -> Result<Vec<(String, PathBuf)>, Error> 
 }
 
 /// The names alone.
-pub(super) fn names(path: &Path) -> Result<Vec<String>, Error> {
+pub(super) fn names(path: &Path) -> Result<impl Iterator<Item = String>, Error> {
     let entries = match fs::read_dir(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        result => result.map_err(file::error("list", path))?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        result => Some(result.map_err(file::error("list", path))?),
     };
     Ok(entries
+        .into_iter()
+        .flatten()
         .flatten()
         .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
         .filter_map(|entry| entry.file_name().into_string().ok())
-        .filter(|name| !name.starts_with('.'))
-        .collect())
+        .filter(|name| !name.starts_with('.')))
 }

@@ -2,7 +2,7 @@
 
 use super::error::Error;
 use super::files::PROFILE;
-use super::index::{self, Listed};
+use super::listing::Listing;
 use super::load::directories;
 use super::summary::Summary;
 use std::path::PathBuf;
@@ -22,15 +22,15 @@ impl Store {
     /// # Errors
     /// [`Error::File`]. A store that does not exist holds nothing.
     pub fn list(&self) -> Result<(Vec<Summary>, Vec<Error>), Error> {
-        let mut summaries = Vec::new();
-        let mut errors = Vec::new();
-        for listed in index::all(&self.0, &self.profiles())? {
-            match listed.summary {
-                Ok(summary) => summaries.push(summary),
-                Err(error) => errors.push(error),
-            }
-        }
-        Ok((summaries, errors))
+        self.select(None, None, |_| true)
+    }
+
+    /// The same, to be read one after another, as often as needed, without keeping them in memory.
+    ///
+    /// # Errors
+    /// As [`list()`](Self::list).
+    pub fn listing(&self) -> Result<Listing, Error> {
+        Listing::of(&self.0, &self.profiles())
     }
 
     /// All profiles, newest first: the recording's id, a digest of what it has in common with the others of its workload where that is asked for
@@ -45,14 +45,14 @@ impl Store {
                 .map(|(recording, _, path)| (recording, None, path))
                 .collect());
         }
-        let all = index::all(&self.0, &self.profiles())?;
-        Ok(all
-            .into_iter()
-            .map(|listed| {
-                let path = self.path_of_listed(&listed);
-                (listed.recording, listed.workload, path)
-            })
-            .collect())
+        let listing = self.listing()?;
+        let mut all = Vec::new();
+        let mut rows = listing.rows();
+        while let Some(listed) = rows.next()? {
+            let workload = listed.summary().map(|(_, workload)| workload);
+            all.push((listed.recording.to_owned(), workload, listed.file()));
+        }
+        Ok(all)
     }
 
     pub(super) fn path_of(&self, recording_id: &str) -> Result<PathBuf, Error> {
@@ -64,13 +64,6 @@ impl Store {
                 wanted: recording_id.to_owned(),
                 path: self.0.clone(),
             })
-    }
-
-    pub(super) fn path_of_listed(&self, listed: &Listed) -> PathBuf {
-        self.profiles()
-            .join(&listed.container)
-            .join(&listed.recording)
-            .join(PROFILE)
     }
 
     pub(super) fn profiles(&self) -> PathBuf {

@@ -89,13 +89,34 @@ impl Summary {
     /// Returns true if it is worth reading the whole profile to see if it is of the same workload ([`Profile::is_of_workload`]).
     pub(super) fn may_be_of_workload(&self, profile: &Profile) -> bool {
         let origin = &profile.origin;
-        match self.workload.image {
-            Some(_) => self.workload.is_of_image(&origin.workload),
-            None => {
+        match (&self.workload.image, &origin.workload.image) {
+            (Some(_), Some(_)) => self.workload.is_of_image(&origin.workload),
+            (None, None) => {
                 self.container_id == origin.container_id
                     || (self.name.is_some() && self.name == origin.name)
             }
+            _ => false,
         }
+    }
+
+    /// Texts of which each summary has one that [may be of this profile's workload](Self::may_be_of_workload).
+    pub(super) fn texts_of_workload(profile: &Profile) -> Vec<&str> {
+        let origin = &profile.origin;
+        match &origin.workload.image {
+            Some(image) => {
+                let image = Self::text_of_answer(image);
+                vec![image.rsplit('/').next().unwrap_or(image)]
+            }
+            None => std::iter::once(origin.container_id.as_str())
+                .chain(origin.name.as_deref())
+                .collect(),
+        }
+    }
+
+    /// A text that each summary has which [answers to](Self::answers_to) this name.
+    pub(super) fn text_of_answer(wanted: &str) -> &str {
+        let name = familiar(wanted);
+        name.strip_suffix(":latest").unwrap_or(name)
     }
 
     /// Returns true if this name may mean the workload: its container's id, one of its names, or its image, which may be named
