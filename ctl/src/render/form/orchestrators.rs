@@ -49,6 +49,7 @@ pub(super) fn scc(workload: &Workload<'_>) -> String {
          fsGroup:\n  type: RunAsAny\n\
          supplementalGroups:\n  type: RunAsAny\n\
          seccompProfiles: [\"runtime/default\"]\n\
+         priority: null\n\
          volumes: [\"configMap\", \"csi\", \"downwardAPI\", \"emptyDir\", \"ephemeral\", \"persistentVolumeClaim\", \"projected\", \"secret\"]\n",
         !workload.no_new_privileges,
         quoted(workload.minimized)

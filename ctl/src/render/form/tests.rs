@@ -102,6 +102,7 @@ fsGroup:
 supplementalGroups:
   type: RunAsAny
 seccompProfiles: ["runtime/default"]
+priority: null
 volumes: ["configMap", "csi", "downwardAPI", "emptyDir", "ephemeral", "persistentVolumeClaim", "projected", "secret"]
 
 services:
