@@ -210,6 +210,13 @@ pub fn kernel_of(release: &str) -> usize {
         .unwrap_or(0)
 }
 
+/// Returns true if a release is not older than the kernels that were read: the table may lack places of those that are.
+pub fn covers(release: &str) -> bool {
+    kernels()
+        .first()
+        .is_some_and(|oldest| version(oldest) <= version(release))
+}
+
 /// Major and minor number of a version: `6.12` or `6.12.117+deb12-amd64`.
 fn version(text: &str) -> (u32, u32) {
     let mut parts = text
@@ -361,6 +368,8 @@ mod tests {
         assert_eq!(kernel("6.1.0-40-amd64"), "6.1");
         assert_eq!(kernel("6.18.9"), "6.12");
         assert_eq!(kernel("8.0"), "7.3");
+        assert!(covers("6.1.0-40-amd64") && covers("8.0"));
+        assert!(!covers("5.10.0-32-amd64"));
     }
 
     #[test]

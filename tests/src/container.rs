@@ -2,6 +2,7 @@
 
 use crate::environment::{Environment, Runtime};
 use anyhow::{Context, bail, ensure};
+use capprof_profile::atlas;
 use capprof_profile::profile::{Profile, UNKNOWN_PLACE};
 use capprof_profile::{Capability, CapabilitySet};
 use serde_json::{Value, json};
@@ -325,7 +326,9 @@ impl Container {
         })?;
         let profile: Profile = serde_json::from_slice(&content)?;
         let unknown = |note: &&String| note.contains(UNKNOWN_PLACE);
-        if let Some(note) = profile.findings.notes.iter().find(unknown) {
+        if let Some(note) = profile.findings.notes.iter().find(unknown)
+            && atlas::covers(&profile.origin.host.kernel)
+        {
             bail!("the atlas lacks a place: {note}");
         }
         Ok(profile)

@@ -1,16 +1,20 @@
 //! Executables of the container: their paths, and the file capabilities that they carry.
 
+use super::features;
 use super::layers::Layers;
 use super::layout::{self, Program, program};
 use capprof_profile::CapabilitySet;
 use capprof_profile::observation::FileCapabilities;
 use capprof_profile::recording::BindMount;
-use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, fstat, getxattr, openat2};
+use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, fstat, fstatfs, getxattr, openat2};
 use rustix::io::Errno;
 use std::ffi::OsString;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
+
+/// include/uapi/linux/magic.h.
+const TMPFS_MAGIC: u64 = 0x0102_1994;
 
 /// `VFS_CAP_REVISION_MASK` and what stands under it, include/uapi/linux/capability.h.
 const REVISION_MASK: u32 = 0xff00_0000;
@@ -102,6 +106,15 @@ impl<'a> Root<'a> {
             })
             // The innermost; of several in one place the last, which covers the others.
             .min_by_key(|(_, below)| below.components().count())
+    }
+
+    /// Returns true if a file's time of change does not tell that its attributes were changed: on a tmpfs before Linux 6.1 (mm/shmem.c,
+    /// `shmem_xattr_handler_set()`).
+    pub(super) fn hides_changes(&self) -> bool {
+        let is_tmpfs = |directory| {
+            fstatfs(directory).is_ok_and(|it| u64::try_from(it.f_type) == Ok(TMPFS_MAGIC))
+        };
+        features::is_older_than(6, 1) && self.directory.as_ref().is_ok_and(is_tmpfs)
     }
 
     /// The file capabilities of an executable; the error says why they could not be read.

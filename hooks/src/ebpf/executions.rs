@@ -72,6 +72,7 @@ impl Executions<'_> {
                     effective: row.flags & program::EFFECTIVE != 0,
                 }))
             }
+            Ok(None) if self.root.hides_changes() => Ok(self.written_to(path)),
             Ok(None) => Ok(None),
             Err(reason) => self.written_to(path).map(Some).ok_or(reason),
         }

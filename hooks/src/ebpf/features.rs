@@ -88,20 +88,23 @@ pub(super) fn release() -> String {
     )
 }
 
-/// Returns true if this kernel can preempt a task in a program of a tracepoint, and then skips that program for the other tasks of the processor.
+/// Returns true if this kernel can preempt a task in a program of a tracepoint, and then skips that program for the other tasks of the processor:
+/// since Linux 7.0 callers of tracepoints do not switch preemption off (include/linux/tracepoint.h). No name in the type information goes with it.
 pub(super) fn preempts_programs() -> bool {
-    // No name in the type information goes with it.
-    is_preempting(&release())
+    version(&release()).is_some_and(|version| version >= (7, 0))
 }
 
-/// By the release that a kernel names (`uname -r`): since Linux 7.0, callers of tracepoints do not switch preemption off
-/// (include/linux/tracepoint.h).
-fn is_preempting(release: &str) -> bool {
-    let major = release
-        .split('.')
-        .next()
-        .and_then(|major| major.parse().ok());
-    major.is_some_and(|major: u32| major >= 7)
+/// Returns true if this kernel names an earlier version.
+pub(super) fn is_older_than(major: u32, minor: u32) -> bool {
+    version(&release()).is_some_and(|version| version < (major, minor))
+}
+
+/// The major and minor number of a release (`uname -r`).
+fn version(release: &str) -> Option<(u32, u32)> {
+    let mut numbers = release
+        .split(|other: char| !other.is_ascii_digit())
+        .map(str::parse);
+    Some((numbers.next()?.ok()?, numbers.next()?.ok()?))
 }
 
 #[cfg(test)]
@@ -109,12 +112,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn programs_are_preempted_since_linux_7() {
-        for release in ["7.0.0", "7.3.4+deb13-cloud-amd64", "10.1"] {
-            assert!(is_preempting(release), "{release}");
-        }
-        for release in ["6.19.11-1-arch", "5.10.0-32-cloud-amd64", "unknown"] {
-            assert!(!is_preempting(release), "{release}");
+    fn a_release_begins_with_its_version() {
+        assert_eq!(version("7.3.4+deb13-cloud-amd64"), Some((7, 3)));
+        assert_eq!(version("6.19.11-1-arch"), Some((6, 19)));
+        assert_eq!(version("10.1"), Some((10, 1)));
+        assert_eq!(version("7.1-rc2"), Some((7, 1)));
+        for release in ["", "unknown", "7"] {
+            assert_eq!(version(release), None, "{release}");
         }
     }
 
