@@ -70,13 +70,13 @@ pub(crate) struct Trial<'a> {
     pub(crate) check: Option<(&'a str, CheckTime<'a>)>,
     /// How long it may take.
     pub(crate) timeout: Duration,
-    /// Whether it ends when nothing new comes.
+    /// When it ends because nothing new comes; `None` if it does not end for that reason.
     pub(crate) quiet: Option<Quiet<'a>>,
     /// One of these is set when it is to stop.
     pub(crate) interrupted: &'a [&'a AtomicBool],
     /// Where its program reads from and writes to.
     pub(crate) streams: Streams<'a>,
-    /// Whether a container that has ended by itself is removed, as one that was stopped is.
+    /// True if a container that has ended by itself is removed, as one that was stopped is.
     pub(crate) removes_ended: bool,
     /// How long a program that did not end by itself is given to do so when it is asked to, before its container is removed.
     pub(crate) grace: Duration,
@@ -350,7 +350,7 @@ impl Run<'_> {
             })
     }
 
-    /// Runs the check once and returns whether it succeeded. If it takes too long it has failed, and all that it started is ended.
+    /// Runs the check once. Returns true if it succeeded. If it takes too long it has failed, and all that it started is ended.
     fn run_check(&mut self, pid: Option<i32>) -> anyhow::Result<bool> {
         let Some(command) = self.check.as_ref().map(|check| check.command.clone()) else {
             return Ok(false);

@@ -102,7 +102,7 @@ pub struct Site {
     pub callers: Vec<&'static str>,
     /// The user namespace that is asked, in a word.
     pub namespace: &'static str,
-    /// Whether the question leaves no audit record.
+    /// True if the question leaves no audit record.
     pub silent: bool,
     /// For each kernel of [`kernels`], how many places there are, and how many of them are in Debian's amd64 build.
     pub places: Vec<(u32, u32)>,
@@ -244,7 +244,7 @@ impl Site {
         })
     }
 
-    /// Whether Debian's build of a kernel has the place; `kernel` is a position in [`kernels`].
+    /// Returns true if Debian's build of a kernel has the place; `kernel` is a position in [`kernels`].
     pub fn is_in(&self, kernel: usize) -> bool {
         self.places.get(kernel).is_some_and(|(_, built)| *built > 0)
     }

@@ -34,7 +34,7 @@ fn is_zero(number: &usize) -> bool {
 pub struct Need {
     /// The capability.
     pub capability: Capability,
-    /// Whether the workload has it today.
+    /// The part of the answer that it belongs to.
     #[serde(default)]
     pub part: Part,
     /// Why; where several reasons hold, the strongest (in the order of [`Reason`]).
@@ -76,7 +76,7 @@ pub struct CheckSummary {
     pub rule: String,
     /// What the rule means, in one line.
     pub explanation: String,
-    /// Whether the program went on with less than it asked for: fewer details, other accounting.
+    /// True if the program went on with less than it asked for: fewer details, other accounting.
     #[serde(default)]
     pub optional: bool,
     /// Programs, most frequent first.

@@ -63,7 +63,7 @@ pub enum Namespace {
     Unknown,
 }
 
-/// Whether the kernel asked with `CAP_OPT_NOAUDIT` (include/linux/security.h).
+/// The audit option of a check: `CAP_OPT_NOAUDIT` or none (include/linux/security.h).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Audit {
@@ -220,7 +220,7 @@ pub struct Observation {
     pub verdict: CheckAnswer,
     /// Against which user namespace.
     pub namespace: Namespace,
-    /// Whether the kernel asked silently.
+    /// The audit option with which the kernel asked.
     pub audit: Audit,
     /// The checked credentials were not the task's own: `override_creds()`, as overlayfs does for its own accesses.
     pub overridden: bool,
@@ -294,10 +294,10 @@ pub struct Execution {
     pub unreadable: Option<String>,
     /// Permitted capabilities that this execve added to a process that was not uid 0.
     pub gained: CapabilitySet,
-    /// Whether it was executed in a user namespace that the container made.
+    /// True if it was executed in a user namespace that the container made.
     #[serde(default)]
     pub nested: bool,
-    /// Whether it set a memory policy with set_mempolicy(2), for which the kernel asks for no capability.
+    /// True if it set a memory policy with set_mempolicy(2), for which the kernel asks for no capability.
     #[serde(default)]
     pub memory_policy: bool,
     /// The number of times.
@@ -364,7 +364,7 @@ pub struct DeviceUse {
     pub node: Option<String>,
     /// What was asked for: `r`, `w`, `m` (mknod(2)), in this order.
     pub access: String,
-    /// Whether access(2) only asked what would be allowed.
+    /// True if it was only access(2), which asks what would be allowed.
     #[serde(alias = "asked")]
     pub access_only: bool,
     /// The program's name.
@@ -428,7 +428,7 @@ pub struct Evidence {
     /// What of `devices` and `sysctls` was not seen, a line each; a recorder that cannot see any of it says nothing.
     #[serde(default)]
     pub unseen: Vec<String>,
-    /// Whether `devices` and `sysctls` say anything: this recorder looks at them.
+    /// True if this recorder looks at `devices` and `sysctls`: if they are empty, nothing was used.
     #[serde(default)]
     pub looks_beyond: bool,
 }

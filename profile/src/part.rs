@@ -45,7 +45,7 @@ pub enum Trial {
 /// The result of a run with nothing but what the workload has today.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Today {
-    /// Whether it did what it does with everything.
+    /// True if it did what it does with everything.
     pub passed: bool,
     /// How that was tried out.
     pub by: Trial,

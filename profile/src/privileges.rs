@@ -173,7 +173,7 @@ pub struct Call {
     pub programs: BTreeSet<String>,
 }
 
-/// Whether a seccomp filter lets a system call pass.
+/// The answer of a seccomp filter to a system call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Filtered {
     /// Always.

@@ -65,10 +65,10 @@ pub struct Conditions {
     /// What the container was run for.
     #[serde(default)]
     pub mode: Mode,
-    /// Whether capprof was attached to the container while it ran, so that its start was not seen.
+    /// True if capprof was attached to the container while it ran, so that its start was not seen.
     #[serde(skip_serializing_if = "is_false", default)]
     pub attached: bool,
-    /// Whether the container still ran.
+    /// True if the container still ran when the profile was made.
     #[serde(skip_serializing_if = "is_false", default)]
     pub in_progress: bool,
     /// Which recorders were wanted.
@@ -134,7 +134,7 @@ pub struct Profile {
     /// Which run it is of.
     #[serde(flatten)]
     pub origin: Origin,
-    /// Whether nothing was lost.
+    /// True if nothing was lost.
     pub complete: bool,
     /// What was lost, a line each.
     pub incomplete_because: Vec<String>,

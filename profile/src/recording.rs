@@ -293,7 +293,7 @@ pub struct ContainerProcess {
     pub args: Vec<String>,
     /// `process.user.uid`: the user id inside the container.
     pub uid: u32,
-    /// Whether the container has a user namespace of its own.
+    /// True if the container has a user namespace of its own.
     pub user_namespace: bool,
     /// `process.noNewPrivileges`.
     pub no_new_privileges: bool,
@@ -329,7 +329,7 @@ pub struct ResultSettings {
     pub store: PathBuf,
     /// How many results of one container the store keeps; 0 is without limit.
     pub retention: u32,
-    /// Whether a poststop hook that could not write a result exits with an error.
+    /// True if a poststop hook that could not write a result exits with an error.
     pub fail_on_error: bool,
     /// Which capability is chosen where several would do.
     pub preference: Preference,

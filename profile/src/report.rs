@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 pub struct RecorderReport {
     /// The recorder.
     pub recorder: Recorder,
-    /// Whether it recorded.
+    /// True if it recorded.
     pub recorded: bool,
     /// How: `tp_btf/cap_capable`, `audit log, scope domain`; empty if it did not.
     pub method: String,

@@ -102,7 +102,7 @@ pub struct Settings {
     pub grant_non_root: GrantNonRoot,
     /// `allow` (default), `log` or `keep`.
     pub relax_seccomp: RelaxSeccomp,
-    /// Whether the AppArmor profile is taken off while profiling. Default `true`.
+    /// True if the AppArmor profile is removed while profiling. Default `true`.
     pub relax_apparmor: bool,
     /// `default` (default) or `weaker`.
     pub prefer: Preference,
@@ -116,7 +116,7 @@ pub struct Settings {
     pub state: PathBuf,
     /// Seconds after which the runtime kills a hook. Default 120: of hundreds of containers that start at once, each waits for the others.
     pub hook_timeout: u32,
-    /// Whether a poststop hook that could not write a result exits with 1. Default `false`: the engine's `delete` succeeds and the journal has the message.
+    /// True if a poststop hook that could not write a result exits with 1. Default `false`: the engine's `delete` succeeds and the journal has the message.
     pub fail_on_error: bool,
 }
 

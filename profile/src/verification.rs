@@ -8,7 +8,7 @@ use crate::recording::ProcessSets;
 use crate::report::RuntimeReport;
 use serde::{Deserialize, Serialize};
 
-/// Whether a minimized set has passed.
+/// The verdict on a minimized set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
@@ -41,7 +41,7 @@ pub struct Comparison {
     pub profiled: Option<String>,
     /// With which outcome now, in one line.
     pub verified: String,
-    /// Whether the outcome speaks for the set.
+    /// True if the outcome speaks for the set.
     pub passed: bool,
 }
 
@@ -92,13 +92,13 @@ pub enum End {
 pub struct Check {
     /// The shell command.
     pub command: String,
-    /// Whether it succeeded at last.
+    /// True if it succeeded in the end.
     pub passed: bool,
     /// How often it was run.
     pub tries: u32,
     /// How it ended the last time, in one line.
     pub last: String,
-    /// Whether it was seen to succeed with everything granted.
+    /// True if it has succeeded in a run with everything granted.
     pub baseline: bool,
 }
 
@@ -111,11 +111,11 @@ pub struct Outside {
     pub end: End,
     /// The check, if there was one.
     pub check: Option<Check>,
-    /// Whether a system call that failed for lack of a capability counts although the program went on and did all that was compared.
+    /// True if a system call that failed for lack of a capability counts although the program went on and did all that was compared.
     pub strict: bool,
-    /// Whether a run of another image, command or user is judged all the same.
+    /// True if a run of another image, command or user is judged all the same.
     pub anyway: bool,
-    /// Whether the run had what the workload has today: what was refused then is refused in production as well, and says nothing of a failure.
+    /// True if the run had what the workload has today: what was refused then is refused in production as well, and says nothing of a failure.
     pub today: bool,
 }
 

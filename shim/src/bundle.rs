@@ -95,7 +95,7 @@ pub struct Configuration {
     pub bundle: PathBuf,
     /// The file, absolute, links resolved.
     pub path: PathBuf,
-    /// Whether it can be read only once: a pipe.
+    /// True if it can be read only once: a pipe.
     pub is_consumed: bool,
     /// What is in it, byte for byte.
     pub content: String,

@@ -21,7 +21,7 @@ pub fn of(
     let document = &source.document;
     let mut configuration = json!({"linux": {
         "namespaces": document.value.pointer("/linux/namespaces"),
-        // Whether there is one: a filter is long.
+        // Only that there is one: a filter is long.
         "seccomp": document.value.pointer("/linux/seccomp").is_some_and(|filter| !filter.is_null()).then_some(true),
     }});
     for key in ["resources", "maskedPaths", "readonlyPaths", "sysctl"] {

@@ -66,7 +66,7 @@ pub enum Sets {
 pub struct Grant<'a> {
     /// Its capabilities.
     pub sets: Sets,
-    /// Whether the AppArmor profile is taken off.
+    /// True if the AppArmor profile is removed.
     pub relax_apparmor: bool,
     /// The SELinux label, if it gets one.
     pub label: Option<&'a str>,

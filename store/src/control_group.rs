@@ -30,7 +30,7 @@ pub fn is_mounted(controller: &str) -> bool {
 struct Mount {
     /// Its path.
     point: PathBuf,
-    /// Whether it begins at the hierarchy's root, as far as this cgroup namespace shows it.
+    /// True if it begins at the hierarchy's root, as far as this cgroup namespace shows it.
     is_whole: bool,
 }
 

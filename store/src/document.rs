@@ -38,7 +38,7 @@ pub struct Document {
     aside: BTreeMap<(&'static str, String), Range<usize>>,
     /// The first key that runtimes read differently.
     ambiguity: Option<Ambiguity>,
-    /// Whether one of them is of the annotations.
+    /// True if one such key is an annotation.
     in_annotations: bool,
 }
 

@@ -25,7 +25,7 @@ pub struct Abandoned {
     pub unit: String,
     /// The file.
     pub path: PathBuf,
-    /// Whether the service runs with other capabilities than it has without the file.
+    /// True if the service runs with other capabilities than it has without the file.
     pub changes: bool,
 }
 

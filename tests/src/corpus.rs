@@ -60,7 +60,7 @@ struct Row {
     recorder: Option<Recorder>,
     expected: CapabilitySet,
     found: CapabilitySet,
-    /// Whether the finding is right: each member is there, or another that does as well, or a blind spot that is named, and no other is.
+    /// True if the finding is right: each member is there, or one that does as well, or a named blind spot, and no other member is.
     right: bool,
 }
 

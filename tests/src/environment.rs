@@ -18,7 +18,7 @@ pub(crate) struct Environment {
     pub(crate) bundle: PathBuf,
     /// What to write as `recorders` into capprof's configuration, one after the other.
     pub(crate) recorders: Vec<String>,
-    /// Whether the system's own directories are used.
+    /// True if the system's own directories are used.
     pub(crate) system: bool,
     /// Capabilities that this process holds: more cannot be granted.
     pub(crate) held: CapabilitySet,
@@ -26,9 +26,9 @@ pub(crate) struct Environment {
     pub(crate) held_around: CapabilitySet,
     /// The runtimes, each with the reason if it cannot run here.
     pub(crate) runtimes: Vec<Runtime>,
-    /// Whether this is a guest, where a program may disturb the machine.
+    /// True if this is a guest, where a program may disturb the machine.
     pub(crate) guest: bool,
-    /// Whether to run there what a slow machine leaves out.
+    /// True if the tests run that a slow machine leaves out.
     pub(crate) full: bool,
     /// Where bundles are laid out once, for tests to copy.
     pub(crate) templates: TempDir,

@@ -395,7 +395,7 @@ fn mounts_are_listed(environment: &Arc<Environment>, runtime: &Runtime) -> anyho
     contains(&report(&container)?, "mounts: mount, umount2, by ")
 }
 
-/// Whether it can be: the kernel asks before it looks whether there is such a device, and a file system on it.
+/// The mount may fail: the kernel asks before it looks for the device and for a file system on it.
 fn a_device_that_is_mounted_is_listed(
     environment: &Arc<Environment>,
     runtime: &Runtime,

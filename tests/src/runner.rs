@@ -38,7 +38,7 @@ pub(crate) struct Test {
     /// Why it cannot run here.
     pub(crate) skip: Option<String>,
     pub(crate) run: Box<dyn FnOnce() -> Outcome + Send>,
-    /// Whether no other may run at the same time.
+    /// True if no other may run at the same time.
     pub(crate) alone: bool,
 }
 
@@ -114,7 +114,7 @@ fn shard(text: &str) -> anyhow::Result<(usize, usize)> {
     Ok((index - 1, number))
 }
 
-/// Runs them; whether none failed.
+/// Runs them. Returns true if none failed.
 #[expect(clippy::print_stdout, reason = "a test runner talks to people")]
 pub(crate) fn run(options: &Options, tests: Vec<Test>) -> bool {
     let chosen: Vec<Test> = tests
@@ -154,7 +154,7 @@ pub(crate) fn run(options: &Options, tests: Vec<Test>) -> bool {
     counts.failed.into_inner() == 0
 }
 
-/// Runs one and prints its result; whether it did not fail.
+/// Runs one and prints its result. Returns true if it did not fail.
 fn one(test: Test, limit: Duration) -> bool {
     let Test {
         name,

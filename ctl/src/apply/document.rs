@@ -42,7 +42,7 @@ pub(super) struct Node {
     pub(super) end: usize,
     /// Where it lies in the text, in characters.
     pub(super) range: Range<usize>,
-    /// Whether it is a collection in brackets or braces.
+    /// True if it is a collection in brackets or braces.
     pub(super) flow: bool,
     anchor: usize,
 }

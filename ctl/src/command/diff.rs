@@ -19,7 +19,7 @@ struct Difference<'a> {
     /// The recording that is compared with.
     from: &'a str,
     to: &'a str,
-    /// Whether nothing was lost in either.
+    /// True if nothing was lost in either.
     complete: bool,
     more: CapabilitySet,
     less: CapabilitySet,

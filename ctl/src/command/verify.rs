@@ -36,13 +36,13 @@ pub(crate) struct Options<'a> {
     pub(crate) check: Option<&'a str>,
     /// How long the program, or the check, is given.
     pub(crate) timeout: Duration,
-    /// Whether to see first that the check succeeds with everything granted.
+    /// True if a first run shows that the check succeeds with everything granted.
     pub(crate) baseline: bool,
-    /// Whether it is run with no more than it has today.
+    /// True if it is run with no more than it has today.
     pub(crate) today: bool,
-    /// Whether a run of another image, command or user is judged.
+    /// True if a run of another image, command or user is judged.
     pub(crate) anyway: bool,
-    /// Whether nothing may be refused, even if the program goes on.
+    /// True if nothing may be refused, even if the program goes on.
     pub(crate) strict: bool,
     /// The engine's command line.
     pub(crate) command: &'a [OsString],

@@ -51,7 +51,7 @@ pub(crate) struct Launch {
     pub(super) compose: Option<Compose>,
     /// The same as `form` for a file of compose.
     pub(super) parts: Option<render::Parts>,
-    /// Whether docker has annotations, once it was asked.
+    /// True if docker has annotations; empty until docker was asked.
     annotates: OnceLock<bool>,
 }
 

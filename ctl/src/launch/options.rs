@@ -34,7 +34,7 @@ pub(super) struct Given {
     pub(super) value: Option<OsString>,
     /// The words that it takes.
     pub(super) words: Range<usize>,
-    /// Whether it shares its word with other letters.
+    /// True if it is one of several letters in one argument.
     pub(super) in_cluster: bool,
 }
 

@@ -43,9 +43,9 @@ pub(crate) struct Container {
     pub(super) called: Option<&'static str>,
     /// By what its id is known.
     pub(super) id: Id,
-    /// Whether the command line returns while the container runs.
+    /// True if the command line returns while the container runs.
     pub(crate) detached: bool,
-    /// Whether it goes when its program has ended.
+    /// True if the engine removes it when its program has ended.
     pub(crate) removes_itself: bool,
 }
 

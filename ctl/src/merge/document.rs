@@ -59,7 +59,7 @@ pub(crate) struct Run {
     pub(crate) pod: Option<String>,
     /// `uname -r` of its host.
     pub(crate) kernel: String,
-    /// Whether nothing was lost.
+    /// True if nothing was lost.
     pub(crate) complete: bool,
     /// What it needed, and how many checks there were.
     pub(crate) needs: BTreeMap<Capability, u64>,
@@ -115,7 +115,7 @@ pub(crate) struct Merged {
     pub(crate) names: BTreeSet<String>,
     /// The workload; several where different ones were merged on purpose.
     pub(crate) workloads: Vec<Identity>,
-    /// Whether all runs were complete.
+    /// True if all runs were complete.
     pub(crate) complete: bool,
     /// Recording ids of the runs that were not.
     pub(crate) incomplete_runs: Vec<String>,

@@ -12,7 +12,7 @@ use std::fmt::Write as _;
 pub(crate) struct Kernel {
     /// The position of the kernel in [`atlas::kernels`].
     pub(crate) index: usize,
-    /// Whether places that Debian's amd64 kernel does not have are shown as well.
+    /// True if places that Debian's amd64 kernel does not have are shown as well.
     pub(crate) all: bool,
 }
 

@@ -17,7 +17,7 @@ pub struct EbpfState {
     pub armed_ns: u64,
     /// How many runs of its programs the kernel had skipped by then (`recursion_misses`).
     pub missed: u64,
-    /// Whether refused checks are followed to the end of their system call, with the reason if they are not; `None` unless the recording verifies.
+    /// `Ok` if refused checks are followed to the end of their system call, else the reason; `None` unless the recording verifies.
     #[serde(default)]
     pub results: Option<Result<(), String>>,
     /// What the container's root file system is made of, where it is an overlayfs.

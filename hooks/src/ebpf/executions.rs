@@ -13,7 +13,7 @@ pub(super) struct Executions<'a> {
     pub(super) root: &'a Root<'a>,
     /// File capabilities that the container wrote itself.
     pub(super) written: &'a [(AttributeKey, u64)],
-    /// Whether the container has a user namespace of its own.
+    /// True if the container has a user namespace of its own.
     pub(super) user_namespace: bool,
 }
 

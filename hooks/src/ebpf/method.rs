@@ -66,7 +66,7 @@ impl Method {
         }
     }
 
-    /// Whether this method sees the checks that the compiler put in line in a function of security/commoncap.c.
+    /// Returns true if this method sees the checks that the compiler put in line in a function of security/commoncap.c.
     fn sees_inside(self, site: &Site) -> bool {
         match self {
             Self::Tracepoint => true,

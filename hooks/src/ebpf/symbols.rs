@@ -145,7 +145,7 @@ fn trim(names: &[String]) -> Vec<String> {
         .collect()
 }
 
-/// Whether the kernel asked silently, as far as the functions that asked show (kernel/capability.c, security/commoncap.c).
+/// Returns how the kernel asked, as far as the functions that asked show (kernel/capability.c, security/commoncap.c).
 pub(super) fn audit(call_site: &[String]) -> Audit {
     for name in call_site.iter().take(3) {
         let name = name.as_str();

@@ -20,7 +20,7 @@ pub(super) const DOMAIN: &str = "capprof_t";
 const CAPABILITY_BOOLEANS: &[&str] =
     &["virt_sandbox_", "container_", "docker_", "podman_", "crio_"];
 
-/// Whether a boolean may give capabilities to containers, by its name.
+/// Returns true if a boolean may give capabilities to containers, judged by its name.
 pub(super) fn gives_capabilities(name: &str) -> bool {
     CAPABILITY_BOOLEANS
         .iter()

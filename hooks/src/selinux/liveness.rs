@@ -1,4 +1,4 @@
-//! Whether a container is still there.
+//! Finding out if a container is still there.
 
 use super::target::Target;
 use capprof_profile::recording::Process;

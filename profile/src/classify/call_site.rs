@@ -46,7 +46,7 @@ pub(super) fn in_overlayfs(check: &Observation) -> bool {
         .any(|frame| is_of_overlayfs(function(frame)))
 }
 
-/// Whether a function is one of overlayfs, by how its name begins.
+/// Returns true if a function belongs to overlayfs, judged by the prefix of its name.
 pub(crate) fn is_of_overlayfs(function: &str) -> bool {
     function.starts_with("ovl_") || function.starts_with("backing_file_")
 }
@@ -64,7 +64,7 @@ pub(super) fn rule_in_atlas(check: &Observation) -> Option<&'static str> {
         .then_some(rule)
 }
 
-/// Whether the atlas lists the check's place under a rule.
+/// Returns true if the atlas lists the check's place under a rule.
 pub(super) fn listed_as(check: &Observation, rule: &str) -> bool {
     rule_in_atlas(check) == Some(rule)
 }

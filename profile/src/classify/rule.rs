@@ -10,9 +10,9 @@ use crate::recording::Recording;
 pub struct Context {
     /// User id of the container's process inside the container.
     pub uid: u32,
-    /// Whether the container has a user namespace of its own.
+    /// True if the container has a user namespace of its own.
     pub user_namespace: bool,
-    /// Whether the container's processes run with `no_new_privs`.
+    /// True if the container's processes run with `no_new_privs`.
     pub no_new_privileges: bool,
     /// The bounding set that the container was given while it was profiled.
     pub granted: CapabilitySet,
@@ -51,7 +51,7 @@ pub struct Rule {
     pub explanation: &'static str,
     /// What it decides for a granted check.
     pub decision: Decision,
-    /// Whether it applies, besides where the atlas lists the place under its name.
+    /// Returns true if it applies to a check whose place the atlas does not list under its name.
     pub(super) applies: fn(&Observation, &Context) -> bool,
 }
 

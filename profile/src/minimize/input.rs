@@ -30,7 +30,7 @@ pub struct Input<'a> {
     pub unprivileged_port_start: Option<u16>,
     /// See [`crate::privileges::EngineGrants::filter_refuses`].
     pub filter_refuses: &'a BTreeSet<String>,
-    /// Whether that filter was relaxed, so that the system calls were made.
+    /// True if that filter was relaxed, so the system calls were made.
     pub filter_relaxed: bool,
 }
 

@@ -19,7 +19,7 @@ pub(super) struct ModeSettings {
     pub(super) profile: Option<String>,
     /// What the container's process gets.
     pub(super) sets: Sets,
-    /// Whether its AppArmor profile is taken off.
+    /// True if its AppArmor profile is removed.
     pub(super) relax_apparmor: bool,
     /// What happens to its seccomp filter.
     pub(super) relax_seccomp: RelaxSeccomp,

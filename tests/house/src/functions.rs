@@ -14,7 +14,7 @@ pub struct Function {
     pub lines: usize,
     /// Parameters, without `self`.
     pub parameters: usize,
-    /// Whether it is for tests only.
+    /// True if it is for tests only.
     pub test: bool,
 }
 

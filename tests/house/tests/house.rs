@@ -126,6 +126,24 @@ fn functions_have_few_parameters() {
     hold(PARAMETERS, sizes, &exceptions().parameters);
 }
 
+/// CONTRIBUTING.md, "English": a function "returns true if" a condition holds, and a field is "true if" it does.
+#[test]
+fn documentation_says_when_something_is_true() {
+    let mut problems = Vec::new();
+    for file in all() {
+        for (number, line) in (1..).zip(file.text.lines()) {
+            let line = line.trim_start();
+            if ["///", "//!"].iter().any(|mark| {
+                line.strip_prefix(mark)
+                    .is_some_and(|text| text.starts_with(" Whether "))
+            }) {
+                problems.push(format!("{}:{number}: {line}", file.path.display()));
+            }
+        }
+    }
+    assert!(problems.is_empty(), "\n{}", problems.join("\n"));
+}
+
 /// `order.toml`: of each crate its root file, and its modules in order.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -53,7 +53,7 @@ pub(super) struct Recorded {
     pub(super) status: Option<u8>,
     /// The result of the check.
     pub(super) check: Option<Check>,
-    /// Whether the user wanted to stop.
+    /// True if the user wanted to stop.
     pub(super) was_interrupted: bool,
 }
 

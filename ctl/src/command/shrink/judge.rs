@@ -12,7 +12,7 @@ use std::time::Duration;
 /// What a run came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct RunResult {
-    /// Whether it did what it should.
+    /// True if it did what it should.
     pub(super) passed: bool,
     /// By what this was seen.
     pub(super) why: String,
@@ -36,7 +36,7 @@ pub(super) struct Judge<'a> {
     pub(super) binary: &'a Path,
     /// The name under which docker knows capprof.
     pub(super) runtime: &'a str,
-    /// Whether the engine's own options give the set, without capprof.
+    /// True if the engine's own options give the set, without capprof.
     pub(super) engine_options: bool,
     /// The profile's directory, where the engine writes the containers' ids and output goes.
     pub(super) directory: &'a Path,

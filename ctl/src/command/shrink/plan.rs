@@ -65,7 +65,7 @@ pub(super) struct Course {
     pub(super) unseen: CapabilitySet,
     /// Members that programs are known to do without.
     pub(super) unclear: CapabilitySet,
-    /// Whether it has to fail without any capability.
+    /// True if it has to fail without any capability.
     pub(super) empty_fails: bool,
 }
 
@@ -327,7 +327,7 @@ impl Tree {
         })
     }
 
-    /// Whether the search waits for this run.
+    /// Returns true if the search waits for this run.
     fn awaits(&self, ask: Ask) -> bool {
         matches!(&self.nodes[0].step, Step::Run(next) if next.ask == ask)
     }

@@ -77,7 +77,7 @@ pub(super) struct Search<'a> {
     /// Runs that could not be made.
     failed: HashMap<Ask, anyhow::Error>,
     pub(super) bar: ProgressBar,
-    /// Whether the bar is shown; plain lines are otherwise.
+    /// True if the bar is shown; otherwise the search prints plain lines.
     terminal: bool,
 }
 

@@ -14,7 +14,7 @@ use std::path::Path;
 pub(super) struct Change {
     unit: String,
     was_active: bool,
-    /// Whether the service runs with other settings than its own.
+    /// True if the service runs with other settings than its own.
     is_other: bool,
 }
 

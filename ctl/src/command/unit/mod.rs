@@ -131,7 +131,7 @@ struct Course<'a> {
     settings: &'a Settings,
     store: Store,
     service: Service,
-    /// Whether the service ran before.
+    /// True if the service ran before.
     was_active: bool,
     interrupted: &'a AtomicBool,
 }

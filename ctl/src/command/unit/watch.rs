@@ -33,7 +33,7 @@ pub(super) struct Watched {
     pub(super) check: Option<Check>,
     /// What is wrong with the service.
     pub(super) failure: Option<String>,
-    /// Whether the user wanted to stop.
+    /// True if the user wanted to stop.
     pub(super) was_interrupted: bool,
 }
 

@@ -11,7 +11,7 @@ pub(crate) struct Further<'a> {
     pub(crate) runtime: Option<&'a str>,
     /// What capprof is told.
     pub(crate) marks: Vec<(&'static str, String)>,
-    /// Whether they are written as annotations, not as labels.
+    /// True if they are written as annotations, not as labels.
     pub(crate) annotations: bool,
     /// The label by which the container is found.
     pub(crate) found_by: (&'static str, String),
@@ -24,7 +24,7 @@ pub(crate) struct Further<'a> {
 pub(crate) struct Instead<'a> {
     /// The capabilities; `None`: those that the project says.
     pub(crate) set: Option<CapabilitySet>,
-    /// Whether the project's own `cap_add` and `cap_drop` can be left out (compose 2.24.4).
+    /// True if the project's own `cap_add` and `cap_drop` can be left out (compose 2.24.4).
     pub(crate) replaces: bool,
     /// Devices: the path, and how they are opened.
     pub(crate) devices: &'a [(String, String)],

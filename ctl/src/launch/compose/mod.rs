@@ -36,7 +36,7 @@ pub(super) struct Compose {
     globals: Vec<Given>,
     /// Where `run` or `up` stands.
     pub(super) verb: usize,
-    /// Whether it is `up`.
+    /// True if it is `up`.
     pub(super) is_up: bool,
     /// The service.
     pub(super) service: String,

@@ -40,7 +40,7 @@ pub(crate) struct Form {
     pub(crate) caveats: Vec<String>,
     /// Lines to paste, each with a newline.
     pub(crate) body: String,
-    /// Whether caveats can stand before the lines as comments.
+    /// True if caveats can stand before the lines as comments.
     comments: bool,
 }
 

@@ -21,7 +21,7 @@ pub(crate) struct Parts {
     pub(crate) rules: Vec<String>,
     /// Sysctls: name and value.
     pub(crate) sysctls: Vec<(String, String)>,
-    /// Whether the process runs with no_new_privs today.
+    /// True if the process runs with no_new_privs today.
     pub(crate) no_new_privileges: bool,
     /// What has to be known besides, a line each.
     pub(crate) caveats: Vec<String>,

@@ -25,9 +25,9 @@ pub(crate) struct Workload<'a> {
     pub(super) privileges: Option<&'a Privileges>,
     /// What mode `enforce` finds the sets by; `None`: by nothing but a list.
     pub(super) recording: Option<&'a str>,
-    /// Whether CAP_NET_BIND_SERVICE was used for nothing but binding a port below 1024.
+    /// True if CAP_NET_BIND_SERVICE was used for nothing but binding a port below 1024.
     pub(super) only_binds: bool,
-    /// Whether a port below 1024 was bound without being asked for it, as docker sets up the network.
+    /// True if a port below 1024 was bound without being asked for it, as docker sets up the network.
     pub(super) binds_unasked: bool,
     /// Limits and sysctls that can replace a capability and grant less.
     pub(super) instead: Vec<Instead>,

@@ -32,7 +32,7 @@ pub(super) static RULES: &[Rule] = &[
     },
 ];
 
-/// Whether the permissions of a sysctl were asked about.
+/// Returns true if the check was about the permissions of a sysctl.
 fn sysctl(check: &Observation) -> bool {
     listed_as(check, SYSCTL)
 }
