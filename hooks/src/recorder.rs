@@ -116,20 +116,10 @@ pub struct ArmedRecorder {
 }
 
 impl ArmedRecorder {
-    /// A recorder that records.
-    pub fn recorded(
-        recorder: observation::Recorder,
-        method: String,
-        refused: Vec<String>,
-        state: Value,
-    ) -> Self {
+    /// A recorder that records, with what the profile says of it.
+    pub fn recorded(report: RecorderReport, state: Value) -> Self {
         Self {
-            report: RecorderReport {
-                recorder,
-                recorded: true,
-                method,
-                refused,
-            },
+            report,
             state: Some(state),
         }
     }
@@ -141,6 +131,7 @@ impl ArmedRecorder {
                 recorder,
                 recorded: false,
                 method: String::new(),
+                scope: None,
                 refused: vec![reason],
             },
             state,

@@ -144,12 +144,14 @@ pub fn reports() -> Vec<RecorderReport> {
             recorder: Recorder::Ebpf,
             recorded: true,
             method: "tp_btf/cap_capable".to_owned(),
+            scope: None,
             refused: vec![],
         },
         RecorderReport {
             recorder: Recorder::Selinux,
             recorded: false,
             method: String::new(),
+            scope: None,
             refused: vec!["SELinux is not enabled on this host".to_owned()],
         },
     ]

@@ -1,6 +1,7 @@
 //! What a profile says of the recorders, the runtime and the host.
 
 use crate::observation::Recorder;
+use crate::settings::Scope;
 use serde::{Deserialize, Serialize};
 
 /// The report of one recorder.
@@ -10,8 +11,11 @@ pub struct RecorderReport {
     pub recorder: Recorder,
     /// True if it recorded.
     pub recorded: bool,
-    /// How: `tp_btf/cap_capable`, `audit log, scope domain`; empty if it did not.
+    /// How, in words for a reader: `tp_btf/cap_capable`, `audit log, scope domain`; empty if it did not.
     pub method: String,
+    /// How far SELinux was toggled for it: never [`Scope::Auto`]. `None` if it did not record, for eBPF, and in profiles of earlier versions.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub scope: Option<Scope>,
     /// What was tried and refused, a line each.
     pub refused: Vec<String>,
 }
@@ -35,4 +39,34 @@ pub struct HostReport {
     pub architecture: String,
     /// capprof's own version.
     pub capprof: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_of_an_earlier_version_has_no_scope() {
+        let earlier = r#"{"recorder":"selinux","recorded":true,"method":"audit log, scope host","refused":[]}"#;
+        let report: RecorderReport = serde_json::from_str(earlier).unwrap();
+        assert_eq!(report.scope, None);
+        assert_eq!(serde_json::to_string(&report).unwrap(), earlier);
+    }
+
+    #[test]
+    fn the_scope_is_written_as_in_the_configuration() {
+        let report = RecorderReport {
+            recorder: Recorder::Selinux,
+            recorded: true,
+            method: "audit log, scope host".to_owned(),
+            scope: Some(Scope::Host),
+            refused: Vec::new(),
+        };
+        let text = serde_json::to_string(&report).unwrap();
+        assert!(text.contains(r#""scope":"host""#), "{text}");
+        assert_eq!(
+            serde_json::from_str::<RecorderReport>(&text).unwrap(),
+            report
+        );
+    }
 }

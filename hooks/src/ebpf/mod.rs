@@ -44,6 +44,7 @@ pub use program_set::{directory, unload};
 
 use crate::recorder::{self, Collection, Recorder};
 use capprof_profile::observation::{self, Evidence};
+use capprof_profile::profile::RecorderReport;
 use capprof_profile::recording::{Process, Recording};
 use capprof_profile::settings::Recorders;
 use capprof_store::recording::Directory;
@@ -87,12 +88,14 @@ impl Recorder for Ebpf {
         init: Process,
     ) -> anyhow::Result<recorder::ArmedRecorder> {
         let armed = arm(recording, directory, init)?;
-        Ok(recorder::ArmedRecorder::recorded(
-            self.name(),
-            armed.method.to_string(),
-            armed.refused.clone(),
-            json!(armed),
-        ))
+        let report = RecorderReport {
+            recorder: self.name(),
+            recorded: true,
+            method: armed.method.to_string(),
+            scope: None,
+            refused: armed.refused.clone(),
+        };
+        Ok(recorder::ArmedRecorder::recorded(report, json!(armed)))
     }
 
     fn collect(&self, recording: &Recording, state: &Value) -> Collection {

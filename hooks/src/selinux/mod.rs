@@ -32,6 +32,7 @@ use crate::lease::Leases;
 use crate::recorder::{self, Collection, Recorder};
 use armed::{SelinuxState, kind_of};
 use capprof_profile::observation::{self, Evidence};
+use capprof_profile::profile::RecorderReport;
 use capprof_profile::recording::{Process, Recording};
 use capprof_profile::settings::{Recorders, Scope};
 use capprof_store::recording::Directory;
@@ -96,7 +97,14 @@ impl Recorder for Selinux {
                 recorder::ArmedRecorder::refused(self.name(), reason.to_owned(), Some(state))
             }
             None => {
-                recorder::ArmedRecorder::recorded(self.name(), armed.method(), Vec::new(), state)
+                let report = RecorderReport {
+                    recorder: self.name(),
+                    recorded: true,
+                    method: armed.method(),
+                    scope: Some(armed.scope),
+                    refused: Vec::new(),
+                };
+                recorder::ArmedRecorder::recorded(report, state)
             }
         })
     }

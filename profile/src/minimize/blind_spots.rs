@@ -6,11 +6,9 @@ use crate::atlas::paths;
 use crate::classify::{self, Decision};
 use crate::observation::{BlindSpot, Evidence, Namespace, PortUse, Recorder};
 use crate::recording::Mode;
+use crate::settings::Scope;
 use crate::{Capability, CapabilitySet};
 use std::collections::BTreeSet;
-
-/// How the SELinux recorder's method names its scope.
-const IN_SCOPE_HOST: &str = "scope host";
 
 /// All blind spots, sorted.
 pub(super) fn blind_spots(
@@ -242,7 +240,7 @@ fn unseen_in_scope_host(input: &Input<'_>) -> Option<String> {
         .filter(|capability| input.granted.bounding.contains(*capability))
         .collect();
     let is_alone = !recorded_completely(input, Recorder::Ebpf);
-    (report.method.contains(IN_SCOPE_HOST) && is_alone && !unseen.is_empty()).then(|| {
+    (report.scope == Some(Scope::Host) && is_alone && !unseen.is_empty()).then(|| {
         format!(
             "SELinux alone, in scope host, leaves no record of {} of the {} capabilities that the container had: let eBPF record as well, or \
              take scope domain",

@@ -47,7 +47,7 @@ pub(super) fn difference(
     let reason = known_reason(asked, blind)
         .or_else(|| match other {
             Recorder::Selinux => selinux_reason(asked, &checks, selinux),
-            Recorder::Ebpf => ebpf_reason(asked, input),
+            Recorder::Ebpf => None,
         })
         .unwrap_or_else(|| "unexplained".to_owned());
     let seer = match other {
@@ -91,15 +91,6 @@ fn selinux_reason(
         return None;
     };
     Some(reason.to_owned())
-}
-
-fn ebpf_reason(asked: Capability, input: &Input<'_>) -> Option<String> {
-    let by_fexit = input
-        .reports
-        .iter()
-        .any(|report| report.recorder == Recorder::Ebpf && report.method.contains("fexit"));
-    (asked == Capability::SETPCAP && by_fexit)
-        .then(|| "fexit does not see calls that the compiler inlined in commoncap.c".to_owned())
 }
 
 /// security/commoncap.c calls `cap_capable()` directly in these: no other security module hears of it.

@@ -3,6 +3,7 @@ use crate::Capability;
 use crate::fixtures::check;
 use crate::observation::{BlindSpot, Execution, Observation, Recorder};
 use crate::profile::RecorderReport;
+use crate::settings::Scope;
 
 #[test]
 fn a_file_that_could_not_be_read_is_a_blind_spot() {
@@ -154,28 +155,32 @@ fn selinux_alone_in_scope_host_is_never_complete() {
         recorder: Recorder::Selinux,
         reason: "the policy allows it to the container's domain without a record".into(),
     };
-    let of_scope = |scope: &str| {
+    let of_scope = |scope: Scope| {
         let mut case = Case::default();
         case.evidence(Recorder::Selinux).blind_spots = vec![spot.clone()];
         case.reports = vec![RecorderReport {
             recorder: Recorder::Selinux,
             recorded: true,
-            method: format!("audit log, scope {scope}"),
+            method: "audit log".into(),
+            scope: Some(scope),
             refused: Vec::new(),
         }];
         case
     };
-    let mut case = of_scope("host");
+    let mut case = of_scope(Scope::Host);
     let lines = case.minimize().incomplete_because;
     assert_eq!(lines.len(), 1, "{lines:?}");
     assert!(lines[0].starts_with("SELinux alone, in scope host, leaves no record of 1 of the 41"));
     // eBPF sees all of it, and what a container was not given it cannot use.
     case.evidence(Recorder::Ebpf);
     assert_eq!(case.minimize().incomplete_because, [""; 0]);
-    let mut case = of_scope("host");
+    let mut case = of_scope(Scope::Host);
     case.granted.bounding.remove(Capability::NET_ADMIN);
     assert_eq!(case.minimize().incomplete_because, [""; 0]);
-    assert_eq!(of_scope("domain").minimize().incomplete_because, [""; 0]);
+    assert_eq!(
+        of_scope(Scope::Domain).minimize().incomplete_because,
+        [""; 0]
+    );
 }
 
 #[test]

@@ -3,6 +3,7 @@ use crate::Capability;
 use crate::fixtures::{check, record};
 use crate::observation::{BlindSpot, Evidence, Observation, Recorder};
 use crate::profile::RecorderReport;
+use crate::settings::Scope;
 
 #[test]
 fn two_recorders_are_united_and_counted_once() {
@@ -56,17 +57,15 @@ fn differences_are_explained_where_a_reason_is_known() {
         note(&case),
         "seen by eBPF alone; SELinux did not: marked as granted by a silent probe"
     );
-    // Inlined calls.
     let mut case = Case::seen(vec![record(Capability::SETPCAP)]);
-    case.evidence(Recorder::Ebpf);
-    case.reports = vec![RecorderReport {
+    case.evidence(Recorder::Ebpf).blind_spots = vec![BlindSpot {
+        capability: Some(Capability::SETPCAP),
         recorder: Recorder::Ebpf,
-        recorded: true,
-        method: "fexit/cap_capable".into(),
-        refused: vec![],
+        reason: "capset(2) asks in a place that this kernel does not let be seen".into(),
     }];
-    assert!(
-        note(&case).ends_with("fexit does not see calls that the compiler inlined in commoncap.c")
+    assert_eq!(
+        note(&case),
+        "seen by SELinux alone; eBPF did not: capset(2) asks in a place that this kernel does not let be seen"
     );
 }
 
@@ -144,6 +143,7 @@ fn nothing_recorded_is_incomplete() {
             recorder: Recorder::Selinux,
             recorded: true,
             method: "audit log".into(),
+            scope: Some(Scope::Domain),
             refused: vec![],
         }],
         evidence: vec![(Recorder::Ebpf, Evidence::default())],
