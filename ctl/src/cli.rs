@@ -1,5 +1,9 @@
 //! The command line, defined once: help, man pages and completions are made from it.
 
+mod value;
+
+pub(crate) use value::Point;
+
 use crate::engine::Engine;
 use crate::render::FormKind;
 use capprof_profile::Capability;
@@ -8,13 +12,11 @@ use capprof_store::settings;
 use clap::builder::PossibleValue;
 use clap::{Parser, Subcommand, ValueEnum};
 use clap_complete::engine::{ArgValueCandidates, CompletionCandidate};
-use jiff::Timestamp;
-use jiff::tz::TimeZone;
 use std::ffi::OsString;
 use std::path::PathBuf;
-use std::str::FromStr;
 use std::sync::LazyLock;
 use std::time::Duration;
+use value::{capability, time};
 
 /// Show which Linux capabilities profiled containers need
 ///
@@ -694,50 +696,6 @@ pub(crate) enum CheckFormat {
     Junit,
 }
 
-/// A point in time, given as one or as a span before now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Point(Timestamp);
-
-impl Point {
-    /// As recording ids begin.
-    pub(crate) fn compact(&self) -> String {
-        capprof_store::time::compact(self.0)
-    }
-}
-
-impl FromStr for Point {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        if let Ok(time) = text.parse() {
-            return Ok(Self(time));
-        }
-        let midnight = format!("{text}T00:00:00Z").parse::<Timestamp>().ok();
-        let span = || {
-            let span = text.parse::<jiff::Span>().ok()?;
-            let now = Timestamp::now().to_zoned_datetime(TimeZone::UTC);
-            Some(now.checked_sub(span).ok()?.timestamp())
-        };
-        midnight
-            .or_else(span)
-            .map(Self)
-            .ok_or_else(|| {
-                "expected a time span like 30d or 12h, a date like 2026-01-31, or a point in time like 2026-01-31T12:00:00Z".to_owned()
-            })
-    }
-}
-
-/// A capability by its name, with or without `CAP_`, in any case.
-fn capability(text: &str) -> Result<Capability, String> {
-    let upper = text.to_ascii_uppercase();
-    let full = match upper.starts_with("CAP_") {
-        true => upper,
-        false => format!("CAP_{upper}"),
-    };
-    full.parse()
-        .map_err(|_| format!("no capability is called {text}"))
-}
-
 /// How many profiles are looked at for names to complete.
 const COMPLETED: usize = 200;
 
@@ -786,25 +744,6 @@ pub(crate) enum AuditFormat {
     Json,
     /// For the text files that node_exporter of Prometheus collects
     Prometheus,
-}
-
-/// A time like `90s`, `10m`, `24h` or `7d`.
-fn time(text: &str) -> Result<Duration, String> {
-    let expected = || "expected a time like 90s, 10m, 24h or 7d".to_owned();
-    let unit = text.char_indices().last().map(|(position, _)| position);
-    let (number, unit) = text.split_at(unit.unwrap_or_default());
-    let seconds = match unit {
-        "s" => 1,
-        "m" => 60,
-        "h" => 3600,
-        "d" => 86400,
-        _ => return Err(expected()),
-    };
-    let number: u64 = number.parse().map_err(|_| expected())?;
-    match number.checked_mul(seconds) {
-        None | Some(0) => Err(expected()),
-        Some(seconds) => Ok(Duration::from_secs(seconds)),
-    }
 }
 
 /// How `shrink` judges a run, and how long.
@@ -868,36 +807,6 @@ impl Default for ShrinkOptions {
 mod tests {
     use super::*;
     use clap::CommandFactory;
-
-    #[test]
-    fn times_have_a_unit() {
-        assert_eq!(time("90s"), Ok(Duration::from_secs(90)));
-        assert_eq!(time("7d"), Ok(Duration::from_secs(7 * 86400)));
-        for wrong in [
-            "",
-            "s",
-            "10",
-            "0m",
-            "-1h",
-            "1w",
-            "1ä",
-            "99999999999999999999d",
-            "300000000000000000d",
-        ] {
-            assert!(time(wrong).is_err(), "{wrong}");
-        }
-    }
-
-    #[test]
-    fn points_in_time_are_dates_times_or_spans() {
-        let of = |text: &str| text.parse::<Point>().unwrap().compact();
-        assert_eq!(of("2026-01-31"), "20260131T000000Z");
-        assert_eq!(of("2026-01-31T12:00:00+01:00"), "20260131T110000Z");
-        assert!(of("1d") < of("1h"));
-        assert!("yesterday".parse::<Point>().is_err());
-        assert_eq!(time("90s"), Ok(Duration::from_secs(90)));
-        assert!(time("90").is_err() && time("0s").is_err());
-    }
 
     #[test]
     fn the_definitions_are_sound() {

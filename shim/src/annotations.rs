@@ -1,6 +1,7 @@
 //! What a configuration's annotations say to capprof and about the workload.
 
 use capprof_profile::CapabilitySet;
+use capprof_profile::capability::UnknownCapability;
 use capprof_profile::recording::{Judge, Workload};
 use capprof_profile::settings::{DefaultMode, Scope};
 use serde_json::Value;
@@ -242,7 +243,7 @@ fn mode(
             let capabilities = match capabilities.as_deref().map(parse_capabilities) {
                 None => None,
                 Some(Ok(set)) => Some(set),
-                Some(Err(name)) => {
+                Some(Err(UnknownCapability(name))) => {
                     return refuse(
                         of_capabilities,
                         name.escape_default().to_string(),
@@ -285,14 +286,14 @@ fn enforced(
     }))
 }
 
-/// Parses a list of names. The error is the first name that is misspelt.
-fn parse_capabilities(list: &str) -> Result<CapabilitySet, String> {
+/// Parses a list of names. A number counts as misspelt; the error has the first name that is.
+fn parse_capabilities(list: &str) -> Result<CapabilitySet, UnknownCapability> {
     list.split(',')
         .map(str::trim)
         .filter(|name| !name.is_empty())
         .map(|name| match name.starts_with("CAP_") {
-            true => name.parse().map_err(|_| name.to_owned()),
-            false => Err(name.to_owned()),
+            true => name.parse(),
+            false => Err(UnknownCapability(name.to_owned())),
         })
         .collect()
 }
