@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# A capability that config.json lists as ambient, but not as inheritable, is not raised, for the kernel raises what is both permitted and
-# inheritable alone (capabilities(7)). Both runtimes start the container with exit status 0: runc warns on standard error, crun says nothing.
-# For a user other than root it is the ambient set that gives a capability at all, so the process runs without it.
+# A capability that config.json lists as ambient but not as inheritable is not raised: the kernel raises only what is both permitted and inheritable
+# (capabilities(7)). Both runtimes start the container with exit status 0; runc warns on standard error, crun says nothing. A user other than root
+# holds a capability only through the ambient set, so the process runs without it.
 #
 # Seen on 2026-11-27, user 1000, CAP_KILL permitted, effective, bounding and ambient; effective set, status, words on standard error:
 #     runc 1.3.6  0000000000000000 0 warned

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# `apt-get install` asks for CAP_NET_ADMIN, also of a local package, without a network and without D-Bus. Before it runs dpkg it loads
-# libsystemd, to put off a shutdown, and sd-bus makes the socket's buffers larger before it connects: SO_RCVBUFFORCE and SO_SNDBUFFORCE take the
-# capability. Refused, apt goes on with the buffers that it has and says nothing. A tracer of capabilities tells of CAP_NET_ADMIN all the same.
+# `apt-get install` asks for CAP_NET_ADMIN, even for a local package without a network and without D-Bus. Before it runs dpkg, apt loads libsystemd to
+# delay a shutdown. sd-bus then enlarges the socket's buffers before it connects, by SO_RCVBUFFORCE and SO_SNDBUFFORCE, which need the capability. If
+# the kernel refuses, apt continues with the buffers that it has and prints nothing. A tracer of capabilities reports CAP_NET_ADMIN all the same.
 #
 # Seen on 2026-11-27; options asked for, their results, exit status of apt-get:
 #     apt 2.6.1                        SO_RCVBUFFORCE 0, SO_SNDBUFFORCE 0, 0

@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# Three answers of ausearch and aureport to "did the kernel let it through?" for the same AVC records, none of which looks at `permissive=`:
-#  - `ausearch --success` takes `granted` for success, and `denied` of a permissive domain, which was let through, for failure.
-#  - `ausearch --format text` and `csv` call all of them unsuccessful, `granted` (auditallow) included.
-#  - `ausearch --interpret` prints the comma between two categories of a context as a blank: `s0:c1,c2` becomes `s0:c1 c2`, which no tool takes.
-#  - `ausearch --context s0:c1,c2` finds `s0:c1,c23` too, for it looks for a part; with `--word` it finds neither, but the whole context alone.
+# ausearch and aureport have three ways to answer "did the kernel allow it?" for the same AVC records, and none of them looks at `permissive=`:
+#  - `ausearch --success` counts `granted` as a success. It counts `denied` in a permissive domain, which the kernel allowed, as a failure.
+#  - `ausearch --format text` and `csv` call all of them unsuccessful, even `granted` (auditallow).
+#  - `ausearch --interpret` prints a blank instead of the comma between two categories of a context: `s0:c1,c2` becomes `s0:c1 c2`, which no tool
+#    accepts.
+#  - `ausearch --context s0:c1,c2` also finds `s0:c1,c23`, because it searches for a part. With `--word` it finds neither, only a whole context.
 #
 # Seen on 2026-11-27, audit 4.0.2, records 42 (denied, permissive=1, s0:c1,c2), 43 (granted, s0:c1,c23), 44 (denied, permissive=0, s0:c1,c23):
 #     --success yes: 43           --success no: 42 44        text: unsuccessfully, three times

@@ -1,10 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# `bwrap --cap-add CAP_NET_RAW`, called by root, does not add one capability to what the program would have: root's program has them all anyway,
-# and the option raises all of them into the ambient set, so that a program that changes its user keeps every one. `--cap-add ALL`, which asks
-# for more, leaves the ambient set empty. Only after `--cap-drop ALL` does the option mean the one that it names. The bounding set stays
-# full with every one of these.
+# When root calls `bwrap --cap-add CAP_NET_RAW`, the option does not add one capability: a program of root has all of them anyway. Instead it raises
+# all of them into the ambient set, and a program that changes its user keeps every one. `--cap-add ALL`, which asks for more, leaves the ambient set
+# empty. The option means the named capability only after `--cap-drop ALL`. The bounding set stays full with each of these.
 #
 # Seen on 2026-11-27, bubblewrap 0.12.0, called by root; effective, bounding and ambient set, where `full` is the caller's set:
 #     (no option)                            full full none

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# `--cap-add` and `--cap-drop` of the same capability mean opposite things to two engines. docker lets the addition win, `ALL` included, so that
-# `--cap-drop ALL --cap-add ALL` gives every capability that there is; podman refuses both command lines.
+# `--cap-add` and `--cap-drop` of the same capability mean opposite things to two engines. In docker the addition wins, even for `ALL`: `--cap-drop
+# ALL --cap-add ALL` gives every capability. podman refuses both command lines.
 #
 # Seen on 2026-11-27, effective set, where `full` is the set of the daemon:
 #                                            docker 26.1.5        podman 5.4.2

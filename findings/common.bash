@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
 #
-# What the findings share. A finding runs public packages of a pinned version, without capprof, on valid input, and fails if they no longer
-# behave as it says. It runs as root, in a temporary folder that it removes, and needs mmdebstrap, util-linux and python3.
+# Functions that the findings share. A finding runs public packages of a pinned version, without capprof, on valid input, and fails if they no
+# longer behave as it says. It needs root, mmdebstrap, util-linux and python3, and works in a temporary directory that it removes.
 set -euo pipefail
 
 work=$(mktemp -d "${TMPDIR:-/tmp}/capprof-finding.XXXXXX")
@@ -13,7 +13,7 @@ skip() { # REASON
 	exit 0
 }
 
-# Unpacks packages with what they depend on, without running their scripts, from the mirror in this machine's apt configuration.
+# Unpacks packages and their dependencies without running their scripts. The mirror is that of this machine's apt configuration.
 debian_root() { # DIRECTORY SUITE PACKAGE[=VERSION]...
 	local root=$1 suite=$2 mirror link IFS=,
 	shift 2
@@ -27,8 +27,8 @@ debian_root() { # DIRECTORY SUITE PACKAGE[=VERSION]...
 	[[ -e $root/usr/bin/sh ]] || ln -s busybox "$root/usr/bin/sh"
 }
 
-# Runs a command with the directory as its root, in a mount namespace of its own, with control groups of version 2 alone.
-# $work/shared is /shared there.
+# Runs a command in its own mount namespace, with the directory as its root and with control groups of version 2 only.
+# $work/shared is at /shared there.
 inside() { # DIRECTORY COMMAND...
 	mkdir -p "$work/shared"
 	# shellcheck disable=SC2016  # expanded by the inner shell
@@ -50,7 +50,7 @@ inside() { # DIRECTORY COMMAND...
 		exec "$@"' inside "$1" "$work/shared" "${@:2}" </dev/null
 }
 
-# Runs a script by busybox's shell next to an engine that has an image `finding` of a static busybox. The engine's containers have no network.
+# Runs a script with busybox's shell next to an engine that has the image `finding` of a static busybox. Its containers have no network.
 # ROOT has docker.io, docker-cli and busybox-static.
 with_docker() { # ROOT SCRIPT
 	# shellcheck disable=SC2016  # expanded by the inner shell
@@ -75,7 +75,7 @@ with_podman() { # ROOT SCRIPT
 		mkdir -p /dev/shm /etc/containers
 		mount -t tmpfs tmpfs /dev/shm
 		echo "{\"default\": [{\"type\": \"insecureAcceptAnything\"}]}" >/etc/containers/policy.json
-		# podman limits the number of processes unasked, and that controller may be one of version 1.
+		# By default podman limits the number of processes, and the host may have that controller in version 1.
 		printf "[containers]\npids_limit = 0\n" >/etc/containers/containers.conf
 		podman() { command podman --root /run/podman/root --runroot /run/podman/run --storage-driver vfs --cgroup-manager cgroupfs --events-backend none "$@"; }
 		tar -C /run/image -c . | podman import - localhost/finding >/dev/null 2>&1
@@ -125,7 +125,7 @@ with open(path, "w") as file:
 PYTHON
 }
 
-# Compares what was seen with what this finding says, shows both where they differ, and fails then.
+# Compares what was seen with what this finding says. If they differ, shows both and fails.
 expect() { # WHAT EXPECTED SEEN
 	if [[ $2 == "$3" ]]; then
 		printf 'as found: %s: %s\n' "$1" "$(tr '\n' ' ' <<<"$3")"

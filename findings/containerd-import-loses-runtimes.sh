@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# A drop-in that adds one runtime to containerd (`imports`, containerd-config.toml(5)) can take another away, with exit status 0.
-#  - containerd 1.7.24: the imported file's section of the CRI plugin replaces that of the main file, built-in defaults included.
-#  - containerd 2.1.9: both files of version 2 are merged; but where the main file is of version 2 and the imported one of version 3, the main
-#    file's section is not migrated, and `containerd config dump` says "Ignoring unknown key in TOML for plugin" and leaves it out.
+# A drop-in that adds one runtime to containerd (`imports`, containerd-config.toml(5)) can remove another, with exit status 0.
+#  - containerd 1.7.24: the CRI plugin's section of the imported file replaces that of the main file, including built-in defaults.
+#  - containerd 2.1.9 merges two files of version 2. If the main file has version 2 and the imported one version 3, it does not migrate the section of
+#    the main file: `containerd config dump` says "Ignoring unknown key in TOML for plugin" and leaves the section out.
 #
 # Seen on 2026-11-27, with `main` in the main file and `added` in the imported one; runtimes in the dump:
 #                        both of version 2    version 2 imports version 3

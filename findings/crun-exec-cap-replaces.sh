@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# `exec --cap CAP_NET_RAW` adds to the container's capabilities under runc, and replaces them under crun: the new process then holds the
-# named capability and nothing else, although `crun exec --help` says "add a capability".
+# `exec --cap CAP_NET_RAW` adds to the container's capabilities under runc, and replaces them under crun: the new process then holds only the named
+# capability, although `crun exec --help` says "add a capability".
 #
 # Seen on 2026-11-27, in a container that has CAP_CHOWN and CAP_KILL (0x21; CAP_NET_RAW is 0x2000), effective set of the new process:
 #                without --cap     with --cap CAP_NET_RAW

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# `linux` and `mounts` of config.json are optional (runtime-spec 1.0.2, config.md, and its JSON schema). crun refuses a configuration without
-# either. runc runs one without `linux`, in the namespaces of its caller: the container sees the host's host name, network and processes.
+# `linux` and `mounts` in config.json are optional (runtime-spec 1.0.2, config.md, and its JSON schema). crun refuses a configuration that lacks
+# either. runc accepts one without `linux` and runs the container in its caller's namespaces: the container sees the host's name, network and
+# processes.
 #
 # Seen on 2026-11-27, without `linux`, of `readlink /proc/self/ns/uts` (`own` is the caller's):
 #     runc 1.3.6  own

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# dockerd starts with the runtimes of its option --add-runtime and those of daemon.json together. When it reloads a daemon.json that names
-# runtimes, it has these alone: the runtime of the command line is gone until the next start, and containers of it cannot be started.
+# dockerd starts with the runtimes of its option --add-runtime and those of daemon.json. When it reloads a daemon.json that names runtimes, it keeps
+# only those: the runtime of the command line is gone until the next start, and its containers cannot be started.
 #
 # Seen on 2026-11-27, docker 26.1.5, dockerd --add-runtime flag=/usr/bin/runc, daemon.json with a runtime `file`:
 #     started so                                     file flag

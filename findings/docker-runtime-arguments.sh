@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# A runtime of docker with `runtimeArgs` is not started with them. The daemon writes a shell script below its data directory that passes them on,
-# and containerd starts that: the script does not `exec`, so that a shell stays between containerd's shim and the runtime for as long as it
-# runs, and `$@` is not quoted, so that an argument with a blank becomes two.
+# docker does not start a runtime that has `runtimeArgs` with these arguments. The daemon writes a shell script below its data directory that passes
+# them on, and containerd starts the script. The script does not `exec`, so a shell stays between containerd's shim and the runtime. It also does not
+# quote `$@`, so an argument with a blank becomes two.
 #
 # Seen on 2026-11-27, docker 26.1.5, {"path": "/usr/bin/runc", "runtimeArgs": ["--debug"]}: the whole file is
 #     #!/bin/sh

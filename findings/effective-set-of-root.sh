@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# `process.capabilities.effective` and `.permitted` of config.json do not limit a program that runs as root: it holds the bounding set, and
-# what is taken from the other two alone is there again. An empty bounding set leaves it none of what both of them name. The runtimes set all
-# that config.json says, and execve(2) of the container's program, as user 0, makes permitted and effective anew from the bounding set.
+# `process.capabilities.effective` and `.permitted` in config.json do not limit a program that runs as root: it holds the bounding set, including what
+# the other two sets lack. With an empty bounding set it holds nothing, even if both of them name something. The runtimes set everything that
+# config.json says; then execve(2) of the container's program, as user 0, computes the permitted and effective sets from the bounding set.
 #
 # Seen on 2026-11-27, CapEff of `grep CapEff /proc/self/status` as user 0 (CAP_CHOWN is 0x1, CAP_KILL 0x20):
 #                                                      runc 1.3.6  crun 1.28

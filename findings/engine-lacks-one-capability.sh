@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# An engine may itself lack one capability of its default set: in another container, or by CapabilityBoundingSet= of its unit. One would expect
-# its containers to have the others.
-#  - docker asks the runtime for its whole default set, and no container starts. It also refuses to drop what it lacks. So `--privileged` and
-#    `--cap-add ALL` work where narrower command lines do not; otherwise only `--cap-drop ALL` with a list works.
-#  - podman leaves out what it lacks, also where `--cap-add` names it, with exit status 0 and without a message.
-# So one set of capabilities is refused under one engine and silently not granted under the other. Look at CapBnd of the engine first.
+# An engine may itself lack a capability of its default set: in another container, or because of CapabilityBoundingSet= in its unit. One would expect
+# its containers to get the other capabilities.
+#  - docker asks the runtime for its whole default set, and no container starts. It also refuses to drop the capability that it lacks. So
+#    `--privileged` and `--cap-add ALL` work where narrower command lines do not; otherwise only `--cap-drop ALL` with a list works.
+#  - podman leaves out the capability that it lacks, even if `--cap-add` names it, with exit status 0 and without a message.
+# So one engine refuses a set of capabilities that the other silently does not grant. Look at the engine's CapBnd first.
 #
 # Seen on 2026-11-27, engine without CAP_KILL (0x20), effective set:
 #                                      docker 26.1.5                podman 5.4.2

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# proc_pid_environ(5) says that a ptrace access mode check governs /proc/PID/environ. For root it takes two capabilities to read another user's:
-# the file's mode is 0400 and its owner the process's user, so that CAP_DAC_READ_SEARCH (or CAP_DAC_OVERRIDE) is asked for when it is opened,
-# before CAP_SYS_PTRACE. /proc/PID/maps, of the same check, has mode 0444 and wants CAP_SYS_PTRACE alone. So `ps e` with CAP_SYS_PTRACE shows no
+# proc_pid_environ(5) says that a ptrace access mode check governs /proc/PID/environ. Root needs two capabilities to read that of another user's
+# process. The file has mode 0400 and belongs to the process's user, so open(2) needs CAP_DAC_READ_SEARCH (or CAP_DAC_OVERRIDE) before the kernel asks
+# for CAP_SYS_PTRACE. /proc/PID/maps has the same check, but mode 0444, and needs only CAP_SYS_PTRACE. So `ps e` with CAP_SYS_PTRACE shows no
 # environment of another user's process, prints no error, and exits with 0.
 #
 # Seen on 2026-11-27, Linux 6.18, procps 4.0.4, root with these capabilities alone, a process of user 1000 with WORD=seen in its environment:

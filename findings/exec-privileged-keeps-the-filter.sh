@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# `exec --privileged` gives the new process every capability, and leaves it under the container's seccomp filter, which the engine made for the
-# capabilities of the container. Under docker so with all of them, CAP_SYS_ADMIN included, mount(2) is refused with EPERM; podman's filter
-# has no rule for mount(2) that depends on a capability. `run --privileged` has no filter under either.
+# `exec --privileged` gives the new process every capability, but leaves it under the container's seccomp filter, which the engine made for the
+# container's capabilities. Under docker, mount(2) therefore fails with EPERM even with CAP_SYS_ADMIN. podman's filter has no rule for mount(2) that
+# depends on a capability. `run --privileged` has no filter under either engine.
 #
 # Seen on 2026-11-27, container with `--cap-drop ALL`; effective set, Seccomp, mount of a tmpfs:
 #                      exec --privileged    run --privileged

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# `runc exec` without --process builds the new process from the bundle's config.json as it is at that moment, not from what the container was
-# created with: capabilities that were added to the file since are given to the new process, in a container that does not have them.
-# `crun exec` uses the copy that it made at create.
+# `runc exec` without --process builds the new process from the bundle's config.json as it is at that moment, not as it was at create. Capabilities
+# that were added to the file in between are given to the new process, in a container that does not have them. `crun exec` uses the copy that it made
+# at create.
 #
 # Seen on 2026-11-27: container created with CAP_CHOWN and CAP_KILL (0x21); CAP_NET_RAW (0x2000) added to the file; effective set of the new process:
 #     runc 1.3.6  0000000000002021

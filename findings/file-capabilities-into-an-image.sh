@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# A program with file capabilities (setcap(8)) that is put into an image or a container may have lost them on the way; which way loses them
-# depends on the engine. docker's builder (not BuildKit) loses them by COPY, also from a stage that has them, and keeps them by ADD of a tar
-# archive, and `docker cp` keeps them. podman keeps them everywhere, also with `COPY --chown`, although chown(2) removes them.
-# So one Containerfile gives a user other than root the capability under one engine, and EPERM under the other.
+# A program with file capabilities (setcap(8)) may lose them on the way into an image or a container, depending on the way and on the engine. docker's
+# builder (not BuildKit) loses them with COPY, even from a stage that has them, and keeps them with ADD of a tar archive; `docker cp` keeps them too.
+# podman always keeps them, even with `COPY --chown`, although chown(2) removes them. So the same Containerfile gives a user other than root the
+# capability under one engine, and EPERM under the other.
 #
-# Seen on 2026-11-27, a file with cap_net_raw=ep; whether it still has that:
+# Seen on 2026-11-27, a file with cap_net_raw=ep; does it still have the capability:
 #                            docker 26.1.5, its own builder    podman 5.4.2
 #     COPY                   no                                yes
 #     COPY --chown           no                                yes

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# A hook without `env` gets the runtime's whole environment, that is the engine's; a hook whose `env` is an empty list gets nothing. The two look
-# alike in most people's structures of the configuration. crun adds a variable of its own to what it passes on.
+# A hook without `env` gets the runtime's whole environment, which is the engine's. A hook whose `env` is an empty list gets nothing. Many programs
+# parse the two cases into the same value. crun adds its own variable to those that it passes on.
 #
-# Seen on 2026-11-27, variables of a poststop hook, the runtime being called with PATH and SECRET:
+# Seen on 2026-11-27, variables of a poststop hook, with PATH and SECRET in the environment of the runtime:
 #                     no env                                  env: []
 #     runc 1.3.6      PATH SECRET                             (none)
 #     crun 1.28       PATH SECRET _LIBCONTAINER_CLONED_BINARY (none)
@@ -13,7 +13,7 @@ source "$(dirname "$0")/common.bash"
 debian_root "$work/sid" sid runc=1.3.6+ds1-1 crun=1.28-1 busybox-static
 bundle "$work/sid/bin/busybox" '["sh", "-c", "exit 0"]' \
 	'{"bounding": ["CAP_CHOWN", "CAP_KILL"], "effective": ["CAP_CHOWN", "CAP_KILL"], "permitted": ["CAP_CHOWN", "CAP_KILL"]}'
-# Of its own process: a shell would add variables.
+# cp copies its own environment; a shell would add variables.
 hook="'path': '/usr/bin/busybox', 'args': ['busybox', 'cp', '/proc/self/environ', '/shared/environ']"
 
 seen() { # RUNTIME [OPTION...]

@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# runc gives a hook pipes for its output, and waits until the last process that holds them has closed them. A hook that ends at once with
-# status 0, but leaves a process in the background, so delays the container by as long as that process lives. With a `timeout` runc waits no
-# less, and then says "hook ran past specified timeout" of the hook that had ended, and does not start the container.
-# crun gives hooks /dev/null, and goes on when the hook has ended.
+# runc gives a hook pipes for its output, and waits until every process has closed them. A hook that ends at once with status 0, but leaves a process
+# in the background, delays the container for as long as that process lives. With a `timeout` runc waits just as long; then it says "hook ran past
+# specified timeout", although the hook had ended, and does not start the container. crun gives hooks /dev/null, and continues when the hook has
+# ended.
 #
-# Seen on 2026-11-27, `create` with a prestart hook that starts `sleep 4` in the background: exit status, whether it took 3 seconds or more (of `run`, crun waits for
-# the process too, as the reaper of the container's orphans):
+# Seen on 2026-11-27, `create` with a prestart hook that starts `sleep 4` in the background: exit status, and did it take
+# 3 seconds or more (`run` shows no difference, because there crun reaps the container's orphans and so waits for the process too):
 #                 no timeout   timeout: 1
 #     runc 1.3.6  0 yes        1 yes
 #     crun 1.28   0 no         0 no

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# The state that hooks read on standard input (runtime-spec, runtime.md, "State") is not the same under runc and crun.
-#  - In prestart and createRuntime the status is `creating` under runc, and `created` under crun; in poststart `created` and `running`.
+# The state that hooks read on standard input (runtime-spec, runtime.md, "State") differs between runc and crun.
+#  - In prestart and createRuntime the status is `creating` under runc, and `created` under crun; in poststart it is `created` and `running`.
 #  - In poststop runc leaves `pid` out, and crun writes 0.
-#  - `ociVersion` is neither's version of the container's configuration (here 1.0.2): runc names the version that it implements, crun 1.0.
+#  - `ociVersion` is not the version of the container's configuration (here 1.0.2): runc gives the version that it implements, crun 1.0.
 #
-# Seen on 2026-11-27 (ociVersion, status, and whether pid is there):
+# Seen on 2026-11-27 (ociVersion, status, and pid if it is there):
 #                  runc 1.3.6              crun 1.28
 #     prestart     1.2.1 creating pid      1.0 created pid
 #     poststart    1.2.1 created pid       1.0 running pid

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# What a runtime does with the labels of a security module that the kernel does not run depends on runtime and member: an AppArmor profile
-# and a mount label are dropped by crun without a word, and the container starts unconfined; runc refuses both, and both refuse a process label.
+# If the kernel does not run a security module, the runtime and the member decide what happens to its labels. crun silently drops an AppArmor profile
+# and a mount label, and the container starts unconfined. runc refuses both, and both runtimes refuse a process label.
 #
 # Seen on 2026-11-27, kernel with neither SELinux nor AppArmor:
 #                  apparmorProfile   linux.mountLabel   selinuxLabel

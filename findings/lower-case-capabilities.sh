@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# The two runtimes read names of capabilities in config.json differently, and neither refuses what it does not know: `cap_kill` is CAP_KILL to
-# crun; runc warns on standard error, leaves it out, and starts the container with empty sets, exit status 0.
+# The two runtimes read names of capabilities in config.json differently, and neither refuses a name that it does not know. For crun, `cap_kill` is
+# CAP_KILL. runc warns on standard error, ignores the name, and starts the container with empty sets and exit status 0.
 #
 # Seen on 2026-11-27, effective set and exit status, with "cap_kill" in the bounding, effective and permitted set:
 #     runc 1.3.6 0000000000000000 0

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# systemd-nspawn gives the payload's first process what the container may have not only permitted and effective, but inheritable too, which runc,
-# crun, docker and podman stopped doing in 2022. A recorder that takes a full inheritable set for the program's own doing is wrong there.
-# `--drop-capability` wins over `--capability` of the same name; under docker the addition wins.
+# systemd-nspawn makes the container's capabilities not only permitted and effective for the first process, but also inheritable; runc, crun, docker
+# and podman stopped doing that in 2022. There a recorder must not assume that the program itself filled the inheritable set. If `--drop-capability`
+# and `--capability` name the same capability, the drop wins; in docker the addition wins.
 #
 # Seen on 2026-11-27, systemd 257.13, without further options, inheritable and effective set; CAP_NET_ADMIN is 0x1000:
 #     (no option)                                                  00000000fcecafff 00000000fcecafff

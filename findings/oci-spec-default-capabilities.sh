@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# `LinuxCapabilities::default()` of the crate oci-spec 0.10.0 is not empty, and neither is what its builder makes of no call: each of the five sets
-# has CAP_AUDIT_WRITE, CAP_KILL and CAP_NET_BIND_SERVICE, the ambient and the inheritable one too. The same structure read from `{}` has none.
+# `LinuxCapabilities::default()` of the crate oci-spec 0.10.0 is not empty, and neither is the result of its builder without a call: each of the five
+# sets has CAP_AUDIT_WRITE, CAP_KILL and CAP_NET_BIND_SERVICE, even the ambient and the inheritable set. The same structure read from `{}` has none.
 #
 # Seen on 2026-11-27, ambient set (the others alike):
 #     default(): AuditWrite Kill NetBindService     builder: AuditWrite Kill NetBindService     from {}: (none)

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# The crate oci-spec 0.10.0 refuses a valid config.json whose process has a scheduler with either of two flags, for it expects other names
-# than the runtime-spec's (config.md, "Linux Process", `scheduler`, `flags`): `SCHED_RESET_ON_FORK` for SCHED_FLAG_RESET_ON_FORK, and
-# `SCHED_FLAG_D_L_OVERRUN` for SCHED_FLAG_DL_OVERRUN. The five others are read.
+# The crate oci-spec 0.10.0 refuses a valid config.json if the scheduler of its process has one of two flags. It expects other names than those of the
+# runtime-spec (config.md, "Linux Process", `scheduler`, `flags`): `SCHED_RESET_ON_FORK` for SCHED_FLAG_RESET_ON_FORK, and `SCHED_FLAG_D_L_OVERRUN`
+# for SCHED_FLAG_DL_OVERRUN. It reads the five other flags.
 #
 # Seen on 2026-11-27: refused SCHED_FLAG_RESET_ON_FORK SCHED_FLAG_DL_OVERRUN; and as written by the crate itself: SCHED_RESET_ON_FORK.
 source "$(dirname "$0")/common.bash"

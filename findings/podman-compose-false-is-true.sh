@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# In `privileged: ${PRIVILEGED:-false}` docker-compose replaces the variable and then reads the value as what the member is, a boolean.
-# podman-compose keeps the text "false", which is not empty, and passes `--privileged`; it does the same with `read_only`.
-# So a file that gives a service its few capabilities under docker-compose gives it all of them under podman-compose, and its `cap_drop` is void
-# (privileged-and-cap-drop.sh). Write the value itself, or look at what `podman inspect` says of the container.
+# In `privileged: ${PRIVILEGED:-false}` docker-compose replaces the variable and then reads the value as a boolean, which is the member's type.
+# podman-compose keeps the text "false", which is not empty, and passes `--privileged`; it does the same with `read_only`. So a service that gets few
+# capabilities under docker-compose gets all of them under podman-compose, and its `cap_drop` has no effect (privileged-and-cap-drop.sh). Write the
+# value itself, or check the container with `podman inspect`.
 #
 # Seen on 2026-11-27, PRIVILEGED not set; what the container gets:
 #                                docker-compose 2.26.1             podman-compose 1.6.0

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# What `podman exec --user 1000` holds of a container's `--cap-add` depends on the user that the container was started as. Where that is 1000,
-# the new process has what was added, as the first process does (user-and-cap-add.sh); where that is root, the new process has nothing, although
-# the command line and the container's capabilities are the same. `exec --privileged` does not change either: it fills the bounding set alone.
-# So what works in a container with USER 1000 fails by `exec --user 1000` in one of root. Under docker no such process holds anything.
+# What `podman exec --user 1000` holds of a container's `--cap-add` depends on the user of the container's first process. If that is 1000, the new
+# process has the added capabilities, as the first process does (user-and-cap-add.sh). If it is root, the new process has nothing, although the
+# command line and the container's capabilities are the same. `exec --privileged` changes neither: it fills only the bounding set. So what works in a
+# container with USER 1000 fails with `exec --user 1000` in a container of root. Under docker such a process never holds anything.
 #
 # Seen on 2026-11-27, `run --cap-add NET_ADMIN` (0x1000), effective set of `exec --user 1000`:
 #                                            docker 26.1.5    podman 5.4.2

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# `podman generate kube` of a container that was made with `--cap-drop ALL` does not say `drop: [ALL]`. It lists the capabilities of podman's own
-# default set, so that the manifest leaves what another engine grants by default: CAP_NET_RAW, CAP_MKNOD and CAP_AUDIT_WRITE under containerd.
-# It writes the names with `CAP_`, which Kubernetes' documentation says to leave out ("Set capabilities for a Container").
+# For a container made with `--cap-drop ALL`, `podman generate kube` does not write `drop: [ALL]`. It lists the capabilities of podman's own default
+# set, so the manifest does not drop what another engine grants by default: CAP_NET_RAW, CAP_MKNOD and CAP_AUDIT_WRITE under containerd. It also
+# writes the names with `CAP_`, which the Kubernetes documentation says to leave out ("Set capabilities for a Container").
 #
 # Seen on 2026-11-27, podman 5.4.2, `--cap-drop ALL --cap-add NET_ADMIN`:
 #     add: CAP_NET_ADMIN; drop: 11 names, neither ALL, nor CAP_NET_RAW, nor CAP_MKNOD, nor CAP_AUDIT_WRITE

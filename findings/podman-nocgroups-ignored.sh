@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# containers.conf(5) calls the list of runtimes that make containers without a control group `runtime_supports_nocgroups`. podman reads
-# `runtime_supports_nocgroup`, and says nothing about the other name: a runtime that is in the documented list is refused as before.
+# containers.conf(5) names the list of runtimes that make containers without a control group `runtime_supports_nocgroups`. podman reads
+# `runtime_supports_nocgroup`, and silently ignores the documented name: a runtime in the documented list is still refused.
 #
 # Seen on 2026-11-27, podman 5.4.2, `podman --runtime other run --cgroups=disabled`, `other` a link to crun:
 #     runtime_supports_nocgroups = ["other"]    requested OCI runtime other is not compatible with NoCgroups

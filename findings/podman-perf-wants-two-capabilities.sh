@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# The kernel takes CAP_PERFMON or CAP_SYS_ADMIN for perf_event_open(2) (capabilities(7): the latter is enough, but discouraged), and so does
-# docker's seccomp filter. podman's takes neither alone. With PERFMON it has rules that allow the call and rules that refuse it, and refusal
-# wins; with SYS_ADMIN it has none at all, so that the call fails with ENOSYS, as in a kernel that was built without it.
-# A set that was found without the filter, or under docker, so fails under podman: add both there, or give the container a filter of its own.
+# For perf_event_open(2) the kernel accepts CAP_PERFMON or CAP_SYS_ADMIN (capabilities(7): the latter is enough, but discouraged), and so does
+# docker's seccomp filter. podman's filter accepts neither of them alone. With PERFMON it has rules that allow the call and rules that refuse it, and
+# the refusal wins. With SYS_ADMIN alone it has no rule, so the call fails with ENOSYS, as in a kernel built without it. A set that was found without
+# the filter, or under docker, therefore fails under podman: add both there, or give the container its own filter.
 #
 # Seen on 2026-11-27, perf_event_open(2) of one's own software clock, kernel included, kernel.perf_event_paranoid above 1:
 #                                    docker 26.1.5    podman 5.4.2

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# The runtime-spec (config.md, "POSIX-platform Hooks") says of a poststop hook that fails: the runtime must log a warning, "but the remaining
-# hooks and lifecycle continue as if the hook had succeeded". crun runs the remaining ones. runc warns and runs none of them; its exit status is 0.
-# And after a create that failed in a prestart hook, runc runs the poststop hooks, and crun does not, although the spec wants them whenever the
-# container has been deleted.
+# The runtime-spec (config.md, "POSIX-platform Hooks") says that if a poststop hook fails, the runtime must log a warning, "but the remaining hooks
+# and lifecycle continue as if the hook had succeeded". crun runs the remaining hooks. runc warns and runs none of them; its exit status is 0. After a
+# create that failed in a prestart hook, runc runs the poststop hooks and crun does not, although the spec requires them after each deletion of a
+# container.
 #
 # Seen on 2026-11-27, poststop hooks that ran:
 #                    first of two fails    prestart hook failed

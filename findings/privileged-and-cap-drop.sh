@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# `--cap-drop` next to `--privileged` has no effect, `ALL` included, and neither engine says so. podman inspect then shows a dropped capability
-# that nobody named, CAP_SYS_RESOURCE, where the host's root lacks it, and none of those that were named.
+# `--cap-drop` together with `--privileged` has no effect, not even `--cap-drop ALL`, and neither engine says so. If root of the host lacks
+# CAP_SYS_RESOURCE, `podman inspect` shows it as dropped, although the command line did not name it, and shows none of the capabilities that the
+# command line did name.
 #
 # Seen on 2026-11-27, `--privileged --cap-drop ALL`, effective set and standard error:
 #     docker 26.1.5  that of the daemon, nothing

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# capabilities(7) lists "set promiscuous mode" under CAP_NET_ADMIN. A packet socket sets it without: PACKET_ADD_MEMBERSHIP (packet(7)) asks for
-# nothing beyond what it took to open the socket, CAP_NET_RAW. Only `ip link set promisc on` needs NET_ADMIN.
-# What Debian's tcpdump does need as root is CAP_SETUID and CAP_SETGID, since it changes to a user of its own, and with `-w FILE` CAP_CHOWN
-# before that. `-Z root` does without all three. So a container that sniffs needs neither NET_ADMIN nor more than NET_RAW.
+# capabilities(7) lists "set promiscuous mode" under CAP_NET_ADMIN. A packet socket can set it without: PACKET_ADD_MEMBERSHIP (packet(7)) needs only
+# CAP_NET_RAW, which the process needed to open the socket. Only `ip link set promisc on` needs NET_ADMIN. Debian's tcpdump, run as root, needs
+# CAP_SETUID and CAP_SETGID, because it changes to its own user, and with `-w FILE` also CAP_CHOWN. With `-Z root` it needs none of the three. So a
+# container that sniffs needs only NET_RAW.
 #
-# Seen on 2026-11-27, Linux 6.18, tcpdump 4.99.5 as root with these capabilities alone: whether the device is promiscuous meanwhile, or what tcpdump says
+# Seen on 2026-11-27, Linux 6.18, tcpdump 4.99.5 as root with these capabilities alone: the device becomes promiscuous, or tcpdump says:
 #     net_raw                            Couldn't change to 'tcpdump'
 #     net_raw, net_admin                 Couldn't change to 'tcpdump'
 #     net_raw, -Z root                   promiscuous

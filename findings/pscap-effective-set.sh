@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# pscap(8) says: "If a process is not in the report, it has dropped all capabilities." The effective set alone decides whether a process is in
-# the report, and what pscap prints for it is the permitted set:
-#  - A process that holds capabilities, but has none of them effective at the moment, is in no report; `pscap -p PID` prints nothing and exits
-#    with 0. The process can make each of them effective by capset(2) at any time.
-#  - A process that has one capability effective is shown with all that it holds.
-# getpcaps of libcap shows both sets, as /proc/PID/status does: read these before you say that a process is unprivileged.
+# pscap(8) says: "If a process is not in the report, it has dropped all capabilities." In fact the effective set alone decides if a process is in the
+# report, and pscap prints the permitted set:
+#  - A process that holds capabilities, but has none of them effective at the moment, is not in the report; `pscap -p PID` prints nothing and exits
+#    with 0. The process can make each of them effective at any time by capset(2).
+#  - A process with one effective capability is shown with all that it holds.
+# getpcaps of libcap shows both sets, as /proc/PID/status does. Read these before you call a process unprivileged.
 #
 # Seen on 2026-11-27, CAP_CHOWN, CAP_KILL and CAP_NET_RAW permitted (the `+` stands for a bounding set that is not empty):
 #                                  none effective                    CAP_CHOWN effective

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# runc from 1.2 on does not execute itself a second time, but what a private overlay of its directory has under its name. If a file is mounted
-# on runc's path, as a container that is given another runc does it (`-v ./runc:/usr/sbin/runc`), the first step is done by the mounted program,
-# and the second, `init`, by the one below the mount: an empty placeholder cannot be executed, and another version or another program is run
-# as `runc init`. runc 1.1 copies itself instead, and crun runs what is mounted.
+# Since version 1.2, runc does not execute itself a second time; it executes the file of its own name in a private overlay of its directory. If a file
+# is mounted on runc's path, as in a container that gets another runc (`-v ./runc:/usr/sbin/runc`), the mounted program does the first step. The
+# second step, `init`, runs the file below the mount: an empty placeholder cannot be executed, and another version or another program runs as `runc
+# init`. runc 1.1 copies itself instead, and crun runs the mounted program.
 #
 # Seen on 2026-11-27:
 #                                      below the mount      a container that prints hello

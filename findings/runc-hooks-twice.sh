@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# runc 1.1, which Debian 12 has, calls the prestart and createRuntime hooks of a container without a mount namespace of its own twice, one round
-# after the other, with the same state on standard input. With a mount namespace, in runc 1.3, and under crun each hook runs once. A hook that
-# sets something up must notice that it has done so.
+# If a container has no mount namespace of its own, runc 1.1 (in Debian 12) runs its prestart and createRuntime hooks twice, one round after the
+# other, with the same state on standard input. Each hook runs once with a mount namespace, in runc 1.3, and under crun. A hook that sets something up
+# must detect that it has already run.
 #
 # Seen on 2026-11-27, hooks in the order in which they ran:
 #                  with a mount namespace           without

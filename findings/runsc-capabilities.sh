@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# gVisor's runsc reads process.capabilities in a third way, next to those of runc and crun (lower-case-capabilities.sh).
-#  - CAP_NET_RAW is taken away without a word, unless runsc itself is called with --net-raw, which an engine's user cannot see in config.json.
-#  - A name that it does not know, in small letters too, makes the container fail, with a message that names neither the capability nor the member.
+# gVisor's runsc reads process.capabilities differently from both runc and crun (lower-case-capabilities.sh).
+#  - It silently removes CAP_NET_RAW, unless runsc itself is called with --net-raw. config.json does not show that to the user of an engine.
+#  - A name that it does not know, even one in lower case, makes the container fail, with a message that names neither the capability nor the member.
 #
 # Seen on 2026-11-27, runsc 0.0~20240729.0, effective set for CAP_NET_RAW and CAP_CHOWN (0x2001), and for "cap_chown":
 #     runsc              0000000000000001     fails: "cannot read client sync file: waiting for sandbox to start: EOF"

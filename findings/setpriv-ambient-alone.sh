@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# `setpriv --ambient-caps +chown` of a process that has the capability permitted, but not inheritable, raises nothing, and says so neither on
-# standard error nor by its exit status: the program runs, with another user's id without any capability. With `--inh-caps` too it works.
-# setpriv wants the names without `cap_` (`+chown`), but the numbers with it (`+cap_0`): `+cap_chown` is an unknown capability.
+# If a process has a capability permitted but not inheritable, `setpriv --ambient-caps +chown` raises nothing. Neither standard error nor the exit
+# status says so: the program runs, and under another user's id it holds no capability. With `--inh-caps` as well it works. setpriv expects names
+# without `cap_` (`+chown`), but numbers with it (`+cap_0`): `+cap_chown` is an unknown capability.
 #
 # Seen on 2026-11-27, util-linux 2.41, --reuid 1000, effective set and exit status:
 #     --ambient-caps +chown                      0000000000000000 0

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# `systemd-analyze security` rates a unit, with a line for each capability or group of them that the bounding set leaves (systemd-analyze(1)).
-# The exposure level of two kinds of units does not follow what they hold:
-#  - CAP_PERFMON and CAP_CHECKPOINT_RESTORE are in no line, although the program knows both names and has a line for CAP_BPF. A unit with these
-#    two gets the same table and level as a unit without any. The first lets it watch the kernel and every other process by perf events.
-#  - A user other than root with NoNewPrivileges=yes can never hold what is in the bounding set alone, and a full one makes the level worse.
-# So a better level is no proof that a set is smaller, nor a worse one that it is larger.
+# `systemd-analyze security` rates a unit, with a line for each capability, or group of capabilities, in the bounding set (systemd-analyze(1)). For
+# two kinds of units the exposure level does not follow what they hold:
+#  - CAP_PERFMON and CAP_CHECKPOINT_RESTORE are in no line, although the program knows both names and has a line for CAP_BPF. A unit with these two
+#    gets the same table and level as a unit without any capability. CAP_PERFMON lets it watch the kernel and every other process by perf events.
+#  - A user other than root with NoNewPrivileges=yes can never hold what is only in the bounding set, but a full bounding set makes the level worse.
+# So a better level does not prove that a set is smaller, and a worse one does not prove that it is larger.
 #
 # Seen on 2026-11-27, systemd 257.13, whole table and level compared with those of a unit with an empty CapabilityBoundingSet=:
 #     CapabilityBoundingSet=CAP_X   the same for CAP_PERFMON and CAP_CHECKPOINT_RESTORE, and for no other of 41

@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# udica makes an SELinux policy for a container from what `podman inspect` says, and writes all capabilities into one rule of the class
-# `capability`. SELinux has those from 32 on in a second class, `capability2`, so the compiler refuses the rule.
-#  - CAP_SYSLOG, a valid member of --cap-add: udica exits with 0, and its module cannot be loaded. WAKE_ALARM, AUDIT_READ and others are alike.
-#  - CAP_BPF, PERFMON and CHECKPOINT_RESTORE, and so `--privileged`: udica stops in the middle, and leaves half a policy.
-# So give udica the others by --caps, and add a rule of your own for these: (allow process process (capability2 (syslog))).
+# udica makes an SELinux policy for a container from `podman inspect`, and writes all capabilities into one rule of the class `capability`. SELinux
+# has the capabilities from number 32 on in a second class, `capability2`, so the compiler refuses the rule.
+#  - CAP_SYSLOG, a valid value of --cap-add: udica exits with 0, and its module cannot be loaded. WAKE_ALARM, AUDIT_READ and others behave in the same
+#    way.
+#  - CAP_BPF, PERFMON and CHECKPOINT_RESTORE, and therefore `--privileged`: udica stops half-way and leaves half a policy.
+# So pass only the capabilities below 32 by --caps, and add your own rule for the others: (allow process process (capability2 (syslog))).
 #
 # Seen on 2026-11-27, udica 0.2.2, podman 5.4.2, secilc 3.8.1; the rule, and the compiler's answer with both classes as the kernel has them:
 #     CHOWN            capability ( chown )           compiled

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# What `--cap-add` does for a container whose user is not root depends on the engine. podman puts what was added into the ambient set, so that
-# the process holds it; docker puts it into the bounding set alone, and the process holds nothing. `--privileged`, which grants more, gives
-# such a process nothing under either, so that podman with `--cap-add ALL` is stronger than podman with `--privileged`.
+# The engine decides what `--cap-add` does for a container whose user is not root. podman adds the capability to the ambient set, so the process holds
+# it. docker adds it only to the bounding set, and the process holds nothing. `--privileged`, which grants more, gives such a process nothing under
+# either engine, so podman with `--cap-add ALL` gives more than podman with `--privileged`.
 #
 # Seen on 2026-11-27, `--user 1000`, effective set, where `full` is the set of the engine:
 #                                docker 26.1.5        podman 5.4.2
