@@ -120,7 +120,7 @@ pub(crate) enum Command {
     /// With both options, it removes only profiles for which both hold.
     Prune(PruneOptions),
 
-    /// Record containers that run already, without a restart and without granting anything
+    /// Record running containers, without a restart and without granting anything
     ///
     /// Attaches to all processes of each container of any engine, and to those that `exec` adds. Detaches when the container ends,
     /// when the time is over, or at Ctrl-C, and shows what was used and refused since. The profile is stored, and never called complete, because
@@ -129,13 +129,13 @@ pub(crate) enum Command {
 
     /// Show what running containers have, use, do not use and are refused
     ///
-    /// What is most worth dropping comes first. Only containers that are being recorded (see observe) show what they use and are refused.
+    /// Shows first what is most worth dropping. Only containers that are being recorded (see observe) show what they use and are refused.
     Audit {
         /// Only these containers [default: all]
         #[arg(conflicts_with = "all", value_name = "CONTAINER")]
         containers: Vec<String>,
 
-        /// All containers that run now
+        /// All running containers
         #[arg(long)]
         all: bool,
 
@@ -143,7 +143,7 @@ pub(crate) enum Command {
         #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
         format: AuditFormat,
 
-        /// Another directory in which a runtime keeps its containers, its --root
+        /// Another directory in which a runtime keeps its containers (its --root)
         #[arg(long, value_name = "DIRECTORY")]
         root: Vec<PathBuf>,
     },
@@ -225,7 +225,7 @@ pub(crate) enum Command {
 
     /// Finish recordings whose container is gone, and restore what they left switched
     ///
-    /// Every new recording and a timer do this, too; run it if you do not want to wait, or after an accident.
+    /// Every new recording and a timer do this, too; run it if you do not want to wait, or after a crash.
     Recover {
         /// Also finish recordings of containers that have ended and are not deleted yet
         #[arg(long)]
@@ -370,7 +370,7 @@ pub(crate) struct ObserveOptions {
     )]
     pub(crate) containers: Vec<String>,
 
-    /// All containers that run now
+    /// All running containers
     #[arg(long)]
     pub(crate) all: bool,
 
@@ -378,7 +378,7 @@ pub(crate) struct ObserveOptions {
     #[arg(long = "for", value_name = "TIME", value_parser = time)]
     pub(crate) time: Option<Duration>,
 
-    /// Another directory in which a runtime keeps its containers, its --root
+    /// Another directory in which a runtime keeps its containers (its --root)
     #[arg(long, value_name = "DIRECTORY")]
     pub(crate) root: Vec<PathBuf>,
 }
@@ -424,7 +424,7 @@ pub(crate) struct VerifyOptions {
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     pub(crate) timeout: u64,
 
-    /// First make sure, in a run of its own, that the check succeeds with everything granted
+    /// First make sure, in a separate run, that the check succeeds with everything granted
     #[arg(long, requires = "check")]
     pub(crate) baseline: bool,
 
@@ -432,7 +432,7 @@ pub(crate) struct VerifyOptions {
     #[arg(long)]
     pub(crate) today: bool,
 
-    /// Judge a run of another image, command or user than was profiled, too
+    /// Also judge a run of an image, command or user other than the profiled one
     #[arg(long)]
     pub(crate) anyway: bool,
 
@@ -452,7 +452,7 @@ pub(crate) struct VerifyOptions {
 /// What `why` watches, and where the report goes.
 #[derive(Debug, clap::Args)]
 pub(crate) struct WhyOptions {
-    /// A container that runs, by id or name, or the number of a process in it; or a profile, as for report
+    /// A running container, by its id or name or by the number of one of its processes; or a profile, as for report
     #[arg(
         value_name = "CONTAINER",
         required_unless_present = "command",

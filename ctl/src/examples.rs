@@ -12,7 +12,7 @@ const EXAMPLES: [(&str, &[Example]); 24] = [
         "profile",
         &[
             (
-                "A server, which works if a page comes:",
+                "A server that works if it serves a page:",
                 "capprofctl profile --check 'curl -fsS http://localhost:8080/' -- docker run -d -p 8080:80 nginx",
             ),
             (
@@ -20,7 +20,7 @@ const EXAMPLES: [(&str, &[Example]); 24] = [
                 "capprofctl profile --format docker-options -- docker run --rm debian tar -C / -cf /dev/null etc",
             ),
             (
-                "A service of a compose file, used by hand until nothing new comes:",
+                "A service of a compose file, used by hand until no new capability appears:",
                 "capprofctl profile --until-quiet 5m -- docker compose up web",
             ),
             (
@@ -121,7 +121,7 @@ const EXAMPLES: [(&str, &[Example]); 24] = [
         "prune",
         &[
             (
-                "See, and then do it:",
+                "Show the change, then make it:",
                 "capprofctl prune --older-than 90d --keep 3 --dry-run",
             ),
             ("", "capprofctl prune --older-than 90d --keep 3"),
@@ -135,7 +135,7 @@ const EXAMPLES: [(&str, &[Example]); 24] = [
                 "capprofctl observe web",
             ),
             (
-                "All containers that run now, for a day:",
+                "All running containers, for a day:",
                 "capprofctl observe --all --for 24h",
             ),
         ],
@@ -164,7 +164,7 @@ const EXAMPLES: [(&str, &[Example]); 24] = [
     (
         "top",
         &[
-            ("All that is recorded:", "capprofctl top"),
+            ("All recordings:", "capprofctl top"),
             (
                 "One container, updated every ten seconds:",
                 "capprofctl top --interval 10s web",
@@ -229,7 +229,7 @@ const EXAMPLES: [(&str, &[Example]); 24] = [
         "install",
         &[
             (
-                "See, and then do it:",
+                "Show the change, then make it:",
                 "capprofctl install --engine docker --dry-run",
             ),
             ("", "capprofctl install --engine docker"),
@@ -250,11 +250,11 @@ const EXAMPLES: [(&str, &[Example]); 24] = [
                 "capprofctl why -- setpriv --reuid 33 cat /etc/shadow",
             ),
             (
-                "A container that runs, for a minute:",
+                "A running container, for a minute:",
                 "capprofctl why --for 60 web",
             ),
             (
-                "What an observed container was refused, when it has ended:",
+                "What an observed container was refused, after it has ended:",
                 "capprofctl why web",
             ),
         ],
