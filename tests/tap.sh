@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
 #
-# Functions for suites in shell, which source this file. They print the Test Anything Protocol, which tests/harness reads:
+# Functions for suites in shell. They print the Test Anything Protocol, which tests/harness reads:
 #
 #   ok - NAME # time=SECONDS
 #   ok - NAME # SKIP REASON
@@ -76,11 +76,11 @@ tap_test() { # NAME COMMAND...
 		tap_kill "$pid"
 	) </dev/null >/dev/null 2>&1 &
 	watchdog=$!
-	# Without a message of the shell's when it is killed.
+	# Keeps the shell from printing a message when it is killed.
 	disown "$watchdog"
 	wait "$pid" 2>/dev/null || status=$?
 	if [[ -e $tap_files/expired ]]; then
-		# It has still to kill the descendants.
+		# tap_kill must still kill the descendants.
 		while kill -0 "$watchdog" 2>/dev/null; do sleep 0.05; done
 		echo "took longer than its limit of $tap_limit s" >>"$tap_files/log"
 	else
@@ -95,12 +95,12 @@ tap_test() { # NAME COMMAND...
 	else
 		echo "exit status $status" >>"$tap_files/log"
 		tap_fail "$name" "$seconds" <"$tap_files/log"
-		# What a failed test left must not fail the next test.
+		# What a failed test left behind must not fail the next test.
 		! declare -F clean >/dev/null || clean >/dev/null 2>&1 || true
 	fi
 }
 
-# Passes on the tests of another suite as they come, each name with a prefix. A suite that ends early is a failed test.
+# Prints the tests of another suite as they end, each name with a prefix. A suite that ends early is a failed test.
 tap_relay() { # PREFIX COMMAND...
 	local prefix=$1 status=0 count failed planned
 	shift
@@ -136,7 +136,7 @@ tap_prefixed() { # PREFIX
 	echo "$count $failed $planned" >"$tap_files/counts"
 }
 
-# Ends the suite: without this nothing else can be tested.
+# Ends the suite, because nothing else can be tested without this.
 tap_fatal() { # NAME WHY
 	tap_fail "$1" <<<"$2"
 	tap_end

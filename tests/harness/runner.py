@@ -118,7 +118,7 @@ class Run:
 
     def run(self):
         threads = [threading.Thread(target=self.lane, args=(lane,), daemon=True) for lane in ("host", "guest")]
-        # Suites have sessions of their own, and would go on.
+        # Each suite has its own session and would continue.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         for thread in threads:
             thread.start()

@@ -8,7 +8,7 @@ SOURCES = ("Cargo.toml", "Cargo.lock", ".cargo/", "rust-toolchain.toml", "Makefi
 HARNESS = ("tests/run", "tests/harness/", "tests/tap.sh", ".config/nextest.toml", "docs/testing.md")
 E2E = (*SOURCES, "tests/Cargo.toml", "tests/src/", "tests/corpus/", "packaging/config.toml")
 GUEST = ("tests/vm/", "tests/guest", "packaging/")
-# The pages are those that a suite follows word by word.
+# The pages whose commands a suite runs as they are written.
 PAGES = tuple(f"docs/{page}.md" for page in ("compose", "docker", "podman", "containerd", "kubernetes", "one-command", "pipelines", "store"))
 ENGINES = (*SOURCES, "packaging/", "tests/engines/", "tests/corpus/", "README.md", *PAGES)
 
@@ -22,15 +22,15 @@ class Suite:
     # "host" or "guest": both lanes run at the same time, because an emulated guest keeps one processor busy. "any": the first lane that has none of its own
     # to run; for suites that record nothing on this machine, or apart from all others, and leave ports, control groups and the programs alone.
     lane: str = "host"
-    # The suites that must have passed before.
+    # Suites that must pass first.
     needs: tuple[str, ...] = ("build",)
-    # The suites that must have ended before, if they run at all.
+    # Suites that must end first, if they run at all.
     after: tuple[str, ...] = ()
-    # What it proves, for docs/testing.md.
+    # What it shows, for docs/testing.md.
     claims: str = ""
-    # The suite depends on these paths and all paths that begin with them. None: it always runs.
+    # The suite depends on paths that begin with one of these. None: it always runs.
     inputs: tuple[str, ...] | None = None
-    # Seconds that it may take.
+    # Its time limit in seconds.
     limit: int = 3600
     # True if the command prints no TAP: its exit status is the one test.
     plain: bool = False
@@ -150,7 +150,7 @@ TEST = ("build", "image", "roots", "guest", "kernels", "engines-selinux", "unit"
 TARGETS = {
     "check": ("build", "lint", "unit", "harness", "atlas", "architecture", "smoke"),
     "test": TEST,
-    # Without the engines in a guest: CI is to take no longer than half an hour on two cores.
+    # Without the engines in a guest: CI should take at most half an hour on two cores.
     "ci": ("lint", *(name for name in TEST if name != "engines-selinux")),
     "all": ("lint", *(name for name in TEST if name not in ("torture", "runtimes", "observed", "guest", "kernels", "engines-selinux")), "torture-all",
             "runtimes-all", "upstream", "fuzz", "guest-full", "demo-debian-12", "kernels-all", "engines-everywhere",

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The kernels of Debian's archive: which there are, by apt's own tools, and what of their packages a guest boots from.
+"""The kernels in Debian's archive: finds them with apt's own tools, and unpacks what a guest needs to boot.
 
 Everything is kept in $CAPPROF_CACHE/kernels (default ~/.cache/capprof/kernels): apt/ (apt's lists of the suites, a day old at most) and one
 directory for each kernel, named by the checksums of its packages.
@@ -18,13 +18,13 @@ import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 
-# A release, its backports, and what comes next. Kernels are looked up in these; none is written down.
+# A release, its backports, and the next release. Kernels are looked up in these; no version is written here.
 SUITES = ["bullseye", "bookworm", "bookworm-backports", "trixie", "trixie-backports", "sid", "experimental"]
 
-# What the corpus needs of a kernel and Debian does not build in.
+# Modules that the corpus needs and that Debian does not build into the kernel.
 MODULES = ["overlay", "tun"]
 
-# A directory that no kernel of the archive stands for any more is removed when it has not been used for this long.
+# A directory whose kernel is no longer in the archive is removed if it was not used for this long.
 UNUSED_SECONDS = 7 * 24 * 3600
 LISTS_SECONDS = 24 * 3600
 
@@ -67,13 +67,13 @@ def output(*command, **options):
 
 
 def security_suites():
-    """The security updates that this machine's own apt is configured with: their mirror is another one, which nothing else tells."""
+    """The source of security updates in this machine's own apt configuration: only that names their mirror."""
     lines = output("apt-get", "indextargets", "--format", "$(REPO_URI) $(RELEASE)", "Created-By: Packages").splitlines()
     return sorted({tuple(line.split()) for line in lines if line.endswith("-security")})
 
 
 class Apt:
-    """apt with lists of its own: the machine's are left alone."""
+    """apt with separate lists, so that the machine's own stay as they are."""
 
     def __init__(self, architecture):
         self.directory = cache() / "apt" / architecture
@@ -108,14 +108,14 @@ class Apt:
         stamp.touch()
 
     def call(self, command, *arguments, **options):
-        # Some machines switch apt's cache of its lists off, for all; without, each call reads them anew.
+        # Some machines disable apt's cache of its lists; then each call would read them again.
         cached = ["-o", "Dir::Cache::pkgcache=pkgcache.bin", "-o", "Dir::Cache::srcpkgcache=srcpkgcache.bin"]
         return output(command, *cached, *arguments, env=self.environment, **options)
 
     def fields(self, packages):
-        """What the lists say of packages, by name and version; those that they do not have are left out."""
+        """The records of packages in the lists, by name and version; packages that are not in the lists are left out."""
         known = {}
-        # One call for all: each reads lists of many megabytes.
+        # One call for all packages, because each call reads many megabytes of lists.
         wanted = [f"{package}={version}" for package, version in packages]
         for stanza in self.call("apt-cache", "show", "--no-all-versions", *wanted).split("\n\n"):
             fields = dict(re.findall(r"^([\w-]+): (.*)$", stanza, re.MULTILINE))
@@ -125,7 +125,7 @@ class Apt:
 
 
 def newest_of_each(rows):
-    """Of lines of `apt-cache madison`, the newest package of each series in each release; its security updates are the release's."""
+    """The newest package of each series in each release, from lines of `apt-cache madison`; security updates belong to their release."""
     found = {}
     for package, version, suite in rows:
         series = re.match(r"(?:\d+:)?(\d+\.\d+)", version)[1]
@@ -137,7 +137,7 @@ def newest_of_each(rows):
 
 
 def parts_of(fields):
-    """The packages with a kernel's parts: newer ones of the kernel itself only depend on those.
+    """The packages with a kernel's parts: newer packages of the kernel itself only depend on those.
 
     Of a few the archive has no modules any more. These cannot be installed, but boot.
     """
@@ -208,7 +208,7 @@ def one(tree, pattern):
 
 
 def prune(kept):
-    """Removes directories of kernels that the archive has no more."""
+    """Removes directories of kernels that are no longer in the archive."""
     for directory in cache().iterdir():
         old = time.time() - directory.stat().st_mtime > UNUSED_SECONDS
         if directory.is_dir() and directory.name != "apt" and directory not in kept and old:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What was found on each kernel, as lines to print and as tables of the documentation."""
+"""Results of each kernel, as lines to print and as tables for the documentation."""
 import json
 import pathlib
 import re
@@ -11,14 +11,14 @@ README = TOP / "README.md"
 
 
 class Result:
-    """What came out of one guest."""
+    """The result of one guest."""
 
     def __init__(self, kernel, files, log, problem, seconds):
         self.kernel, self.log, self.problem, self.seconds = kernel, log, problem, seconds
         self.release = files.get("release", "").strip()
         self.ebpf = json.loads(files["doctor.json"])["recorders"]["ebpf"] if files.get("doctor.json") else {}
         rows = [json.loads(line) for line in files.get("rows", "").splitlines()]
-        # The answer: what both recorders gave together, which here is eBPF alone.
+        # The answer from both recorders, which here is from eBPF alone.
         self.rows = list({row["program"]: row for row in rows if row["recorder"] is None}.values())
         self.profile = json.loads(files["profile.json"]) if files.get("profile.json") else {}
         self.tests, name = {}, ""
@@ -32,7 +32,7 @@ class Result:
                 self.tests[name].append(line)
             else:
                 name = ""
-        # The job runs the tests in two parts, each with a plan of its own.
+        # The job runs the tests in two parts, each with its own plan.
         planned = [int(number) for number in re.findall(r"^1\.\.(\d+)$", log, re.MULTILINE)]
         if not self.problem and (len(planned) != 2 or len(self.tests) != sum(planned)):
             self.problem = f"{len(self.tests)} tests ended, of {' and '.join(map(str, planned)) or 'an unknown number'}"
@@ -45,18 +45,18 @@ class Result:
 
     @property
     def refused(self):
-        """Programs that this kernel refused although it has what they need: better ways to attach than the one in use, and what sees devices."""
+        """eBPF programs that this kernel refused although it has what they need: for a better way to attach than the one in use, or for devices."""
         found = []
         for attempt in self.ebpf.get("attempts", []):
             if attempt["refused"] is None:
                 break
-            # Else it is the name of what the kernel lacks.
+            # Otherwise it names what the kernel lacks.
             if attempt["refused"].startswith(("load: ", "attach ")):
                 found.append(f"{attempt['method']}: {attempt['refused']}")
         return found + [what for what in self.ebpf.get("not_observed", []) if "load: " in what]
 
     def difference(self, one, other):
-        """Programs of whose set something is in one column and not in the other; what stands in for a member is not counted."""
+        """Programs whose set has a member in one column that is not in the other; an alternative to a member does not count."""
         found = []
         for row in self.rows:
             rest = [name for name in row[one] if name not in row[other]]
@@ -86,16 +86,16 @@ class Result:
 
     @property
     def blind_spots(self):
-        """What this kernel leaves unseen, besides what no kernel shows."""
+        """Blind spots of this kernel, without those of every kernel."""
         spots = [spot for spot in self.profile.get("blind_spots", []) if spot.get("recorder") == "ebpf"]
         return [text(spot) for spot in spots] + self.ebpf.get("not_observed", [])
 
     def print(self):
-        """By the Test Anything Protocol, as tests/harness reads it; gives the number of tests, and of failed ones."""
+        """Prints the Test Anything Protocol for tests/harness. Returns the number of tests, and of failed tests."""
         lines = [line for test in self.tests.values() for line in test]
         number, failed = len(self.tests), sum(line.startswith("not ok") for line in lines)
         for name, log in [
-            # A program that has grown too large for a kernel would else go unnoticed: the next way sees less, and says so.
+            # A program that is too large for a kernel would otherwise go unnoticed: capprof falls back to a way that sees less.
             ("no_program_is_refused", self.refused),
             ("end", [self.problem, *self.log.splitlines()[-12:]] if self.problem else []),
         ]:
@@ -133,7 +133,7 @@ def rows(results):
 
 
 def differences(results):
-    """Programs whose answer is not exactly the set, and on which kernels."""
+    """Programs whose answer differs from the needed set, with the kernels."""
     found = {}
     for result in results:
         for what in ("missing", "named", "extra"):
@@ -149,7 +149,7 @@ def differences(results):
 
 
 def blind(results):
-    """What is not seen, and on which kernels."""
+    """What is not seen, with the kernels."""
     found = {}
     for result in results:
         for line in result.blind_spots:
@@ -161,7 +161,7 @@ def blind(results):
 
 
 def summary(results):
-    """README's table: kernels that attach in the same way, together."""
+    """README's table, with one row for all kernels that attach in the same way."""
     groups = {}
     for result in results:
         key = (result.method or "no eBPF", tuple(result.blind_spots))
@@ -176,7 +176,7 @@ def summary(results):
 
 
 def replace_block(file, name, lines):
-    """Puts lines between the marks of a block."""
+    """Replaces the lines between the marks of a block."""
     content = file.read_text()
     begin, end = f"<!-- {name}: made by tests/kernels/run --write -->", f"<!-- end of {name} -->"
     before, rest = content.split(begin)

@@ -3,7 +3,7 @@
 import os
 import subprocess
 
-# The last commit before the first change that was made to be faster.
+# The last commit before the first change for speed.
 BEFORE = "eca1255c9b73bb59c8c26c9ab010e145d9841748"
 
 

@@ -13,9 +13,9 @@ import tempfile
 
 from table import BARE, FLOOR, compiled, in_turns, memory, run, system_calls
 
-# A program that does nothing: what stands in the place of a hook, or of the shim, cannot take less.
+# A program that does nothing: nothing in the place of a hook or of the shim can be faster.
 EMPTY = "int main(void) { return 0; }"
-# In the place of a runtime, which says its version once and is remembered.
+# In place of a runtime: the shim asks it for its version once and remembers the answer.
 EMPTY_RUNTIME = """
 #include <stdio.h>
 #include <string.h>
@@ -113,7 +113,7 @@ def whole(table, work, program, builds, count):
             own = Place(work, label, runtime)
             commands[label] = lambda build=build, own=own: container([build.capprof], plain, own)
         for command in commands.values():
-            command()  # loads the programs, and what is on the disk into memory
+            command()  # loads the eBPF programs, and reads the files from disk
         found = in_turns(count, commands)
         walls = {label: [used.wall for used in all_used] for label, all_used in found.items()}
         table.row(f"run, {runtime}", "ms", walls)
@@ -136,7 +136,7 @@ class Parts:
         self.root = os.path.join(work, "runtime")
 
     def state(self, name, status, pid):
-        # The bundle is the one that the runtime was given.
+        # The runtime was called with this bundle.
         own = os.path.join(self.recording(), "bundle")
         path = os.path.join(self.place.path, "state.json")
         with open(path, "w") as file:
@@ -208,6 +208,6 @@ def first_load(table, measured, found):
 
 
 def temporary(prefix):
-    # In memory, where engines keep bundles and capprof keeps recordings.
+    # On a tmpfs, like the bundles of engines and the recordings of capprof.
     return tempfile.TemporaryDirectory(prefix=prefix, dir="/dev/shm" if os.path.isdir("/dev/shm") else None)
 

@@ -10,7 +10,7 @@ NUMBERS = {"x86_64": 321, "aarch64": 280}
 PROG_LOAD, RAW_TRACEPOINT_OPEN = 5, 17
 TYPE_TRACING, TRACE_RAW_TP = 26, 23
 TYPEDEF = 8
-# What follows the header of a type in BTF, by its kind (include/uapi/linux/btf.h): bytes in all, and bytes for each member.
+# The size of the data after a type's header in BTF, by kind (include/uapi/linux/btf.h): bytes in all, and bytes for each member.
 TRAILING = {1: (4, 0), 3: (12, 0), 4: (0, 12), 5: (0, 12), 6: (0, 8), 13: (0, 8), 14: (4, 0), 15: (0, 12), 17: (4, 0), 19: (0, 12)}
 
 

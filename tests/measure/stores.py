@@ -60,7 +60,7 @@ def stores(table, work, program, builds, count, rounds):
                 except SystemExit as error:
                     return str(error)
             commands[label] = command
-        # Files change until now: an index counts only what is older than two seconds.
+        # These files are new, and an index trusts only files older than two seconds.
         for command in commands.values():
             command()
         found = in_turns(rounds, commands)

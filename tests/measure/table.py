@@ -62,7 +62,7 @@ class Used:
 
 def run(arguments, stdin=None, env=None, output=os.devnull):
     """Runs a command to its end, which must be a success."""
-    # posix_spawn and not subprocess: a copy of this process's pages is not the command's work.
+    # posix_spawn, not subprocess: the time to copy this process's pages does not belong to the command.
     with tempfile.TemporaryFile() as errors:
         actions = [
             (os.POSIX_SPAWN_OPEN, 0, stdin or os.devnull, os.O_RDONLY, 0),

@@ -18,9 +18,9 @@ import subprocess
 import tempfile
 
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
-# The compiler of the suite's own release: an older one cannot read newer modules.
+# The compiler of the suite's own release, because an older one cannot read newer modules.
 PACKAGES = ["selinux-policy-default", "secilc", "libsepol2", "policycoreutils", "libc6"]
-# What kernels of both suites read, and setools on both.
+# The version that kernels and setools of both suites read.
 POLICY_VERSION = "33"
 
 
@@ -175,7 +175,7 @@ class Kernel:
                        "sepol_string_to_av_perm"):  # fmt: skip
             if not hasattr(self.library, symbol):
                 raise Unavailable(f"libsepol lacks {symbol}: 3.4 or newer is needed")
-        # Its messages on standard error: an invalid context is an answer here.
+        # Without libsepol's messages on standard error: here an invalid context is an answer.
         self.library.sepol_debug(0)
         self.libc = ctypes.CDLL(None)
         self.libc.fopen.restype = ctypes.c_void_p

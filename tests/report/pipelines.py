@@ -18,7 +18,7 @@ def sarif_problems(validator, text, directory):
     log = directory / "check.sarif"
     log.write_text(text)
     command = [validator, "validate", log, "--rule-kind", "Sarif;Ghas", "--output", directory / "found.sarif", "--log", "ForceOverwrite"]
-    # Else it wants a library of locales.
+    # Otherwise it needs a library of locales.
     settings = {**os.environ, "DOTNET_SYSTEM_GLOBALIZATION_INVARIANT": "1"}
     done = subprocess.run(command, env=settings, capture_output=True, text=True, timeout=120, check=False)
     if "files scanned" not in done.stdout and "file scanned" not in done.stdout:

@@ -17,7 +17,7 @@ PROGRAMS = {
     "fowner": ["/bin/corpus", "fowner-chmod"],
     "dac": ["/bin/corpus", "dac_override-write"],
     "several": ["/bin/sh", "-c", "/bin/corpus chown; /bin/corpus sys_chroot; /bin/corpus dac_override-create"],
-    # Executions: each is a row of its program, and a process to follow.
+    # Executions: each adds a row for its program, and a process to follow.
     "storm": ["/bin/sh", "-c", STORM.format(100) + "; /bin/corpus chown"],
 }
 
@@ -85,14 +85,14 @@ def load(options, runtime, world):
             if {path.name for path in bundle.iterdir()} - {"config.json", "capprof.json", "config.minimized.json"}:
                 result.problems.append(f"left in {bundle}: {sorted(bundle.iterdir())}")
         result.problems += world.sweep() + world.left()
-        # Without capprof the programs need what it found.
+        # Without capprof, the programs run with what it found.
         for bundle in made.values():
             os.replace(bundle / "config.minimized.json", bundle / "config.json")
         bare, problems = many(world, [runtime], made, "bare", count)
         result.problems += problems
         result.containers = len(made) + count
         print(f"# load/{runtime}: {count} containers, {AT_A_TIME} at a time: {seconds:.1f} s, bare {bare:.1f} s, {seconds / bare:.2f} times", flush=True)
-    except Exception as error:  # a fault of the suite is a failed test, not a lost one
+    except Exception as error:  # a defect of the suite fails the test instead of losing it
         result.problems.append(repr(error))
     result.seconds = time.time() - begun
     return [result]

@@ -8,8 +8,8 @@ FILE = ("EACCES", "EIO", "ENOMEM")
 OPEN = (*FILE, "EMFILE", "ENOSPC")
 MOUNT = ("EACCES", "ENOMEM")
 
-# What the kernel can answer, by system call. What is not here cannot fail, or fails only where the caller is wrong: close(2) of what has been synced or
-# is a directory, brk(2), which the C library makes before anybody could say why.
+# Errors that the kernel can return, by system call. Calls that are not here cannot fail, or only by a mistake of the caller: close(2) of a directory
+# or of a synced file, and brk(2), which the C library calls before the program could report an error.
 ERRORS = {
     "open": OPEN, "openat": OPEN, "openat2": OPEN, "memfd_create": ("EMFILE", "ENOMEM"), "pipe2": ("EMFILE",), "dup": ("EMFILE",), "fcntl": ("EMFILE", "EINTR"),
     "socket": ("EACCES", "EMFILE", "ENOMEM"), "connect": ("EACCES", "EINTR"), "sendto": ("ENOMEM", "EINTR"), "sendmsg": ("ENOMEM",), "recvfrom": ("EINTR", "ENOMEM"),
@@ -40,9 +40,9 @@ class Point:
 
     call: str
     number: int
-    # An error's name; None: the process is killed.
+    # The name of an error; None: the process is killed.
     error: str | None = None
-    # True: so does every later call of this kind.
+    # True if every later call of this kind fails too.
     lasting: bool = False
 
     @property

@@ -9,7 +9,7 @@ class Result:
     name: str
     seconds: float = 0.0
     points: int = 0
-    # Points at which the call was not made this time.
+    # Points that the process did not reach this time.
     missed: int = 0
     containers: int = 0
     problems: list = dataclasses.field(default_factory=list)

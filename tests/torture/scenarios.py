@@ -15,7 +15,7 @@ def options(point):
 
 class Outcome:
     def __init__(self, ran=False, needs=NEEDS, container="c"):
-        # Whether the program that uses a capability came to run; what a complete profile must say then.
+        # True if the program that uses a capability ran: then a complete profile must name the capability.
         self.ran, self.needs, self.container = ran, needs, container
         self.problems = []
         self.log = ""
@@ -26,7 +26,7 @@ class Outcome:
         is_mute = point is not None and point.lasting and point.call.startswith("write")
         if status is None:
             self.problems.append(f"{what} hangs")
-        # What Rust does before `main` is not ours.
+        # What Rust does before `main` is not capprof's work.
         elif ("panicked" in errors or status == 101) and "alternative stack" not in errors:
             self.problems.append(f"{what} panics: {errors}")
         elif status not in (0, 137, -9) and not errors.strip() and not is_mute:
@@ -130,12 +130,12 @@ SCENARIOS = {
     "kill": handed_over("kill", "c", "KILL"), "delete": handed_over("delete", "--force", "c"), "state": handed_over("state", "c"),
     "report": ctl("report last"), "list": ctl("list"), "merge": ctl("merge BUNDLE/capprof.json BUNDLE/capprof.json"),
 }
-# Points at which something was wrong once: they are always among those that are tried.
+# Points at which something was wrong once: they are always tried.
 ONCE_WRONG = {
-    # The container ran, unrecorded: the shim took a bundle that it was not shown for one that the runtime would refuse too.
+    # The container ran unrecorded: the shim could not see a bundle and assumed that the runtime would refuse it too.
     "create": (Point("readlink", 2, "EACCES", True),),
 }
-# These do not depend on the runtime.
+# Scenarios that do not depend on the runtime.
 OF_ONE_RUNTIME = ("report", "list", "merge")
 
 

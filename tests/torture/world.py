@@ -19,10 +19,10 @@ SYS_BPF = {"x86_64": 321, "aarch64": 280}[os.uname().machine]
 BPF_MAP_GET_NEXT_KEY, BPF_OBJ_GET = 4, 7
 # Maps with a row for each recording, process or observation.
 MAPS = ("containers", "tasks", "joins", "checks", "programs", "capsets", "devices", "sysctls", "ports", "attributes")
-# Seconds that any call may take. A call that `kill` waits for may take a few.
+# Time limit of a call in seconds. A call that `kill` waits for may take a few.
 PATIENCE = 30
 PROMPT = 8
-# In the container: it says that it runs, and uses one capability.
+# The program in the container: it reports that it runs, and uses one capability.
 PROGRAM = ["/bin/sh", "-c", "echo ran; exec /bin/corpus chown"]
 NEEDS = ["CAP_CHOWN"]
 
@@ -79,7 +79,7 @@ class World:
         real.mkdir()
         shutil.copy2(self.binaries / "capprof-hook", real / "capprof-hook")
         hook = self.bin / "capprof-hook"
-        # The very hook, under strace where a test asks for it: its tracer is a process apart, so that the hook remains the runtime's child.
+        # The hook itself, under strace if a test asks for it: the tracer is a separate process, so the hook remains the runtime's child.
         hook.write_text(f"""#!/bin/sh
 trace={self.work}/trace-$1
 if [ -s "$trace" ]; then
@@ -172,7 +172,7 @@ exec {real}/capprof-hook "$@"
                 problems.append(f"{arguments[0]} takes more than {PROMPT} s")
             elif "panicked" in errors:
                 problems.append(f"{arguments[0]}: {errors}")
-        # After a create that failed crun says that there is no such container, and its directory stays.
+        # After a failed create, crun says that there is no such container, and its directory stays.
         left = self.work / "root" / identifier
         if left.exists():
             problems.append(f"{left} is left")
@@ -184,7 +184,7 @@ exec {real}/capprof-hook "$@"
         for directory in (self.state / "recordings").glob("*"):
             past = time.time() - 120
             os.utime(directory, (past, past))
-        # The clock of the boot by which recordings are numbered, for this process alone (time_namespaces(7)).
+        # Changes the boot clock, which numbers recordings, for this process alone (time_namespaces(7)).
         later = ["unshare", "--time", "--boottime", "120", "--fork"]
         status, output, errors = self.call([*later, *self.command("capprofctl", "recover")])
         return [] if status == 0 else [f"recover: {status}: {output}{errors}"]
