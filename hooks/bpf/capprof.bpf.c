@@ -12,7 +12,7 @@
  *   capsets     what capset(2) was asked for
  *   devices     which devices were opened and made
  *   sysctls     which entries of /proc/sys were written
- *   ports       which ports below 1024 were bound
+ *   ports       which ports below 1024 were bound, and which groups made ping sockets
  *   attributes  which file capabilities were written
  *   refusals    task -> checks refused in the system call that it is in, until that returns (see system_call_exit)
  *   last_runs   who ran a program last on this processor: see standby.h

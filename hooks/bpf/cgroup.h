@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
- * What is no capability check: devices, entries of /proc/sys, ports.
+ * What is no capability check: devices, entries of /proc/sys, ports, ping sockets.
  */
 #pragma once
+
+enum { SOCK_DGRAM = 2, IPPROTO_ICMP = 1, IPPROTO_ICMPV6 = 58 };
 
 /* Whether the task is in access(2), which opens nothing. */
 static __always_inline bool asks_for_access(struct task_struct *task, const struct container *container)
@@ -105,8 +107,8 @@ static __always_inline int port_bound(struct bpf_sock_addr *ctx)
 
 	if (!task)
 		return 1;
-	key.port = __builtin_bswap16(ctx->user_port);
-	if (!key.port || key.port >= 1024)
+	key.number = __builtin_bswap16(ctx->user_port);
+	if (!key.number || key.number >= 1024)
 		return 1;
 	key.slot = task->slot;
 	key.program = task->program;
@@ -125,4 +127,38 @@ SEC("cgroup/bind6")
 int port_bound6(struct bpf_sock_addr *ctx)
 {
 	return port_bound(ctx);
+}
+
+/* Returns the current task's effective group as the container numbers it, or -1 if the container has no such group. */
+static __always_inline u32 group_in_container(const struct container *container, struct task_struct *current)
+{
+	struct user_namespace *ns = (void *)container->user_namespace;
+
+	return map_up((u64)__builtin_preserve_access_index(&ns->gid_map), BPF_CORE_READ(current, cred, egid.val));
+}
+
+/*
+ * Counts a ping socket, which is a datagram socket for ICMP (net/ipv4/ping.c, ping_init_sock()). The kernel checks no capability there, but
+ * net.ipv4.ping_group_range must include a group of the process. docker includes all groups; the same program fails under another engine. The
+ * kernel calls this after it has made the socket.
+ */
+SEC("cgroup/sock_create")
+int ping_socket(struct bpf_sock *ctx)
+{
+	struct task_struct *current = (void *)bpf_get_current_task();
+	struct port_key key = { .kind = PORT_PING };
+	struct container *container;
+	struct task *task;
+
+	if (ctx->type != SOCK_DGRAM || (ctx->protocol != IPPROTO_ICMP && ctx->protocol != IPPROTO_ICMPV6))
+		return 1;
+	task = current_member(current, &container);
+	if (!task)
+		return 1;
+	key.slot = task->slot;
+	key.program = task->program;
+	key.number = group_in_container(container, current);
+	if (!count_row(container, &ports, &key, TABLE_PORTS, LIMIT_PORTS))
+		__sync_fetch_and_add(&container->unlisted, 1);
+	return 1;
 }

@@ -75,6 +75,13 @@ struct bpf_sock_addr {
 	u32 user_port; /* in network byte order */
 };
 
+struct bpf_sock {
+	u32 bound_dev_if;
+	u32 family;
+	u32 type;
+	u32 protocol;
+};
+
 struct bpf_sysctl {
 	u32 write;
 	u32 file_pos;

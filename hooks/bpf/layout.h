@@ -183,11 +183,13 @@ struct capset_key {
 	u64 ambient; /* raised by prctl(2); the others are then zero */
 };
 
+enum port_kind { PORT_BOUND, PORT_PING /* see ping_socket() */ };
+
 struct port_key {
 	u64 slot;
 	u64 program;
-	u32 port;
-	u32 unused;
+	u32 number; /* of the port; for a ping socket, of the group that made it */
+	u32 kind;
 };
 
 #define ATTRIBUTE_PATH 128

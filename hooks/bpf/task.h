@@ -107,21 +107,44 @@ static __always_inline u32 mount_namespace(struct task_struct *task)
 	return BPF_CORE_READ(task, nsproxy, mnt_ns, ns.inum);
 }
 
+struct extents {
+	struct {
+		u32 first, lower_first, count;
+	} of[EXTENTS];
+};
+
+/* Reads a map of ids. Returns the number of its extents, or 0 if it has more than EXTENTS. */
+static __always_inline u32 read_extents(u64 address, struct extents *extents)
+{
+	const struct uid_gid_map *map = (void *)address;
+	u32 length = BPF_CORE_READ(map, nr_extents);
+
+	if (length > EXTENTS || bpf_probe_read_kernel(extents, sizeof(*extents), __builtin_preserve_access_index(&map->extent)))
+		return 0;
+	return length;
+}
+
 /* kernel/user_namespace.c, map_id_down(). -1 where the map is too long to walk here or has no such id. */
 __noinline u64 map_down(u64 address, u32 id)
 {
-	const struct uid_gid_map *map = (void *)address;
-	struct {
-		u32 first, lower_first, count;
-	} extents[EXTENTS] = {};
-	u32 length = BPF_CORE_READ(map, nr_extents);
+	struct extents extents = {};
+	u32 length = read_extents(address, &extents);
 
-	if (length > EXTENTS ||
-	    bpf_probe_read_kernel(extents, sizeof(extents), __builtin_preserve_access_index(&map->extent)))
-		return -1;
 	for (u32 i = 0; i < EXTENTS; i++)
-		if (i < length && id >= extents[i].first && id - extents[i].first < extents[i].count)
-			return extents[i].lower_first + (id - extents[i].first);
+		if (i < length && id >= extents.of[i].first && id - extents.of[i].first < extents.of[i].count)
+			return extents.of[i].lower_first + (id - extents.of[i].first);
+	return -1;
+}
+
+/* The reverse of map_down() (kernel/user_namespace.c, map_id_up()). */
+__noinline u64 map_up(u64 address, u32 id)
+{
+	struct extents extents = {};
+	u32 length = read_extents(address, &extents);
+
+	for (u32 i = 0; i < EXTENTS; i++)
+		if (i < length && id >= extents.of[i].lower_first && id - extents.of[i].lower_first < extents.of[i].count)
+			return extents.of[i].first + (id - extents.of[i].lower_first);
 	return -1;
 }
 

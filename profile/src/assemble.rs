@@ -166,6 +166,10 @@ pub(crate) mod tests {
                 name: "mount".to_owned(),
                 programs: ["mount".to_owned()].into(),
             }],
+            ping_sockets: vec![privileges::PingSocket {
+                group: Some(1000),
+                programs: ["ping".to_owned()].into(),
+            }],
             not_observed: ["devices opened: refused".to_owned()].into(),
         }
     }

@@ -8,6 +8,7 @@ pub mod assemble;
 pub mod atlas;
 pub mod capability;
 pub mod classify;
+pub mod default_filter;
 pub mod error;
 #[cfg(any(test, feature = "fixtures"))]
 pub mod fixtures;

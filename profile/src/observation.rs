@@ -397,6 +397,17 @@ pub struct PortUse {
     pub count: u64,
 }
 
+/// A program that made ping sockets (`SOCK_DGRAM` with ICMP). `net.ipv4.ping_group_range` decides which groups may.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct PingSocketUse {
+    /// The effective group of the process, as the container numbers it; `None` if the container has no number for it.
+    pub group: Option<u32>,
+    /// The program's name.
+    pub program: String,
+    /// The number of sockets.
+    pub count: u64,
+}
+
 /// Everything that one recorder brings home.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Evidence {
@@ -425,6 +436,9 @@ pub struct Evidence {
     /// Ports below 1024 that were bound; `None` where the recorder does not see them.
     #[serde(default)]
     pub ports: Option<Vec<PortUse>>,
+    /// Ping sockets made.
+    #[serde(default)]
+    pub ping_sockets: Vec<PingSocketUse>,
     /// What of `devices` and `sysctls` was not seen, a line each; a recorder that cannot see any of it says nothing.
     #[serde(default)]
     pub unseen: Vec<String>,

@@ -3,8 +3,8 @@
 //! `--privileged` gives all of it at once. Which of it was used says what can take its place.
 
 use crate::atlas::paths;
+use crate::default_filter::filtered;
 use crate::observation::{CheckAnswer, DeviceKind, Evidence, Observation, Recorder};
-use crate::{Capability, CapabilitySet};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -173,159 +173,14 @@ pub struct Call {
     pub programs: BTreeSet<String>,
 }
 
-/// The answer of a seccomp filter to a system call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Filtered {
-    /// Always.
-    Never,
-    /// If the container is given one of these; empty: in no case.
-    Unless(&'static [Capability]),
-}
-
-impl Filtered {
-    /// Returns true if the filter refuses it to a container with these capabilities.
-    pub fn refuses(self, set: CapabilitySet) -> bool {
-        match self {
-            Self::Never => false,
-            Self::Unless(capabilities) => !capabilities.iter().any(|one| set.contains(*one)),
-        }
-    }
-}
-
-/// A system call with what the default filters of docker and of podman say to it.
-type Gate = (&'static str, Filtered, Filtered);
-
-/// moby, profiles/seccomp/default_linux.go; containers/common, pkg/seccomp/default_linux.go.
-const GATES: &[Gate] = {
-    use Filtered::{Never, Unless};
-    const ADMIN: Filtered = Unless(&[Capability::SYS_ADMIN]);
-    const NO: Filtered = Unless(&[]);
-    const PTRACE: Filtered = Unless(&[Capability::SYS_PTRACE]);
-    const MODULE: Filtered = Unless(&[Capability::SYS_MODULE]);
-    const RAWIO: Filtered = Unless(&[Capability::SYS_RAWIO]);
-    const TIME: Filtered = Unless(&[Capability::SYS_TIME]);
-    const NICE: Filtered = Unless(&[Capability::SYS_NICE]);
-    const CHROOT: Filtered = Unless(&[Capability::SYS_CHROOT]);
-    const PACCT: Filtered = Unless(&[Capability::SYS_PACCT]);
-    const TTY: Filtered = Unless(&[Capability::SYS_TTY_CONFIG]);
-    const HANDLE: Filtered = Unless(&[Capability::DAC_READ_SEARCH]);
-    &[
-        ("acct", PACCT, PACCT),
-        ("add_key", NO, NO),
-        (
-            "bpf",
-            Unless(&[Capability::SYS_ADMIN, Capability::BPF]),
-            ADMIN,
-        ),
-        ("chroot", CHROOT, CHROOT),
-        ("clock_settime", TIME, TIME),
-        ("clone", ADMIN, Never),
-        ("clone3", ADMIN, Never),
-        ("delete_module", MODULE, MODULE),
-        ("fanotify_init", ADMIN, ADMIN),
-        ("finit_module", MODULE, MODULE),
-        ("fsconfig", ADMIN, Never),
-        ("fsmount", ADMIN, Never),
-        ("fsopen", ADMIN, Never),
-        ("fspick", ADMIN, Never),
-        ("get_mempolicy", NICE, NICE),
-        ("init_module", MODULE, MODULE),
-        ("ioperm", RAWIO, RAWIO),
-        ("iopl", RAWIO, RAWIO),
-        ("kcmp", PTRACE, PTRACE),
-        ("kexec_file_load", NO, NO),
-        ("kexec_load", NO, NO),
-        ("keyctl", NO, Never),
-        ("lookup_dcookie", ADMIN, ADMIN),
-        ("mbind", NICE, NICE),
-        ("migrate_pages", NO, NO),
-        ("mount", ADMIN, Never),
-        ("mount_setattr", ADMIN, NO),
-        ("move_mount", ADMIN, Never),
-        ("move_pages", NO, NO),
-        ("open_by_handle_at", HANDLE, HANDLE),
-        ("open_tree", ADMIN, Never),
-        (
-            "perf_event_open",
-            Unless(&[Capability::SYS_ADMIN, Capability::PERFMON]),
-            ADMIN,
-        ),
-        ("pidfd_getfd", PTRACE, Never),
-        ("pivot_root", NO, Never),
-        ("process_madvise", PTRACE, PTRACE),
-        ("process_vm_readv", Never, PTRACE),
-        ("process_vm_writev", Never, PTRACE),
-        ("ptrace", Never, PTRACE),
-        ("quotactl", ADMIN, ADMIN),
-        ("quotactl_fd", ADMIN, NO),
-        ("reboot", Unless(&[Capability::SYS_BOOT]), Never),
-        ("request_key", NO, NO),
-        ("set_mempolicy", NICE, NICE),
-        ("set_mempolicy_home_node", NICE, NO),
-        ("setdomainname", ADMIN, ADMIN),
-        ("sethostname", ADMIN, ADMIN),
-        ("setns", ADMIN, Never),
-        ("settimeofday", TIME, TIME),
-        ("stime", TIME, TIME),
-        ("swapoff", NO, NO),
-        ("swapon", NO, NO),
-        (
-            "syslog",
-            Unless(&[Capability::SYS_ADMIN, Capability::SYSLOG]),
-            Never,
-        ),
-        ("umount", ADMIN, Never),
-        ("umount2", ADMIN, Never),
-        ("unshare", ADMIN, Never),
-        ("userfaultfd", NO, NO),
-        ("vhangup", TTY, TTY),
-    ]
-};
-
-/// What the default filters of docker and podman say to a system call; `None` if both let it pass always, or it is not known.
-pub fn filtered(call: &str) -> Option<(Filtered, Filtered)> {
-    GATES
-        .iter()
-        .find(|(name, ..)| *name == call)
-        .map(|(_, docker, podman)| (*docker, *podman))
-}
-
-/// System calls that these filters let pass if a container is given a capability, each with those of which any one will do: docker's, and
-/// podman's where docker's lets it pass always.
-pub fn opened_by_capabilities() -> impl Iterator<Item = (&'static str, CapabilitySet)> {
-    GATES.iter().filter_map(|(name, docker, podman)| {
-        [docker, podman]
-            .into_iter()
-            .find_map(|filter| match filter {
-                Filtered::Unless(capabilities) if !capabilities.is_empty() => {
-                    Some((*name, capabilities.iter().copied().collect()))
-                }
-                _ => None,
-            })
-    })
-}
-
-/// Returns true if a system call changes what is mounted.
-pub fn mounts(call: &str) -> bool {
-    [
-        "fsconfig",
-        "fsmount",
-        "fsopen",
-        "fspick",
-        "mount",
-        "mount_setattr",
-        "move_mount",
-        "open_tree",
-        "pivot_root",
-        "umount",
-        "umount2",
-    ]
-    .contains(&call)
-}
-
-/// Returns true if a system call makes a namespace or joins one.
-pub fn enters_namespaces(call: &str) -> bool {
-    ["clone", "clone3", "setns", "unshare"].contains(&call)
+/// A group whose processes made ping sockets (`SOCK_DGRAM` with ICMP). The kernel checks no capability for them, but the sysctl
+/// `net.ipv4.ping_group_range` must include a group of the process. docker sets it to include every group.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct PingSocket {
+    /// Its number in the container; `None` if the container has no number for it.
+    pub group: Option<u32>,
+    /// Names of the programs.
+    pub programs: BTreeSet<String>,
 }
 
 /// What a container was given besides capabilities, and what it used of that.
@@ -340,6 +195,9 @@ pub struct Privileges {
     pub sysctls: Vec<Sysctl>,
     /// System calls made that seccomp filters keep back, as far as the kernel asked for a capability in them.
     pub syscalls: Vec<Call>,
+    /// Ping sockets made.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub ping_sockets: Vec<PingSocket>,
     /// What was not looked at, a line each.
     pub not_observed: BTreeSet<String>,
 }
@@ -381,6 +239,12 @@ impl Privileges {
                 programs: BTreeSet::from([one.program.clone()]),
             });
         }
+        for one in evidence().flat_map(|evidence| &evidence.ping_sockets) {
+            gathered.ping_socket(PingSocket {
+                group: one.group,
+                programs: BTreeSet::from([one.program.clone()]),
+            });
+        }
         for check in evidence().flat_map(|evidence| &evidence.observations) {
             if let Some(name) = gated(check) {
                 gathered.call(Call {
@@ -417,6 +281,9 @@ impl Privileges {
         for call in self.syscalls.into_iter().chain(other.syscalls) {
             gathered.call(call);
         }
+        for socket in self.ping_sockets.into_iter().chain(other.ping_sockets) {
+            gathered.ping_socket(socket);
+        }
         gathered.finish()
     }
 
@@ -435,6 +302,7 @@ struct Gathered {
     devices: BTreeMap<(DeviceNumber, Option<String>), Device>,
     sysctls: BTreeMap<String, Sysctl>,
     calls: BTreeMap<String, BTreeSet<String>>,
+    ping_sockets: BTreeMap<Option<u32>, BTreeSet<String>>,
     not_observed: BTreeSet<String>,
 }
 
@@ -472,6 +340,13 @@ impl Gathered {
             .extend(call.programs);
     }
 
+    fn ping_socket(&mut self, socket: PingSocket) {
+        self.ping_sockets
+            .entry(socket.group)
+            .or_default()
+            .extend(socket.programs);
+    }
+
     fn finish(self) -> Privileges {
         Privileges {
             engine_grants: self.engine_grants,
@@ -481,6 +356,11 @@ impl Gathered {
                 .calls
                 .into_iter()
                 .map(|(name, programs)| Call { name, programs })
+                .collect(),
+            ping_sockets: self
+                .ping_sockets
+                .into_iter()
+                .map(|(group, programs)| PingSocket { group, programs })
                 .collect(),
             not_observed: self.not_observed,
         }
@@ -517,6 +397,7 @@ fn makes_namespaces(check: &Observation) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Capability;
     use crate::fixtures::check;
     use crate::observation::{DeviceUse, SysctlUse};
 
@@ -637,22 +518,6 @@ mod tests {
     fn who_did_not_look_says_so() {
         let found = Privileges::of(&privileged(), &[(Recorder::Selinux, Evidence::default())]);
         assert_eq!(found.not_observed.len(), 1);
-    }
-
-    #[test]
-    fn filters_let_pass_what_a_capability_opens() {
-        let (docker, podman) = filtered("bpf").unwrap();
-        let bpf = CapabilitySet::from_iter([Capability::BPF]);
-        assert!(!docker.refuses(bpf));
-        assert!(podman.refuses(bpf));
-        assert!(
-            filtered("pivot_root")
-                .unwrap()
-                .0
-                .refuses(Capability::all().collect())
-        );
-        assert_eq!(filtered("read"), None);
-        assert!(GATES.is_sorted_by(|one, other| one.0 < other.0));
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! own passes through. Field names and meanings: runtime-spec, config.md and config-linux.md.
 
 use capprof_profile::CapabilitySet;
-use capprof_profile::privileges::opened_by_capabilities;
+use capprof_profile::default_filter::opened_by_capabilities;
 use capprof_profile::recording::{ProcessSets, Relaxation};
 use capprof_profile::settings::{GrantNonRoot, RelaxSeccomp};
 use capprof_store::config_json::set_capabilities;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// System calls for which the kernel asks no capability, or makes no difference of it, and docker's default seccomp filter wants one.
+// System calls for which the kernel asks no capability, or makes no difference of it: docker's default seccomp filter wants one, or a sysctl of
+// the engine's decides.
 //   filtered ACT     0: it was made; 1: refused; 77: the kernel does not have it
 #define _GNU_SOURCE
 #include <errno.h>
@@ -9,12 +10,14 @@
 #include <linux/mempolicy.h>
 #include <linux/perf_event.h>
 #include <sched.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/fanotify.h>
 #include <sys/mman.h>
 #include <sys/quota.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
@@ -114,6 +117,11 @@ static long perf_of_itself(void)
 	return syscall(SYS_perf_event_open, &attributes, 0, -1, -1, 0);
 }
 
+static long ping_socket(void)
+{
+	return socket(AF_INET, SOCK_DGRAM, IPPROTO_ICMP);
+}
+
 static long nothing(void)
 {
 	return 0;
@@ -137,6 +145,7 @@ static const struct {
 	{"clone-user-namespace", clone_user_namespace},
 	{"fanotify_init", unprivileged_fanotify},
 	{"perf_event_open", perf_of_itself},
+	{"ping-socket", ping_socket},
 	{"nothing", nothing},
 };
 
@@ -149,8 +158,8 @@ int main(int count, char **arguments)
 			return 0;
 		int error = errno;
 		fprintf(stderr, "%s: %s\n", arguments[1], strerror(error));
-		// docker's filter answers EPERM; another error says that the kernel was asked.
-		return error == EPERM ? 1 : error == ENOSYS ? 77 : 0;
+		// docker's filter answers EPERM, and the sysctl for ping sockets EACCES. Another error says that the kernel was asked.
+		return error == EPERM || error == EACCES ? 1 : error == ENOSYS ? 77 : 0;
 	}
 	fprintf(stderr, "usage: filtered ACT\n");
 	return 64;

@@ -66,6 +66,7 @@ fn of_fuse() -> capprof_profile::profile::Profile {
         }],
         sysctls: Vec::new(),
         syscalls: Vec::new(),
+        ping_sockets: Vec::new(),
         not_observed: std::collections::BTreeSet::new(),
     });
     profile.findings.unprivileged_ports = vec![PortUse {

@@ -132,6 +132,11 @@ impl FormKind {
         }
     }
 
+    /// Returns true if docker sets up the network, where every process may bind ports below 1024 and make ping sockets.
+    pub(crate) fn is_dockers(self) -> bool {
+        matches!(self, Self::Docker | Self::DockerOptions | Self::Compose)
+    }
+
     /// The file name extension by which editors and tools know the form's syntax, for a block of Markdown.
     pub(crate) fn syntax(self) -> &'static str {
         match self {

@@ -1,11 +1,13 @@
-//! What is no capability check: devices, entries of /proc/sys, and ports.
+//! What is no capability check: devices, entries of /proc/sys, ports, and ping sockets.
 
 use super::executables::Executable;
-use super::layout::{self, Container, DeviceKey, PortKey, Sysctl, SysctlKey, device};
+use super::layout::{
+    self, Container, DeviceKey, NO_GROUP, PING, PortKey, Sysctl, SysctlKey, device,
+};
 use super::limits::{self, Table};
 use super::program_set::ProgramSet;
 use super::programs::CGROUP_PROGRAMS;
-use capprof_profile::observation::{DeviceKind, DeviceUse, PortUse, SysctlUse};
+use capprof_profile::observation::{DeviceKind, DeviceUse, PingSocketUse, PortUse, SysctlUse};
 use std::collections::HashMap;
 use std::fs;
 
@@ -121,9 +123,10 @@ pub(super) fn ports(
     }
     let mut ports: Vec<PortUse> = rows
         .iter()
+        .filter(|(key, _)| key.kind != PING)
         .filter_map(|(key, count)| {
             Some(PortUse {
-                port: u16::try_from(key.port).ok()?,
+                port: u16::try_from(key.number).ok()?,
                 program: program(known, key.program),
                 count: *count,
             })
@@ -131,6 +134,24 @@ pub(super) fn ports(
         .collect();
     ports.sort();
     Some(ports)
+}
+
+/// Rows of the map as they are told, sorted.
+pub(super) fn ping_sockets(
+    rows: &[(PortKey, u64)],
+    known: &HashMap<u64, Executable>,
+) -> Vec<PingSocketUse> {
+    let mut sockets: Vec<PingSocketUse> = rows
+        .iter()
+        .filter(|(key, _)| key.kind == PING)
+        .map(|(key, count)| PingSocketUse {
+            group: (key.number != NO_GROUP).then_some(key.number),
+            program: program(known, key.program),
+            count: *count,
+        })
+        .collect();
+    sockets.sort();
+    sockets
 }
 
 /// What is not seen because the kernel refused the program for it, a line each. `lacking` has the reason for each program.
@@ -142,6 +163,7 @@ pub(super) fn not_observed<'a>(lacking: impl Fn(&str) -> Option<&'a str>) -> Vec
             "writes to /proc/sys",
             "ports bound (IPv4)",
             "ports bound (IPv6)",
+            "ping sockets",
         ])
         .filter_map(|(program, what)| Some(format!("{what}: {}", lacking(program)?)))
         .collect()
@@ -154,7 +176,7 @@ pub(super) fn unseen(set: &ProgramSet, container: Option<&Container>) -> Vec<Str
         && container.unlisted > 0
     {
         lines.push(format!(
-            "devices opened, writes to /proc/sys and ports bound: {} uses did not fit into the maps: {}",
+            "devices opened, writes to /proc/sys, ports bound and ping sockets: {} uses did not fit into the maps: {}",
             container.unlisted,
             limits::reached(set, container, &[Table::Devices, Table::Sysctls, Table::Ports])
         ));

@@ -122,6 +122,7 @@ pub fn collect(recording: &Recording, armed: &EbpfState) -> Collected {
     evidence.devices = cgroup::devices(&rows.devices, &known);
     evidence.sysctls = cgroup::sysctls(&rows.sysctls, &known);
     evidence.ports = cgroup::ports(&set, &rows.ports, &known);
+    evidence.ping_sockets = cgroup::ping_sockets(&rows.ports, &known);
     evidence.unseen = cgroup::unseen(&set, rows.container.as_ref());
     evidence.looks_beyond = true;
     sort(&mut evidence);

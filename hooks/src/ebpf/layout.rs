@@ -239,8 +239,8 @@ layouts! {
     struct PortKey as "port_key" {
         slot: u64,
         program: u64,
-        port: u32,
-        unused: u32,
+        number: u32,
+        kind: u32,
     }
 
     /// `struct attribute_key`.
@@ -341,6 +341,12 @@ pub(super) mod program {
     pub(in super::super) const NESTED: u32 = 64;
     pub(in super::super) const MEMORY_POLICY: u32 = 128;
 }
+
+/// `PORT_PING` of `enum port_kind`.
+pub(super) const PING: u32 = 1;
+
+/// The group of a ping socket that the container's user namespace has no number for.
+pub(super) const NO_GROUP: u32 = u32::MAX;
 
 /// `BPF_DEVCG_DEV_BLOCK` and `BPF_DEVCG_ACC_…` (include/uapi/linux/bpf.h).
 pub(super) mod device {

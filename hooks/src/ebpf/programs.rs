@@ -28,13 +28,14 @@ const FORK: [&str; 2] = ["process_fork", "process_woken"];
 /// Names kernel functions. Where the kernel refuses it, `/proc/kallsyms` has the names too.
 const NAMES: &str = "name_symbols";
 
-/// See what is no capability check: devices opened, entries of /proc/sys written. Capabilities are recorded without them where the kernel
-/// refuses them.
-pub(super) const CGROUP_PROGRAMS: [&str; 4] = [
+/// See what is no capability check: devices opened, entries of /proc/sys written, ports bound, ping sockets made. Where the kernel refuses
+/// them, capabilities are recorded all the same.
+pub(super) const CGROUP_PROGRAMS: [&str; 5] = [
     "device_access",
     "sysctl_write",
     "port_bound4",
     "port_bound6",
+    "ping_socket",
 ];
 
 /// Follows refused checks to the end of their system call; loaded in addition to the others while a recording wants that.

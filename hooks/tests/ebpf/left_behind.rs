@@ -160,6 +160,7 @@ pub(crate) fn nothing_is_seen_of_devices_where_control_groups_are_hidden(
     for what in [
         "devices opened: control groups version 2 are not mounted",
         "writes to /proc/sys: control groups version 2 are not mounted",
+        "ping sockets: control groups version 2 are not mounted",
     ] {
         // In what could be recorded, and in what is.
         ensure!(said.matches(what).count() == 2, "{said}");

@@ -21,10 +21,14 @@ use std::sync::Arc;
 
 type Test = fn(&Tools) -> anyhow::Result<()>;
 
-const TESTS: [(&str, Test); 48] = [
+const TESTS: [(&str, Test); 49] = [
     (
         "devices_are_opened_or_asked_about",
         devices_are_opened_or_asked_about,
+    ),
+    (
+        "ping_sockets_are_told_from_others",
+        ping_sockets_are_told_from_others,
     ),
     (
         "nothing_is_seen_of_devices_where_control_groups_are_hidden",
@@ -378,6 +382,27 @@ fn devices_are_opened_or_asked_about(tools: &Tools) -> anyhow::Result<()> {
         "{devices:?}"
     );
     ensure!(evidence.looks_beyond && evidence.unseen.is_empty());
+    Ok(())
+}
+
+fn ping_sockets_are_told_from_others(tools: &Tools) -> anyhow::Result<()> {
+    let pings = || Container::new(tools, &["/bin/probe", "ping-socket"]);
+    let of_container = |evidence: &Evidence| matches!(evidence.ping_sockets.as_slice(), [one] if one.program == "probe" && one.group == Some(0) && one.count == 1);
+    let evidence = pings()?.run()?;
+    ensure!(
+        of_container(&evidence) && evidence.ports.as_deref() == Some(&[]),
+        "{:?}, {:?}",
+        evidence.ping_sockets,
+        evidence.ports
+    );
+    let evidence = pings()?.user_namespace()?.run()?;
+    ensure!(of_container(&evidence), "{:?}", evidence.ping_sockets);
+    let evidence = Container::new(tools, &["/bin/probe", "open-null"])?.run()?;
+    ensure!(
+        evidence.ping_sockets.is_empty(),
+        "{:?}",
+        evidence.ping_sockets
+    );
     Ok(())
 }
 

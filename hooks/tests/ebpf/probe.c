@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <netinet/in.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -13,6 +14,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -82,6 +84,14 @@ static void act(const char *action)
 	} else if (!strcmp(action, "access-null")) {
 		access("/dev/null", W_OK);
 		syscall(SYS_faccessat, AT_FDCWD, "/dev/zero", R_OK);
+	} else if (!strcmp(action, "ping-socket")) {
+		/* As podman sets it. */
+		int range = open("/proc/sys/net/ipv4/ping_group_range", O_WRONLY);
+
+		must(range, action);
+		must(write(range, "0 0", 3), action);
+		must(socket(AF_INET, SOCK_DGRAM, IPPROTO_ICMP), action);
+		must(socket(AF_INET, SOCK_DGRAM, 0), action);
 	} else if (!strcmp(action, "open-null")) {
 		close(open("/dev/null", O_RDWR));
 	} else if (!strcmp(action, "setuid-same")) {

@@ -4,8 +4,9 @@
 //! `CAP_SYS_ADMIN`. capprof relaxes the filter while a container is profiled; in production it is there again.
 
 use super::input::Input;
+use crate::default_filter::opened_by_capabilities;
 use crate::observation::{BlindSpot, Namespace, Recorder};
-use crate::privileges::{gated, opened_by_capabilities};
+use crate::privileges::gated;
 use crate::{Capability, CapabilitySet};
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -6,7 +6,7 @@ use super::seccomp::Answer;
 use super::{file, special};
 use crate::atlas::{self, Class, paths};
 use crate::classify;
-use crate::privileges::opened_by_capabilities;
+use crate::default_filter::opened_by_capabilities;
 use crate::{Capability, CapabilitySet};
 
 /// Finds out who refused.

@@ -3,7 +3,7 @@
 use super::super::form_kind::FormKind;
 use super::super::printable::printable;
 use super::instead::instead;
-use super::names::{docker_default, full_names, is_dockers, short_names};
+use super::names::{docker_default, full_names, short_names};
 use super::unable::Unable;
 use super::workload::Workload;
 use capprof_profile::{Capability, CapabilitySet};
@@ -20,7 +20,7 @@ pub(super) fn caveats(engine: FormKind, workload: &Workload<'_>) -> Result<Vec<S
     }
     caveats.extend(for_other_users(engine, workload)?);
     let binds = workload.only_binds && workload.minimized.contains(Capability::NET_BIND_SERVICE);
-    if binds && is_dockers(engine) {
+    if binds && engine.is_dockers() {
         caveats.push(
             "NET_BIND_SERVICE is needed with the host's network alone: in a container's own, docker lets every process bind ports below 1024"
                 .to_owned(),

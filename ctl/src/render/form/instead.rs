@@ -1,6 +1,7 @@
 //! Limits and sysctls that do as well as a capability, and give less.
 
 use super::super::form_kind::FormKind;
+use super::super::privileged::{ALL_GROUPS, PING_GROUPS};
 use capprof_profile::atlas::paths;
 use capprof_profile::profile::{Need, Reason};
 use capprof_profile::{Capability, CapabilitySet};
@@ -99,10 +100,10 @@ impl Instead {
     }
 }
 
-/// Docker opens the range to every group itself (moby, daemon/oci_linux.go).
+/// The sysctl by which ping works without a raw socket, in the words of an engine; `None` if it has none.
 fn ping(engine: FormKind) -> Option<String> {
-    const NAME: &str = "net.ipv4.ping_group_range";
-    const ALL: &str = "0 2147483647";
+    const NAME: &str = PING_GROUPS;
+    const ALL: &str = ALL_GROUPS;
     Some(match engine {
         FormKind::Docker | FormKind::Podman => format!("--sysctl={NAME}='{ALL}'"),
         FormKind::Nixos => format!("--sysctl={NAME}={ALL}"),

@@ -1,6 +1,5 @@
 //! Capabilities and images as they stand in forms.
 
-use super::super::form_kind::FormKind;
 use capprof_profile::{Capability, CapabilitySet};
 
 pub(super) fn full_names(set: CapabilitySet, separator: &str) -> String {
@@ -20,14 +19,6 @@ pub(super) fn is_plain(text: &str) -> bool {
         && text
             .chars()
             .all(|character| character.is_ascii_alphanumeric() || "._-/:@".contains(character))
-}
-
-/// Returns true if docker sets up the network, in which every process may bind ports below 1024.
-pub(super) fn is_dockers(engine: FormKind) -> bool {
-    matches!(
-        engine,
-        FormKind::Docker | FormKind::DockerOptions | FormKind::Compose
-    )
 }
 
 /// What docker, containerd and their clients give (moby, oci/caps/defaults.go; containerd, pkg/oci/spec.go).

@@ -1,6 +1,5 @@
 //! Tests of the forms.
 
-use super::names::is_dockers;
 use super::*;
 use capprof_profile::fixtures;
 use capprof_profile::fixtures::check;
@@ -319,7 +318,7 @@ fn a_port_bound_under_docker_takes_the_capability_everywhere_else() {
         .into_iter()
         .filter(|engine| *engine != FormKind::Ctr)
     {
-        let docker = is_dockers(engine);
+        let docker = engine.is_dockers();
         let form = form(engine, &profile).unwrap().text();
         let form = form.to_uppercase();
         assert_eq!(form.contains("NET_BIND_SERVICE"), !docker, "{form}");
@@ -337,7 +336,7 @@ fn ports_below_1024_are_free_in_dockers_own_networks_alone() {
     };
     profile.findings.needed[0].syscalls = vec!["bind".to_owned()];
     for engine in FormKind::ALL {
-        let docker = is_dockers(engine) && engine != FormKind::DockerOptions;
+        let docker = engine.is_dockers() && engine != FormKind::DockerOptions;
         assert_eq!(says(engine, &profile), docker, "{engine}");
     }
     profile.findings.needed[0]

@@ -2,7 +2,7 @@
 
 use super::super::form_kind::FormKind;
 use super::instead::Instead;
-use super::names::{is_dockers, is_plain};
+use super::names::is_plain;
 use crate::merge::Merged;
 use capprof_profile::privileges::Privileges;
 use capprof_profile::profile::Profile;
@@ -64,7 +64,7 @@ impl<'a> Workload<'a> {
     /// The set for an engine: docker lets every process of a container bind ports below 1024, and the others do not.
     pub(super) fn set_for(&self, engine: FormKind) -> CapabilitySet {
         let mut set = self.minimized;
-        if self.binds_unasked && !is_dockers(engine) {
+        if self.binds_unasked && !engine.is_dockers() {
             set.insert(Capability::NET_BIND_SERVICE);
         }
         set

@@ -2,7 +2,8 @@
 
 use super::super::form_kind::FormKind;
 use capprof_profile::CapabilitySet;
-use capprof_profile::privileges::{Privileges, filtered};
+use capprof_profile::default_filter::filtered;
+use capprof_profile::privileges::Privileges;
 
 /// The system calls that were made and that an engine's default filter refuses to a container with these capabilities.
 pub(super) fn refused(engine: FormKind, privileges: &Privileges, set: CapabilitySet) -> Vec<&str> {

@@ -14,5 +14,5 @@ mod tests;
 mod value;
 
 pub(super) use replacement::Replacement;
-pub(crate) use replacement::options;
+pub(crate) use replacement::{ALL_GROUPS, PING_GROUPS, options};
 pub(super) use section::section;

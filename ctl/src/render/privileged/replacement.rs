@@ -4,7 +4,8 @@ use super::super::form_kind::FormKind;
 use super::filter::refused;
 use super::value::{is_plain, set_to};
 use capprof_profile::CapabilitySet;
-use capprof_profile::privileges::{Device, Privileges, mounts};
+use capprof_profile::default_filter::mounts;
+use capprof_profile::privileges::{Device, Privileges};
 
 /// What `docker run` and `podman run` take in the place of `--privileged` besides capabilities, as words of a command line.
 pub(crate) fn options(
@@ -36,21 +37,48 @@ impl Replacement {
     /// For one engine and the capabilities that the container is to get.
     pub(crate) fn of(engine: FormKind, privileges: &Privileges, set: CapabilitySet) -> Self {
         let mut it = Self::default();
-        if !privileges.is_beyond() {
-            return it;
+        let is_beyond = privileges.is_beyond();
+        if is_beyond {
+            it.used(privileges);
         }
+        it.ping_sockets(engine, privileges);
+        if engine != FormKind::Systemd {
+            it.caveats = it.without_option(engine);
+            if is_beyond {
+                it.caveats.extend(kept_back(engine, privileges, set));
+            }
+        }
+        it
+    }
+
+    /// Adds what the container used.
+    fn used(&mut self, privileges: &Privileges) {
         for device in privileges.devices.iter().filter(|one| one.is_opened()) {
-            it.device(device);
+            self.device(device);
         }
         for sysctl in &privileges.sysctls {
             if sysctl.is_namespaced(&privileges.engine_grants)
                 && let Some(value) = set_to(sysctl)
             {
-                it.sysctls.push((sysctl.name.clone(), value.to_owned()));
+                self.sysctls.push((sysctl.name.clone(), value.to_owned()));
             }
         }
-        it.caveats = it.caveats(engine, privileges, set);
-        it
+    }
+
+    /// Adds the sysctl for ping sockets if the engine does not set it and the program did not set it itself.
+    fn ping_sockets(&mut self, engine: FormKind, privileges: &Privileges) {
+        let Some(range) = ping_groups(privileges) else {
+            return;
+        };
+        // With the host's network, or as a service of the host, a process has the host's sysctl.
+        let is_hosts = engine == FormKind::Systemd
+            || privileges.engine_grants.host_namespaces.contains("network");
+        let is_default = engine.is_dockers()
+            || engine.runs_by() == FormKind::Podman && range == PODMAN_PING_GROUPS;
+        let is_set = self.sysctls.iter().any(|(name, _)| name == PING_GROUPS);
+        if !is_hosts && !is_default && !is_set {
+            self.sysctls.push((PING_GROUPS.to_owned(), range));
+        }
     }
 
     fn device(&mut self, device: &Device) {
@@ -63,16 +91,9 @@ impl Replacement {
         }
     }
 
-    fn caveats(
-        &self,
-        engine: FormKind,
-        privileges: &Privileges,
-        set: CapabilitySet,
-    ) -> Vec<String> {
-        let mut caveats = Vec::new();
-        if engine == FormKind::Systemd {
-            return caveats;
-        }
+    /// What was used and the form has no words for.
+    fn without_option(&self, engine: FormKind) -> Vec<String> {
+        let mut lines = Vec::new();
         if engine.runs_by() == FormKind::Kubernetes {
             let devices: Vec<&str> = self
                 .devices
@@ -81,63 +102,18 @@ impl Replacement {
                 .chain(self.rules.iter().map(String::as_str))
                 .collect();
             if !devices.is_empty() {
-                caveats.push(format!(
+                lines.push(format!(
                     "Kubernetes gives a container no devices by itself: {} must come from a device plugin (resources.limits); a hostPath volume alone is not enough, because the container may not open it",
                     devices.join(", ")
                 ));
             }
             if !self.sysctls.is_empty() {
-                let names: Vec<&str> = self.sysctls.iter().map(|(name, _)| name.as_str()).collect();
-                caveats.push(format!(
+                lines.push(format!(
                     "set {} for the pod (spec.securityContext.sysctls)",
-                    names.join(", ")
+                    self.assignments()
                 ));
             }
         }
-        if !privileges.sysctls.is_empty() {
-            caveats.push(format!(
-                "the program writes to /proc/sys itself: if it fails where that is read-only, it needs {}"
-                , writable_sysctls(engine)));
-        }
-        caveats.extend(self.without_option(engine));
-        // ctr sets no seccomp filter and no AppArmor profile by itself.
-        if engine.runs_by() == FormKind::Kubernetes || engine == FormKind::Ctr {
-            return caveats;
-        }
-        let option = |what: &str| match engine {
-            FormKind::Compose => format!("security_opt: [\"{what}\"]"),
-            FormKind::Nomad => format!("security_opt = [\"{what}\"]"),
-            // It has no option for a filter.
-            FormKind::Ecs if what.starts_with("seccomp=") => "what ECS cannot do".to_owned(),
-            FormKind::Ecs => format!("dockerSecurityOptions: [\"{}\"]", what.replace('=', ":")),
-            FormKind::Quadlet => match what.strip_prefix("seccomp=") {
-                Some(file) => format!("SeccompProfile={file}"),
-                None => format!("PodmanArgs=--security-opt={what}"),
-            },
-            _ => format!("--security-opt {what}"),
-        };
-        let refused = refused(engine, privileges, set);
-        if !refused.is_empty() {
-            caveats.push(format!(
-                "the default seccomp filter refuses {}: allow that in a copy of it, {}",
-                refused.join(", "),
-                option("seccomp=FILE")
-            ));
-        }
-        if !privileges.sysctls.is_empty()
-            || privileges.syscalls.iter().any(|call| mounts(&call.name))
-        {
-            caveats.push(format!(
-                "where AppArmor is enabled, the default profile still refuses mounts and writes to /proc/sys: {}",
-                option("apparmor=unconfined")
-            ));
-        }
-        caveats
-    }
-
-    /// What was used and the form has no words for.
-    fn without_option(&self, engine: FormKind) -> Vec<String> {
-        let mut lines = Vec::new();
         let no_rules = [
             FormKind::Ecs,
             FormKind::Nomad,
@@ -151,17 +127,22 @@ impl Replacement {
             ));
         }
         if engine == FormKind::Ctr && !self.sysctls.is_empty() {
-            let sysctls: Vec<String> = self
-                .sysctls
-                .iter()
-                .map(|(name, value)| format!("{name}={value}"))
-                .collect();
             lines.push(format!(
                 "there is no option for sysctls: {}",
-                sysctls.join(", ")
+                self.assignments()
             ));
         }
         lines
+    }
+
+    /// The sysctls with their values.
+    fn assignments(&self) -> String {
+        let all: Vec<String> = self
+            .sysctls
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
+        all.join(", ")
     }
 
     /// Options of `docker run` and `podman run`, each ready for a shell.
@@ -260,6 +241,67 @@ impl Replacement {
         });
         named.chain(numbered).collect()
     }
+}
+
+/// The sysctl with the first and the last group that may make ping sockets.
+pub(crate) const PING_GROUPS: &str = "net.ipv4.ping_group_range";
+
+/// All groups, which docker allows by default (moby, daemon/oci_linux.go).
+pub(crate) const ALL_GROUPS: &str = "0 2147483647";
+
+/// What podman sets by default (containers/common, pkg/config/default.go).
+const PODMAN_PING_GROUPS: &str = "0 0";
+
+/// The groups that made ping sockets, as [`PING_GROUPS`] takes them. A range without others is also valid in a user namespace that has few
+/// groups. `None` if no group made one.
+fn ping_groups(privileges: &Privileges) -> Option<String> {
+    let groups = || privileges.ping_sockets.iter().map(|socket| socket.group);
+    if groups().any(|group| group.is_none()) {
+        return Some(ALL_GROUPS.to_owned());
+    }
+    Some(format!("{} {}", groups().min()??, groups().max()??))
+}
+
+/// What the filters and profiles that the engine gives a container by default keep back.
+fn kept_back(engine: FormKind, privileges: &Privileges, set: CapabilitySet) -> Vec<String> {
+    let mut caveats = Vec::new();
+    if !privileges.sysctls.is_empty() {
+        caveats.push(format!(
+            "the program writes to /proc/sys itself: if it fails where that is read-only, it needs {}",
+            writable_sysctls(engine)
+        ));
+    }
+    // ctr sets no seccomp filter and no AppArmor profile by itself.
+    if engine.runs_by() == FormKind::Kubernetes || engine == FormKind::Ctr {
+        return caveats;
+    }
+    let option = |what: &str| match engine {
+        FormKind::Compose => format!("security_opt: [\"{what}\"]"),
+        FormKind::Nomad => format!("security_opt = [\"{what}\"]"),
+        // It has no option for a filter.
+        FormKind::Ecs if what.starts_with("seccomp=") => "what ECS cannot do".to_owned(),
+        FormKind::Ecs => format!("dockerSecurityOptions: [\"{}\"]", what.replace('=', ":")),
+        FormKind::Quadlet => match what.strip_prefix("seccomp=") {
+            Some(file) => format!("SeccompProfile={file}"),
+            None => format!("PodmanArgs=--security-opt={what}"),
+        },
+        _ => format!("--security-opt {what}"),
+    };
+    let refused = refused(engine, privileges, set);
+    if !refused.is_empty() {
+        caveats.push(format!(
+            "the default seccomp filter refuses {}: allow that in a copy of it, {}",
+            refused.join(", "),
+            option("seccomp=FILE")
+        ));
+    }
+    if !privileges.sysctls.is_empty() || privileges.syscalls.iter().any(|call| mounts(&call.name)) {
+        caveats.push(format!(
+            "where AppArmor is enabled, the default profile still refuses mounts and writes to /proc/sys: {}",
+            option("apparmor=unconfined")
+        ));
+    }
+    caveats
 }
 
 /// The form's words for a /proc/sys that can be written to.

@@ -4,7 +4,8 @@ use super::super::form_kind::FormKind;
 use super::filter::refused;
 use super::value::set_to;
 use capprof_profile::CapabilitySet;
-use capprof_profile::privileges::{Device, Privileges, Sysctl, enters_namespaces, mounts};
+use capprof_profile::default_filter::{enters_namespaces, mounts};
+use capprof_profile::privileges::{Device, Privileges, Sysctl};
 use std::collections::BTreeSet;
 
 /// What `--privileged` gives and no recorder looks at (docs/privileged.md).

@@ -7,7 +7,7 @@ use capprof_profile::Capability;
 use capprof_profile::CapabilitySet;
 use capprof_profile::observation::DeviceKind;
 use capprof_profile::privileges::{Call, DeviceNumber, EngineGrants};
-use capprof_profile::privileges::{Device, Privileges, Sysctl};
+use capprof_profile::privileges::{Device, PingSocket, Privileges, Sysctl};
 use snapbox::assert_data_eq;
 use std::collections::BTreeSet;
 
@@ -64,6 +64,7 @@ pub(crate) fn everything() -> Privileges {
             call("pivot_root"),
             call("unshare"),
         ],
+        ping_sockets: Vec::new(),
         not_observed: BTreeSet::new(),
     }
 }
@@ -126,6 +127,71 @@ fn a_privileged_container_that_used_nothing_says_so() {
         ..everything()
     };
     assert_eq!(section(&idle, set())[0], "nothing that capprof looks at");
+}
+
+#[test]
+fn a_ping_socket_made_under_docker_takes_the_sysctl_everywhere_else() {
+    let pinged = |groups: &[Option<u32>]| Privileges {
+        engine_grants: EngineGrants::default(),
+        devices: Vec::new(),
+        sysctls: Vec::new(),
+        syscalls: Vec::new(),
+        ping_sockets: groups
+            .iter()
+            .map(|group| PingSocket {
+                group: *group,
+                programs: BTreeSet::from(["ping".to_owned()]),
+            })
+            .collect(),
+        not_observed: BTreeSet::new(),
+    };
+    let of = |engine, groups: &[Option<u32>]| Replacement::of(engine, &pinged(groups), set());
+    let user = [Some(1000)];
+    assert!(of(FormKind::Docker, &user).sysctls.is_empty());
+    assert_eq!(
+        of(FormKind::Podman, &user).options(),
+        ["--sysctl='net.ipv4.ping_group_range=1000 1000'"]
+    );
+    assert!(
+        of(FormKind::Kubernetes, &user).caveats[0].contains("net.ipv4.ping_group_range=1000 1000")
+    );
+    assert!(of(FormKind::Ctr, &user).caveats[0].contains("net.ipv4.ping_group_range=1000 1000"));
+    // podman's own default has the group 0, and Kubernetes none.
+    assert!(of(FormKind::Podman, &[Some(0)]).sysctls.is_empty());
+    assert_eq!(of(FormKind::Kubernetes, &[Some(0)]).sysctls[0].1, "0 0");
+    assert_eq!(
+        of(FormKind::Podman, &[Some(5), Some(0)]).sysctls[0].1,
+        "0 5"
+    );
+    assert_eq!(
+        of(FormKind::Podman, &[None, Some(5)]).sysctls[0].1,
+        "0 2147483647"
+    );
+    let itself = Privileges {
+        engine_grants: everything().engine_grants,
+        sysctls: vec![Sysctl {
+            name: "net.ipv4.ping_group_range".to_owned(),
+            values: BTreeSet::from(["0 7".to_owned()]),
+            programs: BTreeSet::from(["sysctl".to_owned()]),
+        }],
+        ..pinged(&user)
+    };
+    assert_eq!(
+        Replacement::of(FormKind::Podman, &itself, set())
+            .sysctls
+            .len(),
+        1
+    );
+    // The host's network has the host's sysctl.
+    let shared = Privileges {
+        engine_grants: EngineGrants {
+            host_namespaces: BTreeSet::from(["network".to_owned()]),
+            ..EngineGrants::default()
+        },
+        ..pinged(&user)
+    };
+    let podman = Replacement::of(FormKind::Podman, &shared, set());
+    assert!(podman.sysctls.is_empty());
 }
 
 #[test]
@@ -192,16 +258,16 @@ docker-options: where AppArmor is enabled, the default profile still refuses mou
 podman: the program writes to /proc/sys itself: if it fails where that is read-only, it needs --security-opt unmask=/proc/sys
 podman: where AppArmor is enabled, the default profile still refuses mounts and writes to /proc/sys: --security-opt apparmor=unconfined
 kubernetes: Kubernetes gives a container no devices by itself: /dev/loop7, /dev/net/tun, /dev/kvm must come from a device plugin (resources.limits); a hostPath volume alone is not enough, because the container may not open it
-kubernetes: set net.ipv4.ip_forward, net.ipv4.tcp_rmem for the pod (spec.securityContext.sysctls)
+kubernetes: set net.ipv4.ip_forward=1, net.ipv4.tcp_rmem=4096 87380 6291456 for the pod (spec.securityContext.sysctls)
 kubernetes: the program writes to /proc/sys itself: if it fails where that is read-only, it needs procMount: Unmasked, with hostUsers: false
 kustomize: Kubernetes gives a container no devices by itself: /dev/loop7, /dev/net/tun, /dev/kvm must come from a device plugin (resources.limits); a hostPath volume alone is not enough, because the container may not open it
-kustomize: set net.ipv4.ip_forward, net.ipv4.tcp_rmem for the pod (spec.securityContext.sysctls)
+kustomize: set net.ipv4.ip_forward=1, net.ipv4.tcp_rmem=4096 87380 6291456 for the pod (spec.securityContext.sysctls)
 kustomize: the program writes to /proc/sys itself: if it fails where that is read-only, it needs procMount: Unmasked, with hostUsers: false
 helm: Kubernetes gives a container no devices by itself: /dev/loop7, /dev/net/tun, /dev/kvm must come from a device plugin (resources.limits); a hostPath volume alone is not enough, because the container may not open it
-helm: set net.ipv4.ip_forward, net.ipv4.tcp_rmem for the pod (spec.securityContext.sysctls)
+helm: set net.ipv4.ip_forward=1, net.ipv4.tcp_rmem=4096 87380 6291456 for the pod (spec.securityContext.sysctls)
 helm: the program writes to /proc/sys itself: if it fails where that is read-only, it needs procMount: Unmasked, with hostUsers: false
 scc: Kubernetes gives a container no devices by itself: /dev/loop7, /dev/net/tun, /dev/kvm must come from a device plugin (resources.limits); a hostPath volume alone is not enough, because the container may not open it
-scc: set net.ipv4.ip_forward, net.ipv4.tcp_rmem for the pod (spec.securityContext.sysctls)
+scc: set net.ipv4.ip_forward=1, net.ipv4.tcp_rmem=4096 87380 6291456 for the pod (spec.securityContext.sysctls)
 scc: the program writes to /proc/sys itself: if it fails where that is read-only, it needs procMount: Unmasked, with hostUsers: false
 compose: the program writes to /proc/sys itself: if it fails where that is read-only, it needs security_opt: ["systempaths=unconfined"]
 compose: the default seccomp filter refuses pivot_root: allow that in a copy of it, security_opt: ["seccomp=FILE"]
@@ -216,8 +282,8 @@ nomad: the default seccomp filter refuses pivot_root: allow that in a copy of it
 nomad: where AppArmor is enabled, the default profile still refuses mounts and writes to /proc/sys: security_opt = ["apparmor=unconfined"]
 nixos: the program writes to /proc/sys itself: if it fails where that is read-only, it needs --security-opt unmask=/proc/sys
 nixos: where AppArmor is enabled, the default profile still refuses mounts and writes to /proc/sys: --security-opt apparmor=unconfined
-ctr: the program writes to /proc/sys itself: if it fails where that is read-only, it needs what this has no option for
 ctr: there is no option for sysctls: net.ipv4.ip_forward=1, net.ipv4.tcp_rmem=4096 87380 6291456
+ctr: the program writes to /proc/sys itself: if it fails where that is read-only, it needs what this has no option for
 containers-conf: the program writes to /proc/sys itself: if it fails where that is read-only, it needs --security-opt unmask=/proc/sys
 containers-conf: where AppArmor is enabled, the default profile still refuses mounts and writes to /proc/sys: --security-opt apparmor=unconfined
 "#]]
