@@ -5,6 +5,7 @@
 #include "corpus.h"
 
 #include <ctype.h>
+#include <netinet/in.h>
 #include <pthread.h>
 #include <sys/xattr.h>
 #include <time.h>
@@ -308,7 +309,44 @@ static double now(void)
 
 enum { CHUNK = 500 };
 
-static int bench(const char *count_text, bool check)
+// sethostname asks for CAP_SYS_ADMIN, then refuses the length: one check and nothing else.
+static void plain_check(int descriptor)
+{
+	(void)descriptor;
+	syscall(SYS_sethostname, "", -1);
+}
+
+// A forced buffer size asks for CAP_NET_ADMIN. The recorder reads the option, which decides if the answer mattered.
+static void check_with_argument(int descriptor)
+{
+	int size = 4096;
+	setsockopt(descriptor, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size));
+}
+
+// The socket is bound already, which the kernel notices only after it has asked for CAP_NET_BIND_SERVICE.
+static void bind_port(int descriptor)
+{
+	struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(1023)};
+	bind(descriptor, (struct sockaddr *)&address, sizeof(address));
+}
+
+static void no_check(int descriptor)
+{
+	(void)descriptor;
+	syscall(SYS_getppid);
+}
+
+static const struct {
+	const char *name;
+	void (*call)(int descriptor);
+} benches[] = {
+	{"bench-check", plain_check},
+	{"bench-argument", check_with_argument},
+	{"bench-port", bind_port},
+	{"bench-nocheck", no_check},
+};
+
+static int bench(const char *count_text, void (*call)(int descriptor))
 {
 	char *end;
 	long count = strtol(count_text, &end, 10);
@@ -316,21 +354,23 @@ static int bench(const char *count_text, bool check)
 		fprintf(stderr, "corpus: %s is not a count\n", count_text);
 		return 64;
 	}
+	int descriptor = socket(AF_INET, SOCK_DGRAM, 0);
+	if (descriptor < 0) {
+		perror("corpus: socket");
+		return BROKEN;
+	}
+	bind_port(descriptor);
 	// The least of many short stretches: what else runs on the machine lengthens some.
 	double least = 1e18;
 	for (long done = 0; done < count; done += CHUNK) {
 		double start = now(), took;
-		for (long i = 0; i < CHUNK; i++) {
-			// sethostname asks for CAP_SYS_ADMIN, then refuses the length: one check and nothing else.
-			if (check)
-				syscall(SYS_sethostname, "", -1);
-			else
-				syscall(SYS_getppid);
-		}
+		for (long i = 0; i < CHUNK; i++)
+			call(descriptor);
 		took = (now() - start) / CHUNK;
 		if (took < least)
 			least = took;
 	}
+	close(descriptor);
 	printf("%.1f\n", least);
 	return 0;
 }
@@ -472,6 +512,8 @@ static int usage(FILE *out)
 	      "       corpus seq NAME...        run several, one child each\n"
 	      "       corpus wait               stay until SIGTERM\n"
 	      "       corpus bench-check N      print the ns of a system call with one capability check\n"
+	      "       corpus bench-argument N   the same, with an argument that decides\n"
+	      "       corpus bench-port N       the same, for binding a port below 1024\n"
 	      "       corpus bench-nocheck N    print the ns of a system call without\n"
 	      "       corpus storm THREADS CHECKS CHILDREN\n"
 	      "                                 so many checks in each of so many threads, and one in each of so many children\n",
@@ -492,10 +534,9 @@ int main(int argc, char **argv)
 		return sequence(argv + 2);
 	if (argc == 2 && strcmp(command, "wait") == 0)
 		wait_for_signal();
-	if (argc == 3 && strcmp(command, "bench-check") == 0)
-		return bench(argv[2], true);
-	if (argc == 3 && strcmp(command, "bench-nocheck") == 0)
-		return bench(argv[2], false);
+	for (size_t i = 0; argc == 3 && i < sizeof(benches) / sizeof(benches[0]); i++)
+		if (strcmp(command, benches[i].name) == 0)
+			return bench(argv[2], benches[i].call);
 	if (argc == 5 && strcmp(command, "storm") == 0)
 		return storm(atol(argv[2]), atol(argv[3]), atol(argv[4]));
 	if (argc == 2 && strcmp(command, "--hold") == 0)

@@ -1,16 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is added to a system call with one capability check, and to one with none."""
+"""What is added to a system call with one capability check, with what is recorded besides the check, and to one with none."""
 import os
 import subprocess
 
 from containers import Bundle, Place
 from empty_program import Attached
-from table import BARE, FLOOR, run
+from table import BARE, BEFORE, FLOOR, NOW, run
 
-COMMANDS = {"bench-check": "a check", "bench-nocheck": "no check"}
+COMMANDS = {
+    "bench-check": "a check",
+    "bench-argument": "a check, its argument decides",
+    "bench-port": "a port bound",
+    "bench-nocheck": "no check",
+}
 
 # What a system call with a check may cost more, in ns; without capprof the call takes 161 ns.
 WANTED = {"idle": 8, "another process": 13, "profiled process": 90}
+
+# What recording the argument or the port may add to a check, in ns: the build before records neither.
+RECORDED_BESIDES = ("bench-argument", "bench-port")
+WANTED_BESIDES = 10
 
 
 class Calls:
@@ -75,4 +84,10 @@ def checks(table, work, program, builds, rounds, count=300_000):
     if problem:
         table.skipped("an empty program at the tracepoint", problem)
     for (who, what), samples in added.items():
-        table.row(f"added: {COMMANDS[what]}, {who}", "ns", samples, WANTED[who] if what == "bench-check" else 10)
+        name = f"added: {COMMANDS[what]}, {who}"
+        if what not in RECORDED_BESIDES:
+            table.row(name, "ns", samples, WANTED[who] if what == "bench-check" else 10)
+        elif BEFORE in samples:
+            table.row(name, "ns", samples, WANTED_BESIDES, lambda medians: medians[NOW] - medians[BEFORE])
+        else:
+            table.row(name, "ns", samples)
