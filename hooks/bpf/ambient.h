@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
- * prctl(PR_CAP_AMBIENT_RAISE) compares sets and asks nobody (security/commoncap.c, cap_task_prctl()). What was raised is seen when the
- * process executes a program or ends.
+ * prctl(PR_CAP_AMBIENT_RAISE) compares sets and makes no capability check (security/commoncap.c, cap_task_prctl()). The recorder reads the
+ * ambient set when the process executes a program or ends.
  */
 #pragma once
 

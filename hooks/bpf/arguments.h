@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
- * The argument of a system call that decides whether the answer to its capability check mattered. It is part of a check's key, so each
- * kind is one number. What the numbers mean is written down a second time in hooks/src/ebpf/argument.rs.
+ * The argument of a system call that decides if the answer to its capability check mattered. It is part of a check's key and therefore
+ * encoded in one number. hooks/src/ebpf/argument.rs decodes the numbers: change both together.
  */
 #pragma once
 
@@ -16,7 +16,7 @@
 
 enum { IPPROTO_TCP = 6, TCP_CONGESTION = 13 };
 
-/* Whether the event counts what the process itself does in user space, for which the kernel asks and needs no capability. */
+/* Returns 1 if the event counts only the process itself in user space: the kernel checks, and allows that without a capability. */
 static __always_inline u32 perf_event_argument(const struct call *call)
 {
 	u64 sample = 0, flags = 0;
@@ -28,7 +28,7 @@ static __always_inline u32 perf_event_argument(const struct call *call)
 	       !(sample & PERF_SAMPLE_PHYS_ADDR);
 }
 
-/* Level and name of a socket option, or the algorithm where that decides. */
+/* Returns level and name of a socket option, or the congestion algorithm if the algorithm decides. */
 static __always_inline u32 socket_option_argument(const struct call *call)
 {
 	u32 level = call->arguments[1], name = call->arguments[2], algorithm = 0;
@@ -40,17 +40,17 @@ static __always_inline u32 socket_option_argument(const struct call *call)
 	return (level & 0x7fff) << 16 | (name & 0xffff);
 }
 
-/* The length and limits of a message queue that mq_open(2) makes; 0 where it takes the defaults. */
+/* Returns the limits of the message queue that mq_open(2) makes: the number of messages and their size. 0 means the defaults. */
 static __always_inline u32 message_queue_argument(const struct call *call)
 {
-	u64 sizes[2] = {}; /* mq_maxmsg, mq_msgsize; mq_flags stands before them */
+	u64 sizes[2] = {}; /* mq_maxmsg and mq_msgsize, which follow mq_flags */
 
 	if (!call->arguments[3] || bpf_probe_read_user(sizes, sizeof(sizes), (void *)(call->arguments[3] + sizeof(u64))))
 		return 0;
 	return (sizes[0] < 0x7fff ? sizes[0] : 0x7fff) << 16 | (sizes[1] < 0xffff ? sizes[1] : 0xffff);
 }
 
-/* Whether one of the arguments may decide. */
+/* Returns true if one of the call's arguments may decide. */
 static __always_inline bool has_deciding_argument(const struct call *call)
 {
 	switch (call->number) {
@@ -65,7 +65,7 @@ static __always_inline bool has_deciding_argument(const struct call *call)
 	return false;
 }
 
-/* The argument of the system call at hand, which has one that decides. */
+/* Returns the deciding argument of the current system call. The caller has tested that there is one. */
 __noinline u32 deciding_argument(u32 place)
 {
 	const struct check_scratch *scratch = bpf_map_lookup_elem(&check_scratches, &place);

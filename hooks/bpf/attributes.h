@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
- * File capabilities that the container writes itself. A file that it executes and removes or changes afterwards cannot be asked for them when
- * the container has ended.
+ * File capabilities that the container writes itself. The container may execute a file and then remove it or change its capabilities. The
+ * poststop hook could no longer read them.
  */
 #pragma once
 
-/* The name of an open file of this process, which setcap(8) uses, without its directories. */
+/* Writes the name of an open file without its directories. setcap(8) passes a descriptor. */
 static __always_inline void name_of_descriptor(char *name, u32 descriptor)
 {
 	struct task_struct *current = (void *)bpf_get_current_task();
 	struct file **files = BPF_CORE_READ(current, files, fdt, fd), *file = NULL;
 
-	/* It is open, or the system call would not have come this far. */
+	/* The kernel has resolved the descriptor already, so it is valid. */
 	if (!bpf_probe_read_kernel(&file, sizeof(file), files + descriptor) && file)
 		bpf_probe_read_kernel_str(name, ATTRIBUTE_PATH, BPF_CORE_READ(file, f_path.dentry, d_name.name));
 }
@@ -20,7 +20,7 @@ static __noinline int count_attribute(struct container *container, u64 slot, con
 {
 	static const char wanted[] = "security.capability";
 	char name[sizeof(wanted)] = {};
-	u32 words[5] = {}; /* struct vfs_cap_data; of a longer one (revision 3) the rest is its root's id */
+	u32 words[5] = {}; /* struct vfs_cap_data; revision 3 appends the root user's id */
 	struct attribute_key *key = bpf_map_lookup_elem(&attribute_scratch, &place);
 
 	if (!key || !container || (call->number != SYS_setxattr && call->number != SYS_lsetxattr && call->number != SYS_fsetxattr))

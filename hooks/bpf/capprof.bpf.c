@@ -1,26 +1,26 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
- * capprof's recorder in the kernel: one program set for the whole host, pinned; containers are map entries.
+ * The kernel part of the eBPF recorder. One pinned program set serves the whole host, and each container is a map entry.
  *
- *   containers  recording slot -> what is known of its container, and what was lost
+ *   containers  recording slot -> what the programs know of its container, and what they lost
  *   tasks       thread group -> slot
- *   members     how many of these there are: see members.h
- *   joins       mount namespace -> slot, for processes that `exec` puts into a container
- *   groups      control group of a service -> slot, for what systemd executes in it
- *   checks      what the kernel asked, counted
- *   programs    which executables ran
- *   capsets     what capset(2) was asked for
- *   devices     which devices were opened and made
- *   sysctls     which entries of /proc/sys were written
+ *   members     the number of rows in tasks: see members.h
+ *   joins       mount namespace -> slot, for processes that `exec` adds to a container
+ *   groups      control group of a service -> slot, for the programs that systemd executes in it
+ *   checks      capability checks and their counts
+ *   programs    executed files
+ *   capsets     sets that processes passed to capset(2)
+ *   devices     devices that processes opened or made
+ *   sysctls     entries of /proc/sys that processes wrote
  *   ports       which ports below 1024 were bound, and which groups made ping sockets
- *   attributes  which file capabilities were written
- *   refusals    task -> checks refused in the system call that it is in, until that returns (see system_call_exit)
- *   last_runs   who ran a program last on this processor: see standby.h
- *   symbols     addresses on their way in, names on their way out (see name_symbols)
+ *   attributes  file capabilities that processes wrote
+ *   refusals    task -> checks refused in its current system call, until that call returns (see system_call_exit)
+ *   last_runs   the task that ran a program last on this processor: see standby.h
+ *   symbols     addresses that user space wants names for (see name_symbols)
  *
- * User space writes a slot and its first process as PENDING, and nothing else: the runtime's own work, which that process
- * does until it executes the container's program, must not count. Layouts of keys and values are repeated in
- * hooks/src/ebpf/layout.rs; a change of any of them needs a new version in the pin path.
+ * User space writes only a slot and its first process, as PENDING. That process does the runtime's own work until it executes the container's
+ * program, and the runtime's work must not count. hooks/src/ebpf/layout.rs repeats the layouts of keys and values. A change of a layout needs
+ * a new version in the pin path.
  */
 #include "kernel.h"
 #include <bpf/bpf_helpers.h>
@@ -42,13 +42,13 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 #include "check.h"
 #include "standby.h"
 
-/* Linux 6.14 and later; sees every check, but not with which options it was made. */
+/* Linux 6.14 and later. The tracepoint sees every check, but not its options. */
 SEC("tp_btf/cap_capable")
 int tp_cap_capable(const u64 *ctx) /* cred, target, the namespace in which it is capable, capability, ret */
 {
 	struct task *found = find_member();
 
-	/* Every process of the host comes this far. */
+	/* Checks of all processes on the host reach this line. */
 	if (!found)
 		return 0;
 	record_found(ctx, found, (struct question){ .place = PLACE_CHECK, .stack = ctx, .capability = ctx[3], .denied = (s32)ctx[4] != 0 });
@@ -56,7 +56,7 @@ int tp_cap_capable(const u64 *ctx) /* cred, target, the namespace in which it is
 	return 0;
 }
 
-/* Sees the options, but not the checks that the compiler put in line inside security/commoncap.c. */
+/* Sees the options, but not the checks inside security/commoncap.c, where the compiler inlines cap_capable(). */
 SEC("fexit/cap_capable")
 int fexit_cap_capable(const u64 *ctx) /* cred, target, capability, opts, ret */
 {
@@ -97,7 +97,7 @@ int BPF_KRETPROBE(kretprobe_cap_capable, int ret)
 		return 0;
 	copy = *call;
 	bpf_map_delete_elem(&calls, &thread);
-	/* Above the return address, which the probe has exchanged, lies what lay there at the call. */
+	/* The probe has replaced the return address. The words above it are as they were at the call. */
 	record(ctx, (const struct cred *)copy.cred, (struct user_namespace *)copy.ns,
 	       (struct question){
 		       .place = PLACE_CHECK,
@@ -110,7 +110,7 @@ int BPF_KRETPROBE(kretprobe_cap_capable, int ret)
 	return 0;
 }
 
-/* Stands beside fexit/cap_capable, for the check that is in line here. */
+/* Complements fexit/cap_capable: the compiler inlines the check of cap_capset(). */
 SEC("fexit/cap_capset")
 int BPF_PROG(fexit_cap_capset, struct cred *new, const struct cred *old, const kernel_cap_t *effective,
 	     const kernel_cap_t *inheritable, const kernel_cap_t *permitted, int ret)
@@ -121,7 +121,7 @@ int BPF_PROG(fexit_cap_capset, struct cred *new, const struct cred *old, const k
 	return 0;
 }
 
-/* The same, for PR_SET_SECUREBITS. */
+/* Does the same for PR_SET_SECUREBITS. */
 SEC("fexit/cap_task_prctl")
 int BPF_PROG(fexit_cap_task_prctl, int option, unsigned long arg2, unsigned long arg3, unsigned long arg4, unsigned long arg5,
 	     int ret)

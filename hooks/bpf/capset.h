@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
- * capset(2), which asks for one capability only and compares sets for the rest.
+ * capset(2). The kernel checks only CAP_SETPCAP there, and compares sets for the other rules.
  */
 #pragma once
 
-/* capset(2)'s arguments, as the kernel is about to read or has just read them. */
+/* The sets that the process passes to capset(2). */
 struct capset_arguments {
 	u64 effective, permitted, inheritable;
 };
@@ -15,7 +15,7 @@ static __always_inline bool read_capset(const struct call *call, struct capset_a
 
 	if (bpf_probe_read_user(&version, sizeof(version), (void *)call->arguments[0]))
 		return false;
-	/* _LINUX_CAPABILITY_VERSION_1 has one word per set; 2 and 3 have two. */
+	/* _LINUX_CAPABILITY_VERSION_1 has one word per set, and versions 2 and 3 have two. */
 	if (version == 0x19980330) {
 		if (bpf_probe_read_user(words, 12, (void *)call->arguments[1]))
 			return false;
@@ -28,7 +28,7 @@ static __always_inline bool read_capset(const struct call *call, struct capset_a
 	return true;
 }
 
-/* Counts a row of a map whose values are counts; 0 if there is no room. */
+/* Counts a row of a map whose values are counts. Returns 0 if the map or the recording's share of it is full. */
 static __always_inline int count_row(struct container *container, void *map, const void *key, enum table table, enum limit limit)
 {
 	u64 one = 1, *count = bpf_map_lookup_elem(map, key);
@@ -45,7 +45,7 @@ static __always_inline int count_row(struct container *container, void *map, con
 	return 1;
 }
 
-/* Not in line, as what follows: on Linux 6.1 all that calls each other has 512 bytes of stack together. */
+/* Not inlined, like the functions below: Linux 6.1 allows 512 bytes of stack for the frames of a whole call chain. */
 static __noinline int count_capset(struct container *container, const struct task *task, u64 held, const struct capset_arguments *sets)
 {
 	struct capset_key key = {
@@ -62,7 +62,7 @@ static __noinline int count_capset(struct container *container, const struct tas
 	return 0;
 }
 
-/* At the end of cap_capset(): counts what it did; whether it has asked for CAP_SETPCAP. */
+/* Runs at the end of cap_capset() and counts the sets. Returns true if the answer about CAP_SETPCAP decided. */
 static __noinline bool look_at_capset(const struct cred *old, const kernel_cap_t *effective, const kernel_cap_t *inheritable,
 				      const kernel_cap_t *permitted, int ret)
 {
@@ -91,8 +91,8 @@ static __noinline bool look_at_capset(const struct cred *old, const kernel_cap_t
 #include "socket_filter.h"
 
 /*
- * The check inside capset(2) is made first of all, and only its refusal of inheritable bits depends on the answer
- * (security/commoncap.c, cap_capset()). The other rules are repeated here to know whether the call will succeed.
+ * capset(2) makes its check before it tests anything else, and only the rule for inheritable bits depends on the answer
+ * (security/commoncap.c, cap_capset()). This function repeats the other rules to know if the call will succeed.
  */
 static __noinline bool capset_without_effect(struct container *container, const struct task *task, const struct cred *cred,
 						  const struct call *call, int ret)
@@ -108,7 +108,7 @@ static __noinline bool capset_without_effect(struct container *container, const 
 		return false;
 	}
 	raises = sets.inheritable & ~(inheritable | permitted);
-	/* In a user namespace of its own making a program has what it asks for. */
+	/* In a user namespace that a program made itself, it has every capability anyway. */
 	if (own && !(raises && ret) && !(sets.inheritable & ~(inheritable | bounding)) && !(sets.permitted & ~permitted) &&
 	    !(sets.effective & ~sets.permitted))
 		count_capset(container, task, permitted, &sets);

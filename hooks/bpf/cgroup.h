@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
- * What is no capability check: devices, entries of /proc/sys, ports, ping sockets.
+ * Uses that are not capability checks: devices, entries of /proc/sys, ports and ping sockets.
  */
 #pragma once
 
 enum { SOCK_DGRAM = 2, IPPROTO_ICMP = 1, IPPROTO_ICMPV6 = 58 };
 
-/* Whether the task is in access(2), which opens nothing. */
+/* Returns true if the task is in access(2), which opens nothing. */
 static __always_inline bool asks_for_access(struct task_struct *task, const struct container *container)
 {
 	struct pt_regs *regs = (void *)BPF_CORE_READ(task, stack) + container->registers;
@@ -25,7 +25,7 @@ static __always_inline bool asks_for_access(struct task_struct *task, const stru
 	return number == SYS_access || number == SYS_faccessat || number == SYS_faccessat2;
 }
 
-/* The member of a container that the current task is, or NULL; and its container. */
+/* Returns the current task's row and sets its container. Returns NULL if the task belongs to no container. */
 static __always_inline struct task *current_member(struct task_struct *current, struct container **container)
 {
 	u32 tgid = BPF_CORE_READ(current, tgid);
@@ -38,11 +38,11 @@ static __always_inline struct task *current_member(struct task_struct *current, 
 }
 
 /*
- * The next two run beside those of the engine, which decide: a use is allowed if every program allows it, and these allow all. They
- * are attached to the root of the hierarchy, for a runtime exchanges what is attached to the container's own control group.
+ * The kernel allows a use if every attached program allows it. These programs allow everything, so that the engine's programs decide. They
+ * are attached to the root of the hierarchy because a runtime replaces the programs of the container's own control group.
  */
 
-/* The kernel asks when a device node is opened or made, a block device is mounted, or access(2) asks about one. */
+/* The kernel calls this when a process opens or makes a device node, mounts a block device, or calls access(2) on one. */
 SEC("cgroup/dev")
 int device_access(struct bpf_cgroup_dev_ctx *ctx)
 {
@@ -51,7 +51,7 @@ int device_access(struct bpf_cgroup_dev_ctx *ctx)
 	struct task *task = current_member(current, &container);
 	struct device_key key = {};
 
-	/* Refused by the engine's program already. */
+	/* The engine's program has refused the use already. */
 	if (!task || bpf_get_retval())
 		return 1;
 	key.slot = task->slot;
@@ -96,8 +96,8 @@ int sysctl_write(struct bpf_sysctl *ctx)
 }
 
 /*
- * A port below 1024 that was bound: where net.ipv4.ip_unprivileged_port_start lets everybody, as docker sets it, the kernel asks for no
- * capability, and the next engine's container fails without.
+ * Counts a port below 1024 that the process binds. docker sets net.ipv4.ip_unprivileged_port_start so that the kernel checks no capability
+ * there. The same program fails under another engine without CAP_NET_BIND_SERVICE.
  */
 static __always_inline int port_bound(struct bpf_sock_addr *ctx)
 {

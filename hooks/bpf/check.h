@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
- * A capability check of a container's process: what is asked, and its row in the map of checks.
+ * Capability checks of a container's processes, and their rows in the map of checks.
  */
 #pragma once
 
-/* What the kernel asked, and what it answered. */
+/* A capability check and its answer. */
 struct question {
 	enum place place;
-	const void *stack; /* where return addresses begin; NULL where they are not known to lie at fixed distances */
+	const void *stack; /* the start of the return addresses; NULL if their distances are not fixed */
 	s32 capability;
 	u32 opts;
 	bool opts_known;
 	bool denied;
 };
 
-/* Remembers the refused check that scratch->key is the row of, until the system call returns. */
+/* Remembers the refused check with the row scratch->key until the system call returns. */
 __noinline int remember_refusal(u32 place)
 {
 	struct check_scratch *scratch = bpf_map_lookup_elem(&check_scratches, &place);
@@ -51,7 +51,7 @@ __noinline int remember_refusal(u32 place)
 	return 0;
 }
 
-/* What the kind at hand is known by. */
+/* Returns the digest that stands for the kind in a key. */
 static __always_inline u64 digest_of(const struct check_kind *kind)
 {
 	u64 digest = mix(1, kind->program);
@@ -61,7 +61,7 @@ static __always_inline u64 digest_of(const struct check_kind *kind)
 	return digest;
 }
 
-/* Traces the check's call path and counts it in the row of that, which scratch->key then names; 0 if there is no room. */
+/* Traces the check's call path, sets scratch->key to the row of that path and counts the check there. Returns 0 if there is no room. */
 static __noinline int count_by_trace(void *ctx, struct container *container, struct check_scratch *scratch)
 {
 	struct check *row, *fresh;
@@ -93,11 +93,11 @@ static __noinline int count_by_trace(void *ctx, struct container *container, str
 			count_rows(container, TABLE_CHECKS, 1);
 			return 1;
 		}
-		/* Another processor was faster, perhaps with the same path, or there is no room. */
+		/* Another processor may have added the row first, perhaps for the same path. Or the map is full. */
 		if (count_traced_path(scratch->place, now))
 			return 1;
 	}
-	/* Whose work the kernel does under other credentials needs no telling apart. */
+	/* The classification does not need the paths of checks under overridden credentials. */
 	name_row(scratch, 0);
 	row = fresh->kind.flags & CHECK_OVERRIDDEN ? bpf_map_lookup_elem(&checks, key) : NULL;
 	if (row && is_named(row, scratch)) {
@@ -108,7 +108,7 @@ static __noinline int count_by_trace(void *ctx, struct container *container, str
 	return 0;
 }
 
-/* Whether the credentials are copies of those with which the container mounted something. */
+/* Returns true if the credentials are a copy of those with which the container mounted a file system. */
 static __always_inline bool is_mounters(const struct container *container, const struct cred *cred)
 {
 	struct mounter mounter;
@@ -125,7 +125,7 @@ static __always_inline bool is_mounters(const struct container *container, const
 /* found.h */
 int settle(u32 place);
 
-/* With which credentials the current task asks: 0 for its own, CHECK_OVERRIDDEN or CHECK_OTHER. */
+/* Returns whose credentials the check is about: 0 for the task's own, CHECK_OVERRIDDEN or CHECK_OTHER. */
 static __always_inline u32 credentials_of(u64 cred)
 {
 	struct task_struct *current = (void *)bpf_get_current_task();
@@ -135,7 +135,7 @@ static __always_inline u32 credentials_of(u64 cred)
 	return cred == word_of(__builtin_preserve_access_index(&current->cred)) ? CHECK_OVERRIDDEN : CHECK_OTHER;
 }
 
-/* Calls whose check needs more of the container than its user namespace. */
+/* Returns true for calls whose check needs more of the container's row than its user namespace. */
 static __always_inline bool changes_container(s32 capability, const struct call *call)
 {
 	if (capability == CAP_SETPCAP || capability == CAP_SETFCAP)
@@ -144,7 +144,7 @@ static __always_inline bool changes_container(s32 capability, const struct call 
 	       (is_execve(call->number, call->compat) || call->number == SYS_mount || call->number == SYS_fsopen);
 }
 
-/* Whose the namespace is that was asked about, and what else the namespaces say. */
+/* Returns the class of the checked user namespace, and CHECK_BY_OWNER if the process has all capabilities in it as its owner. */
 static __always_inline u32 flags_of_namespaces(const struct container *container, const struct task *task, const struct check_scratch *scratch)
 {
 	const struct cred *cred = (void *)scratch->cred;
@@ -152,7 +152,7 @@ static __always_inline u32 flags_of_namespaces(const struct container *container
 	u64 own;
 
 	if (task->flags & TASK_PENDING) {
-		/* Not armed yet, but at this point the runtime's process is in the container's namespaces. */
+		/* The recording begins only at the execve. Here the runtime's process is in the container's namespaces already. */
 		struct task_struct *current = (void *)bpf_get_current_task();
 
 		class = (u64)BPF_CORE_READ(current, real_cred, user_ns) == scratch->target ? NAMESPACE_OWN : NAMESPACE_INITIAL;
@@ -219,7 +219,7 @@ __noinline s64 look_at_container(u32 place)
 	return flags;
 }
 
-/* Whether the ids that are asked for could be had without the capability. */
+/* Returns 1 if the kernel would set these ids without the capability. */
 __noinline int sets_ids_without_effect(u32 place)
 {
 	const struct check_scratch *scratch = bpf_map_lookup_elem(&check_scratches, &place);
@@ -227,7 +227,7 @@ __noinline int sets_ids_without_effect(u32 place)
 	return scratch && ids_without_effect((void *)scratch->cred, &scratch->call, scratch->check.kind.capability);
 }
 
-/* What the arguments say of the answer. */
+/* Returns the flags that follow from the call's arguments. */
 static __always_inline u32 flags_of_arguments(const struct check_scratch *scratch, u32 place)
 {
 	const struct cred *cred = (void *)scratch->cred;
@@ -243,7 +243,7 @@ static __always_inline u32 flags_of_arguments(const struct check_scratch *scratc
 	case CAP_NET_ADMIN:
 	case CAP_SYS_RESOURCE:
 	case CAP_CHECKPOINT_RESTORE:
-		/* Files of /proc/sys ask whoever opens them; only a writer needs the answer, and root has it without. */
+		/* The kernel makes this check for each open of a file in /proc/sys. Only a writer that is not root needs the answer. */
 		if (opens_for_writing(&scratch->call))
 			flags |= CHECK_OPEN_WRITE;
 		if ((u32)word_of(__builtin_preserve_access_index(&cred->euid.val)) == 0)
@@ -252,7 +252,7 @@ static __always_inline u32 flags_of_arguments(const struct check_scratch *scratc
 	return flags;
 }
 
-/* The part for processes that belong to a container. */
+/* Records a check of a process that belongs to a container. */
 static __noinline int record_member(void *ctx, const struct cred *cred, struct user_namespace *target,
 				    const struct question *question, struct task *task)
 {
@@ -265,7 +265,7 @@ static __noinline int record_member(void *ctx, const struct cred *cred, struct u
 		return 0;
 	scratch->place = place;
 	scratch->stack = (u64)question->stack;
-	/* The verifier lets no pointer of the kernel be passed as a number; what comes back from memory is one. */
+	/* The verifier does not let a kernel pointer be passed as a number. A pointer that was stored and loaded again is a number. */
 	scratch->cred = (u64)cred;
 	scratch->target = (u64)target;
 	barrier();
@@ -313,7 +313,7 @@ static __noinline int record_member(void *ctx, const struct cred *cred, struct u
 	return 0;
 }
 
-/* A check that begins with the arguments of cap_capable(), by a process of this row. */
+/* Records a check of the process with this row. The context begins with the first two arguments of cap_capable(). */
 static __always_inline void record_found(const u64 *ctx, struct task *found, struct question question)
 {
 	record_member((void *)ctx, (const struct cred *)ctx[0], (struct user_namespace *)ctx[1], &question, found);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
- * Whether the answer to a check made a difference, and whose user namespace it was about.
+ * If the answer to a check made a difference, and which user namespace the check was about.
  */
 #pragma once
 
-/* Whether the kernel, had it said no, would have let the call do just the same (kernel/sys.c). */
+/* Returns true if the call would have done the same after a refused check (kernel/sys.c). */
 static __noinline bool ids_without_effect(const struct cred *cred, const struct call *call, s32 capability)
 {
 	u32 real = capability == CAP_SETUID ? BPF_CORE_READ(cred, uid.val) : BPF_CORE_READ(cred, gid.val);
@@ -26,10 +26,10 @@ static __noinline bool ids_without_effect(const struct cred *cred, const struct 
 		kernel_id = capability == CAP_SETUID ? map_uid(cred, id) : map_gid(cred, id);
 		if (kernel_id == (u64)-1)
 			return false;
-		/* With the capability, setuid sets the real and the saved id as well. */
+		/* With the capability, setuid(2) also sets the real and the saved id. */
 		if (!all && (kernel_id != real || kernel_id != saved))
 			return false;
-		/* setresuid may take any of the three without it. */
+		/* Without it, setresuid(2) accepts each of the three current ids. */
 		if (all && kernel_id != real && kernel_id != effective && kernel_id != saved)
 			return false;
 	}
@@ -37,8 +37,8 @@ static __noinline bool ids_without_effect(const struct cred *cred, const struct 
 }
 
 /*
- * Whoever changes the mode of a file of a group that is not its own is asked, since the set-gid bit is taken out of the new mode
- * without; that matters only where the new mode has it (fs/attr.c, setattr_prepare()).
+ * Returns true if the call sets a mode without the set-group-ID bit. The kernel makes the check if the process is not in the file's group,
+ * and clears the bit without the capability. That matters only if the new mode has the bit (fs/attr.c, setattr_prepare()).
  */
 static __always_inline bool mode_without_set_gid(const struct call *call)
 {
@@ -74,7 +74,7 @@ __noinline int classify_namespace(u64 own, u64 target)
 		return NAMESPACE_UNKNOWN;
 	if (!BPF_CORE_READ(ns, parent))
 		return NAMESPACE_INITIAL;
-	for (int i = 0; i < 32; i++) { /* kernel/user_namespace.c refuses more levels */
+	for (int i = 0; i < 32; i++) { /* kernel/user_namespace.c allows no more levels */
 		ns = BPF_CORE_READ(ns, parent);
 		if (!ns)
 			break;
@@ -84,7 +84,7 @@ __noinline int classify_namespace(u64 own, u64 target)
 	return NAMESPACE_FOREIGN;
 }
 
-/* The namespace that this one was made in; 0 if it is that of the first, and -1 if that is owned by this user and the first. */
+/* Returns the parent of `namespace`: 0 at the process's own namespace `own`, and -1 if `own` is the parent and this user owns `namespace`. */
 __noinline u64 parent_unless_owned(u64 namespace, u64 own, u32 euid)
 {
 	struct user_namespace *ns = (void *)namespace;
@@ -96,7 +96,7 @@ __noinline u64 parent_unless_owned(u64 namespace, u64 own, u32 euid)
 	return parent == own && BPF_CORE_READ(ns, owner.val) == euid ? -1 : parent;
 }
 
-/* security/commoncap.c, cap_capable(): the owner of a namespace has all capabilities in it. */
+/* Returns 1 if the user has all capabilities in `target` as the owner of it or of an ancestor (security/commoncap.c, cap_capable()). */
 __noinline int granted_to_owner(u64 own, u32 euid, u64 target)
 {
 	u64 namespace = target;

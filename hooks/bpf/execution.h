@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
- * What is known of a program at the moment in which it is executed.
+ * What the kernel knows of a program when a process executes it.
  */
 #pragma once
 
 #define MNT_NOSUID 0x01 /* include/linux/mount.h */
 #define I_CTIME_QUERIED (1U << 31) /* include/linux/fs.h */
 
-/* When the inode changed last: whoever reads its attributes later knows whether they are those of the execution. */
+/* Stores the inode's change time. It tells the poststop hook if the file's attributes are still those of the execution. */
 static __always_inline void note_change(struct program *program, struct inode *inode)
 {
 	struct inode___timespec *middle = (void *)inode;
@@ -25,7 +25,7 @@ static __always_inline void note_change(struct program *program, struct inode *i
 	}
 }
 
-/* What the execution says of the file's capabilities (security/commoncap.c, cap_bprm_creds_from_file()). */
+/* Returns how the kernel applied the file's capabilities (security/commoncap.c, cap_bprm_creds_from_file()). */
 static __always_inline u32 execution_flags(const struct container *container, const struct cred *cred, struct file *file, u64 gained)
 {
 	u32 flags = 0;
@@ -41,7 +41,7 @@ static __always_inline u32 execution_flags(const struct container *container, co
 	return flags;
 }
 
-/* Counts an execution of the current task, or what it was found running, and gives the program's key. */
+/* Counts an execution by the current task, or the program that it was found running (not `seen`). Returns the program's key. */
 static __always_inline u64 execute(struct container *container, u64 slot, struct task_struct *task, struct file *file, bool seen,
 				   u32 place)
 {
@@ -53,7 +53,7 @@ static __always_inline u64 execute(struct container *container, u64 slot, struct
 
 	gained = read_set(__builtin_preserve_access_index(&cred->cap_permitted)) &
 		 ~ambient_set(cred);
-	/* An exec as root gets its set without file capabilities. */
+	/* An execve(2) as root gets its set independent of file capabilities. */
 	if (uid == map_uid(cred, 0) || !seen)
 		gained = 0;
 	flags = execution_flags(container, cred, file, gained);
@@ -100,7 +100,7 @@ static __always_inline u64 execute(struct container *container, u64 slot, struct
 	return key.program;
 }
 
-/* A policy that set_mempolicy(2) left, for which the kernel asks for no capability and docker's seccomp filter does. */
+/* Notes a memory policy of the task. set_mempolicy(2) needs no capability of the kernel, but docker's seccomp filter wants one. */
 static __always_inline void look_at_memory_policy(const struct task *member, struct task_struct *task)
 {
 	struct program_key key = { .slot = member->slot, .program = member->program };

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
- * Containers that ran already when their recording began. User space knows their processes by number alone; what only the kernel knows is
- * looked up in each process itself, when it is seen for the first time.
+ * Containers that ran before their recording began. User space knows only the numbers of their processes. The programs read everything else
+ * from each process when they see it for the first time.
  */
 #pragma once
 
-#define PID_NAMESPACES 4 /* how deep a container's processes are looked for in pid namespaces that it made */
+#define PID_NAMESPACES 4 /* levels of pid namespaces that the container may have made */
 #define ANCESTORS 32
 
-/* The process with this number, out of the current task's pid namespaces and ancestors; 0 where the way to it is not known. */
+/* Returns the process with this number if it is among the current task's ancestors or the first processes of its pid namespaces, else 0. */
 __noinline u64 first_process(u32 init)
 {
 	struct task_struct *found = (void *)bpf_get_current_task();
@@ -21,7 +21,7 @@ __noinline u64 first_process(u32 init)
 			return (u64)reaper;
 		pids = BPF_CORE_READ(pids, parent);
 	}
-	/* Where the pid namespace is the host's. */
+	/* A container in the host's pid namespace has no first process there. */
 	for (u32 i = 0; i < ANCESTORS && found; i++) {
 		if ((u32)BPF_CORE_READ(found, tgid) == init)
 			return (u64)found;
@@ -30,7 +30,7 @@ __noinline u64 first_process(u32 init)
 	return 0;
 }
 
-/* What is known of a container as soon as its program runs, by the current task. One of its processes that leads to no first one speaks for it. */
+/* Fills the container's row from its first process. The current task takes its place if that process is not found. */
 static __noinline int know_container(struct container *container, struct task_struct *task)
 {
 	struct task_struct *first;
@@ -48,7 +48,7 @@ static __noinline int know_container(struct container *container, struct task_st
 	return 0;
 }
 
-/* The current task, a process that was found running, is seen for the first time. */
+/* Completes the row of the current task, which ran before the recording began and is seen for the first time. */
 __noinline int settle(u32 place)
 {
 	struct task_struct *current = (void *)bpf_get_current_task();

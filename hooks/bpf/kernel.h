@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
- * The few kernel types that the recorder reads. Only the names matter: each access is relocated at load time against the
- * running kernel's own type information (CO-RE), so neither order nor size of what stands here has to be right.
+ * The kernel types that the recorder reads. Only the names matter: libbpf relocates each access at load time by the running kernel's type
+ * information (CO-RE). Order and size of the fields need not be right here.
  */
 #pragma once
 
-#define __VMLINUX_H__ /* bpf_tracing.h: registers have the kernel's names, not those of user space */
+#define __VMLINUX_H__ /* makes bpf_tracing.h use the kernel's names of registers */
 
 typedef unsigned char __u8;
 typedef signed char __s8;
@@ -46,8 +46,8 @@ enum {
 	BPF_LOCAL_STORAGE_GET_F_CREATE = 1,
 };
 /*
- * A helper that the oldest kernels do not have. The verifier does not look at code that is for others: what needs a task's storage
- * (Linux 5.12) goes by this one, too.
+ * A helper that Linux 5.10 does not have. The verifier skips code that depends on it. Code that needs task storage (Linux 5.12) depends on
+ * this helper too.
  */
 enum bpf_func_id {
 	BPF_FUNC_task_pt_regs = 175, /* Linux 5.15 */
@@ -61,7 +61,7 @@ enum bpf_func_id {
 /* include/linux/sched/signal.h */
 #define SIGNAL_GROUP_EXIT 0x00000004
 
-/* What cgroup programs are given (include/uapi/linux/bpf.h): no kernel types, and not relocated. */
+/* Contexts of cgroup programs (include/uapi/linux/bpf.h). They are no kernel types and are not relocated. */
 struct bpf_cgroup_dev_ctx {
 	u32 access_type; /* access << 16 | type */
 	u32 major;
@@ -97,7 +97,7 @@ typedef struct {
 	u32 val;
 } kgid_t;
 
-/* Two 32-bit words before Linux 6.3; the same bytes on a little-endian machine. Only its address is taken. */
+/* Before Linux 6.3 two 32-bit words, which are the same bytes on a little-endian machine. The programs only take its address. */
 typedef struct {
 	u64 val;
 } kernel_cap_t;
@@ -186,7 +186,7 @@ struct inode {
 	u32 i_ctime_nsec;
 };
 
-/* Before Linux 6.11, and before 6.6. */
+/* Linux 6.6 to 6.10, and Linux before 6.6. */
 struct inode___timespec {
 	struct timespec64 __i_ctime;
 };
@@ -328,7 +328,7 @@ struct user_pt_regs {
 
 #pragma clang attribute pop
 
-/* System calls that the recorder looks into (include/uapi/asm/unistd_64.h, include/uapi/asm-generic/unistd.h). */
+/* System calls whose arguments the recorder reads (include/uapi/asm/unistd_64.h, include/uapi/asm-generic/unistd.h). */
 #if defined(__TARGET_ARCH_x86)
 #define TS_COMPAT 0x0002 /* arch/x86/include/asm/thread_info.h */
 enum {
@@ -394,7 +394,7 @@ enum {
 	SYS_openat2 = 437,
 	SYS_faccessat2 = 439,
 	SYS_fchmodat2 = 452,
-	SYS_open = -2, /* none in this table */
+	SYS_open = -2, /* arm64 does not have these calls */
 	SYS_access = -2,
 	SYS_creat = -2,
 	SYS_chmod = -2,

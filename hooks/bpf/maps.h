@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
- * The maps, and what the loader sets.
+ * The maps, and the settings of the loader.
  */
 #pragma once
 
-/* Set by the loader. */
+/* The loader sets these. */
 const volatile struct {
 	u64 valid_capabilities; /* bits up to /proc/sys/kernel/cap_last_cap */
-	u64 timespec64; /* number of that type in the kernel's own type information: what programs are adapted by has others */
-	u64 preempts; /* this kernel preempts tasks in programs of tracepoints: see standby.h */
+	u64 timespec64; /* id of that type in the kernel's full type information; the reduced one, by which libbpf relocates, has other ids */
+	u64 preempts; /* 1 if this kernel preempts programs of tracepoints: see standby.h */
 } settings SEC(".rodata.settings");
 
 #define MAP(name, kind, entries, key_type, value_type)  \
@@ -56,7 +56,7 @@ struct {
 	__type(value, struct members);
 } members SEC(".maps");
 
-/* Kept by task and not by its number, which execve(2) exchanges. Goes with the task. */
+/* Belongs to the task: execve(2) may change a thread's number. The kernel frees it with the task. */
 struct {
 	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
 	__uint(map_flags, BPF_F_NO_PREALLOC);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
- * Which processes belong to containers. The rows are in the map of tasks; for a process of the host, a look at how many there can be is enough.
+ * Which processes belong to containers. Their rows are in the map tasks. For a process of the host, a look at the counts is enough in most cases.
  */
 #pragma once
 
@@ -11,7 +11,7 @@ static __always_inline struct members *counted_members(void)
 	return bpf_map_lookup_elem(&members, &only);
 }
 
-/* The row of the current process; NULL if it belongs to no container. */
+/* Returns the row of the current process, or NULL if it belongs to no container. */
 static __always_inline struct task *find_member(void)
 {
 	struct members *counted = counted_members();
@@ -35,7 +35,7 @@ static __always_inline void count_members(u32 tgid, s32 more)
 	__sync_fetch_and_add(&counted->of[tgid & (MEMBERS - 1)], more);
 }
 
-/* Adds a row, or puts it in the place of what a process of the same number has left; not 0 if there is no room. */
+/* Adds a row. It replaces the row of an earlier process with the same number. Returns 0, or an error if there is no room. */
 static __always_inline int add_member(u32 tgid, const struct task *task)
 {
 	count_members(tgid, 1);

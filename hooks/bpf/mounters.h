@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
- * Whose credentials overlayfs works with. It keeps a copy of those of the process that mounted it, and makes further copies of that. All
- * copies share group list and session keyring. A runtime gives its container both anew, so the copies of the container's processes are told from
- * those of the engine, which mounted the root file system.
+ * The credentials that overlayfs uses. It copies those of the process that mounts it, and later makes copies of the copy. All copies share
+ * the group list and the session keyring. A runtime gives its container a new group list and a new keyring. This distinguishes mounts of the
+ * container from the root file system, which the engine mounted.
  */
 #pragma once
 
-#define MOUNTERS 4 /* of a container; more are not told from the engine */
+#define MOUNTERS 4 /* of a container; further ones count as the engine's */
 
 struct mounter {
 	u64 groups; /* addresses */
@@ -26,7 +26,7 @@ static __always_inline struct mounter mounter_of(const struct cred *cred)
 	return mounter;
 }
 
-/* Called for a process of the container that may mount, and is about to. */
+/* Remembers a process of the container that is about to mount and has the capability. */
 static __noinline int remember_mounter(struct mounters *mounters, u64 groups, u64 keyring)
 {
 	if (!mounters)

@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
- * Call paths of checks, told apart without a stack trace each time.
+ * Distinguishes the call paths of checks without a stack trace for each check.
  */
 #pragma once
 
 /*
- * A stack trace costs two microseconds. Return addresses of one call path lie at the same distances from the hook each time, so
- * that a path which was traced once is known again by reading a few words. Two paths cannot be mistaken for each other: where
- * they first differ, the same place holds different addresses. (Until it is known which of two equal words is the return
- * address and which was left lying, a trace puts it right.)
+ * A stack trace costs two microseconds. The return addresses of one call path always have the same distances from the hook. A path that was
+ * traced once is therefore recognised by a few words. Two paths are never confused: where they first differ, the same word holds different
+ * addresses. A word may be a stale copy of a return address. The next trace of the path corrects that.
  */
 static __always_inline void count_check(struct check *row, u64 now)
 {
@@ -17,7 +16,7 @@ static __always_inline void count_check(struct check *row, u64 now)
 		row->last_ns = now;
 }
 
-/* The time when this processor's clock last ticked, at most some milliseconds ago: reading the clock takes as long as all else. */
+/* Returns the time of this processor's last clock tick, a few milliseconds ago at most: reading the clock would double the program's time. */
 static __always_inline u64 recent_time(struct check_scratch *scratch)
 {
 	u64 jiffies = bpf_jiffies64();
@@ -29,14 +28,14 @@ static __always_inline u64 recent_time(struct check_scratch *scratch)
 	return scratch->now;
 }
 
-/* Names the row of a path of the kind at hand. */
+/* Sets scratch->key to the row of this path of the current kind. */
 static __always_inline void name_row(struct check_scratch *scratch, u32 path)
 {
 	scratch->check.kind.path = path;
 	scratch->key.digest = mix(scratch->digest, path);
 }
 
-/* Whether the row is the one that is named. Another kind of check may have the same digest, and has then taken the path's number. */
+/* Returns true if the row is that of the current kind and path. Another kind may have the same digest. */
 static __always_inline bool is_named(const struct check *row, const struct check_scratch *scratch)
 {
 	const u64 *one = (const u64 *)&row->kind, *other = (const u64 *)&scratch->check.kind;
@@ -51,15 +50,15 @@ static __always_inline bool is_named(const struct check *row, const struct check
 extern void *bpf_rdonly_cast(const void *object, u32 type) __ksym __weak; /* Linux 6.2 */
 
 /*
- * A word of the kernel's memory as a number: where the kernel lets it be read as any other memory. To read it as the pointer that it may be
- * takes the verifier milliseconds: it then looks through all types of the kernel for one that says how far that can be trusted.
+ * Reads a word of kernel memory as a number, by a plain load if the kernel allows that. A load through the pointer's own type would cost
+ * milliseconds in the verifier: it searches all types of the kernel to find out if it may trust the pointer.
  */
 static __always_inline u64 word_of(const void *address)
 {
 	u64 word = 0;
 
 	if (bpf_ksym_exists(bpf_rdonly_cast)) {
-		/* Of all types that begin with a number of 64 bits. */
+		/* Any type that begins with a 64-bit number would do. */
 		struct timespec64 *number = bpf_rdonly_cast(address, settings.timespec64);
 
 		return number->tv_sec;
@@ -68,8 +67,7 @@ static __always_inline u64 word_of(const void *address)
 	return word;
 }
 
-
-/* A word of the stack: where the kernel lets it be read as any other memory, without copying all that may be needed. */
+/* Reads a word of the stack: by a plain load if the kernel allows that, else from the copied window. */
 static __always_inline u64 word_at(const struct check_scratch *scratch, u32 offset)
 {
 	offset &= WINDOW - 1;
@@ -78,16 +76,16 @@ static __always_inline u64 word_at(const struct check_scratch *scratch, u32 offs
 	return word_of((void *)(scratch->stack + offset * sizeof(u64)));
 }
 
-/* Copies the window; false if it cannot be read. */
+/* Copies the window. Returns false if the stack cannot be read. */
 static __always_inline bool read_window(struct check_scratch *scratch)
 {
 	return scratch->stack && !bpf_probe_read_kernel(scratch->words, sizeof(scratch->words), (void *)scratch->stack);
 }
 
-/* What came of holding a check against one path of its kind. */
+/* The result of comparing a check with one path of its kind. */
 enum compared { COMPARED_ABSENT, COMPARED_OTHER, COMPARED_DUE, COMPARED_COUNTED };
 
-/* Counts the check if it came by this path, and the path is not due to be looked at again. */
+/* Counts the check if it has this path and the path is not due for a comparison by trace. */
 __noinline int compare_path(u32 place, u32 path)
 {
 	struct check_scratch *scratch = bpf_map_lookup_elem(&check_scratches, &place);
@@ -117,7 +115,7 @@ __noinline int compare_path(u32 place, u32 path)
 	return COMPARED_COUNTED;
 }
 
-/* Counts the check if its path is known by the words on the stack. */
+/* Counts the check if the words on the stack match a known path. Returns 1 if it did. */
 __noinline int count_known_path(u32 place)
 {
 	for (u32 path = 0; path < PATHS; path++) {
@@ -129,7 +127,7 @@ __noinline int count_known_path(u32 place)
 	return 0;
 }
 
-/* Bit i is set where words[i] is the address. Without branches, of which the verifier would follow each both ways. */
+/* Returns a mask: bit i is set if words[i] is the address. It has no branches because the verifier would follow both sides of each. */
 __noinline u64 find_word(u32 place, u64 address)
 {
 	const struct check_scratch *scratch = bpf_map_lookup_elem(&check_scratches, &place);
@@ -141,13 +139,13 @@ __noinline u64 find_word(u32 place, u64 address)
 		u64 difference = scratch->words[i] ^ address;
 
 		difference |= -difference;
-		barrier_var(difference); /* or the compiler makes a branch of it */
+		barrier_var(difference); /* else the compiler makes a branch of it */
 		found |= (~difference >> 63) << i;
 	}
 	return found;
 }
 
-/* Finds the frames of a trace in the window. */
+/* Finds the frames of the trace in the window. */
 __noinline int learn_path(u32 place, bool have_words)
 {
 	struct check_scratch *scratch = bpf_map_lookup_elem(&check_scratches, &place);
@@ -167,7 +165,7 @@ __noinline int learn_path(u32 place, bool have_words)
 	if (!have_words)
 		return 0;
 	scratch->above = ~0ULL;
-	/* The first frame is the recorder, the last lies above a gap of random size (CONFIG_RANDOMIZE_KSTACK_OFFSET). */
+	/* The first frame is the recorder. The last lies above a gap of random size (CONFIG_RANDOMIZE_KSTACK_OFFSET). */
 	for (u32 frame = 1; frame < LEARNED; frame++) {
 		u32 depth = row->depth;
 		u64 found;
@@ -190,7 +188,7 @@ __noinline int learn_path(u32 place, bool have_words)
 	return row->depth;
 }
 
-/* Counts the check if the trace of this path is that of the check. */
+/* Counts the check if its trace is that of this path. */
 __noinline int compare_trace(u32 place, u32 path, u64 now)
 {
 	struct check_scratch *scratch = bpf_map_lookup_elem(&check_scratches, &place);
@@ -208,7 +206,7 @@ __noinline int compare_trace(u32 place, u32 path, u64 now)
 		return COMPARED_OTHER;
 	count_check(row, now);
 	if (scratch->check.depth) {
-		/* Equal frames in other places: what was found before had been left lying. */
+		/* The same frames at other offsets: the words found before were stale. */
 		row->from = scratch->check.from;
 		row->depth = scratch->check.depth;
 		__builtin_memcpy(row->offsets, scratch->check.offsets, sizeof(row->offsets));
@@ -216,7 +214,7 @@ __noinline int compare_trace(u32 place, u32 path, u64 now)
 	return COMPARED_COUNTED;
 }
 
-/* Counts the check if its path is known by its trace, and otherwise finds a number for it. */
+/* Counts the check if its trace is that of a known path. Else sets scratch->room to an unused number. Returns 1 if it counted. */
 __noinline int count_traced_path(u32 place, u64 now)
 {
 	struct check_scratch *scratch = bpf_map_lookup_elem(&check_scratches, &place);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
- * Which processes belong to a container, and which programs they execute.
+ * The processes that belong to a container, and the programs that they execute.
  */
 #pragma once
 
-/* Writes a name of the way from the file up to the container's root, or goes over to the mount above; 0 where the way has ended. */
+/* Writes one component of the path from the file up to the container's root, or goes on to the parent mount. Returns 0 at the end. */
 __noinline int climb(u32 place)
 {
 	struct program_scratch *scratch = bpf_map_lookup_elem(&program_scratch, &place);
@@ -28,7 +28,7 @@ __noinline int climb(u32 place)
 		struct mount *mount = (void *)vfsmount - bpf_core_field_offset(struct mount, mnt);
 		struct mount *above = BPF_CORE_READ(mount, mnt_parent);
 		/*
-		 * A mount namespace made inside the container has mounts of its own, of the same tree; above its root lies what
+		 * A mount namespace that the container made has its own mounts of the same tree. Its root has a parent mount that
 		 * pivot_root(2) left there.
 		 */
 		bool same_tree = scratch->dentry == scratch->root_dentry;
@@ -49,7 +49,7 @@ __noinline int climb(u32 place)
 	offset = program->length;
 	if (offset >= PATH || length >= PATH_NAME)
 		return 0;
-	/* Linux 6.1 forgets what a number was compared with when it is put aside. */
+	/* When Linux 6.1 spills a register to the stack, its verifier forgets the bounds of the number. */
 	barrier_var(offset);
 	barrier_var(length);
 	offset &= PATH - 1;
@@ -62,7 +62,7 @@ __noinline int climb(u32 place)
 	return 1;
 }
 
-/* Writes the way from the file up to the container's root into the scratch space of this place. */
+/* Writes the path from the file up to the container's root into this scratch entry. */
 __noinline int write_path(u32 place)
 {
 	struct program_scratch *scratch = bpf_map_lookup_elem(&program_scratch, &place);
@@ -77,7 +77,7 @@ __noinline int write_path(u32 place)
 	return 0;
 }
 
-/* The same for every task of this kernel; programs of control groups cannot ask for it. See value_of(). */
+/* Stores the offset of the registers, which is the same for all tasks of this kernel: cgroup programs cannot call bpf_task_pt_regs(). */
 static __always_inline void note_registers(struct container *container)
 {
 	container->registers = THREAD_SIZE - bpf_core_type_size(struct pt_regs);
@@ -93,8 +93,8 @@ static __always_inline void note_registers(struct container *container)
 #include "found.h"
 
 /*
- * Whether the task's root directory is the container's. Numbers of mount namespaces are used again as soon as nobody is in one, and a
- * container's processes can all leave the one that they started in.
+ * Returns true if the task's root directory is the container's. The number of the mount namespace does not prove that: the kernel reuses it
+ * as soon as the namespace is empty, and all processes of a container can leave the namespace in which they started.
  */
 static __always_inline bool has_root_of(struct task_struct *task, const struct container *container)
 {
@@ -102,7 +102,7 @@ static __always_inline bool has_root_of(struct task_struct *task, const struct c
 	       (u64)BPF_CORE_READ(task, fs, root.mnt) == container->root_mount;
 }
 
-/* Has `exec` into the task's mount namespace join the slot; false if it leads to another container that shares it, or there is no room. */
+/* Makes processes that `exec` puts into the task's mount namespace join the slot. Returns false if another container has it, or the map is full. */
 static __always_inline bool register_join(struct task_struct *task, u32 mounts, u64 *slot)
 {
 	u64 *other = bpf_map_lookup_elem(&joins, &mounts);
@@ -116,7 +116,7 @@ static __always_inline bool register_join(struct task_struct *task, u32 mounts, 
 	return bpf_map_update_elem(&joins, &mounts, slot, BPF_ANY) == 0;
 }
 
-/* What systemd executes in a service's control group on its own behalf, and what puts that group into the map: not the service's program. */
+/* Returns true for files that are not the service's: systemd's executor, and the program that adds the control group to the map. */
 static __always_inline bool is_managers(struct file *file)
 {
 	union {
@@ -129,7 +129,7 @@ static __always_inline bool is_managers(struct file *file)
 	       (name.words[0] == hook.words[0] && name.words[1] == hook.words[1]);
 }
 
-/* The slot of the service in whose control group systemd executes a program. */
+/* Returns the slot of the service in whose control group systemd executes the file, or NULL. */
 static __always_inline u64 *service_of(struct file *file)
 {
 	u64 group = bpf_get_current_cgroup_id();
@@ -138,7 +138,7 @@ static __always_inline u64 *service_of(struct file *file)
 	return slot && !is_managers(file) ? slot : NULL;
 }
 
-/* Makes a process a member of the container's. */
+/* Adds a process to the container. */
 static __always_inline void admit(struct container *container, u32 tgid, const struct task *task)
 {
 	if (!has_room(container, TABLE_TASKS, LIMIT_TASKS) || add_member(tgid, task))
@@ -195,14 +195,14 @@ static __always_inline int executed(struct task_struct *task, struct file *file,
 	container = bpf_map_lookup_elem(&containers, slot);
 	if (!container)
 		return 0;
-	/* That it was found running is known of the container until one of its processes is seen. */
+	/* The row of a container that ran before its recording stays empty until one of its processes is seen. */
 	know_container(container, task);
 	if (!is_service && !has_root_of(task, container))
 		return 0;
 	fresh.slot = *slot;
 	fresh.flags = (is_service ? 0 : TASK_JOINED) | (container->results_wanted ? TASK_RESULTS : 0);
 	fresh.user_namespace = container->user_namespace;
-	/* What `exec` gave it was not raised by a program. */
+	/* The runtime's `exec` gave these capabilities; no program raised them. */
 	fresh.ambient = ambient_set(BPF_CORE_READ(task, cred));
 	fresh.program = execute(container, fresh.slot, task, file, true, place);
 	admit(container, tgid, &fresh);
@@ -217,7 +217,7 @@ int BPF_PROG(process_exec, struct task_struct *task, int old_pid, struct linux_b
 	return 0;
 }
 
-/* The current task has made another. */
+/* The parent, which is the current task, has made a child. */
 static __always_inline int forked(struct task_struct *parent, struct task_struct *child)
 {
 	u32 tgid = parent->tgid, child_tgid = child->tgid;

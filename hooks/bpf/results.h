@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
- * What became of system calls in which a check was refused.
+ * Results of system calls in which a check was refused.
  */
 #pragma once
 
 /*
- * What became of a system call in which a check was refused. Costs every system call of the host a little, so it is loaded beside the
- * other programs, and attached, only as long as a container wants results.
+ * Counts the result of a system call in which a check was refused. It costs every system call of the host some nanoseconds. It is therefore
+ * an object of its own, loaded and attached only while a recording wants results.
  */
 SEC("tp_btf/sys_exit")
 int BPF_PROG(system_call_exit, struct pt_regs *regs, long ret)

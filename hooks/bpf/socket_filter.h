@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
- * The filter of a request to list sockets (sock_diag(7), net/ipv4/inet_diag.c). The kernel asks for CAP_NET_ADMIN for every filter, and
- * refuses one that looks at marks.
+ * The filter of a request to list sockets (sock_diag(7), net/ipv4/inet_diag.c). The kernel checks CAP_NET_ADMIN for every filter, and
+ * without the capability refuses only filters by mark.
  */
 #pragma once
 
-#define REQUEST 1024 /* bytes that are looked at; a power of two */
-#define PARTS 4 /* of the message in memory */
+#define REQUEST 1024 /* bytes of the request that are read; a power of two */
+#define PARTS 4 /* buffers of the message */
 #define FILTER_STEPS 48
 
 enum { SOCK_DIAG_BY_FAMILY = 20, INET_DIAG_REQ_BYTECODE = 1, INET_DIAG_BC_MARK_COND = 10 };
@@ -16,14 +16,14 @@ struct user_vector {
 	u64 base, length;
 };
 
-/* Puts the message that sendmsg(2) was given together in the scratch space; its length, 0 where it is too long. */
+/* Copies the message of sendmsg(2) into the scratch entry. Returns its length, or 0 if it is too long. */
 static __always_inline u32 read_message(struct program *scratch, u64 header)
 {
 	struct user_vector parts[PARTS] = {};
 	u64 vector = 0, number = 0;
 	u32 length = 0;
 
-	/* struct msghdr: name, length of that, then these. */
+	/* struct msghdr begins with msg_name and msg_namelen. */
 	if (bpf_probe_read_user(&vector, sizeof(vector), (void *)(header + 16)) ||
 	    bpf_probe_read_user(&number, sizeof(number), (void *)(header + 24)) || !number || number > PARTS)
 		return 0;
@@ -57,7 +57,7 @@ __noinline int socket_filter(u32 place, u64 header)
 	if (length < offset + 4 || message[4] != SOCK_DIAG_BY_FAMILY || message[offset + 2] != INET_DIAG_REQ_BYTECODE)
 		return FILTER_UNKNOWN;
 	offset += 4;
-	/* struct inet_diag_bc_op: code, what follows where the condition holds, and where not. */
+	/* struct inet_diag_bc_op: code, the offset to add if the condition holds, and that if not. */
 	for (u32 i = 0; i < FILTER_STEPS; i++) {
 		u8 step;
 

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
- * Whether the kernel has skipped a program.
+ * How a standby program knows if the kernel has skipped a program.
  *
- * Since Linux 7.0 a task can be preempted in a program of a tracepoint. Until it goes on, the kernel skips that program for all other tasks
- * of the processor (kernel/trace/bpf_trace.c, __bpf_trace_run()). The programs of standing_by.h run after the others at the same events, by
- * perf events, for which the kernel switches preemption off (include/trace/perf.h): one that runs is not in another one's way. They do what
- * the first program was to do, if that was skipped.
+ * Since Linux 7.0 a task can be preempted in a program of a tracepoint. Until that task continues, the kernel skips the program for all other
+ * tasks of the processor (kernel/trace/bpf_trace.c, __bpf_trace_run()). The standby programs (standing_by.h) run after the others at the same
+ * events. They are attached by perf events, for which the kernel disables preemption (include/trace/perf.h), so they never keep each other
+ * from running. A standby program does the work of the first program if the kernel skipped that one.
  *
- * The first program leaves for each processor which task it has run for, and how often that task had been switched to others. If the second
- * finds its own task there, not switched since, the event at hand was not skipped: while no other task runs, none enters the first program or
- * leaves it, so that the kernel cannot have run it at an event before and skipped it at this one. If the task has been switched, the event is
- * taken for a skipped one; at worst it then counts twice.
+ * The first program stores for its processor which task it ran for, and the task's number of context switches. If the standby program finds
+ * its own task with the same number, the kernel did not skip the event: while no other task runs, no task enters or leaves the first program,
+ * so the kernel cannot have run it at an earlier event and skipped it at this one. If the number differs, the standby program treats the event
+ * as skipped. At worst the event then counts twice.
  */
 #pragma once
 
@@ -21,7 +21,7 @@ static __always_inline struct last_run this_run(void)
 	return (struct last_run){ .thread = bpf_get_current_pid_tgid(), .switches = current->nvcsw + current->nivcsw };
 }
 
-/* The program of the event has run for the current task. */
+/* Stores that the event's program has run for the current task. */
 static __always_inline void note_run(u32 event)
 {
 	struct last_run *last;
@@ -33,14 +33,14 @@ static __always_inline void note_run(u32 event)
 		*last = this_run();
 }
 
-/* Whether it was skipped. */
+/* Returns true if the kernel may have skipped the event's program for the current task. */
 static __always_inline bool was_skipped(u32 event)
 {
 	struct last_run *last = bpf_map_lookup_elem(&last_runs, &event), now = this_run();
 
 	if (!last || last->thread != now.thread || last->switches != now.switches)
 		return true;
-	/* It says nothing of the next event. */
+	/* The entry is valid for one event only. */
 	last->thread = 0;
 	return false;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
- * Programs that stand by for those that the kernel skips: see standby.h. Only Linux 7.0 and later load them.
+ * The standby programs, which replace those that the kernel skips: see standby.h. They are loaded on Linux 7.0 and later.
  */
 #pragma once
 
@@ -9,10 +9,10 @@ int standby_cap_capable(struct trace_event_raw_cap_capable *event)
 {
 	struct task *found = find_member();
 
-	/* Every process of the host comes this far. */
+	/* Checks of all processes on the host reach this line. */
 	if (!found || !was_skipped(RUN_CHECK))
 		return 0;
-	/* Where the record of an event lies, no return addresses are. */
+	/* The context is the record of the event, so no return addresses lie above it. */
 	record_member(event, event->cred, event->target_ns,
 		      &(struct question){ .place = PLACE_STANDBY, .capability = event->cap, .denied = event->ret != 0 }, found);
 	return 0;
@@ -37,8 +37,8 @@ int standby_exit(void *event)
 }
 
 /*
- * No record of an event leads to the child of a fork. In the place of sched_process_fork, this is called with a lock held that keeps the
- * processor (kernel/sched/core.c, wake_up_new_task()); the current task is the parent.
+ * The record of sched_process_fork has no pointer to the child. This tracepoint replaces it: the kernel calls it with a lock held that
+ * disables preemption (kernel/sched/core.c, wake_up_new_task()), and the current task is the parent.
  */
 SEC("tp_btf/sched_wakeup_new")
 int BPF_PROG(process_woken, struct task_struct *child)

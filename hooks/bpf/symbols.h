@@ -5,8 +5,8 @@
 #pragma once
 
 /*
- * Names of kernel functions without /proc/kallsyms, which takes tens of milliseconds to read and may hide its addresses:
- * whoever reads the pinned iterator gets one line for each address that user space has put into the map.
+ * Writes a line with the name for each address that user space has put into the map. /proc/kallsyms takes tens of milliseconds to read and
+ * may hide its addresses.
  */
 SEC("iter/bpf_map_elem")
 int name_symbols(struct bpf_iter__bpf_map_elem *ctx)

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
- * What the kernel knows of the current task: the system call that it is in, its namespaces and its ids.
+ * The current task: its system call, namespaces and ids.
  */
 #pragma once
 
 /*
- * Functions that are not static are looked at by the verifier once, and not at every call: that is half of the time that loading takes.
- * They take numbers alone, and look up themselves what they work on: Linux 5.10 takes no pointers there, and Linux 6.1 would not let
- * such a pointer be a map's key.
+ * The verifier examines a function that is not static once and not at every call, which halves the loading time. Such functions take only
+ * numbers and look up their objects themselves: Linux 5.10 allows no pointers as their arguments, and Linux 6.1 does not accept such a
+ * pointer as a map key.
  */
 
 static __always_inline void lose(struct container *container, enum loss loss)
@@ -15,7 +15,7 @@ static __always_inline void lose(struct container *container, enum loss loss)
 	__sync_fetch_and_add(&container->losses[loss], 1);
 }
 
-/* Whether the recording may have another row in the table. Several processors may each find room for the last one. */
+/* Returns true if the recording may add a row to the table. Several processors may each find room for the last row. */
 static __always_inline bool has_room(const struct container *container, enum table table, enum limit limit)
 {
 	return (s32)container->rows[table] < (s32)limit;
@@ -41,13 +41,13 @@ static __always_inline u64 read_set(const void *set)
 
 #define THREAD_SIZE (16 << 10) /* arch/x86/include/asm/page_64_types.h, arch/arm64/include/asm/memory.h */
 
-/* Where a task's registers are on kernels that do not say it themselves: at the top of its stack (asm/processor.h, task_pt_regs()). */
+/* Returns a task's registers on kernels without bpf_task_pt_regs(): they are at the top of its stack (asm/processor.h, task_pt_regs()). */
 static __always_inline struct pt_regs *registers_on_stack(struct task_struct *task)
 {
 	return (void *)BPF_CORE_READ(task, stack) + THREAD_SIZE - bpf_core_type_size(struct pt_regs);
 }
 
-/* Threads that the kernel made have registers, and nothing true in them. */
+/* The registers of threads that the kernel made do not describe a system call. */
 #define KERNEL_THREAD (PF_KTHREAD | PF_IO_WORKER | PF_USER_WORKER)
 
 #if defined(__TARGET_ARCH_x86)
@@ -73,7 +73,7 @@ static __always_inline struct pt_regs *registers_on_stack(struct task_struct *ta
 #endif
 #define READ_DIRECTLY(object, field) ((object)->field)
 
-/* The system call that the current task is in, by the registers it came with. */
+/* Reads the current task's system call from its saved registers. */
 static __always_inline void read_current_call(struct call *call)
 {
 	bool in_kernel_thread;
@@ -124,7 +124,7 @@ static __always_inline u32 read_extents(u64 address, struct extents *extents)
 	return length;
 }
 
-/* kernel/user_namespace.c, map_id_down(). -1 where the map is too long to walk here or has no such id. */
+/* Maps an id as map_id_down() does (kernel/user_namespace.c). Returns -1 if the map has no such id or more than EXTENTS extents. */
 __noinline u64 map_down(u64 address, u32 id)
 {
 	struct extents extents = {};

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
- * capprofctl why: which system calls of the watched processes are refused, and with which credentials.
+ * The kernel part of `capprofctl why`: refused system calls of the watched processes, and their credentials.
  *
- *   watched  thread group -> enum watch_flag; processes that are not in it cost one comparison per system call
- *   joins    mount namespace of a watched container -> 1, for processes that `exec` puts into it
- *   asked    thread -> checks refused in the system call that it is in
- *   calls    system call -> where its paths and descriptors are
- *   seen     refusals told already, counted
- *   filters  seccomp filters told already
+ *   watched  thread group -> enum watch_flag; system calls of other processes cost one comparison
+ *   joins    mount namespace of a watched container -> 1, for processes that `exec` adds to it
+ *   asked    thread -> checks refused in its current system call
+ *   calls    system call -> which arguments are paths and descriptors
+ *   seen     refusals that user space knows already, and their counts
+ *   filters  seccomp filters that user space knows already
  *   events   to user space
  *
- * Nothing is pinned: the programs go with the process that loaded them.
+ * Nothing is pinned: the kernel unloads the programs when the process that loaded them ends.
  */
 #include "kernel.h"
 #include <bpf/bpf_helpers.h>
@@ -53,7 +53,7 @@ struct {
 	__type(value, struct asked);
 } asked SEC(".maps");
 
-/* Whether a thread with these last digits has an entry in `asked`: what costs every system call must be cheap. */
+/* 1 if a thread with these last bits may have an entry in `asked`. Every system call of the host makes this test, so it must be cheap. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, TID_MASK + 1);
@@ -96,7 +96,7 @@ struct {
 	__type(value, struct why_event);
 } event_scratch SEC(".maps");
 
-/* Events that found no room. */
+/* The number of events that did not fit into the buffer. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
@@ -120,7 +120,7 @@ static __always_inline void tell(struct why_event *event)
 		__sync_fetch_and_add(count, 1);
 }
 
-/* The same for all that happens in one system call, most probably different for the next. */
+/* Returns a number that is the same during one system call, and most probably differs for the next. */
 static __always_inline u64 identify(const struct call *call)
 {
 	u64 digest = mix(call->number, call->arguments[0]);
@@ -129,7 +129,7 @@ static __always_inline u64 identify(const struct call *call)
 	return mix(digest, call->arguments[2]);
 }
 
-/* The entry of the current thread for the system call that it is in. */
+/* Returns the entry of the current thread for its current system call. */
 static __always_inline struct asked *asked_now(const struct call *call)
 {
 	u32 tid = bpf_get_current_pid_tgid(), slot = tid & TID_MASK;
@@ -185,7 +185,7 @@ static __always_inline int refused_check(void *ctx, const struct cred *cred, str
 	return 0;
 }
 
-/* Linux 6.14 and later. */
+/* Linux 6.14 and later have this tracepoint. */
 SEC("tp_btf/cap_capable")
 int BPF_PROG(why_capable, const struct cred *cred, struct user_namespace *target, const struct user_namespace *capable, int capability,
 	     int ret)
@@ -193,14 +193,14 @@ int BPF_PROG(why_capable, const struct cred *cred, struct user_namespace *target
 	return ret ? refused_check(ctx, cred, target, capability) : 0;
 }
 
-/* Before that. */
+/* Linux before 6.14 has no tracepoint. */
 SEC("fexit/cap_capable")
 int BPF_PROG(why_capable_fexit, const struct cred *cred, struct user_namespace *target, int capability, unsigned int opts, int ret)
 {
 	return ret ? refused_check(ctx, cred, target, capability) : 0;
 }
 
-/* Sees what a control group's own programs said before it (Linux 5.18). */
+/* Reads the answer of the programs that ran before it at the control group (bpf_get_retval(), Linux 5.18). */
 SEC("cgroup/dev")
 int why_device(struct bpf_cgroup_dev_ctx *ctx)
 {
@@ -228,7 +228,7 @@ int why_device(struct bpf_cgroup_dev_ctx *ctx)
 	return 1;
 }
 
-/* Sends the filters of the current task that user space does not know. */
+/* Sends the current task's filters that user space does not know yet. */
 static __always_inline void tell_filters(u64 head)
 {
 	struct seccomp_filter *filter = (void *)head;
@@ -258,7 +258,7 @@ static __always_inline void tell_filters(u64 head)
 	}
 }
 
-/* Errors that say that something was refused; of the others, those that user space wants of this call. */
+/* Returns true for errors that mean a refusal, and for those that mean one for this call as user space has set. */
 static __always_inline bool is_refusal(s64 ret, u32 shape)
 {
 	struct task_struct___why *current = (void *)bpf_get_current_task();
@@ -296,7 +296,7 @@ static __always_inline u32 shape_of(s32 number)
 	return shape ? *shape : 0;
 }
 
-/* The argument that the shape names at this place, counted from 1; 0 if it names none. */
+/* Returns which argument the shape names at this shift, counted from 1, or 0 if it names none. */
 static __always_inline u32 argument_at(u32 shape, u32 shift)
 {
 	return shape >> shift & 7;
@@ -320,7 +320,7 @@ static __always_inline void read_arguments(struct why_event *event, u32 place, u
 	index = argument_at(shape, CALL_DATA);
 	__builtin_memset(event->data, 0, sizeof(event->data));
 	if (index && bpf_probe_read_user(event->data, sizeof(event->data), (void *)argument(event, index)))
-		/* The object may lie at the end of its page. */
+		/* The object may be shorter and end at its page's end. */
 		bpf_probe_read_user(event->data, 16, (void *)argument(event, index));
 	if (event->path[0] == '/')
 		return;
@@ -331,7 +331,7 @@ static __always_inline void read_arguments(struct why_event *event, u32 place, u
 		write_descriptor(event, place, AT_FDCWD);
 }
 
-/* False if the same was told before. */
+/* Returns false if user space knows the same refusal already. */
 static __always_inline bool is_new(struct why_event *event)
 {
 	struct seen_key key = { .tgid = event->tgid, .call = event->call };
@@ -389,7 +389,7 @@ static __always_inline void read_registers(struct why_event *event, const struct
 		event->flags |= WHY_COMPAT;
 }
 
-/* The current call, with all that is known of it. */
+/* Sends the current call with everything that the kernel knows of it. */
 __noinline int refused(s64 ret, u32 flags, u32 how)
 {
 	u32 place = EVENT_EXIT, shape;
@@ -411,7 +411,7 @@ __noinline int refused(s64 ret, u32 flags, u32 how)
 	event->flags |= how;
 	event->result = ret;
 	read_registers(event, &call);
-	/* write_base() uses this field. */
+	/* read_arguments() calls write_base(), which overwrites this field. */
 	instruction = event->instruction;
 	read_arguments(event, place, shape);
 	event->instruction = instruction;
@@ -423,7 +423,7 @@ __noinline int refused(s64 ret, u32 flags, u32 how)
 	return 0;
 }
 
-/* What succeeded and is to be known: a new root directory or mount namespace, and a Landlock domain. */
+/* Reports successful calls that change how paths are read: a new root directory, mount namespace or Landlock domain. */
 static __always_inline void succeeded(s32 number, u32 tgid, u32 *flags)
 {
 	u32 place = EVENT_EXIT;
@@ -448,7 +448,7 @@ int BPF_PROG(why_system_call, struct pt_regs *regs, long ret)
 	u8 *mark;
 
 	if (ret < 0 && ret >= -122) {
-		/* EAGAIN and ENOENT are everyday answers; the first is looked at more closely, the second is no refusal. */
+		/* ENOENT is frequent and never a refusal. */
 		if (ret != -2) {
 			flags = bpf_map_lookup_elem(&watched, &tgid);
 			if (flags && !(*flags & WATCH_SPAWNER))
@@ -469,7 +469,7 @@ int BPF_PROG(why_system_call, struct pt_regs *regs, long ret)
 	mark = bpf_map_lookup_elem(&has_asked, &slot);
 	if (mark && *mark) {
 		*mark = 0;
-		/* A request of netlink is refused in the answer to it. */
+		/* netlink reports a refusal in its answer, and the system call succeeds. */
 		flags = ret > 0 ? bpf_map_lookup_elem(&watched, &tgid) : NULL;
 		if (flags && !(*flags & WATCH_SPAWNER))
 			refused(-1, *flags, WHY_ANSWERED);
@@ -478,7 +478,7 @@ int BPF_PROG(why_system_call, struct pt_regs *regs, long ret)
 	return 0;
 }
 
-/* A filter that kills sends a signal to the thread that made the call, which is in it still. */
+/* A seccomp filter that kills makes the kernel send SIGSYS to the thread, which is still in the system call. */
 SEC("tp_btf/signal_generate")
 int BPF_PROG(why_signal, int signal, struct kernel_siginfo *info, struct task_struct *task)
 {

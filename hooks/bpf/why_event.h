@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
- * What is known of the current task at the moment of an event.
+ * What the kernel knows of the current task at an event.
  */
 #pragma once
 
@@ -76,7 +76,7 @@ static __always_inline void describe_task(struct why_event *event, u32 kind, u32
 	describe_credentials(event, BPF_CORE_READ(current, cred));
 }
 
-/* Writes the way from the dentry up to the task's root directory into the event. */
+/* Writes the path from the dentry up to the task's root directory into the event. */
 __noinline int write_base(u32 place, u64 from_dentry, u64 from_mount)
 {
 	struct why_event *event = bpf_map_lookup_elem(&event_scratch, &place);
@@ -130,14 +130,14 @@ __noinline int write_base(u32 place, u64 from_dentry, u64 from_mount)
 	return 0;
 }
 
-/* The verifier lets no kernel pointer be passed as a number; what comes back from memory is one. */
+/* Returns a kernel pointer as a number, which the verifier allows only after a store and a load. */
 static __always_inline u64 number_of(struct why_event *event, const void *pointer)
 {
 	*(volatile u64 *)&event->instruction = (u64)pointer;
 	return *(volatile u64 *)&event->instruction;
 }
 
-/* Writes where a descriptor leads, or the working directory. */
+/* Writes the path of an open file, or that of the working directory, into the event. */
 static __always_inline void write_descriptor(struct why_event *event, u32 place, s32 fd)
 {
 	struct task_struct *current = (void *)bpf_get_current_task();

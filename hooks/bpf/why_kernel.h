@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
- * Kernel types that `why` reads beside those of kernel.h. The part of a name after `___` is not looked at.
+ * Kernel types that `why` reads in addition to those of kernel.h. libbpf ignores the part of a name after `___`.
  */
 #pragma once
 

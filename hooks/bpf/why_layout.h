@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
- * What `why` is told by the kernel. hooks/src/why/layout.rs repeats it.
+ * The events and maps of `why`. hooks/src/why/layout.rs repeats the layouts: change both together.
  */
 #pragma once
 
-#define WHY_CHECKS 4 /* refused checks of one system call that are kept: the last ones */
+#define WHY_CHECKS 4 /* the number of refused checks that are kept of one system call: the last ones */
 #define WHY_FRAMES 16
 #define WHY_GROUPS 32
 #define WHY_PATH 256
 #define WHY_BASE 768
 #define WHY_DATA 128
 #define WHY_INSTRUCTIONS 4096 /* BPF_MAXINSNS */
-#define WHY_FILTERS 16 /* seccomp filters of one task that are read */
+#define WHY_FILTERS 16 /* the number of seccomp filters that are read of one task */
 
 enum why_kind { WHY_REFUSED, WHY_EXEC, WHY_EXIT, WHY_NAMESPACE, WHY_FILTER };
 
@@ -22,30 +22,30 @@ enum why_flag {
 	WHY_BASE_TRUNCATED = 1 << 3,
 	WHY_BASE_OUTSIDE = 1 << 4,
 	WHY_SETUID_IGNORED = 1 << 5, /* the program is set-user-ID or set-group-ID, and its mount or no_new_privs ignores that */
-	WHY_NOSUID = 1 << 6, /* it was the mount */
-	WHY_DEVICE = 1 << 7, /* a device was asked for in this call */
-	WHY_DEVICE_REFUSED = 1 << 8, /* and a program of the control group refused it */
-	WHY_ANSWERED = 1 << 9, /* the call succeeded, and netlink's answer has the error */
+	WHY_NOSUID = 1 << 6, /* the mount ignores it */
+	WHY_DEVICE = 1 << 7, /* the call used a device */
+	WHY_DEVICE_REFUSED = 1 << 8, /* a program of the control group refused the device */
+	WHY_ANSWERED = 1 << 9, /* the call succeeded, but netlink's answer has the error */
 	WHY_BASE_KNOWN = 1 << 10,
 	WHY_KILLED = 1 << 11, /* SIGSYS */
 };
 
-/* Of the watched process; inherited by its children. */
+/* Flags of a watched process, which its children inherit. */
 enum watch_flag {
-	WATCH_SPAWNER = 1 << 0, /* capprof itself: only what it starts is watched */
+	WATCH_SPAWNER = 1 << 0, /* capprof itself: only its children are watched */
 	WATCH_LANDLOCKED = 1 << 1,
 	WATCH_SETUID_IGNORED = 1 << 2,
 	WATCH_NOSUID = 1 << 3,
 };
 
-/* What user space says of each system call: in which argument, counted from 1, is what. */
+/* What user space sets for each system call: the arguments, counted from 1, that hold paths, descriptors and data. */
 enum call_shift {
 	CALL_PATH = 0,
 	CALL_PATH2 = 3,
 	CALL_FD = 6,
 	CALL_FD2 = 9,
 	CALL_DATA = 12,
-	CALL_ERRORS = 15, /* errors that are a refusal of this call only */
+	CALL_ERRORS = 15, /* errors that mean a refusal for this call only: enum call_error */
 };
 
 enum call_error {
@@ -67,15 +67,15 @@ struct why_check {
 };
 
 enum why_check_flag {
-	WHY_CHECK_INITIAL = 1, /* asked of the initial user namespace */
-	WHY_CHECK_OWN = 2, /* asked of the task's own user namespace */
+	WHY_CHECK_INITIAL = 1, /* the check was about the initial user namespace */
+	WHY_CHECK_OWN = 2, /* the check was about the task's own user namespace */
 	WHY_CHECK_OTHER_CREDENTIALS = 4,
 };
 
-/* The refused checks of the system call that a thread is in. */
+/* The refused checks of a thread's current system call. */
 struct asked {
 	u64 call; /* identifies the system call */
-	u32 number; /* how many were refused */
+	u32 number; /* the number of refused checks */
 	u32 device; /* enum why_flag */
 	u32 device_access;
 	u32 device_major, device_minor;
@@ -118,10 +118,10 @@ struct why_event {
 	char path[WHY_PATH];
 	char path2[WHY_PATH];
 	char data[WHY_DATA];
-	char base[WHY_BASE + PATH_NAME]; /* names from the directory or file upwards, each ended by NUL */
+	char base[WHY_BASE + PATH_NAME]; /* names from the directory or file upwards, each terminated by NUL */
 };
 
-/* A refusal that was told already is only counted. */
+/* Identifies a refusal. One that user space knows already is only counted. */
 struct seen_key {
 	u32 tgid;
 	s32 call;
@@ -130,7 +130,7 @@ struct seen_key {
 
 struct why_filter {
 	u32 kind; /* WHY_FILTER */
-	u32 length; /* instructions; 0: this kernel does not keep them */
+	u32 length; /* the number of instructions; 0 if this kernel does not keep them */
 	u64 filter, previous;
 	u64 instructions[WHY_INSTRUCTIONS];
 };
