@@ -33,6 +33,27 @@ pub struct EngineGrants {
     /// Documentation/networking/ip-sysctl.rst). Docker says 0.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub unprivileged_port_start: Option<u16>,
+    /// Those of `process.rlimits` within which the kernel makes no capability check, by their names for `--ulimit`: `memlock`, `nice` and
+    /// `rtprio` (runtime-spec, config.md, "POSIX process").
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
+    pub limits: BTreeMap<String, Limit>,
+}
+
+/// A limit of a process (getrlimit(2)). The largest number means no limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limit {
+    /// What the kernel enforces.
+    pub soft: u64,
+    /// What the process may raise the soft limit to.
+    pub hard: u64,
+}
+
+impl Limit {
+    /// No limit.
+    pub const NONE: Self = Self {
+        soft: u64::MAX,
+        hard: u64::MAX,
+    };
 }
 
 impl EngineGrants {
@@ -58,8 +79,22 @@ impl EngineGrants {
                 .into_iter()
                 .flatten()
                 .min(),
+            limits: larger(self.limits, other.limits),
         }
     }
+}
+
+/// All limits of both, each with the larger numbers.
+fn larger(
+    mut one: BTreeMap<String, Limit>,
+    other: BTreeMap<String, Limit>,
+) -> BTreeMap<String, Limit> {
+    for (name, limit) in other {
+        let known = one.entry(name).or_insert(limit);
+        known.soft = known.soft.max(limit.soft);
+        known.hard = known.hard.max(limit.hard);
+    }
+    one
 }
 
 /// A device as the kernel knows it.

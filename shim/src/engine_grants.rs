@@ -3,10 +3,10 @@
 use crate::bundle;
 use capprof_profile::CapabilitySet;
 use capprof_profile::observation::DeviceKind;
-use capprof_profile::privileges::{DeviceNumber, EngineGrants};
+use capprof_profile::privileges::{DeviceNumber, EngineGrants, Limit};
 use capprof_profile::recording::ProcessSets;
 use serde_json::{Value, json};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 
@@ -27,6 +27,7 @@ pub fn of(
     for key in ["resources", "maskedPaths", "readonlyPaths", "sysctl"] {
         configuration["linux"][key] = document.look(&source.content, "/linux", key);
     }
+    configuration["process"]["rlimits"] = document.look(&source.content, "/process", "rlimits");
     of_whole(&configuration, original, held)
 }
 
@@ -56,7 +57,30 @@ fn of_whole(configuration: &Value, original: &ProcessSets, held: CapabilitySet) 
             .pointer("/linux/sysctl/net.ipv4.ip_unprivileged_port_start")
             .and_then(Value::as_str)
             .and_then(|value| value.trim().parse().ok()),
+        limits: limits(configuration),
     }
+}
+
+/// The limits within which the kernel makes no check for CAP_IPC_LOCK and CAP_SYS_NICE.
+fn limits(configuration: &Value) -> BTreeMap<String, Limit> {
+    let all = configuration.pointer("/process/rlimits");
+    all.and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| {
+            let name = match entry.get("type")?.as_str()? {
+                "RLIMIT_MEMLOCK" => "memlock",
+                "RLIMIT_NICE" => "nice",
+                "RLIMIT_RTPRIO" => "rtprio",
+                _ => return None,
+            };
+            let limit = Limit {
+                soft: entry.get("soft")?.as_u64()?,
+                hard: entry.get("hard")?.as_u64()?,
+            };
+            Some((name.to_owned(), limit))
+        })
+        .collect()
 }
 
 /// A rule's number; `None` and -1 mean any.
@@ -188,7 +212,11 @@ mod tests {
     fn what_an_ordinary_container_has() {
         let all: CapabilitySet = Capability::all().collect();
         let given = of_whole(
-            &json!({"linux": {
+            &json!({"process": {"rlimits": [
+                    {"type": "RLIMIT_NOFILE", "soft": 1024, "hard": 4096},
+                    {"type": "RLIMIT_MEMLOCK", "soft": u64::MAX, "hard": u64::MAX},
+                    {"type": "RLIMIT_RTPRIO", "soft": 10, "hard": "20"},
+                ]}, "linux": {
                 "resources": {"devices": [
                     {"allow": false, "access": "rwm"},
                     {"allow": true, "type": "c", "major": 1, "minor": 3, "access": "rwm"},
@@ -218,6 +246,7 @@ mod tests {
                 host_namespaces: BTreeSet::from(["network".to_owned()]),
                 devices: given.devices.clone(),
                 unprivileged_port_start: Some(0),
+                limits: BTreeMap::from([("memlock".to_owned(), Limit::NONE)]),
                 ..EngineGrants::default()
             }
         );

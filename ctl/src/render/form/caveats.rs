@@ -3,6 +3,7 @@
 use super::super::form_kind::FormKind;
 use super::super::printable::printable;
 use super::instead::instead;
+use super::limit::kept;
 use super::names::{docker_default, full_names, short_names};
 use super::unable::Unable;
 use super::workload::Workload;
@@ -28,6 +29,9 @@ pub(super) fn caveats(engine: FormKind, workload: &Workload<'_>) -> Result<Vec<S
     }
     let asked = workload.minimized.union(workload.unsettled);
     caveats.extend(instead(engine, &workload.instead, asked));
+    if let Some(privileges) = workload.privileges {
+        caveats.extend(kept(engine, &privileges.engine_grants, asked));
+    }
     if workload.is_privileged()
         && let Some(option) = privileged_option(engine)
     {

@@ -2,7 +2,9 @@
 
 use super::super::form_kind::FormKind;
 use super::super::privileged::{ALL_GROUPS, PING_GROUPS};
+use super::limit;
 use capprof_profile::atlas::paths;
+use capprof_profile::privileges::Limit;
 use capprof_profile::profile::{Need, Reason};
 use capprof_profile::{Capability, CapabilitySet};
 
@@ -68,35 +70,11 @@ impl Instead {
 
     /// In the words of an engine; `None` if it has none.
     fn words(self, engine: FormKind) -> Option<String> {
-        let (limit, value) = match self {
-            Self::LockedMemory => ("memlock", "-1"),
-            Self::RealTime => ("rtprio", "99"),
-            Self::Ping => return ping(engine),
-        };
-        Some(match engine {
-            FormKind::Docker | FormKind::DockerOptions | FormKind::Podman | FormKind::Nixos => {
-                format!("--ulimit={limit}={value}:{value}")
-            }
-            FormKind::Compose => format!("ulimits: {{{limit}: {value}}}"),
-            FormKind::Quadlet => format!("Ulimit={limit}={value}:{value}"),
-            FormKind::ContainersConf => format!("default_ulimits = [\"{limit}={value}:{value}\"]"),
-            FormKind::Nomad => format!("ulimit {{ {limit} = \"{value}:{value}\" }}"),
-            FormKind::Ecs => format!(
-                "\"ulimits\": [{{\"name\": \"{limit}\", \"softLimit\": {value}, \"hardLimit\": {value}}}]"
-            ),
-            FormKind::Systemd => match self {
-                Self::RealTime => format!("LimitRTPRIO={value}"),
-                _ => "LimitMEMLOCK=infinity".to_owned(),
-            },
-            // Pods have no limits of processes, and ctr has one option, for open files.
-            FormKind::Kubernetes
-            | FormKind::Kustomize
-            | FormKind::Helm
-            | FormKind::Scc
-            | FormKind::Ctr => {
-                return None;
-            }
-        })
+        match self {
+            Self::LockedMemory => limit::words(engine, "memlock", Limit::NONE),
+            Self::RealTime => limit::words(engine, "rtprio", Limit { soft: 99, hard: 99 }),
+            Self::Ping => ping(engine),
+        }
     }
 }
 

@@ -13,6 +13,7 @@
 mod caveats;
 mod engines;
 mod instead;
+mod limit;
 mod names;
 mod orchestrators;
 mod parts;

@@ -5,9 +5,11 @@ use capprof_profile::fixtures;
 use capprof_profile::fixtures::check;
 use capprof_profile::observation::Evidence;
 use capprof_profile::observation::PortUse;
+use capprof_profile::privileges::{EngineGrants, Limit, Privileges};
 use capprof_profile::profile::Profile;
 use capprof_profile::recording::ProcessSets;
 use snapbox::assert_data_eq;
+use std::collections::BTreeMap;
 
 fn workload(uid: u32, no_new_privileges: bool, needs: &[Capability]) -> Profile {
     let mut recording = fixtures::recording("web-1", "20261123T150102Z-1a2b3c4d");
@@ -343,6 +345,30 @@ fn ports_below_1024_are_free_in_dockers_own_networks_alone() {
         .syscalls
         .push("setsockopt".to_owned());
     assert!(!says(FormKind::Docker, &profile));
+}
+
+#[test]
+fn a_limit_that_the_container_had_is_named_unless_it_has_the_capability() {
+    let mut profile = workload(0, false, &[]);
+    let granted = EngineGrants {
+        limits: BTreeMap::from([("memlock".to_owned(), Limit::NONE)]),
+        ..EngineGrants::default()
+    };
+    profile.privileges = Some(Privileges::of(&granted, &[]));
+    let said = |profile: &Profile, engine| form(engine, profile).unwrap().caveats.join("\n");
+    let podman = said(&profile, FormKind::Podman);
+    assert!(
+        podman.contains("does not check IPC_LOCK: --ulimit=memlock=-1:-1"),
+        "{podman}"
+    );
+    let pod = said(&profile, FormKind::Kubernetes);
+    assert!(
+        pod.contains("a program that used it needs IPC_LOCK"),
+        "{pod}"
+    );
+    let mut granted = workload(0, false, &[Capability::IPC_LOCK]);
+    granted.privileges = profile.privileges;
+    assert!(!said(&granted, FormKind::Podman).contains("does not check"));
 }
 
 #[test]
