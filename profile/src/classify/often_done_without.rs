@@ -20,6 +20,9 @@ const BUFFER_FORCED: [Argument; 2] = [
     Argument::SocketOption { level: 1, name: 33 },
 ];
 
+/// systemd-tmpfiles, as the kernel cuts off its name (TASK_COMM_LEN).
+const SYSTEMD_TMPFILES: &str = "systemd-tmpfile";
+
 /// Uses that programs are known to do without. Whether this program does, a single run in which everything is granted cannot tell, so they
 /// count; `tests/servers/expected.toml` has the programs that were run without.
 static OFTEN_DONE_WITHOUT: &[Use] = &[
@@ -96,11 +99,34 @@ static OFTEN_DONE_WITHOUT: &[Use] = &[
         },
         why: "programs mostly read a file with a new access time if they may not do without",
     },
-    // systemd as the first process makes control groups, and links to them, where no process may write: src/core/cgroup.c.
+    // fs/attr.c setattr_copy(), fs/posix_acl.c, fs/inode.c: systemd-tmpfiles. No program can tell a refusal, so the run itself passes.
+    Use {
+        capability: Capability::FSETID,
+        applies: |_| true,
+        why: "the kernel clears a set-user-ID or set-group-ID bit without an error, and few programs look if it is still there",
+    },
+    // systemd as the first process makes control groups, and links to them, where no process may write: src/core/cgroup.c. systemd-tmpfiles
+    // makes what is missing: src/tmpfiles/tmpfiles.c.
     Use {
         capability: Capability::DAC_OVERRIDE,
-        applies: |check| check.program == "systemd" && asked_in(check, paths::DIRECTORY_ENTRY),
+        applies: |check| {
+            matches!(check.program.as_str(), "systemd" | SYSTEMD_TMPFILES)
+                && asked_in(check, paths::DIRECTORY_ENTRY)
+        },
         why: "systemd logs that it may not make a directory or link, and goes on",
+    },
+    // git status and others write the index anew if files have other times than in the index: builtin/commit.c, cmd_status(). A commit
+    // also makes objects by mkdir(2), link(2) and unlink(2).
+    Use {
+        capability: Capability::DAC_OVERRIDE,
+        applies: |check| {
+            let call = check.syscall.as_ref().map(|call| call.name.as_str());
+            // A file that it reads has another place.
+            check.program == "git"
+                && matches!(call, Some("openat" | "rename"))
+                && !asked_in(check, paths::FILE_LOOKUP)
+        },
+        why: "git goes on if it may not write the index anew",
     },
     // pg_ctlcluster of postgresql-common looks at the cluster's directory as root, then once more as its owner.
     Use {

@@ -201,7 +201,16 @@ fn changes_of_a_file_that_are_refused_are_often_only_logged() {
 fn what_one_program_is_known_to_do_without_is_not_said_of_another() {
     for (program, capability, asked_in, expected) in [
         ("systemd", Capability::DAC_OVERRIDE, "vfs_mkdir", true),
+        (
+            "systemd-tmpfile",
+            Capability::DAC_OVERRIDE,
+            "vfs_mkdir",
+            true,
+        ),
         ("systemd", Capability::DAC_OVERRIDE, "vfs_unlink", false),
+        ("git", Capability::DAC_OVERRIDE, "path_openat", true),
+        ("git", Capability::DAC_OVERRIDE, "may_open", false),
+        ("cat", Capability::DAC_OVERRIDE, "path_openat", false),
         ("mkdir", Capability::DAC_OVERRIDE, "vfs_mkdir", false),
         (
             "pg_ctlcluster",
