@@ -91,12 +91,11 @@ static OFTEN_DONE_WITHOUT: &[Use] = &[
         applies: |check| asked_in(check, paths::PROCESS_ENVIRONMENT),
         why: "programs mostly leave out the environment of other users' processes if they may not read it",
     },
-    // fs/namei.c may_open() with O_NOATIME: git, tar and others open the file again without.
+    // fs/namei.c may_open() with O_NOATIME: git, tar and others open the file again without. It asks by inode_owner_or_capable(), which is not
+    // in the trace where its last call is a jump.
     Use {
         capability: Capability::FOWNER,
-        applies: |check| {
-            asked_in(check, paths::FILE_OPEN_FLAGS) && asked_in(check, paths::OWNER_OR_CAPABLE)
-        },
+        applies: |check| asked_in(check, paths::FILE_OPEN_FLAGS),
         why: "programs mostly read a file with a new access time if they may not do without",
     },
     // fs/attr.c setattr_copy(), fs/posix_acl.c, fs/inode.c: systemd-tmpfiles. No program can tell a refusal, so the run itself passes.

@@ -58,6 +58,11 @@ fn uses_that_programs_do_without_are_known() {
         is_used(&check);
         often_done_without(&check).is_some()
     };
+    assert!(known(
+        Capability::FOWNER,
+        "openat",
+        &["ns_capable", "may_open", "path_openat", "do_filp_open"]
+    ));
     // Sites of Linux 6.18: vsftpd, apache2, vsftpd, systemd, named, sshd.
     assert!(known(
         Capability::AUDIT_WRITE,
