@@ -1,6 +1,6 @@
 //! Making a container known to the kernel side.
 
-use super::armed::EbpfState;
+use super::armed::{EbpfState, Refusals};
 use super::attach;
 use super::error::Error;
 use super::groups;
@@ -59,7 +59,10 @@ pub fn arm(
         container.init = NO_PROCESS;
     }
     let (slot, results) = match recording.follows_refusals() {
-        true => enter_with_results(&set, &mut container)?,
+        true => {
+            let (slot, results) = enter_with_results(&set, &mut container)?;
+            (slot, Some(results))
+        }
         false => (slot::enter(&set, &container)?, None),
     };
     let armed = EbpfState {
@@ -95,13 +98,16 @@ pub fn arm(
 fn enter_with_results(
     set: &ProgramSet,
     container: &mut Container,
-) -> Result<(u64, Option<Result<(), String>>), Error> {
+) -> Result<(u64, Refusals), Error> {
     container.results_wanted = 1;
     match results::with(set, || slot::enter(set, container)) {
-        Ok(slot) => Ok((slot, Some(Ok(())))),
+        Ok(slot) => Ok((slot, Refusals::Followed)),
         Err(error) => {
             container.results_wanted = 0;
-            Ok((slot::enter(set, container)?, Some(Err(error.to_string()))))
+            Ok((
+                slot::enter(set, container)?,
+                Refusals::NotFollowed(error.to_string()),
+            ))
         }
     }
 }

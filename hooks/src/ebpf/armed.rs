@@ -17,10 +17,39 @@ pub struct EbpfState {
     pub armed_ns: u64,
     /// How many runs of its programs the kernel had skipped by then (`recursion_misses`).
     pub missed: u64,
-    /// `Ok` if refused checks are followed to the end of their system call, else the reason; `None` unless the recording verifies.
+    /// What becomes of refused checks; `None` unless the recording verifies.
     #[serde(default)]
-    pub results: Option<Result<(), String>>,
+    pub results: Option<Refusals>,
     /// What the container's root file system is made of, where it is an overlayfs.
     #[serde(default)]
     pub(super) layers: Option<Layers>,
+}
+
+/// What becomes of refused checks in a recording that verifies. The other names are those of earlier versions.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Refusals {
+    /// They are followed to the end of their system call.
+    #[serde(alias = "Ok")]
+    Followed,
+    /// They are not, for this reason.
+    #[serde(alias = "Err")]
+    NotFollowed(String),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    #[test]
+    fn the_state_of_an_earlier_version_is_read() {
+        let read = |value: Value| Refusals::deserialize(&value).unwrap();
+        let refused = Refusals::NotFollowed("load: EPERM".to_owned());
+        assert_eq!(read(json!({"Ok": null})), Refusals::Followed);
+        assert_eq!(read(json!({"Err": "load: EPERM"})), refused);
+        for refusals in [Refusals::Followed, refused] {
+            assert_eq!(read(json!(refusals)), refusals);
+        }
+    }
 }

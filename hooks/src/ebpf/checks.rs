@@ -1,7 +1,7 @@
 //! From rows of capability checks to observations.
 
 use super::argument::Arguments;
-use super::armed::EbpfState;
+use super::armed::{EbpfState, Refusals};
 use super::executables::Executable;
 use super::layout::{self, Check, CheckKey, check};
 use super::program_set::ProgramSet;
@@ -117,7 +117,8 @@ fn observation(
         count: row.count,
         first_ms: milliseconds(row.first_ns),
         last_ms: milliseconds(row.last_ns),
-        results: (key.denied != 0 && armed.results == Some(Ok(()))).then(|| results(row)),
+        results: (key.denied != 0 && armed.results == Some(Refusals::Followed))
+            .then(|| results(row)),
     }
 }
 

@@ -1,6 +1,6 @@
 //! From rows of the maps to evidence.
 
-use super::armed::EbpfState;
+use super::armed::{EbpfState, Refusals};
 use super::cgroup;
 use super::checks;
 use super::error::Error;
@@ -86,7 +86,7 @@ pub fn collect(recording: &Recording, armed: &EbpfState) -> Collected {
             evidence.exit = Some(Exit::from_wait_status(container.exit_status));
         }
     }
-    if let Some(Err(reason)) = &armed.results {
+    if let Some(Refusals::NotFollowed(reason)) = &armed.results {
         evidence.blind_spots.push(BlindSpot {
             capability: None,
             recorder: Recorder::Ebpf,

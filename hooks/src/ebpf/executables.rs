@@ -68,9 +68,61 @@ impl Executable {
     }
 }
 
+/// Why the file capabilities of an executable could not be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Unreadable {
+    /// The engine did not say where the root file system is.
+    #[error("the recording does not know the container's root file system")]
+    UnknownRoot,
+    /// The engine has unmounted the root file system, and it could not be mounted again.
+    #[error("mount its layers again: {0}")]
+    Layers(Errno),
+    /// The directory that the path begins in could not be opened.
+    #[error("open {}: {errno}", path.display())]
+    Directory {
+        /// The directory.
+        path: PathBuf,
+        /// The reason.
+        errno: Errno,
+    },
+    /// The kernel side could not keep the whole path.
+    #[error("its path is too long")]
+    TooLong,
+    /// It has no path: a memfd, for example.
+    #[error("it lies in no file system of the container")]
+    Outside,
+    /// It was not on the root file system, and no bind mount of the host leads to it.
+    #[error("it lies on a mount that is gone with the container")]
+    MountGone,
+    /// Nothing is at its path.
+    #[error("it was removed from the root file system")]
+    Removed,
+    /// Its path could not be opened.
+    #[error("open: {0}")]
+    Open(Errno),
+    /// Its kind could not be read.
+    #[error("look at it: {0}")]
+    Status(Errno),
+    /// A directory, a link, a device or a FIFO is at its path.
+    #[error("it was replaced by something that is not a regular file")]
+    Replaced,
+    /// Its inode has changed since.
+    #[error("it was changed after it was executed")]
+    Changed,
+    /// getxattr(2) failed.
+    #[error("read security.capability: {0}")]
+    Attribute(Errno),
+    /// include/uapi/linux/capability.h does not have the revision.
+    #[error("security.capability has an unknown revision")]
+    Revision,
+    /// The length is not that of the revision.
+    #[error("security.capability has a wrong length")]
+    Length,
+}
+
 /// The container's root file system, and what is mounted over it, as the host sees them.
 pub(super) struct Root<'a> {
-    directory: Result<OwnedFd, String>,
+    directory: Result<OwnedFd, Unreadable>,
     bind_mounts: &'a [BindMount],
 }
 
@@ -82,11 +134,11 @@ impl<'a> Root<'a> {
         bind_mounts: &'a [BindMount],
     ) -> Self {
         let directory = path
-            .ok_or_else(|| {
-                "the recording does not know the container's root file system".to_owned()
-            })
+            .ok_or(Unreadable::UnknownRoot)
             .and_then(|path| match layers {
-                Some(layers) if !layers.is_mounted(path) => layers.mount(),
+                Some(layers) if !layers.is_mounted(path) => {
+                    layers.mount().map_err(Unreadable::Layers)
+                }
                 _ => open_directory(path),
             });
         Self {
@@ -123,18 +175,16 @@ impl<'a> Root<'a> {
         row: &Program,
         path: &Path,
         user_namespace: bool,
-    ) -> Result<Option<FileCapabilities>, String> {
+    ) -> Result<Option<FileCapabilities>, Unreadable> {
         if row.flags & program::TRUNCATED != 0 {
-            return Err("its path is too long".to_owned());
+            return Err(Unreadable::TooLong);
         }
         if row.flags & program::OUTSIDE != 0 {
-            return Err("it lies in no file system of the container".to_owned());
+            return Err(Unreadable::Outside);
         }
         let mounted;
         let (root, path) = if row.flags & program::OTHER_MOUNT != 0 {
-            let (source, below) = self
-                .on_bind_mount(path)
-                .ok_or("it lies on a mount that is gone with the container")?;
+            let (source, below) = self.on_bind_mount(path).ok_or(Unreadable::MountGone)?;
             // A file can be mounted as well as a directory.
             let (directory, below) = match (source.parent(), source.file_name()) {
                 (Some(parent), Some(name)) if below.as_os_str().is_empty() => {
@@ -154,17 +204,17 @@ impl<'a> Root<'a> {
         match getxattr(place, "security.capability", &mut value) {
             Ok(length) => parse(value.get(..length).unwrap_or_default(), user_namespace),
             Err(Errno::NODATA | Errno::NOTSUP) => match was_changed(&file, row) {
-                true => Err("it was changed after it was executed".to_owned()),
+                true => Err(Unreadable::Changed),
                 false => Ok(None),
             },
-            Err(error) => Err(format!("read security.capability: {error}")),
+            Err(errno) => Err(Unreadable::Attribute(errno)),
         }
     }
 }
 
 /// A regular file of the container, without opening it: the container made this path, and may have put a device or a FIFO in the program's place,
 /// which do something when they are opened. No link in the path may lead out.
-fn look_at(root: &OwnedFd, path: &Path) -> Result<OwnedFd, String> {
+fn look_at(root: &OwnedFd, path: &Path) -> Result<OwnedFd, Unreadable> {
     let file = openat2(
         root,
         path,
@@ -172,14 +222,14 @@ fn look_at(root: &OwnedFd, path: &Path) -> Result<OwnedFd, String> {
         Mode::empty(),
         ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS | ResolveFlags::NO_SYMLINKS,
     )
-    .map_err(|error| match error {
-        Errno::NOENT => "it was removed from the root file system".to_owned(),
-        error => format!("open: {error}"),
+    .map_err(|errno| match errno {
+        Errno::NOENT => Unreadable::Removed,
+        errno => Unreadable::Open(errno),
     })?;
-    let status = fstat(&file).map_err(|error| format!("look at it: {error}"))?;
+    let status = fstat(&file).map_err(Unreadable::Status)?;
     match FileType::from_raw_mode(status.st_mode) {
         FileType::RegularFile => Ok(file),
-        _ => Err("it was replaced by something that is not a regular file".to_owned()),
+        _ => Err(Unreadable::Replaced),
     }
 }
 
@@ -191,17 +241,20 @@ fn was_changed(file: &OwnedFd, row: &Program) -> bool {
     })
 }
 
-fn open_directory(path: &Path) -> Result<OwnedFd, String> {
+fn open_directory(path: &Path) -> Result<OwnedFd, Unreadable> {
     rustix::fs::open(
         path,
         OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
         Mode::empty(),
     )
-    .map_err(|error| format!("open {}: {error}", path.display()))
+    .map_err(|errno| Unreadable::Directory {
+        path: path.to_owned(),
+        errno,
+    })
 }
 
 /// `struct vfs_cap_data` and `struct vfs_ns_cap_data`, capabilities(7) "File capability extended attribute versioning".
-fn parse(value: &[u8], user_namespace: bool) -> Result<Option<FileCapabilities>, String> {
+fn parse(value: &[u8], user_namespace: bool) -> Result<Option<FileCapabilities>, Unreadable> {
     let words: Vec<u32> = value
         .chunks_exact(4)
         .filter_map(|word| Some(u32::from_le_bytes(word.try_into().ok()?)))
@@ -212,10 +265,10 @@ fn parse(value: &[u8], user_namespace: bool) -> Result<Option<FileCapabilities>,
         REVISION_1 => 12,
         REVISION_2 => 20,
         REVISION_3 => 24,
-        _ => return Err("security.capability has an unknown revision".to_owned()),
+        _ => return Err(Unreadable::Revision),
     };
     if value.len() != expected {
-        return Err("security.capability has a wrong length".to_owned());
+        return Err(Unreadable::Length);
     }
     // Capabilities given inside a user namespace count there only; read from outside, they keep that root's id.
     if revision == REVISION_3 && word(5) != 0 && !user_namespace {
@@ -281,10 +334,7 @@ mod tests {
         };
         let root = Root::open(Some(directory.path()), None, &[]);
         let read = root.file_capabilities(&program(b"probe\0", 0), Path::new("/probe"), false);
-        assert_eq!(
-            read,
-            Err("it was replaced by something that is not a regular file".to_owned())
-        );
+        assert_eq!(read, Err(Unreadable::Replaced));
         // No process has it open for reading.
         assert_eq!(
             writer().unwrap_err().raw_os_error(),

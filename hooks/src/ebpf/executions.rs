@@ -1,6 +1,6 @@
 //! Programs executed, and the file capabilities that each had when it was executed.
 
-use super::executables::{self, Root};
+use super::executables::{self, Root, Unreadable};
 use super::layout::{self, AttributeKey, Program, ProgramKey, program};
 use capprof_profile::CapabilitySet;
 use capprof_profile::observation::{Execution, FileCapabilities};
@@ -37,7 +37,7 @@ impl Executions<'_> {
         let path = executables::path(row);
         let (file_capabilities, unreadable) = match self.file_capabilities(row, &path) {
             Ok(capabilities) => (capabilities, None),
-            Err(reason) => (None, Some(reason)),
+            Err(error) => (None, Some(error.to_string())),
         };
         Execution {
             path,
@@ -57,7 +57,7 @@ impl Executions<'_> {
         &self,
         row: &Program,
         path: &Path,
-    ) -> Result<Option<FileCapabilities>, String> {
+    ) -> Result<Option<FileCapabilities>, Unreadable> {
         if row.flags & (program::NO_FILE_CAPABILITIES | program::NESTED) != 0 {
             return Ok(None);
         }

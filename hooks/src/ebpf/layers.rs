@@ -2,6 +2,7 @@
 
 use capprof_store::mountinfo;
 use rustix::fs::{Mode, OFlags, stat, statfs};
+use rustix::io::Errno;
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsconfig_set_string, fsmount,
     fsopen,
@@ -46,11 +47,10 @@ impl Layers {
     }
 
     /// The same tree again, for reading, at no place: it is gone with the descriptor.
-    pub(super) fn mount(&self) -> Result<OwnedFd, String> {
-        let tell = |error: rustix::io::Errno| format!("mount its layers again: {error}");
-        let system = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC).map_err(tell)?;
-        fsconfig_set_string(&system, "lowerdir", self.lower.as_str()).map_err(tell)?;
-        fsconfig_create(&system).map_err(tell)?;
+    pub(super) fn mount(&self) -> Result<OwnedFd, Errno> {
+        let system = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
+        fsconfig_set_string(&system, "lowerdir", self.lower.as_str())?;
+        fsconfig_create(&system)?;
         let mount = fsmount(
             &system,
             FsMountFlags::FSMOUNT_CLOEXEC,
@@ -58,15 +58,13 @@ impl Layers {
                 | MountAttrFlags::MOUNT_ATTR_NOSUID
                 | MountAttrFlags::MOUNT_ATTR_NODEV
                 | MountAttrFlags::MOUNT_ATTR_NOEXEC,
-        )
-        .map_err(tell)?;
+        )?;
         rustix::fs::openat(
             &mount,
             ".",
             OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
             Mode::empty(),
         )
-        .map_err(tell)
     }
 }
 

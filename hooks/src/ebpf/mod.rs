@@ -18,6 +18,7 @@ pub(crate) mod features;
 mod groups;
 mod layers;
 mod layout;
+pub(crate) mod libbpf;
 mod limits;
 mod members;
 mod method;

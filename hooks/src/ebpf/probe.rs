@@ -43,7 +43,7 @@ pub fn probe() -> Report {
                 usable.get_or_insert((method, attached.lacking));
                 None
             }
-            Err(reason) => Some(reason),
+            Err(error) => Some(error.to_string()),
         };
         attempts.push(Attempt { method, refused });
     }

@@ -1,22 +1,19 @@
 //! Loading and attaching the program set.
 
-use super::error::describe;
 use super::features::{Feature, preempts_programs};
 use super::layout::Settings;
+use super::libbpf::{Error, function, listen, map, refused};
 use super::method::Method;
 use super::object::OBJECT;
 use super::standby;
 use super::types;
 use capprof_profile::capability::CapabilitySet;
 use capprof_store::control_group::{self, VERSION_2};
-use libbpf_rs::{
-    Link, MapCore, Object, ObjectBuilder, OpenObject, PrintLevel, get_print, set_print,
-};
+use libbpf_rs::{Link, Object, ObjectBuilder, OpenObject};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::os::fd::{AsFd, AsRawFd};
 use std::path::Path;
-use std::sync::Mutex;
 use zerocopy::IntoBytes;
 
 /// Needed by every method: they see which processes belong to a container.
@@ -66,7 +63,7 @@ pub(super) fn load(methods: &[Method]) -> Result<Loaded, Vec<String>> {
                     lacking: attached.lacking,
                 });
             }
-            Err(reason) => refused.push(format!("{method}: {reason}")),
+            Err(error) => refused.push(format!("{method}: {error}")),
         }
     }
     Err(refused)
@@ -79,9 +76,9 @@ pub(super) struct LoadedResults {
 }
 
 /// Loads and attaches the program that follows refused checks to the end of their system call, on the maps that are pinned in `directory`.
-pub(super) fn load_results(directory: &Path) -> Result<LoadedResults, String> {
+pub(super) fn load_results(directory: &Path) -> Result<LoadedResults, Error> {
     if let Some(missing) = Feature::TaskStorage.missing() {
-        return Err(missing.to_owned());
+        return Err(Error::Lacking(missing));
     }
     listen(|| {
         let mut open = open()?;
@@ -92,17 +89,12 @@ pub(super) fn load_results(directory: &Path) -> Result<LoadedResults, String> {
                 Some("checks" | "refusals") => map.reuse_pinned_map(directory.join(&name)),
                 _ => map.set_autocreate(false),
             };
-            result.map_err(|error| format!("map {}: {}", name.display(), describe(&error)))?;
+            result.map_err(refused(format!("map {}", name.display())))?;
         }
-        let object = open
-            .load()
-            .map_err(|error| format!("load: {}", describe(&error)))?;
-        let link = object
-            .progs_mut()
-            .find(|program| program.name() == RESULTS)
-            .ok_or_else(|| format!("the program has no function {RESULTS}"))?
+        let object = open.load().map_err(refused("load"))?;
+        let link = function(&object, RESULTS)?
             .attach_trace()
-            .map_err(|error| format!("attach {RESULTS}: {}", describe(&error)))?;
+            .map_err(refused(format!("attach {RESULTS}")))?;
         Ok(LoadedResults { object, link })
     })
 }
@@ -115,9 +107,9 @@ pub(super) struct Attached {
 }
 
 /// Loads and attaches by this method alone. Dropping the result detaches.
-pub(super) fn attach(method: Method) -> Result<Attached, String> {
+pub(super) fn attach(method: Method) -> Result<Attached, Error> {
     if let Some(missing) = method.missing() {
-        return Err(missing.to_owned());
+        return Err(Error::Lacking(missing));
     }
     let mut lacking: BTreeMap<String, String> = optional()
         .filter_map(|name| Some((name.to_owned(), missing_for(name)?.to_owned())))
@@ -128,15 +120,15 @@ pub(super) fn attach(method: Method) -> Result<Attached, String> {
         match load_object(&wanted) {
             Ok(object) => break object,
             // One program that is refused makes the whole object fail.
-            Err(reason) => {
-                let without = to_leave_out(&reason, &lacking);
+            Err(error) => {
+                let without = to_leave_out(&error, &lacking);
                 if without.is_empty() {
-                    return Err(reason);
+                    return Err(error);
                 }
                 lacking.extend(
                     without
                         .into_iter()
-                        .map(|name| (name.to_owned(), reason.clone())),
+                        .map(|name| (name.to_owned(), error.to_string())),
                 );
             }
         }
@@ -170,15 +162,13 @@ fn optional() -> impl Iterator<Item = &'static str> {
 }
 
 /// The programs to load without, after the kernel has refused a set that had all optional programs but those of `lacking`: the one that the
-/// reason names, or all that are left where it names none. Empty if a program that is needed was refused.
-fn to_leave_out(reason: &str, lacking: &BTreeMap<String, String>) -> Vec<&'static str> {
+/// error names, or all that are left where it names none. Empty if a program that is needed was refused.
+fn to_leave_out(error: &Error, lacking: &BTreeMap<String, String>) -> Vec<&'static str> {
     let left: Vec<&'static str> = optional()
         .filter(|name| !lacking.contains_key(*name))
         .collect();
-    let refused = |name: &&&str| reason.contains(&format!("prog '{name}'"));
-    match left.iter().find(refused) {
-        Some(name) => vec![*name],
-        None if reason.contains("prog '") => Vec::new(),
+    match error.program() {
+        Some(refused) => left.into_iter().filter(|name| *name == refused).collect(),
         None => left,
     }
 }
@@ -191,14 +181,13 @@ fn missing_for(program: &str) -> Option<&'static str> {
     }
 }
 
-fn load_object(wanted: &[&'static str]) -> Result<Object, String> {
+fn load_object(wanted: &[&'static str]) -> Result<Object, Error> {
     listen(|| {
         let mut open = open()?;
         choose(&mut open, wanted);
         configure(&mut open)?;
         leave_out_maps(&mut open)?;
-        open.load()
-            .map_err(|error| format!("load: {}", describe(&error)))
+        open.load().map_err(refused("load"))
     })
 }
 
@@ -209,8 +198,8 @@ impl Attached {
         }
         match iterate_symbols(&self.object) {
             Ok(link) => self.links.push((NAMES, link)),
-            Err(reason) => {
-                self.lacking.insert(NAMES.to_owned(), reason);
+            Err(error) => {
+                self.lacking.insert(NAMES.to_owned(), error.to_string());
             }
         }
     }
@@ -223,8 +212,9 @@ impl Attached {
             }
             match standby.attach(&self.object) {
                 Ok(link) => self.links.push((standby.name, link)),
-                Err(reason) => {
-                    self.lacking.insert(standby.name.to_owned(), reason);
+                Err(error) => {
+                    self.lacking
+                        .insert(standby.name.to_owned(), error.to_string());
                 }
             }
         }
@@ -237,14 +227,12 @@ impl Attached {
             if self.lacking.contains_key(name) {
                 continue;
             }
-            let link = root.as_ref().map_err(Clone::clone).and_then(|root| {
-                self.object
-                    .progs_mut()
-                    .find(|program| program.name() == name)
-                    .ok_or_else(|| format!("the program has no function {name}"))?
-                    .attach_cgroup(root.as_raw_fd())
-                    .map_err(|error| format!("attach {name}: {}", describe(&error)))
-            });
+            let link = match &root {
+                Ok(root) => {
+                    attach_cgroup(&self.object, name, root).map_err(|error| error.to_string())
+                }
+                Err(error) => Err(error.to_string()),
+            };
             match link {
                 Ok(link) => self.links.push((name, link)),
                 Err(reason) => {
@@ -255,14 +243,24 @@ impl Attached {
     }
 }
 
-/// The root of the hierarchy of control groups, version 2, as far as this namespace shows it.
-pub(crate) fn control_groups() -> Result<File, String> {
-    let path = control_group::mount(VERSION_2)
-        .ok_or("control groups version 2 are not mounted (mount -t cgroup2)")?;
-    File::open(&path).map_err(|error| format!("open {}: {error}", path.display()))
+/// Attaches a program of control groups to one of them.
+pub(crate) fn attach_cgroup(
+    object: &Object,
+    name: &'static str,
+    group: &File,
+) -> Result<Link, Error> {
+    function(object, name)?
+        .attach_cgroup(group.as_raw_fd())
+        .map_err(refused(format!("attach {name}")))
 }
 
-fn open() -> Result<OpenObject, String> {
+/// The root of the hierarchy of control groups, version 2, as far as this namespace shows it.
+pub(crate) fn control_groups() -> Result<File, Error> {
+    let path = control_group::mount(VERSION_2).ok_or(Error::NoControlGroups)?;
+    File::open(&path).map_err(|source| Error::ControlGroups { path, source })
+}
+
+fn open() -> Result<OpenObject, Error> {
     let mut builder = ObjectBuilder::default();
     builder
         .name("capprof")
@@ -271,7 +269,7 @@ fn open() -> Result<OpenObject, String> {
             None => Ok(builder),
         })
         .and_then(|builder| builder.open_memory(OBJECT))
-        .map_err(|error| format!("open: {}", describe(&error)))
+        .map_err(refused("open"))
 }
 
 /// Leaves out all programs of an object but these.
@@ -285,7 +283,7 @@ pub(crate) fn choose(open: &mut OpenObject, programs: &[&str]) {
     }
 }
 
-fn configure(open: &mut OpenObject) -> Result<(), String> {
+fn configure(open: &mut OpenObject) -> Result<(), Error> {
     let last: u32 = fs::read_to_string("/proc/sys/kernel/cap_last_cap")
         .ok()
         .and_then(|text| text.trim().parse().ok())
@@ -299,170 +297,71 @@ fn configure(open: &mut OpenObject) -> Result<(), String> {
         if map.name() == ".rodata.settings" {
             return map
                 .set_initial_value(settings.as_bytes())
-                .map_err(|error| format!("configure: {}", describe(&error)));
+                .map_err(refused("configure"));
         }
     }
-    Err("configure: the program has no section .rodata.settings".to_owned())
+    Err(Error::Absent {
+        what: "section",
+        name: ".rodata.settings",
+    })
 }
 
 /// Maps that this kernel does not know: no program uses them here.
-fn leave_out_maps(open: &mut OpenObject) -> Result<(), String> {
+fn leave_out_maps(open: &mut OpenObject) -> Result<(), Error> {
     if Feature::TaskStorage.missing().is_none() {
         return Ok(());
     }
     for mut map in open.maps_mut().filter(|map| map.name() == "refusals") {
-        map.set_autocreate(false)
-            .map_err(|error| format!("map refusals: {}", describe(&error)))?;
+        map.set_autocreate(false).map_err(refused("map refusals"))?;
     }
     Ok(())
 }
 
-fn link(object: &Object, method: Method) -> Result<Vec<(&'static str, Link)>, String> {
+fn link(object: &Object, method: Method) -> Result<Vec<(&'static str, Link)>, Error> {
     let mut links = Vec::new();
     // Membership first: a check of a process that is not known yet must not be missed because of the order.
     for name in needed(method) {
-        let program = object
-            .progs_mut()
-            .find(|program| program.name() == name)
-            .ok_or_else(|| format!("the program has no function {name}"))?;
+        let program = function(object, name)?;
         let link = match name {
             "kprobe_cap_capable" => program.attach_kprobe(false, "cap_capable"),
             "kretprobe_cap_capable" => program.attach_kprobe(true, "cap_capable"),
             _ => program.attach_trace(),
         };
-        let link = link.map_err(|error| format!("attach {name}: {}", describe(&error)))?;
+        let link = link.map_err(refused(format!("attach {name}")))?;
         links.push((name, link));
     }
     Ok(links)
 }
 
 /// Attaches [`NAMES`] to the map of addresses that it names.
-fn iterate_symbols(object: &Object) -> Result<Link, String> {
-    let symbols = object
-        .maps()
-        .find(|map| map.name() == "symbols")
-        .ok_or("the program has no map symbols")?;
-    object
-        .progs_mut()
-        .find(|program| program.name() == NAMES)
-        .ok_or_else(|| format!("the program has no function {NAMES}"))?
+fn iterate_symbols(object: &Object) -> Result<Link, Error> {
+    let symbols = map(object, "symbols")?;
+    function(object, NAMES)?
         .attach_iter(symbols.as_fd())
-        .map_err(|error| format!("attach {NAMES}: {}", describe(&error)))
-}
-
-/// What libbpf said while it was loading.
-static SAID: Mutex<Vec<String>> = Mutex::new(Vec::new());
-
-/// Runs `work` with libbpf's warnings kept off standard error and added to the error's reason.
-pub(crate) fn listen<T>(work: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
-    let before = get_print();
-    set_print(Some((PrintLevel::Warn, |_, line| {
-        if let Ok(mut said) = SAID.lock() {
-            said.push(line);
-        }
-    })));
-    let result = work();
-    set_print(before);
-    let said = SAID
-        .lock()
-        .map(|mut said| std::mem::take(&mut *said))
-        .unwrap_or_default();
-    result.map_err(|reason| with_cause(reason, &said))
-}
-
-/// How many lines of the verifier's log a reason repeats: the instructions that led to its complaint, and the complaint.
-const LOG_LINES: usize = 3;
-
-/// A reason with what libbpf said of it, on one line.
-fn with_cause(reason: String, said: &[String]) -> String {
-    // The first warning names the cause; what follows repeats it on every level above.
-    let Some(first) = said.first() else {
-        return reason;
-    };
-    let first = first.trim().trim_start_matches("libbpf: ");
-    let log: Vec<&str> = said
-        .iter()
-        .find_map(|text| verifier_log(text))
-        .map_or_else(Vec::new, Iterator::collect);
-    match log.get(log.len().saturating_sub(LOG_LINES)..) {
-        None | Some([]) => format!("{reason} ({first})"),
-        Some(last) => format!(
-            "{reason} ({first}; the verifier's last lines: {})",
-            last.join(" | ")
-        ),
-    }
-}
-
-/// The lines of the verifier's log in a warning of libbpf, without the statistics at its end; `None` if it has none.
-fn verifier_log(warning: &str) -> Option<impl Iterator<Item = &str>> {
-    let (_, log) = warning.split_once("-- BEGIN PROG LOAD LOG --")?;
-    let (log, _) = log
-        .split_once("-- END PROG LOAD LOG --")
-        .unwrap_or((log, ""));
-    let is_statistics = |line: &&str| {
-        line.starts_with("processed ")
-            || line.starts_with("verification time ")
-            || line.starts_with("stack depth ")
-    };
-    Some(
-        log.lines()
-            .map(str::trim)
-            .filter(|line| !line.is_empty())
-            .filter(move |line| !is_statistics(line)),
-    )
+        .map_err(refused(format!("attach {NAMES}")))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io;
+
+    fn load_error(said: &[&str]) -> Error {
+        let said: Vec<String> = said.iter().map(|text| (*text).to_owned()).collect();
+        refused("load")(io::Error::from_raw_os_error(libc::EPERM).into()).with_warnings(&said)
+    }
 
     #[test]
     fn what_the_kernel_refuses_is_left_out_if_it_may_be() {
         // What Linux 6.18 says where a policy of its own refuses the iterator.
-        let refused = "load: Operation not permitted (os error 1) (prog 'name_symbols': BPF program load failed: -EPERM)";
+        let refused = load_error(&["libbpf: prog 'name_symbols': BPF program load failed: -EPERM"]);
         let mut lacking = BTreeMap::new();
-        assert_eq!(to_leave_out(refused, &lacking), [NAMES]);
-        lacking.insert(NAMES.to_owned(), refused.to_owned());
-        assert!(to_leave_out(refused, &lacking).is_empty());
-        assert_eq!(
-            to_leave_out("load: Invalid argument", &lacking),
-            CGROUP_PROGRAMS
-        );
+        assert_eq!(to_leave_out(&refused, &lacking), [NAMES]);
+        lacking.insert(NAMES.to_owned(), refused.to_string());
+        assert!(to_leave_out(&refused, &lacking).is_empty());
+        assert_eq!(to_leave_out(&load_error(&[]), &lacking), CGROUP_PROGRAMS);
         let needed =
-            "load: Permission denied (prog 'tp_cap_capable': BPF program load failed: -EACCES)";
-        assert!(to_leave_out(needed, &lacking).is_empty());
-    }
-
-    #[test]
-    fn a_reason_keeps_the_verifiers_last_lines() {
-        // What Linux 6.1 says of a key that does not lie on the stack.
-        let said = [
-            "libbpf: prog 'fexit_cap_capable': BPF program load failed: -EACCES\n".to_owned(),
-            "libbpf: prog 'fexit_cap_capable': -- BEGIN PROG LOAD LOG --\n\
-             800: (18) r1 = 0xffff93f8822f4400\n\
-             801: (bf) r2 = r9\n\
-             802: (85) call bpf_map_lookup_elem#1\n\
-             R2 type=mem expected=fp, pkt, pkt_meta, map_key, map_value\n\
-             processed 2034 insns (limit 1000000) max_states_per_insn 2 total_states 70\n\
-             -- END PROG LOAD LOG --\n"
-                .to_owned(),
-            "libbpf: failed to load object 'capprof'\n".to_owned(),
-        ];
-        assert_eq!(
-            with_cause("load: Permission denied".to_owned(), &said),
-            "load: Permission denied (prog 'fexit_cap_capable': BPF program load failed: -EACCES; the verifier's last lines: \
-             801: (bf) r2 = r9 | 802: (85) call bpf_map_lookup_elem#1 | \
-             R2 type=mem expected=fp, pkt, pkt_meta, map_key, map_value)"
-        );
-    }
-
-    #[test]
-    fn a_reason_without_a_log_names_the_first_warning() {
-        let said = ["libbpf: prog 'tp_cap_capable': failed to find kernel BTF type ID of 'cap_capable': -ESRCH\n".to_owned()];
-        assert_eq!(
-            with_cause("load: No such process".to_owned(), &said),
-            "load: No such process (prog 'tp_cap_capable': failed to find kernel BTF type ID of 'cap_capable': -ESRCH)"
-        );
-        assert_eq!(with_cause("open: EPERM".to_owned(), &[]), "open: EPERM");
+            load_error(&["libbpf: prog 'tp_cap_capable': BPF program load failed: -EACCES"]);
+        assert!(to_leave_out(&needed, &lacking).is_empty());
     }
 }

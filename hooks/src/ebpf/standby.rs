@@ -1,7 +1,7 @@
 //! Programs that stand by for those that the kernel skips, because it has preempted another task in them: see `bpf/standby.h`.
 
-use super::error::describe;
 use super::features::preempts_programs;
+use super::libbpf::{self, function, refused};
 use libbpf_rs::{Link, Object};
 use rustix::fs::{Mode, OFlags};
 use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsmount, fsopen};
@@ -57,18 +57,23 @@ pub(super) fn standby_for(program: &str) -> Option<&'static str> {
 
 impl Standby {
     /// Attaches the program to its event. One perf event on one processor is enough: the kernel runs the program of any of them on all.
-    pub(super) fn attach(&self, object: &Object) -> Result<Link, String> {
+    pub(super) fn attach(&self, object: &Object) -> Result<Link, libbpf::Error> {
         let number = self
             .number()
-            .map_err(|error| format!("read the number of event {}: {error}", self.event))?;
-        let event = open_event(number)
-            .map_err(|error| format!("perf_event_open of {}: {error}", self.event))?;
-        object
-            .progs_mut()
-            .find(|program| program.name() == self.name)
-            .ok_or_else(|| format!("the program has no function {}", self.name))?
+            .map_err(self.event_error("read the number of event"))?;
+        let event = open_event(number).map_err(self.event_error("perf_event_open of"))?;
+        function(object, self.name)?
             .attach_perf_event(event.as_raw_fd())
-            .map_err(|error| format!("attach {}: {}", self.name, describe(&error)))
+            .map_err(refused(format!("attach {}", self.name)))
+    }
+
+    fn event_error(&self, operation: &'static str) -> impl FnOnce(io::Error) -> libbpf::Error {
+        let event = self.event;
+        move |source| libbpf::Error::Event {
+            operation,
+            event,
+            source,
+        }
     }
 
     /// The event's number, out of a tracefs that is mounted nowhere: not every host has mounted it.

@@ -154,8 +154,8 @@ fn probe_scope(
         return json!({"possible": false, "context": context, "problems": [error.to_string()]});
     }
     for switch in switches {
-        if let Err(problem) = selinuxfs.writable(switch) {
-            problems.push(problem);
+        if let Err(error) = selinuxfs.writable(switch) {
+            problems.push(error.to_string());
         }
     }
     // A recording of scope host has these off, so that what they give is recorded.

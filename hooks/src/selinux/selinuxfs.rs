@@ -1,6 +1,7 @@
 //! Booleans and enforcing mode through selinuxfs (security/selinux/selinuxfs.c), because the crate `selinux` has no booleans.
 
 use crate::lease::{Switch, Switches};
+use capprof_store::file;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -11,6 +12,22 @@ pub(crate) const ROOT: &str = "/sys/fs/selinux";
 /// The switches of the running kernel, or of a directory of that form.
 #[derive(Debug)]
 pub(crate) struct Selinuxfs(PathBuf);
+
+/// Why this process could not throw a switch.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Unwritable {
+    /// The policy does not have it.
+    #[error("the loaded policy has no {0}: load capprof's policy module (semodule -i capprof.cil)")]
+    Absent(Switch),
+    /// Its file does not open for writing.
+    #[error("switch {switch}: {source}")]
+    Open {
+        /// The switch.
+        switch: Switch,
+        /// The reason.
+        source: file::Error,
+    },
+}
 
 impl Selinuxfs {
     /// That of the running kernel.
@@ -67,15 +84,18 @@ impl Selinuxfs {
     /// Finds out, without throwing a switch, if this process could throw it.
     ///
     /// # Errors
-    /// The problem.
-    pub(crate) fn writable(&self, switch: &Switch) -> Result<(), String> {
+    /// It could not, with the reason.
+    pub(crate) fn writable(&self, switch: &Switch) -> Result<(), Unwritable> {
         let path = self.path(switch);
         match fs::OpenOptions::new().write(true).open(&path) {
             Ok(_) => Ok(()),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Err(format!(
-                "the loaded policy has no {switch}: load capprof's policy module (semodule -i capprof.cil)"
-            )),
-            Err(error) => Err(format!("switch {switch}: open {}: {error}", path.display())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                Err(Unwritable::Absent(switch.clone()))
+            }
+            Err(error) => Err(Unwritable::Open {
+                switch: switch.clone(),
+                source: file::error("open", &path)(error),
+            }),
         }
     }
 

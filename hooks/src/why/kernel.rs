@@ -2,14 +2,14 @@
 
 use super::calls;
 use super::layout::{CALLS, Event, Filter, INSTRUCTIONS, SPAWNER, SeenKey, kind};
-use crate::ebpf::error::describe;
 use crate::ebpf::features::Feature;
-use crate::ebpf::programs::{choose, control_groups, listen};
-use libbpf_rs::{Iter, Link, MapCore, MapFlags, Object, ObjectBuilder, RingBufferBuilder};
+use crate::ebpf::libbpf::{self, Error, function, listen, refused};
+use crate::ebpf::programs::{attach_cgroup, choose, control_groups};
+use libbpf_rs::{Iter, Link, Map, MapCore, MapFlags, Object, ObjectBuilder, RingBufferBuilder};
 use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
 use std::io::Read;
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::AsFd;
 use std::rc::Rc;
 use std::time::Duration;
 use zerocopy::{FromBytes, IntoBytes};
@@ -33,26 +33,35 @@ const SYMBOLS: usize = 64;
 /// Sees what device rules say.
 const DEVICES: &str = "why_device";
 
-fn load(programs: &[&str]) -> Result<Object, String> {
+fn load(programs: &[&str]) -> Result<Object, Error> {
     let mut open = ObjectBuilder::default()
         .name("capprof_why")
         .and_then(|builder| builder.open_memory(OBJECT))
-        .map_err(|error| format!("open: {}", describe(&error)))?;
+        .map_err(refused("open"))?;
     choose(&mut open, programs);
-    open.load()
-        .map_err(|error| format!("load: {}", describe(&error)))
+    open.load().map_err(refused("load"))
 }
 
-fn attach(object: &Object, name: &str) -> Result<Link, String> {
-    let program = object
-        .progs_mut()
-        .find(|program| program.name() == name)
-        .ok_or_else(|| format!("the program has no function {name}"))?;
-    match name {
-        DEVICES => program.attach_cgroup(control_groups()?.as_raw_fd()),
-        _ => program.attach_trace(),
+/// Loads these programs, with as many of the optional ones as the kernel takes. Returns the object, and true if it sees device rules.
+fn load_most(needed: &[&str]) -> Result<(Object, bool), Error> {
+    if Feature::ReturnValue.missing().is_none() {
+        // One program that is refused makes the whole object fail.
+        for optional in [&[NAMES, DEVICES][..], &[DEVICES]] {
+            if let Ok(object) = listen(|| load(&[needed, optional].concat())) {
+                return Ok((object, true));
+            }
+        }
     }
-    .map_err(|error| format!("attach {name}: {}", describe(&error)))
+    Ok((listen(|| load(needed))?, false))
+}
+
+fn attach(object: &Object, name: &'static str) -> Result<Link, Error> {
+    match name {
+        DEVICES => attach_cgroup(object, name, &control_groups()?),
+        _ => function(object, name)?
+            .attach_trace()
+            .map_err(refused(format!("attach {name}"))),
+    }
 }
 
 /// Something that the kernel told.
@@ -76,32 +85,15 @@ pub(super) struct Kernel {
 
 impl Kernel {
     /// Loads and attaches.
-    pub(super) fn load() -> Result<Self, String> {
+    pub(super) fn load() -> Result<Self, Error> {
         let checks = match Feature::CapabilityTracepoint.missing() {
             None => "why_capable",
             Some(_) => "why_capable_fexit",
         };
-        let mut needed: Vec<&str> = COMMON.to_vec();
+        let mut needed: Vec<&'static str> = COMMON.to_vec();
         needed.push(checks);
         let mut missing = Vec::new();
-        // One program that is refused makes the whole object fail.
-        let attempts = [&[NAMES, DEVICES][..], &[DEVICES], &[]];
-        let mut refused = String::new();
-        let mut loaded = None;
-        for optional in attempts {
-            if optional.contains(&DEVICES) && Feature::ReturnValue.missing().is_some() {
-                continue;
-            }
-            let programs = [&needed[..], optional].concat();
-            match listen(|| load(&programs)) {
-                Ok(object) => {
-                    loaded = Some((object, optional.contains(&DEVICES)));
-                    break;
-                }
-                Err(reason) => refused = reason,
-            }
-        }
-        let (object, sees_devices) = loaded.ok_or(refused)?;
+        let (object, sees_devices) = load_most(&needed)?;
         let mut links = Vec::new();
         for name in &needed {
             links.push(listen(|| attach(&object, name))?);
@@ -109,7 +101,7 @@ impl Kernel {
         match sees_devices {
             true => match listen(|| attach(&object, DEVICES)) {
                 Ok(link) => links.push(link),
-                Err(reason) => missing.push(format!("device rules: {reason}")),
+                Err(error) => missing.push(format!("device rules: {error}")),
             },
             false => missing.push(format!(
                 "device rules: {}",
@@ -132,21 +124,18 @@ impl Kernel {
         Ok(kernel)
     }
 
-    fn map(&self, name: &str) -> Result<libbpf_rs::Map<'_>, String> {
-        self.object
-            .maps()
-            .find(|map| map.name() == name)
-            .ok_or_else(|| format!("the program has no map {name}"))
+    fn map(&self, name: &'static str) -> Result<Map<'_>, Error> {
+        libbpf::map(&self.object, name)
     }
 
-    fn put(&self, map: &str, key: u32, value: u32) -> Result<(), String> {
+    fn put(&self, map: &'static str, key: u32, value: u32) -> Result<(), Error> {
         self.map(map)?
             .update(&key.to_ne_bytes(), &value.to_ne_bytes(), MapFlags::ANY)
-            .map_err(|error| format!("update eBPF map {map}: {error}"))
+            .map_err(refused(format!("update eBPF map {map}")))
     }
 
     /// Watches what this process starts from now on, and not this process itself.
-    pub(super) fn watch_children(&self) -> Result<(), String> {
+    pub(super) fn watch_children(&self) -> Result<(), Error> {
         self.put("watched", std::process::id(), SPAWNER)
     }
 
@@ -158,12 +147,12 @@ impl Kernel {
     }
 
     /// Watches a process that runs already.
-    pub(super) fn watch(&self, pid: u32) -> Result<(), String> {
+    pub(super) fn watch(&self, pid: u32) -> Result<(), Error> {
         self.put("watched", pid, 0)
     }
 
     /// Watches what is executed in this mount namespace.
-    pub(super) fn watch_joins(&self, mount_namespace: u32) -> Result<(), String> {
+    pub(super) fn watch_joins(&self, mount_namespace: u32) -> Result<(), Error> {
         self.put("joins", mount_namespace, 1)
     }
 
@@ -193,12 +182,9 @@ impl Kernel {
     pub(super) fn names(&self, addresses: &[u64]) -> Option<HashMap<u64, String>> {
         let map = self.map("symbols").ok()?;
         let link = listen(|| {
-            self.object
-                .progs_mut()
-                .find(|program| program.name() == NAMES)
-                .ok_or_else(|| format!("the program has no function {NAMES}"))?
+            function(&self.object, NAMES)?
                 .attach_iter(map.as_fd())
-                .map_err(|error| describe(&error))
+                .map_err(refused(format!("attach {NAMES}")))
         })
         .ok()?;
         let mut names = HashMap::new();
@@ -220,7 +206,7 @@ impl Kernel {
     }
 
     /// What the kernel tells, in order.
-    pub(super) fn events(&self) -> Result<Events<'_>, String> {
+    pub(super) fn events(&self) -> Result<Events<'_>, Error> {
         let queue = Rc::new(RefCell::new(VecDeque::new()));
         let into = Rc::clone(&queue);
         let map = self.map("events")?;
@@ -232,10 +218,8 @@ impl Kernel {
                 }
                 0
             })
-            .map_err(|error| format!("read eBPF events: {error}"))?;
-        let ring = builder
-            .build()
-            .map_err(|error| format!("read eBPF events: {error}"))?;
+            .map_err(refused("read eBPF events"))?;
+        let ring = builder.build().map_err(refused("read eBPF events"))?;
         Ok(Events { ring, queue })
     }
 }

@@ -82,7 +82,7 @@ fn watch_container(report: &Path, pid: u32, time: Option<Duration>) -> anyhow::R
     let signals = Signals::catch()?;
     let mut watch = Watch::new(&kernel, Collector::of_container())?;
     if let Some(namespace) = members.mount_namespace {
-        kernel.watch_joins(namespace).map_err(anyhow::Error::msg)?;
+        kernel.watch_joins(namespace)?;
     }
     // What was started meanwhile is found by a second look.
     for member in members
@@ -90,7 +90,7 @@ fn watch_container(report: &Path, pid: u32, time: Option<Duration>) -> anyhow::R
         .into_iter()
         .chain(members::of(pid)?.processes)
     {
-        kernel.watch(member).map_err(anyhow::Error::msg)?;
+        kernel.watch(member)?;
         watch.collector.knows(member);
     }
     hurry();
@@ -104,8 +104,8 @@ fn watch_container(report: &Path, pid: u32, time: Option<Duration>) -> anyhow::R
 
 fn load() -> anyhow::Result<Kernel> {
     members::initial_pid_namespace()?;
-    Kernel::load().map_err(|reason| {
-        anyhow::anyhow!("attach eBPF: {reason}; why needs root, and a kernel with BTF")
+    Kernel::load().map_err(|error| {
+        anyhow::anyhow!("attach eBPF: {error}; why needs root, and a kernel with BTF")
     })
 }
 
@@ -115,7 +115,7 @@ fn watch_command(report: &Path, command: &[OsString]) -> anyhow::Result<ExitCode
         .context("read arguments: the command is missing")?;
     let kernel = load()?;
     let mut watch = Watch::new(&kernel, Collector::of_command(program))?;
-    kernel.watch_children().map_err(anyhow::Error::msg)?;
+    kernel.watch_children()?;
     let signals = Signals::catch()?;
     let child = start(program, arguments);
     kernel.stop_watching_children();
@@ -150,7 +150,7 @@ struct Watch<'a> {
 impl<'a> Watch<'a> {
     fn new(kernel: &'a Kernel, collector: Collector) -> anyhow::Result<Self> {
         Ok(Self {
-            events: kernel.events().map_err(anyhow::Error::msg)?,
+            events: kernel.events()?,
             collector,
             waiting: VecDeque::new(),
         })

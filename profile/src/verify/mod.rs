@@ -33,7 +33,7 @@ pub fn judge(profile: &Profile, run: &Profile, outside: &Outside) -> Verificatio
         notes: Vec::new(),
     };
     let denied_needs = lacking(profile, run);
-    let seen = refused_checks_seen(run);
+    let unseen = why_refused_checks_unseen(run);
 
     match outside.anyway {
         true => verification.notes.extend(differences(profile, run)),
@@ -44,7 +44,7 @@ pub fn judge(profile: &Profile, run: &Profile, outside: &Outside) -> Verificatio
     let decided = check == Some(true)
         || (check.is_none() && exit == Some(true) && outside.end != End::Unknown);
     let failed: Vec<String> = denied_needs.iter().map(|need| failure(run, need)).collect();
-    if let Err(reason) = &seen {
+    if let Some(reason) = &unseen {
         verification.notes.push(format!(
             "system calls that failed for lack of a capability could not be seen: {reason}"
         ));
@@ -154,8 +154,8 @@ fn was_refused_before(profile: &Profile, need: &Need) -> bool {
 /// The rules of checks that are refused because the capability is missing (see [`crate::classify`]).
 pub const UNGRANTED: [&str; 2] = ["refused", "initial-namespace"];
 
-/// Checks that the run's recorder saw the refusals and how their system calls ended. The error is the reason why it did not.
-fn refused_checks_seen(run: &Profile) -> Result<(), String> {
+/// Why no recorder of the run saw refusals and how their system calls ended; `None` if one did.
+fn why_refused_checks_unseen(run: &Profile) -> Option<String> {
     let ebpf = run
         .conditions
         .recorders
@@ -163,18 +163,14 @@ fn refused_checks_seen(run: &Profile) -> Result<(), String> {
         .find(|report| report.recorder == Recorder::Ebpf);
     match ebpf {
         Some(report) if report.recorded => {}
-        Some(report) => return Err(report.refused.join("; ")),
-        None => return Err("the configuration does not allow eBPF".to_owned()),
+        Some(report) => return Some(report.refused.join("; ")),
+        None => return Some("the configuration does not allow eBPF".to_owned()),
     }
-    match run
-        .findings
+    run.findings
         .blind_spots
         .iter()
         .find(|spot| spot.recorder == Recorder::Ebpf && spot.reason.starts_with(RESULTS_UNSEEN))
-    {
-        Some(spot) => Err(spot.reason.clone()),
-        None => Ok(()),
-    }
+        .map(|spot| spot.reason.clone())
 }
 
 /// What the reason of a blind spot begins with, where refused checks could not be followed to the end of their system call.
