@@ -12,8 +12,8 @@ use super::results;
 use super::slot::{self, Owner};
 use super::tasks;
 use capprof_profile::recording::{Process, Recording};
-use capprof_store::process;
 use capprof_store::recording::Directory;
+use capprof_store::{file, process};
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use zerocopy::FromZeros;
@@ -136,8 +136,6 @@ fn arm_process(
 
 fn namespace(process: &str, kind: &str) -> Result<u32, Error> {
     let path = PathBuf::from(format!("/proc/{process}/ns/{kind}"));
-    match std::fs::metadata(&path) {
-        Ok(metadata) => Ok(u32::try_from(metadata.ino()).unwrap_or(0)),
-        Err(source) => Err(Error::Namespace { path, source }),
-    }
+    let metadata = std::fs::metadata(&path).map_err(file::error("read", &path))?;
+    Ok(u32::try_from(metadata.ino()).unwrap_or(0))
 }

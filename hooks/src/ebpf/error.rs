@@ -1,5 +1,6 @@
 //! What can go wrong with the eBPF recorder.
 
+use capprof_store::file;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -14,14 +15,9 @@ pub enum Error {
         /// The reason.
         source: io::Error,
     },
-    /// The lock that keeps two hooks from loading at once.
-    #[error("lock {}: {source}", path.display())]
-    Lock {
-        /// The lock file.
-        path: PathBuf,
-        /// The reason.
-        source: io::Error,
-    },
+    /// The lock that keeps two hooks from loading at once, a control group, or the namespace of a process.
+    #[error(transparent)]
+    File(#[from] file::Error),
     /// Every way to attach was refused.
     #[error(
         "attach eBPF to cap_capable: {}; use Linux 6.14 or later, or a kernel with BTF and BPF trampolines or kprobes, or SELinux, \
@@ -49,22 +45,6 @@ pub enum Error {
         map: &'static str,
         /// The reason.
         reason: String,
-    },
-    /// A control group could not be looked at.
-    #[error("read control group {}: {source}", path.display())]
-    ControlGroup {
-        /// Its directory, or the file that names it.
-        path: PathBuf,
-        /// The reason.
-        source: io::Error,
-    },
-    /// A namespace of a process could not be looked at.
-    #[error("read {}: {source}", path.display())]
-    Namespace {
-        /// Its link under /proc.
-        path: PathBuf,
-        /// The reason.
-        source: io::Error,
     },
     /// Process ids of this hook are not those of the kernel's initial namespace.
     #[error(

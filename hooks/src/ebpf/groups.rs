@@ -17,10 +17,13 @@ use zerocopy::IntoBytes;
 /// How often processes are looked for that were started meanwhile by one that was not known yet.
 const ROUNDS: usize = 32;
 
+/// What fails where a control group cannot be looked at, for [`file::Error::operation`].
+const READ: &str = "read control group";
+
 /// Has all processes of a control group join a slot, and what will be executed in it.
 ///
 /// # Errors
-/// [`Error::Update`], [`Error::Pin`], [`Error::ControlGroup`].
+/// [`Error::Update`], [`Error::Pin`], [`Error::File`].
 pub(super) fn join(
     set: &ProgramSet,
     slot: u64,
@@ -49,14 +52,14 @@ pub(super) fn join(
 /// Has what will be executed in this process's own control group join the recording. For the command that systemd executes before the service's.
 ///
 /// # Errors
-/// [`Error::Update`], [`Error::Pin`], [`Error::ControlGroup`].
+/// [`Error::Update`], [`Error::Pin`], [`Error::File`].
 pub fn enter_own(armed: &EbpfState) -> Result<(), Error> {
     let name = control_group::of(std::process::id(), VERSION_2).unwrap_or_default();
     // Where the service has control groups of its own, systemd executes what is not its main program in one below.
     let name = name.strip_suffix("/.control").unwrap_or(&name);
     let Some(group) = control_group::directory(VERSION_2, name) else {
         let source = io::Error::other("this process is in no control group of version 2");
-        return Err(failed("/proc/self/cgroup")(source));
+        return Err(file::error(READ, Path::new("/proc/self/cgroup"))(source).into());
     };
     let set = ProgramSet::open()?;
     set.map_or(Ok(()), |set| enter(&set, armed.slot, &group))
@@ -64,15 +67,10 @@ pub fn enter_own(armed: &EbpfState) -> Result<(), Error> {
 
 /// The kernel knows a control group by the number of its directory (kernfs).
 fn enter(set: &ProgramSet, slot: u64, group: &Path) -> Result<(), Error> {
-    let directory = fs::metadata(group).map_err(failed(group))?;
+    let directory = fs::metadata(group).map_err(file::error(READ, group))?;
     set.map("groups")?
         .update(directory.ino().as_bytes(), slot.as_bytes(), MapFlags::ANY)
         .map_err(|error| Error::update("groups", &error))
-}
-
-fn failed(path: impl AsRef<Path>) -> impl FnOnce(io::Error) -> Error {
-    let path = path.as_ref().to_owned();
-    |source| Error::ControlGroup { path, source }
 }
 
 /// The processes of a control group and of those below it.

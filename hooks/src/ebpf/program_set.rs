@@ -7,6 +7,7 @@ use super::method::Method;
 use super::programs;
 use super::standby::{self, standby_for};
 use capprof_profile::settings::STATE_DIRECTORY;
+use capprof_store::file;
 use libbpf_rs::{MapCore, MapFlags, MapHandle};
 use rustix::mount::{MountFlags, mount};
 use serde::{Deserialize, Serialize};
@@ -537,8 +538,5 @@ pub(super) fn lock() -> Result<File, Error> {
         file.lock()?;
         Ok(file)
     };
-    open().map_err(|source| Error::Lock {
-        path: path.clone(),
-        source,
-    })
+    Ok(open().map_err(file::error("lock", &path))?)
 }

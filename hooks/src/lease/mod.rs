@@ -21,27 +21,9 @@ use std::path::{Path, PathBuf};
 /// A step on the way into or out of a lease that failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
-    /// The lease's own files could not be read or written.
-    #[error("{operation} {}: {source}", path.display())]
-    Files {
-        /// What was tried.
-        operation: &'static str,
-        /// On what.
-        path: PathBuf,
-        /// The reason.
-        source: io::Error,
-    },
-    /// A file could not be written whole.
+    /// The lease's own files could not be read or written, or hold something else.
     #[error(transparent)]
-    Write(#[from] file::Error),
-    /// A file of the lease holds something else.
-    #[error("read {}: {source}", path.display())]
-    Malformed {
-        /// The file.
-        path: PathBuf,
-        /// The reason.
-        source: serde_json::Error,
-    },
+    File(#[from] file::Error),
     /// The host has no such switch.
     #[error("switch {0}: the loaded policy has no such boolean")]
     Unknown(Switch),
@@ -216,10 +198,7 @@ impl<'a, S: Switches> Leases<'a, S> {
         let claim = serde_json::to_vec(&Holder {
             directory: recording.to_owned(),
         })
-        .map_err(|source| Error::Malformed {
-            path: holder.to_owned(),
-            source,
-        })?;
+        .map_err(file::error("write", holder))?;
         file::write(holder, &claim, Attributes::Mode(0o600))?;
 
         let mut saved = self.load(kind)?.unwrap_or_default();
@@ -480,11 +459,7 @@ impl<'a, S: Switches> Leases<'a, S> {
         let path = self.holder(kind, id);
         match fs::read(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(source) => Err(Error::Files {
-                operation: "read",
-                path,
-                source,
-            }),
+            Err(error) => Err(file::error("read", &path)(error).into()),
             Ok(content) => {
                 let holder = serde_json::from_slice::<Holder>(&content).ok();
                 Ok(holder.map(|holder| holder.directory))
@@ -532,18 +507,14 @@ impl<'a, S: Switches> Leases<'a, S> {
 
     fn holders(&self, kind: Kind) -> Result<Vec<String>, Error> {
         let path = self.directory.join(kind.name());
-        let failed = |source| Error::Files {
-            operation: "list",
-            path: path.clone(),
-            source,
-        };
         let entries = match fs::read_dir(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            result => result.map_err(failed)?,
+            result => result.map_err(file::error("list", &path))?,
         };
         let mut holders = Vec::new();
         for entry in entries {
-            let name = entry.map_err(failed)?.file_name().into_string();
+            let entry = entry.map_err(file::error("list", &path))?;
+            let name = entry.file_name().into_string();
             // A killed process may leave the temporary file of a claim.
             holders.extend(name.ok().filter(|name| !name.starts_with('.')));
         }
@@ -554,72 +525,52 @@ impl<'a, S: Switches> Leases<'a, S> {
         let path = self.saved(kind);
         match fs::read(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(source) => Err(Error::Files {
-                operation: "read",
-                path,
-                source,
-            }),
-            Ok(content) => serde_json::from_slice(&content)
+            Err(error) => Err(file::error("read", &path)(error).into()),
+            Ok(content) => Ok(serde_json::from_slice(&content)
                 .map(Some)
-                .map_err(|source| Error::Malformed { path, source }),
+                .map_err(file::error("read", &path))?),
         }
     }
 
     fn save(&self, kind: Kind, saved: &Saved) -> Result<(), Error> {
         let path = self.saved(kind);
-        let content = serde_json::to_vec(saved).map_err(|source| Error::Malformed {
-            path: path.clone(),
-            source,
-        })?;
+        let content = serde_json::to_vec(saved).map_err(file::error("write", &path))?;
         Ok(file::write(&path, &content, Attributes::Mode(0o600))?)
     }
 
     fn remove(&self, path: &Path) -> Result<(), Error> {
-        let error = |source| Error::Files {
-            operation: "remove",
-            path: path.to_owned(),
-            source,
-        };
         match fs::remove_file(path) {
-            Err(source) if source.kind() == io::ErrorKind::NotFound => return Ok(()),
-            result => result.map_err(error)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            result => result.map_err(file::error("remove", path))?,
         }
-        match path.parent() {
-            Some(parent) => File::open(parent)
+        if let Some(parent) = path.parent() {
+            File::open(parent)
                 .and_then(|directory| directory.sync_all())
-                .map_err(error),
-            None => Ok(()),
+                .map_err(file::error("remove", path))?;
         }
+        Ok(())
     }
 
     fn lock(&self) -> Result<Flock<File>, Error> {
         self.make_directory(&self.directory)?;
         let path = self.directory.join("lock");
-        let error = |source| Error::Files {
-            operation: "lock",
-            path: path.clone(),
-            source,
-        };
         let file = OpenOptions::new()
             .write(true)
             .create(true)
             .truncate(false)
             .mode(0o600)
             .open(&path)
-            .map_err(error)?;
-        Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, errno)| error(errno.into()))
+            .map_err(file::error("lock", &path))?;
+        Flock::lock(file, FlockArg::LockExclusive)
+            .map_err(|(_, errno)| file::error("lock", &path)(errno).into())
     }
 
     fn make_directory(&self, path: &Path) -> Result<(), Error> {
-        DirBuilder::new()
+        Ok(DirBuilder::new()
             .recursive(true)
             .mode(0o700)
             .create(path)
-            .map_err(|source| Error::Files {
-                operation: "create directory",
-                path: path.to_owned(),
-                source,
-            })
+            .map_err(file::error("create directory", path))?)
     }
 }
 

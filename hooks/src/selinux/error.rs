@@ -1,6 +1,6 @@
 //! Why the SELinux recorder cannot record.
 
-use super::{audit, log, policy};
+use super::{audit, policy};
 use crate::lease;
 use capprof_store::file;
 use std::io;
@@ -41,9 +41,6 @@ pub(super) enum Error {
     /// Audit did not answer.
     #[error(transparent)]
     Audit(#[from] audit::Error),
-    /// The log could not be read.
-    #[error(transparent)]
-    Log(#[from] log::Error),
     /// The booleans could not be listed.
     #[error("list /sys/fs/selinux/booleans: {source}")]
     Booleans {
@@ -62,7 +59,7 @@ pub(super) enum Error {
         /// The reason.
         source: io::Error,
     },
-    /// A file of the recording could not be read or written.
+    /// The log could not be read, or a file of the recording could not be read or written.
     #[error(transparent)]
     File(#[from] file::Error),
 }

@@ -1,6 +1,7 @@
 //! auditd's log, read by position: from the byte where it ended when a recording was armed, across rotations, as far as it goes.
 
 use super::audit::Status;
+use capprof_store::file::{self, Error};
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom};
@@ -19,14 +20,6 @@ const LONGEST_LINE: usize = 64 * 1024;
 
 /// How many bytes before a position are remembered, to know the file again.
 const CONTEXT: u64 = 64;
-
-/// The log could not be read.
-#[derive(Debug, thiserror::Error)]
-#[error("read {}: {source}", path.display())]
-pub(crate) struct Error {
-    path: PathBuf,
-    source: io::Error,
-}
 
 /// The log that is being written: only auditd writes one, while it is the reader of audit's unicast stream.
 pub(super) fn written_by_auditd(status: &Status) -> Option<PathBuf> {
@@ -82,19 +75,15 @@ impl Position {
     /// # Errors
     /// [`Error`].
     pub(crate) fn end_of(path: &Path) -> Result<Self, Error> {
-        let error = |source| Error {
-            path: path.to_owned(),
-            source,
-        };
-        let file = File::open(path).map_err(error)?;
-        let metadata = file.metadata().map_err(error)?;
+        let file = File::open(path).map_err(file::error("read", path))?;
+        let metadata = file.metadata().map_err(file::error("read", path))?;
         let offset = metadata.len();
         Ok(Self {
             path: path.to_owned(),
             device: metadata.dev(),
             inode: metadata.ino(),
             offset,
-            before: before(&file, offset).map_err(error)?,
+            before: before(&file, offset).map_err(file::error("read", path))?,
         })
     }
 }
@@ -166,10 +155,8 @@ impl Reader {
                     ));
                     0
                 };
-                file.seek(SeekFrom::Start(offset)).map_err(|source| Error {
-                    path: part.clone(),
-                    source,
-                })?;
+                file.seek(SeekFrom::Start(offset))
+                    .map_err(file::error("read", part))?;
                 file
             }
             None => {
@@ -178,10 +165,7 @@ impl Reader {
                     position.path.display()
                 ));
                 let part = parts.first().unwrap_or(&position.path);
-                File::open(part).map_err(|source| Error {
-                    path: part.clone(),
-                    source,
-                })?
+                File::open(part).map_err(file::error("read", part))?
             }
         };
         Ok(Self {
@@ -229,10 +213,7 @@ impl Reader {
             let room = self.buffer.get_mut(self.end..).unwrap_or_default();
             let length = match self.file.read(room) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                result => result.map_err(|source| Error {
-                    path: self.path.clone(),
-                    source,
-                })?,
+                result => result.map_err(file::error("read", &self.path))?,
             };
             if length == 0 {
                 return Ok(());
@@ -272,10 +253,11 @@ impl Reader {
     /// The part that follows the one that is open; `None` if that is the newest.
     fn next_part(&mut self) -> Result<Option<File>, Error> {
         let identity = |metadata: fs::Metadata| (metadata.dev(), metadata.ino());
-        let own = self.file.metadata().map(identity).map_err(|source| Error {
-            path: self.path.clone(),
-            source,
-        })?;
+        let own = self
+            .file
+            .metadata()
+            .map(identity)
+            .map_err(file::error("read", &self.path))?;
         let current = fs::metadata(&self.path).map(identity);
         // Between auditd's rename and its creation of the new file there is none.
         if current.as_ref().is_ok_and(|current| *current == own)
@@ -301,10 +283,7 @@ impl Reader {
             Some(Ok(file)) => Ok(Some(file)),
             // Renamed once more in this moment; the next call finds it.
             Some(Err(error)) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Some(Err(source)) => Err(Error {
-                path: self.path.clone(),
-                source,
-            }),
+            Some(Err(error)) => Err(file::error("read", &self.path)(error)),
             None => Ok(None),
         }
     }
@@ -313,10 +292,7 @@ impl Reader {
 /// The log's parts that exist, oldest first: `audit.log.3`, `audit.log.2`, `audit.log.1`, `audit.log`.
 fn parts(path: &Path) -> Result<Vec<PathBuf>, Error> {
     let directory = path.parent().unwrap_or(Path::new("/"));
-    let entries = fs::read_dir(directory).map_err(|source| Error {
-        path: directory.to_owned(),
-        source,
-    })?;
+    let entries = fs::read_dir(directory).map_err(file::error("read", directory))?;
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let mut numbered: Vec<(u32, PathBuf)> = entries
         .flatten()
