@@ -11,6 +11,7 @@ use capprof_profile::profile::{HostReport, RecorderReport};
 use capprof_profile::recording::{Mode, Recording};
 use capprof_store::file;
 use capprof_store::recording::{ARMED, Directory};
+use capprof_store::time;
 use nix::fcntl::Flock;
 use serde::{Deserialize, Serialize};
 use std::io;
@@ -204,9 +205,7 @@ fn take<'armed>(
     let collected = Collected {
         evidence,
         reports: armed.map_or_else(Vec::new, ArmedRecorders::reports),
-        finished: jiff::Timestamp::now()
-            .strftime("%Y-%m-%dT%H:%M:%SZ")
-            .to_string(),
+        finished: time::now(),
     };
     let saved = directory.save_json(EVIDENCE, &collected);
     let is_kept = saved.is_ok();

@@ -132,7 +132,7 @@ def unseen(kernels):
         if "unseen" in entry:
             present = have[json.dumps(entry)]
             versions = "all" if present == set(kernels) else ", ".join(kernel for kernel in kernels if kernel in present)
-            why = "comparing sets: no recorder" if entry["helper"] == "cap_raised" else "asking in line: eBPF by the tracepoint alone (Linux 6.14), or beside it"
+            why = "comparing sets: no recorder" if entry["helper"] == "cap_raised" else "asking in line: eBPF by the tracepoint alone (Linux 6.14), or next to it"
             rows.append(f"| {entry['unseen']} | {', '.join(map(title, capabilities(entry)))} | `{entry['function']}()` {entry['file']} | {why} | {versions} |")
     yield from dict.fromkeys(rows)
 

@@ -58,7 +58,7 @@ HELPERS = {
     # Callers that decide for a family of places.
     "inode_owner_or_capable": "CAP_FOWNER",
     "generic_permission": "CAP_DAC_OVERRIDE",
-    # Sets that are compared, without asking anybody.
+    # Sets that are compared, without a call of a function that asks.
     "cap_raised": None,
 }
 

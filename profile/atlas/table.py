@@ -13,7 +13,7 @@ CLASSES = {
     "less": "the system call does or shows less",
     "hardening": "only a hardening is left out",
     "early": "asked before it is known whether the answer matters",
-    "other": "the kernel carries on for somebody else",
+    "other": "the kernel acts for another process",
     "helper": "hands the question on for its caller",
 }
 REQUIRED = ("file", "function", "capability", "helper", "n", "read", "class", "without", "plain")

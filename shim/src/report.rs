@@ -25,9 +25,7 @@ const MISLEADING: [(&str, &str); 5] = [
 /// A log that cannot be written is no reason to say less on standard error.
 pub fn error(globals: &Globals, message: &str) {
     let message = format!("capprof: {}", plain(message));
-    let time = jiff::Timestamp::now()
-        .strftime("%Y-%m-%dT%H:%M:%SZ")
-        .to_string();
+    let time = capprof_store::time::now();
     if let Some(path) = globals.log.as_deref().and_then(|log| file(log.as_bytes())) {
         let line = if globals
             .log_format

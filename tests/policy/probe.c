@@ -420,7 +420,7 @@ static void audit_acts(void)
 	close(journal);
 }
 
-/* Replaces a file as capprof does: a temporary file beside it, then rename. */
+/* Replaces a file as capprof does: a temporary file next to it, then rename. */
 static int replace(const char *directory, const char *name, const char *text)
 {
 	char temporary[512], path[512];

@@ -2,6 +2,7 @@
 
 use crate::ebpf::INITIAL_PID_NAMESPACE;
 use anyhow::{Context, bail};
+use capprof_store::process;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 
@@ -13,12 +14,9 @@ pub(super) struct Members {
     pub(super) mount_namespace: Option<u32>,
 }
 
-/// True while the process is there and has not ended.
+/// Returns true if the process has not ended.
 pub(super) fn lives(pid: u32) -> bool {
-    fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|text| {
-        text.rsplit_once(')')
-            .is_none_or(|(_, rest)| !matches!(rest.trim_start().chars().next(), Some('Z' | 'X')))
-    })
+    i32::try_from(pid).is_ok_and(|pid| process::find(pid).is_some())
 }
 
 fn namespace(pid: &str, kind: &str) -> Option<u64> {

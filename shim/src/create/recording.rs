@@ -23,6 +23,7 @@ use capprof_profile::settings::{Recorders, Settings};
 use capprof_store::file::{self, Attributes};
 use capprof_store::process;
 use capprof_store::recording::{Directory, container_key};
+use capprof_store::time;
 use serde_json::{Map, Value};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -61,7 +62,7 @@ impl NewRecording<'_> {
         let changes = self.rewrite(&mut document.value, &mode, &expected, source)?;
         let mut recording = self.describe(source, mode, changes)?;
         recording.id.clone_from(&id);
-        recording.created = now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+        recording.created = time::rfc3339(now);
 
         let directory = Directory::create(&self.settings.state, &key, &id)?;
         let mut written = || -> Result<(), Error> {
@@ -274,7 +275,7 @@ pub fn recording_id(now: jiff::Timestamp) -> std::io::Result<String> {
     let nanoseconds = u64::from(now.subsec_nanosecond().unsigned_abs());
     let fraction = (nanoseconds << 16) / 1_000_000_000;
     let random = capprof_store::random::number()? >> 48;
-    let second = now.strftime("%Y%m%dT%H%M%SZ");
+    let second = time::compact(now);
     Ok(format!("{second}-{fraction:04x}{random:04x}"))
 }
 

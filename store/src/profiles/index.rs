@@ -25,7 +25,7 @@ pub(super) const NAME: &str = "index";
 /// What its first line is. Another version's index is none.
 pub(super) const HEADER: &str = "capprof.index/v4";
 
-/// How long the digest at the beginning of a line is, in hexadecimal digits with a tabulator behind it.
+/// How long the digest at the beginning of a line is, in hexadecimal digits with a tabulator after them.
 const CHECK: usize = 17;
 
 /// A file that changed this short a time ago may change again without having another version: clocks of file systems are coarse.

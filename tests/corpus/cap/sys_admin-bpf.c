@@ -6,7 +6,7 @@
 
 static int next_program(void)
 {
-	union bpf_attr query = {.start_id = 0x7ffffffe}; // behind the last program
+	union bpf_attr query = {.start_id = 0x7ffffffe}; // after the last program
 	return harmless_verdict("ask for the next BPF program", syscall(SYS_bpf, BPF_PROG_GET_NEXT_ID, &query, sizeof query), ENOENT);
 }
 

@@ -8,7 +8,7 @@ static void *drop_and_wait(void *barrier)
 {
 	must(set_capabilities(0, 0, 0) == 0, "drop every capability in one thread");
 	pthread_barrier_wait(barrier);
-	pthread_barrier_wait(barrier); // stays beside while the other one uses its capability
+	pthread_barrier_wait(barrier); // stays alive while the other thread uses its capability
 	return NULL;
 }
 

@@ -66,7 +66,7 @@ pub fn code_lines(text: &str) -> usize {
         .count()
 }
 
-/// Returns true if an item is for tests only: `#[test]`, `#[cfg(test)]`, or behind the feature with the tests' examples.
+/// Returns true if an item is for tests only: `#[test]`, `#[cfg(test)]`, or only in the feature with the tests' examples.
 pub fn is_test(attributes: &[Attribute]) -> bool {
     attributes.iter().any(|attribute| match &attribute.meta {
         Meta::Path(path) => path.is_ident("test"),
