@@ -1,7 +1,7 @@
 //! From a command line of compose to one that runs the service through capprof.
 
 use super::command_line::Launch;
-use super::compose::{Compose, Further, Instead};
+use super::compose::{Compose, Instead, OverrideFile};
 use super::prepare::By;
 use super::prepared::{Container, Id, Prepared};
 use capprof_profile::CapabilitySet;
@@ -25,7 +25,7 @@ impl Launch {
         compose.refuse_unknown_service(&self.words)?;
         compose.refuse_to_replace(&self.words)?;
         let label = id_file.display().to_string();
-        let further = self.further(compose, by, &label);
+        let override_file = self.override_file(compose, by, &label);
         let mut messages = Vec::new();
         if let By::Recording { name, .. } = by {
             messages.push(format!(
@@ -33,7 +33,7 @@ impl Launch {
                 compose.service
             ));
         }
-        let sets = match &further.instead {
+        let sets = match &override_file.instead {
             Some(instead) => instead.set.is_some(),
             None => false,
         };
@@ -44,7 +44,7 @@ impl Launch {
             );
         }
         let mut words = self.words[..compose.verb].to_vec();
-        words.extend(compose.with_file(&self.words, &further)?);
+        words.extend(compose.with_file(&self.words, &override_file)?);
         words.push(self.words[compose.verb].clone());
         if compose.is_up && !self.detached {
             words.push("--detach".into());
@@ -81,7 +81,12 @@ impl Launch {
     }
 
     /// What is said of the service.
-    fn further<'a>(&'a self, compose: &'a Compose, by: By<'a>, label: &str) -> Further<'a> {
+    fn override_file<'a>(
+        &'a self,
+        compose: &'a Compose,
+        by: By<'a>,
+        label: &str,
+    ) -> OverrideFile<'a> {
         let (runtime, set) = match by {
             By::Capprof { name, .. } => (Some(name), self.also),
             By::Recording { name, .. } => (Some(name), None),
@@ -92,7 +97,7 @@ impl Launch {
             By::Recording { .. } => None,
             _ => Some(self.instead(set, compose.replaces(&self.words))),
         };
-        Further {
+        OverrideFile {
             service: &compose.service,
             runtime,
             marks: marks.map(|(key, _, value)| (key, value)).collect(),

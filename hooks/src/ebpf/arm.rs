@@ -8,7 +8,7 @@ use super::layers::Layers;
 use super::layout::{Container, NO_PROCESS, TASK_PENDING, Task, flags_for};
 use super::method::Method;
 use super::program_set::ProgramSet;
-use super::results;
+use super::refused_checks;
 use super::slot::{self, Owner};
 use super::tasks;
 use capprof_profile::recording::{Process, Recording};
@@ -88,7 +88,7 @@ pub fn arm(
     };
     if let Err(error) = result {
         // The first error is the one to tell; sweeping tries again.
-        let _ = slot::forget(&set, slot).and_then(|()| results::release(&set));
+        let _ = slot::forget(&set, slot).and_then(|()| refused_checks::release(&set));
         return Err(error);
     }
     Ok(armed)
@@ -100,7 +100,7 @@ fn enter_with_results(
     container: &mut Container,
 ) -> Result<(u64, Refusals), Error> {
     container.results_wanted = 1;
-    match results::with(set, || slot::enter(set, container)) {
+    match refused_checks::with(set, || slot::enter(set, container)) {
         Ok(slot) => Ok((slot, Refusals::Followed)),
         Err(error) => {
             container.results_wanted = 0;

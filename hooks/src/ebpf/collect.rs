@@ -13,7 +13,7 @@ use super::layout::{
 };
 use super::limits::{self, Table};
 use super::program_set::ProgramSet;
-use super::{results, slot};
+use super::{refused_checks, slot};
 use capprof_profile::CapabilitySet;
 use capprof_profile::observation::{BlindSpot, Capset, Evidence, Exit, Recorder};
 use capprof_profile::recording::Recording;
@@ -51,7 +51,7 @@ impl Collected {
         };
         slot::forget_processes(&set, slot)?;
         rows.delete_from(&set)?;
-        results::release(&set).map(|_| ())
+        refused_checks::release(&set).map(|_| ())
     }
 }
 

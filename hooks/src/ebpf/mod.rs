@@ -26,7 +26,7 @@ mod object;
 mod probe;
 mod program_set;
 pub(crate) mod programs;
-mod results;
+mod refused_checks;
 mod slot;
 mod standby;
 pub(crate) mod symbols;
@@ -149,7 +149,7 @@ pub fn forget(armed: &EbpfState) -> Result<(), Error> {
 
 fn forget_slot(set: &ProgramSet, slot: u64) -> Result<(), Error> {
     slot::forget(set, slot)?;
-    results::release(set).map(|_| ())
+    refused_checks::release(set).map(|_| ())
 }
 
 /// Forgets the recordings of a state directory that are not in `live`, and rows of recordings that are half forgotten. Returns a line for each.
@@ -182,7 +182,7 @@ pub fn sweep(state: &Path, live: &[String]) -> Result<Vec<String>, Error> {
         }
     }
     // Left by a hook that was killed between attaching it and entering its recording.
-    if results::release(&set)? {
+    if refused_checks::release(&set)? {
         done.push(
             "unloaded the eBPF program that follows refused checks, which no recording needs"
                 .to_owned(),

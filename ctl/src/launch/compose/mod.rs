@@ -1,14 +1,14 @@
 //! `docker compose run` and `docker compose up`, understood as far as they must be to run one service through capprof.
 //!
-//! What is to be added to the service stands in a further file, which compose reads after the user's own. These are never changed, and what other
+//! What is to be added to the service is in an override file, which compose reads after the user's own files. These are never changed, and what other
 //! services are made of stays the same, so that compose leaves those alone that run.
 
 mod files;
-mod further;
+mod override_file;
 mod tables;
 mod traces;
 
-pub(super) use further::{Further, Instead};
+pub(super) use override_file::{Instead, OverrideFile};
 pub(super) use traces::Traces;
 
 use super::options::{self, Given, Scan, Table};
@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, OnceLock};
 
-/// The first version that lets a further file take away what the others say.
+/// The first version that lets an override file take away what the others say.
 const REPLACES: (u32, u32, u32) = (2, 24, 4);
 
 /// The first version that is sure to know annotations.
@@ -114,7 +114,7 @@ impl Compose {
         self.version(words) >= ANNOTATES
     }
 
-    /// Returns true if a further file can take away what the others say.
+    /// Returns true if an override file can take away what the others say.
     pub(super) fn replaces(&self, words: &[OsString]) -> bool {
         self.version(words) >= REPLACES
     }
@@ -133,19 +133,20 @@ impl Compose {
         })
     }
 
-    /// Writes the further file, and returns the options that name all files.
+    /// Writes the override file, and returns the options that name all files.
     ///
     /// # Errors
     /// It cannot be written, or there is no file of the project.
     pub(super) fn with_file(
         &self,
         words: &[OsString],
-        further: &Further<'_>,
+        override_file: &OverrideFile<'_>,
     ) -> anyhow::Result<Vec<OsString>> {
         let traces = self.traces()?;
         let directory = traces.get().map(Traces::directory);
-        let path = directory.unwrap_or(Path::new("")).join("further.yaml");
-        fs::write(&path, further.text()).with_context(|| format!("write {}", path.display()))?;
+        let path = directory.unwrap_or(Path::new("")).join("override.yaml");
+        fs::write(&path, override_file.text())
+            .with_context(|| format!("write {}", path.display()))?;
         let given = |name: &str| self.globals.iter().any(|given| given.name == name);
         let mut files = Vec::new();
         if !given("file") {
@@ -175,7 +176,7 @@ impl Compose {
         Ok(found)
     }
 
-    /// Sees that the project has the service: a further file would make one.
+    /// Sees that the project has the service: an override file would make one.
     ///
     /// # Errors
     /// It has not, or its files are not understood.

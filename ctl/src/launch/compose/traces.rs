@@ -23,7 +23,7 @@ const INTERVAL: Duration = Duration::from_millis(150);
 pub(crate) struct Traces {
     /// docker's program with its global options.
     docker: Vec<OsString>,
-    /// Where the further file is.
+    /// Where the override file is.
     directory: TempDir,
     /// Networks that were there before.
     networks: BTreeSet<String>,
@@ -50,7 +50,7 @@ impl Traces {
         })
     }
 
-    /// Where the further file is.
+    /// Where the override file is.
     pub(super) fn directory(&self) -> &Path {
         self.directory.path()
     }

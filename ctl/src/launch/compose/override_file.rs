@@ -1,11 +1,11 @@
-//! The file that is added to those of the project (compose-spec, 13-merge.md): what it says of the service comes in addition, or instead.
+//! The override file, which compose merges into the files of the project (compose-spec, 13-merge.md).
 
 use capprof_profile::CapabilitySet;
 use std::fmt::Write;
 
-/// What is said of the service.
+/// What the override file says of the service, in addition to the project or in place of what it says.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Further<'a> {
+pub(crate) struct OverrideFile<'a> {
     pub(crate) service: &'a str,
     /// The runtime, as docker knows it; `None`: as the project has it.
     pub(crate) runtime: Option<&'a str>,
@@ -34,7 +34,7 @@ pub(crate) struct Instead<'a> {
     pub(crate) sysctls: &'a [(String, String)],
 }
 
-impl Further<'_> {
+impl OverrideFile<'_> {
     /// The file.
     pub(crate) fn text(&self) -> String {
         let mut text = format!("services:\n  {}:\n", quoted(self.service));
@@ -124,8 +124,8 @@ mod tests {
     use capprof_profile::Capability;
     use snapbox::assert_data_eq;
 
-    fn further() -> Further<'static> {
-        Further {
+    fn override_file() -> OverrideFile<'static> {
+        OverrideFile {
             service: "web",
             runtime: Some("capprof"),
             marks: vec![("io.capprof.mode", "verify".to_owned())],
@@ -138,7 +138,7 @@ mod tests {
     #[test]
     fn what_the_service_has_besides_stays() {
         assert_data_eq!(
-            further().text(),
+            override_file().text(),
             snapbox::str![[r#"
 services:
   "web":
@@ -163,10 +163,10 @@ services:
             rules: &["c 10:200 rw".to_owned()],
             sysctls: &sysctls,
         };
-        let text = Further {
+        let text = OverrideFile {
             annotations: false,
             instead: Some(instead),
-            ..further()
+            ..override_file()
         }
         .text();
         assert_data_eq!(
