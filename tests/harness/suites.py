@@ -9,7 +9,10 @@ HARNESS = ("tests/run", "tests/harness/", "tests/tap.sh", ".config/nextest.toml"
 E2E = (*SOURCES, "tests/Cargo.toml", "tests/src/", "tests/corpus/", "packaging/config.toml")
 GUEST = ("tests/vm/", "tests/guest", "packaging/")
 # The pages whose commands a suite runs as they are written.
-PAGES = tuple(f"docs/{page}.md" for page in ("compose", "docker", "podman", "containerd", "kubernetes", "one-command", "pipelines", "store"))
+PAGES = tuple(
+    f"docs/{page}.md"
+    for page in ("compose", "docker", "podman", "containerd", "kubernetes", "enforce", "observe", "one-command", "pipelines", "report", "shrink", "store", "verify")
+)
 ENGINES = (*SOURCES, "packaging/", "tests/engines/", "tests/corpus/", "README.md", *PAGES)
 
 
@@ -42,7 +45,7 @@ class Suite:
 
 def engines(name, host, lane, claims, *more, limit=3600, after=()):
     command = ("tests/engines/run", "--host", host, *more)
-    return Suite(name, command, (*command, "--filter"), lane=lane, claims=claims, inputs=(*ENGINES, *HARNESS, *(() if host in ("here", "native") else GUEST)), limit=limit, after=after)
+    return Suite(name, command, (*command, "--filter"), lane=lane, claims=claims, inputs=(*ENGINES, *HARNESS, *(() if host in ("here", "native", "docker-20") else GUEST)), limit=limit, after=after)
 
 
 ALL = (
@@ -86,9 +89,11 @@ ALL = (
           inputs=("packaging/selinux/", "tests/policy/", *HARNESS)),
     engines("packages", "here", "any", "deb and rpm are reproducible, complete, installable and removable; manual pages; the Kubernetes files"),
     engines("engines", "native", "host",
-            "docker, podman, containerd and CRI without SELinux; verify, enforce, shrink; README and the pages on compose, docker, podman, "
-            "one command, pipelines and the store word by word",
+            "docker, podman, containerd and CRI without SELinux; verify, enforce, shrink; README and the pages on compose, docker, podman, enforce, observe, "
+            "one command, pipelines, reports, shrink, the store and verify word by word",
             limit=1800, after=("roots",)),
+    engines("docker-20", "docker-20", "host",
+            "README and the page on compose word by word with Debian 12's docker 20.10, which has no annotations, and with compose 1 and 2", after=("roots",)),
     Suite("servers", ("tests/servers/run", "--bin", "@BIN"), ("tests/servers/run", "--bin", "@BIN"), rows=True, after=("roots",),
           claims="Debian's servers and tools need what expected.toml says, and run with exactly that", inputs=(*SOURCES, *HARNESS, "tests/servers/", "docs/servers.md")),
     Suite("observed", ("tests/servers/run", "--bin", "@BIN", "--observed", "few"), ("tests/servers/run", "--bin", "@BIN", "--observed", "all"), after=("roots",),
@@ -146,7 +151,7 @@ ALL = (
 SUITES = {suite.name: suite for suite in ALL}
 
 TEST = ("build", "image", "roots", "guest", "kernels", "engines-selinux", "unit", "harness", "atlas", "architecture", "demo", "report", "host",
-        "runtimes", "torture", "policy", "packages", "engines", "servers", "observed", "systemd", "accuracy")
+        "runtimes", "torture", "policy", "packages", "engines", "docker-20", "servers", "observed", "systemd", "accuracy")
 TARGETS = {
     "check": ("build", "lint", "unit", "harness", "atlas", "architecture", "smoke"),
     "test": TEST,
