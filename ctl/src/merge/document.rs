@@ -5,7 +5,7 @@ use capprof_profile::privileges::Privileges;
 use capprof_profile::profile::{self, Reason};
 use capprof_profile::recording::{ContainerProcess, ProcessSets};
 use capprof_profile::{Capability, CapabilitySet};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The value of [`Merged::schema`].
@@ -46,23 +46,47 @@ pub(crate) struct Identity {
     pub(crate) original: ProcessSets,
 }
 
-/// One of the recordings that were merged.
+/// One of the recordings that were merged, as short as possible in memory: there may be a hundred thousand of them.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct Run {
     /// When it began, RFC 3339 in UTC.
-    pub(crate) started: String,
+    pub(crate) started: Box<str>,
     /// When it was collected.
-    pub(crate) finished: String,
+    pub(crate) finished: Box<str>,
     /// The id that the engine gave.
-    pub(crate) container_id: String,
+    pub(crate) container_id: Box<str>,
     /// Kubernetes pod.
-    pub(crate) pod: Option<String>,
+    pub(crate) pod: Option<Box<str>>,
     /// `uname -r` of its host.
-    pub(crate) kernel: String,
+    pub(crate) kernel: Box<str>,
     /// True if nothing was lost.
     pub(crate) complete: bool,
     /// What it needed, and how many checks there were.
-    pub(crate) needs: BTreeMap<Capability, u64>,
+    pub(crate) needs: Needs,
+}
+
+/// Capabilities, each with the number of checks; in JSON an object.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(from = "BTreeMap<Capability, u64>")]
+pub(crate) struct Needs(Box<[(Capability, u64)]>);
+
+impl Needs {
+    /// Returns true if the capability is one of them.
+    pub(super) fn contains(&self, capability: Capability) -> bool {
+        self.0.iter().any(|(needed, _)| *needed == capability)
+    }
+}
+
+impl From<BTreeMap<Capability, u64>> for Needs {
+    fn from(needs: BTreeMap<Capability, u64>) -> Self {
+        Self(needs.into_iter().collect())
+    }
+}
+
+impl Serialize for Needs {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(capability, count)| (capability, count)))
+    }
 }
 
 /// One of the five sets of config.json.
@@ -136,7 +160,7 @@ pub(crate) struct Merged {
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(crate) privileges: Option<Privileges>,
     /// The runs by recording id.
-    pub(crate) runs: BTreeMap<String, Run>,
+    pub(crate) runs: BTreeMap<Box<str>, Run>,
 }
 
 impl Identity {

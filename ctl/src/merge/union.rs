@@ -12,12 +12,12 @@ use std::collections::{BTreeMap, BTreeSet};
 /// What of a profile merging looks at.
 #[derive(Deserialize)]
 struct Source {
-    recording_id: String,
-    container_id: String,
+    recording_id: Box<str>,
+    container_id: Box<str>,
     name: Option<String>,
     workload: Workload,
-    started: String,
-    finished: String,
+    started: Box<str>,
+    finished: Box<str>,
     complete: bool,
     process: ContainerProcess,
     host: SourceHost,
@@ -31,7 +31,7 @@ struct Source {
 
 #[derive(Deserialize)]
 struct SourceHost {
-    kernel: String,
+    kernel: Box<str>,
 }
 
 #[derive(Deserialize)]
@@ -60,7 +60,7 @@ struct Evidence {
 pub(crate) struct Merge {
     names: BTreeSet<String>,
     workloads: BTreeMap<String, Identity>,
-    runs: BTreeMap<String, Run>,
+    runs: BTreeMap<Box<str>, Run>,
     needs: BTreeMap<Capability, Evidence>,
     blind_spots: BTreeSet<BlindSpot>,
     privileges: Option<Privileges>,
@@ -115,14 +115,15 @@ impl Merge {
                 started: profile.started,
                 finished: profile.finished,
                 container_id: profile.container_id,
-                pod: profile.workload.pod,
+                pod: profile.workload.pod.map(String::into_boxed_str),
                 kernel: profile.host.kernel,
                 complete: profile.complete,
                 needs: profile
                     .needed
                     .into_iter()
                     .map(|need| (need.capability, need.count))
-                    .collect(),
+                    .collect::<BTreeMap<_, _>>()
+                    .into(),
             },
         );
     }
@@ -166,7 +167,7 @@ impl Merge {
     }
 
     /// Two documents that claim to be of one recording and differ: the same one is taken whichever comes first.
-    fn add_run(&mut self, id: String, run: Run) {
+    fn add_run(&mut self, id: Box<str>, run: Run) {
         self.runs
             .entry(id)
             .and_modify(|known| {
@@ -234,7 +235,7 @@ impl Merge {
                 .runs
                 .iter()
                 .filter(|(_, run)| !run.complete)
-                .map(|(id, _)| id.clone())
+                .map(|(id, _)| id.to_string())
                 .collect(),
             minimized,
             minimized_sets,
@@ -242,7 +243,7 @@ impl Merge {
                 .runs
                 .values()
                 .filter(|run| {
-                    run.complete && last_new.as_ref().is_none_or(|last| run.started > *last)
+                    run.complete && last_new.as_ref().is_none_or(|last| *run.started > **last)
                 })
                 .count(),
             last_new,
@@ -262,12 +263,15 @@ impl Merge {
 }
 
 /// Each need with the runs that had it.
-fn counted(needs: BTreeMap<Capability, Evidence>, runs: &BTreeMap<String, Run>) -> Vec<MergedNeed> {
+fn counted(
+    needs: BTreeMap<Capability, Evidence>,
+    runs: &BTreeMap<Box<str>, Run>,
+) -> Vec<MergedNeed> {
     let mut needed = Vec::new();
     for (capability, evidence) in needs {
         let having = runs
             .iter()
-            .filter(|(_, run)| run.needs.contains_key(&capability));
+            .filter(|(_, run)| run.needs.contains(capability));
         let first = having.clone().map(|(id, run)| (&run.started, id)).min();
         needed.push(MergedNeed {
             capability,
@@ -278,8 +282,8 @@ fn counted(needs: BTreeMap<Capability, Evidence>, runs: &BTreeMap<String, Run>) 
             recorders: evidence.recorders,
             sets: evidence.sets,
             runs: having.count(),
-            first_seen: first.map(|(time, _)| time.clone()).unwrap_or_default(),
-            first_run: first.map(|(_, id)| id.clone()).unwrap_or_default(),
+            first_seen: first.map(|(time, _)| time.to_string()).unwrap_or_default(),
+            first_run: first.map(|(_, id)| id.to_string()).unwrap_or_default(),
         });
     }
     needed
