@@ -1,4 +1,5 @@
 //! Packs the atlas (`atlas/table`, `atlas/sites`) into one text for the library: a list of strings, each once, then a line of numbers for each entry (in base 36).
+//! It also makes tables of where they begin, and of the entries of each function, so that a program reads only those that it needs.
 //! Of `atlas/paths.jsonl` it makes constants.
 //!
 //! `src/atlas.rs` reads it and says what the numbers mean.
@@ -45,28 +46,82 @@ fn main() -> Result<(), Box<dyn Error>> {
     let kernels = kernels(Path::new("atlas/sites"))?;
     let mut strings = Strings::default();
     strings.number("");
-    let mut lines = String::new();
+    let mut lines = Vec::new();
+    let mut index = Index::default();
     for path in files(Path::new("atlas/table"), "jsonl")? {
         for line in fs::read_to_string(path)?.lines() {
-            writeln!(
-                lines,
-                "{}",
-                record(&serde_json::from_str(line)?, &kernels, &mut strings)
-            )?;
+            let entry = serde_json::from_str(line)?;
+            index.add(lines.len(), &entry, &mut strings);
+            lines.push(record(&entry, &kernels, &mut strings));
         }
     }
     let names: Vec<&str> = kernels.iter().map(|(name, _)| name.as_str()).collect();
-    let text = format!(
-        "{}\n{}\n{}\n{lines}",
-        names.join(" "),
-        strings.list.len(),
-        strings.list.join("\n")
-    );
-    fs::write(
-        PathBuf::from(env::var("OUT_DIR")?).join("atlas.txt"),
-        text.trim_end(),
-    )?;
+    let (mut text, mut code) = (String::new(), String::new());
+    writeln!(code, "static KERNELS: [&str; {}] = {names:?};", names.len())?;
+    for (name, texts) in [("STRINGS", &strings.list), ("LINES", &lines)] {
+        let begins = append(&mut text, texts);
+        writeln!(code, "static {name}: [u32; {}] = {begins:?};", begins.len())?;
+    }
+    code += &index.code(&strings)?;
+    let place = PathBuf::from(env::var("OUT_DIR")?);
+    fs::write(place.join("atlas.txt"), text)?;
+    fs::write(place.join("atlas_index.rs"), code)?;
     Ok(())
+}
+
+/// Appends a line for each text. Returns where each begins, and where the last ends.
+fn append(text: &mut String, texts: &[String]) -> Vec<usize> {
+    let mut begins = vec![text.len()];
+    for line in texts {
+        text.push_str(line);
+        text.push('\n');
+        begins.push(text.len());
+    }
+    begins
+}
+
+/// In which entries names are: pairs of a string's number and an entry's.
+#[derive(Default)]
+struct Index {
+    functions: Vec<(usize, usize)>,
+    callers: Vec<(usize, usize)>,
+    /// The entries where a recorder may not see the question.
+    unseen: Vec<usize>,
+}
+
+impl Index {
+    fn add(&mut self, number: usize, entry: &Value, strings: &mut Strings) {
+        let mut name = |value: &Value| strings.number(value.as_str().unwrap_or_default());
+        self.functions.push((name(&entry["function"]), number));
+        for caller in entry["callers"].as_array().into_iter().flatten() {
+            self.callers.push((name(caller), number));
+        }
+        if entry["unseen"]
+            .as_str()
+            .is_some_and(|text| !text.is_empty())
+        {
+            self.unseen.push(number);
+        }
+    }
+
+    /// As tables, the pairs in the order of the names.
+    fn code(mut self, strings: &Strings) -> Result<String, std::fmt::Error> {
+        let mut code = String::new();
+        for (name, pairs) in [
+            ("FUNCTIONS", &mut self.functions),
+            ("CALLERS", &mut self.callers),
+        ] {
+            pairs.sort_by_key(|(string, number)| (&strings.list[*string], *number));
+            writeln!(
+                code,
+                "static {name}: [(u16, u16); {}] = {pairs:?};",
+                pairs.len()
+            )?;
+        }
+        let unseen = &self.unseen;
+        writeln!(code, "static UNSEEN: [u16; {}] = {unseen:?};", unseen.len())?;
+        Ok(code)
+    }
 }
 
 /// The named paths as constants: the functions of each.

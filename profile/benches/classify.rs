@@ -12,7 +12,7 @@ const OBSERVATIONS: usize = 10_000;
 const ROUNDS: usize = 20;
 
 fn main() {
-    let known = atlas::sites().iter().map(|site| {
+    let known = atlas::sites().map(|site| {
         let capability = site.capabilities.iter().next();
         let caller = site.callers.first().copied().unwrap_or("vfs_function");
         observation(capability, &["capable", site.function, caller])

@@ -1,11 +1,10 @@
 //! The atlas: every place where Linux asks for a capability, and what its answer is for.
 //!
 //! The data lie in `profile/atlas`: `table` has what was read in the source, one line for each function and capability, and `sites` has what
-//! `make atlas` extracted from Debian's sources. `build.rs` packs both; this module reads the packed text when it is first asked.
+//! `make atlas` extracted from Debian's sources. `build.rs` packs both; this module reads an entry of the packed text when it is first asked for it.
 
 use crate::{Capability, CapabilitySet};
-use std::collections::HashMap;
-use std::sync::LazyLock;
+use std::sync::OnceLock;
 
 /// Functions on the way to a check that say what it is for where the function that asks decides for many, by name (`atlas/paths.jsonl`).
 pub mod paths {
@@ -108,44 +107,48 @@ pub struct Site {
     pub places: Vec<(u32, u32)>,
 }
 
-/// The table, and where in it a function and its callers are.
-struct Atlas {
-    kernels: Vec<&'static str>,
-    sites: Vec<Site>,
-    functions: HashMap<&'static str, Vec<usize>>,
-    callers: HashMap<&'static str, Vec<usize>>,
-}
-
-/// What build.rs has packed.
+/// What build.rs has packed: strings, and a line for each entry.
 const PACKED: &str = include_str!(concat!(env!("OUT_DIR"), "/atlas.txt"));
 
-static ATLAS: LazyLock<Atlas> = LazyLock::new(|| {
-    let mut lines = PACKED.lines();
-    let kernels = lines.next().unwrap_or_default().split(' ').collect();
-    let count = lines.next().and_then(|line| line.parse().ok()).unwrap_or(0);
-    let strings: Vec<&'static str> = lines.by_ref().take(count).collect();
-    let sites: Vec<Site> = lines.filter_map(|line| site(line, &strings)).collect();
-    let (mut functions, mut callers) = (HashMap::<_, Vec<_>>::new(), HashMap::<_, Vec<_>>::new());
-    for (index, site) in sites.iter().enumerate() {
-        functions.entry(site.function).or_default().push(index);
-        for caller in &site.callers {
-            callers.entry(*caller).or_default().push(index);
-        }
-    }
-    Atlas {
-        kernels,
-        sites,
-        functions,
-        callers,
-    }
-});
+// Where in it the strings and lines begin (`STRINGS`, `LINES`), and which entries a function has, calls by a helper, or asks unseen.
+include!(concat!(env!("OUT_DIR"), "/atlas_index.rs"));
+
+/// How many entries there are.
+const COUNT: usize = LINES.len() - 1;
+
+/// The entries that were asked for: a hook needs a few, and to read them all would be most of its work.
+static SITES: [OnceLock<Option<Box<Site>>>; COUNT] = [const { OnceLock::new() }; COUNT];
+
+/// A string or a line of the packed text, without its newline.
+fn packed(begins: &[u32], number: usize) -> Option<&'static str> {
+    let begin = usize::try_from(*begins.get(number)?).ok()?;
+    let end = usize::try_from(*begins.get(number + 1)?).ok()?;
+    PACKED.get(begin..end - 1)
+}
+
+fn site(number: usize) -> Option<&'static Site> {
+    let read = || packed(&LINES, number).and_then(read).map(Box::new);
+    SITES.get(number)?.get_or_init(read).as_deref()
+}
+
+/// The entries of a name, by an index that is in the order of the names.
+fn entries(index: &'static [(u16, u16)], name: &str) -> impl Iterator<Item = &'static Site> {
+    let text = |entry: &(u16, u16)| packed(&STRINGS, entry.0.into()).unwrap_or_default();
+    let begin = index.partition_point(|entry| text(entry) < name);
+    let found = index.get(begin..).unwrap_or_default();
+    let end = found.partition_point(|entry| text(entry) == name);
+    found
+        .iter()
+        .take(end)
+        .filter_map(|(_, number)| site((*number).into()))
+}
 
 /// Reads one line of the packed text; `None` if build.rs and this function do not agree, which a test would find.
-fn site(line: &str, strings: &[&'static str]) -> Option<Site> {
+fn read(line: &str) -> Option<Site> {
     let mut fields = line.split(' ');
     let string = |number: &str| match number {
         "" => Some(""),
-        number => Some(*strings.get(usize::from_str_radix(number, 36).ok()?)?),
+        number => packed(&STRINGS, usize::from_str_radix(number, 36).ok()?),
     };
     let mut text = || string(fields.next()?);
     let some = |text: &'static str| (!text.is_empty()).then_some(text);
@@ -198,7 +201,7 @@ fn set(names: &str) -> CapabilitySet {
 
 /// The kernels that were read, oldest first: `6.12`.
 pub fn kernels() -> &'static [&'static str] {
-    &ATLAS.kernels
+    &KERNELS
 }
 
 /// The position in [`kernels`] of the newest kernel that is not newer than a release (`6.12.117+deb12-amd64`); of the oldest if all are.
@@ -253,23 +256,20 @@ impl Site {
 /// The places of a kernel whose question a recorder may not see; `release` as uname(2) has it.
 pub fn unseen(release: &str) -> impl Iterator<Item = &'static Site> {
     let kernel = kernel_of(release);
-    sites()
+    UNSEEN
         .iter()
-        .filter(move |site| site.unseen.is_some() && site.is_in(kernel))
+        .filter_map(|number| site((*number).into()))
+        .filter(move |site| site.is_in(kernel))
 }
 
 /// All entries, by file.
-pub fn sites() -> &'static [Site] {
-    &ATLAS.sites
+pub fn sites() -> impl Iterator<Item = &'static Site> {
+    (0..COUNT).filter_map(site)
 }
 
 /// The entries of a function, given as the source or a stack trace spells it.
 pub fn of_function(function: &str) -> impl Iterator<Item = &'static Site> {
-    let found = ATLAS.functions.get(source_name(function));
-    found
-        .into_iter()
-        .flatten()
-        .filter_map(|index| ATLAS.sites.get(*index))
+    entries(&FUNCTIONS, source_name(function))
 }
 
 /// The entries that a check can belong to: those of the innermost function on the stack that asks for the capability for a purpose of its own,
@@ -282,12 +282,8 @@ pub fn asked<'a>(
 ) -> Vec<&'static Site> {
     for function in functions {
         let function = source_name(function);
-        for index in [&ATLAS.functions, &ATLAS.callers] {
-            let found: Vec<&'static Site> = index
-                .get(function)
-                .into_iter()
-                .flatten()
-                .filter_map(|index| ATLAS.sites.get(*index))
+        for index in [&FUNCTIONS[..], &CALLERS] {
+            let found: Vec<&'static Site> = entries(index, function)
                 .filter(|site| {
                     site.class != Class::Helper && site.capabilities.contains(capability)
                 })
@@ -326,6 +322,24 @@ mod tests {
     }
 
     #[test]
+    fn every_name_leads_to_its_entries() {
+        for site in sites() {
+            let is_it = |found: &Site| std::ptr::eq(found, site);
+            assert!(of_function(site.function).any(is_it), "{}", site.function);
+            for caller in &site.callers {
+                assert!(entries(&CALLERS, caller).any(is_it), "{caller}");
+            }
+            let is_unseen = UNSEEN
+                .iter()
+                .any(|number| self::site((*number).into()).is_some_and(is_it));
+            assert_eq!(is_unseen, site.unseen.is_some(), "{}", site.function);
+        }
+        for name in ["", "a", "zzz", "setattr", "setattr_prepare_"] {
+            assert_eq!(of_function(name).count(), 0, "{name}");
+        }
+    }
+
+    #[test]
     fn every_line_of_the_table_is_read() {
         let lines: usize = std::fs::read_dir("atlas/table")
             .unwrap()
@@ -337,7 +351,7 @@ mod tests {
             })
             .sum();
         assert!(lines > 1000);
-        assert_eq!(sites().len(), lines);
+        assert_eq!((sites().count(), COUNT), (lines, lines));
         assert_eq!(kernels(), ["6.1", "6.12", "7.3"]);
     }
 
@@ -351,7 +365,7 @@ mod tests {
         for (index, kernel) in kernels().iter().enumerate() {
             let text = std::fs::read_to_string(format!("atlas/sites/{kernel}.tsv")).unwrap();
             let extracted = text.lines().filter(|line| !line.starts_with('#')).count();
-            let read: u32 = sites().iter().map(|site| site.places[index].0).sum();
+            let read: u32 = sites().map(|site| site.places[index].0).sum();
             assert_eq!(
                 read as usize, extracted,
                 "{kernel}: run profile/atlas/atlas check"
@@ -476,7 +490,6 @@ mod tests {
             "do_syscall_64",
             "entry_SYSCALL_64_after_hwframe",
         ];
-        let _ = sites();
         let start = std::time::Instant::now();
         for _ in 0..10_000 {
             assert!(asked(Capability::SYS_TIME, stack.iter().copied()).is_empty());

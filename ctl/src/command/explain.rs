@@ -26,7 +26,6 @@ pub(crate) fn run(subject: &str, kernel: Option<&str>, all: bool) -> anyhow::Res
     let mut sites: Vec<_> = atlas::of_function(function).collect();
     if sites.is_empty() {
         sites = atlas::sites()
-            .iter()
             .filter(|site| site.file == function || site.callers.contains(&function))
             .collect();
     }

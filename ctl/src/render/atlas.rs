@@ -184,7 +184,6 @@ pub(crate) fn manual() -> String {
 /// The entries that ask for a capability for a purpose of their own.
 fn asking(capability: Capability) -> impl Iterator<Item = &'static Site> {
     atlas::sites()
-        .iter()
         .filter(move |site| site.class != Class::Helper && site.capabilities.contains(capability))
 }
 
