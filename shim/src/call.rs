@@ -63,7 +63,8 @@ pub fn main(arguments: Vec<OsString>) -> i32 {
     let own_name = arguments
         .first()
         .map_or(OsStr::new(""), OsString::as_os_str);
-    let essentials = settings::essentials(&settings::path());
+    let settings = settings::Content::read(settings::path());
+    let essentials = settings.essentials();
     let state = state::directory(essentials.state);
     let family_of = |path: &Path| runtime::family_of(path, &state);
     let selected = runtime::select(own_name, &essentials.runtime, family_of);
@@ -79,6 +80,7 @@ pub fn main(arguments: Vec<OsString>) -> i32 {
         family,
         state,
         mode: essentials.mode,
+        settings,
     };
     match call.run() {
         Err(error) => {
@@ -101,6 +103,8 @@ struct Call {
     state: PathBuf,
     /// What containers are run for that do not say so.
     mode: DefaultMode,
+    /// The administrator's settings.
+    settings: settings::Content,
 }
 
 /// The recording of a container, and where it is.
@@ -152,6 +156,7 @@ impl Call {
             globals: &self.globals,
             state: &self.state,
             mode: self.mode,
+            settings: &self.settings,
         };
         let mut line = CommandLine {
             arguments: &mut self.arguments,

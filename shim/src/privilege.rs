@@ -29,9 +29,15 @@ pub(crate) fn held() -> io::Result<CapabilitySet> {
 /// Returns true if this is root, and not only in a user namespace: bpf(2) and SELinux ask for capabilities on the initial one.
 pub(crate) fn is_root_of_host() -> bool {
     static IS_ROOT_OF_HOST: OnceLock<bool> = OnceLock::new();
-    *IS_ROOT_OF_HOST.get_or_init(|| {
-        let every_id = std::fs::read_to_string("/proc/self/uid_map")
-            .is_ok_and(|map| map.split_whitespace().eq(["0", "0", "4294967295"]));
-        every_id && nix::unistd::geteuid().is_root()
+    *IS_ROOT_OF_HOST
+        .get_or_init(|| maps_every_user() == Some(true) && nix::unistd::geteuid().is_root())
+}
+
+/// Returns true if the own user namespace maps every user to itself in one line, as the initial one does; `None` if /proc does not say.
+pub(crate) fn maps_every_user() -> Option<bool> {
+    static MAPS_EVERY_USER: OnceLock<Option<bool>> = OnceLock::new();
+    *MAPS_EVERY_USER.get_or_init(|| {
+        let map = std::fs::read_to_string("/proc/self/uid_map").ok()?;
+        Some(map.split_whitespace().eq(["0", "0", "4294967295"]))
     })
 }

@@ -240,10 +240,8 @@ fn runc_is_rootless() -> bool {
         return true;
     }
     // libcontainer/userns: the initial user namespace maps everything to itself in one line.
-    let initial = fs::read_to_string("/proc/self/uid_map").map_or(true, |map| {
-        map.split_whitespace().eq(["0", "0", "4294967295"])
-    });
-    !initial && env::var_os("USER").is_none_or(|user| user != "root")
+    !privilege::maps_every_user().unwrap_or(true)
+        && env::var_os("USER").is_none_or(|user| user != "root")
 }
 
 /// The path without `.`, `..` and doubled slashes, from the working directory if it is relative: Go's `filepath.Abs`, which does not look at the file system.

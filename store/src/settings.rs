@@ -45,59 +45,95 @@ pub fn path() -> PathBuf {
     std::env::var_os(VARIABLE).map_or_else(|| PathBuf::from(PATH), PathBuf::from)
 }
 
-/// Reads the file; a file that does not exist stands for the defaults.
+/// The content of a configuration file, for a program that asks for its essentials first and for all of it later.
+#[derive(Debug)]
+pub struct Content {
+    path: PathBuf,
+    text: io::Result<String>,
+}
+
+impl Content {
+    /// Reads a file. If that fails, [`Self::settings()`] says why.
+    pub fn read(path: PathBuf) -> Self {
+        Self {
+            text: std::fs::read_to_string(&path),
+            path,
+        }
+    }
+
+    /// The settings; a file that does not exist stands for the defaults.
+    ///
+    /// # Errors
+    /// Any [`Error`].
+    pub fn settings(&self) -> Result<Settings, Error> {
+        let text = match &self.text {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Settings::default()),
+            Err(error) => {
+                let again = io::Error::new(error.kind(), error.to_string());
+                return Err(file::error("read configuration", &self.path)(again).into());
+            }
+        };
+        let settings: Settings = toml::from_str(text).map_err(|error| {
+            let line = error
+                .span()
+                .and_then(|span| text.get(..span.start))
+                .map_or(1, |before| before.matches('\n').count() + 1);
+            Error::Parse {
+                path: self.path.clone(),
+                message: format!("line {line}: {}", error.message().replace('\n', ", ")),
+            }
+        })?;
+        settings.check().map_err(|bad| Error::Value {
+            path: self.path.clone(),
+            key: bad.key,
+            value: bad.value,
+            reason: bad.reason,
+        })?;
+        Ok(settings)
+    }
+
+    /// The defaults with nothing but the runtime, the mode, and the directories of state and store from the file, even if the rest of it is wrong:
+    /// `kill` and `delete` must go on working.
+    pub fn essentials(&self) -> Settings {
+        let mut essentials = Settings::default();
+        let table = self
+            .text
+            .as_ref()
+            .ok()
+            .and_then(|text| text.parse::<toml::Table>().ok())
+            .unwrap_or_default();
+        let text = |key| Some(table.get(key)?.as_str()?.to_owned());
+        if let Some(runtime) = text("runtime") {
+            essentials.runtime = runtime;
+        }
+        if let Some(state) = text("state") {
+            essentials.state = state.into();
+        }
+        if let Some(store) = text("store") {
+            essentials.store = store.into();
+        }
+        if let Some(mode) = table
+            .get("mode")
+            .and_then(|mode| DefaultMode::deserialize(mode.clone()).ok())
+        {
+            essentials.mode = mode;
+        }
+        essentials
+    }
+}
+
+/// Reads a file's [settings](Content::settings).
 ///
 /// # Errors
 /// Any [`Error`].
 pub fn load(path: &Path) -> Result<Settings, Error> {
-    let text = match std::fs::read_to_string(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Settings::default()),
-        result => result.map_err(file::error("read configuration", path))?,
-    };
-    let settings: Settings = toml::from_str(&text).map_err(|error| {
-        let line = error
-            .span()
-            .and_then(|span| text.get(..span.start))
-            .map_or(1, |before| before.matches('\n').count() + 1);
-        Error::Parse {
-            path: path.to_owned(),
-            message: format!("line {line}: {}", error.message().replace('\n', ", ")),
-        }
-    })?;
-    settings.check().map_err(|bad| Error::Value {
-        path: path.to_owned(),
-        key: bad.key,
-        value: bad.value,
-        reason: bad.reason,
-    })?;
-    Ok(settings)
+    Content::read(path.to_owned()).settings()
 }
 
-/// The defaults with nothing but the runtime, the mode, and the directories of state and store from the file, even if the rest of it is wrong: `kill` and
-/// `delete` must go on working.
+/// Reads a file's [essentials](Content::essentials).
 pub fn essentials(path: &Path) -> Settings {
-    let mut essentials = Settings::default();
-    let table = std::fs::read_to_string(path)
-        .ok()
-        .and_then(|text| text.parse::<toml::Table>().ok())
-        .unwrap_or_default();
-    let text = |key| Some(table.get(key)?.as_str()?.to_owned());
-    if let Some(runtime) = text("runtime") {
-        essentials.runtime = runtime;
-    }
-    if let Some(state) = text("state") {
-        essentials.state = state.into();
-    }
-    if let Some(store) = text("store") {
-        essentials.store = store.into();
-    }
-    if let Some(mode) = table
-        .get("mode")
-        .and_then(|mode| DefaultMode::deserialize(mode.clone()).ok())
-    {
-        essentials.mode = mode;
-    }
-    essentials
+    Content::read(path.to_owned()).essentials()
 }
 
 #[cfg(test)]

@@ -17,7 +17,6 @@ use crate::privilege::is_root_of_host;
 use crate::sweep;
 use capprof_profile::settings::Settings;
 use capprof_store::recording::Directory;
-use capprof_store::settings;
 use recording::NewRecording;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -61,7 +60,7 @@ pub fn prepare(
         .ok_or_else(|| Error::Id(id.to_string_lossy().escape_default().to_string()))?;
     let settings = Settings {
         state: target.state.to_owned(),
-        ..settings::load(&settings::path())?
+        ..target.settings.settings()?
     };
     sweep::sweep(target.state);
     let new = NewRecording {

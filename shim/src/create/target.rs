@@ -5,6 +5,7 @@ use crate::bundle::{self, Configuration};
 use crate::family::Family;
 use crate::runtime;
 use capprof_profile::settings::DefaultMode;
+use capprof_store::settings;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
@@ -21,6 +22,8 @@ pub struct Target<'a> {
     pub state: &'a Path,
     /// What containers are run for that do not say so.
     pub mode: DefaultMode,
+    /// The administrator's settings.
+    pub settings: &'a settings::Content,
 }
 
 impl Target<'_> {
