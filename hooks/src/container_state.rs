@@ -42,7 +42,8 @@ pub(crate) fn parse(
     }
     // A runtime names no pid, or 0, of a container that has ended.
     let pid = state.pid().filter(|pid| *pid != 0);
-    if let (Some(pid), Some(armed)) = (pid, directory.armed()?)
+    if let Some(pid) = pid
+        && let Some(armed) = directory.armed()?
         && armed.init.pid != pid
     {
         bail!(

@@ -2,8 +2,8 @@
 
 use capprof_profile::CapabilitySet;
 use capprof_profile::recording::{Process, ProcessSets};
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Read};
 
 /// Returns the process with this id, as it is now; `None` if there is none, or if it has ended and its parent has not waited for it yet.
 pub fn find(pid: i32) -> Option<Process> {
@@ -41,7 +41,8 @@ pub fn exists(process: Process) -> bool {
 /// # Errors
 /// The process is gone, or /proc is not mounted.
 pub fn capabilities(pid: i32) -> io::Result<ProcessSets> {
-    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let status = read(pid, "status")?;
+    let status = String::from_utf8_lossy(&status);
     let of = |name: &str| {
         let bits = status
             .lines()
@@ -59,6 +60,14 @@ pub fn capabilities(pid: i32) -> io::Result<ProcessSets> {
     })
 }
 
+/// Reads a process's file in /proc. The kernel does not say how long it is, and without room for all of it would be asked for one small piece after
+/// another.
+fn read(pid: i32, name: &str) -> io::Result<Vec<u8>> {
+    let mut content = Vec::with_capacity(4096);
+    File::open(format!("/proc/{pid}/{name}"))?.read_to_end(&mut content)?;
+    Ok(content)
+}
+
 /// The fields of `/proc/PID/stat` that are of use here.
 struct Stat {
     /// Field 3.
@@ -73,7 +82,7 @@ struct Stat {
 
 impl Stat {
     fn read(pid: i32) -> Option<Self> {
-        let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
+        let stat = read(pid, "stat").ok()?;
         // The name in parentheses may hold anything, parentheses and spaces included: count from the last one.
         let after_name = stat.iter().rposition(|byte| *byte == b')')?;
         let text = String::from_utf8_lossy(stat.get(after_name + 2..)?);

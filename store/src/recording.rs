@@ -200,9 +200,9 @@ impl Directory {
     /// # Errors
     /// [`file::Error`].
     pub fn armed(&self) -> Result<Option<ArmedProcess>, file::Error> {
-        match self.is_armed()? {
-            true => self.load_json(ARMED).map(Some),
-            false => Ok(None),
+        match self.load_json(ARMED) {
+            Err(error) if error.source.kind() == io::ErrorKind::NotFound => Ok(None),
+            result => result.map(Some),
         }
     }
 

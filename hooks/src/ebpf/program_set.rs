@@ -245,14 +245,16 @@ impl ProgramSet {
         name: &'static str,
         keys: impl IntoIterator<Item = &'key K>,
     ) -> Result<(), Error> {
-        let map = self.map(name)?;
         let keys: Vec<&[u8]> = keys.into_iter().map(IntoBytes::as_bytes).collect();
+        if keys.is_empty() {
+            return Ok(());
+        }
+        let map = self.map(name)?;
         let count = u32::try_from(keys.len()).unwrap_or(u32::MAX);
         // The kernel ends a batch at a row that is gone.
-        let is_done = keys.is_empty()
-            || map
-                .delete_batch(&keys.concat(), count, MapFlags::ANY, MapFlags::ANY)
-                .is_ok();
+        let is_done = map
+            .delete_batch(&keys.concat(), count, MapFlags::ANY, MapFlags::ANY)
+            .is_ok();
         if is_done {
             return Ok(());
         }
