@@ -13,7 +13,7 @@ const DEFAULT: &str = "/var/log/audit/audit.log";
 const CONFIGURATION: &str = "/etc/audit/auditd.conf";
 
 /// How much is read at once.
-const CHUNK: usize = 256 * 1024;
+const CHUNK: usize = 512 * 1024;
 
 /// A line longer than this is no audit record (`MAX_AUDIT_MESSAGE_LENGTH` is 8970; auditd's interpretations come on top).
 const LONGEST_LINE: usize = 64 * 1024;
