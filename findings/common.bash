@@ -125,6 +125,24 @@ with open(path, "w") as file:
 PYTHON
 }
 
+# Reads a Rust program from standard input, runs it with the crates oci-spec and serde_json, and puts its output into $seen.
+with_oci_spec() {
+	command -v cargo >/dev/null || skip "no Rust toolchain"
+	mkdir -p "$work/crate/src"
+	cat >"$work/crate/src/main.rs"
+	cat >"$work/crate/Cargo.toml" <<'TOML'
+[package]
+name = "finding"
+version = "0.0.0"
+edition = "2021"
+[dependencies]
+oci-spec = { version = "=0.10.0", default-features = false, features = ["runtime"] }
+serde_json = "1"
+TOML
+	# shellcheck disable=SC2034  # the finding reads it
+	seen=$(cargo run --quiet --manifest-path "$work/crate/Cargo.toml" 2>"$work/err") || { cat "$work/err" >&2 && exit 1; }
+}
+
 # Compares what was seen with what this finding says. If they differ, shows both and fails.
 expect() { # WHAT EXPECTED SEEN
 	if [[ $2 == "$3" ]]; then

@@ -8,18 +8,7 @@
 #     default(): AuditWrite Kill NetBindService     builder: AuditWrite Kill NetBindService     from {}: (none)
 source "$(dirname "$0")/common.bash"
 
-command -v cargo >/dev/null || skip "no Rust toolchain"
-mkdir -p "$work/crate/src"
-cat >"$work/crate/Cargo.toml" <<'TOML'
-[package]
-name = "finding"
-version = "0.0.0"
-edition = "2021"
-[dependencies]
-oci-spec = { version = "=0.10.0", default-features = false, features = ["runtime"] }
-serde_json = "1"
-TOML
-cat >"$work/crate/src/main.rs" <<'RUST'
+with_oci_spec <<'RUST'
 use oci_spec::runtime::{LinuxCapabilities, LinuxCapabilitiesBuilder};
 fn main() {
     let builder = LinuxCapabilitiesBuilder::default().build().unwrap();
@@ -30,6 +19,5 @@ fn main() {
     }
 }
 RUST
-seen=$(cargo run --quiet --manifest-path "$work/crate/Cargo.toml" 2>"$work/err") || { cat "$work/err" >&2 && exit 1; }
 three='AuditWrite Kill NetBindService'
 expect 'oci-spec 0.10.0' "default: $three"$'\n'"builder: $three"$'\nread: ' "$seen"

@@ -8,18 +8,7 @@
 # Seen on 2026-11-27: refused SCHED_FLAG_RESET_ON_FORK SCHED_FLAG_DL_OVERRUN; and as written by the crate itself: SCHED_RESET_ON_FORK.
 source "$(dirname "$0")/common.bash"
 
-command -v cargo >/dev/null || skip "no Rust toolchain"
-mkdir -p "$work/crate/src"
-cat >"$work/crate/Cargo.toml" <<'TOML'
-[package]
-name = "finding"
-version = "0.0.0"
-edition = "2021"
-[dependencies]
-oci-spec = { version = "=0.10.0", default-features = false, features = ["runtime"] }
-serde_json = "1"
-TOML
-cat >"$work/crate/src/main.rs" <<'RUST'
+with_oci_spec <<'RUST'
 use oci_spec::runtime::{LinuxSchedulerFlag, Process};
 fn main() {
     let flags = ["RESET_ON_FORK", "RECLAIM", "DL_OVERRUN", "KEEP_POLICY", "KEEP_PARAMS", "UTIL_CLAMP_MIN", "UTIL_CLAMP_MAX"];
@@ -33,5 +22,4 @@ fn main() {
     println!("writes {}", serde_json::to_string(&LinuxSchedulerFlag::SchedResetOnFork).unwrap());
 }
 RUST
-seen=$(cargo run --quiet --manifest-path "$work/crate/Cargo.toml" 2>"$work/err") || { cat "$work/err" >&2 && exit 1; }
 expect 'oci-spec 0.10.0' $'refused SCHED_FLAG_RESET_ON_FORK\nrefused SCHED_FLAG_DL_OVERRUN\nwrites "SCHED_RESET_ON_FORK"' "$seen"
