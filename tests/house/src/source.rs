@@ -33,11 +33,11 @@ impl File {
     }
 }
 
-/// All Rust files below these folders, without what is built there, sorted.
+/// All files with this extension below these folders, without what is built there, sorted.
 ///
 /// # Errors
 /// A folder cannot be listed.
-pub fn files(top: &Path, folders: &[&str]) -> anyhow::Result<Vec<PathBuf>> {
+pub fn files(top: &Path, folders: &[&str], extension: &str) -> anyhow::Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     let mut left: Vec<PathBuf> = folders.iter().map(PathBuf::from).collect();
     while let Some(folder) = left.pop() {
@@ -49,7 +49,7 @@ pub fn files(top: &Path, folders: &[&str]) -> anyhow::Result<Vec<PathBuf>> {
                 if entry.file_name() != "target" {
                     left.push(path);
                 }
-            } else if path.extension().is_some_and(|extension| extension == "rs") {
+            } else if path.extension().is_some_and(|its| its == extension) {
                 found.push(path);
             }
         }
