@@ -16,7 +16,7 @@ pub(crate) fn print(text: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Writes to standard output as it is, for scripts.
+/// Writes to standard output as it is, for scripts: text in which nothing of a container is left that a terminal would obey.
 ///
 /// # Errors
 /// As [`print()`].

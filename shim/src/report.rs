@@ -1,6 +1,7 @@
 //! How an error reaches the caller: on `--log` in the form that engines read, and on standard error.
 
 use crate::argv::Globals;
+use capprof_profile::printable::printable;
 use rustix::fs::OFlags;
 use std::fs::OpenOptions;
 use std::io::{self, Write};
@@ -67,10 +68,7 @@ fn append(path: &Path, line: &[u8]) -> io::Result<()> {
 
 /// On one line, without the phrases that engines misunderstand.
 fn plain(message: &str) -> String {
-    let mut message: String = message
-        .chars()
-        .map(|letter| if letter.is_control() { ' ' } else { letter })
-        .collect();
+    let mut message = printable(&message.replace('\n', " "));
     for (phrase, replacement) in MISLEADING {
         // ASCII case folding keeps byte positions.
         while let Some(position) = message.to_ascii_lowercase().find(phrase) {
@@ -103,11 +101,15 @@ mod tests {
     fn json_is_one_object_that_both_kinds_of_readers_understand() {
         let directory = tempfile::tempdir().unwrap();
         let log = directory.path().join("log.json");
-        let text = logged(&log, Some("json"), "read \"a\\b\":\nbad");
+        let text = logged(
+            &log,
+            Some("json"),
+            "read \"a\\b\":\nbad\u{9b}\u{2028}\u{202e}",
+        );
         assert_eq!(text.matches('\n').count(), 1);
         let object: serde_json::Value = serde_json::from_str(&text).unwrap();
         assert_eq!(object["level"], "error");
-        assert_eq!(object["msg"], "capprof: read \"a\\b\": bad");
+        assert_eq!(object["msg"], "capprof: read \"a\\b\": bad???");
         let time: jiff::Timestamp = object["time"].as_str().unwrap().parse().unwrap();
         assert!(time.duration_until(jiff::Timestamp::now()).as_secs() < 60);
         // Appended, not truncated: docker passes one file to all calls.

@@ -327,7 +327,9 @@ fn what_is_known_so_far_is_told(
     environment: &Arc<Environment>,
     runtime: &Runtime,
 ) -> anyhow::Result<()> {
-    let mut bare = Bare::run(environment, runtime, &["/bin/sh", "-c", WORK])?;
+    // With what a terminal would obey (CSI, ECMA-48).
+    let script = format!("{WORK} # \u{9b}2J");
+    let mut bare = Bare::run(environment, runtime, &["/bin/sh", "-c", &script])?;
     let observer = bare.observe(&[])?.spawn()?;
     bare.wait_for_observer()?;
     let id = bare.id();
@@ -353,6 +355,11 @@ fn what_is_known_so_far_is_told(
     ensure!(profile.conditions.in_progress && !profile.complete);
     let listed = ctl(&["ps"])?;
     ensure!(listed.contains(&profile.origin.recording_id), "{listed}");
+    let listed = ctl(&["ps", "--format", "json"])?;
+    ensure!(
+        listed.contains("# \\u009b2J") && !listed.contains('\u{9b}'),
+        "{listed}"
+    );
     let audit = bare.audit()?;
     ensure!(
         audit[0]["seen"]["used"] == serde_json::json!(["CAP_SYS_CHROOT"]),

@@ -75,9 +75,7 @@ pub(crate) fn run(
         .collect();
     entries.sort_by_key(|entry| Reverse(worth(entry)));
     match format {
-        AuditFormat::Json => {
-            output::print_raw(&(serde_json::to_string_pretty(&entries)? + "\n"))?;
-        }
+        AuditFormat::Json => output::print_json(&entries)?,
         AuditFormat::Prometheus => output::print_raw(&prometheus(&entries))?,
         AuditFormat::Text => {
             output::print(&render::columns(

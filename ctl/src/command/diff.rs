@@ -47,9 +47,7 @@ pub(crate) fn run(store: &Store, from: &str, to: &str, format: ListFormat) -> an
         needed: evidence(&to, more),
     };
     match format {
-        ListFormat::Json => {
-            output::print_raw(&(serde_json::to_string_pretty(&difference)? + "\n"))?;
-        }
+        ListFormat::Json => output::print_json(&difference)?,
         ListFormat::Text => output::print(&text(&difference, &from, &to))?,
     }
     for profile in [&from, &to] {

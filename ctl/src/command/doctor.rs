@@ -4,6 +4,7 @@ use crate::cli::ListFormat;
 use crate::exit::Exit;
 use crate::{hook, output};
 use anyhow::Context;
+use capprof_profile::printable::{self, printable};
 use serde_json::Value;
 use std::ffi::OsStr;
 use std::fmt::Write;
@@ -18,7 +19,7 @@ pub(crate) fn run(state: Option<&Path>, format: ListFormat) -> anyhow::Result<Ex
     arguments.extend(hook::state(state));
     let json = hook::run(&arguments)?;
     match format {
-        ListFormat::Json => output::print_raw(&json)?,
+        ListFormat::Json => output::print_raw(&printable::json(&json))?,
         ListFormat::Text => {
             let report: Value =
                 serde_json::from_str(&json).context("read what capprof-hook doctor said")?;
@@ -101,14 +102,14 @@ fn describe(text: &mut String, key: &str, value: &Value, depth: usize) {
         }
         Value::String(line) if line.is_empty() => {}
         Value::String(line) => {
-            let _ = writeln!(text, "{indent}{name}: {line}");
+            let _ = writeln!(text, "{indent}{name}: {}", printable(line));
         }
         Value::Array(entries) => {
             if !entries.is_empty() {
                 let _ = writeln!(text, "{indent}{name}:");
             }
             for entry in entries {
-                let _ = writeln!(text, "{indent}  {}", one_line(entry));
+                let _ = writeln!(text, "{indent}  {}", printable(&one_line(entry)));
             }
         }
         Value::Object(entries) => {

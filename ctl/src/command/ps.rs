@@ -15,9 +15,7 @@ use std::path::Path;
 pub(crate) fn run(state: &Path, format: ListFormat) -> anyhow::Result<Exit> {
     let recordings = live::so_far(state, &[])?;
     match format {
-        ListFormat::Json => {
-            output::print_raw(&(serde_json::to_string_pretty(&recordings)? + "\n"))?;
-        }
+        ListFormat::Json => output::print_json(&recordings)?,
         ListFormat::Text => output::print(&render::columns(
             &[
                 "RECORDING",

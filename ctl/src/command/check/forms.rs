@@ -42,7 +42,7 @@ pub(super) fn text(outcome: &Outcome<'_>) -> String {
 }
 
 /// For scripts.
-pub(super) fn json(outcome: &Outcome<'_>) -> anyhow::Result<String> {
+pub(super) fn json(outcome: &Outcome<'_>) -> Value {
     let beyond: CapabilitySet = outcome
         .findings
         .iter()
@@ -53,7 +53,7 @@ pub(super) fn json(outcome: &Outcome<'_>) -> anyhow::Result<String> {
         .iter()
         .map(|it| it.message.as_str())
         .collect();
-    let value = json!({
+    json!({
         "schema": SCHEMA,
         "recording_id": outcome.profile.origin.recording_id,
         "passed": outcome.findings.is_empty(),
@@ -61,13 +61,12 @@ pub(super) fn json(outcome: &Outcome<'_>) -> anyhow::Result<String> {
         "allowed": outcome.limit.allowed,
         "beyond": beyond,
         "messages": messages,
-    });
-    Ok(serde_json::to_string_pretty(&value)? + "\n")
+    })
 }
 
 /// The Static Analysis Results Interchange Format (OASIS SARIF 2.1.0), which code hosts show next to changes. A finding's place is the file that says what
 /// is allowed, since a change of that file is what would allow it; code hosts show no finding without a file.
-pub(super) fn sarif(outcome: &Outcome<'_>) -> anyhow::Result<String> {
+pub(super) fn sarif(outcome: &Outcome<'_>) -> Value {
     let mut place = json!({
         "logicalLocations": [{"name": render::title(outcome.profile), "kind": "container"}],
     });
@@ -95,7 +94,7 @@ pub(super) fn sarif(outcome: &Outcome<'_>) -> anyhow::Result<String> {
         })
         .collect();
     let rules: Vec<_> = rules.iter().map(|it| rule(*it)).collect();
-    let value = json!({
+    json!({
         "$schema": SARIF,
         "version": "2.1.0",
         "runs": [{
@@ -106,8 +105,7 @@ pub(super) fn sarif(outcome: &Outcome<'_>) -> anyhow::Result<String> {
             }},
             "results": results,
         }],
-    });
-    Ok(serde_json::to_string_pretty(&value)? + "\n")
+    })
 }
 
 fn rule_id(capability: Option<Capability>) -> String {
@@ -255,9 +253,9 @@ mod tests {
                 .collect(),
         };
         assert!(text(&outcome).starts_with("passed: "));
-        assert!(json(&outcome).unwrap().contains("\"passed\": true"));
+        assert_eq!(json(&outcome)["passed"], true);
         assert!(junit(&outcome).contains(" failures=\"0\""));
-        let value: serde_json::Value = serde_json::from_str(&sarif(&outcome).unwrap()).unwrap();
+        let value = sarif(&outcome);
         assert_eq!(value["runs"][0]["results"], serde_json::json!([]));
     }
 
@@ -272,7 +270,7 @@ mod tests {
         };
         let first = profile.answer().0.iter().next().unwrap().to_string();
         assert!(text(&outcome).contains(&format!("the list does not allow {first}")));
-        let value: serde_json::Value = serde_json::from_str(&sarif(&outcome).unwrap()).unwrap();
+        let value = sarif(&outcome);
         assert_eq!(value["runs"][0]["results"][0]["ruleId"], first.as_str());
         assert_eq!(
             value["runs"][0]["tool"]["driver"]["rules"][0]["id"],
@@ -303,7 +301,7 @@ mod tests {
                 limit: &limit,
                 findings: findings(&profile, &limit),
             };
-            let value: Value = serde_json::from_str(&sarif(&outcome).unwrap()).unwrap();
+            let value = sarif(&outcome);
             let results = value["runs"][0]["results"].as_array().unwrap();
             assert!(!results.is_empty());
             for result in results {

@@ -25,8 +25,8 @@ pub(crate) fn run(store: &Store, options: &CheckOptions) -> anyhow::Result<Exit>
     };
     match options.format {
         CheckFormat::Text => output::print(&forms::text(&outcome))?,
-        CheckFormat::Json => output::print_raw(&forms::json(&outcome)?)?,
-        CheckFormat::Sarif => output::print_raw(&forms::sarif(&outcome)?)?,
+        CheckFormat::Json => output::print_json(&forms::json(&outcome))?,
+        CheckFormat::Sarif => output::print_json(&forms::sarif(&outcome))?,
         CheckFormat::Junit => output::print_raw(&forms::junit(&outcome))?,
     }
     let wants_more = outcome.findings.len() > usize::from(!profile.complete);

@@ -6,6 +6,7 @@ use crate::cli::{ListFormat, WhyOptions};
 use crate::exit::Exit;
 use crate::{hook, output, render};
 use anyhow::{Context, bail};
+use capprof_profile::printable;
 use capprof_profile::why::report::Report;
 use capprof_store::profiles::Store;
 use std::fs;
@@ -84,7 +85,7 @@ fn run_to_its_end(command: &mut Command) -> anyhow::Result<ExitStatus> {
 fn show(json: &str, options: &WhyOptions) -> anyhow::Result<()> {
     let report: Report = serde_json::from_str(json).context("read what capprof-hook why wrote")?;
     let plain = |styles: &render::Styles| match options.format {
-        ListFormat::Json => format!("{}\n", json.trim_end()),
+        ListFormat::Json => printable::json(json.trim_end()) + "\n",
         ListFormat::Text => render::refusals(&report, styles),
     };
     match &options.output {
