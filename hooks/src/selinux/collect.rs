@@ -168,6 +168,7 @@ fn read_log(
         Err(error) => losses.push(error.to_string()),
     }
     let seen = collector.seen();
+    losses.extend(seen.losses.iter().cloned());
     if seen.daemon_restarted {
         losses.push("auditd was stopped or started while recording".to_owned());
     }

@@ -171,6 +171,20 @@ impl Collector {
         }
     }
 
+    fn switched(&mut self, name: String, value: bool) {
+        let switch = (name, value);
+        if self.seen.switched.contains(&switch) {
+            return;
+        }
+        if self.seen.switched.len() < SWITCHES {
+            self.seen.switched.insert(switch);
+        } else {
+            self.lost(format!(
+                "SELinux booleans were switched in more than {SWITCHES} ways while recording: later switches, which may have hidden checks, are not known"
+            ));
+        }
+    }
+
     fn malformed(&mut self, line: &[u8]) {
         self.seen.malformed += 1;
         if memchr::memmem::find(line, b"avc:").is_some() || self.range.find(line).is_some() {
@@ -187,12 +201,8 @@ impl Collector {
             }
             Kind::MacStatus => self.seen.enforced |= record.number("enforcing") == Some(1),
             Kind::MacConfigChange => {
-                if let (Some(name), Some(value)) = (record.field("bool"), record.number("val"))
-                    && self.seen.switched.len() < SWITCHES
-                {
-                    self.seen
-                        .switched
-                        .insert((String::from_utf8_lossy(name).into_owned(), value != 0));
+                if let (Some(name), Some(value)) = (record.field("bool"), record.number("val")) {
+                    self.switched(String::from_utf8_lossy(name).into_owned(), value != 0);
                 }
             }
             Kind::MacPolicyLoad => self.seen.policy_loaded = true,

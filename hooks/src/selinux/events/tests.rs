@@ -234,6 +234,23 @@ fn what_changes_the_meaning_of_the_records_is_noted() {
 }
 
 #[test]
+fn a_switch_that_is_not_remembered_is_a_loss() {
+    let switch = |number: usize| {
+        format!(
+            "type=MAC_CONFIG_CHANGE msg=audit(1795441500.475:{number}): bool=b{number} val=0 old_val=1 auid=0 ses=1"
+        )
+    };
+    let mut lines: Vec<String> = (0..SWITCHES).map(switch).collect();
+    lines.push(switch(0));
+    let seen = collect(&lines);
+    assert_eq!((seen.switched.len(), seen.losses.len()), (SWITCHES, 0));
+    lines.extend([switch(SWITCHES), switch(SWITCHES + 1)]);
+    let seen = collect(&lines);
+    assert_eq!(seen.switched.len(), SWITCHES);
+    assert_eq!(seen.losses.len(), 1, "{:?}", seen.losses);
+}
+
+#[test]
 fn damaged_lines_are_counted_and_doubtful_ones_told_apart() {
     let whole = avc(1, "denied", "chown", 0, "capprof_t", RANGE, "capability");
     let seen = collect(&[
