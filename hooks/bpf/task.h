@@ -15,10 +15,16 @@ static __always_inline void lose(struct container *container, enum loss loss)
 	__sync_fetch_and_add(&container->losses[loss], 1);
 }
 
-/* Returns true if the recording may add a row to the table. Several processors may each find room for the last row. */
-static __always_inline bool has_room(const struct container *container, enum table table, enum limit limit)
+/*
+ * Returns true if the recording may add a row to the table, and notes it where it may not: rows may be gone when the recording ends. Several
+ * processors may each find room for the last row.
+ */
+static __always_inline bool has_room(struct container *container, enum table table, enum limit limit)
 {
-	return (s32)container->rows[table] < (s32)limit;
+	if ((s32)container->rows[table] < (s32)limit)
+		return true;
+	container->reached |= 1U << table;
+	return false;
 }
 
 static __always_inline void count_rows(struct container *container, enum table table, s32 more)

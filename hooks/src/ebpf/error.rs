@@ -1,6 +1,7 @@
 //! What can go wrong with the eBPF recorder.
 
 use capprof_store::file;
+use libbpf_rs::ErrorKind;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -91,7 +92,13 @@ impl Error {
     pub(super) fn update(map: &'static str, error: &libbpf_rs::Error) -> Self {
         Self::Update {
             map,
-            reason: describe(error),
+            reason: match error.kind() {
+                // E2BIG: a map has no room (kernel/bpf/hashtab.c).
+                ErrorKind::TooBig => {
+                    "it is full: end recordings in progress, which capprofctl ps shows".to_owned()
+                }
+                _ => describe(error),
+            },
         }
     }
 }

@@ -140,7 +140,7 @@ layouts! {
         mount_namespace: u32,
         init: u32,
         ended: u32,
-        unused: u32,
+        reached: u32,
         rows: [u32; TABLES],
         unjoinable: [u32; 2],
         results_wanted: u32,

@@ -63,20 +63,21 @@ impl Table {
     }
 }
 
-/// Which limit a recording met in the first of these tables that has no room for it, and who has reached it.
+/// Which limits a recording met in these tables, or else who has filled the first of them.
 pub(super) fn reached(set: &ProgramSet, container: &Container, tables: &[Table]) -> String {
-    for table in tables {
-        let Ok(map) = set.map(table.map()) else {
-            continue;
-        };
-        let all = map.max_entries();
-        let own = all / SHARES;
-        if table.rows(container) >= own {
-            return format!(
-                "this recording has reached its limit of {own} rows in the map {}",
-                table.map()
-            );
-        }
+    let limits: Vec<String> = tables
+        .iter()
+        .filter(|table| container.reached & (1 << **table as u32) != 0)
+        .filter_map(|table| {
+            let own = set.map(table.map()).ok()?.max_entries() / SHARES;
+            Some(format!("{own} rows in the map {}", table.map()))
+        })
+        .collect();
+    if !limits.is_empty() {
+        return format!(
+            "this recording has reached its limit of {}",
+            limits.join(" and of ")
+        );
     }
     let Some(table) = tables.first() else {
         return String::new();

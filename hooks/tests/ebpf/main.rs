@@ -21,7 +21,7 @@ use std::sync::Arc;
 
 type Test = fn(&Tools) -> anyhow::Result<()>;
 
-const TESTS: [(&str, Test); 49] = [
+const TESTS: [(&str, Test); 51] = [
     (
         "devices_are_opened_or_asked_about",
         devices_are_opened_or_asked_about,
@@ -99,6 +99,14 @@ const TESTS: [(&str, Test); 49] = [
     (
         "a_recording_that_reaches_its_limits_leaves_room_for_others",
         limits::a_recording_that_reaches_its_limits_leaves_room_for_others,
+    ),
+    (
+        "each_limit_that_is_reached_is_named",
+        limits::each_limit_that_is_reached_is_named,
+    ),
+    (
+        "a_map_without_room_for_another_recording_is_named",
+        limits::a_map_without_room_for_another_recording_is_named,
     ),
     (
         "call_paths_of_one_system_call_are_told_apart",

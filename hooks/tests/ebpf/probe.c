@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <linux/capability.h>
 #include <netinet/in.h>
 #include <pthread.h>
@@ -11,12 +12,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <sys/wait.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 static struct __user_cap_header_struct header = { _LINUX_CAPABILITY_VERSION_3, 0 };
@@ -52,6 +58,25 @@ static void *end(void *unused)
 	usleep(50000);
 	syscall(SYS_exit, 0);
 	return unused;
+}
+
+static int write_again(const char *path, const struct stat *status, int kind, struct FTW *where)
+{
+	char value[4096];
+	int entry;
+	ssize_t length;
+
+	(void)status;
+	(void)where;
+	if (kind != FTW_F)
+		return 0;
+	entry = open(path, O_RDWR);
+	if (entry < 0)
+		return 0;
+	length = read(entry, value, sizeof(value));
+	if (length > 0)
+		(void)!pwrite(entry, value, length, 0);
+	return close(entry);
 }
 
 static void act(const char *action)
@@ -176,6 +201,102 @@ static void act(const char *action)
 			}
 			waitpid(child, NULL, 0);
 		}
+	} else if (!strncmp(action, "checks-", 7)) {
+		/* The same checks by as many programs, all of a process without capabilities: they are refused. */
+		for (int i = 0; i < atoi(action + 7); i++) {
+			int child = vfork();
+			must(child, action);
+			if (child == 0) {
+				syscall(SYS_setuid, 1000 + i);
+				execl("/bin/probe", "probe", "refused-paths", (char *)0);
+				_exit(1);
+			}
+			waitpid(child, NULL, 0);
+		}
+	} else if (!strcmp(action, "refused-paths")) {
+		/* Each of these system calls asks for two capabilities. */
+		const char *path = "/shut/file";
+		struct statfs file_system;
+		struct stat status;
+
+		access(path, R_OK);
+		chdir(path);
+		chmod(path, 0);
+		chroot(path);
+		execl(path, path, (char *)0);
+		getxattr(path, "user.x", buffer, 1);
+		inotify_add_watch(inotify_init(), path, IN_OPEN);
+		lchown(path, 0, 0);
+		lgetxattr(path, "user.x", buffer, 1);
+		link(path, path);
+		listxattr(path, buffer, 1);
+		llistxattr(path, buffer, 1);
+		lremovexattr(path, "user.x");
+		lsetxattr(path, "user.x", "", 0, 0);
+		mkdir(path, 0);
+		mknod(path, S_IFIFO, 0);
+		open(path, O_RDONLY);
+		statfs(path, &file_system);
+		readlink(path, buffer, 1);
+		removexattr(path, "user.x");
+		rename(path, path);
+		setxattr(path, "user.x", "", 0, 0);
+		stat(path, &status);
+		symlink(path, path);
+		syscall(SYS_name_to_handle_at, AT_FDCWD, path, buffer, buffer, 0);
+		syscall(SYS_statx, AT_FDCWD, path, 0, 0, buffer);
+		truncate(path, 0);
+		unlink(path);
+		utimensat(AT_FDCWD, path, NULL, 0);
+	} else if (!strncmp(action, "capsets-", 8)) {
+		must(syscall(SYS_capget, &header, sets), action);
+		for (int i = 0; i < atoi(action + 8); i++) {
+			sets[0].inheritable = i;
+			must(syscall(SYS_capset, &header, sets), action);
+		}
+	} else if (!strncmp(action, "attributes-", 11)) {
+		struct vfs_cap_data written = { VFS_CAP_REVISION_2 };
+
+		must(close(creat("/tmp/file", 0700)), action);
+		for (int i = 0; i < atoi(action + 11); i++) {
+			written.data[0].permitted = i + 1;
+			must(setxattr("/tmp/file", "security.capability", &written, sizeof(written), 0), action);
+		}
+	} else if (!strncmp(action, "devices-", 8)) {
+		/* Made and never opened: 240 to 254 are for local use. */
+		for (int i = 0; i < atoi(action + 8); i++) {
+			must(mknod("/tmp/device", S_IFCHR | 0600, makedev(240, i)), action);
+			must(unlink("/tmp/device"), action);
+		}
+	} else if (!strcmp(action, "ports")) {
+		for (int i = 1; i < 1024; i++) {
+			struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons(i) };
+			int made = socket(AF_INET, SOCK_STREAM, 0);
+
+			must(made, action);
+			must(bind(made, (void *)&address, sizeof(address)), action);
+			must(close(made), action);
+		}
+	} else if (!strcmp(action, "sysctls")) {
+		/* Of its network namespace: what they hold already. */
+		must(nftw("/proc/sys/net/ipv4/conf", write_again, 8, FTW_PHYS), action);
+		must(nftw("/proc/sys/net/ipv6/conf", write_again, 8, FTW_PHYS), action);
+	} else if (!strncmp(action, "processes-", 10)) {
+		int pipes[2];
+
+		/* They end when nobody is left who could write. */
+		must(pipe(pipes), action);
+		for (int i = 0; i < atoi(action + 10); i++) {
+			int child = fork();
+			must(child, action);
+			if (child == 0) {
+				close(pipes[1]);
+				_exit(read(pipes[0], buffer, 1) != 0);
+			}
+		}
+		close(pipes[1]);
+		while (wait(NULL) > 0)
+			continue;
 	} else if (!strcmp(action, "exit-in-thread")) {
 		/* exit_group(2) by another thread than the first, which has ended. */
 		must(-pthread_create(&thread, NULL, leave, NULL), action);
