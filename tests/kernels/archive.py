@@ -167,20 +167,20 @@ def kernels(architecture="amd64"):
     return sorted(kernels.values(), key=lambda kernel: kernel.order)
 
 
-def unpacked(kernel, architecture="amd64"):
-    """A directory with vmlinuz and modules/ of the kernel, downloaded and unpacked once."""
-    what = "\n".join([*(checksum for _, _, checksum in kernel.packages), *MODULES])
+def unpacked(kernel, architecture="amd64", modules=MODULES):
+    """A directory with vmlinuz and modules/ of the kernel, of which it has these, downloaded and unpacked once."""
+    what = "\n".join([*(checksum for _, _, checksum in kernel.packages), *modules])
     directory = cache() / f"{kernel.series}-{hashlib.sha256(what.encode()).hexdigest()[:20]}"
     with locked(directory.name):
         if not directory.exists():
             with tempfile.TemporaryDirectory(dir=cache(), prefix=".unpack.") as work:
-                unpack(kernel, Apt(architecture), pathlib.Path(work))
+                unpack(kernel, Apt(architecture), pathlib.Path(work), modules)
                 (pathlib.Path(work) / "kernel").rename(directory)
         directory.touch()
     return directory
 
 
-def unpack(kernel, apt, work):
+def unpack(kernel, apt, work, modules):
     wanted = [f"{name}={version}" for name, version, _ in kernel.packages]
     apt.call("apt-get", "--quiet=2", "download", *wanted, cwd=work)
     tree, result = work / "tree", work / "kernel"
@@ -191,7 +191,7 @@ def unpack(kernel, apt, work):
         subprocess.run(["dpkg-deb", "--extract", package, tree], check=True)
     (result / "modules").mkdir(parents=True)
     shutil.copy(one(tree, "vmlinu[xz]*"), result / "vmlinuz")
-    for module in MODULES:
+    for module in modules:
         for file in tree.rglob(f"{module}.ko*"):
             if file.suffix == ".xz":
                 with open(result / "modules" / f"{module}.ko", "wb") as plain:

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Many containers at a time, of different programs: the profile of each equals the one that the same program gets alone."""
+"""Many containers at a time, of different programs: the profile of each equals the one that the same program gets alone. Turn by turn with the bare
+runtime, so that what else the machine does weighs on both."""
 
 import concurrent.futures
 import json
 import os
+import shutil
 import subprocess
 import time
 
@@ -22,7 +24,7 @@ PROGRAMS = {
 }
 
 
-def bundles(world):
+def bundles(world, prefix):
     """One bundle for each program, on one root file system; many containers are made of each."""
     config = json.loads(world.configuration)
     config["root"]["path"] = str(world.bundle / "rootfs")
@@ -30,7 +32,7 @@ def bundles(world):
     config["mounts"] = [mount for mount in config["mounts"] if mount["type"] != "overlay"]
     found = {}
     for name, arguments in PROGRAMS.items():
-        found[name] = world.work / f"bundle-{name}"
+        found[name] = world.work / f"{prefix}-{name}"
         found[name].mkdir()
         (found[name] / "config.json").write_text(json.dumps({**config, "process": {**config["process"], "args": arguments}}))
     return found
@@ -44,14 +46,28 @@ def start(world, program, bundle, identifier):
     return [] if result.returncode == 0 else [f"{identifier}: {result.returncode}: {result.stderr.decode(errors='replace')}"]
 
 
-def many(world, program, made, prefix, count):
-    """(seconds, problems) of so many at a time."""
+def many(world, program, made, prefix, numbers):
+    """(seconds, problems) of those with these numbers, all at a time."""
     names = list(made)
     begun = time.time()
     with concurrent.futures.ThreadPoolExecutor(AT_A_TIME) as pool:
-        work = [pool.submit(start, world, program, made[names[number % len(names)]], f"{prefix}-{names[number % len(names)]}-{number}") for number in range(count)]
+        work = [pool.submit(start, world, program, made[names[number % len(names)]], f"{prefix}-{names[number % len(names)]}-{number}") for number in numbers]
         problems = [line for one in work for line in one.result()]
     return time.time() - begun, problems
+
+
+def in_turns(world, capprof, runtime, made, bare, count):
+    """(seconds with capprof, seconds without, problems) of so many containers of each."""
+    sums, problems = [0.0, 0.0], []
+    for first in range(0, count, AT_A_TIME):
+        numbers = range(first, min(first + AT_A_TIME, count))
+        turns = [(0, capprof, made, "c"), (1, [runtime], bare, "bare")]
+        # Neither is always the one that finds the caches as the other has left them.
+        for place, program, bundles_of, prefix in turns if first // AT_A_TIME % 2 == 0 else reversed(turns):
+            seconds, found = many(world, program, bundles_of, prefix, numbers)
+            sums[place] += seconds
+            problems += found
+    return *sums, problems
 
 
 def essence(profile):
@@ -67,14 +83,17 @@ def load(options, runtime, world):
         return []
     begun = time.time()
     try:
-        made = bundles(world)
+        made, bare = bundles(world, "bundle"), bundles(world, "bare")
         count = options.containers // len(options.runtime)
         capprof = [str(world.bin / "capprof")]
         expected = {}
         for name, bundle in made.items():
             result.problems += start(world, capprof, bundle, f"alone-{name}")
             expected[name] = essence(world.profiles(f"alone-{name}")[0])
-        seconds, problems = many(world, capprof, made, "c", count)
+        # Without capprof the programs need what it found.
+        for name, bundle in made.items():
+            shutil.copy(bundle / "config.minimized.json", bare[name] / "config.json")
+        seconds, alone, problems = in_turns(world, capprof, runtime, made, bare, count)
         result.problems += problems
         for number in range(count):
             name = list(made)[number % len(made)]
@@ -85,13 +104,9 @@ def load(options, runtime, world):
             if {path.name for path in bundle.iterdir()} - {"config.json", "capprof.json", "config.minimized.json"}:
                 result.problems.append(f"left in {bundle}: {sorted(bundle.iterdir())}")
         result.problems += world.sweep() + world.left()
-        # Without capprof, the programs run with what it found.
-        for bundle in made.values():
-            os.replace(bundle / "config.minimized.json", bundle / "config.json")
-        bare, problems = many(world, [runtime], made, "bare", count)
-        result.problems += problems
         result.containers = len(made) + count
-        print(f"# load/{runtime}: {count} containers, {AT_A_TIME} at a time: {seconds:.1f} s, bare {bare:.1f} s, {seconds / bare:.2f} times", flush=True)
+        result.times = seconds / alone
+        print(f"# load/{runtime}: {count} containers, {AT_A_TIME} at a time: {seconds:.1f} s, bare {alone:.1f} s, {result.times:.2f} times", flush=True)
     except Exception as error:  # a defect of the suite fails the test instead of losing it
         result.problems.append(repr(error))
     result.seconds = time.time() - begun

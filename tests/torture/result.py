@@ -12,4 +12,6 @@ class Result:
     # Points that the process did not reach this time.
     missed: int = 0
     containers: int = 0
+    # How many times as long they took as without capprof; None: not measured.
+    times: float | None = None
     problems: list = dataclasses.field(default_factory=list)
