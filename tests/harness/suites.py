@@ -103,8 +103,9 @@ ALL = (
           claims="three servers observed without a restart use what profiling finds for the same, and do without what `capprofctl audit` calls unused",
           inputs=(*SOURCES, *HARNESS, "tests/servers/")),
     Suite("systemd", ("tests/systemd/run",), ("tests/systemd/run",), after=("roots",), limit=900,
-          claims="services of Debian's systemd are recorded from their start on, get a drop-in that works, and have their former settings back on every way out; recovery at boot",
-          inputs=(*SOURCES, *HARNESS, "tests/systemd/", "tests/servers/root", "tests/servers/packages")),
+          claims="services of Debian's systemd are recorded from their start on, get a drop-in that works, and have their former settings back on every way out; recovery at boot; "
+          "the page on units word by word; a Quadlet starts with what was put into it",
+          inputs=(*SOURCES, *HARNESS, "tests/systemd/", "tests/servers/root", "tests/servers/packages", "tests/engines/root", "tests/engines/images", "tests/corpus/", "docs/unit.md")),
     Suite("guest", ("tests/guest",), ("tests/guest",), lane="any", needs=("build", "image"), rows=True, limit=2 * 3600, shards=True,
           claims="the same with SELinux enforcing: the SELinux recorder, its leases, labels and blind spots, corpus by construction with both recorders",
           inputs=(*E2E, *HARNESS, *GUEST)),
