@@ -1,6 +1,7 @@
 //! How long it takes to classify 10,000 observations: at each place of the atlas in turn, and as often at places that no table has.
 //!
 //! Prints milliseconds of wall time, one line for each of 20 rounds; `tests/bench` reads them.
+#![allow(clippy::print_stdout)]
 
 use capprof_profile::classify::{Context, classify};
 use capprof_profile::observation::Observation;
