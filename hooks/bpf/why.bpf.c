@@ -251,7 +251,11 @@ static __always_inline void tell_filters(u64 head)
 		told->previous = (u64)filter;
 		program = BPF_CORE_READ((struct seccomp_filter *)address, prog, orig_prog);
 		length = program ? BPF_CORE_READ(program, len) : 0;
-		if (length && length <= WHY_INSTRUCTIONS &&
+		if (length > WHY_INSTRUCTIONS)
+			length = 0;
+		/* In one comparison with the next, the compiler compares length - 1: verifiers before Linux 6.15 learn nothing of length from that. */
+		asm volatile("" : "+r"(length));
+		if (length &&
 		    !bpf_probe_read_kernel(told->instructions, length * sizeof(u64), BPF_CORE_READ(program, filter)))
 			told->length = length;
 		bpf_ringbuf_submit(told, 0);
@@ -340,8 +344,11 @@ static __always_inline bool is_new(struct why_event *event)
 	digest = mix(digest, event->effective);
 	for (int i = 0; i < 6; i++)
 		digest = mix(digest, event->arguments[i]);
-	for (int i = 0; i < 16; i++)
+	for (int i = 0; i < 16; i++) {
 		digest = mix(digest, *(u64 *)&event->path[i * 8]);
+		/* The compiler would load all words at once, and keep them on the stack. */
+		asm volatile("" : "+r"(digest) : : "memory");
+	}
 	digest = mix(digest, *(u64 *)event->data);
 	event->digest = key.digest = mix(digest, event->checks ? event->check[0].capability : 0);
 	count = bpf_map_lookup_elem(&seen, &key);
