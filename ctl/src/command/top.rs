@@ -201,7 +201,11 @@ impl Table {
 pub(crate) fn run(state: &Path, wanted: Option<&str>, every: Duration) -> anyhow::Result<Exit> {
     let directories = match wanted {
         Some(wanted) => vec![super::watch::recording(state, wanted)?],
-        None => Vec::new(),
+        None => {
+            // The stream of news ends alike where there are none and where they may not be read.
+            Directory::list(state, None)?;
+            Vec::new()
+        }
     };
     let interrupted = process::interrupted()?;
     let stream = Stream::start(state, &directories, every)?;

@@ -4,6 +4,7 @@ use crate::ebpf::INITIAL_PID_NAMESPACE;
 use anyhow::{Context, bail};
 use capprof_store::process;
 use std::fs;
+use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
 
 /// Processes to watch.
@@ -39,11 +40,16 @@ pub(super) fn initial_pid_namespace() -> anyhow::Result<()> {
 /// All processes that share the mount or pid namespace of this one; where it shares both with us, the process and what it has started.
 ///
 /// # Errors
-/// There is no such process.
+/// There is no such process, or it is another user's.
 pub(super) fn of(pid: u32) -> anyhow::Result<Members> {
     let name = pid.to_string();
-    let mounts = namespace(&name, "mnt")
-        .with_context(|| format!("watch process {pid}: there is no such process"))?;
+    let mounts = match fs::metadata(format!("/proc/{pid}/ns/mnt")) {
+        Ok(namespace) => namespace.ino(),
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+            bail!("watch process {pid}: {error}: run it with sudo")
+        }
+        Err(_) => bail!("watch process {pid}: there is no such process"),
+    };
     let pids = namespace(&name, "pid");
     let own_mounts = namespace("self", "mnt") == Some(mounts);
     let own_pids = namespace("self", "pid") == pids;

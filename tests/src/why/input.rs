@@ -112,7 +112,13 @@ fn without_rights(program: &Path) -> anyhow::Result<()> {
         .arg(program)
         .args(["why", "--", "true"])
         .output()?;
-    expect_line(&output, "attach eBPF")
+    expect_line(&output, "attach eBPF")?;
+    let output = Command::new("setpriv")
+        .args(["--reuid", "1234", "--clear-groups"])
+        .arg(program)
+        .args(["why", &std::process::id().to_string()])
+        .output()?;
+    expect_line(&output, "run it with sudo")
 }
 
 fn missing_process(program: &Path) -> anyhow::Result<()> {
