@@ -4,7 +4,7 @@
  *
  *   watched  thread group -> enum watch_flag; system calls of other processes cost one comparison
  *   joins    mount namespace of a watched container -> 1, for processes that `exec` adds to it
- *   asked    thread -> checks refused in its current system call
+ *   asked    thread -> checks refused in its current system call, and what security modules refused in it
  *   calls    system call -> which arguments are paths and descriptors
  *   seen     refusals that user space knows already, and their counts
  *   filters  seccomp filters that user space knows already
@@ -53,12 +53,15 @@ struct {
 	__type(value, struct asked);
 } asked SEC(".maps");
 
-/* 1 if a thread with these last bits may have an entry in `asked`. Every system call of the host makes this test, so it must be cheap. */
+/*
+ * How many threads with these last bits have an entry in `asked`; too many after an eviction. Every system call of the host makes this test, so
+ * it must be cheap.
+ */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, TID_MASK + 1);
 	__type(key, u32);
-	__type(value, u8);
+	__type(value, u32);
 } has_asked SEC(".maps");
 
 struct {
@@ -108,16 +111,19 @@ static const struct asked no_asked;
 
 #include "why_event.h"
 
-static __always_inline void tell(struct why_event *event)
+static __always_inline void count_lost(void)
 {
 	u32 zero = 0;
-	u64 *count;
+	u64 *count = bpf_map_lookup_elem(&lost, &zero);
 
-	if (!bpf_ringbuf_output(&events, event, sizeof(*event), 0))
-		return;
-	count = bpf_map_lookup_elem(&lost, &zero);
 	if (count)
 		__sync_fetch_and_add(count, 1);
+}
+
+static __always_inline void tell(struct why_event *event)
+{
+	if (bpf_ringbuf_output(&events, event, sizeof(*event), 0))
+		count_lost();
 }
 
 /* Returns a number that is the same during one system call, and most probably differs for the next. */
@@ -129,28 +135,42 @@ static __always_inline u64 identify(const struct call *call)
 	return mix(digest, call->arguments[2]);
 }
 
+/* Returns the entry of the current thread. Makes one if there is none. */
+static __always_inline struct asked *asked_of_thread(void)
+{
+	u32 tid = bpf_get_current_pid_tgid(), slot = tid & TID_MASK, *number;
+	struct asked *entry = bpf_map_lookup_elem(&asked, &tid);
+
+	if (entry)
+		return entry;
+	number = bpf_map_lookup_elem(&has_asked, &slot);
+	if (number && !bpf_map_update_elem(&asked, &tid, &no_asked, BPF_NOEXIST))
+		__sync_fetch_and_add(number, 1);
+	return bpf_map_lookup_elem(&asked, &tid);
+}
+
+/* Removes a thread's entry: what was refused in one system call must not explain another. */
+static __always_inline void forget(u32 tid)
+{
+	u32 slot = tid & TID_MASK, *number = bpf_map_lookup_elem(&has_asked, &slot);
+
+	if (number && *number && !bpf_map_delete_elem(&asked, &tid))
+		__sync_fetch_and_add(number, -1);
+}
+
 /* Returns the entry of the current thread for its current system call. */
 static __always_inline struct asked *asked_now(const struct call *call)
 {
-	u32 tid = bpf_get_current_pid_tgid(), slot = tid & TID_MASK;
-	struct asked *entry = bpf_map_lookup_elem(&asked, &tid);
+	struct asked *entry = asked_of_thread();
 	u64 identity = identify(call);
-	u8 *mark;
 
-	if (!entry) {
-		bpf_map_update_elem(&asked, &tid, &no_asked, BPF_ANY);
-		entry = bpf_map_lookup_elem(&asked, &tid);
-		if (!entry)
-			return NULL;
-	}
-	if (entry->call != identity) {
+	if (entry && entry->call != identity) {
 		entry->call = identity;
 		entry->number = 0;
 		entry->device = 0;
+		entry->records = 0;
+		entry->hook = 0;
 	}
-	mark = bpf_map_lookup_elem(&has_asked, &slot);
-	if (mark)
-		*mark = 1;
 	return entry;
 }
 
@@ -200,33 +220,7 @@ int BPF_PROG(why_capable_fexit, const struct cred *cred, struct user_namespace *
 	return ret ? refused_check(ctx, cred, target, capability) : 0;
 }
 
-/* Reads the answer of the programs that ran before it at the control group (bpf_get_retval(), Linux 5.18). */
-SEC("cgroup/dev")
-int why_device(struct bpf_cgroup_dev_ctx *ctx)
-{
-	u32 tgid = bpf_get_current_pid_tgid() >> 32, tid = bpf_get_current_pid_tgid(), slot = tid & TID_MASK, *flags;
-	struct asked *entry;
-	u8 *mark;
-
-	flags = bpf_map_lookup_elem(&watched, &tgid);
-	if (!flags || *flags & WATCH_SPAWNER)
-		return 1;
-	entry = bpf_map_lookup_elem(&asked, &tid);
-	if (!entry) {
-		bpf_map_update_elem(&asked, &tid, &no_asked, BPF_ANY);
-		entry = bpf_map_lookup_elem(&asked, &tid);
-		if (!entry)
-			return 1;
-	}
-	entry->device = WHY_DEVICE | (bpf_get_retval() ? WHY_DEVICE_REFUSED : 0);
-	entry->device_access = ctx->access_type;
-	entry->device_major = ctx->major;
-	entry->device_minor = ctx->minor;
-	mark = bpf_map_lookup_elem(&has_asked, &slot);
-	if (mark)
-		*mark = 1;
-	return 1;
-}
+#include "why_modules.h"
 
 /* Sends the current task's filters that user space does not know yet. */
 static __always_inline void tell_filters(u64 head)
@@ -350,6 +344,8 @@ static __always_inline bool is_new(struct why_event *event)
 		asm volatile("" : "+r"(digest) : : "memory");
 	}
 	digest = mix(digest, *(u64 *)event->data);
+	digest = mix(digest, event->records);
+	digest = mix(digest, event->hook);
 	event->digest = key.digest = mix(digest, event->checks ? event->check[0].capability : 0);
 	count = bpf_map_lookup_elem(&seen, &key);
 	if (count) {
@@ -367,15 +363,20 @@ static __always_inline void add_checks(struct why_event *event, const struct cal
 
 	if (!entry)
 		return;
-	if (entry->number && entry->call == identify(call)) {
+	if (entry->call == identify(call)) {
 		event->checks = entry->number;
-		bpf_probe_read_kernel(event->check, sizeof(event->check), entry->checks);
+		if (entry->number)
+			bpf_probe_read_kernel(event->check, sizeof(event->check), entry->checks);
+		event->records = entry->records;
+		event->recorded_ns = entry->recorded_ns;
+		event->hook = entry->hook;
+		event->hook_answer = entry->hook_answer;
 	}
 	event->flags |= entry->device;
 	event->device_access = entry->device_access;
 	event->device_major = entry->device_major;
 	event->device_minor = entry->device_minor;
-	bpf_map_delete_elem(&asked, &tid);
+	forget(tid);
 }
 
 static __always_inline void read_registers(struct why_event *event, const struct call *call)
@@ -451,8 +452,7 @@ SEC("tp_btf/sys_exit")
 int BPF_PROG(why_system_call, struct pt_regs *regs, long ret)
 {
 	u64 thread = bpf_get_current_pid_tgid();
-	u32 tgid = thread >> 32, tid = thread, slot = tid & TID_MASK, *flags;
-	u8 *mark;
+	u32 tgid = thread >> 32, tid = thread, slot = tid & TID_MASK, *number, *flags;
 
 	if (ret < 0 && ret >= -122) {
 		/* ENOENT is frequent and never a refusal. */
@@ -463,24 +463,23 @@ int BPF_PROG(why_system_call, struct pt_regs *regs, long ret)
 		}
 	} else if (ret == 0) {
 #if defined(__TARGET_ARCH_x86)
-		s32 number = regs->orig_ax;
+		s32 call = regs->orig_ax;
 #else
-		s32 number = regs->syscallno;
+		s32 call = regs->syscallno;
 #endif
-		if (number == SYS_landlock_restrict_self || number == SYS_pivot_root || number == SYS_unshare || number == SYS_setns) {
+		if (call == SYS_landlock_restrict_self || call == SYS_pivot_root || call == SYS_unshare || call == SYS_setns) {
 			flags = bpf_map_lookup_elem(&watched, &tgid);
 			if (flags && !(*flags & WATCH_SPAWNER))
-				succeeded(number, tgid, flags);
+				succeeded(call, tgid, flags);
 		}
 	}
-	mark = bpf_map_lookup_elem(&has_asked, &slot);
-	if (mark && *mark) {
-		*mark = 0;
+	number = bpf_map_lookup_elem(&has_asked, &slot);
+	if (number && *number) {
 		/* netlink reports a refusal in its answer, and the system call succeeds. */
 		flags = ret > 0 ? bpf_map_lookup_elem(&watched, &tgid) : NULL;
 		if (flags && !(*flags & WATCH_SPAWNER))
 			refused(-1, *flags, WHY_ANSWERED);
-		bpf_map_delete_elem(&asked, &tid);
+		forget(tid);
 	}
 	return 0;
 }
@@ -562,6 +561,8 @@ int BPF_PROG(why_end, struct task_struct *task)
 	u32 tgid = task->tgid, place = EVENT_END, *flags = bpf_map_lookup_elem(&watched, &tgid);
 	struct why_event *event;
 
+	/* A thread that ends in a system call does not come to the call's end. */
+	forget(bpf_get_current_pid_tgid());
 	if (!flags || BPF_CORE_READ(task, signal, live.counter))
 		return 0;
 	event = bpf_map_lookup_elem(&event_scratch, &place);

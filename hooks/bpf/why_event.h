@@ -53,6 +53,8 @@ static __always_inline void describe_task(struct why_event *event, u32 kind, u32
 	event->result = 0;
 	event->flags = 0;
 	event->checks = 0;
+	event->records = 0;
+	event->hook = 0;
 	event->base_length = 0;
 	event->executable_mode = 0;
 	event->path[0] = event->path2[0] = 0;

@@ -9,6 +9,8 @@ enum {
 	BPF_MAP_TYPE_RINGBUF = 27,
 };
 
+#define AUDIT_AVC 1400 /* include/uapi/linux/audit.h */
+
 #define WHY_LIMITS 16 /* RLIM_NLIMITS */
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
@@ -30,6 +32,15 @@ struct seccomp_filter {
 struct seccomp {
 	int mode;
 	struct seccomp_filter *filter;
+};
+
+struct sk_buff {
+	unsigned int len;
+	unsigned char *data;
+};
+
+struct audit_buffer {
+	struct sk_buff *skb;
 };
 
 struct path___why {

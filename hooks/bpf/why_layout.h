@@ -11,9 +11,11 @@
 #define WHY_BASE 768
 #define WHY_DATA 128
 #define WHY_INSTRUCTIONS 4096 /* BPF_MAXINSNS */
+#define WHY_RECORD_FRAMES 32
+#define WHY_TEXT 1536 /* of an audit record */
 #define WHY_FILTERS 16 /* the number of seccomp filters that are read of one task */
 
-enum why_kind { WHY_REFUSED, WHY_EXEC, WHY_EXIT, WHY_NAMESPACE, WHY_FILTER };
+enum why_kind { WHY_REFUSED, WHY_EXEC, WHY_EXIT, WHY_NAMESPACE, WHY_FILTER, WHY_RECORD };
 
 enum why_flag {
 	WHY_NO_NEW_PRIVILEGES = 1 << 0,
@@ -79,7 +81,10 @@ struct asked {
 	u32 device; /* enum why_flag */
 	u32 device_access;
 	u32 device_major, device_minor;
-	u32 unused;
+	u32 records; /* struct why_record */
+	u64 recorded_ns; /* the first of them */
+	u64 hook; /* the function of AppArmor that refused; 0: none */
+	s64 hook_answer; /* its error */
 	struct why_check checks[WHY_CHECKS];
 };
 
@@ -112,6 +117,11 @@ struct why_event {
 	u32 executable_mode;
 	u32 network_namespace;
 	u64 digest; /* see struct seen_key */
+	u64 recorded_ns; /* the first of the records of this call */
+	u64 hook; /* see struct asked */
+	s64 hook_answer;
+	u32 records; /* how many records of this call were told before */
+	u32 unused;
 	struct rlimit limits[WHY_LIMITS];
 	char comm[16];
 	struct why_check check[WHY_CHECKS];
@@ -133,4 +143,16 @@ struct why_filter {
 	u32 length; /* the number of instructions; 0 if this kernel does not keep them */
 	u64 filter, previous;
 	u64 instructions[WHY_INSTRUCTIONS];
+};
+
+/* An audit record of a security module, told before the refusal of the system call that it belongs to. */
+struct why_record {
+	u32 kind; /* WHY_RECORD */
+	u32 tgid, tid;
+	u32 length; /* of the text; more than WHY_TEXT: the rest is missing */
+	u64 recorded_ns; /* the first of the same call */
+	s32 frames;
+	u32 unused;
+	u64 stack[WHY_RECORD_FRAMES];
+	char text[WHY_TEXT];
 };

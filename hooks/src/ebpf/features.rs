@@ -80,6 +80,12 @@ impl Feature {
     }
 }
 
+/// Returns true if the kernel's type information has a function of this name, or does not say.
+pub(crate) fn has_function(name: &str) -> bool {
+    types_of_kernel()
+        .is_none_or(|types| memmem::find(types, format!("\0{name}\0").as_bytes()).is_some())
+}
+
 /// The kernel's release, as uname(2) has it; empty if it does not say.
 pub(super) fn release() -> String {
     nix::sys::utsname::uname().map_or_else(

@@ -55,7 +55,7 @@ pub(crate) enum Error {
 
 impl Error {
     /// The program that was refused, if libbpf named it.
-    pub(super) fn program(&self) -> Option<&str> {
+    pub(crate) fn program(&self) -> Option<&str> {
         match self {
             Self::Refused { warning, .. } => warning.as_ref()?.program.as_deref(),
             _ => None,

@@ -23,7 +23,7 @@ mod liveness;
 mod log;
 mod policy;
 mod probe;
-mod record;
+pub(crate) mod record;
 mod rules;
 mod selinuxfs;
 mod target;

@@ -3,6 +3,7 @@
 use super::kernel::{Kernel, Told};
 use super::layout::{self, Event, FRAMES, SeenKey, flag, kind, text};
 use super::process::{self, Networks, Roots};
+use super::records::{self, Waiting};
 use super::walk::{Start, walk};
 use super::{calls, decode, executable, intent};
 use crate::ebpf::symbols::Symbols;
@@ -25,15 +26,30 @@ const ARCHITECTURE: (u32, u32) = (0xc000_00b7, 0x4000_0028);
 /// `SECCOMP_MODE_FILTER` (include/uapi/linux/seccomp.h); one more once a filter has killed.
 const FILTERED: u32 = 2;
 
+/// The name of the program that starts the command.
+const STARTER: &str = "capprofctl";
+
 /// How many distinct refusals are kept.
 const MOST: usize = 4096;
 
 /// A refusal before its stacks have names.
 struct Pending {
     event: Box<Event>,
+    records: Vec<layout::Record>,
     facts: Facts,
     program: String,
     fatal: bool,
+}
+
+impl Pending {
+    /// The addresses that need names.
+    fn addresses(&self) -> Vec<u64> {
+        let checks = checks(&self.event).flat_map(stack);
+        let records = self.records.iter().flat_map(records::stack);
+        let mut addresses: Vec<u64> = checks.chain(records).copied().collect();
+        addresses.extend(records::hook(&self.event));
+        addresses
+    }
 }
 
 /// What is known of a process.
@@ -52,6 +68,7 @@ type Filter = (u64, Option<Vec<seccomp::Instruction>>);
 pub(super) struct Collector {
     roots: Roots,
     networks: Networks,
+    records: Waiting,
     processes: HashMap<u32, Process>,
     filters: HashMap<u64, Filter>,
     pending: Vec<Pending>,
@@ -59,7 +76,7 @@ pub(super) struct Collector {
     dropped: u64,
     /// Refusals of a file whose mounts are not known: the process and its mount namespace were gone before any process in it was looked at.
     too_late: u64,
-    /// The command, which this process cannot start where that is refused.
+    /// The command, of which [`STARTER`] stands in place if executing it is refused.
     starts: String,
     /// The processes ran before `why` watched them, so what they did to themselves is not known.
     attached: bool,
@@ -113,6 +130,7 @@ impl Collector {
                     .map(|words| words.into_iter().map(seccomp::Instruction::from).collect());
                 self.filters.insert(filter, (previous, program));
             }
+            Told::Record(record) => self.records.add(&record),
             Told::Event(event) => match event.kind {
                 kind::REFUSED => self.refused(event),
                 kind::EXEC => self.executed(&event),
@@ -128,6 +146,7 @@ impl Collector {
     }
 
     fn refused(&mut self, event: Box<Event>) {
+        let records = self.records.of(&event);
         if self.pending.len() >= MOST {
             self.dropped += 1;
             return;
@@ -145,7 +164,7 @@ impl Collector {
         let process = self.processes.entry(event.tgid).or_default();
         if process.program.is_empty() {
             process.program = match text(&event.comm) {
-                name if name == "capprof-hook" => self.starts.clone(),
+                name if name == STARTER => self.starts.clone(),
                 name => process::executable(event.tgid).unwrap_or(name),
             };
         }
@@ -153,6 +172,7 @@ impl Collector {
         let program = process.program.clone();
         self.pending.push(Pending {
             event,
+            records,
             facts,
             program,
             fatal: false,
@@ -162,6 +182,7 @@ impl Collector {
     fn ended(&mut self, event: &Event) {
         let failed = event.result != 0;
         let pid = event.tgid;
+        self.records.ended(pid);
         let Some(process) = self.processes.remove(&pid).filter(|_| failed) else {
             return;
         };
@@ -303,12 +324,7 @@ impl Collector {
                 self.too_late
             ));
         }
-        let addresses: Vec<u64> = self
-            .pending
-            .iter()
-            .flat_map(|pending| checks(&pending.event))
-            .flat_map(|check| stack(check).to_vec())
-            .collect();
+        let addresses: Vec<u64> = self.pending.iter().flat_map(Pending::addresses).collect();
         let symbols = match addresses.is_empty() {
             true => None,
             false => Some(Symbols::by(&addresses, |addresses| kernel.names(addresses))),
@@ -363,6 +379,8 @@ fn explain(
             })
             .collect();
     }
+    add_records(&mut pending, symbols);
+    let event = &pending.event;
     let explanation = why::decide(&pending.facts);
     let key = SeenKey {
         tgid: event.tgid,
@@ -395,6 +413,23 @@ fn explain(
         explanation,
         call: pending.facts.call,
         program: pending.program,
+    }
+}
+
+/// What security modules say of the call.
+fn add_records(pending: &mut Pending, symbols: Option<&Symbols>) {
+    let modules = &mut pending.facts.modules;
+    for record in &pending.records {
+        let (avc, denial) = records::read(record, symbols);
+        modules.avc.extend(avc);
+        modules.apparmor_denials.extend(denial);
+    }
+    // A capability may be refused on the way.
+    let denials = &mut modules.apparmor_denials;
+    if denials.iter().all(|denial| denial.check.is_some()) {
+        let profile = modules.apparmor.as_deref();
+        let denial = records::unrecorded(&pending.event, pending.facts.error, profile, symbols);
+        denials.extend(denial);
     }
 }
 

@@ -1,8 +1,8 @@
 //! The eBPF programs of `why`: loading, attaching, their maps. Nothing is pinned, so that nothing stays when this process ends.
 
-use super::calls;
-use super::layout::{CALLS, Event, Filter, INSTRUCTIONS, SPAWNER, SeenKey, kind};
-use crate::ebpf::features::Feature;
+use super::layout::{CALLS, Event, Filter, INSTRUCTIONS, Record, SPAWNER, SeenKey, kind};
+use super::{calls, process};
+use crate::ebpf::features::{Feature, has_function};
 use crate::ebpf::libbpf::{self, Error, function, listen, refused};
 use crate::ebpf::programs::{attach_cgroup, choose, control_groups};
 use libbpf_rs::{Iter, Link, Map, MapCore, MapFlags, Object, ObjectBuilder, RingBufferBuilder};
@@ -32,6 +32,57 @@ const NAMES: &str = "name_symbols";
 const SYMBOLS: usize = 64;
 /// Sees what device rules say.
 const DEVICES: &str = "why_device";
+/// Sees the audit records of SELinux and AppArmor.
+const RECORDS: &str = "why_record";
+/// Sees what AppArmor refuses without a record.
+const APPARMOR: &str = "why_apparmor";
+
+/// AppArmor's functions (security/apparmor/lsm.c) that answer with an error if they refuse. Those that each read and write goes through are
+/// left out.
+const APPARMOR_FUNCTIONS: [&str; 25] = [
+    "apparmor_bprm_creds_for_exec",
+    "apparmor_file_open",
+    "apparmor_file_truncate",
+    "apparmor_move_mount",
+    "apparmor_path_chmod",
+    "apparmor_path_chown",
+    "apparmor_path_link",
+    "apparmor_path_mkdir",
+    "apparmor_path_mknod",
+    "apparmor_path_rename",
+    "apparmor_path_rmdir",
+    "apparmor_path_symlink",
+    "apparmor_path_truncate",
+    "apparmor_path_unlink",
+    "apparmor_ptrace_access_check",
+    "apparmor_ptrace_traceme",
+    "apparmor_sb_mount",
+    "apparmor_sb_pivotroot",
+    "apparmor_sb_umount",
+    "apparmor_socket_bind",
+    "apparmor_socket_connect",
+    "apparmor_socket_create",
+    "apparmor_task_kill",
+    "apparmor_task_setrlimit",
+    "apparmor_userns_create",
+];
+
+/// The programs without which `why` still tells the other causes, on this kernel: each with what is not seen without it.
+fn optional(missing: &mut Vec<String>) -> Vec<(&'static str, &'static str)> {
+    let mut programs = vec![(NAMES, "")];
+    match Feature::ReturnValue.missing() {
+        None => programs.push((DEVICES, "device rules")),
+        Some(reason) => missing.push(format!("device rules: {reason}")),
+    }
+    let apparmor_is_on = process::apparmor_is_on();
+    if apparmor_is_on || process::selinux_is_on() {
+        programs.push((RECORDS, "what SELinux and AppArmor refuse"));
+    }
+    if apparmor_is_on {
+        programs.push((APPARMOR, "what AppArmor refuses by a deny rule"));
+    }
+    programs
+}
 
 fn load(programs: &[&str]) -> Result<Object, Error> {
     let mut open = ObjectBuilder::default()
@@ -42,26 +93,57 @@ fn load(programs: &[&str]) -> Result<Object, Error> {
     open.load().map_err(refused("load"))
 }
 
-/// Loads these programs, with as many of the optional ones as the kernel takes. Returns the object, and true if it sees device rules.
-fn load_most(needed: &[&str]) -> Result<(Object, bool), Error> {
-    if Feature::ReturnValue.missing().is_none() {
+/// Loads with as many of the optional programs as this kernel takes, and leaves those in the list.
+fn load_with(
+    needed: &[&str],
+    optional: &mut Vec<(&'static str, &'static str)>,
+    missing: &mut Vec<String>,
+) -> Result<Object, Error> {
+    loop {
+        let others = optional.iter().map(|(name, _)| *name);
+        let programs: Vec<&str> = needed.iter().copied().chain(others).collect();
+        let error = match listen(|| load(&programs)) {
+            Ok(object) => return Ok(object),
+            Err(error) => error,
+        };
         // One program that is refused makes the whole object fail.
-        for optional in [&[NAMES, DEVICES][..], &[DEVICES]] {
-            if let Ok(object) = listen(|| load(&[needed, optional].concat())) {
-                return Ok((object, true));
-            }
+        let refused = optional
+            .iter()
+            .position(|(name, _)| error.program() == Some(*name));
+        let Some(place) = refused else {
+            return Err(error);
+        };
+        let (name, what) = optional.remove(place);
+        // The names stand in /proc/kallsyms too.
+        if name != NAMES {
+            missing.push(format!("{what}: {error}"));
         }
     }
-    Ok((listen(|| load(needed))?, false))
 }
 
-fn attach(object: &Object, name: &'static str) -> Result<Link, Error> {
-    match name {
-        DEVICES => attach_cgroup(object, name, &control_groups()?),
+fn attach(object: &Object, name: &'static str) -> Result<Vec<Link>, Error> {
+    let link = match name {
+        DEVICES => attach_cgroup(object, name, &control_groups()?)?,
+        APPARMOR => return attach_apparmor(object),
         _ => function(object, name)?
             .attach_trace()
-            .map_err(refused(format!("attach {name}"))),
-    }
+            .map_err(refused(format!("attach {name}")))?,
+    };
+    Ok(vec![link])
+}
+
+/// Attaches one program to those of AppArmor's functions that this kernel has.
+fn attach_apparmor(object: &Object) -> Result<Vec<Link>, Error> {
+    let program = function(object, APPARMOR)?;
+    APPARMOR_FUNCTIONS
+        .into_iter()
+        .filter(|name| has_function(name))
+        .map(|name| {
+            program
+                .attach_kprobe(true, name)
+                .map_err(refused(format!("attach {APPARMOR} to {name}")))
+        })
+        .collect()
 }
 
 /// Something that the kernel told.
@@ -73,6 +155,7 @@ pub(super) enum Told {
         /// `None` if this kernel does not keep it (CONFIG_CHECKPOINT_RESTORE).
         instructions: Option<Vec<u64>>,
     },
+    Record(Box<Record>),
 }
 
 /// The programs, attached as long as this lives.
@@ -93,22 +176,17 @@ impl Kernel {
         let mut needed: Vec<&'static str> = COMMON.to_vec();
         needed.push(checks);
         let mut missing = Vec::new();
-        let (object, sees_devices) = load_most(&needed)?;
+        let mut optional = optional(&mut missing);
+        let object = load_with(&needed, &mut optional, &mut missing)?;
         let mut links = Vec::new();
         for name in &needed {
-            links.push(listen(|| attach(&object, name))?);
+            links.extend(listen(|| attach(&object, name))?);
         }
-        match sees_devices {
-            true => match listen(|| attach(&object, DEVICES)) {
-                Ok(link) => links.push(link),
-                Err(error) => missing.push(format!("device rules: {error}")),
-            },
-            false => missing.push(format!(
-                "device rules: {}",
-                Feature::ReturnValue
-                    .missing()
-                    .unwrap_or("the kernel refuses the program that sees them")
-            )),
+        for (name, what) in optional.iter().filter(|(name, _)| *name != NAMES) {
+            match listen(|| attach(&object, name)) {
+                Ok(attached) => links.extend(attached),
+                Err(error) => missing.push(format!("{what}: {error}")),
+            }
         }
         let kernel = Self {
             object,
@@ -134,16 +212,9 @@ impl Kernel {
             .map_err(refused(format!("update eBPF map {map}")))
     }
 
-    /// Watches what this process starts from now on, and not this process itself.
-    pub(super) fn watch_children(&self) -> Result<(), Error> {
-        self.put("watched", std::process::id(), SPAWNER)
-    }
-
-    /// Ends that; what was started is watched on.
-    pub(super) fn stop_watching_children(&self) {
-        if let Ok(map) = self.map("watched") {
-            let _ = map.delete(&std::process::id().to_ne_bytes());
-        }
+    /// Watches what this process starts from now on, and not the process itself.
+    pub(super) fn watch_children(&self, pid: u32) -> Result<(), Error> {
+        self.put("watched", pid, SPAWNER)
     }
 
     /// Watches a process that runs already.
@@ -254,6 +325,9 @@ fn read(bytes: &[u8]) -> Option<Told> {
                     .then(|| filter.instructions.iter().take(length).copied().collect()),
             })
         }
+        kind::RECORD => Some(Told::Record(Box::new(
+            Record::read_from_prefix(bytes).ok()?.0,
+        ))),
         _ => Some(Told::Event(Box::new(
             Event::read_from_prefix(bytes).ok()?.0,
         ))),

@@ -4,6 +4,10 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 pub(super) const CHECKS: usize = 4;
 pub(super) const FRAMES: usize = 16;
+/// The same of an audit record.
+pub(super) const RECORD_FRAMES: usize = 32;
+/// How much is kept of an audit record.
+pub(super) const TEXT: usize = 1536;
 pub(super) const GROUPS: usize = 32;
 pub(super) const INSTRUCTIONS: usize = 4096;
 /// How many system calls have a shape.
@@ -16,6 +20,7 @@ pub(super) mod kind {
     pub(crate) const EXIT: u32 = 2;
     pub(crate) const NAMESPACE: u32 = 3;
     pub(crate) const FILTER: u32 = 4;
+    pub(crate) const RECORD: u32 = 5;
 }
 
 /// Flags of an event.
@@ -105,6 +110,15 @@ pub(super) struct Event {
     pub(super) mode: u32,
     pub(super) network_namespace: u32,
     pub(super) digest: u64,
+    /// When the first of the call's records was made.
+    pub(super) recorded_ns: u64,
+    /// The function of AppArmor that refused; 0 if none did.
+    pub(super) hook: u64,
+    /// Its error, negative.
+    pub(super) hook_answer: i64,
+    /// How many records of security modules belong to the call; they were told before.
+    pub(super) records: u32,
+    unused: u32,
     /// Soft and hard limit of each resource.
     pub(super) limits: [[u64; 2]; 16],
     pub(super) comm: [u8; 16],
@@ -132,6 +146,23 @@ pub(super) struct Filter {
     pub(super) filter: u64,
     pub(super) previous: u64,
     pub(super) instructions: [u64; INSTRUCTIONS],
+}
+
+/// An audit record of a security module, told before the refusal of the call that it belongs to.
+#[derive(Clone, Copy, FromBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub(super) struct Record {
+    pub(super) kind: u32,
+    pub(super) tgid: u32,
+    pub(super) tid: u32,
+    /// Of the text; more than [`TEXT`] if its end is missing.
+    pub(super) length: u32,
+    /// When the first record of the same call was made.
+    pub(super) recorded_ns: u64,
+    pub(super) frames: i32,
+    unused: u32,
+    pub(super) stack: [u64; RECORD_FRAMES],
+    pub(super) text: [u8; TEXT],
 }
 
 /// Text up to its NUL.

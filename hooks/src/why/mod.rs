@@ -1,9 +1,12 @@
 //! `capprofctl why`: which system calls are refused, by whom, and what would allow them.
 //!
 //! ```text
-//! capprof-hook why REPORT -- COMMAND [ARGUMENT…]   runs the command, and writes what it was refused into the file REPORT
-//! capprof-hook why REPORT PID [SECONDS]            watches the container of a process, until it ends or is interrupted
+//! capprof-hook why REPORT -- PROGRAM      watches what its parent process starts, and writes what was refused into the file REPORT
+//! capprof-hook why REPORT PID [SECONDS]   watches the container of a process, until it ends or is interrupted
 //! ```
+//!
+//! In the first form, the parent starts PROGRAM when this has written a line to standard output, and closes standard input when PROGRAM has ended.
+//! Under SELinux, PROGRAM is so started from the user's domain, and not from that of the hooks.
 //!
 //! The eBPF programs (`bpf/why.bpf.c`) tell of refused calls of the watched processes; `collect` looks at the files, mounts, limits and
 //! filters that they concern, at once; `capprof_profile::why` decides. docs/why.md says how each cause is told.
@@ -18,32 +21,32 @@ mod layout;
 mod members;
 mod mounts;
 mod process;
+mod records;
 mod walk;
 
 use anyhow::{Context, bail};
 use capprof_profile::why::report::Report;
 use collect::Collector;
 use kernel::{Events, Kernel, Told};
-use rustix::process::{Pid, Signal, kill_process};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use std::collections::VecDeque;
-use std::ffi::OsString;
-use std::io;
-use std::os::unix::process::ExitStatusExt;
+use std::ffi::{OsStr, OsString};
+use std::io::{self, Write};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitCode, ExitStatus};
+use std::process::ExitCode;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, mpsc};
-use std::thread;
 use std::time::{Duration, Instant};
 
 /// How long to wait for news before looking whether the command has ended.
 const TICK: Duration = Duration::from_millis(20);
 
-/// Runs `why` with the arguments after its name. The exit status is the command's.
+/// Runs `why` with the arguments after its name.
 ///
 /// # Errors
-/// The arguments are wrong, the kernel refuses the eBPF programs, or the command could not be started.
+/// The arguments are wrong, or the kernel refuses the eBPF programs.
 pub fn run(mut arguments: impl Iterator<Item = OsString>) -> anyhow::Result<ExitCode> {
     let report = PathBuf::from(
         arguments
@@ -54,8 +57,10 @@ pub fn run(mut arguments: impl Iterator<Item = OsString>) -> anyhow::Result<Exit
         .next()
         .context("read arguments: a process or -- COMMAND is missing")?;
     if first == "--" {
-        let command: Vec<OsString> = arguments.collect();
-        return watch_command(&report, &command);
+        let program = arguments
+            .next()
+            .context("read arguments: the program is missing")?;
+        return watch_command(&report, &program);
     }
     let number = |argument: &OsString| argument.to_str()?.parse::<u32>().ok();
     let pid = number(&first).with_context(|| {
@@ -109,34 +114,26 @@ fn load() -> anyhow::Result<Kernel> {
     })
 }
 
-fn watch_command(report: &Path, command: &[OsString]) -> anyhow::Result<ExitCode> {
-    let (program, arguments) = command
-        .split_first()
-        .context("read arguments: the command is missing")?;
+fn watch_command(report: &Path, program: &OsStr) -> anyhow::Result<ExitCode> {
     let kernel = load()?;
     let mut watch = Watch::new(&kernel, Collector::of_command(program))?;
-    kernel.watch_children()?;
-    let signals = Signals::catch()?;
-    let child = start(program, arguments);
-    kernel.stop_watching_children();
-    let status = match child {
-        Ok(mut child) => loop {
-            watch.go_on(TICK);
-            signals.pass_on(&child);
-            if let Some(status) = child.try_wait().context("wait for the command")? {
-                break Ok(status);
-            }
-        },
-        Err(error) => Err(error),
-    };
-    let mut result = watch.finish().report(&kernel);
-    let code = shell_status(&status);
-    result.exit_status = Some(code);
-    write(report, &result)?;
-    if let Err(error) = status {
-        crate::journal::error(&format!("run {}: {error}", program.display()));
+    kernel.watch_children(std::os::unix::process::parent_id())?;
+    // Those of the terminal are for the command.
+    let _signals = Signals::catch()?;
+    hurry();
+    writeln!(io::stdout(), "ready").context("write to standard output")?;
+    let end = io::stdin();
+    while !is_closed(end.as_fd()) {
+        watch.go_on(TICK);
     }
-    Ok(ExitCode::from(u8::try_from(code).unwrap_or(u8::MAX)))
+    write(report, &watch.finish().report(&kernel))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// True if nothing can come from there any more.
+fn is_closed(input: BorrowedFd<'_>) -> bool {
+    let mut inputs = [PollFd::new(input, PollFlags::empty())];
+    poll(&mut inputs, PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
 }
 
 /// What the kernel tells, on its way to the collector.
@@ -204,58 +201,18 @@ fn hurry() {
     }
 }
 
-/// Starts the command from a thread that has the priority of before, while this one hurries already.
-fn start(program: &OsString, arguments: &[OsString]) -> io::Result<Child> {
-    thread::scope(|scope| {
-        let (go, wait) = mpsc::channel::<()>();
-        let starter = scope.spawn(move || {
-            let _ = wait.recv();
-            Command::new(program).args(arguments).spawn()
-        });
-        hurry();
-        drop(go);
-        starter
-            .join()
-            .unwrap_or_else(|_| Err(io::Error::other("the thread that starts it panicked")))
-    })
-}
-
-/// What a shell would have in `$?`.
-fn shell_status(status: &io::Result<ExitStatus>) -> i32 {
-    match status {
-        Ok(status) => status
-            .code()
-            .unwrap_or_else(|| 128 + status.signal().unwrap_or(0)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => 127,
-        Err(_) => 126,
-    }
-}
-
 fn write(path: &Path, report: &Report) -> anyhow::Result<()> {
     let text = serde_json::to_vec_pretty(report)?;
     std::fs::write(path, text).with_context(|| format!("write {}", path.display()))
 }
 
-/// Signals that end others than this process: those of the terminal reach the command by themselves, the others are passed on.
-struct Signals {
-    terminal: Arc<AtomicBool>,
-    passed: [(i32, Signal, Arc<AtomicBool>); 2],
-}
+/// Signals that end this process, caught.
+struct Signals([Arc<AtomicBool>; 4]);
 
 impl Signals {
     fn catch() -> anyhow::Result<Self> {
-        let signals = Self {
-            terminal: Arc::default(),
-            passed: [
-                (SIGTERM, Signal::TERM, Arc::default()),
-                (SIGHUP, Signal::HUP, Arc::default()),
-            ],
-        };
-        for signal in [SIGINT, SIGQUIT] {
-            signal_hook::flag::register(signal, Arc::clone(&signals.terminal))
-                .context("catch signals")?;
-        }
-        for (signal, _, seen) in &signals.passed {
+        let signals = Self(Default::default());
+        for (signal, seen) in [SIGINT, SIGQUIT, SIGTERM, SIGHUP].iter().zip(&signals.0) {
             signal_hook::flag::register(*signal, Arc::clone(seen)).context("catch signals")?;
         }
         Ok(signals)
@@ -263,20 +220,6 @@ impl Signals {
 
     /// True if any came.
     fn seen(&self) -> bool {
-        let passed = self.passed.iter().map(|(_, _, seen)| seen);
-        passed
-            .chain([&self.terminal])
-            .any(|seen| seen.load(Ordering::Relaxed))
-    }
-
-    fn pass_on(&self, child: &Child) {
-        for (_, signal, seen) in &self.passed {
-            if seen.swap(false, Ordering::Relaxed)
-                && let Some(pid) = i32::try_from(child.id()).ok().and_then(Pid::from_raw)
-            {
-                // It may have ended meanwhile.
-                let _ = kill_process(pid, *signal);
-            }
-        }
+        self.0.iter().any(|seen| seen.load(Ordering::Relaxed))
     }
 }

@@ -262,12 +262,10 @@ pub(super) fn modules(pid: u32, landlock: Option<bool>) -> Modules {
         let text = text.trim_end_matches(['\0', '\n']).to_owned();
         (!text.is_empty()).then_some(text)
     };
-    let selinux_is_on = Path::new("/sys/fs/selinux/enforce").exists();
     Modules {
-        selinux: selinux_is_on.then(|| attribute("current")).flatten(),
+        selinux: selinux_is_on().then(|| attribute("current")).flatten(),
         selinux_enforcing: fs::read_to_string("/sys/fs/selinux/enforce")
             .is_ok_and(|text| text.trim() == "1"),
-        avc: Vec::new(),
         apparmor: attribute("apparmor/current").filter(|profile| profile.ends_with("(enforce)")),
         landlock,
         lockdown: fs::read_to_string("/sys/kernel/security/lockdown")
@@ -277,7 +275,20 @@ pub(super) fn modules(pid: u32, landlock: Option<bool>) -> Modules {
                 let (mode, _) = mode.split_once(']')?;
                 (mode != "none").then(|| mode.to_owned())
             }),
+        // Told by records, which have names for their stacks at the end.
+        ..Modules::default()
     }
+}
+
+/// True if this kernel runs with SELinux, enforcing or not.
+pub(super) fn selinux_is_on() -> bool {
+    Path::new("/sys/fs/selinux/enforce").exists()
+}
+
+/// True if this kernel runs with AppArmor.
+pub(super) fn apparmor_is_on() -> bool {
+    fs::read_to_string("/sys/module/apparmor/parameters/enabled")
+        .is_ok_and(|text| text.trim() == "Y")
 }
 
 /// The limit of processes of a control group that has reached it.

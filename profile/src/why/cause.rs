@@ -141,8 +141,14 @@ pub enum Cause {
     },
     /// AppArmor.
     Apparmor {
-        /// The profile.
+        /// The profile; empty if it is not known.
         profile: String,
+        /// What it refused in this call: `mount /tmp/`. `None`: the process is confined, and AppArmor may have refused.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        denied: Option<String>,
+        /// The serial number of the audit record.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        serial: Option<u64>,
     },
     /// Lockdown.
     Lockdown {
@@ -437,6 +443,29 @@ impl Cause {
     }
 }
 
+impl Cause {
+    /// What AppArmor refused, where it is the cause; else nothing.
+    fn of_apparmor(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self::Apparmor {
+            profile,
+            denied,
+            serial,
+        } = self
+        else {
+            return Ok(());
+        };
+        match denied {
+            None => write!(out, "AppArmor profile {profile}")?,
+            Some(denied) if profile.is_empty() => write!(out, "AppArmor does not allow {denied}")?,
+            Some(denied) => write!(out, "AppArmor: {profile} does not allow {denied}")?,
+        }
+        match serial {
+            Some(serial) => write!(out, " (AVC {serial})"),
+            None => Ok(()),
+        }
+    }
+}
+
 impl fmt::Display for Cause {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -483,7 +512,7 @@ impl fmt::Display for Cause {
                 serial: Some(serial),
             } => write!(out, "SELinux: {rule} (AVC {serial})"),
             Self::Selinux { rule, serial: None } => write!(out, "SELinux: {rule}"),
-            Self::Apparmor { profile } => write!(out, "AppArmor profile {profile}"),
+            Self::Apparmor { .. } => self.of_apparmor(out),
             Self::Lockdown { mode } => write!(out, "kernel lockdown: {mode}"),
             Self::NeedsNoNewPrivileges { .. } => write!(out, "no_new_privs is not set"),
             Self::FileCapabilities { path, .. } => {

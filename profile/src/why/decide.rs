@@ -3,7 +3,7 @@
 use super::cause::{Cause, Explanation};
 use super::facts::{Check, Errno, Facts, Kind, Target};
 use super::seccomp::Answer;
-use super::{file, special};
+use super::{file, modules, special};
 use crate::atlas::{self, Class, paths};
 use crate::classify;
 use crate::default_filter::opened_by_capabilities;
@@ -52,17 +52,16 @@ fn after_filter(facts: &Facts) -> Explanation {
 }
 
 fn not_permitted(facts: &Facts) -> Explanation {
-    if !facts.modules.avc.is_empty() && facts.modules.selinux_enforcing {
+    let mut by_modules = modules::refused(&facts.modules, |check| is_decisive(facts, check));
+    if !by_modules.is_empty() {
+        // Of two that refused, one may have been passed over.
+        if !modules::is_about_capabilities(&facts.modules)
+            && let Some((check, sites)) = deciding(facts)
+        {
+            by_modules.push(by_check(facts, check, &sites));
+        }
         return Explanation {
-            causes: facts
-                .modules
-                .avc
-                .iter()
-                .map(|(rule, serial)| Cause::Selinux {
-                    rule: rule.clone(),
-                    serial: Some(*serial),
-                })
-                .collect(),
+            causes: by_modules,
             notes: Vec::new(),
         };
     }
@@ -72,8 +71,7 @@ fn not_permitted(facts: &Facts) -> Explanation {
     if let Some((check, sites)) = deciding(facts) {
         let cause = by_check(facts, check, &sites);
         // Asked before it was known whether it matters: what forbids the call by itself may be the cause too.
-        let is_early = !sites.is_empty() && sites.iter().all(|site| site.class == Class::Early);
-        causes.retain(|_| is_early);
+        causes.retain(|_| is_early(&sites));
         causes.insert(0, cause);
         return Explanation {
             causes,
@@ -141,6 +139,17 @@ fn is_helper(name: &str) -> bool {
     name.contains("capable") || atlas::of_function(name).any(|site| site.class == Class::Helper)
 }
 
+/// True if the kernel fails the call because of the refused check, and not if it only asks before it knows whether that matters.
+fn is_decisive(facts: &Facts, check: &Check) -> bool {
+    let sites = atlas::asked(check.capability, check.functions());
+    matters(facts, check, &sites) && !is_early(&sites)
+}
+
+/// True if the place asks before the kernel knows whether the answer matters.
+fn is_early(sites: &[&'static atlas::Site]) -> bool {
+    !sites.is_empty() && sites.iter().all(|site| site.class == Class::Early)
+}
+
 fn matters(facts: &Facts, check: &Check, sites: &[&'static atlas::Site]) -> bool {
     let refuses = sites.is_empty()
         || sites
@@ -204,7 +213,7 @@ fn by_check(facts: &Facts, check: &Check, sites: &[&'static atlas::Site]) -> Cau
     }
 }
 
-/// Security modules that could have refused, none of which says so to capprof.
+/// Security modules that could have refused, none of which says so.
 fn confinement(facts: &Facts) -> Vec<Cause> {
     let modules = &facts.modules;
     let mut causes = Vec::new();
@@ -240,6 +249,8 @@ fn confinement(facts: &Facts) -> Vec<Cause> {
     if let Some(profile) = &modules.apparmor {
         causes.push(Cause::Apparmor {
             profile: profile.clone(),
+            denied: None,
+            serial: None,
         });
     }
     causes

@@ -305,6 +305,30 @@ pub struct DeviceRule {
     pub refused: Option<bool>,
 }
 
+/// A record that SELinux made of what it refused during the call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Avc {
+    /// `SOURCE may not PERMISSION TARGET:CLASS`
+    pub rule: String,
+    /// The record's serial number, by which ausearch(8) finds it.
+    pub serial: u64,
+    /// The check that it answers, if it is about a capability.
+    pub check: Option<Check>,
+}
+
+/// What AppArmor refused during the call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ApparmorDenial {
+    /// The profile that has no rule for it; empty if it is not known.
+    pub profile: String,
+    /// What it does not allow: `mount /tmp/`.
+    pub denied: String,
+    /// The record's serial number; `None` if a `deny` rule keeps AppArmor from making one.
+    pub serial: Option<u64>,
+    /// The check that it answers, if it is about a capability.
+    pub check: Option<Check>,
+}
+
 /// What a security module says of the process.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Modules {
@@ -312,8 +336,10 @@ pub struct Modules {
     pub selinux: Option<String>,
     /// True if that is enforced.
     pub selinux_enforcing: bool,
-    /// Records of the access vector cache for this process and moment, as `SOURCE may not PERMISSION TARGET:CLASS`, with the serial.
-    pub avc: Vec<(String, u64)>,
+    /// What SELinux refused this thread in this call, in this order.
+    pub avc: Vec<Avc>,
+    /// What AppArmor refused this thread in this call, in this order.
+    pub apparmor_denials: Vec<ApparmorDenial>,
     /// AppArmor's profile, if it confines the process.
     pub apparmor: Option<String>,
     /// True if the process has restricted itself by Landlock; `None` if it ran before `why` watched it.

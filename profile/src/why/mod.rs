@@ -8,6 +8,7 @@ mod cause;
 mod decide;
 pub mod facts;
 mod file;
+mod modules;
 mod rank;
 pub mod report;
 pub mod seccomp;

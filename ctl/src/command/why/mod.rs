@@ -1,6 +1,7 @@
 //! `capprofctl why`
 
 mod stored;
+mod watched;
 
 use crate::cli::{ListFormat, WhyOptions};
 use crate::exit::Exit;
@@ -10,7 +11,6 @@ use capprof_profile::printable;
 use capprof_profile::why::report::Report;
 use capprof_store::profiles::Store;
 use std::fs;
-use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, ExitStatus};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -28,8 +28,8 @@ pub(crate) fn run(
     let report = tempfile::NamedTempFile::new().context("make a temporary file")?;
     let mut hook = Command::new(hook::find()?);
     hook.arg("why").arg(report.path());
-    match &options.container {
-        None => hook.arg("--").args(&options.command),
+    let status = match &options.container {
+        None => watched::run(&mut hook, &options.command)?,
         Some(container) => {
             let pid = match process_of(container) {
                 Ok(pid) => pid,
@@ -43,35 +43,29 @@ pub(crate) fn run(
                 }
             };
             hook.arg(pid.to_string());
-            hook.args(options.seconds.map(|seconds| seconds.to_string()))
+            hook.args(options.seconds.map(|seconds| seconds.to_string()));
+            run_to_its_end(&mut hook)?;
+            None
         }
     };
-    let status = run_to_its_end(&mut hook)?;
     let text = fs::read_to_string(report.path()).context("read what capprof-hook why wrote")?;
     if text.is_empty() {
         // It has said why.
         return Ok(Exit::Error);
     }
-    show(&text, options)?;
-    Ok(match &options.container {
-        Some(_) => Exit::Success,
-        None => Exit::Command(
-            u8::try_from(
-                status
-                    .code()
-                    .unwrap_or_else(|| 128 + status.signal().unwrap_or(0)),
-            )
-            .unwrap_or(u8::MAX),
-        ),
-    })
+    let mut report: Report =
+        serde_json::from_str(&text).context("read what capprof-hook why wrote")?;
+    report.exit_status = status.map(i32::from);
+    show(&report, options)?;
+    Ok(status.map_or(Exit::Success, Exit::Command))
 }
 
 fn finished(report: &Report, options: &WhyOptions) -> anyhow::Result<Exit> {
-    show(&serde_json::to_string_pretty(report)?, options)?;
+    show(report, options)?;
     Ok(Exit::Success)
 }
 
-/// Signals of the terminal reach the helper and the command by themselves, and this process waits for what they make of them.
+/// Signals of the terminal reach the helper by themselves, and this process waits for what it makes of them.
 fn run_to_its_end(command: &mut Command) -> anyhow::Result<ExitStatus> {
     let seen = Arc::<AtomicBool>::default();
     for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGQUIT] {
@@ -82,11 +76,11 @@ fn run_to_its_end(command: &mut Command) -> anyhow::Result<ExitStatus> {
         .with_context(|| format!("run {}", command.get_program().display()))
 }
 
-fn show(json: &str, options: &WhyOptions) -> anyhow::Result<()> {
-    let report: Report = serde_json::from_str(json).context("read what capprof-hook why wrote")?;
+fn show(report: &Report, options: &WhyOptions) -> anyhow::Result<()> {
+    let json = serde_json::to_string_pretty(report)?;
     let plain = |styles: &render::Styles| match options.format {
-        ListFormat::Json => printable::json(json.trim_end()) + "\n",
-        ListFormat::Text => render::refusals(&report, styles),
+        ListFormat::Json => printable::json(&json) + "\n",
+        ListFormat::Text => render::refusals(report, styles),
     };
     match &options.output {
         Some(path) => fs::write(path, plain(&render::Styles::default()))

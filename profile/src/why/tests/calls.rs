@@ -260,29 +260,6 @@ fn landlock_is_told_if_nothing_else_is_left() {
 }
 
 #[test]
-fn selinux_is_told_by_its_record() {
-    let mut facts = refused("openat", Errno::EACCES);
-    facts.modules.selinux_enforcing = true;
-    facts.modules.avc = vec![("container_t may not write sysctl_t:file".to_owned(), 77)];
-    assert_eq!(
-        only(&facts).to_string(),
-        "SELinux: container_t may not write sysctl_t:file (AVC 77)"
-    );
-    facts.modules.avc.clear();
-    facts.modules.selinux = Some("container_t".to_owned());
-    assert_eq!(decide(&facts).causes.len(), 2);
-}
-
-#[test]
-fn apparmor_is_one_of_the_causes() {
-    let mut facts = refused("mount", Errno::EACCES);
-    facts.modules.apparmor = Some("docker-default (enforce)".to_owned());
-    let causes = decide(&facts).causes;
-    assert!(matches!(causes[0], Cause::Apparmor { .. }));
-    assert!(matches!(causes[1], Cause::Unknown { .. }));
-}
-
-#[test]
 fn an_ignored_set_user_id_is_a_note() {
     let mut facts = refused("sethostname", Errno::EPERM);
     facts.checks = vec![check(

@@ -2,6 +2,7 @@
 
 mod calls;
 mod files;
+mod modules;
 
 use super::facts::{Check, Credentials, Errno, Facts, Intent, Kind, Mount, Step, Target, Walk};
 use super::{Cause, decide};

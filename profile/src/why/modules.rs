@@ -1,0 +1,42 @@
+//! Refusals that security modules have told: the records of SELinux and AppArmor.
+
+use super::cause::Cause;
+use super::facts::{Check, Modules};
+
+/// What SELinux and AppArmor refused in this call.
+///
+/// A module that refuses a capability does not always fail the call: the kernel asks for some only to see if the process has them. `decides` is
+/// true of the checks for which the call fails.
+pub(super) fn refused(modules: &Modules, decides: impl Fn(&Check) -> bool) -> Vec<Cause> {
+    let fails = |check: &Option<Check>| check.as_ref().is_none_or(&decides);
+    let by_selinux = modules
+        .avc
+        .iter()
+        .filter(|avc| fails(&avc.check))
+        .map(|avc| Cause::Selinux {
+            rule: avc.rule.clone(),
+            serial: Some(avc.serial),
+        });
+    let by_apparmor = modules
+        .apparmor_denials
+        .iter()
+        .filter(|denial| fails(&denial.check))
+        .map(|denial| Cause::Apparmor {
+            profile: denial.profile.clone(),
+            denied: Some(denial.denied.clone()),
+            serial: denial.serial,
+        });
+    // The kernel asks module after module, and the first that refuses is the last that is asked; the same of what one module is asked.
+    let mut causes: Vec<Cause> = by_selinux.chain(by_apparmor).collect();
+    causes.split_off(causes.len().saturating_sub(1))
+}
+
+/// True if all that was refused is a capability, which the process holds otherwise.
+pub(super) fn is_about_capabilities(modules: &Modules) -> bool {
+    let mut checks = modules
+        .avc
+        .iter()
+        .map(|avc| &avc.check)
+        .chain(modules.apparmor_denials.iter().map(|denial| &denial.check));
+    checks.all(Option::is_some)
+}
