@@ -10,7 +10,7 @@ BIN := $(TARGET)/release
 # Debian packages that the build needs, those that the demo needs too, and those that the tests need besides both.
 BUILD_PACKAGES := ca-certificates clang gcc libc6-dev libelf-dev libclang-dev libpcre2-dev libselinux1-dev llvm make pkg-config python3 zlib1g-dev
 DEMO_PACKAGES := jq mmdebstrap mount runc crun util-linux
-TEST_PACKAGES := attr busybox-static bpftool checkpolicy cpio dpkg-dev e2fsprogs iproute2 libcap2-bin linux-libc-dev lintian mandoc \
+TEST_PACKAGES := apparmor attr busybox-static bpftool checkpolicy cpio dpkg-dev e2fsprogs iproute2 libcap2-bin linux-libc-dev lintian mandoc \
 	openssh-client policycoreutils procps python3-pip qemu-system-x86 qemu-utils rpm rpmlint secilc selinux-utils semodule-utils setools shellcheck strace time xz-utils
 
 .DEFAULT_GOAL := help

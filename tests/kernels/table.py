@@ -23,7 +23,7 @@ class Result:
         self.profile = json.loads(files["profile.json"]) if files.get("profile.json") else {}
         self.tests, name = {}, ""
         for line in log.splitlines():
-            test = re.match(r"(ok|not ok) - (?:corpus/crun/auto/Root|lifecycle/crun)/(.*)", line)
+            test = re.match(r"(ok|not ok) - (?:corpus/crun/auto/Root/|lifecycle/crun/|(?=why/))(.*)", line)
             if test:
                 name = test[2].split(" # ")[0]
                 self.tests[name] = [f"{test[1]} - {kernel.series}-{kernel.suite}/{test[2]}"]
@@ -32,9 +32,9 @@ class Result:
                 self.tests[name].append(line)
             else:
                 name = ""
-        # The job runs the tests in two parts, each with its own plan.
+        # The job runs the tests in three parts, each with its own plan.
         planned = [int(number) for number in re.findall(r"^1\.\.(\d+)$", log, re.MULTILINE)]
-        if not self.problem and (len(planned) != 2 or len(self.tests) != sum(planned)):
+        if not self.problem and (len(planned) != 3 or len(self.tests) != sum(planned)):
             self.problem = f"{len(self.tests)} tests ended, of {' and '.join(map(str, planned)) or 'an unknown number'}"
         if not self.problem and not self.rows:
             self.problem = "nothing was recorded: " + "; ".join(self.ebpf.get("refused", []))

@@ -5,6 +5,7 @@ use crate::container::Container;
 use crate::environment::{Environment, Runtime};
 use crate::{Body, Test};
 use anyhow::{Context, ensure};
+use capprof_profile::why::report::Report;
 use serde_json::json;
 use std::path::Path;
 use std::process::Stdio;
@@ -39,7 +40,7 @@ pub(super) fn tests(environment: &Arc<Environment>) -> Vec<Test> {
 }
 
 /// A container with busybox that runs a script.
-fn shell(
+pub(super) fn shell(
     environment: &Arc<Environment>,
     runtime: &Runtime,
     script: &str,
@@ -56,33 +57,39 @@ fn shell(
     Ok(container)
 }
 
-fn expect(
+pub(super) fn expect(
     container: &Container,
     calls: &'static str,
     cause: &'static str,
     holds: &'static str,
 ) -> anyhow::Result<()> {
-    let report = container.path("report.json");
     let expected = Expected {
         calls,
         cause,
         holds,
     };
-    let why = || {
-        container
-            .ctl_with_runtime(&[
-                "why",
-                "--format",
-                "json",
-                "--output",
-                &report.to_string_lossy(),
-            ])?
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .status()?;
+    check(&container.path("report.json"), expected, || {
+        run(container)?;
         Ok(true)
-    };
-    check(&report, expected, why)?;
+    })?;
+    Ok(())
+}
+
+/// Runs the container, and returns what `why` tells of it.
+pub(super) fn report(container: &Container) -> anyhow::Result<Report> {
+    run(container)?;
+    let text = std::fs::read(container.path("report.json"))?;
+    serde_json::from_slice(&text).context("read the report")
+}
+
+fn run(container: &Container) -> anyhow::Result<()> {
+    let report = container.path("report.json");
+    let options = ["why", "--format", "json", "--output"];
+    container
+        .ctl_with_runtime(&[&options[..], &[&report.to_string_lossy()]].concat())?
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()?;
     Ok(())
 }
 

@@ -2,6 +2,7 @@
 
 mod containers;
 mod input;
+mod modules;
 mod plain;
 
 use crate::Test;
@@ -15,6 +16,7 @@ use std::sync::Arc;
 pub(crate) fn tests(environment: &Arc<Environment>) -> Vec<Test> {
     let mut tests = plain::tests(environment);
     tests.extend(containers::tests(environment));
+    tests.extend(modules::tests(environment));
     tests.extend(input::tests(environment));
     tests
 }
