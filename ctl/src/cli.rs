@@ -26,7 +26,7 @@ use value::{capability, time};
     name = "capprofctl",
     version,
     max_term_width = 100,
-    after_long_help = "Exit status:\n  0  done\n  1  error\n  2  wrong usage\n  3  a profile is incomplete (--strict, check), or a search stopped before its end (--max-runs)\n  4  a set is not verified (verify, profile)\n  5  more is needed than before or than is allowed (diff, check)\n  130  interrupted\n  of `why -- COMMAND` the command's: 126 or 127 if it cannot be run"
+    after_long_help = "Exit status:\n  0  done\n  1  error\n  2  wrong usage\n  3  a profile is incomplete (--strict, check), or --max-runs ended a search\n  4  a set is not verified (verify, profile)\n  5  more is needed than before or than is allowed (diff, check)\n  130  interrupted\n  of `why -- COMMAND` the command's: 126 or 127 if it cannot be run"
 )]
 pub(crate) struct Arguments {
     /// Where profiles are kept [default: the configuration's, /var/lib/capprof]
@@ -598,8 +598,8 @@ pub(crate) struct CheckOptions {
     #[arg(value_name = "PROFILE", add = profiles())]
     pub(crate) profile: String,
 
-    /// A list like CHOWN,KILL (or `none`), a file with names or with a profile, or a level of the Pod Security Standards
-    #[arg(long, value_name = "FILE|LIST|baseline|restricted")]
+    /// A list like CHOWN,KILL (or `none`), a file with names or with a profile, or a level of the Pod Security Standards (`baseline`, `restricted`)
+    #[arg(long, value_name = "LIMIT")]
     pub(crate) against: String,
 
     /// What to print

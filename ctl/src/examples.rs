@@ -13,11 +13,11 @@ const EXAMPLES: [(&str, &[Example]); 24] = [
         &[
             (
                 "A server that works if it serves a page:",
-                "capprofctl profile --check 'curl -fsS http://localhost:8080/' -- docker run -d -p 8080:80 nginx",
+                "capprofctl profile --check 'curl -f localhost' -- docker run -p 80:80 nginx",
             ),
             (
                 "A job that ends by itself; only the answer, as options of docker run:",
-                "capprofctl profile --format docker-options -- docker run --rm debian tar -C / -cf /dev/null etc",
+                "capprofctl profile --format docker-options -- docker run debian tar c etc",
             ),
             (
                 "A service of a compose file, used by hand until no new capability appears:",
@@ -196,7 +196,7 @@ const EXAMPLES: [(&str, &[Example]); 24] = [
         &[
             (
                 "A server:",
-                "capprofctl verify web --check 'curl -fsS http://localhost:8080/' -- docker run --rm -p 8080:80 nginx",
+                "capprofctl verify web --check 'curl -f localhost' -- docker run -p 80:80 web",
             ),
             (
                 "Try it without the capabilities that it does not have today:",
@@ -349,6 +349,8 @@ mod tests {
             for (_, line) in of(name) {
                 let words = words(line);
                 assert_eq!(words[1], name);
+                // The help indents it by four, and would break a longer one, which could not be pasted.
+                assert!(line.len() <= 76, "{line}");
                 if let Err(error) = Arguments::try_parse_from(&words) {
                     panic!("{line}: {error}");
                 }

@@ -359,6 +359,38 @@ fn profiles_of_different_workloads_are_merged_only_when_asked() {
 }
 
 #[test]
+fn help_fits_a_terminal_of_80_columns() {
+    let help = |arguments: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_capprofctl"))
+            .args(arguments)
+            .arg("--help")
+            .env("COLUMNS", "80")
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+        text(&output.stdout)
+    };
+    let whole = help(&[]);
+    let (_, list) = whole.split_once("Commands:\n").unwrap();
+    let subcommands: Vec<&str> = list
+        .lines()
+        .take_while(|line| !line.is_empty())
+        .filter(|line| line.starts_with("  ") && !line.starts_with("   "))
+        .filter_map(|line| line.split_whitespace().next())
+        .collect();
+    assert!(subcommands.contains(&"profile"), "{whole}");
+    for page in subcommands
+        .iter()
+        .map(|subcommand| help(&[subcommand]))
+        .chain([whole.clone()])
+    {
+        for line in page.lines() {
+            assert!(line.chars().count() <= 80, "{line}");
+        }
+    }
+}
+
+#[test]
 fn man_pages_and_completions_know_the_subcommands() {
     let directory = tempfile::tempdir().unwrap();
     let output = capprofctl(
