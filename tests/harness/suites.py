@@ -11,7 +11,7 @@ GUEST = ("tests/vm/", "tests/guest", "packaging/")
 # The pages whose commands a suite runs as they are written.
 PAGES = tuple(
     f"docs/{page}.md"
-    for page in ("compose", "docker", "podman", "containerd", "kubernetes", "enforce", "observe", "one-command", "pipelines", "report", "shrink", "store", "verify")
+    for page in ("compose", "docker", "podman", "containerd", "kubernetes", "enforce", "observe", "one-command", "pipelines", "profile", "report", "shrink", "store", "verify")
 )
 ENGINES = (*SOURCES, "packaging/", "tests/engines/", "tests/corpus/", "README.md", *PAGES)
 
@@ -93,7 +93,7 @@ ALL = (
     engines("packages", "here", "any", "deb and rpm are reproducible, complete, installable and removable; manual pages; the Kubernetes files"),
     engines("engines", "native", "host",
             "docker, podman, containerd and CRI without SELinux; verify, enforce, shrink; README and the pages on compose, docker, podman, enforce, observe, "
-            "one command, pipelines, reports, shrink, the store and verify word by word",
+            "one command, pipelines, profiles, reports, shrink, the store and verify word by word",
             limit=1800, after=("roots",)),
     engines("docker-20", "docker-20", "host",
             "README and the page on compose word by word with Debian 12's docker 20.10, which has no annotations, and with compose 1 and 2", after=("roots",)),

@@ -81,7 +81,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
             profile,
             options,
             command,
-        } => shrink::run(&store(arguments)?, profile, options, command),
+        } => shrink::run(&store(arguments)?, profile, options, command, output::print),
         Command::Recover {
             stopped,
             unload,

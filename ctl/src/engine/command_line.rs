@@ -2,13 +2,15 @@
 
 use super::entries::entries;
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-/// The values of an option of a daemon (`--data-root` of `dockerd`): of every one that runs, and of those that would be started by what
-/// is below: unit files and the files with variables for them.
+/// The values of an option of a daemon (`--data-root` of `dockerd`): of every one that runs with this root directory, and of those that would be
+/// started by what is below: unit files and the files with variables for them.
 pub(super) fn values(root: &Path, daemon: &str, unit: &str, option: &str) -> Vec<String> {
     let running = entries(&root.join("proc"))
         .into_iter()
+        .filter(|process| has_root(process, root))
         .filter_map(|process| fs::read(process.join("cmdline")).ok())
         .map(|line| {
             line.split(|byte| *byte == 0)
@@ -53,6 +55,14 @@ pub(super) fn values(root: &Path, daemon: &str, unit: &str, option: &str) -> Vec
     found.sort();
     found.dedup();
     found
+}
+
+/// Returns false if a process has another root directory: a daemon in a container reads the files of that container.
+fn has_root(process: &Path, root: &Path) -> bool {
+    match (fs::metadata(process.join("root")), fs::metadata(root)) {
+        (Ok(one), Ok(other)) => (one.dev(), one.ino()) == (other.dev(), other.ino()),
+        _ => true,
+    }
 }
 
 /// `--option VALUE` and `--option=VALUE`; with one dash, as Go's own parser has it, too.
@@ -106,5 +116,24 @@ mod tests {
             ["/one", "/three", "/two"]
         );
         assert!(values(root.path(), "dockerd", "docker", "exec-root").is_empty());
+    }
+
+    #[test]
+    fn a_daemon_in_a_container_does_not_count() {
+        let root = tempfile::tempdir().unwrap();
+        let other = tempfile::tempdir().unwrap();
+        for (number, name, place) in [(1, "here", root.path()), (2, "there", other.path())] {
+            write(
+                root.path(),
+                &format!("proc/{number}/cmdline"),
+                &format!("dockerd\0--config-file\0/{name}\0"),
+            );
+            let link = root.path().join(format!("proc/{number}/root"));
+            std::os::unix::fs::symlink(place, link).unwrap();
+        }
+        assert_eq!(
+            values(root.path(), "dockerd", "docker", "config-file"),
+            ["/here"]
+        );
     }
 }

@@ -224,6 +224,8 @@ impl Course<'_> {
             &profile.origin.recording_id,
             &options,
             self.command,
+            // Standard output is for the answer.
+            output::print_error,
         )
     }
 }

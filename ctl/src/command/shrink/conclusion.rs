@@ -26,6 +26,7 @@ pub(super) fn conclude(
     store: &Store,
     found: &mut Found,
     conclusion: Result<Conclusion, Stop>,
+    tell: fn(&str) -> anyhow::Result<()>,
 ) -> anyhow::Result<Exit> {
     let (set, stop) = match conclusion {
         Ok(Conclusion::Found(set)) => (set, None),
@@ -38,8 +39,8 @@ pub(super) fn conclude(
         }
     };
     match stop {
-        Some(stop) => keep_unfinished(search, &found.profile, set, stop),
-        None => keep(search, store, found, set),
+        Some(stop) => keep_unfinished(search, &found.profile, set, stop, tell),
+        None => keep(search, store, found, set, tell),
     }
 }
 
@@ -65,6 +66,7 @@ fn keep_unfinished(
     profile: &Profile,
     set: CapabilitySet,
     stop: Stop,
+    tell: fn(&str) -> anyhow::Result<()>,
 ) -> anyhow::Result<Exit> {
     search.save()?;
     let (why, exit) = match stop {
@@ -73,7 +75,7 @@ fn keep_unfinished(
         Stop::Budget => ("stopped by --max-runs", Exit::Incomplete),
     };
     let left_out = profile.findings.minimized.difference(set);
-    output::print(&format!(
+    tell(&format!(
         "minimal so far: {set}\n{}",
         explain(profile, left_out)
     ))?;
@@ -89,6 +91,7 @@ fn keep(
     store: &Store,
     found: &mut Found,
     set: CapabilitySet,
+    tell: fn(&str) -> anyhow::Result<()>,
 ) -> anyhow::Result<Exit> {
     let runs = search.state.made();
     let left_out = found.profile.findings.minimized.difference(set);
@@ -110,7 +113,7 @@ fn keep(
     for lane in (0..LANES).map(Lane) {
         let _ = fs::remove_file(search.judge.log(lane));
     }
-    output::print(&format!(
+    tell(&format!(
         "needed: {set}\n{}found in {runs} runs, of at most {} that were promised; it fails without any one of these\n",
         explain(&found.profile, left_out),
         search.state.promised

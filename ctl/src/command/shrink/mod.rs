@@ -20,7 +20,7 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::time::Duration;
 
-/// Finds a smaller set that still passes, and writes it into the profile.
+/// Finds a smaller set that still passes, writes it into the profile, and tells what came out.
 ///
 /// # Errors
 /// The profile, the command line or the check cannot be used; the profile's own set does not pass.
@@ -29,6 +29,7 @@ pub(crate) fn run(
     wanted: &str,
     options: &ShrinkOptions,
     command: &[OsString],
+    tell: fn(&str) -> anyhow::Result<()>,
 ) -> anyhow::Result<Exit> {
     let mut found = store.find(wanted)?;
     let recording = found.profile.origin.recording_id.clone();
@@ -93,5 +94,5 @@ pub(crate) fn run(
     search.announce(&found.profile)?;
     let outcome = search.find(&course);
     search.bar.finish_and_clear();
-    conclusion::conclude(&mut search, store, &mut found, outcome)
+    conclusion::conclude(&mut search, store, &mut found, outcome, tell)
 }
