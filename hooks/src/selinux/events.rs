@@ -425,6 +425,7 @@ fn syscall(record: &Record<'_>) -> Option<Syscall> {
     let name = match architecture {
         "c000003e" => table.and_then(|n| syscalls::x86_64::Sysno::new(n).map(|call| call.name())),
         "40000003" => table.and_then(|n| syscalls::x86::Sysno::new(n).map(|call| call.name())),
+        "40000028" => table.and_then(|n| syscalls::arm::Sysno::new(n).map(|call| call.name())),
         "c00000b7" => table.and_then(|n| syscalls::aarch64::Sysno::new(n).map(|call| call.name())),
         _ => None,
     };

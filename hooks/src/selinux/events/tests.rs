@@ -191,6 +191,33 @@ fn records_of_one_event_are_put_together_though_others_come_between() {
 }
 
 #[test]
+fn a_system_call_is_named_by_the_table_of_its_architecture() {
+    for (architecture, number) in [
+        ("c000003e", 165),
+        ("40000003", 21),
+        ("c00000b7", 40),
+        ("40000028", 21),
+    ] {
+        let seen = collect(&[
+            avc(
+                7,
+                "granted",
+                "sys_admin",
+                21,
+                "capprof_t",
+                RANGE,
+                "capability",
+            ),
+            format!(
+                "type=SYSCALL msg=audit(1795441500.475:7): arch={architecture} syscall={number} success=yes exit=0 comm=\"tool\" exe=\"/bin/tool\""
+            ),
+        ]);
+        let call = seen.observations[0].syscall.as_ref().unwrap();
+        assert_eq!(call.name, "mount", "{architecture}");
+    }
+}
+
+#[test]
 fn a_clock_that_was_set_back_changes_nothing_but_the_time_shown() {
     let line = avc(
         1,
