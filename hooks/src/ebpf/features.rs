@@ -16,6 +16,8 @@ const TYPES: &str = "/sys/kernel/btf/vmlinux";
 pub(crate) enum Feature {
     /// The tracepoint `cap_capable`.
     CapabilityTracepoint,
+    /// Programs at the end of the kernel's own functions. Only the type information of kernels for arm64 tells.
+    FunctionEnds,
     /// Registers and storage of a task: `bpf_task_pt_regs()`, `bpf_task_storage_get()`.
     TaskStorage,
     /// What programs of an engine have answered: `bpf_get_retval()`.
@@ -48,6 +50,7 @@ impl Feature {
     const fn symbol(self) -> &'static str {
         match self {
             Self::CapabilityTracepoint => "btf_trace_cap_capable",
+            Self::FunctionEnds => "register_ftrace_direct",
             Self::TaskStorage => "BPF_FUNC_task_pt_regs",
             Self::ReturnValue => "BPF_FUNC_get_retval",
         }
@@ -57,6 +60,9 @@ impl Feature {
     const fn lacking(self) -> &'static str {
         match self {
             Self::CapabilityTracepoint => "this kernel has no such tracepoint (Linux 6.14 has)",
+            Self::FunctionEnds => {
+                "this kernel calls no eBPF program at the end of its functions (Linux 6.4 does)"
+            }
             Self::TaskStorage => {
                 "this kernel keeps nothing for each task that an eBPF program could use (Linux 5.15 does)"
             }
@@ -132,7 +138,11 @@ mod tests {
     fn a_feature_is_there_if_its_whole_name_is() {
         let types = b"\0cap_capable\0btf_trace_cap_capable\0BPF_FUNC_get_retval_other\0";
         assert_eq!(Feature::CapabilityTracepoint.missing_in(types), None);
-        for feature in [Feature::ReturnValue, Feature::TaskStorage] {
+        for feature in [
+            Feature::FunctionEnds,
+            Feature::ReturnValue,
+            Feature::TaskStorage,
+        ] {
             assert_eq!(feature.missing_in(types), Some(feature.lacking()));
         }
     }

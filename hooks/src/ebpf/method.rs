@@ -62,6 +62,10 @@ impl Method {
     pub(super) fn missing(self) -> Option<&'static str> {
         match self {
             Self::Tracepoint => Feature::CapabilityTracepoint.missing(),
+            // On x86-64 it is as old as the type information.
+            Self::FexitAndCallers | Self::Fexit if cfg!(target_arch = "aarch64") => {
+                Feature::FunctionEnds.missing()
+            }
             Self::FexitAndCallers | Self::Fexit | Self::Kprobe => None,
         }
     }
