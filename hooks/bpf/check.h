@@ -108,6 +108,18 @@ static __noinline int count_by_trace(void *ctx, struct container *container, str
 	return 0;
 }
 
+/* Returns true if the system call is about to mount an overlayfs. */
+static __always_inline bool mounts_overlay(const struct call *call)
+{
+	static const char wanted[8] = "overlay";
+	char type[sizeof(wanted)] = {};
+	u64 name = call->number == SYS_mount ? call->arguments[2] : call->arguments[0];
+
+	if (call->number != SYS_mount && call->number != SYS_fsopen)
+		return false;
+	return !bpf_probe_read_user(type, sizeof(type), (void *)name) && *(u64 *)type == *(const u64 *)wanted;
+}
+
 /* Returns true if the credentials are a copy of those with which the container mounted a file system. */
 static __always_inline bool is_mounters(const struct container *container, const struct cred *cred)
 {
@@ -211,10 +223,11 @@ __noinline s64 look_at_container(u32 place)
 	if (capability == CAP_SETFCAP && !denied)
 		count_attribute(container, task->slot, &scratch->call, place);
 	if (capability == CAP_SYS_ADMIN && !denied && flags >> CHECK_NAMESPACE == NAMESPACE_OWN && !(flags & (CHECK_OVERRIDDEN | CHECK_OTHER)) &&
-	    (scratch->call.number == SYS_mount || scratch->call.number == SYS_fsopen)) {
+	    mounts_overlay(&scratch->call)) {
 		struct mounter mounter = mounter_of(cred);
 
-		remember_mounter(&container->mounters, mounter.groups, mounter.keyring);
+		if (!remember_mounter(&container->mounters, mounter.groups, mounter.keyring))
+			lose(container, LOSS_MOUNTERS);
 	}
 	return flags;
 }

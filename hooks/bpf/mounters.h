@@ -6,7 +6,7 @@
  */
 #pragma once
 
-#define MOUNTERS 4 /* of a container; further ones count as the engine's */
+#define MOUNTERS 4 /* of a container; further ones count as the engine's, and as a loss */
 
 struct mounter {
 	u64 groups; /* addresses */
@@ -26,7 +26,7 @@ static __always_inline struct mounter mounter_of(const struct cred *cred)
 	return mounter;
 }
 
-/* Remembers a process of the container that is about to mount and has the capability. */
+/* Remembers a process of the container that is about to mount and has the capability; returns 0 if there is no room. */
 static __noinline int remember_mounter(struct mounters *mounters, u64 groups, u64 keyring)
 {
 	if (!mounters)

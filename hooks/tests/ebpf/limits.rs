@@ -175,3 +175,19 @@ pub(crate) fn a_map_without_room_for_another_recording_is_named(
     );
     Ok(())
 }
+
+/// How many credentials with which the container mounts overlayfs are told apart: `MOUNTERS` in the program.
+const MOUNTERS: usize = 4;
+
+pub(crate) fn mounters_of_overlays_that_are_not_told_apart_are_named(
+    tools: &Tools,
+) -> anyhow::Result<()> {
+    let is_about_mounts = |line: &&String| line.contains("mounts of an overlayfs had more");
+    for (mounters, lost) in [(MOUNTERS, false), (MOUNTERS + 1, true)] {
+        let action = format!("mounters-{mounters}");
+        let evidence = Container::new(tools, &["/bin/probe", &action])?.run()?;
+        let found = evidence.losses.iter().find(is_about_mounts);
+        ensure!(found.is_some() == lost, "{mounters}: {:?}", evidence.losses);
+    }
+    Ok(())
+}

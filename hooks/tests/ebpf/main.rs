@@ -21,7 +21,7 @@ use std::sync::Arc;
 
 type Test = fn(&Tools) -> anyhow::Result<()>;
 
-const TESTS: [(&str, Test); 51] = [
+const TESTS: [(&str, Test); 52] = [
     (
         "devices_are_opened_or_asked_about",
         devices_are_opened_or_asked_about,
@@ -107,6 +107,10 @@ const TESTS: [(&str, Test); 51] = [
     (
         "a_map_without_room_for_another_recording_is_named",
         limits::a_map_without_room_for_another_recording_is_named,
+    ),
+    (
+        "mounters_of_overlays_that_are_not_told_apart_are_named",
+        limits::mounters_of_overlays_that_are_not_told_apart_are_named,
     ),
     (
         "call_paths_of_one_system_call_are_told_apart",
