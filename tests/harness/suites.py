@@ -141,6 +141,9 @@ ALL = (
           inputs=(*SOURCES, *HARNESS, "tests/demo/", "tests/vm/guest", "packaging/")),
     Suite("kernels-all", ("tests/kernels/run", "--bin", "@BIN", "--write"), lane="guest", limit=3 * 3600,
           claims="the same on each kernel of Debian's archive; writes docs/kernels.md and README's table"),
+    Suite("kernels-arm64", ("tests/kernels/run", "--architecture", "arm64", "--jobs", "1", "--write", "debian-13", "newest"),
+          ("tests/kernels/run", "--architecture", "arm64"), lane="guest", needs=(), limit=3 * 3600,
+          claims="the programs are compiled for arm64, and find the same on Debian 13's kernel and the newest for it; writes their part of docs/kernels.md"),
     Suite("policy-guest", ("tests/policy/check-guest",), lane="guest", needs=(),
           claims="what the policy module allows and refuses, on an enforcing kernel with real engines"),
     Suite("vm", ("tests/vm/selftest",), lane="guest", needs=(), claims="the guest is what the other suites take it for"),
@@ -162,7 +165,7 @@ TARGETS = {
     # Without the engines in a guest: CI should take at most half an hour on two cores.
     "ci": ("lint", *(name for name in TEST if name != "engines-selinux")),
     "all": ("lint", *(name for name in TEST if name not in ("torture", "runtimes", "observed", "guest", "kernels", "engines-selinux")), "torture-all",
-            "runtimes-all", "upstream", "fuzz", "guest-full", "demo-debian-12", "kernels-all", "engines-everywhere",
+            "runtimes-all", "upstream", "fuzz", "guest-full", "demo-debian-12", "kernels-all", "kernels-arm64", "engines-everywhere",
             "engines-everywhere-plain", "policy-guest", "vm", "corpus", "corpus-audited", "members",
             "observed-all", "release", "engines-validate"),
 }

@@ -25,11 +25,16 @@ def copy_command(path, root):
         shutil.copy(library, to)
 
 
-def lay_out(root, commands, programs):
-    """Makes the tree, with commands of this machine and programs at these paths."""
+def make_directories(root):
+    """Makes the tree without a program."""
     for directory in ["bin", "usr/bin", "proc", "sys", "dev", "root", "etc", "tmp", "var/lib", "new", "modules"]:
         (root / directory).mkdir(parents=True)
     (root / "tmp").chmod(0o1777)
+
+
+def lay_out(root, commands, programs):
+    """Makes the tree, with commands of this machine and programs at these paths."""
+    make_directories(root)
     for command in ["busybox", *commands]:
         path = shutil.which(command)
         if path is None:

@@ -184,8 +184,11 @@ def replace_block(file, name, lines):
     file.write_text(before + begin + "\n" + "\n".join(lines) + "\n" + end + after)
 
 
-def write(results):
-    replace_block(PAGE, "kernels", list(rows(results)))
-    replace_block(PAGE, "differences", list(differences(results)))
-    replace_block(PAGE, "blind spots", list(blind(results)))
-    replace_block(README, "kernels", list(summary(results)))
+def write(results, architecture):
+    """Writes the tables of an architecture; README has one for the kernels of x86-64."""
+    on = "" if architecture == "amd64" else f" on {architecture}"
+    replace_block(PAGE, f"kernels{on}", list(rows(results)))
+    replace_block(PAGE, f"differences{on}", list(differences(results)))
+    replace_block(PAGE, f"blind spots{on}", list(blind(results)))
+    if not on:
+        replace_block(README, "kernels", list(summary(results)))
