@@ -17,6 +17,7 @@ ALLOWED = {
     ("profile/src/why/rank.rs", "io_uring_setup"): "a system call",
     ("profile/src/why/special.rs", "io_uring_setup"): "a system call",
     ("hooks/src/why/process.rs", "io_uring_setup"): "a system call",
+    ("hooks/src/why/records.rs", "security_capable"): "where the kernel asks all security modules",
     ("profile/src/why/decide.rs", "capable"): "part of the names of all helpers",
     ("profile/src/why/special.rs", "capable"): "a cause, in the report of `capprofctl why`",
 }
