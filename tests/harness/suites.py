@@ -95,7 +95,7 @@ ALL = (
             "docker, podman, containerd and CRI without SELinux; verify, enforce, shrink; README and the pages on compose, docker, podman, enforce, observe, "
             "one command, pipelines, profiles, reports, shrink, the store and verify word by word",
             limit=1800, after=("roots",)),
-    engines("docker-20", "docker-20", "host",
+    engines("docker-20", "docker-20", "any",
             "README and the page on compose word by word with Debian 12's docker 20.10, which has no annotations, and with compose 1 and 2", after=("roots",)),
     Suite("servers", ("tests/servers/run", "--bin", "@BIN"), ("tests/servers/run", "--bin", "@BIN"), rows=True, after=("roots",),
           claims="Debian's servers and tools need what expected.toml says, and run with exactly that", inputs=(*SOURCES, *HARNESS, "tests/servers/", "docs/servers.md")),
