@@ -109,9 +109,11 @@ ALL = (
     Suite("guest", ("tests/guest",), ("tests/guest",), lane="any", needs=("build", "image"), rows=True, limit=2 * 3600, shards=True,
           claims="the same with SELinux enforcing: the SELinux recorder, its leases, labels and blind spots, corpus by construction with both recorders",
           inputs=(*E2E, *HARNESS, *GUEST)),
-    Suite("kernels", ("tests/kernels/run", "--bin", "@BIN", "--jobs", "1", "debian-12", "newest"), ("tests/kernels/run", "--bin", "@BIN"), lane="any",
+    Suite("kernels", ("tests/kernels/run", "--bin", "@BIN", "--jobs", "1", "--part", "corpus", "debian-12", "newest"), ("tests/kernels/run", "--bin", "@BIN"), lane="any",
           claims="eBPF finds one program's need for each capability, and is not misled, on the kernel of Debian 12 and on the newest of Debian's archive",
           inputs=(*E2E, *HARNESS, "tests/kernels/")),
+    Suite("apparmor", ("tests/kernels/run", "--bin", "@BIN", "--part", "why", "debian-12"), ("tests/kernels/run", "--bin", "@BIN"), lane="any",
+          claims="`capprofctl why` names what AppArmor refuses, with its record and without, on the kernel of Debian 12", inputs=(*E2E, *HARNESS, "tests/kernels/")),
     engines("engines-selinux", "selinux", "guest", "the package, docker, podman (rootless and quadlet too), containerd and Kubernetes with SELinux enforcing and systemd"),
     Suite("accuracy", ("tests/accuracy", "--check"), needs=(), after=("host", "servers", "guest", "guest-full"),
           claims="docs/accuracy.md says what the suites found"),
@@ -157,14 +159,14 @@ ALL = (
 )
 SUITES = {suite.name: suite for suite in ALL}
 
-TEST = ("build", "image", "roots", "guest", "kernels", "engines-selinux", "unit", "harness", "atlas", "architecture", "demo", "report", "host",
+TEST = ("build", "image", "roots", "guest", "kernels", "apparmor", "engines-selinux", "unit", "harness", "atlas", "architecture", "demo", "report", "host",
         "runtimes", "torture", "policy", "packages", "engines", "docker-20", "servers", "observed", "systemd", "accuracy")
 TARGETS = {
     "check": ("build", "lint", "unit", "harness", "atlas", "architecture", "smoke"),
     "test": TEST,
     # Without the engines in a guest: CI should take at most half an hour on two cores.
     "ci": ("lint", *(name for name in TEST if name != "engines-selinux")),
-    "all": ("lint", *(name for name in TEST if name not in ("torture", "runtimes", "observed", "guest", "kernels", "engines-selinux")), "torture-all",
+    "all": ("lint", *(name for name in TEST if name not in ("torture", "runtimes", "observed", "guest", "kernels", "apparmor", "engines-selinux")), "torture-all",
             "runtimes-all", "upstream", "fuzz", "guest-full", "demo-debian-12", "kernels-all", "kernels-arm64", "engines-everywhere",
             "engines-everywhere-plain", "policy-guest", "vm", "corpus", "corpus-audited", "members",
             "observed-all", "release", "engines-validate"),
