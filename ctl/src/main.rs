@@ -5,6 +5,7 @@
 mod apply;
 mod cli;
 mod command;
+mod delta_debugging;
 mod engine;
 mod examples;
 mod exit;
@@ -16,7 +17,6 @@ mod output;
 mod process;
 mod render;
 mod running;
-mod shrink;
 mod trial;
 
 use clap::{CommandFactory, FromArgMatches};

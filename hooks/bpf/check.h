@@ -134,7 +134,7 @@ static __always_inline bool is_mounters(const struct container *container, const
 	return false;
 }
 
-/* found.h */
+/* attach.h */
 int settle(u32 place);
 
 /* Returns whose credentials the check is about: 0 for the task's own, CHECK_OVERRIDDEN or CHECK_OTHER. */

@@ -23,7 +23,7 @@ enum capability { CAP_FSETID = 4, CAP_SETGID = 6, CAP_SETUID = 7, CAP_SETPCAP = 
 
 #define CAP_OPT_NOAUDIT 2 /* include/linux/security.h */
 
-enum task_flag { TASK_PENDING = 1, TASK_JOINED = 2, TASK_FOUND = 4 /* ran before the recording began: see found.h */, TASK_RESULTS = 8 /* its container has results_wanted */ };
+enum task_flag { TASK_PENDING = 1, TASK_JOINED = 2, TASK_FOUND = 4 /* ran before the recording began: see attach.h */, TASK_RESULTS = 8 /* its container has results_wanted */ };
 
 struct task {
 	u64 slot;

@@ -90,7 +90,7 @@ static __always_inline void note_registers(struct container *container)
 }
 
 #include "execution.h"
-#include "found.h"
+#include "attach.h"
 
 /*
  * Returns true if the task's root directory is the container's. The number of the mount namespace does not prove that: the kernel reuses it

@@ -1,6 +1,6 @@
 //! The command line of `capprof-hook`.
 
-use crate::{doctor, finish, poststop, prestart, recover, selinux, so_far, unit, why};
+use crate::{doctor, finish, poststop, prestart, progress, recover, selinux, unit, why};
 use anyhow::{Context, bail};
 use capprof_store::recording::Directory;
 use capprof_store::settings;
@@ -40,7 +40,7 @@ pub fn run(arguments: Vec<OsString>) -> anyhow::Result<ExitCode> {
             poststop::run(&directory(arguments)?, state)
         }
         Some("listen") => selinux::listen(&directory(arguments)?),
-        Some("attach") => so_far::attach(&directory(arguments)?),
+        Some("attach") => progress::attach(&directory(arguments)?),
         Some("join") => {
             unit::join(&directory(arguments)?);
             Ok(())
@@ -48,11 +48,11 @@ pub fn run(arguments: Vec<OsString>) -> anyhow::Result<ExitCode> {
         Some("detach") => finish::finish(&directory(arguments)?),
         Some("so-far") => {
             let options = Options::parse(arguments)?;
-            so_far::tell(&options.state, &options.directories, options.every)
+            progress::tell(&options.state, &options.directories, options.every)
         }
         Some("snapshot") => {
             let options = Options::parse(arguments)?;
-            so_far::snapshot(&options.state, &options.directories)
+            progress::snapshot(&options.state, &options.directories)
         }
         Some("recover") => {
             let options = Options::parse(arguments)?;

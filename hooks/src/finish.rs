@@ -4,10 +4,10 @@ use crate::recorder::Recorder;
 use crate::recorders::{self, ArmedRecorders};
 use crate::{journal, results};
 use anyhow::{Context, bail};
-use capprof_profile::assemble;
 use capprof_profile::error::line;
 use capprof_profile::observation::{self, Evidence};
 use capprof_profile::profile::{HostReport, RecorderReport};
+use capprof_profile::recorded_profile;
 use capprof_profile::recording::{Mode, Recording};
 use capprof_store::file;
 use capprof_store::recording::{ARMED, Directory};
@@ -117,7 +117,7 @@ fn conclude(
         problems.extend(armed.release(directory, recording));
     }
     let has_run = has_run(&collected);
-    let profile = assemble::profile(
+    let profile = recorded_profile::profile(
         recording,
         collected.reports,
         collected.evidence,

@@ -21,7 +21,7 @@
 //!
 //! ```text
 //! command_line
-//! so_far
+//! progress
 //! prestart   poststop   recover   doctor   why/
 //!            finish     unit
 //! recorders  results
@@ -39,11 +39,11 @@ pub mod journal;
 mod lease;
 pub mod poststop;
 pub mod prestart;
+pub mod progress;
 pub mod recorder;
 pub mod recorders;
 pub mod recover;
 mod results;
 pub mod selinux;
-pub mod so_far;
 mod unit;
 pub mod why;

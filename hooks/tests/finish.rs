@@ -7,7 +7,7 @@ use capprof_hook::finish::finish;
 use capprof_hook::{poststop, prestart};
 use capprof_profile::verification::{Outside, Verdict};
 use capprof_profile::verify;
-use capprof_profile::{assemble, fixtures};
+use capprof_profile::{fixtures, recorded_profile};
 use capprof_store::profiles::{Files, Store};
 use capprof_store::recording::{Directory, is_abandoned};
 use recording::recording;
@@ -309,7 +309,7 @@ fn temporary_files_of_killed_hooks_are_removed() {
 /// Stores a profile that has been verified; returns its id.
 fn verified(ended: &Ended) -> &'static str {
     const PROFILE: &str = "20250101T000000Z-00000001";
-    let mut profile = assemble::profile(
+    let mut profile = recorded_profile::profile(
         &fixtures::recording("web", PROFILE),
         fixtures::reports(),
         Vec::new(),

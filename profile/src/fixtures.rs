@@ -168,7 +168,7 @@ pub fn host() -> HostReport {
 
 /// The profile of a recording in which eBPF alone brought something home.
 pub fn profile(recording: &Recording, finished: &str, evidence: Evidence) -> Profile {
-    crate::assemble::profile(
+    crate::recorded_profile::profile(
         recording,
         reports(),
         vec![(Recorder::Ebpf, evidence)],

@@ -4,7 +4,6 @@
 //! [`observation::Evidence`]; [`classify`] and [`minimize`] turn evidence into a [`profile::Profile`], which the store crate keeps.
 
 pub mod alternative;
-pub mod assemble;
 pub mod atlas;
 pub mod capability;
 pub mod classify;
@@ -21,6 +20,7 @@ pub mod pod_security;
 pub mod printable;
 pub mod privileges;
 pub mod profile;
+pub mod recorded_profile;
 pub mod recording;
 pub mod report;
 pub mod serde_path;

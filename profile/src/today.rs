@@ -91,11 +91,11 @@ impl Profile {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::assemble::profile;
-    use crate::assemble::tests::is_valid;
     use crate::fixtures::{check, host, recording, reports};
     use crate::observation::{Evidence, Execution, FileCapabilities, Recorder};
     use crate::part::Trial;
+    use crate::recorded_profile::profile;
+    use crate::recorded_profile::tests::is_valid;
     use crate::recording::Recording;
 
     fn set(list: &[Capability]) -> CapabilitySet {

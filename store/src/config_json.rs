@@ -52,9 +52,9 @@ fn names(set: CapabilitySet) -> Value {
 mod tests {
     use super::*;
     use capprof_profile::Capability;
-    use capprof_profile::assemble;
     use capprof_profile::fixtures::{check, host, recording, reports};
     use capprof_profile::observation::{Evidence, Recorder};
+    use capprof_profile::recorded_profile;
 
     #[test]
     fn only_the_capability_sets_of_a_configuration_change() {
@@ -67,7 +67,8 @@ mod tests {
                 ..Evidence::default()
             },
         )];
-        let profile = assemble::profile(&recording, reports(), evidence, String::new(), host());
+        let profile =
+            recorded_profile::profile(&recording, reports(), evidence, String::new(), host());
         let minimized = |text: &str| {
             let bytes = minimized_configuration(text, &profile).unwrap();
             String::from_utf8(bytes).unwrap()

@@ -17,7 +17,7 @@
 //! | [`selinux_contexts`] | the contexts that the policy has for containers |
 //! | [`profiles`] | the store of finished profiles |
 //! | [`trust`] | who could have written a file |
-//! | [`tidy`] | which of them are shown, and which go |
+//! | [`prune`] | which of them are shown, and which go |
 
 pub mod config_json;
 pub mod control_group;
@@ -27,11 +27,11 @@ pub mod file;
 pub mod mountinfo;
 pub mod process;
 pub mod profiles;
+pub mod prune;
 pub mod random;
 pub mod recording;
 pub mod selinux_contexts;
 pub mod settings;
 pub mod systemctl;
-pub mod tidy;
 pub mod time;
 pub mod trust;

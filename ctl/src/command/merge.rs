@@ -177,7 +177,7 @@ mod tests {
 
     fn profile(id: &str) -> Vec<u8> {
         let recording = fixtures::recording("a", id);
-        let profile = capprof_profile::assemble::profile(
+        let profile = capprof_profile::recorded_profile::profile(
             &recording,
             fixtures::reports(),
             fixtures::full_evidence(),

@@ -5,7 +5,7 @@ use crate::exit::Exit;
 use crate::output;
 use anyhow::bail;
 use capprof_store::profiles::Store;
-use capprof_store::tidy::Prune;
+use capprof_store::prune::Prune;
 
 /// Removes old profiles, and those of which enough newer ones exist.
 ///

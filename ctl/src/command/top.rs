@@ -333,11 +333,11 @@ fn draw(table: &Table, order: Order) -> anyhow::Result<()> {
 mod tests {
     use super::*;
     use capprof_profile::Capability;
-    use capprof_profile::assemble;
     use capprof_profile::fixtures::{host, recording, reports};
+    use capprof_profile::recorded_profile;
 
     fn progress(program: &str, count: u64) -> Progress {
-        let profile = assemble::profile(
+        let profile = recorded_profile::profile(
             &recording("web-1", "20261123T150102Z-1a2b3c4d"),
             reports(),
             vec![],

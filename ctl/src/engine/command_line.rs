@@ -1,6 +1,6 @@
 //! What a daemon is told on its command line instead of in its configuration.
 
-use super::entries::entries;
+use super::directory::entries;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;

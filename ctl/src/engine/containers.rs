@@ -1,6 +1,6 @@
 //! Containers that were made with the runtime: without it their engine can neither stop nor remove them.
 
-use super::entries::entries;
+use super::directory::entries;
 use super::kind::{Engine, NAME};
 use super::{command_line, containerd};
 use anyhow::{Context, bail};

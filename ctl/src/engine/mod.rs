@@ -6,9 +6,9 @@
 mod command_line;
 mod containerd;
 pub(crate) mod containers;
+mod directory;
 mod docker;
 mod drop_in;
-mod entries;
 mod kind;
 
 use anyhow::{Context, bail};

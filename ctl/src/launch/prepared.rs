@@ -1,6 +1,6 @@
 //! A command that runs a container, and the container.
 
-use super::compose::Traces;
+use super::compose::Leftovers;
 use super::launcher::Launcher;
 use std::ffi::OsString;
 use std::fs;
@@ -31,7 +31,7 @@ pub(super) enum Id {
     /// The engine writes it into this file.
     File(PathBuf),
     /// compose gives the container this label.
-    Label(String, Arc<OnceLock<Traces>>),
+    Label(String, Arc<OnceLock<Leftovers>>),
 }
 
 /// The container that a command line runs.
@@ -54,7 +54,7 @@ impl Container {
     pub(crate) fn id(&self) -> Option<String> {
         match &self.id {
             Id::Given(id) => Some(id.clone()),
-            Id::Label(label, traces) => traces.get()?.container(label),
+            Id::Label(label, leftovers) => leftovers.get()?.container(label),
             Id::File(file) => {
                 let text = fs::read_to_string(file).ok()?;
                 let id = text.trim();

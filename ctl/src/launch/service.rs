@@ -73,7 +73,7 @@ impl Launch {
                 engine: self.engine,
                 prefix: compose.docker.clone(),
                 called: None,
-                id: Id::Label(format!("{FOUND_BY}={label}"), compose.traces()?),
+                id: Id::Label(format!("{FOUND_BY}={label}"), compose.leftovers()?),
                 detached: compose.is_up || self.detached,
                 removes_itself: given("rm"),
             },

@@ -41,7 +41,7 @@ const ANNOTATIONS: &str = "--annotation io.capprof.mode=enforce --annotation io.
 fn of_fuse() -> capprof_profile::profile::Profile {
     use capprof_profile::observation::{DeviceKind, PortUse};
     use capprof_profile::privileges::{Device, DeviceNumber, EngineGrants, Privileges};
-    let mut profile = capprof_profile::assemble::profile(
+    let mut profile = capprof_profile::recorded_profile::profile(
         &capprof_profile::fixtures::recording("web-1", "20260101T000000Z-00000001"),
         capprof_profile::fixtures::reports(),
         Vec::new(),

@@ -1,8 +1,8 @@
 //! The answer of a profile in one line, and what it rests on, in words.
 
-use super::names::{first_few, short_id, shortened};
 use super::observed;
 use super::risk::most_dangerous_first;
+use super::shortened::{first_few, short_id, shortened};
 use capprof_profile::classify::HARD_LINK;
 use capprof_profile::pod_security::{Level, Standing};
 use capprof_profile::profile::{CheckSummary, Profile};

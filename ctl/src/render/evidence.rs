@@ -1,7 +1,7 @@
 //! The evidence for one member of the answer, in words.
 
-use super::names::first_few;
 use super::risk::{Risk, words};
+use super::shortened::first_few;
 use super::why::{purpose, reason, would_do};
 use capprof_profile::part::Part;
 use capprof_profile::profile::{Need, Profile, Reason};

@@ -1,6 +1,6 @@
 //! The table of profiles.
 
-use super::names::{short_id, shortened};
+use super::shortened::{short_id, shortened};
 use super::styles::{Styles, styled};
 use anstyle::Style;
 use capprof_profile::verification::Verdict;

@@ -3,10 +3,10 @@
 use super::answer::{self, Change};
 use super::evidence::uses;
 use super::form::{Workload, form};
-use super::names::first_few;
 use super::printable::printable;
 use super::privileged;
 use super::risk::{most_dangerous_first, words};
+use super::shortened::first_few;
 use super::verdict::verdict;
 use capprof_profile::profile::Profile;
 use std::fmt::Write;

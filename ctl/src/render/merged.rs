@@ -1,9 +1,9 @@
 //! The report of many runs in one.
 
-use super::names::first_few;
 use super::page::Page;
 use super::printable::printable;
 use super::risk::words;
+use super::shortened::first_few;
 use super::styles::{Styles, styled};
 use super::why::{reason, would_do};
 use crate::merge::Merged;

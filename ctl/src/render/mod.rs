@@ -2,7 +2,6 @@
 
 mod answer;
 mod atlas;
-mod brief;
 mod columns;
 mod evidence;
 mod form;
@@ -11,14 +10,15 @@ mod html;
 mod list;
 mod markdown;
 mod merged;
-mod names;
 mod observed;
+mod one_line;
 mod page;
 mod printable;
 mod privileged;
 mod refusals;
 mod risk;
 mod sections;
+mod shortened;
 mod styles;
 #[cfg(test)]
 mod tests;
@@ -29,7 +29,6 @@ mod why;
 pub(crate) use atlas::{
     Kernel, capability as explain_capability, manual as atlas_manual, sites as explain_sites,
 };
-pub(crate) use brief::{because, title};
 pub(crate) use columns::columns;
 pub(crate) use form::{Form, Parts, form};
 pub(crate) use form_kind::FormKind;
@@ -37,12 +36,13 @@ pub(crate) use html::html;
 pub(crate) use list::List;
 pub(crate) use markdown::markdown;
 pub(crate) use merged::merged;
-pub(crate) use names::first_few;
 pub(crate) use observed::unused;
+pub(crate) use one_line::{because, title};
 pub(crate) use printable::printable;
 pub(crate) use privileged::options as beyond_capabilities;
 pub(crate) use refusals::refusals;
 pub(crate) use risk::words;
+pub(crate) use shortened::first_few;
 pub(crate) use styles::Styles;
 pub(crate) use text::{Detail, text};
 pub(crate) use verdict::verdict;

@@ -1,6 +1,6 @@
 //! What an observed container holds, and what of that it does without.
 
-use super::names::first_few;
+use super::shortened::first_few;
 use capprof_profile::CapabilitySet;
 use capprof_profile::profile::Profile;
 

@@ -1,9 +1,9 @@
 //! Tests of the reports.
 
 use super::*;
-use capprof_profile::assemble::profile;
 use capprof_profile::fixtures;
 use capprof_profile::profile::Profile;
+use capprof_profile::recorded_profile::profile;
 use capprof_store::profiles::Summary;
 use snapbox::assert_data_eq;
 

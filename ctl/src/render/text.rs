@@ -2,8 +2,8 @@
 
 use super::answer;
 use super::evidence::{Use, uses};
-use super::names::first_few;
 use super::page::Page;
+use super::shortened::first_few;
 use super::styles::Styles;
 use super::verdict::verdict;
 use anstyle::Style;

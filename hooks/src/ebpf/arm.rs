@@ -3,12 +3,12 @@
 use super::armed::{EbpfState, Refusals};
 use super::attach;
 use super::error::Error;
-use super::groups;
 use super::layers::Layers;
 use super::layout::{Container, NO_PROCESS, TASK_PENDING, Task, flags_for};
 use super::method::Method;
 use super::program_set::ProgramSet;
 use super::refused_checks;
+use super::service_cgroups;
 use super::slot::{self, Owner};
 use super::tasks;
 use capprof_profile::recording::{Process, Recording};
@@ -80,7 +80,7 @@ pub fn arm(
     };
     let result = match (&recording.unit, recording.attached) {
         (Some(unit), _) => match &unit.control_group {
-            Some(group) => groups::join(&set, slot, group, &container),
+            Some(group) => service_cgroups::join(&set, slot, group, &container),
             None => Ok(()),
         },
         (None, None) => arm_process(&set, slot, init, &container),

@@ -1,12 +1,12 @@
 //! Loading and attaching the program set.
 
+use super::btf;
 use super::features::{Feature, preempts_programs};
 use super::layout::Settings;
 use super::libbpf::{Error, function, listen, map, refused};
 use super::method::Method;
 use super::object::OBJECT;
 use super::standby;
-use super::types;
 use capprof_profile::capability::CapabilitySet;
 use capprof_store::control_group::{self, VERSION_2};
 use libbpf_rs::{Link, Object, ObjectBuilder, OpenObject};
@@ -264,7 +264,7 @@ fn open() -> Result<OpenObject, Error> {
     let mut builder = ObjectBuilder::default();
     builder
         .name("capprof")
-        .and_then(|builder| match types::reduced() {
+        .and_then(|builder| match btf::reduced() {
             Some(reduced) => builder.btf_custom_path(reduced.path()),
             None => Ok(builder),
         })
@@ -290,7 +290,7 @@ fn configure(open: &mut OpenObject) -> Result<(), Error> {
         .unwrap_or(CapabilitySet::from_bits(u64::MAX).len() - 1);
     let settings = Settings {
         valid_capabilities: u64::MAX >> 63_u32.saturating_sub(last),
-        timespec64: types::number_of_timespec64(),
+        timespec64: btf::number_of_timespec64(),
         preempts: u64::from(preempts_programs()),
     };
     for mut map in open.maps_mut() {

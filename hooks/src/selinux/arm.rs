@@ -10,7 +10,7 @@ use super::log::{self, Position};
 use super::policy::{self, Class};
 use super::selinuxfs::Selinuxfs;
 use super::target::Target;
-use super::{blind, listener};
+use super::{blind_spots, listener};
 use crate::journal;
 use crate::lease::{self, Kind, Leases, Switch};
 use capprof_profile::Capability;
@@ -101,7 +101,7 @@ fn arm_leased(
             context: armed.context.clone(),
         });
     }
-    armed.blind_spots = blind::spots(recording.process.user_namespace, &decisions);
+    armed.blind_spots = blind_spots::spots(recording.process.user_namespace, &decisions);
     // A level that the engine gave may have had its first uses recorded before, in a container that is gone. One with categories
     // of its own never was in use since boot.
     if !armed.target.range.contains('-') {

@@ -9,7 +9,7 @@ use super::fence::{Backoff, FENCE_TIMEOUT, milliseconds_since_boot, nonce};
 use super::log::{Position, Reader};
 use super::selinuxfs::Selinuxfs;
 use super::target::Target;
-use super::{blind, listener, policy};
+use super::{blind_spots, listener, policy};
 use crate::lease::{Kind, Leases};
 use capprof_profile::observation::{BlindSpot, CheckAnswer, Evidence, Observation, Recorder};
 use capprof_profile::recording::{Process, Recording};
@@ -307,9 +307,10 @@ fn judge(recording: &Recording, armed: &SelinuxState, seen: &Summary, evidence: 
     if seen.policy_loaded {
         match policy::decisions(&armed.context, recording.process.user_namespace) {
             Ok(decisions) => {
-                evidence
-                    .blind_spots
-                    .extend(blind::spots(recording.process.user_namespace, &decisions));
+                evidence.blind_spots.extend(blind_spots::spots(
+                    recording.process.user_namespace,
+                    &decisions,
+                ));
             }
             Err(error) => evidence
                 .losses

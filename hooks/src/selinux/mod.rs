@@ -10,7 +10,7 @@
 mod arm;
 mod armed;
 mod audit;
-mod blind;
+mod blind_spots;
 mod booleans;
 mod collect;
 mod error;

@@ -1,7 +1,7 @@
 //! What the SELinux recorder can do on this host.
 
 use super::audit::{self, Audit};
-use super::blind;
+use super::blind_spots;
 use super::booleans::{DOMAIN, ENTRANCE, PREFIX, gives_capabilities};
 use super::exclusions::exclusions;
 use super::log::{self, Position};
@@ -178,9 +178,9 @@ fn probe_scope(
                         "in_the_initial_user_namespace"
                     },
                     match switched_off.is_empty() {
-                        true => blind::spots(user_namespace, &decisions),
+                        true => blind_spots::spots(user_namespace, &decisions),
                         false => {
-                            let (spots, unknown) = blind::certain(user_namespace, &decisions);
+                            let (spots, unknown) = blind_spots::certain(user_namespace, &decisions);
                             perhaps = perhaps.union(unknown);
                             spots
                         }

@@ -2,9 +2,9 @@
 
 use super::kernel::{Kernel, Told};
 use super::layout::{self, Event, FRAMES, SeenKey, flag, kind, text};
+use super::path_lookup::{Start, walk};
 use super::process::{self, Networks, Roots};
 use super::records::{self, Waiting};
-use super::walk::{Start, walk};
 use super::{calls, decode, executable, intent};
 use crate::ebpf::symbols::Symbols;
 use capprof_profile::why::facts::{

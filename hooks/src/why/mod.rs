@@ -20,9 +20,9 @@ mod kernel;
 mod layout;
 mod members;
 mod mounts;
+mod path_lookup;
 mod process;
 mod records;
-mod walk;
 
 use anyhow::{Context, bail};
 use capprof_profile::why::report::Report;

@@ -1,9 +1,9 @@
 use super::*;
-use crate::assemble::tests::is_valid;
 use crate::fixtures::{check, host, recording, reports};
 use crate::observation::{Evidence, Exit, Observation, Recorder};
 use crate::part::{Part, Today, Trial};
 use crate::profile::Shrunk;
+use crate::recorded_profile::tests::is_valid;
 use crate::recording::Recording;
 
 /// What makes a recording one of another workload, or not.
@@ -26,7 +26,7 @@ fn of_day(day: u32, observations: Vec<Observation>, change: impl Fn(&mut Recordi
         observations,
         ..Evidence::default()
     };
-    crate::assemble::profile(
+    crate::recorded_profile::profile(
         &recording,
         reports().into_iter().take(1).collect(),
         vec![(Recorder::Ebpf, evidence)],

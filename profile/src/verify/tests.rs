@@ -1,9 +1,9 @@
 use super::*;
 use crate::Capability;
-use crate::assemble::tests::is_valid;
 use crate::fixtures::check;
 use crate::fixtures::{host, recording, reports};
 use crate::observation::{BlindSpot, CheckAnswer, Evidence, Observation};
+use crate::recorded_profile::tests::is_valid;
 use crate::recording::{Mode, ProcessSets};
 use crate::verification::Check;
 
@@ -22,7 +22,7 @@ fn profile(needs: &[Capability], exit: Option<Exit>) -> Profile {
         exit,
         ..Evidence::default()
     };
-    crate::assemble::profile(
+    crate::recorded_profile::profile(
         &recording("web-1", "20261123T150102Z-1a2b3c4d"),
         reports(),
         vec![(Recorder::Ebpf, evidence)],
@@ -69,7 +69,7 @@ fn run(observations: Vec<Observation>, exit: Option<Exit>) -> Profile {
         exit,
         ..Evidence::default()
     };
-    crate::assemble::profile(
+    crate::recorded_profile::profile(
         &recording,
         reports().into_iter().take(1).collect(),
         vec![(Recorder::Ebpf, evidence)],

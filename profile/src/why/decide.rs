@@ -3,7 +3,7 @@
 use super::cause::{Cause, Explanation};
 use super::facts::{Check, Errno, Facts, Kind, Target};
 use super::seccomp::Answer;
-use super::{file, modules, special};
+use super::{file, modules, sysctls_and_limits};
 use crate::atlas::{self, Class, paths};
 use crate::classify;
 use crate::default_filter::opened_by_capabilities;
@@ -39,7 +39,7 @@ fn after_filter(facts: &Facts) -> Explanation {
     let mut causes: Vec<Cause> = match facts.error {
         Errno::EROFS => file::read_only(facts).into_iter().collect(),
         Errno::EPERM | Errno::EACCES => return not_permitted(facts),
-        _ => special::by_limit(facts),
+        _ => sysctls_and_limits::by_limit(facts),
     };
     if causes.is_empty() {
         causes = confinement(facts);
@@ -66,7 +66,7 @@ fn not_permitted(facts: &Facts) -> Explanation {
         };
     }
     let mut causes = file::by_flags(facts);
-    causes.extend(special::without_check(facts));
+    causes.extend(sysctls_and_limits::without_check(facts));
     causes.dedup();
     if let Some((check, sites)) = deciding(facts) {
         let cause = by_check(facts, check, &sites);
@@ -181,7 +181,7 @@ fn is_dac(capability: Capability) -> bool {
 }
 
 fn by_check(facts: &Facts, check: &Check, sites: &[&'static atlas::Site]) -> Cause {
-    if let Some(cause) = special::by_check(facts, check) {
+    if let Some(cause) = sysctls_and_limits::by_check(facts, check) {
         return cause;
     }
     if is_dac(check.capability)
@@ -191,7 +191,7 @@ fn by_check(facts: &Facts, check: &Check, sites: &[&'static atlas::Site]) -> Cau
     }
     let site = sites.first();
     let to = site.map_or_else(String::new, |site| site.plain.to_owned());
-    let function = special::function(check);
+    let function = sysctls_and_limits::function(check);
     if check.target == Target::Initial {
         return Cause::UserNamespace {
             capability: check.capability,

@@ -12,7 +12,7 @@ mod modules;
 mod rank;
 pub mod report;
 pub mod seccomp;
-mod special;
+mod sysctls_and_limits;
 
 #[cfg(test)]
 mod tests;

@@ -7,7 +7,7 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
 fn profile(container_id: &str, id: &str) -> Profile {
-    capprof_profile::assemble::profile(
+    capprof_profile::recorded_profile::profile(
         &recording(container_id, id),
         reports(),
         full_evidence(),

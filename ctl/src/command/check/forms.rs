@@ -222,7 +222,7 @@ mod tests {
     use capprof_profile::profile::Profile;
 
     fn profile() -> Profile {
-        capprof_profile::assemble::profile(
+        capprof_profile::recorded_profile::profile(
             &recording("a<b", "20260101T000000Z-00000001"),
             reports(),
             full_evidence(),

@@ -1,6 +1,6 @@
 //! `capprofctl profile`: from a command line to a verified answer.
 
-mod next;
+mod next_step;
 mod program;
 mod progress;
 mod record;
@@ -73,7 +73,7 @@ pub(crate) fn run(store: &Store, state: &Path, options: &ProfileOptions) -> anyh
         }
     };
     if exit != Exit::Success {
-        output::message(&next::line(&profile, &recorded, options, exit));
+        output::message(&next_step::line(&profile, &recorded, options, exit));
     }
     Ok(exit)
 }
@@ -120,8 +120,9 @@ impl Course<'_> {
             return Ok(Exit::NotVerified);
         }
         let tries_today = profile.todays_set() != profile.findings.minimized;
-        let shrinks =
-            !self.options.no_shrink && is_judged(recorded) && !next::doubtful(profile).is_empty();
+        let shrinks = !self.options.no_shrink
+            && is_judged(recorded)
+            && !next_step::doubtful(profile).is_empty();
         self.progress.last = 2 + usize::from(tries_today) + 2 * usize::from(shrinks);
         if tries_today {
             match self.verify(profile, true)? {
@@ -155,7 +156,7 @@ impl Course<'_> {
     /// What a run that passed comes to: one that only started has not been asked for anything.
     fn standing(&self, profile: &Profile, exit: Exit) -> anyhow::Result<Exit> {
         Ok(match exit {
-            Exit::Success if !next::is_verified(&self.again(profile)?) => Exit::NotVerified,
+            Exit::Success if !next_step::is_verified(&self.again(profile)?) => Exit::NotVerified,
             other => other,
         })
     }
@@ -167,9 +168,9 @@ impl Course<'_> {
             (None, Some(duration)) => duration,
             // As long as there was something to see, and the quiet time after it.
             (None, None) if self.options.until_quiet.is_some() => {
-                next::lasted(profile).unwrap_or(self.options.timeout)
+                next_step::lasted(profile).unwrap_or(self.options.timeout)
             }
-            (None, None) => next::lasted(profile)
+            (None, None) => next_step::lasted(profile)
                 .map_or(self.options.timeout, |lasted| (lasted * LONGER).max(LEAST)),
         }
     }
@@ -177,7 +178,7 @@ impl Course<'_> {
     /// How long a run of the search may take. A check that took a second does not succeed after a minute.
     fn limit_in_search(&self, profile: &Profile) -> Duration {
         let limit = self.limit(profile);
-        match (&self.options.check, next::lasted(profile)) {
+        match (&self.options.check, next_step::lasted(profile)) {
             (Some(_), Some(lasted)) => limit.min((lasted * LONGER).max(LEAST_IN_SEARCH)),
             _ => limit,
         }
@@ -213,7 +214,7 @@ impl Course<'_> {
 
     fn shrink(&mut self, profile: &Profile) -> anyhow::Result<Exit> {
         self.progress
-            .step(&format!("trying without {}", next::doubtful(profile)));
+            .step(&format!("trying without {}", next_step::doubtful(profile)));
         let options = ShrinkOptions {
             check: self.options.check.clone(),
             timeout: self.limit_in_search(profile).as_secs().clamp(1, 86_400),

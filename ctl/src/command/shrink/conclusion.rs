@@ -1,6 +1,6 @@
 //! What came out of a search: told, and kept in the profile.
 
-use super::judge::{LANES, Lane};
+use super::runner::{WORKERS, Worker};
 use super::search::{Conclusion, Search, Stop};
 use crate::exit::Exit;
 use crate::output;
@@ -49,7 +49,7 @@ fn refuse(search: &Search<'_>, conclusion: Conclusion) -> anyhow::Result<Exit> {
     match conclusion {
         Conclusion::FullFails(why) => bail!(
             "the profile's own set does not pass: {why}; output in {}",
-            search.judge.log(Lane(0)).display()
+            search.runner.log(Worker(0)).display()
         ),
         Conclusion::EmptyPasses => bail!(
             "it passes without any capability: nothing is needed, or the check does not test what needs a capability"
@@ -110,8 +110,8 @@ fn keep(
     write_configuration(found)?;
     search.state.finished = true;
     search.save()?;
-    for lane in (0..LANES).map(Lane) {
-        let _ = fs::remove_file(search.judge.log(lane));
+    for worker in (0..WORKERS).map(Worker) {
+        let _ = fs::remove_file(search.runner.log(worker));
     }
     tell(&format!(
         "needed: {set}\n{}found in {runs} runs, of at most {} that were promised; it fails without any one of these\n",

@@ -1,9 +1,9 @@
 //! `capprofctl shrink`
 
 mod conclusion;
-mod judge;
-mod lanes;
+mod parallel_runs;
 mod plan;
+mod runner;
 mod search;
 mod state;
 
@@ -13,7 +13,7 @@ use crate::launch::Launch;
 use crate::process;
 use anyhow::bail;
 use capprof_store::profiles::Store;
-use judge::Judge;
+use runner::Runner;
 use search::{Limits, Search};
 use state::{Question, STATE, State};
 use std::ffi::OsString;
@@ -51,7 +51,7 @@ pub(crate) fn run(
     }
     let binary = super::install::runtime()?;
     let interrupted = process::interrupted()?;
-    let judge = Judge {
+    let runner = Runner {
         launch: &launch,
         profile: &recording,
         check: options.check.as_deref(),
@@ -80,7 +80,7 @@ pub(crate) fn run(
         options.resume,
     )?;
     let mut search = Search::new(
-        &judge,
+        &runner,
         known,
         directory.join(STATE),
         Limits {
@@ -89,7 +89,7 @@ pub(crate) fn run(
         },
     );
     if search.state.running {
-        judge.remove_left_over()?;
+        runner.remove_left_over()?;
     }
     search.announce(&found.profile)?;
     let outcome = search.find(&course);

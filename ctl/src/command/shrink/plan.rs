@@ -3,7 +3,7 @@
 //! A search is decided by what its runs came to and by nothing else: it is gone through again from its beginning with what is known, up to
 //! the first run that is not. What would come after that run is found in the same way, with its outcome assumed.
 
-use crate::shrink::{self, Stopped};
+use crate::delta_debugging::{self, Stopped};
 use capprof_profile::CapabilitySet;
 use std::collections::{HashMap, HashSet};
 
@@ -85,10 +85,10 @@ impl Course {
     /// The most runs that there can be: the profile's set; if that fails, with the blind spots; none, if asked; the search; its result again.
     pub(super) fn promise(&self) -> usize {
         let count = |set: CapabilitySet| set.len() as usize;
-        let plain = 1 + shrink::bound(count(self.minimized));
+        let plain = 1 + delta_debugging::bound(count(self.minimized));
         let with_unseen = match self.unseen.is_empty() {
             true => 0,
-            false => 2 + shrink::bound(count(self.minimized.union(self.unseen))),
+            false => 2 + delta_debugging::bound(count(self.minimized.union(self.unseen))),
         };
         plain.max(with_unseen) + usize::from(self.empty_fails) + 1
     }
@@ -122,7 +122,7 @@ impl Course {
             }
         }
         if self.empty_fails {
-            let left = 2 + shrink::bound(full.len() as usize);
+            let left = 2 + delta_debugging::bound(full.len() as usize);
             match passes(CapabilitySet::EMPTY) {
                 None => {
                     let what = "no capability at all".to_owned();
@@ -138,7 +138,8 @@ impl Course {
     /// The same from where it is known that the whole set passes.
     fn search(&self, full: CapabilitySet, known: &HashMap<Ask, bool>) -> Step {
         let passes = |set: CapabilitySet| known.get(&Ask::once(set)).copied();
-        let searched = shrink::shrink(full, |question| passes(question.set).ok_or(question));
+        let searched =
+            delta_debugging::shrink(full, |question| passes(question.set).ok_or(question));
         match searched {
             Ok(set) => {
                 let ask = Ask { set, again: true };

@@ -1,8 +1,8 @@
 //! The search under way: its runs, how many there may be, and what is shown of it.
 
-use super::judge::{Judge, Lane, RunResult};
-use super::lanes::{Lanes, News, Told};
+use super::parallel_runs::{Message, ParallelRuns, RunEvent};
 use super::plan::{Ask, Course, Next, Outcome, Room, Step};
+use super::runner::{RunResult, Runner, Worker};
 use super::state::{Run, State};
 use crate::output;
 use anyhow::anyhow;
@@ -67,7 +67,7 @@ pub(super) struct Limits {
 
 /// A search under way.
 pub(super) struct Search<'a> {
-    pub(super) judge: &'a Judge<'a>,
+    pub(super) runner: &'a Runner<'a>,
     pub(super) state: State,
     path: PathBuf,
     /// How many runs there may be.
@@ -83,7 +83,7 @@ pub(super) struct Search<'a> {
 
 impl<'a> Search<'a> {
     /// Makes a search whose state is kept in the file `path`.
-    pub(super) fn new(judge: &'a Judge<'a>, state: State, path: PathBuf, limits: Limits) -> Self {
+    pub(super) fn new(runner: &'a Runner<'a>, state: State, path: PathBuf, limits: Limits) -> Self {
         let terminal = std::io::stderr().is_terminal();
         let budget = limits.runs.unwrap_or(usize::MAX).min(state.promised);
         let length = u64::try_from(budget).unwrap_or(u64::MAX);
@@ -100,7 +100,7 @@ impl<'a> Search<'a> {
             bar.set_style(style);
         }
         Self {
-            judge,
+            runner,
             state,
             path,
             budget,
@@ -113,10 +113,14 @@ impl<'a> Search<'a> {
 
     /// Says what is going to happen, the number of runs above all.
     pub(super) fn announce(&self, profile: &Profile) -> anyhow::Result<()> {
-        for message in self.judge.prepare(CapabilitySet::EMPTY, Lane(0))?.messages {
+        for message in self
+            .runner
+            .prepare(CapabilitySet::EMPTY, Worker(0))?
+            .messages
+        {
             output::message(&message);
         }
-        let engine = self.judge.launch.engine();
+        let engine = self.runner.launch.engine();
         let known = match self.state.made() {
             0 => String::new(),
             runs => format!(", of which {runs} are done"),
@@ -127,7 +131,7 @@ impl<'a> Search<'a> {
             profile.findings.minimized.len(),
             profile.origin.recording_id,
             self.budget,
-            self.judge.timeout.as_secs()
+            self.runner.timeout.as_secs()
         ));
         // Not before: it stands in the line that has been begun last.
         self.bar.set_position(self.state.made() as u64);
@@ -144,18 +148,18 @@ impl<'a> Search<'a> {
 
     /// Makes runs until it is known what the search comes to.
     pub(super) fn find(&mut self, course: &Course) -> Result<Conclusion, Stop> {
-        let (news, receiver) = mpsc::channel();
+        let (messages, receiver) = mpsc::channel();
         std::thread::scope(|scope| {
-            let mut lanes = Lanes {
+            let mut runs = ParallelRuns {
                 busy: HashMap::new(),
-                news,
+                messages,
                 receiver,
                 scope,
             };
-            let conclusion = self.go_on(course, &mut lanes);
-            lanes.keep(&HashSet::new());
-            while !lanes.busy.is_empty() {
-                self.wait(&mut lanes);
+            let conclusion = self.go_on(course, &mut runs);
+            runs.keep(&HashSet::new());
+            while !runs.busy.is_empty() {
+                self.wait(&mut runs);
             }
             self.state.running = false;
             conclusion
@@ -165,7 +169,7 @@ impl<'a> Search<'a> {
     fn go_on<'scope>(
         &mut self,
         course: &Course,
-        lanes: &mut Lanes<'scope, '_>,
+        runs: &mut ParallelRuns<'scope, '_>,
     ) -> Result<Conclusion, Stop>
     where
         'a: 'scope,
@@ -177,7 +181,7 @@ impl<'a> Search<'a> {
                 Step::Run(next) => next,
             };
             let early = |stop| Ok(Conclusion::Stopped(next.smallest, stop));
-            if self.judge.interrupted.load(Ordering::Relaxed) {
+            if self.runner.interrupted.load(Ordering::Relaxed) {
                 return early(Stop::Interrupted);
             }
             if let Some(error) = self.failed.remove(&next.ask) {
@@ -185,22 +189,22 @@ impl<'a> Search<'a> {
             }
             let room = Room {
                 jobs: self.jobs,
-                ending: lanes.ending(),
+                ending: runs.ending(),
                 runs: self.budget.saturating_sub(self.state.made()),
             };
-            let plan = course.plan(&known, &lanes.running(), room);
-            lanes.keep(&plan.useful);
+            let plan = course.plan(&known, &runs.running(), room);
+            runs.keep(&plan.useful);
             for next in plan.begin {
                 // What could not be run is looked at when the search waits for it.
                 if !self.failed.contains_key(&next.ask) {
-                    self.begin(next, lanes)?;
+                    self.begin(next, runs)?;
                 }
             }
-            if lanes.busy.is_empty() {
+            if runs.busy.is_empty() {
                 return early(Stop::Budget);
             }
             self.expect(next.left);
-            self.wait(lanes);
+            self.wait(runs);
             self.save()?;
         }
     }
@@ -231,7 +235,7 @@ impl<'a> Search<'a> {
         self.bar.set_length(length as u64);
     }
 
-    fn begin<'scope>(&mut self, next: Next, lanes: &mut Lanes<'scope, '_>) -> Result<(), Stop>
+    fn begin<'scope>(&mut self, next: Next, runs: &mut ParallelRuns<'scope, '_>) -> Result<(), Stop>
     where
         'a: 'scope,
     {
@@ -240,34 +244,34 @@ impl<'a> Search<'a> {
             self.state.running = true;
             self.save()?;
         }
-        lanes.begin(self.judge, next);
-        self.bar.set_message(lanes.what());
+        runs.begin(self.runner, next);
+        self.bar.set_message(runs.what());
         self.bar.tick();
         Ok(())
     }
 
     /// Waits until a run tells something, and keeps it.
-    fn wait(&mut self, lanes: &mut Lanes<'_, '_>) {
-        let Some(News { lane, what }) = lanes.next() else {
+    fn wait(&mut self, runs: &mut ParallelRuns<'_, '_>) {
+        let Some(Message { worker, what }) = runs.next() else {
             return;
         };
-        let Some(busy) = lanes.busy.get_mut(&lane) else {
+        let Some(busy) = runs.busy.get_mut(&worker) else {
             return;
         };
         match what {
-            Told::Verdict(verdict, elapsed) => {
+            RunEvent::Verdict(verdict, elapsed) => {
                 busy.judged = true;
                 match verdict {
                     Some(verdict) => self.add(&busy.next, &verdict, elapsed),
                     // Stopped since it was of no use: nothing is known, and it counts as a run.
-                    None if !self.judge.interrupted.load(Ordering::Relaxed) => {
+                    None if !self.runner.interrupted.load(Ordering::Relaxed) => {
                         self.state.stopped += 1;
                     }
                     None => {}
                 }
             }
-            Told::Ended => {
-                let Some(busy) = lanes.busy.remove(&lane) else {
+            RunEvent::Ended => {
+                let Some(busy) = runs.busy.remove(&worker) else {
                     return;
                 };
                 let ended = busy.thread.join();

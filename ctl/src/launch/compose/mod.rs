@@ -4,12 +4,12 @@
 //! services are made of stays the same, so that compose leaves those alone that run.
 
 mod files;
+mod leftovers;
 mod override_file;
 mod tables;
-mod traces;
 
+pub(super) use leftovers::Leftovers;
 pub(super) use override_file::{Instead, OverrideFile};
-pub(super) use traces::Traces;
 
 use super::options::{self, Given, Scan, Table};
 use anyhow::{Context, bail};
@@ -41,7 +41,7 @@ pub(super) struct Compose {
     /// The service.
     pub(super) service: String,
     /// What compose makes, from the first run on.
-    traces: Arc<OnceLock<Traces>>,
+    leftovers: Arc<OnceLock<Leftovers>>,
     version: OnceLock<(u32, u32, u32)>,
 }
 
@@ -91,7 +91,7 @@ impl Compose {
             verb,
             is_up,
             service: service.to_owned(),
-            traces: Arc::default(),
+            leftovers: Arc::default(),
             version: OnceLock::new(),
         };
         Ok(Some((compose, scan)))
@@ -101,12 +101,12 @@ impl Compose {
     ///
     /// # Errors
     /// There is no room for the file.
-    pub(super) fn traces(&self) -> anyhow::Result<Arc<OnceLock<Traces>>> {
-        if self.traces.get().is_none() {
-            let traces = Traces::new(&self.docker).context("create temporary directory")?;
-            let _ = self.traces.set(traces);
+    pub(super) fn leftovers(&self) -> anyhow::Result<Arc<OnceLock<Leftovers>>> {
+        if self.leftovers.get().is_none() {
+            let leftovers = Leftovers::new(&self.docker).context("create temporary directory")?;
+            let _ = self.leftovers.set(leftovers);
         }
-        Ok(Arc::clone(&self.traces))
+        Ok(Arc::clone(&self.leftovers))
     }
 
     /// Returns true if it knows annotations.
@@ -142,8 +142,8 @@ impl Compose {
         words: &[OsString],
         override_file: &OverrideFile<'_>,
     ) -> anyhow::Result<Vec<OsString>> {
-        let traces = self.traces()?;
-        let directory = traces.get().map(Traces::directory);
+        let leftovers = self.leftovers()?;
+        let directory = leftovers.get().map(Leftovers::directory);
         let path = directory.unwrap_or(Path::new("")).join("override.yaml");
         fs::write(&path, override_file.text())
             .with_context(|| format!("write {}", path.display()))?;

@@ -2,9 +2,9 @@
 
 use super::super::form_kind::FormKind;
 use super::super::printable::printable;
-use super::instead::instead;
 use super::limit::kept;
 use super::names::{docker_default, full_names, short_names};
+use super::substitutes;
 use super::unable::Unable;
 use super::workload::Workload;
 use capprof_profile::{Capability, CapabilitySet};
@@ -28,7 +28,7 @@ pub(super) fn caveats(engine: FormKind, workload: &Workload<'_>) -> Result<Vec<S
         );
     }
     let asked = workload.minimized.union(workload.unsettled);
-    caveats.extend(instead(engine, &workload.instead, asked));
+    caveats.extend(substitutes::lines(engine, &workload.instead, asked));
     if let Some(privileges) = workload.privileges {
         caveats.extend(kept(engine, &privileges.engine_grants, asked));
     }

@@ -12,11 +12,11 @@
 
 mod caveats;
 mod engines;
-mod instead;
 mod limit;
 mod names;
 mod orchestrators;
 mod parts;
+mod substitutes;
 #[cfg(test)]
 mod tests;
 mod unable;

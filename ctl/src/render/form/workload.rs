@@ -1,8 +1,8 @@
 //! What a form is made of.
 
 use super::super::form_kind::FormKind;
-use super::instead::Instead;
 use super::names::is_plain;
+use super::substitutes::Substitute;
 use crate::merge::Merged;
 use capprof_profile::privileges::Privileges;
 use capprof_profile::profile::Profile;
@@ -30,7 +30,7 @@ pub(crate) struct Workload<'a> {
     /// True if a port below 1024 was bound without being asked for it, as docker sets up the network.
     pub(super) binds_unasked: bool,
     /// Limits and sysctls that can replace a capability and grant less.
-    pub(super) instead: Vec<Instead>,
+    pub(super) instead: Vec<Substitute>,
 }
 
 impl<'a> Workload<'a> {
@@ -114,7 +114,7 @@ impl<'a> From<&'a Profile> for Workload<'a> {
                 .findings
                 .needed
                 .iter()
-                .filter_map(Instead::of)
+                .filter_map(Substitute::of)
                 .collect(),
         }
     }

@@ -2,10 +2,10 @@
 
 use super::super::answer::{self, Change};
 use super::super::evidence::{Use, uses};
-use super::super::names::first_few;
 use super::super::printable::printable;
 use super::super::privileged;
 use super::super::risk::{Risk, most_dangerous_first, words};
+use super::super::shortened::first_few;
 use super::super::verdict::verdict;
 use capprof_profile::profile::{CheckSummary, Profile};
 use maud::{Markup, html};

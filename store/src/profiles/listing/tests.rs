@@ -21,7 +21,7 @@ impl Place {
     }
 
     fn add(&self, container: &str, id: &str) {
-        let profile = capprof_profile::assemble::profile(
+        let profile = capprof_profile::recorded_profile::profile(
             &recording(container, id),
             reports(),
             full_evidence(),

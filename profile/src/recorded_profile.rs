@@ -1,4 +1,4 @@
-//! A recording and its evidence made into a profile and a minimized configuration.
+//! Makes the profile of a recording from its evidence.
 
 use crate::classify::Context;
 use crate::minimize::{self, Input, Minimized};

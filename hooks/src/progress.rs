@@ -3,10 +3,10 @@
 use crate::recorders::ArmedRecorders;
 use crate::{ebpf, finish, results};
 use anyhow::{Context, bail};
-use capprof_profile::assemble;
 use capprof_profile::classify;
 use capprof_profile::error::line;
 use capprof_profile::live::{Progress, rows};
+use capprof_profile::recorded_profile;
 use capprof_profile::recording::Recording;
 use capprof_store::recording::{ARMED, Directory};
 use capprof_store::time;
@@ -36,7 +36,7 @@ pub fn progress(directory: &Directory) -> anyhow::Result<Option<(Recording, Prog
         .parse()
         .context("read when the recording began")?;
     let rows = rows(&evidence, &classify::Context::from(&recording));
-    let profile = assemble::profile(
+    let profile = recorded_profile::profile(
         &recording,
         armed.reports(),
         evidence,

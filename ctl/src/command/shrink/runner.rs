@@ -23,7 +23,7 @@ pub(super) struct RunResult {
 /// Without a check the program has to end by itself with status 0. With one, the check has to succeed while the container runs, or when it has
 /// ended with status 0; until then it is repeated.
 #[derive(Debug)]
-pub(super) struct Judge<'a> {
+pub(super) struct Runner<'a> {
     /// The engine's command line.
     pub(super) launch: &'a Launch,
     /// The profile's recording.
@@ -46,9 +46,9 @@ pub(super) struct Judge<'a> {
 
 /// Of runs that go on at the same time, the files of one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Lane(pub(super) usize);
+pub(super) struct Worker(pub(super) usize);
 
-impl Lane {
+impl Worker {
     fn file(self, directory: &Path, what: &str) -> PathBuf {
         directory.join(match self.0 {
             0 => format!("shrink.{what}"),
@@ -57,23 +57,23 @@ impl Lane {
     }
 }
 
-impl Judge<'_> {
+impl Runner<'_> {
     /// Where the engine writes the container's id.
-    fn id_file(&self, lane: Lane) -> PathBuf {
-        lane.file(self.directory, "id")
+    fn id_file(&self, worker: Worker) -> PathBuf {
+        worker.file(self.directory, "id")
     }
 
     /// Where the last run's output goes.
-    pub(super) fn log(&self, lane: Lane) -> PathBuf {
-        lane.file(self.directory, "log")
+    pub(super) fn log(&self, worker: Worker) -> PathBuf {
+        worker.file(self.directory, "log")
     }
 
     /// The command that runs the container with this set.
     ///
     /// # Errors
     /// The engine cannot be told.
-    pub(super) fn prepare(&self, set: CapabilitySet, lane: Lane) -> anyhow::Result<Prepared> {
-        let id_file = self.id_file(lane);
+    pub(super) fn prepare(&self, set: CapabilitySet, worker: Worker) -> anyhow::Result<Prepared> {
+        let id_file = self.id_file(worker);
         if self.engine_options {
             return self.launch.prepare(By::Engine(set), &id_file);
         }
@@ -100,13 +100,13 @@ impl Judge<'_> {
     pub(super) fn run(
         &self,
         set: CapabilitySet,
-        lane: Lane,
+        worker: Worker,
         stop: &AtomicBool,
         judged: impl FnOnce(Option<RunResult>),
     ) -> anyhow::Result<()> {
-        let (id_file, log) = (self.id_file(lane), self.log(lane));
+        let (id_file, log) = (self.id_file(worker), self.log(worker));
         let _ = fs::remove_file(&id_file);
-        let prepared = self.prepare(set, lane)?;
+        let prepared = self.prepare(set, worker)?;
         let trial = Trial {
             prepared: &prepared,
             check: self.check.map(|check| (check, CheckTime::FromTheBeginning)),
@@ -153,19 +153,19 @@ impl Judge<'_> {
 
     /// Removes what an earlier call of this program, which was killed, has left running.
     pub(super) fn remove_left_over(&self) -> anyhow::Result<()> {
-        for lane in (0..LANES).map(Lane) {
-            let container = self.prepare(CapabilitySet::EMPTY, lane)?.container;
+        for worker in (0..WORKERS).map(Worker) {
+            let container = self.prepare(CapabilitySet::EMPTY, worker)?.container;
             if let Some(id) = container.id() {
                 process::remove(&container, &id);
             }
-            let _ = fs::remove_file(self.id_file(lane));
+            let _ = fs::remove_file(self.id_file(worker));
         }
         Ok(())
     }
 }
 
 /// The most runs at the same time.
-pub(super) const LANES: usize = 16;
+pub(super) const WORKERS: usize = 16;
 
 /// The last thing that was written, for an error that the engine or capprof had.
 fn last_line(log: &Path) -> String {

@@ -1,7 +1,7 @@
 //! Runs that go on at the same time, a thread each.
 
-use super::judge::{Judge, Lane, RunResult};
 use super::plan::{Ask, Next};
+use super::runner::{RunResult, Runner, Worker};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,10 +10,10 @@ use std::thread::{Scope, ScopedJoinHandle};
 use std::time::{Duration, Instant};
 
 /// What the runs tell, and where they run.
-pub(super) struct Lanes<'scope, 'env> {
-    pub(super) busy: HashMap<Lane, Busy<'scope>>,
-    pub(super) news: Sender<News>,
-    pub(super) receiver: Receiver<News>,
+pub(super) struct ParallelRuns<'scope, 'env> {
+    pub(super) busy: HashMap<Worker, Busy<'scope>>,
+    pub(super) messages: Sender<Message>,
+    pub(super) receiver: Receiver<Message>,
     pub(super) scope: &'scope Scope<'scope, 'env>,
 }
 
@@ -28,13 +28,13 @@ pub(super) struct Busy<'scope> {
 }
 
 /// What a run tells.
-pub(super) struct News {
-    pub(super) lane: Lane,
-    pub(super) what: Told,
+pub(super) struct Message {
+    pub(super) worker: Worker,
+    pub(super) what: RunEvent,
 }
 
 /// How far a run has come.
-pub(super) enum Told {
+pub(super) enum RunEvent {
     /// What it came to, `None` if it was stopped; and after how long.
     Verdict(Option<RunResult>, Duration),
     /// Nothing of it is left.
@@ -43,37 +43,40 @@ pub(super) enum Told {
 
 /// Tells of the end, also of a thread that panics.
 struct End {
-    lane: Lane,
-    news: Sender<News>,
+    worker: Worker,
+    messages: Sender<Message>,
 }
 
 impl Drop for End {
     fn drop(&mut self) {
-        let _ = self.news.send(News {
-            lane: self.lane,
-            what: Told::Ended,
+        let _ = self.messages.send(Message {
+            worker: self.worker,
+            what: RunEvent::Ended,
         });
     }
 }
 
-impl<'scope> Lanes<'scope, '_> {
+impl<'scope> ParallelRuns<'scope, '_> {
     /// Begins a run.
-    pub(super) fn begin<'judge: 'scope>(&mut self, judge: &'judge Judge<'judge>, next: Next) {
-        let Some(lane) = (0..).map(Lane).find(|lane| !self.busy.contains_key(lane)) else {
+    pub(super) fn begin<'runner: 'scope>(&mut self, runner: &'runner Runner<'runner>, next: Next) {
+        let Some(worker) = (0..)
+            .map(Worker)
+            .find(|worker| !self.busy.contains_key(worker))
+        else {
             return;
         };
         let stop = Arc::new(AtomicBool::new(false));
-        let (set, stopped, news) = (next.ask.set, Arc::clone(&stop), self.news.clone());
+        let (set, stopped, messages) = (next.ask.set, Arc::clone(&stop), self.messages.clone());
         let thread = self.scope.spawn(move || {
-            let end = End { lane, news };
+            let end = End { worker, messages };
             let started = Instant::now();
-            judge.run(set, lane, &stopped, |verdict| {
-                let what = Told::Verdict(verdict, started.elapsed());
-                let _ = end.news.send(News { lane, what });
+            runner.run(set, worker, &stopped, |verdict| {
+                let what = RunEvent::Verdict(verdict, started.elapsed());
+                let _ = end.messages.send(Message { worker, what });
             })
         });
         self.busy.insert(
-            lane,
+            worker,
             Busy {
                 next,
                 judged: false,
@@ -84,7 +87,7 @@ impl<'scope> Lanes<'scope, '_> {
     }
 
     /// Waits until a run tells something.
-    pub(super) fn next(&self) -> Option<News> {
+    pub(super) fn next(&self) -> Option<Message> {
         self.receiver.recv().ok()
     }
 

@@ -1,4 +1,4 @@
-//! Limits and sysctls that do as well as a capability, and give less.
+//! Limits and sysctls that can take the place of a capability and give less than it.
 
 use super::super::form_kind::FormKind;
 use super::super::privileged::{ALL_GROUPS, PING_GROUPS};
@@ -8,9 +8,9 @@ use capprof_profile::privileges::Limit;
 use capprof_profile::profile::{Need, Reason};
 use capprof_profile::{Capability, CapabilitySet};
 
-/// What would do instead of a capability, by all that it was used for.
+/// What can take the place of a capability. All uses of the capability decide.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Instead {
+pub(super) enum Substitute {
     /// mm/mlock.c `can_do_mlock()`, `do_mlock()`, mm/mmap.c: asked only beyond RLIMIT_MEMLOCK.
     LockedMemory,
     /// kernel/sched/syscalls.c `user_check_sched_setscheduler()`: asked beyond RLIMIT_RTPRIO, and for processes of other users.
@@ -24,7 +24,7 @@ const LOCKING: [&str; 6] = ["mlock", "mlock2", "mlockall", "mmap", "mremap", "br
 
 const SCHEDULING: [&str; 3] = ["sched_setscheduler", "sched_setparam", "sched_setattr"];
 
-impl Instead {
+impl Substitute {
     /// For one need that has no other reason (a file capability, a list passed to capset(2)), which its notes name.
     pub(super) fn of(need: &Need) -> Option<Self> {
         let is_used_alone =
@@ -102,14 +102,14 @@ fn ping(engine: FormKind) -> Option<String> {
     })
 }
 
-/// What would do instead of members of a set, a line each.
-pub(super) fn instead(engine: FormKind, known: &[Instead], set: CapabilitySet) -> Vec<String> {
-    let of_set = |one: &&Instead| set.contains(one.capability());
-    let line = |one: &Instead| {
+/// Returns a line for each member of the set that something else can replace.
+pub(super) fn lines(engine: FormKind, known: &[Substitute], set: CapabilitySet) -> Vec<String> {
+    let of_set = |one: &&Substitute| set.contains(one.capability());
+    let line = |one: &Substitute| {
         let why = match one {
-            Instead::LockedMemory => "locked memory within a limit",
-            Instead::RealTime => "for its own processes, real-time priorities within a limit",
-            Instead::Ping => "with ping's own sockets",
+            Substitute::LockedMemory => "locked memory within a limit",
+            Substitute::RealTime => "for its own processes, real-time priorities within a limit",
+            Substitute::Ping => "with ping's own sockets",
         };
         let name = one.capability().short_name();
         Some(format!("instead of {name}, {why}: {}", one.words(engine)?))

@@ -1,6 +1,6 @@
 //! A profile, and the reason for a member of its set, in one line.
 
-use super::names::first_few;
+use super::shortened::first_few;
 use super::why::{purpose, reason};
 use capprof_profile::printable::printable;
 use capprof_profile::profile::{Need, Profile};

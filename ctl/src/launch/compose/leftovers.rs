@@ -1,4 +1,5 @@
-//! What compose makes on account of the file that is added: found by it, and removed in the end. What was there before stays.
+//! Containers and networks that compose makes because of the override file. capprofctl finds them by that file and removes them in the end.
+//! What was there before stays.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -18,9 +19,9 @@ const FILES: &str = "com.docker.compose.project.config_files";
 /// How often docker is asked for a container that is not there yet.
 const INTERVAL: Duration = Duration::from_millis(150);
 
-/// One project's traces.
+/// What is left over of one project.
 #[derive(Debug)]
-pub(crate) struct Traces {
+pub(crate) struct Leftovers {
     /// docker's program with its global options.
     docker: Vec<OsString>,
     /// Where the override file is.
@@ -36,7 +37,7 @@ struct Known {
     asked: Option<Instant>,
 }
 
-impl Traces {
+impl Leftovers {
     /// Nothing has been made yet.
     ///
     /// # Errors
@@ -89,7 +90,7 @@ impl Traces {
     }
 }
 
-impl Drop for Traces {
+impl Drop for Leftovers {
     fn drop(&mut self) {
         let others = self.others();
         if !others.is_empty() {

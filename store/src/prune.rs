@@ -155,7 +155,7 @@ mod tests {
 
     /// Adds a profile of an image; the fixture's workload has no name.
     fn add(store: &Store, container: &str, id: &str, image: &str) {
-        let mut profile = capprof_profile::assemble::profile(
+        let mut profile = capprof_profile::recorded_profile::profile(
             &recording(container, id),
             reports(),
             full_evidence(),
