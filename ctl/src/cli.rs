@@ -648,7 +648,7 @@ pub(crate) struct ListOptions {
 
     /// Only those in this state
     #[arg(long, value_enum, value_name = "STATE")]
-    pub(crate) state: Option<State>,
+    pub(crate) state: Option<ProfileState>,
 
     /// What to print
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
@@ -669,7 +669,7 @@ impl ListOptions {
 
 /// The state of a profile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum State {
+pub(crate) enum ProfileState {
     /// Nothing was lost
     Complete,
     /// Something was lost

@@ -3,7 +3,7 @@
 use crate::hook;
 use anyhow::{Context, bail};
 use capprof_profile::Capability;
-use capprof_profile::live::{Class, Progress, Row};
+use capprof_profile::live::{Progress, Row, RowClass};
 use capprof_profile::profile::Profile;
 use capprof_store::recording::Directory;
 use std::collections::BTreeSet;
@@ -165,7 +165,7 @@ impl Drop for Stream {
 /// What a recording has shown for the first time, and since when there is nothing new: a capability that is used, a capability that is refused to a
 /// program.
 pub(crate) struct News {
-    known: BTreeSet<(Class, Capability, String)>,
+    known: BTreeSet<(RowClass, Capability, String)>,
     last: Instant,
 }
 
@@ -183,9 +183,9 @@ impl News {
         let mut new = Vec::new();
         for row in &progress.rows {
             let program = match row.class {
-                Class::Used => String::new(),
-                Class::Refused => row.program.clone(),
-                Class::Dismissed => continue,
+                RowClass::Used => String::new(),
+                RowClass::Refused => row.program.clone(),
+                RowClass::Dismissed => continue,
             };
             if self.known.insert((row.class, row.capability, program)) {
                 self.last = Instant::now();
@@ -204,9 +204,9 @@ impl News {
 /// What one of [`News`] says: `used CAP_CHOWN nginx: chown`.
 pub(crate) fn told(row: &Row) -> String {
     let what = match row.class {
-        Class::Used => "used",
-        Class::Refused => "refused",
-        Class::Dismissed => "dismissed",
+        RowClass::Used => "used",
+        RowClass::Refused => "refused",
+        RowClass::Dismissed => "dismissed",
     };
     let syscall = match row.syscall.as_str() {
         "" => "-",

@@ -1,6 +1,6 @@
 //! Engines' programs as children of this one, and how they end.
 
-use crate::launch::{Container, Prepared};
+use crate::launch::{LaunchedContainer, Prepared};
 use anyhow::Context;
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
@@ -84,7 +84,7 @@ pub(crate) fn ask_to_end(
 }
 
 /// Removes a container; of one that is gone nothing is said.
-pub(crate) fn remove(container: &Container, id: &str) {
+pub(crate) fn remove(container: &LaunchedContainer, id: &str) {
     for mut command in container.remove(id) {
         run_quietly(&mut command, REMOVAL);
     }

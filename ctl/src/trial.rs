@@ -84,7 +84,7 @@ pub(crate) struct Trial<'a> {
 
 /// How a run came to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum End {
+pub(crate) enum TrialEnd {
     /// The program ended by itself, with this status as far as the engine reports one.
     Itself(Option<u8>),
     /// The check succeeded, and the container was stopped.
@@ -103,7 +103,7 @@ pub(crate) struct Observed {
     /// The container's id, if the engine said it in time.
     pub(crate) container: Option<String>,
     /// How it ended.
-    pub(crate) end: End,
+    pub(crate) end: TrialEnd,
     /// How the engine's command ended, in words; empty if it was stopped.
     pub(crate) status: String,
     /// The result of the check.
@@ -144,7 +144,7 @@ impl Trial<'_> {
         if let Some(waiter) = &mut run.waiter {
             process::end(waiter);
         }
-        let ended_by_itself = matches!(end, Ok((End::Itself(_), _)));
+        let ended_by_itself = matches!(end, Ok((TrialEnd::Itself(_), _)));
         let observed = end.map(|(end, status)| Observed {
             container: run.container.clone(),
             end,
@@ -172,7 +172,7 @@ impl Trial<'_> {
     /// Removes a container whose program has ended, unless it goes by itself, as it does where it was started at all.
     fn remove_ended(&self, observed: &anyhow::Result<Observed>, id: Option<&str>) {
         let container = &self.prepared.container;
-        let was_started = matches!(observed, Ok(Observed { end: End::Itself(Some(status)), .. }) if *status < ENGINE_FAILED);
+        let was_started = matches!(observed, Ok(Observed { end: TrialEnd::Itself(Some(status)), .. }) if *status < ENGINE_FAILED);
         let id = id.map(str::to_owned).or_else(|| container.id());
         if let Some(id) = id.filter(|_| !(container.removes_itself && was_started)) {
             process::remove(container, &id);
@@ -225,27 +225,30 @@ struct Run<'a> {
 
 impl Run<'_> {
     /// Waits until the program has ended, the check has succeeded, or the time is over; returns also how the engine's command ended.
-    fn watch(&mut self, client: &mut Child) -> anyhow::Result<(End, String)> {
+    fn watch(&mut self, client: &mut Child) -> anyhow::Result<(TrialEnd, String)> {
         loop {
             if self.is_interrupted() {
-                return Ok((End::Interrupted, "interrupted".to_owned()));
+                return Ok((TrialEnd::Interrupted, "interrupted".to_owned()));
             }
             if let Some((status, words)) = self.ended(client)? {
                 let afterwards = matches!(self.trial.check, Some((_, CheckTime::FromTheBeginning)));
                 if status == Some(0) && afterwards && !self.is_interrupted() {
                     self.run_check(None)?;
                 }
-                return Ok((End::Itself(status), words));
+                return Ok((TrialEnd::Itself(status), words));
             }
             if Instant::now() >= self.deadline {
                 let seconds = self.trial.timeout.as_secs();
-                return Ok((End::TimedOut, format!("stopped after {seconds} s")));
+                return Ok((TrialEnd::TimedOut, format!("stopped after {seconds} s")));
             }
             if let Some(quiet) = self.trial.quiet
                 && self.is_quiet(quiet)?
             {
                 let seconds = quiet.time.as_secs();
-                return Ok((End::Quiet, format!("stopped, {seconds} s without news")));
+                return Ok((
+                    TrialEnd::Quiet,
+                    format!("stopped, {seconds} s without news"),
+                ));
             }
             if let Some((_, time)) = self.trial.check
                 && self.next_check <= Instant::now()
@@ -260,7 +263,7 @@ impl Run<'_> {
                         }
                     }
                     let words = "stopped when the check had succeeded".to_owned();
-                    return Ok((End::CheckPassed, words));
+                    return Ok((TrialEnd::CheckPassed, words));
                 }
                 self.next_check = Instant::now() + PAUSE;
             }

@@ -29,7 +29,7 @@ const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
 struct Collected {
     finished: String,
     reports: Vec<RecorderReport>,
-    evidence: Vec<(observation::Recorder, Evidence)>,
+    evidence: Vec<(observation::RecorderName, Evidence)>,
 }
 
 /// Finishes a recording: collects the evidence, releases the recorders, writes the result, removes the recording.

@@ -13,7 +13,7 @@ use std::path::Path;
 /// another process.
 pub trait Recorder: Sync {
     /// The recorder's name in profiles.
-    fn name(&self) -> observation::Recorder;
+    fn name(&self) -> observation::RecorderName;
 
     /// Returns true if the profile must say what this recorder did.
     fn is_wanted(&self, recording: &Recording) -> bool;
@@ -125,7 +125,11 @@ impl ArmedRecorder {
     }
 
     /// A recorder that does not record, with the reason. It may be armed all the same, and then has a state.
-    pub fn refused(recorder: observation::Recorder, reason: String, state: Option<Value>) -> Self {
+    pub fn refused(
+        recorder: observation::RecorderName,
+        reason: String,
+        state: Option<Value>,
+    ) -> Self {
         Self {
             report: RecorderReport {
                 recorder,

@@ -42,7 +42,7 @@ impl ArmedRecorders {
     }
 
     /// What each armed recorder saw.
-    pub fn collect(&self, recording: &Recording) -> Vec<(observation::Recorder, Collection)> {
+    pub fn collect(&self, recording: &Recording) -> Vec<(observation::RecorderName, Collection)> {
         self.armed()
             .map(|(recorder, state)| (recorder.name(), recorder.collect(recording, state)))
             .collect()

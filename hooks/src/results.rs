@@ -3,7 +3,7 @@
 use anyhow::Context;
 use capprof_profile::error::line;
 use capprof_profile::profile::Profile;
-use capprof_profile::recording::{Judge, Recording};
+use capprof_profile::recording::{JudgedBy, Recording};
 use capprof_profile::verification::Outside;
 use capprof_profile::verify;
 use capprof_store::file::{self, OpenDirectory};
@@ -104,12 +104,12 @@ fn store_run(
     store: &profiles::Store,
     verified: &str,
     run: &Profile,
-    judge: Judge,
+    judge: JudgedBy,
 ) -> Result<(), profiles::Error> {
     store.add_run(verified, run)?;
     match judge {
-        Judge::Caller => Ok(()),
-        Judge::Hook => {
+        JudgedBy::Caller => Ok(()),
+        JudgedBy::Hook => {
             let profile = store.find(verified)?.profile;
             let verdict = verify::judge(&profile, run, &Outside::nothing());
             store.set_verification(verified, Some(&verdict))

@@ -13,7 +13,7 @@ pub mod paths {
 
 /// What the kernel does with the answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Class {
+pub enum PlaceClass {
     /// The system call fails.
     Refuses,
     /// The system call does or shows less.
@@ -28,7 +28,7 @@ pub enum Class {
     Helper,
 }
 
-impl Class {
+impl PlaceClass {
     /// All classes, in the order in which documents list them.
     pub const ALL: [Self; 6] = [
         Self::Refuses,
@@ -76,7 +76,7 @@ pub struct Site {
     /// What is asked for; empty where an argument says which.
     pub capabilities: CapabilitySet,
     /// What the answer is for.
-    pub class: Class,
+    pub class: PlaceClass,
     /// What fails or is missing without, in the terms of system calls and errors.
     pub without: &'static str,
     /// What the capability lets a process do there, as the rest of a sentence: "set the clock".
@@ -174,7 +174,9 @@ fn read(line: &str) -> Option<Site> {
         function,
         helper,
         capabilities: set(asked),
-        class: Class::ALL.into_iter().find(|known| known.name() == class)?,
+        class: PlaceClass::ALL
+            .into_iter()
+            .find(|known| known.name() == class)?,
         without,
         plain,
         unless: some(unless),
@@ -285,7 +287,7 @@ pub fn asked<'a>(
         for index in [&FUNCTIONS[..], &CALLERS] {
             let found: Vec<&'static Site> = entries(index, function)
                 .filter(|site| {
-                    site.class != Class::Helper && site.capabilities.contains(capability)
+                    site.class != PlaceClass::Helper && site.capabilities.contains(capability)
                 })
                 .collect();
             if !found.is_empty() {
@@ -389,7 +391,8 @@ mod tests {
     #[test]
     fn places_that_compare_sets_or_ask_in_line_are_known_by_kernel() {
         // Files of the core kernel. AppArmor and Smack compare sets of their policies.
-        let compares = |site: &&Site| site.helper == "cap_raised" && site.class == Class::Refuses;
+        let compares =
+            |site: &&Site| site.helper == "cap_raised" && site.class == PlaceClass::Refuses;
         let is_asked_by_itself =
             |site: &&Site| site.helper == "cap_capable" && site.file == "security/commoncap.c";
         for site in sites() {
@@ -433,13 +436,13 @@ mod tests {
                 "{place}"
             );
             assert_eq!(
-                site.class == Class::Early,
+                site.class == PlaceClass::Early,
                 site.decides.is_some(),
                 "{place}"
             );
             assert_eq!(site.places.len(), kernels().len());
             // prctl(2) asks for the capability in its argument.
-            if site.class != Class::Helper && site.function != "cap_task_prctl" {
+            if site.class != PlaceClass::Helper && site.function != "cap_task_prctl" {
                 assert!(!site.capabilities.is_empty(), "{place}");
             }
         }

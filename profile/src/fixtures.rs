@@ -2,13 +2,13 @@
 //! and evidence with everything that can be in a profile.
 
 use crate::observation::{
-    Audit, BlindSpot, Capset, CheckAnswer, Evidence, Execution, Exit, FileCapabilities, Namespace,
-    Observation, Recorder, Syscall,
+    Audit, BlindSpot, Capset, CheckAnswer, Evidence, Execution, FileCapabilities, Namespace,
+    Observation, ProgramExit, RecorderName, Syscall,
 };
 use crate::privileges::EngineGrants;
 use crate::profile::{HostReport, Profile, RecorderReport};
 use crate::recording::{
-    Container, ContainerProcess, Delivery, Grant, Judge, Mode, Process, ProcessSets, Recording,
+    Container, ContainerProcess, Delivery, Grant, JudgedBy, Mode, Process, ProcessSets, Recording,
     Relaxation, ResultSettings, Runtime, Workload,
 };
 use crate::settings::{Preference, Recorders};
@@ -17,7 +17,7 @@ use crate::{Capability, CapabilitySet};
 /// A granted check seen by eBPF through the tracepoint, which does not tell whether the kernel asked silently.
 pub fn check(capability: Capability, syscall: &str, call_site: &[&str]) -> Observation {
     Observation {
-        recorder: Recorder::Ebpf,
+        recorder: RecorderName::Ebpf,
         capability,
         verdict: CheckAnswer::Granted,
         namespace: Namespace::Own,
@@ -52,7 +52,7 @@ pub fn check(capability: Capability, syscall: &str, call_site: &[&str]) -> Obser
 /// An access vector cache record: no call site, no system call, no silent checks.
 pub fn record(capability: Capability) -> Observation {
     Observation {
-        recorder: Recorder::Selinux,
+        recorder: RecorderName::Selinux,
         audit: Audit::Audited,
         syscall: None,
         executable: None,
@@ -68,7 +68,7 @@ pub fn recording(container_id: &str, id: &str) -> Recording {
         id: id.to_owned(),
         mode: Mode::Profile,
         profile: None,
-        judge: Judge::Hook,
+        judge: JudgedBy::Hook,
         attached: None,
         unit: None,
         created: "2026-11-23T15:01:02Z".to_owned(),
@@ -141,14 +141,14 @@ pub fn recording(container_id: &str, id: &str) -> Recording {
 pub fn reports() -> Vec<RecorderReport> {
     vec![
         RecorderReport {
-            recorder: Recorder::Ebpf,
+            recorder: RecorderName::Ebpf,
             recorded: true,
             method: "tp_btf/cap_capable".to_owned(),
             scope: None,
             refused: vec![],
         },
         RecorderReport {
-            recorder: Recorder::Selinux,
+            recorder: RecorderName::Selinux,
             recorded: false,
             method: String::new(),
             scope: None,
@@ -171,17 +171,17 @@ pub fn profile(recording: &Recording, finished: &str, evidence: Evidence) -> Pro
     crate::recorded_profile::profile(
         recording,
         reports(),
-        vec![(Recorder::Ebpf, evidence)],
+        vec![(RecorderName::Ebpf, evidence)],
         finished.to_owned(),
         host(),
     )
 }
 
 /// Everything that can be in a profile.
-pub fn full_evidence() -> Vec<(Recorder, Evidence)> {
+pub fn full_evidence() -> Vec<(RecorderName, Evidence)> {
     vec![
         (
-            Recorder::Ebpf,
+            RecorderName::Ebpf,
             Evidence {
                 observations: full_observations(),
                 executions: vec![Execution {
@@ -212,16 +212,16 @@ pub fn full_evidence() -> Vec<(Recorder, Evidence)> {
                 losses: vec!["2 checks lost: map full".to_owned()],
                 blind_spots: vec![BlindSpot {
                     capability: None,
-                    recorder: Recorder::Ebpf,
+                    recorder: RecorderName::Ebpf,
                     reason: "kernel functions could not be named".to_owned(),
                 }],
-                exit: Some(Exit::Code(3)),
+                exit: Some(ProgramExit::Code(3)),
                 looks_beyond: true,
                 ..Evidence::default()
             },
         ),
         (
-            Recorder::Selinux,
+            RecorderName::Selinux,
             Evidence {
                 observations: vec![record(Capability::NET_BIND_SERVICE)],
                 ..Evidence::default()

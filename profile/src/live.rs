@@ -2,7 +2,7 @@
 
 use crate::Capability;
 use crate::classify::{Context, Decision, classify};
-use crate::observation::{CheckAnswer, Evidence, Recorder};
+use crate::observation::{CheckAnswer, Evidence, RecorderName};
 use crate::profile::Profile;
 use crate::verify::UNGRANTED;
 use serde::{Deserialize, Serialize};
@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 /// What checks of one kind came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Class {
+pub enum RowClass {
     /// Granted, and the answer mattered.
     Used,
     /// Refused because the capability is missing.
@@ -30,7 +30,7 @@ pub struct Row {
     /// The system call's name; empty outside of any.
     pub syscall: String,
     /// What they came to.
-    pub class: Class,
+    pub class: RowClass,
     /// The number of times.
     pub count: u64,
     /// Of refused ones, how many made their system call fail.
@@ -51,7 +51,7 @@ pub struct Progress {
 }
 
 /// Sums up what recorders saw, by capability, program, system call and class.
-pub fn rows(evidence: &[(Recorder, Evidence)], context: &Context) -> Vec<Row> {
+pub fn rows(evidence: &[(RecorderName, Evidence)], context: &Context) -> Vec<Row> {
     let mut rows: BTreeMap<_, Row> = BTreeMap::new();
     for check in evidence
         .iter()
@@ -59,10 +59,10 @@ pub fn rows(evidence: &[(Recorder, Evidence)], context: &Context) -> Vec<Row> {
     {
         let classification = classify(check, context);
         let class = match classification.decision {
-            Decision::Needed(_) => Class::Used,
+            Decision::Needed(_) => RowClass::Used,
             // What does not matter where it is granted does not where it is refused.
-            Decision::Denied if UNGRANTED.contains(&classification.rule.name) => Class::Refused,
-            Decision::Denied | Decision::Dismissed | Decision::Optional => Class::Dismissed,
+            Decision::Denied if UNGRANTED.contains(&classification.rule.name) => RowClass::Refused,
+            Decision::Denied | Decision::Dismissed | Decision::Optional => RowClass::Dismissed,
         };
         let syscall = check
             .syscall
@@ -120,7 +120,10 @@ mod tests {
             ..Evidence::default()
         };
         let recording = recording("a", "b");
-        let rows = rows(&[(Recorder::Ebpf, evidence)], &Context::from(&recording));
+        let rows = rows(
+            &[(RecorderName::Ebpf, evidence)],
+            &Context::from(&recording),
+        );
         let short: Vec<_> = rows
             .iter()
             .map(|row| {
@@ -136,8 +139,8 @@ mod tests {
         assert_eq!(
             short,
             [
-                (Capability::CHOWN, Class::Used, 2, 0, 5),
-                (Capability::NET_ADMIN, Class::Refused, 3, 2, 9),
+                (Capability::CHOWN, RowClass::Used, 2, 0, 5),
+                (Capability::NET_ADMIN, RowClass::Refused, 3, 2, 9),
             ]
         );
     }

@@ -1,7 +1,7 @@
 //! What a program needs, and what was seen and does not count, each with the evidence summed up.
 
 use crate::Capability;
-use crate::observation::{Recorder, Results};
+use crate::observation::{RecorderName, Results};
 use crate::part::Part;
 use serde::{Deserialize, Serialize};
 
@@ -54,7 +54,7 @@ pub struct Need {
     /// Last use.
     pub last_ms: u64,
     /// The recorders that saw it.
-    pub recorders: Vec<Recorder>,
+    pub recorders: Vec<RecorderName>,
     /// In how many recordings it was needed, where several are united ([`crate::unite`]); else 0.
     #[serde(skip_serializing_if = "is_zero", default)]
     pub recordings: usize,
@@ -91,5 +91,5 @@ pub struct CheckSummary {
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub outcome: Option<Results>,
     /// The recorders that saw them.
-    pub recorders: Vec<Recorder>,
+    pub recorders: Vec<RecorderName>,
 }

@@ -7,14 +7,14 @@ use std::path::PathBuf;
 /// A witness of capability use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Recorder {
+pub enum RecorderName {
     /// eBPF on the kernel's `cap_capable()`.
     Ebpf,
     /// Access vector cache records of SELinux.
     Selinux,
 }
 
-impl Recorder {
+impl RecorderName {
     /// The recorder's name as people write it.
     pub fn display_name(self) -> &'static str {
         match self {
@@ -163,14 +163,14 @@ impl Results {
 /// How a container's first process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Exit {
+pub enum ProgramExit {
     /// By itself, with this exit status.
     Code(u8),
     /// By this signal (signal(7)).
     Signal(u8),
 }
 
-impl Exit {
+impl ProgramExit {
     /// From a status as wait(2) gives it.
     pub fn from_wait_status(status: i32) -> Self {
         let byte = |bits: i32| u8::try_from(bits).unwrap_or_default();
@@ -181,7 +181,7 @@ impl Exit {
     }
 }
 
-impl Exit {
+impl ProgramExit {
     /// Returns true if it ended by an error of its own: a status that stands for one, or a signal that is not used to stop a container.
     pub fn is_failure(self) -> bool {
         match self {
@@ -200,7 +200,7 @@ impl Exit {
     }
 }
 
-impl std::fmt::Display for Exit {
+impl std::fmt::Display for ProgramExit {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Code(code) => write!(formatter, "exit status {code}"),
@@ -213,7 +213,7 @@ impl std::fmt::Display for Exit {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Observation {
     /// The recorder that saw it.
-    pub recorder: Recorder,
+    pub recorder: RecorderName,
     /// What the kernel asked for.
     pub capability: Capability,
     /// What the answer was.
@@ -336,7 +336,7 @@ pub struct BlindSpot {
     /// Which; `None` where it could be any.
     pub capability: Option<Capability>,
     /// Who could not see it.
-    pub recorder: Recorder,
+    pub recorder: RecorderName,
     /// Why, in one line.
     pub reason: String,
 }
@@ -426,7 +426,7 @@ pub struct Evidence {
     pub executed: Option<bool>,
     /// How the container's first process ended, where the recorder knows.
     #[serde(default)]
-    pub exit: Option<Exit>,
+    pub exit: Option<ProgramExit>,
     /// Devices opened and made, those that every container has included.
     #[serde(default)]
     pub devices: Vec<DeviceUse>,

@@ -35,7 +35,7 @@ impl Part {
 /// How it was tried out what the workload comes to with nothing but what it has today.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Trial {
+pub enum TriedBy {
     /// A run with what it has today and uses, and nothing else (`capprofctl verify --today`).
     Verified,
     /// A recording in which nothing was granted that the engine does not give.
@@ -48,7 +48,7 @@ pub struct Today {
     /// True if it did what it does with everything.
     pub passed: bool,
     /// How that was tried out.
-    pub by: Trial,
+    pub by: TriedBy,
     /// The capabilities of that run.
     pub set: CapabilitySet,
     /// That run's recording id.

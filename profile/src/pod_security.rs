@@ -60,14 +60,14 @@ impl fmt::Display for Level {
 
 /// What a workload with its answer may be admitted to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Standing {
+pub struct Admission {
     /// The most restricted level that admits it.
     pub level: Level,
     /// What stands in the way of the next level, a line each; empty at [`Level::Restricted`].
     pub obstacles: Vec<String>,
 }
 
-impl Standing {
+impl Admission {
     /// Of a profile's answer.
     pub fn of(profile: &Profile) -> Self {
         let obstacles = baseline(profile);
@@ -198,7 +198,7 @@ mod tests {
     use crate::fixtures;
     use crate::observation::Evidence;
 
-    fn standing(uid: u32, needs: &[Capability]) -> Standing {
+    fn standing(uid: u32, needs: &[Capability]) -> Admission {
         let mut recording = fixtures::recording("web-1", "20261123T150102Z-1a2b3c4d");
         recording.process.uid = uid;
         let evidence = Evidence {
@@ -210,7 +210,7 @@ mod tests {
                 .collect(),
             ..Evidence::default()
         };
-        Standing::of(&fixtures::profile(&recording, "", evidence))
+        Admission::of(&fixtures::profile(&recording, "", evidence))
     }
 
     #[test]
@@ -255,7 +255,7 @@ mod tests {
                 .to_vec(),
             ..Evidence::default()
         };
-        let standing = Standing::of(&fixtures::profile(&recording, "", evidence));
+        let standing = Admission::of(&fixtures::profile(&recording, "", evidence));
         assert_eq!(standing.level, Level::Privileged);
         assert_eq!(
             standing.obstacles,

@@ -4,7 +4,7 @@
 
 use crate::atlas::paths;
 use crate::default_filter::filtered;
-use crate::observation::{CheckAnswer, DeviceKind, Evidence, Observation, Recorder};
+use crate::observation::{CheckAnswer, DeviceKind, Evidence, Observation, RecorderName};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -36,19 +36,19 @@ pub struct EngineGrants {
     /// Those of `process.rlimits` within which the kernel makes no capability check, by their names for `--ulimit`: `memlock`, `nice` and
     /// `rtprio` (runtime-spec, config.md, "POSIX process").
     #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
-    pub limits: BTreeMap<String, Limit>,
+    pub limits: BTreeMap<String, ResourceLimit>,
 }
 
 /// A limit of a process (getrlimit(2)). The largest number means no limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Limit {
+pub struct ResourceLimit {
     /// What the kernel enforces.
     pub soft: u64,
     /// What the process may raise the soft limit to.
     pub hard: u64,
 }
 
-impl Limit {
+impl ResourceLimit {
     /// No limit.
     pub const NONE: Self = Self {
         soft: u64::MAX,
@@ -86,9 +86,9 @@ impl EngineGrants {
 
 /// All limits of both, each with the larger numbers.
 fn larger(
-    mut one: BTreeMap<String, Limit>,
-    other: BTreeMap<String, Limit>,
-) -> BTreeMap<String, Limit> {
+    mut one: BTreeMap<String, ResourceLimit>,
+    other: BTreeMap<String, ResourceLimit>,
+) -> BTreeMap<String, ResourceLimit> {
     for (name, limit) in other {
         let known = one.entry(name).or_insert(limit);
         known.soft = known.soft.max(limit.soft);
@@ -201,7 +201,7 @@ impl Sysctl {
 
 /// A system call that was made and that engines' seccomp filters keep back.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Call {
+pub struct GatedCall {
     /// Its name.
     pub name: String,
     /// Names of the programs.
@@ -229,7 +229,7 @@ pub struct Privileges {
     /// Entries of /proc/sys written.
     pub sysctls: Vec<Sysctl>,
     /// System calls made that seccomp filters keep back, as far as the kernel asked for a capability in them.
-    pub syscalls: Vec<Call>,
+    pub syscalls: Vec<GatedCall>,
     /// Ping sockets made.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub ping_sockets: Vec<PingSocket>,
@@ -239,7 +239,7 @@ pub struct Privileges {
 
 impl Privileges {
     /// What the evidence of a recording says about a container to which the engine gives this.
-    pub fn of(engine_grants: &EngineGrants, evidence: &[(Recorder, Evidence)]) -> Self {
+    pub fn of(engine_grants: &EngineGrants, evidence: &[(RecorderName, Evidence)]) -> Self {
         let mut gathered = Gathered {
             engine_grants: engine_grants.clone(),
             ..Gathered::default()
@@ -282,7 +282,7 @@ impl Privileges {
         }
         for check in evidence().flat_map(|evidence| &evidence.observations) {
             if let Some(name) = gated(check) {
-                gathered.call(Call {
+                gathered.call(GatedCall {
                     name: name.to_owned(),
                     programs: BTreeSet::from([check.program.clone()]),
                 });
@@ -368,7 +368,7 @@ impl Gathered {
         }
     }
 
-    fn call(&mut self, call: Call) {
+    fn call(&mut self, call: GatedCall) {
         self.calls
             .entry(call.name)
             .or_default()
@@ -390,7 +390,7 @@ impl Gathered {
             syscalls: self
                 .calls
                 .into_iter()
-                .map(|(name, programs)| Call { name, programs })
+                .map(|(name, programs)| GatedCall { name, programs })
                 .collect(),
             ping_sockets: self
                 .ping_sockets
@@ -458,7 +458,7 @@ mod tests {
     }
 
     fn of(evidence: Evidence) -> Privileges {
-        Privileges::of(&privileged(), &[(Recorder::Ebpf, evidence)])
+        Privileges::of(&privileged(), &[(RecorderName::Ebpf, evidence)])
     }
 
     #[test]
@@ -551,7 +551,10 @@ mod tests {
 
     #[test]
     fn who_did_not_look_says_so() {
-        let found = Privileges::of(&privileged(), &[(Recorder::Selinux, Evidence::default())]);
+        let found = Privileges::of(
+            &privileged(),
+            &[(RecorderName::Selinux, Evidence::default())],
+        );
         assert_eq!(found.not_observed.len(), 1);
     }
 

@@ -1,7 +1,7 @@
 //! The profile: what a recording comes to. Written as `capprof.json`; the schema is documented in `docs/profile.md`.
 
 use crate::CapabilitySet;
-use crate::observation::{BlindSpot, Exit, PortUse};
+use crate::observation::{BlindSpot, PortUse, ProgramExit};
 use crate::part::Today;
 use crate::privileges::Privileges;
 use crate::recording::{ContainerProcess, Mode, ProcessSets, Relaxation, Workload};
@@ -146,7 +146,7 @@ pub struct Profile {
     pub findings: Findings,
     /// How the container's first process ended; `None` where eBPF did not record.
     #[serde(default)]
-    pub exit: Option<Exit>,
+    pub exit: Option<ProgramExit>,
     /// The recording whose minimized sets this container ran with; `None` for a profile proper.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub verifies: Option<String>,

@@ -2,7 +2,7 @@
 
 use crate::classify::Context;
 use crate::minimize::{self, Input, Minimized};
-use crate::observation::{Evidence, Recorder};
+use crate::observation::{Evidence, RecorderName};
 use crate::privileges::Privileges;
 use crate::profile::{
     Conditions, HostReport, Origin, Profile, RecorderReport, RuntimeReport, SCHEMA, START_UNSEEN,
@@ -36,7 +36,7 @@ fn minimized(recording: &Recording, input: &Input<'_>) -> Minimized {
 pub fn profile(
     recording: &Recording,
     reports: Vec<RecorderReport>,
-    evidence: Vec<(Recorder, Evidence)>,
+    evidence: Vec<(RecorderName, Evidence)>,
     finished: String,
     host: HostReport,
 ) -> Profile {
@@ -113,7 +113,7 @@ pub(crate) mod tests {
     use super::*;
     use crate::CapabilitySet;
     use crate::fixtures::{full_evidence, host, recording, reports};
-    use crate::observation::{DeviceKind, Exit};
+    use crate::observation::{DeviceKind, ProgramExit};
     use crate::privileges::{self, EngineGrants};
     use crate::profile::Shrunk;
     use serde_json::{Value, json};
@@ -162,7 +162,7 @@ pub(crate) mod tests {
                 values: ["1".to_owned()].into(),
                 programs: ["sysctl".to_owned()].into(),
             }],
-            syscalls: vec![privileges::Call {
+            syscalls: vec![privileges::GatedCall {
                 name: "mount".to_owned(),
                 programs: ["mount".to_owned()].into(),
             }],
@@ -194,7 +194,7 @@ pub(crate) mod tests {
         });
         is_valid(&full);
         assert!(!full.complete);
-        assert_eq!(full.exit, Some(Exit::Code(3)));
+        assert_eq!(full.exit, Some(ProgramExit::Code(3)));
         assert!(
             !full.findings.needed.is_empty()
                 && !full.findings.dismissed.is_empty()
@@ -203,7 +203,7 @@ pub(crate) mod tests {
         let empty = profile(
             &recording,
             reports(),
-            vec![(Recorder::Ebpf, Evidence::default())],
+            vec![(RecorderName::Ebpf, Evidence::default())],
             finished(),
             host(),
         );

@@ -226,7 +226,7 @@ impl Mode {
 /// The program that judges a run with a profile's set.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Judge {
+pub enum JudgedBy {
     /// The poststop hook, which knows nothing but the run's record.
     #[default]
     Hook,
@@ -234,7 +234,7 @@ pub enum Judge {
     Caller,
 }
 
-impl Judge {
+impl JudgedBy {
     fn is_hook(&self) -> bool {
         *self == Self::Hook
     }
@@ -349,8 +349,8 @@ pub struct Recording {
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub profile: Option<String>,
     /// The program that judges the run, in mode [`Mode::Verify`].
-    #[serde(skip_serializing_if = "Judge::is_hook", default)]
-    pub judge: Judge,
+    #[serde(skip_serializing_if = "JudgedBy::is_hook", default)]
+    pub judge: JudgedBy,
     /// The container's first process, if capprof was attached to the container while it ran: its start was not seen.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub attached: Option<Process>,

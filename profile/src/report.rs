@@ -1,6 +1,6 @@
 //! What a profile says of the recorders, the runtime and the host.
 
-use crate::observation::Recorder;
+use crate::observation::RecorderName;
 use crate::settings::Scope;
 use serde::{Deserialize, Serialize};
 
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RecorderReport {
     /// The recorder.
-    pub recorder: Recorder,
+    pub recorder: RecorderName,
     /// True if it recorded.
     pub recorded: bool,
     /// How, in words for a reader: `tp_btf/cap_capable`, `audit log, scope domain`; empty if it did not.
@@ -56,7 +56,7 @@ mod tests {
     #[test]
     fn the_scope_is_written_as_in_the_configuration() {
         let report = RecorderReport {
-            recorder: Recorder::Selinux,
+            recorder: RecorderName::Selinux,
             recorded: true,
             method: "audit log, scope host".to_owned(),
             scope: Some(Scope::Host),

@@ -92,8 +92,8 @@ impl Profile {
 mod tests {
     use super::*;
     use crate::fixtures::{check, host, recording, reports};
-    use crate::observation::{Evidence, Execution, FileCapabilities, Recorder};
-    use crate::part::Trial;
+    use crate::observation::{Evidence, Execution, FileCapabilities, RecorderName};
+    use crate::part::TriedBy;
     use crate::recorded_profile::profile;
     use crate::recorded_profile::tests::is_valid;
     use crate::recording::Recording;
@@ -130,7 +130,7 @@ mod tests {
         profile(
             &recording,
             reports(),
-            vec![(Recorder::Ebpf, evidence)],
+            vec![(RecorderName::Ebpf, evidence)],
             "2026-11-23T15:02:00Z".to_owned(),
             host(),
         )
@@ -143,7 +143,7 @@ mod tests {
     fn today(passed: bool) -> Today {
         Today {
             passed,
-            by: Trial::Verified,
+            by: TriedBy::Verified,
             set: set(&[Capability::CHOWN]),
             run: "20261123T150302Z-1a2b3c4d".to_owned(),
             date: "2026-11-23T15:04:00Z".to_owned(),

@@ -5,7 +5,7 @@
 
 use crate::need::{CheckSummary, Need};
 use crate::observation::{BlindSpot, PortUse};
-use crate::part::{Today, Trial};
+use crate::part::{Today, TriedBy};
 use crate::profile::Profile;
 use crate::recording::Mode;
 use crate::{Capability, CapabilitySet};
@@ -128,7 +128,7 @@ fn observed_today(profile: &Profile, base: &Profile) -> Option<Today> {
         .is_some_and(|exit| !exit.is_failure() || profile.exit == base.exit);
     passed.then(|| Today {
         passed,
-        by: Trial::Observed,
+        by: TriedBy::Observed,
         set: profile.conditions.granted.bounding,
         run: profile.origin.recording_id.clone(),
         date: profile.origin.finished.clone(),

@@ -78,7 +78,7 @@ pub struct Verification {
 
 /// How the run came to its end, as seen from outside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum End {
+pub enum RunEnd {
     /// Not known: it may have been stopped.
     Unknown,
     /// The program ended of its own accord; with the status of the command that had started it, if that is the program's.
@@ -108,7 +108,7 @@ pub struct Outside {
     /// The command that ran it.
     pub command: Vec<String>,
     /// How it ended.
-    pub end: End,
+    pub end: RunEnd,
     /// The check, if there was one.
     pub check: Option<Check>,
     /// True if a system call that failed for lack of a capability counts although the program went on and did all that was compared.
@@ -124,7 +124,7 @@ impl Outside {
     pub fn nothing() -> Self {
         Self {
             command: Vec::new(),
-            end: End::Unknown,
+            end: RunEnd::Unknown,
             check: None,
             strict: true,
             anyway: false,

@@ -2,7 +2,7 @@
 
 use capprof_profile::CapabilitySet;
 use capprof_profile::capability::UnknownCapability;
-use capprof_profile::recording::{Judge, Workload};
+use capprof_profile::recording::{JudgedBy, Workload};
 use capprof_profile::settings::{DefaultMode, Scope};
 use serde_json::Value;
 use std::path::PathBuf;
@@ -30,22 +30,22 @@ pub enum Error {
 
 /// What a container is to be run for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Mode {
+pub enum RequestedMode {
     /// capprof has no part in it.
     Off,
     /// It is granted everything, and its use is recorded.
     Profile,
     /// It is granted this and no more.
-    Enforce(Limit),
+    Enforce(CapabilityLimit),
     /// It is granted this part of a profile and no more, and what it lacks is recorded.
-    Verify(Limit),
+    Verify(CapabilityLimit),
     /// It is granted nothing more, and what it uses and lacks is recorded.
     Observe,
 }
 
 /// What a container is limited to: a profile's sets, a list, or a list in the sets in which a profile has it. One of them is there.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Limit {
+pub struct CapabilityLimit {
     /// The name by which the profile is found; see [`capprof_store::profiles::Store::find_complete`].
     pub profile: Option<String>,
     /// Nothing but these.
@@ -68,7 +68,7 @@ pub(crate) struct Elsewhere<'a> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
     /// What the container is run for.
-    pub mode: Mode,
+    pub mode: RequestedMode,
     /// A name for the result.
     pub name: Option<String>,
     /// A directory for the result.
@@ -76,7 +76,7 @@ pub struct Request {
     /// How far capprof switches SELinux.
     pub scope: Option<Scope>,
     /// The program that judges a run with a profile's set.
-    pub judge: Judge,
+    pub judge: JudgedBy,
 }
 
 /// Reads `io.capprof.mode`, `io.capprof.profile`, `io.capprof.capabilities`, `io.capprof.name`, `io.capprof.output`, `io.capprof.scope` and
@@ -99,11 +99,11 @@ pub(crate) fn request(configuration: &Value, elsewhere: Elsewhere<'_>) -> Result
     // Then no other annotation is read, and nothing is refused.
     if sandbox || is_off(configuration, elsewhere.environment) {
         return Ok(Request {
-            mode: Mode::Off,
+            mode: RequestedMode::Off,
             name: None,
             output: None,
             scope: None,
-            judge: Judge::Hook,
+            judge: JudgedBy::Hook,
         });
     }
     let refuse = |key: &str, value: &str, expected: &str| {
@@ -182,7 +182,7 @@ fn is_off(configuration: &Value, environment: Environment<'_>) -> bool {
 }
 
 /// The program that judges the run: `capprofctl verify` names itself, by the annotation or by the variable in its place.
-fn judge(configuration: &Value, environment: Environment<'_>) -> Result<Judge, Error> {
+fn judge(configuration: &Value, environment: Environment<'_>) -> Result<JudgedBy, Error> {
     let (key, value) = match annotation(configuration, "io.capprof.judge") {
         Some(value) => ("annotation io.capprof.judge", Some(value.to_owned())),
         None => (
@@ -191,8 +191,8 @@ fn judge(configuration: &Value, environment: Environment<'_>) -> Result<Judge, E
         ),
     };
     match value.as_deref() {
-        None | Some("hook") => Ok(Judge::Hook),
-        Some("caller") => Ok(Judge::Caller),
+        None | Some("hook") => Ok(JudgedBy::Hook),
+        Some("caller") => Ok(JudgedBy::Caller),
         Some(value) => Err(Error::Value {
             key: key.to_owned(),
             value: value.escape_default().to_string(),
@@ -206,7 +206,7 @@ fn mode(
     configuration: &Value,
     elsewhere: Elsewhere<'_>,
     name: Option<&str>,
-) -> Result<Mode, Error> {
+) -> Result<RequestedMode, Error> {
     let annotated = KEYS.map(|key| annotation(configuration, key).map(str::to_owned));
     let (keys, [mode, profile, capabilities]) = if annotated.iter().any(Option::is_some) {
         (KEYS.map(|key| format!("annotation {key}")), annotated)
@@ -234,9 +234,9 @@ fn mode(
                 }
             }
             Ok(match (mode.as_deref(), elsewhere.default) {
-                (Some("profile"), _) | (None, DefaultMode::Profile) => Mode::Profile,
-                (None, DefaultMode::Off) => Mode::Off,
-                _ => Mode::Observe,
+                (Some("profile"), _) | (None, DefaultMode::Profile) => RequestedMode::Profile,
+                (None, DefaultMode::Off) => RequestedMode::Off,
+                _ => RequestedMode::Observe,
             })
         }
         Some(mode @ ("enforce" | "verify")) => {
@@ -255,11 +255,13 @@ fn mode(
                 return enforced(capabilities, profile, name).ok_or(Error::Nothing(of_mode));
             }
             let profile = profile.or_else(|| name.map(str::to_owned));
-            let limit = profile.map(|profile| Limit {
+            let limit = profile.map(|profile| CapabilityLimit {
                 profile: Some(profile),
                 capabilities,
             });
-            limit.map(Mode::Verify).ok_or(Error::NoProfile(of_mode))
+            limit
+                .map(RequestedMode::Verify)
+                .ok_or(Error::NoProfile(of_mode))
         }
         Some(value) => refuse(
             of_mode,
@@ -274,16 +276,18 @@ fn enforced(
     capabilities: Option<CapabilitySet>,
     profile: Option<String>,
     name: Option<&str>,
-) -> Option<Mode> {
+) -> Option<RequestedMode> {
     // A container is enforced under the name under which it was profiled.
     let profile = match capabilities {
         None => profile.or_else(|| name.map(str::to_owned)),
         Some(_) => profile,
     };
-    (profile.is_some() || capabilities.is_some()).then_some(Mode::Enforce(Limit {
-        profile,
-        capabilities,
-    }))
+    (profile.is_some() || capabilities.is_some()).then_some(RequestedMode::Enforce(
+        CapabilityLimit {
+            profile,
+            capabilities,
+        },
+    ))
 }
 
 /// Parses a list of names. A number counts as misspelt; the error has the first name that is.
@@ -360,8 +364,8 @@ mod tests {
         )
     }
 
-    fn limit(profile: Option<&str>, capabilities: Option<&[Capability]>) -> Mode {
-        Mode::Enforce(Limit {
+    fn limit(profile: Option<&str>, capabilities: Option<&[Capability]>) -> RequestedMode {
+        RequestedMode::Enforce(CapabilityLimit {
             profile: profile.map(str::to_owned),
             capabilities: capabilities.map(|list| list.iter().copied().collect()),
         })
@@ -397,24 +401,27 @@ mod tests {
                 json!({mode: "enforce", "io.capprof.profile": "web", "io.capprof.capabilities": "CAP_KILL"}),
                 limit(Some("web"), Some(&[Capability::KILL])),
             ),
-            (json!({mode: "off", "io.capprof.profile": "web"}), Mode::Off),
+            (
+                json!({mode: "off", "io.capprof.profile": "web"}),
+                RequestedMode::Off,
+            ),
             (
                 json!({mode: "verify", "io.capprof.profile": "web"}),
-                Mode::Verify(Limit {
+                RequestedMode::Verify(CapabilityLimit {
                     profile: Some("web".to_owned()),
                     capabilities: None,
                 }),
             ),
             (
                 json!({mode: "verify", "io.capprof.profile": "web", "io.capprof.capabilities": "CAP_KILL"}),
-                Mode::Verify(Limit {
+                RequestedMode::Verify(CapabilityLimit {
                     profile: Some("web".to_owned()),
                     capabilities: Some([Capability::KILL].into_iter().collect()),
                 }),
             ),
             (
                 json!({mode: "verify", "io.capprof.name": "web"}),
-                Mode::Verify(Limit {
+                RequestedMode::Verify(CapabilityLimit {
                     profile: Some("web".to_owned()),
                     capabilities: None,
                 }),
@@ -448,7 +455,7 @@ mod tests {
         );
         assert_eq!(
             of(json!({"io.capprof.mode": "profile"})).unwrap(),
-            Mode::Profile
+            RequestedMode::Profile
         );
         assert!(of(json!({"io.capprof.profile": "web"})).is_err());
         let wrong: Environment<'_> = &|name| (name == "CAPPROF_MODE").then(|| "on".to_owned());
@@ -469,10 +476,10 @@ mod tests {
             let environment = |key: &str| variable.clone().filter(|_| key == "CAPPROF_JUDGE");
             request(&with(annotations), &environment).map(|request| request.judge)
         };
-        assert_eq!(judge(json!({}), None), Ok(Judge::Hook));
-        assert_eq!(judge(json!({}), Some("caller")), Ok(Judge::Caller));
+        assert_eq!(judge(json!({}), None), Ok(JudgedBy::Hook));
+        assert_eq!(judge(json!({}), Some("caller")), Ok(JudgedBy::Caller));
         let annotated = json!({"io.capprof.judge": "caller"});
-        assert_eq!(judge(annotated, Some("hook")), Ok(Judge::Caller));
+        assert_eq!(judge(annotated, Some("hook")), Ok(JudgedBy::Caller));
         let error = judge(json!({}), Some("x")).unwrap_err().to_string();
         assert_eq!(
             error,
@@ -506,11 +513,18 @@ mod tests {
         ] {
             assert_eq!(
                 request(&with(annotations.clone()), NONE).unwrap().mode,
-                if profiled { Mode::Profile } else { Mode::Off },
+                if profiled {
+                    RequestedMode::Profile
+                } else {
+                    RequestedMode::Off
+                },
                 "{annotations}"
             );
         }
-        assert_eq!(request(&json!({}), NONE).unwrap().mode, Mode::Profile);
+        assert_eq!(
+            request(&json!({}), NONE).unwrap().mode,
+            RequestedMode::Profile
+        );
     }
 
     #[test]
@@ -523,17 +537,29 @@ mod tests {
             super::request(&with(annotations), elsewhere).unwrap().mode
         };
         let key = "io.capprof.mode";
-        assert_eq!(of(json!({}), NONE, DefaultMode::Observe), Mode::Observe);
-        assert_eq!(of(json!({}), NONE, DefaultMode::Off), Mode::Off);
+        assert_eq!(
+            of(json!({}), NONE, DefaultMode::Observe),
+            RequestedMode::Observe
+        );
+        assert_eq!(of(json!({}), NONE, DefaultMode::Off), RequestedMode::Off);
         let named = json!({"io.capprof.name": "web"});
-        assert_eq!(of(named, NONE, DefaultMode::Observe), Mode::Observe);
+        assert_eq!(
+            of(named, NONE, DefaultMode::Observe),
+            RequestedMode::Observe
+        );
         for default in [DefaultMode::Profile, DefaultMode::Observe, DefaultMode::Off] {
-            assert_eq!(of(json!({key: "observe"}), NONE, default), Mode::Observe);
-            assert_eq!(of(json!({key: "profile"}), NONE, default), Mode::Profile);
-            assert_eq!(of(json!({key: "off"}), NONE, default), Mode::Off);
+            assert_eq!(
+                of(json!({key: "observe"}), NONE, default),
+                RequestedMode::Observe
+            );
+            assert_eq!(
+                of(json!({key: "profile"}), NONE, default),
+                RequestedMode::Profile
+            );
+            assert_eq!(of(json!({key: "off"}), NONE, default), RequestedMode::Off);
             let variable: Environment<'_> =
                 &|name| (name == "CAPPROF_MODE").then(|| "observe".to_owned());
-            assert_eq!(of(json!({}), variable, default), Mode::Observe);
+            assert_eq!(of(json!({}), variable, default), RequestedMode::Observe);
         }
     }
 

@@ -2,7 +2,7 @@
 
 use crate::annotations;
 use crate::argv::{self, Command, Globals};
-use crate::create::{self, Target};
+use crate::create::{self, LowLevelRuntime};
 use crate::delivery::CommandLine;
 use crate::exec;
 use crate::family::Family;
@@ -150,7 +150,7 @@ impl Call {
         }
         self.globals = self.globals.with(&command);
         let path = self.low_level()?;
-        let target = Target {
+        let target = LowLevelRuntime {
             path: &path,
             family: self.family,
             globals: &self.globals,

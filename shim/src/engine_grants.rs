@@ -3,7 +3,7 @@
 use crate::bundle;
 use capprof_profile::CapabilitySet;
 use capprof_profile::observation::DeviceKind;
-use capprof_profile::privileges::{DeviceNumber, EngineGrants, Limit};
+use capprof_profile::privileges::{DeviceNumber, EngineGrants, ResourceLimit};
 use capprof_profile::recording::ProcessSets;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -62,7 +62,7 @@ fn of_whole(configuration: &Value, original: &ProcessSets, held: CapabilitySet) 
 }
 
 /// The limits within which the kernel makes no check for CAP_IPC_LOCK and CAP_SYS_NICE.
-fn limits(configuration: &Value) -> BTreeMap<String, Limit> {
+fn limits(configuration: &Value) -> BTreeMap<String, ResourceLimit> {
     let all = configuration.pointer("/process/rlimits");
     all.and_then(Value::as_array)
         .into_iter()
@@ -74,7 +74,7 @@ fn limits(configuration: &Value) -> BTreeMap<String, Limit> {
                 "RLIMIT_RTPRIO" => "rtprio",
                 _ => return None,
             };
-            let limit = Limit {
+            let limit = ResourceLimit {
                 soft: entry.get("soft")?.as_u64()?,
                 hard: entry.get("hard")?.as_u64()?,
             };
@@ -246,7 +246,7 @@ mod tests {
                 host_namespaces: BTreeSet::from(["network".to_owned()]),
                 devices: given.devices.clone(),
                 unprivileged_port_start: Some(0),
-                limits: BTreeMap::from([("memlock".to_owned(), Limit::NONE)]),
+                limits: BTreeMap::from([("memlock".to_owned(), ResourceLimit::NONE)]),
                 ..EngineGrants::default()
             }
         );

@@ -8,7 +8,7 @@ use crate::bundle;
 use crate::delivery::{self, CommandLine};
 use crate::family::Family;
 use crate::privilege::held;
-use crate::rewrite::{self, Grant, Sets};
+use crate::rewrite::{self, ProcessGrant, Sets};
 use capprof_profile::CapabilitySet;
 use capprof_profile::recording::{Delivery, Mode, Recording};
 use capprof_store::document::{Ambiguity, Document};
@@ -154,7 +154,7 @@ fn rewritten(path: &Path, recording: &Recording) -> Result<Vec<u8>, Error> {
         {
             return Ok(text.into_bytes());
         }
-        Mode::Enforce | Mode::Verify => Grant {
+        Mode::Enforce | Mode::Verify => ProcessGrant {
             sets: Sets::AtMost(recording.grant.granted.bounding),
             relax_apparmor: false,
             label: None,
@@ -163,7 +163,7 @@ fn rewritten(path: &Path, recording: &Recording) -> Result<Vec<u8>, Error> {
         Mode::Profile => {
             // A mistake in the configuration fails the next `create`, not the life of a container that runs.
             let settings = settings::load(&settings::path()).unwrap_or_default();
-            Grant {
+            ProcessGrant {
                 sets: Sets::Everything {
                     held: held()
                         .map_err(Error::Capabilities)?

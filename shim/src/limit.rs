@@ -1,6 +1,6 @@
 //! What a container is limited to: from what its annotations name to the five sets that its process gets.
 
-use crate::annotations::Limit;
+use crate::annotations::CapabilityLimit;
 use crate::rewrite;
 use capprof_profile::recording::ProcessSets;
 use capprof_store::profiles::{self, Store};
@@ -44,7 +44,7 @@ pub struct Resolved {
 /// # Errors
 /// Any [`Error`].
 pub fn resolve(
-    limit: &Limit,
+    limit: &CapabilityLimit,
     store: &Store,
     process: &Map<String, Value>,
 ) -> Result<Resolved, Error> {

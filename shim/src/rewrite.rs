@@ -63,7 +63,7 @@ pub enum Sets {
 
 /// What a process is to get.
 #[derive(Clone, Copy, Debug)]
-pub struct Grant<'a> {
+pub struct ProcessGrant<'a> {
     /// Its capabilities.
     pub sets: Sets,
     /// True if the AppArmor profile is removed.
@@ -76,7 +76,7 @@ pub struct Grant<'a> {
 #[derive(Clone, Copy, Debug)]
 pub struct Plan<'a> {
     /// What the container's process gets.
-    pub grant: Grant<'a>,
+    pub grant: ProcessGrant<'a>,
     /// What happens to seccomp rules that refuse.
     pub relax_seccomp: RelaxSeccomp,
     /// Which hooks are added.
@@ -136,7 +136,7 @@ pub fn rewrite(configuration: &mut Value, plan: &Plan<'_>) -> Result<Changes, Er
 ///
 /// # Errors
 /// Something is not of the kind that the runtime-spec says.
-pub fn grant(process: &mut Map<String, Value>, grant: &Grant<'_>) -> Result<Changes, Error> {
+pub fn grant(process: &mut Map<String, Value>, grant: &ProcessGrant<'_>) -> Result<Changes, Error> {
     let root = uid(process)? == 0;
     let original = sets_of(process)?;
     match grant.sets {

@@ -4,7 +4,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use capprof::rewrite::{self, Grant, Hooks, Plan, Sets};
+use capprof::rewrite::{self, Hooks, Plan, ProcessGrant, Sets};
 use capprof_profile::recording::ProcessSets;
 use capprof_profile::settings::{GrantNonRoot, RelaxSeccomp};
 use capprof_profile::{Capability, CapabilitySet};
@@ -18,7 +18,7 @@ const DIRECTORY: &str = "/run/capprof/recordings/0123456789abcdef.20261123T15010
 
 fn plan() -> Plan<'static> {
     Plan {
-        grant: Grant {
+        grant: ProcessGrant {
             sets: Sets::Everything {
                 held: held(),
                 non_root: GrantNonRoot::Ambient,
@@ -60,7 +60,7 @@ fn crun_takes_names_in_lower_case() {
 /// What becomes of a configuration where a limit is enforced.
 fn enforcing(sets: ProcessSets) -> Plan<'static> {
     Plan {
-        grant: Grant {
+        grant: ProcessGrant {
             sets: Sets::Exactly(sets),
             relax_apparmor: false,
             label: None,
@@ -117,7 +117,7 @@ fn whole_configurations() {
 #[test]
 fn other_settings() {
     let plan = Plan {
-        grant: Grant {
+        grant: ProcessGrant {
             sets: Sets::Everything {
                 held: held(),
                 non_root: GrantNonRoot::Bounding,
@@ -170,7 +170,7 @@ fn a_process_gets_no_more_than_the_ceiling() {
     let ceiling: CapabilitySet = [Capability::CHOWN, Capability::SYS_TIME]
         .into_iter()
         .collect();
-    let grant = Grant {
+    let grant = ProcessGrant {
         sets: Sets::AtMost(ceiling),
         relax_apparmor: false,
         label: None,

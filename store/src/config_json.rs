@@ -53,7 +53,7 @@ mod tests {
     use super::*;
     use capprof_profile::Capability;
     use capprof_profile::fixtures::{check, host, recording, reports};
-    use capprof_profile::observation::{Evidence, Recorder};
+    use capprof_profile::observation::{Evidence, RecorderName};
     use capprof_profile::recorded_profile;
 
     #[test]
@@ -61,7 +61,7 @@ mod tests {
         let text = r#"{"ociVersion":"1.2.0","process":{"terminal":false,"capabilities":{"bounding":["CAP_CHOWN","CAP_NET_RAW"],"effective":["CAP_CHOWN"],"permitted":["CAP_CHOWN"]},"rlimits":[{"hard":18446744073709551615,"soft":1.50}],"args":["sh"]},"annotations":{"z":"1","a":"2"}}"#;
         let recording = recording("web-1", "20261123T150102Z-1a2b3c4d");
         let evidence = vec![(
-            Recorder::Ebpf,
+            RecorderName::Ebpf,
             Evidence {
                 observations: vec![check(Capability::CHOWN, "chown", &["chown_ok"])],
                 ..Evidence::default()

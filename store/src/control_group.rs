@@ -1,6 +1,6 @@
 //! Control groups: where their hierarchies are mounted, and in which one a process is (cgroups(7)).
 
-use crate::mountinfo::{self, Entry};
+use crate::mountinfo::{self, MountEntry};
 use std::fs;
 use std::path::PathBuf;
 
@@ -40,7 +40,7 @@ fn own_mounts() -> Option<String> {
 
 /// The mounts of a hierarchy, the latest first: that one covers the others.
 fn mounted(mounts: &str, controller: &str) -> impl Iterator<Item = Mount> {
-    let is_wanted = move |entry: &Entry<'_>| match entry.file_system {
+    let is_wanted = move |entry: &MountEntry<'_>| match entry.file_system {
         "cgroup2" => controller == VERSION_2,
         "cgroup" => mountinfo::has_option(entry.super_options, controller),
         _ => false,

@@ -2,7 +2,7 @@
 
 /// One mount of `/proc/PID/mountinfo`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entry<'a> {
+pub struct MountEntry<'a> {
     /// The number of the mount.
     pub id: u64,
     /// The directory of the file system that is mounted; `/` if it is the whole file system.
@@ -18,17 +18,17 @@ pub struct Entry<'a> {
 }
 
 /// The mounts of a list, in the order in which they were made. A line that is not understood is left out.
-pub fn entries(list: &str) -> impl DoubleEndedIterator<Item = Entry<'_>> {
+pub fn entries(list: &str) -> impl DoubleEndedIterator<Item = MountEntry<'_>> {
     list.lines().filter_map(entry)
 }
 
-fn entry(line: &str) -> Option<Entry<'_>> {
+fn entry(line: &str) -> Option<MountEntry<'_>> {
     let (mount, file_system) = line.split_once(" - ")?;
     let mut fields = mount.split(' ');
     let id = fields.next()?.parse().ok()?;
     let (root, point, options) = (fields.nth(2)?, fields.next()?, fields.next()?);
     let mut fields = file_system.split(' ');
-    Some(Entry {
+    Some(MountEntry {
         id,
         root,
         point: unescape(point),
@@ -60,11 +60,11 @@ mod tests {
         let list = "36 35 98:0 /mnt1 /mnt\\0402 ro,noexec master:1 shared:2 - ext3 /dev/root rw,errors=continue\n\
                     nonsense\n\
                     37 35 98:0 / /iso rw - iso9660 /dev/sr0 ro\n";
-        let found: Vec<Entry<'_>> = entries(list).collect();
+        let found: Vec<MountEntry<'_>> = entries(list).collect();
         assert_eq!(found.len(), 2);
         assert_eq!(
             found[0],
-            Entry {
+            MountEntry {
                 id: 36,
                 root: "/mnt1",
                 point: "/mnt 2".to_owned(),

@@ -4,7 +4,7 @@ use crate::container::Container;
 use crate::environment::{Environment, Runtime};
 use crate::runner::{Failed, Outcome, Passed, Test};
 use anyhow::{Context, bail};
-use capprof_profile::observation::Recorder;
+use capprof_profile::observation::RecorderName;
 use capprof_profile::profile::Profile;
 use capprof_profile::{Capability, CapabilitySet};
 use serde::{Deserialize, Serialize};
@@ -57,7 +57,7 @@ struct Row {
     recorders: String,
     variant: Variant,
     /// The recorder whose finding this is; none for the answer that all of them gave together.
-    recorder: Option<Recorder>,
+    recorder: Option<RecorderName>,
     expected: CapabilitySet,
     found: CapabilitySet,
     /// True if the finding is right: each member is there, or one that does as well, or a named blind spot, and no other member is.
@@ -220,10 +220,10 @@ pub(crate) fn tests(environment: &Arc<Environment>, table: &Arc<Table>) -> Vec<T
     tests
 }
 
-fn recorder_name(recorder: Recorder) -> &'static str {
+fn recorder_name(recorder: RecorderName) -> &'static str {
     match recorder {
-        Recorder::Ebpf => "ebpf",
-        Recorder::Selinux => "selinux",
+        RecorderName::Ebpf => "ebpf",
+        RecorderName::Selinux => "selinux",
     }
 }
 
@@ -449,10 +449,10 @@ impl Program {
     }
 
     /// Returns true if the kernel gives this recorder anything to see of the program's need.
-    fn visible_to(&self, recorder: Recorder) -> bool {
+    fn visible_to(&self, recorder: RecorderName) -> bool {
         match recorder {
-            Recorder::Ebpf => self.ebpf_visible || WITHOUT_CHECK.contains(&self.name.as_str()),
-            Recorder::Selinux => self.selinux_visible,
+            RecorderName::Ebpf => self.ebpf_visible || WITHOUT_CHECK.contains(&self.name.as_str()),
+            RecorderName::Selinux => self.selinux_visible,
         }
     }
 }
@@ -521,11 +521,13 @@ fn reason_to_skip(
     if !missing.is_empty() {
         return Some(format!("this machine does not hold {}", names(missing)));
     }
-    let visible = [Recorder::Ebpf, Recorder::Selinux].into_iter().any(|one| {
-        ["auto", recorder_name(one)].contains(&recorder)
-            && program.visible_to(one)
-            && environment.unusable_recorder(recorder_name(one)).is_none()
-    });
+    let visible = [RecorderName::Ebpf, RecorderName::Selinux]
+        .into_iter()
+        .any(|one| {
+            ["auto", recorder_name(one)].contains(&recorder)
+                && program.visible_to(one)
+                && environment.unusable_recorder(recorder_name(one)).is_none()
+        });
     (!visible).then(|| {
         format!(
             "the kernel gives the recorders here nothing to see: {}",

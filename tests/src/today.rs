@@ -4,7 +4,7 @@ use crate::container::Container;
 use crate::environment::{Environment, Runtime};
 use crate::{Body, Test};
 use anyhow::ensure;
-use capprof_profile::part::{Part, Trial};
+use capprof_profile::part::{Part, TriedBy};
 use capprof_profile::profile::Profile;
 use capprof_profile::{Capability, CapabilitySet};
 use capprof_store::profiles::Store;
@@ -131,8 +131,9 @@ fn what_is_done_without_is_left_out(
     let after = stored(&container)?;
     let settled = after.today.as_ref();
     ensure!(
-        settled
-            .is_some_and(|today| today.passed && today.by == Trial::Verified && today.set == held),
+        settled.is_some_and(|today| today.passed
+            && today.by == TriedBy::Verified
+            && today.set == held),
         "{settled:?}"
     );
     ensure!(

@@ -4,7 +4,7 @@ use crate::container::Container;
 use crate::environment::{Environment, Runtime, follows_system_calls};
 use crate::{Body, Test};
 use anyhow::{Context, bail, ensure};
-use capprof_profile::observation::{Exit, Recorder};
+use capprof_profile::observation::{ProgramExit, RecorderName};
 use capprof_profile::profile::Profile;
 use capprof_profile::verification::{Compared, Verdict, Verification};
 use capprof_profile::{Capability, CapabilitySet};
@@ -176,7 +176,7 @@ fn a_sufficient_set_is_verified(
             profile.findings.minimized
         );
         ensure!(
-            profile.exit == Some(Exit::Code(0)),
+            profile.exit == Some(ProgramExit::Code(0)),
             "{program}: {:?}",
             profile.exit
         );
@@ -198,7 +198,7 @@ fn a_sufficient_set_is_verified(
         );
         // The kernel's account of memory was refused, which is no failure. Where fexit records, the question is inlined and not seen.
         let is_asked = profile.conditions.recorders.iter().any(|report| {
-            report.recorder == Recorder::Ebpf
+            report.recorder == RecorderName::Ebpf
                 && report.recorded
                 && report.method.starts_with("tp_btf")
         });

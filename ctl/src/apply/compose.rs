@@ -1,6 +1,6 @@
 //! A service of a compose file (compose-spec, 05-services.md).
 
-use super::document::{Document, Error as DocumentError, Node, quoted};
+use super::document::{Error as DocumentError, Node, YamlFile, quoted};
 use super::edited::{Edited, Error, plain_name};
 use crate::render::Parts;
 
@@ -19,14 +19,14 @@ const KEYS: [&str; 6] = [
 /// # Errors
 /// It is no YAML.
 pub(super) fn names(text: &str) -> Result<Vec<String>, Error> {
-    let document = Document::parse(text)?;
+    let document = YamlFile::parse(text)?;
     Ok(services(&document)
         .iter()
         .filter_map(|(name, _)| name.scalar().map(str::to_owned))
         .collect())
 }
 
-fn services(document: &Document) -> &[(Node, Node)] {
+fn services(document: &YamlFile) -> &[(Node, Node)] {
     document
         .roots
         .first()
@@ -34,7 +34,7 @@ fn services(document: &Document) -> &[(Node, Node)] {
         .map_or(&[], Node::entries)
 }
 
-fn service<'a>(document: &'a Document, name: &str) -> Option<&'a Node> {
+fn service<'a>(document: &'a YamlFile, name: &str) -> Option<&'a Node> {
     services(document)
         .iter()
         .find(|(key, _)| key.scalar() == Some(name))
@@ -46,7 +46,7 @@ fn service<'a>(document: &'a Document, name: &str) -> Option<&'a Node> {
 /// # Errors
 /// Any [`Error`].
 pub(super) fn apply(text: &str, name: &str, parts: &Parts) -> Result<Edited, Error> {
-    let mut document = Document::parse(text)?;
+    let mut document = YamlFile::parse(text)?;
     let Some(service) = service(&document, name).cloned() else {
         return Err(Error::Missing {
             what: "service",
@@ -99,7 +99,7 @@ pub(super) fn apply(text: &str, name: &str, parts: &Parts) -> Result<Edited, Err
 
 /// As a list or as a mapping, whichever is there.
 fn sysctls(
-    document: &mut Document,
+    document: &mut YamlFile,
     service: &Node,
     parts: &Parts,
     name: &str,
@@ -137,18 +137,18 @@ fn sysctls(
 }
 
 /// Nothing changed but what may.
-fn is_sound(was: &Document, edited: &str, name: &str) -> Result<(), DocumentError> {
-    let now = Document::parse(edited)?;
-    let rest = |document: &Document| -> Option<Vec<Node>> {
+fn is_sound(was: &YamlFile, edited: &str, name: &str) -> Result<(), DocumentError> {
+    let now = YamlFile::parse(edited)?;
+    let rest = |document: &YamlFile| -> Option<Vec<Node>> {
         let mut roots = document.roots.clone();
         let first = roots.first_mut()?;
-        let super::document::Kind::Mapping(entries) = &mut first.kind else {
+        let super::document::NodeKind::Mapping(entries) = &mut first.kind else {
             return None;
         };
         let (_, services) = entries
             .iter_mut()
             .find(|(key, _)| key.scalar() == Some("services"))?;
-        let super::document::Kind::Mapping(entries) = &mut services.kind else {
+        let super::document::NodeKind::Mapping(entries) = &mut services.kind else {
             return None;
         };
         let (_, service) = entries

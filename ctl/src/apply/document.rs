@@ -33,7 +33,7 @@ pub(crate) enum Error {
 /// One node.
 #[derive(Clone, Debug)]
 pub(super) struct Node {
-    pub(super) kind: Kind,
+    pub(super) kind: NodeKind,
     /// The line on which it begins, from 0.
     pub(super) line: usize,
     /// The column in which it begins, from 0.
@@ -48,7 +48,7 @@ pub(super) struct Node {
 }
 
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Kind {
+pub(super) enum NodeKind {
     Scalar(String),
     Sequence(Vec<Node>),
     Mapping(Vec<(Node, Node)>),
@@ -65,21 +65,21 @@ impl PartialEq for Node {
 impl Node {
     pub(super) fn scalar(&self) -> Option<&str> {
         match &self.kind {
-            Kind::Scalar(text) => Some(text),
+            NodeKind::Scalar(text) => Some(text),
             _ => None,
         }
     }
 
     pub(super) fn entries(&self) -> &[(Node, Node)] {
         match &self.kind {
-            Kind::Mapping(entries) => entries,
+            NodeKind::Mapping(entries) => entries,
             _ => &[],
         }
     }
 
     pub(super) fn items(&self) -> &[Node] {
         match &self.kind {
-            Kind::Sequence(items) => items,
+            NodeKind::Sequence(items) => items,
             _ => &[],
         }
     }
@@ -99,7 +99,7 @@ impl Node {
     /// The same without these entries.
     pub(super) fn without(&self, keys: &[&str]) -> Self {
         let mut node = self.clone();
-        if let Kind::Mapping(entries) = &mut node.kind {
+        if let NodeKind::Mapping(entries) = &mut node.kind {
             entries.retain(|(name, _)| name.scalar().is_none_or(|name| !keys.contains(&name)));
         }
         node
@@ -108,7 +108,7 @@ impl Node {
 
 /// A file.
 #[derive(Clone, Debug)]
-pub(super) struct Document {
+pub(super) struct YamlFile {
     pub(super) lines: Vec<String>,
     text: Vec<char>,
     /// The roots of its documents.
@@ -117,7 +117,7 @@ pub(super) struct Document {
     edits: Vec<(Range<usize>, Vec<String>)>,
 }
 
-impl Document {
+impl YamlFile {
     pub(super) fn parse(text: &str) -> Result<Self, Error> {
         let mut builder = Builder {
             text: text.chars().collect(),
@@ -154,14 +154,14 @@ impl Document {
     pub(super) fn inherits(&self, mapping: &Node, key: &str) -> bool {
         let merged = mapping.get("<<");
         merged.is_some_and(|merged| match &merged.kind {
-            Kind::Sequence(items) => items.iter().any(|item| self.has(item, key)),
+            NodeKind::Sequence(items) => items.iter().any(|item| self.has(item, key)),
             _ => self.has(merged, key),
         })
     }
 
     fn has(&self, node: &Node, key: &str) -> bool {
         let node = match &node.kind {
-            Kind::Alias(anchor) => self.anchors.get(anchor).unwrap_or(node),
+            NodeKind::Alias(anchor) => self.anchors.get(anchor).unwrap_or(node),
             _ => node,
         };
         node.entry(key).is_some() || self.inherits(node, key)
@@ -376,7 +376,7 @@ impl Builder {
         };
         match event {
             Event::Scalar(text, style, anchor, _) => {
-                let mut scalar = node(Kind::Scalar(text.into_owned()), anchor, false);
+                let mut scalar = node(NodeKind::Scalar(text.into_owned()), anchor, false);
                 // One that is not there is where the parser has read on to.
                 if scalar.range.is_empty() {
                     scalar.end = 0;
@@ -386,16 +386,20 @@ impl Builder {
                 }
                 self.done(scalar);
             }
-            Event::Alias(anchor) => self.done(node(Kind::Alias(anchor), 0, false)),
+            Event::Alias(anchor) => self.done(node(NodeKind::Alias(anchor), 0, false)),
             Event::SequenceStart(anchor, _) => {
                 let flow = self.text.get(span.start.index()) == Some(&'[');
-                self.stack
-                    .push((node(Kind::Sequence(Vec::new()), anchor, flow), Vec::new()));
+                self.stack.push((
+                    node(NodeKind::Sequence(Vec::new()), anchor, flow),
+                    Vec::new(),
+                ));
             }
             Event::MappingStart(anchor, _) => {
                 let flow = self.text.get(span.start.index()) == Some(&'{');
-                self.stack
-                    .push((node(Kind::Mapping(Vec::new()), anchor, flow), Vec::new()));
+                self.stack.push((
+                    node(NodeKind::Mapping(Vec::new()), anchor, flow),
+                    Vec::new(),
+                ));
             }
             Event::SequenceEnd | Event::MappingEnd => self.close(span),
             _ => {}
@@ -436,15 +440,15 @@ impl Builder {
             }
         }
         node.kind = match node.kind {
-            Kind::Mapping(_) => {
+            NodeKind::Mapping(_) => {
                 let mut children = children.into_iter();
                 let mut entries = Vec::new();
                 while let (Some(key), Some(value)) = (children.next(), children.next()) {
                     entries.push((key, value));
                 }
-                Kind::Mapping(entries)
+                NodeKind::Mapping(entries)
             }
-            _ => Kind::Sequence(children),
+            _ => NodeKind::Sequence(children),
         };
         self.done(node);
     }

@@ -1,6 +1,6 @@
 //! A container of a Kubernetes manifest (`v1.Container`, `securityContext`).
 
-use super::document::{Document, Error as DocumentError, Kind, Node, quoted};
+use super::document::{Error as DocumentError, Node, NodeKind, YamlFile, quoted};
 use super::edited::{Edited, Error};
 use crate::render::Parts;
 
@@ -19,14 +19,14 @@ const LISTS: [&str; 2] = ["containers", "initContainers"];
 /// # Errors
 /// It is no YAML.
 pub(super) fn names(text: &str) -> Result<Vec<String>, Error> {
-    let document = Document::parse(text)?;
+    let document = YamlFile::parse(text)?;
     Ok(containers(&document)
         .iter()
         .filter_map(|container| container.get("name")?.scalar().map(str::to_owned))
         .collect())
 }
 
-fn containers(document: &Document) -> Vec<&Node> {
+fn containers(document: &YamlFile) -> Vec<&Node> {
     let mut found = Vec::new();
     for root in &document.roots {
         for path in PODS {
@@ -43,7 +43,7 @@ fn containers(document: &Document) -> Vec<&Node> {
 /// # Errors
 /// Any [`Error`].
 pub(super) fn apply(text: &str, name: &str, parts: &Parts) -> Result<Edited, Error> {
-    let mut document = Document::parse(text)?;
+    let mut document = YamlFile::parse(text)?;
     let was = document.clone();
     let of_name: Vec<Node> = containers(&document)
         .into_iter()
@@ -76,7 +76,7 @@ pub(super) fn apply(text: &str, name: &str, parts: &Parts) -> Result<Edited, Err
 }
 
 /// The securityContext of one container.
-fn context(document: &mut Document, container: &Node, parts: &Parts) {
+fn context(document: &mut YamlFile, container: &Node, parts: &Parts) {
     let keys = container
         .entries()
         .first()
@@ -155,9 +155,9 @@ fn context(document: &mut Document, container: &Node, parts: &Parts) {
 }
 
 /// Nothing changed but what may: the containers of this name are compared without these members, and all else as it is.
-fn is_sound(was: &Document, edited: &str, name: &str) -> Result<(), DocumentError> {
-    let now = Document::parse(edited)?;
-    let rest = |document: &Document| -> Vec<Node> {
+fn is_sound(was: &YamlFile, edited: &str, name: &str) -> Result<(), DocumentError> {
+    let now = YamlFile::parse(edited)?;
+    let rest = |document: &YamlFile| -> Vec<Node> {
         document
             .roots
             .iter()
@@ -176,13 +176,13 @@ fn stripped(node: &Node, name: &str) -> Node {
         false => node.clone(),
     };
     match &mut node.kind {
-        Kind::Mapping(entries) => entries
+        NodeKind::Mapping(entries) => entries
             .iter_mut()
             .for_each(|(_, value)| *value = stripped(value, name)),
-        Kind::Sequence(items) => items
+        NodeKind::Sequence(items) => items
             .iter_mut()
             .for_each(|item| *item = stripped(item, name)),
-        Kind::Scalar(_) | Kind::Alias(_) => {}
+        NodeKind::Scalar(_) | NodeKind::Alias(_) => {}
     }
     node
 }
@@ -190,7 +190,7 @@ fn stripped(node: &Node, name: &str) -> Node {
 /// A container without what an answer says of its securityContext, and without that if nothing is left of it.
 fn bare(container: &Node) -> Node {
     let mut bare = container.clone();
-    if let Kind::Mapping(entries) = &mut bare.kind {
+    if let NodeKind::Mapping(entries) = &mut bare.kind {
         for (key, value) in entries.iter_mut() {
             if key.scalar() == Some("securityContext") {
                 *value = value.without(&["privileged", "capabilities", "allowPrivilegeEscalation"]);

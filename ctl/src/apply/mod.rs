@@ -16,7 +16,7 @@ use std::path::Path;
 
 /// What kind of file it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum FileFormat {
     /// A compose file.
     Compose,
     /// A manifest of Kubernetes.
@@ -31,17 +31,17 @@ pub(crate) enum Kind {
 ///
 /// # Errors
 /// [`Error::Kind`], and that it is no YAML.
-pub(crate) fn kind(path: &Path, text: &str) -> Result<Kind, Error> {
+pub(crate) fn kind(path: &Path, text: &str) -> Result<FileFormat, Error> {
     match path.extension().and_then(|extension| extension.to_str()) {
-        Some("container") => Ok(Kind::Quadlet),
-        Some("service" | "conf") => Ok(Kind::Systemd),
+        Some("container") => Ok(FileFormat::Quadlet),
+        Some("service" | "conf") => Ok(FileFormat::Systemd),
         _ => {
-            let document = document::Document::parse(text)?;
+            let document = document::YamlFile::parse(text)?;
             let root = |key| document.roots.iter().any(|root| root.get(key).is_some());
             if root("services") {
-                Ok(Kind::Compose)
+                Ok(FileFormat::Compose)
             } else if root("kind") {
-                Ok(Kind::Kubernetes)
+                Ok(FileFormat::Kubernetes)
             } else {
                 Err(Error::Kind)
             }
@@ -53,11 +53,11 @@ pub(crate) fn kind(path: &Path, text: &str) -> Result<Kind, Error> {
 ///
 /// # Errors
 /// It is no YAML.
-pub(crate) fn names(kind: Kind, text: &str) -> Result<Vec<String>, Error> {
+pub(crate) fn names(kind: FileFormat, text: &str) -> Result<Vec<String>, Error> {
     match kind {
-        Kind::Compose => compose::names(text),
-        Kind::Kubernetes => kubernetes::names(text),
-        Kind::Quadlet | Kind::Systemd => Ok(Vec::new()),
+        FileFormat::Compose => compose::names(text),
+        FileFormat::Kubernetes => kubernetes::names(text),
+        FileFormat::Quadlet | FileFormat::Systemd => Ok(Vec::new()),
     }
 }
 
@@ -65,11 +65,16 @@ pub(crate) fn names(kind: Kind, text: &str) -> Result<Vec<String>, Error> {
 ///
 /// # Errors
 /// Any [`Error`]; then nothing was changed.
-pub(crate) fn apply(kind: Kind, text: &str, name: &str, parts: &Parts) -> Result<Edited, Error> {
+pub(crate) fn apply(
+    kind: FileFormat,
+    text: &str,
+    name: &str,
+    parts: &Parts,
+) -> Result<Edited, Error> {
     match kind {
-        Kind::Compose => compose::apply(text, name, parts),
-        Kind::Kubernetes => kubernetes::apply(text, name, parts),
-        Kind::Quadlet => Ok(unit::quadlet(text, parts)),
-        Kind::Systemd => Ok(unit::systemd(text, parts)),
+        FileFormat::Compose => compose::apply(text, name, parts),
+        FileFormat::Kubernetes => kubernetes::apply(text, name, parts),
+        FileFormat::Quadlet => Ok(unit::quadlet(text, parts)),
+        FileFormat::Systemd => Ok(unit::systemd(text, parts)),
     }
 }

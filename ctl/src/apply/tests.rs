@@ -15,7 +15,7 @@ fn parts() -> Parts {
     }
 }
 
-fn of(kind: Kind, text: &str, name: &str) -> String {
+fn of(kind: FileFormat, text: &str, name: &str) -> String {
     apply(kind, text, name, &parts()).unwrap().text
 }
 
@@ -39,7 +39,7 @@ services:
 volumes: {data: {}}
 "#;
     assert_data_eq!(
-        of(Kind::Compose, text, "web"),
+        of(FileFormat::Compose, text, "web"),
         snapbox::str![[r#"
 # what we run
 services:
@@ -76,7 +76,7 @@ fn what_is_there_is_joined_and_not_said_twice() {
     sysctls:
       net.core.somaxconn: 1024
 "#;
-    let once = of(Kind::Compose, text, "web");
+    let once = of(FileFormat::Compose, text, "web");
     assert_data_eq!(
         once.as_str(),
         snapbox::str![[r#"
@@ -94,7 +94,7 @@ services:
 
 "#]]
     );
-    assert_eq!(of(Kind::Compose, &once, "web"), once);
+    assert_eq!(of(FileFormat::Compose, &once, "web"), once);
 }
 
 #[test]
@@ -109,7 +109,7 @@ services:
 "#;
     let none = Parts::default();
     assert_data_eq!(
-        apply(Kind::Compose, text, "web", &none).unwrap().text,
+        apply(FileFormat::Compose, text, "web", &none).unwrap().text,
         snapbox::str![[r#"
 x-base: &base
   privileged: true
@@ -129,7 +129,7 @@ services:
 #[test]
 fn what_cannot_be_edited_is_refused() {
     let error = |text: &str, name: &str| {
-        apply(Kind::Compose, text, name, &parts())
+        apply(FileFormat::Compose, text, name, &parts())
             .unwrap_err()
             .to_string()
     };
@@ -171,7 +171,7 @@ spec:
     name: web
 "#;
     assert_data_eq!(
-        of(Kind::Kubernetes, text, "web"),
+        of(FileFormat::Kubernetes, text, "web"),
         snapbox::str![[r#"
 apiVersion: apps/v1
 kind: Deployment
@@ -205,7 +205,7 @@ spec:
 
 "#]]
     );
-    let side = of(Kind::Kubernetes, text, "side");
+    let side = of(FileFormat::Kubernetes, text, "side");
     assert!(
         side.contains(
             "          securityContext:\n            runAsUser: 5\n            capabilities:\n"
@@ -217,7 +217,7 @@ spec:
 #[test]
 fn a_quadlet_gets_its_lines() {
     let text = "[Unit]\nDescription=web\n\n[Container]\nImage=nginx\n# as the vendor says\nPodmanArgs=--privileged --memory=1g\nAddCapability=NET_ADMIN\nSysctl=net.ipv4.ip_forward=0\n\n[Install]\nWantedBy=multi-user.target\n";
-    let once = of(Kind::Quadlet, text, "web");
+    let once = of(FileFormat::Quadlet, text, "web");
     assert_data_eq!(
         once.as_str(),
         snapbox::str![[r#"
@@ -238,7 +238,7 @@ WantedBy=multi-user.target
 
 "#]]
     );
-    assert_eq!(of(Kind::Quadlet, &once, "web"), once);
+    assert_eq!(of(FileFormat::Quadlet, &once, "web"), once);
 }
 
 #[test]
@@ -246,7 +246,9 @@ fn a_service_unit_gets_its_sets() {
     let text = "[Service]\nExecStart=/usr/sbin/web \\\n  --port 80\nCapabilityBoundingSet=CAP_SYS_ADMIN \\\n  CAP_CHOWN\nUser=web";
     let mut parts = parts();
     parts.ambient.insert(Capability::NET_BIND_SERVICE);
-    let edited = apply(Kind::Systemd, text, "web", &parts).unwrap().text;
+    let edited = apply(FileFormat::Systemd, text, "web", &parts)
+        .unwrap()
+        .text;
     assert_data_eq!(
         edited,
         snapbox::str![[r#"
@@ -263,9 +265,9 @@ User=web
 #[test]
 fn a_file_is_known_by_its_name_and_content() {
     let kind = |name: &str, text: &str| kind(Path::new(name), text);
-    assert_eq!(kind("web.container", "").unwrap(), Kind::Quadlet);
-    assert_eq!(kind("web.service", "").unwrap(), Kind::Systemd);
-    assert_eq!(kind("a.yaml", "services: {}").unwrap(), Kind::Compose);
-    assert_eq!(kind("a.yaml", "kind: Pod").unwrap(), Kind::Kubernetes);
+    assert_eq!(kind("web.container", "").unwrap(), FileFormat::Quadlet);
+    assert_eq!(kind("web.service", "").unwrap(), FileFormat::Systemd);
+    assert_eq!(kind("a.yaml", "services: {}").unwrap(), FileFormat::Compose);
+    assert_eq!(kind("a.yaml", "kind: Pod").unwrap(), FileFormat::Kubernetes);
     assert!(matches!(kind("a.yaml", "a: b"), Err(Error::Kind)));
 }

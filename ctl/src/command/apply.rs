@@ -1,6 +1,6 @@
 //! `capprofctl apply`
 
-use crate::apply::{self, Kind};
+use crate::apply::{self, FileFormat};
 use crate::cli::ApplyOptions;
 use crate::exit::Exit;
 use crate::output;
@@ -49,19 +49,19 @@ pub(crate) fn run(store: &Store, options: &ApplyOptions) -> anyhow::Result<Exit>
 }
 
 /// The engine in whose words a kind of file is written.
-fn engine(kind: Kind) -> FormKind {
+fn engine(kind: FileFormat) -> FormKind {
     match kind {
-        Kind::Compose => FormKind::Compose,
-        Kind::Kubernetes => FormKind::Kubernetes,
-        Kind::Quadlet => FormKind::Quadlet,
-        Kind::Systemd => FormKind::Systemd,
+        FileFormat::Compose => FormKind::Compose,
+        FileFormat::Kubernetes => FormKind::Kubernetes,
+        FileFormat::Quadlet => FormKind::Quadlet,
+        FileFormat::Systemd => FormKind::Systemd,
     }
 }
 
 /// The names in the file whose answer is to be put in, with their profiles.
 fn wanted(
     store: &Store,
-    kind: Kind,
+    kind: FileFormat,
     text: &str,
     options: &ApplyOptions,
 ) -> anyhow::Result<Vec<(String, Profile)>> {
@@ -71,7 +71,7 @@ fn wanted(
         .map(|stem| stem.to_string_lossy().into_owned())
         .unwrap_or_default();
     let names = match (kind, options.service.as_deref()) {
-        (Kind::Quadlet | Kind::Systemd, _) => {
+        (FileFormat::Quadlet | FileFormat::Systemd, _) => {
             vec![options.service.as_deref().unwrap_or(&unit).to_owned()]
         }
         (_, Some(name)) => vec![name.to_owned()],
@@ -99,14 +99,19 @@ fn wanted(
     Ok(all)
 }
 
-fn found(store: &Store, kind: Kind, name: &str, options: &ApplyOptions) -> anyhow::Result<Profile> {
+fn found(
+    store: &Store,
+    kind: FileFormat,
+    name: &str,
+    options: &ApplyOptions,
+) -> anyhow::Result<Profile> {
     if let Some(profile) = &options.profile {
         return Ok(store.find(profile)?.profile);
     }
     // podman calls a Quadlet's container systemd-NAME.
     let quadlet = format!("systemd-{name}");
     match (kind, store.find(name)) {
-        (Kind::Quadlet, Err(_)) => Ok(store.find(&quadlet)?.profile),
+        (FileFormat::Quadlet, Err(_)) => Ok(store.find(&quadlet)?.profile),
         (_, found) => Ok(found?.profile),
     }
 }

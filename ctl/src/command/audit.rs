@@ -4,7 +4,7 @@ use crate::cli::AuditFormat;
 use crate::exit::Exit;
 use crate::running::{self, Running};
 use crate::{live, output, render};
-use capprof_profile::live::{Class, Progress};
+use capprof_profile::live::{Progress, RowClass};
 use capprof_profile::{Capability, CapabilitySet};
 use serde::Serialize;
 use std::cmp::Reverse;
@@ -124,7 +124,7 @@ fn entry(container: &Running, recordings: &[Progress]) -> Entry {
             refused: progress
                 .rows
                 .iter()
-                .filter(|row| row.class == Class::Refused)
+                .filter(|row| row.class == RowClass::Refused)
                 .map(|row| row.capability)
                 .collect(),
         }),

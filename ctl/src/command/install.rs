@@ -1,7 +1,7 @@
 //! `capprofctl install` and `capprofctl uninstall`
 
 use crate::cli::EngineOptions;
-use crate::engine::{Change, Engine, containers};
+use crate::engine::{Engine, FileChange, containers};
 use crate::exit::Exit;
 use crate::output;
 use anyhow::bail;
@@ -37,7 +37,7 @@ pub(crate) fn uninstall(options: &EngineOptions) -> anyhow::Result<Exit> {
     carry_out(engine, engine.uninstall(root)?, dry_run)
 }
 
-fn carry_out(engine: Engine, change: Option<Change>, dry_run: bool) -> anyhow::Result<Exit> {
+fn carry_out(engine: Engine, change: Option<FileChange>, dry_run: bool) -> anyhow::Result<Exit> {
     let Some(change) = change else {
         output::print("nothing to do: the engine's configuration already says so\n")?;
         return Ok(Exit::Success);

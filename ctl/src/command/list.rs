@@ -1,6 +1,6 @@
 //! `capprofctl list`
 
-use crate::cli::{ListFormat, ListOptions, State};
+use crate::cli::{ListFormat, ListOptions, ProfileState};
 use crate::exit::Exit;
 use crate::output;
 use crate::render;
@@ -86,16 +86,16 @@ fn is_wanted(summary: &Summary, options: &ListOptions) -> bool {
 }
 
 /// Returns true if a profile is in this state.
-fn is_in(summary: &Summary, state: State) -> bool {
+fn is_in(summary: &Summary, state: ProfileState) -> bool {
     let verdict = summary
         .verification
         .as_ref()
         .map(|standing| standing.verdict);
     match state {
-        State::Complete => summary.complete,
-        State::Incomplete => !summary.complete,
-        State::Verified => summary.complete && verdict == Some(Verdict::Verified),
-        State::NotVerified => verdict != Some(Verdict::Verified),
-        State::Failed => summary.exit.is_some_and(|exit| exit.is_failure()),
+        ProfileState::Complete => summary.complete,
+        ProfileState::Incomplete => !summary.complete,
+        ProfileState::Verified => summary.complete && verdict == Some(Verdict::Verified),
+        ProfileState::NotVerified => verdict != Some(Verdict::Verified),
+        ProfileState::Failed => summary.exit.is_some_and(|exit| exit.is_failure()),
     }
 }

@@ -3,7 +3,7 @@
 use crate::cli::ListFormat;
 use crate::exit::Exit;
 use crate::{hook, live, output, render};
-use capprof_profile::live::{Class, Progress};
+use capprof_profile::live::{Progress, RowClass};
 use capprof_profile::recording::Mode;
 use capprof_store::recording::Directory;
 use std::path::Path;
@@ -40,7 +40,7 @@ fn row(progress: &Progress) -> Vec<String> {
     let refused = progress
         .rows
         .iter()
-        .filter(|row| row.class == Class::Refused)
+        .filter(|row| row.class == RowClass::Refused)
         .map(|row| row.capability)
         .collect::<capprof_profile::CapabilitySet>();
     vec![

@@ -5,7 +5,7 @@ use crate::exit::Exit;
 use crate::live::{self, Stream};
 use crate::{output, process, render};
 use anyhow::Context;
-use capprof_profile::live::{Class, Progress, Row};
+use capprof_profile::live::{Progress, Row, RowClass};
 use capprof_store::recording::Directory;
 use crossterm::{cursor, execute, terminal};
 use std::cmp::Reverse;
@@ -86,7 +86,7 @@ impl Table {
         let lines = progress
             .rows
             .iter()
-            .filter(|row| row.class != Class::Dismissed)
+            .filter(|row| row.class != RowClass::Dismissed)
             .map(|row| {
                 let known = old.iter().find(|line| {
                     (
@@ -170,8 +170,8 @@ impl Table {
                     format!("{:.1}/s", line.rate),
                     format!("{} ago", age(line.ago)),
                     match (line.row.class, line.row.failed) {
-                        (Class::Refused, 0) => "refused".to_owned(),
-                        (Class::Refused, failed) => format!("REFUSED, {failed} failed"),
+                        (RowClass::Refused, 0) => "refused".to_owned(),
+                        (RowClass::Refused, failed) => format!("REFUSED, {failed} failed"),
                         _ => String::new(),
                     },
                 ]
@@ -356,9 +356,9 @@ mod tests {
         Progress {
             elapsed_ms: 5000,
             rows: vec![
-                row(Capability::CHOWN, Class::Used, count),
-                row(Capability::KILL, Class::Refused, 1000),
-                row(Capability::SETUID, Class::Dismissed, 5),
+                row(Capability::CHOWN, RowClass::Used, count),
+                row(Capability::KILL, RowClass::Refused, 1000),
+                row(Capability::SETUID, RowClass::Dismissed, 5),
             ],
             profile,
         }

@@ -9,7 +9,7 @@ use crate::{hook, output, process};
 use anyhow::{Context, bail};
 use capprof_profile::part::{self, Today};
 use capprof_profile::profile::Profile;
-use capprof_profile::verification::{Check, End, Outside, Verdict, Verification};
+use capprof_profile::verification::{Check, Outside, RunEnd, Verdict, Verification};
 use capprof_profile::{CapabilitySet, verify};
 use capprof_store::profiles::Store;
 use capprof_store::recording::Directory;
@@ -212,7 +212,7 @@ fn settle(
         &profile.origin.recording_id,
         &Today {
             passed: verification.verdict == Verdict::Verified,
-            by: part::Trial::Verified,
+            by: part::TriedBy::Verified,
             set,
             run: verification.run.clone(),
             date: verification.date.clone(),
@@ -319,8 +319,8 @@ impl Ran {
         Outside {
             command: self.words.clone(),
             end: match self.observed.end {
-                trial::End::Itself(status) => End::Itself(status),
-                _ => End::Stopped,
+                trial::TrialEnd::Itself(status) => RunEnd::Itself(status),
+                _ => RunEnd::Stopped,
             },
             check: self.observed.check.clone().map(|check| Check {
                 baseline: options.baseline,

@@ -44,7 +44,7 @@ impl Engine {
     ///
     /// # Errors
     /// The configuration cannot be read or understood.
-    pub(crate) fn install(self, root: &Path, runtime: &Path) -> anyhow::Result<Option<Change>> {
+    pub(crate) fn install(self, root: &Path, runtime: &Path) -> anyhow::Result<Option<FileChange>> {
         let runtime = runtime
             .to_str()
             .with_context(|| format!("{}: not UTF-8", runtime.display()))?;
@@ -61,7 +61,7 @@ impl Engine {
     ///
     /// # Errors
     /// The configuration cannot be read or understood, or names the runtime as its default.
-    pub(crate) fn uninstall(self, root: &Path) -> anyhow::Result<Option<Change>> {
+    pub(crate) fn uninstall(self, root: &Path) -> anyhow::Result<Option<FileChange>> {
         self.change(root, |before| match (self, before) {
             (_, None) | (Self::Podman | Self::Crio, _) => Ok(None),
             (Self::Docker, Some(text)) => docker::remove(text),
@@ -164,7 +164,7 @@ impl Engine {
         self,
         root: &Path,
         edit: impl Fn(Option<&str>) -> anyhow::Result<Option<String>>,
-    ) -> anyhow::Result<Option<Change>> {
+    ) -> anyhow::Result<Option<FileChange>> {
         let path = self.file(root)?;
         let before = match fs::read_to_string(&path) {
             Ok(text) => Some(text),
@@ -177,7 +177,7 @@ impl Engine {
         if before.is_some() && path != self.configuration(root) {
             after.get_or_insert_with(|| "{}\n".to_owned());
         }
-        Ok((before != after).then_some(Change {
+        Ok((before != after).then_some(FileChange {
             path,
             before,
             after,
@@ -187,13 +187,13 @@ impl Engine {
 
 /// A file, as it is and as it is to be; `None` where there is none.
 #[derive(Debug)]
-pub(crate) struct Change {
+pub(crate) struct FileChange {
     pub(crate) path: PathBuf,
     before: Option<String>,
     pub(crate) after: Option<String>,
 }
 
-impl Change {
+impl FileChange {
     /// Keeps the former file next to the new one, and writes the new one. Returns the path of the former one.
     ///
     /// # Errors

@@ -20,4 +20,4 @@ mod tests;
 pub(crate) use command_line::{Launch, without_sudo};
 pub(crate) use launcher::Launcher;
 pub(crate) use prepare::{By, RunMode};
-pub(crate) use prepared::{Container, Prepared};
+pub(crate) use prepared::{LaunchedContainer, Prepared};

@@ -2,7 +2,7 @@
 
 use super::command_line::Launch;
 use super::launcher::Launcher;
-use super::prepared::{Container, Id, Prepared};
+use super::prepared::{Id, LaunchedContainer, Prepared};
 use anyhow::bail;
 use capprof_profile::{Capability, CapabilitySet};
 use std::ffi::OsString;
@@ -135,7 +135,7 @@ impl Launch {
             called,
             environment,
             messages,
-            container: Container {
+            container: LaunchedContainer {
                 engine: self.engine,
                 prefix,
                 called,

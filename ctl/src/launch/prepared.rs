@@ -20,7 +20,7 @@ pub(crate) struct Prepared {
     /// What a person should know of the changes, a line each.
     pub(crate) messages: Vec<String>,
     /// The container that it will run.
-    pub(crate) container: Container,
+    pub(crate) container: LaunchedContainer,
 }
 
 /// By what a container's id is known.
@@ -36,7 +36,7 @@ pub(super) enum Id {
 
 /// The container that a command line runs.
 #[derive(Clone, Debug)]
-pub(crate) struct Container {
+pub(crate) struct LaunchedContainer {
     pub(super) engine: Launcher,
     /// The engine's program with its global options.
     pub(super) prefix: Vec<OsString>,
@@ -49,7 +49,7 @@ pub(crate) struct Container {
     pub(crate) removes_itself: bool,
 }
 
-impl Container {
+impl LaunchedContainer {
     /// Its id, once the engine has said it.
     pub(crate) fn id(&self) -> Option<String> {
         match &self.id {

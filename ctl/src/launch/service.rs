@@ -1,9 +1,9 @@
 //! From a command line of compose to one that runs the service through capprof.
 
 use super::command_line::Launch;
-use super::compose::{Compose, Instead, OverrideFile};
+use super::compose::{Compose, OverrideFile, PrivilegedReplacement};
 use super::prepare::By;
-use super::prepared::{Container, Id, Prepared};
+use super::prepared::{Id, LaunchedContainer, Prepared};
 use capprof_profile::CapabilitySet;
 use std::io::IsTerminal;
 use std::path::Path;
@@ -69,7 +69,7 @@ impl Launch {
             called: None,
             environment: Vec::new(),
             messages,
-            container: Container {
+            container: LaunchedContainer {
                 engine: self.engine,
                 prefix: compose.docker.clone(),
                 called: None,
@@ -107,9 +107,9 @@ impl Launch {
         }
     }
 
-    fn instead(&self, set: Option<CapabilitySet>, replaces: bool) -> Instead<'_> {
+    fn instead(&self, set: Option<CapabilitySet>, replaces: bool) -> PrivilegedReplacement<'_> {
         let parts = self.parts.as_ref();
-        Instead {
+        PrivilegedReplacement {
             set,
             replaces,
             devices: parts.map_or(&[], |parts| &parts.devices),

@@ -1,6 +1,6 @@
 //! The merged profile as a document.
 
-use capprof_profile::observation::{BlindSpot, Recorder};
+use capprof_profile::observation::{BlindSpot, RecorderName};
 use capprof_profile::privileges::Privileges;
 use capprof_profile::profile::{self, Reason};
 use capprof_profile::recording::{ContainerProcess, ProcessSets};
@@ -48,7 +48,7 @@ pub(crate) struct Identity {
 
 /// One of the recordings that were merged, as short as possible in memory: there may be a hundred thousand of them.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub(crate) struct Run {
+pub(crate) struct MergedRun {
     /// When it began, RFC 3339 in UTC.
     pub(crate) started: Box<str>,
     /// When it was collected.
@@ -119,7 +119,7 @@ pub(crate) struct MergedNeed {
     /// System calls, by name.
     pub(crate) syscalls: BTreeSet<String>,
     /// The recorders that saw it.
-    pub(crate) recorders: BTreeSet<Recorder>,
+    pub(crate) recorders: BTreeSet<RecorderName>,
     /// In which sets it is needed.
     pub(crate) sets: BTreeSet<SetName>,
     /// How many runs needed it.
@@ -160,7 +160,7 @@ pub(crate) struct Merged {
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(crate) privileges: Option<Privileges>,
     /// The runs by recording id.
-    pub(crate) runs: BTreeMap<Box<str>, Run>,
+    pub(crate) runs: BTreeMap<Box<str>, MergedRun>,
 }
 
 impl Identity {

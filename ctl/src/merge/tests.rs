@@ -4,7 +4,7 @@ use super::document::{Error, Merged};
 use super::*;
 use capprof_profile::fixtures;
 use capprof_profile::fixtures::check;
-use capprof_profile::observation::{BlindSpot, Recorder};
+use capprof_profile::observation::{BlindSpot, RecorderName};
 use capprof_profile::observation::{Evidence, Observation};
 use capprof_profile::profile::Profile;
 use capprof_profile::{Capability, CapabilitySet};
@@ -205,7 +205,7 @@ fn a_blind_spot_that_another_run_saw_into_is_none() {
     let mut blind = run(1, vec![], true);
     blind.findings.blind_spots = vec![BlindSpot {
         capability: Some(Capability::KILL),
-        recorder: Recorder::Selinux,
+        recorder: RecorderName::Selinux,
         reason: "allowed without a record".to_owned(),
     }];
     let blind = json(&blind);

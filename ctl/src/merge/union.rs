@@ -1,7 +1,7 @@
 //! Documents united, one after the other.
 
-use super::document::{Error, Identity, Merged, MergedNeed, Run, SCHEMA, SetName};
-use capprof_profile::observation::{BlindSpot, Recorder};
+use super::document::{Error, Identity, Merged, MergedNeed, MergedRun, SCHEMA, SetName};
+use capprof_profile::observation::{BlindSpot, RecorderName};
 use capprof_profile::privileges::Privileges;
 use capprof_profile::profile::{self, Reason};
 use capprof_profile::recording::{ContainerProcess, ProcessSets, Workload};
@@ -42,7 +42,7 @@ struct SourceNeed {
     programs: BTreeSet<String>,
     syscalls: BTreeSet<String>,
     count: u64,
-    recorders: BTreeSet<Recorder>,
+    recorders: BTreeSet<RecorderName>,
 }
 
 #[derive(Clone, Debug)]
@@ -51,7 +51,7 @@ struct Evidence {
     alternatives: CapabilitySet,
     programs: BTreeSet<String>,
     syscalls: BTreeSet<String>,
-    recorders: BTreeSet<Recorder>,
+    recorders: BTreeSet<RecorderName>,
     sets: BTreeSet<SetName>,
 }
 
@@ -60,7 +60,7 @@ struct Evidence {
 pub(crate) struct Merge {
     names: BTreeSet<String>,
     workloads: BTreeMap<String, Identity>,
-    runs: BTreeMap<Box<str>, Run>,
+    runs: BTreeMap<Box<str>, MergedRun>,
     needs: BTreeMap<Capability, Evidence>,
     blind_spots: BTreeSet<BlindSpot>,
     privileges: Option<Privileges>,
@@ -111,7 +111,7 @@ impl Merge {
         self.add_privileges(profile.privileges);
         self.add_run(
             profile.recording_id,
-            Run {
+            MergedRun {
                 started: profile.started,
                 finished: profile.finished,
                 container_id: profile.container_id,
@@ -167,7 +167,7 @@ impl Merge {
     }
 
     /// Two documents that claim to be of one recording and differ: the same one is taken whichever comes first.
-    fn add_run(&mut self, id: Box<str>, run: Run) {
+    fn add_run(&mut self, id: Box<str>, run: MergedRun) {
         self.runs
             .entry(id)
             .and_modify(|known| {
@@ -265,7 +265,7 @@ impl Merge {
 /// Each need with the runs that had it.
 fn counted(
     needs: BTreeMap<Capability, Evidence>,
-    runs: &BTreeMap<Box<str>, Run>,
+    runs: &BTreeMap<Box<str>, MergedRun>,
 ) -> Vec<MergedNeed> {
     let mut needed = Vec::new();
     for (capability, evidence) in needs {

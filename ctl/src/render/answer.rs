@@ -4,7 +4,7 @@ use super::observed;
 use super::risk::most_dangerous_first;
 use super::shortened::{first_few, short_id, shortened};
 use capprof_profile::classify::HARD_LINK;
-use capprof_profile::pod_security::{Level, Standing};
+use capprof_profile::pod_security::{Admission, Level};
 use capprof_profile::profile::{CheckSummary, Profile};
 use capprof_profile::recording::Mode;
 use capprof_profile::verification::Verdict;
@@ -29,7 +29,7 @@ pub(super) fn command(profile: &Profile) -> String {
 }
 
 /// What the answer keeps, adds and takes away.
-pub(super) struct Change {
+pub(super) struct SetChange {
     /// What the engine gives today.
     pub(super) had: CapabilitySet,
     /// What of that stays.
@@ -42,7 +42,7 @@ pub(super) struct Change {
     pub(super) dropped: CapabilitySet,
 }
 
-impl Change {
+impl SetChange {
     pub(super) fn of(profile: &Profile) -> Self {
         let had = profile.conditions.original.bounding;
         let unsettled = profile.unsettled();
@@ -63,7 +63,7 @@ impl Change {
 
 /// `uses 4 of 14 · drops 10, among them NET_RAW, MKNOD · verified 2026-11-23 · nothing lost`
 pub(super) fn headline(profile: &Profile) -> String {
-    let change = Change::of(profile);
+    let change = SetChange::of(profile);
     let mut parts = vec![match change.had.is_empty() {
         true => "was given none".to_owned(),
         false => format!("uses {} of {}", change.kept.len(), change.had.len()),
@@ -206,7 +206,7 @@ fn other_user(profile: &Profile) -> Vec<String> {
 
 /// The level of the Pod Security Standards that admits the answer, and what stands in the way of the next.
 pub(super) fn pod_security(profile: &Profile) -> String {
-    let standing = Standing::of(profile);
+    let standing = Admission::of(profile);
     match (standing.level, standing.obstacles.is_empty()) {
         (level, true) => level.to_string(),
         (Level::Privileged, false) => {

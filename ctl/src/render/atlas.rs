@@ -2,7 +2,7 @@
 
 use super::risk;
 use super::styles::Styles;
-use capprof_profile::atlas::{self, Class, Site, Unseen};
+use capprof_profile::atlas::{self, PlaceClass, Site, Unseen};
 use capprof_profile::{Capability, CapabilitySet};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -33,12 +33,12 @@ impl Kernel {
 }
 
 /// One purpose: the sentence, and what it is like without.
-type Purpose = (&'static str, &'static str, Class);
+type Purpose = (&'static str, &'static str, PlaceClass);
 
 /// What one capability is asked for in one kernel, by subsystem.
 pub(crate) fn capability(capability: Capability, kernel: Kernel, styles: &Styles) -> String {
     let mut subsystems: BTreeMap<&str, BTreeMap<Purpose, Vec<&Site>>> = BTreeMap::new();
-    let (mut count, mut classes) = (0, BTreeMap::<Class, u32>::new());
+    let (mut count, mut classes) = (0, BTreeMap::<PlaceClass, u32>::new());
     for site in asking(capability) {
         let places = kernel.places(site);
         if places == 0 {
@@ -183,8 +183,9 @@ pub(crate) fn manual() -> String {
 
 /// The entries that ask for a capability for a purpose of their own.
 fn asking(capability: Capability) -> impl Iterator<Item = &'static Site> {
-    atlas::sites()
-        .filter(move |site| site.class != Class::Helper && site.capabilities.contains(capability))
+    atlas::sites().filter(move |site| {
+        site.class != PlaceClass::Helper && site.capabilities.contains(capability)
+    })
 }
 
 /// The part of the kernel that a file belongs to, by its directory.

@@ -1,8 +1,8 @@
 //! The report as Markdown (CommonMark with GitHub's tables), for a ticket.
 
-use super::answer::{self, Change};
+use super::answer::{self, SetChange};
 use super::evidence::uses;
-use super::form::{Workload, form};
+use super::form::{FormInput, form};
 use super::printable::printable;
 use super::privileged;
 use super::risk::{most_dangerous_first, words};
@@ -81,7 +81,7 @@ pub(crate) fn markdown(profile: &Profile) -> String {
 }
 
 fn forms(text: &mut String, profile: &Profile) {
-    let workload = Workload::from(profile);
+    let workload = FormInput::from(profile);
     for engine in workload.engines(false) {
         let _ = writeln!(text, "## For {}\n", engine.title());
         match form(engine, workload.clone()) {
@@ -130,7 +130,7 @@ fn evidence(text: &mut String, profile: &Profile) {
 }
 
 fn dropped(text: &mut String, profile: &Profile) {
-    let dropped = most_dangerous_first(Change::of(profile).dropped);
+    let dropped = most_dangerous_first(SetChange::of(profile).dropped);
     if dropped.is_empty() {
         return;
     }

@@ -2,11 +2,11 @@
 
 use super::printable::printable;
 use super::styles::{Styles, styled};
-use capprof_profile::why::report::{Refusal, Report};
+use capprof_profile::why::report::{Refusal, RefusalReport};
 use std::fmt::Write;
 
 /// A few lines for each refusal, likeliest culprit first.
-pub(crate) fn refusals(report: &Report, styles: &Styles) -> String {
+pub(crate) fn refusals(report: &RefusalReport, styles: &Styles) -> String {
     let mut text = String::new();
     if report.refusals.is_empty() {
         text.push_str("nothing was refused\n");
@@ -74,8 +74,8 @@ mod tests {
     use capprof_profile::why::{Cause, Explanation};
     use capprof_profile::{Capability, CapabilitySet};
 
-    fn report() -> Report {
-        Report {
+    fn report() -> RefusalReport {
+        RefusalReport {
             refusals: vec![Refusal {
                 program: "/bin/cat".to_owned(),
                 pid: 7,
@@ -119,7 +119,7 @@ mod tests {
     #[test]
     fn without_refusals_it_says_so() {
         assert_eq!(
-            refusals(&Report::default(), &Styles::default()),
+            refusals(&RefusalReport::default(), &Styles::default()),
             "nothing was refused\n"
         );
     }

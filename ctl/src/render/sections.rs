@@ -1,7 +1,7 @@
 //! Sections that the report of one run and that of many have in common.
 
 use super::answer;
-use super::form::{Workload, form};
+use super::form::{FormInput, form};
 use super::form_kind::FormKind;
 use super::page::{Page, WIDTH};
 use super::privileged;
@@ -37,7 +37,7 @@ impl Page<'_> {
     }
 
     /// The answer in the syntax of the engine that was used, or of each.
-    pub(super) fn forms<'b>(&mut self, workload: impl Into<Workload<'b>>, all: bool) {
+    pub(super) fn forms<'b>(&mut self, workload: impl Into<FormInput<'b>>, all: bool) {
         let workload = workload.into();
         for engine in workload.engines(all) {
             self.heading(engine.title());
@@ -45,7 +45,7 @@ impl Page<'_> {
         }
     }
 
-    fn form(&mut self, engine: FormKind, workload: &Workload<'_>) {
+    fn form(&mut self, engine: FormKind, workload: &FormInput<'_>) {
         match form(engine, workload.clone()) {
             Ok(form) => {
                 for caveat in &form.caveats {

@@ -27,7 +27,7 @@ pub(crate) struct Running {
 
 impl Running {
     /// What a runtime keeps of it, completed; `None` of one that is gone.
-    pub(super) fn of(found: state::Found) -> Option<Self> {
+    pub(super) fn of(found: state::RuntimeState) -> Option<Self> {
         process::exists(found.init).then_some(())?;
         let configuration = found
             .bundle

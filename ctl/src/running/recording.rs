@@ -5,8 +5,8 @@ use anyhow::Context;
 use capprof::{create, engine_grants, rewrite};
 use capprof_profile::privileges::EngineGrants;
 use capprof_profile::recording::{
-    Container, ContainerProcess, Delivery, Grant, Judge, Mode, Recording, ResultSettings, Runtime,
-    SCHEMA,
+    Container, ContainerProcess, Delivery, Grant, JudgedBy, Mode, Recording, ResultSettings,
+    Runtime, SCHEMA,
 };
 use capprof_profile::settings::{Recorders, Settings};
 use capprof_store::file::{self, Attributes};
@@ -85,7 +85,7 @@ fn describe(running: &Running, settings: &Settings, id: String, created: String)
         id,
         mode: Mode::Observe,
         profile: None,
-        judge: Judge::Hook,
+        judge: JudgedBy::Hook,
         attached: Some(running.init),
         unit: None,
         created,

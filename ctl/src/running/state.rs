@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 /// A container as its runtime knows it.
 #[derive(Debug)]
-pub(super) struct Found {
+pub(super) struct RuntimeState {
     pub(super) id: String,
     pub(super) init: Process,
     pub(super) runtime: &'static str,
@@ -30,7 +30,7 @@ const ROOTS: [&str; 8] = [
 ];
 
 /// All containers in the usual places and in these.
-pub(super) fn all(roots: &[PathBuf]) -> Vec<Found> {
+pub(super) fn all(roots: &[PathBuf]) -> Vec<RuntimeState> {
     let mut places: Vec<PathBuf> = ROOTS.into_iter().flat_map(expanded).collect();
     places.extend(roots.iter().cloned());
     places.sort();
@@ -64,7 +64,7 @@ fn expanded(pattern: &str) -> Vec<PathBuf> {
 }
 
 /// libcontainer, `State`.
-fn of_runc(state: &Path) -> Option<Found> {
+fn of_runc(state: &Path) -> Option<RuntimeState> {
     #[derive(Deserialize)]
     struct State {
         id: String,
@@ -82,7 +82,7 @@ fn of_runc(state: &Path) -> Option<Found> {
     let bundle = bundle
         .filter_map(|label| label.strip_prefix("bundle="))
         .next();
-    Some(Found {
+    Some(RuntimeState {
         id: known.id,
         init: Process {
             pid: known.init_process_pid,
@@ -95,7 +95,7 @@ fn of_runc(state: &Path) -> Option<Found> {
 }
 
 /// crun, `libcrun_container_status_t`.
-fn of_crun(state: &Path) -> Option<Found> {
+fn of_crun(state: &Path) -> Option<RuntimeState> {
     #[derive(Deserialize)]
     struct Status {
         pid: i32,
@@ -106,7 +106,7 @@ fn of_crun(state: &Path) -> Option<Found> {
     }
     let known: Status = serde_json::from_slice(&fs::read(state.join("status")).ok()?).ok()?;
     let init = process::find(known.pid)?;
-    (known.start_time == 0 || known.start_time == init.start_time).then(|| Found {
+    (known.start_time == 0 || known.start_time == init.start_time).then(|| RuntimeState {
         id: state
             .file_name()
             .map_or_else(String::new, |name| name.to_string_lossy().into_owned()),

@@ -10,7 +10,7 @@ use capprof_profile::Capability;
 use capprof_profile::atlas::{self, paths};
 use capprof_profile::classify::SYSCTL;
 use capprof_profile::observation::{
-    Audit, CheckAnswer, Namespace, Observation, Recorder, Results, Syscall,
+    Audit, CheckAnswer, Namespace, Observation, RecorderName, Results, Syscall,
 };
 use std::collections::HashMap;
 
@@ -81,7 +81,7 @@ fn observation(
     let has = |flag: u32| key.flags & flag != 0;
     let syscall = syscall(key.syscall, has(check::COMPAT));
     Observation {
-        recorder: Recorder::Ebpf,
+        recorder: RecorderName::Ebpf,
         capability,
         verdict: match key.denied {
             0 => CheckAnswer::Granted,

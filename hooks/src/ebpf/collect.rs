@@ -15,7 +15,7 @@ use super::limits::{self, Table};
 use super::program_set::ProgramSet;
 use super::{refused_checks, slot};
 use capprof_profile::CapabilitySet;
-use capprof_profile::observation::{BlindSpot, Capset, Evidence, Exit, Recorder};
+use capprof_profile::observation::{BlindSpot, Capset, Evidence, ProgramExit, RecorderName};
 use capprof_profile::recording::Recording;
 use capprof_profile::verify::RESULTS_UNSEEN;
 use std::collections::HashMap;
@@ -83,13 +83,13 @@ pub fn collect(recording: &Recording, armed: &EbpfState) -> Collected {
         account(container, armed, &set, rows.checks.len(), &mut evidence);
         evidence.executed = Some(container.executed_ns != 0);
         if container.exited != 0 {
-            evidence.exit = Some(Exit::from_wait_status(container.exit_status));
+            evidence.exit = Some(ProgramExit::from_wait_status(container.exit_status));
         }
     }
     if let Some(Refusals::NotFollowed(reason)) = &armed.results {
         evidence.blind_spots.push(BlindSpot {
             capability: None,
-            recorder: Recorder::Ebpf,
+            recorder: RecorderName::Ebpf,
             reason: format!("{RESULTS_UNSEEN} could not be recorded: {reason}"),
         });
     }
@@ -255,7 +255,7 @@ fn account(
     {
         evidence.blind_spots.push(BlindSpot {
             capability: None,
-            recorder: Recorder::Ebpf,
+            recorder: RecorderName::Ebpf,
             reason: "the container shares a mount namespace with the host: processes that `exec` adds cannot be told from the host's"
                 .to_owned(),
         });

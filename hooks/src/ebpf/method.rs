@@ -3,7 +3,7 @@
 use super::features::Feature;
 use capprof_profile::Capability;
 use capprof_profile::atlas::{self, Site, Unseen};
-use capprof_profile::observation::{BlindSpot, Recorder};
+use capprof_profile::observation::{BlindSpot, RecorderName};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -97,7 +97,7 @@ impl Method {
         let in_a_place = "in a place that this kernel does not let be seen";
         let spot = |(capability, calls): (Capability, Vec<&str>)| BlindSpot {
             capability: Some(capability),
-            recorder: Recorder::Ebpf,
+            recorder: RecorderName::Ebpf,
             reason: match (calls.as_slice(), capability) {
                 ([call], _) => format!("{call} asks {in_a_place}"),
                 (_, Capability::SETPCAP) => format!(

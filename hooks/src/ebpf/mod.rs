@@ -39,7 +39,7 @@ pub use armed::EbpfState;
 pub use collect::{Collected, collect};
 pub use error::Error;
 pub use method::{Method, UnknownMethod};
-pub use probe::{Attempt, Report, probe};
+pub use probe::{Attempt, EbpfReport, probe};
 pub use program_set::{directory, unload};
 pub use service_cgroups::enter_own;
 
@@ -62,8 +62,8 @@ use std::path::Path;
 pub struct Ebpf;
 
 impl Recorder for Ebpf {
-    fn name(&self) -> observation::Recorder {
-        observation::Recorder::Ebpf
+    fn name(&self) -> observation::RecorderName {
+        observation::RecorderName::Ebpf
     }
 
     fn is_wanted(&self, recording: &Recording) -> bool {

@@ -16,7 +16,7 @@ pub struct Attempt {
 
 /// What the eBPF recorder can do on this host.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Report {
+pub struct EbpfReport {
     /// True if it can record.
     pub usable: bool,
     /// The method that it would use; empty if it cannot record.
@@ -34,7 +34,7 @@ pub struct Report {
 }
 
 /// Tries every method without leaving anything in the kernel.
-pub fn probe() -> Report {
+pub fn probe() -> EbpfReport {
     let mut attempts = Vec::new();
     let mut usable = None;
     for method in Method::ALL {
@@ -48,7 +48,7 @@ pub fn probe() -> Report {
         attempts.push(Attempt { method, refused });
     }
     let set = ProgramSet::open().unwrap_or_default();
-    Report {
+    EbpfReport {
         usable: usable.is_some(),
         method: usable
             .as_ref()

@@ -74,14 +74,14 @@ pub(crate) trait Switches {
 /// What a lease is for. Each kind is counted and saved on its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum Kind {
+pub(crate) enum LeaseKind {
     /// The entrance to `capprof_t`.
     Domain,
     /// The whole host permissive.
     Host,
 }
 
-impl Kind {
+impl LeaseKind {
     const ALL: [Self; 2] = [Self::Domain, Self::Host];
 
     fn name(self) -> &'static str {
@@ -167,7 +167,7 @@ impl<'a, S: Switches> Leases<'a, S> {
     /// Any [`Error`]; then the recording holds nothing, unless it did before.
     pub(crate) fn acquire(
         &self,
-        kind: Kind,
+        kind: LeaseKind,
         id: &str,
         recording: &Path,
         wanted: &[(Switch, bool)],
@@ -185,7 +185,7 @@ impl<'a, S: Switches> Leases<'a, S> {
 
     fn acquire_locked(
         &self,
-        kind: Kind,
+        kind: LeaseKind,
         holder: &Path,
         recording: &Path,
         wanted: &[(Switch, bool)],
@@ -241,7 +241,7 @@ impl<'a, S: Switches> Leases<'a, S> {
     /// Writes down that these switches have the values that they were to have.
     fn settle(
         &self,
-        kind: Kind,
+        kind: LeaseKind,
         mut saved: Saved,
         is_set: impl Fn(&Switch) -> bool,
     ) -> Result<(), Error> {
@@ -265,12 +265,12 @@ impl<'a, S: Switches> Leases<'a, S> {
     ///
     /// # Errors
     /// Any [`Error`]; then [`Leases::sweep`] tries again.
-    pub(crate) fn release(&self, kind: Kind, id: &str) -> Result<(bool, Vec<String>), Error> {
+    pub(crate) fn release(&self, kind: LeaseKind, id: &str) -> Result<(bool, Vec<String>), Error> {
         let _lock = self.lock()?;
         self.give_up(kind, &self.holder(kind, id))
     }
 
-    fn give_up(&self, kind: Kind, holder: &Path) -> Result<(bool, Vec<String>), Error> {
+    fn give_up(&self, kind: LeaseKind, holder: &Path) -> Result<(bool, Vec<String>), Error> {
         self.remove(holder)?;
         if !self.holders(kind)?.is_empty() {
             return Ok((false, Vec::new()));
@@ -282,7 +282,12 @@ impl<'a, S: Switches> Leases<'a, S> {
     ///
     /// # Errors
     /// Any [`Error`].
-    pub(crate) fn give_back(&self, kind: Kind, id: &str, switch: &Switch) -> Result<bool, Error> {
+    pub(crate) fn give_back(
+        &self,
+        kind: LeaseKind,
+        id: &str,
+        switch: &Switch,
+    ) -> Result<bool, Error> {
         let _lock = self.lock()?;
         let alone = self.holders(kind)?.iter().all(|holder| holder == id);
         let Some(mut saved) = self.load(kind)? else {
@@ -312,7 +317,7 @@ impl<'a, S: Switches> Leases<'a, S> {
     /// Any [`Error`].
     pub(crate) fn switch_if(
         &self,
-        kind: Kind,
+        kind: LeaseKind,
         switch: &Switch,
         value: bool,
         agreed: impl FnOnce(&[PathBuf]) -> bool,
@@ -349,7 +354,7 @@ impl<'a, S: Switches> Leases<'a, S> {
     ///
     /// # Errors
     /// Any [`Error`].
-    pub(crate) fn changes(&self, kind: Kind) -> Result<Vec<String>, Error> {
+    pub(crate) fn changes(&self, kind: LeaseKind) -> Result<Vec<String>, Error> {
         let Some(saved) = self.load(kind)? else {
             return Ok(Vec::new());
         };
@@ -372,7 +377,7 @@ impl<'a, S: Switches> Leases<'a, S> {
     ///
     /// # Errors
     /// Any [`Error`].
-    pub(crate) fn in_use(&self, kind: Kind) -> Result<bool, Error> {
+    pub(crate) fn in_use(&self, kind: LeaseKind) -> Result<bool, Error> {
         Ok(self.load(kind)?.is_some() || !self.holders(kind)?.is_empty())
     }
 
@@ -386,7 +391,7 @@ impl<'a, S: Switches> Leases<'a, S> {
         }
         let _lock = self.lock()?;
         let mut lines = Vec::new();
-        for kind in Kind::ALL {
+        for kind in LeaseKind::ALL {
             for id in self.holders(kind)? {
                 let is_live = match self.recording_of(kind, &id)? {
                     Some(recording) => file::exists(&recording)?,
@@ -420,7 +425,7 @@ impl<'a, S: Switches> Leases<'a, S> {
     }
 
     /// Switches back what still has our value, last switched first, and forgets. No recording holds the lease any more.
-    fn restore(&self, kind: Kind) -> Result<Vec<String>, Error> {
+    fn restore(&self, kind: LeaseKind) -> Result<Vec<String>, Error> {
         let Some(mut saved) = self.load(kind)? else {
             return Ok(Vec::new());
         };
@@ -455,7 +460,7 @@ impl<'a, S: Switches> Leases<'a, S> {
     }
 
     /// The directory of the recording that holds; `None` if the claim is gone or is none: claims are written whole or not at all.
-    fn recording_of(&self, kind: Kind, id: &str) -> Result<Option<PathBuf>, Error> {
+    fn recording_of(&self, kind: LeaseKind, id: &str) -> Result<Option<PathBuf>, Error> {
         let path = self.holder(kind, id);
         match fs::read(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -497,15 +502,15 @@ impl<'a, S: Switches> Leases<'a, S> {
             })
     }
 
-    fn saved(&self, kind: Kind) -> PathBuf {
+    fn saved(&self, kind: LeaseKind) -> PathBuf {
         self.directory.join(format!("{}.json", kind.name()))
     }
 
-    fn holder(&self, kind: Kind, id: &str) -> PathBuf {
+    fn holder(&self, kind: LeaseKind, id: &str) -> PathBuf {
         self.directory.join(kind.name()).join(id)
     }
 
-    fn holders(&self, kind: Kind) -> Result<Vec<String>, Error> {
+    fn holders(&self, kind: LeaseKind) -> Result<Vec<String>, Error> {
         let path = self.directory.join(kind.name());
         let entries = match fs::read_dir(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -521,7 +526,7 @@ impl<'a, S: Switches> Leases<'a, S> {
         Ok(holders)
     }
 
-    fn load(&self, kind: Kind) -> Result<Option<Saved>, Error> {
+    fn load(&self, kind: LeaseKind) -> Result<Option<Saved>, Error> {
         let path = self.saved(kind);
         match fs::read(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -532,7 +537,7 @@ impl<'a, S: Switches> Leases<'a, S> {
         }
     }
 
-    fn save(&self, kind: Kind, saved: &Saved) -> Result<(), Error> {
+    fn save(&self, kind: LeaseKind, saved: &Saved) -> Result<(), Error> {
         let path = self.saved(kind);
         let content = serde_json::to_vec(saved).map_err(file::error("write", &path))?;
         Ok(file::write(&path, &content, Attributes::Mode(0o600))?)

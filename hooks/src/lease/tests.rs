@@ -135,20 +135,23 @@ fn the_first_switches_and_the_last_switches_back_in_the_safe_order() {
         let recording = host_state.recording(id);
         assert!(
             leases
-                .acquire(Kind::Host, id, &recording, &host())
+                .acquire(LeaseKind::Host, id, &recording, &host())
                 .unwrap()
                 .is_empty()
         );
         assert!(host_state.is_switched());
     }
     assert_eq!(
-        leases.release(Kind::Host, "a").unwrap(),
+        leases.release(LeaseKind::Host, "a").unwrap(),
         (false, Vec::new())
     );
     assert!(host_state.is_switched());
-    assert_eq!(leases.release(Kind::Host, "b").unwrap(), (true, Vec::new()));
+    assert_eq!(
+        leases.release(LeaseKind::Host, "b").unwrap(),
+        (true, Vec::new())
+    );
     assert!(host_state.is_as_before());
-    assert!(!leases.in_use(Kind::Host).unwrap());
+    assert!(!leases.in_use(LeaseKind::Host).unwrap());
     // The boolean is off only while the host is permissive.
     assert_eq!(
         *host_state.panel.order.borrow(),
@@ -168,13 +171,13 @@ fn twenty_overlapping_holders_in_any_order() {
     for round in 0..20 {
         let id = format!("r{round}");
         leases
-            .acquire(Kind::Host, &id, &host_state.recording(&id), &host())
+            .acquire(LeaseKind::Host, &id, &host_state.recording(&id), &host())
             .unwrap();
     }
     for round in 0..20 {
         assert!(host_state.is_switched());
         let (last, _) = leases
-            .release(Kind::Host, &format!("r{}", round * 7 % 20))
+            .release(LeaseKind::Host, &format!("r{}", round * 7 % 20))
             .unwrap();
         assert_eq!(last, round == 19);
     }
@@ -188,20 +191,20 @@ fn the_two_kinds_do_not_touch_each_other() {
     let leases = host_state.leases();
     let recording = host_state.recording("a");
     leases
-        .acquire(Kind::Host, "a", &recording, &host())
+        .acquire(LeaseKind::Host, "a", &recording, &host())
         .unwrap();
     leases
         .acquire(
-            Kind::Domain,
+            LeaseKind::Domain,
             "b",
             &recording,
             &[(boolean("capprof_recording"), true)],
         )
         .unwrap();
-    leases.release(Kind::Host, "a").unwrap();
+    leases.release(LeaseKind::Host, "a").unwrap();
     assert!(host_state.is_as_before());
     assert!(host_state.value(&boolean("capprof_recording")));
-    leases.release(Kind::Domain, "b").unwrap();
+    leases.release(LeaseKind::Domain, "b").unwrap();
     assert!(!host_state.value(&boolean("capprof_recording")));
 }
 
@@ -214,7 +217,7 @@ fn the_former_values_are_on_disk_before_anything_is_switched() {
     host_state.panel.steps_left.set(Some(2));
     assert!(
         catch_unwind(AssertUnwindSafe(|| leases.acquire(
-            Kind::Host,
+            LeaseKind::Host,
             "a",
             &recording,
             &host()
@@ -222,7 +225,7 @@ fn the_former_values_are_on_disk_before_anything_is_switched() {
         .is_err()
     );
     assert!(host_state.is_as_before());
-    let saved = leases.load(Kind::Host).unwrap().unwrap();
+    let saved = leases.load(LeaseKind::Host).unwrap().unwrap();
     assert_eq!(saved.entries.len(), 2);
     assert!(
         saved
@@ -241,7 +244,7 @@ fn killed_at_any_step_of_the_way_in_the_next_sweep_restores() {
         let killed = catch_unwind(AssertUnwindSafe(|| {
             host_state
                 .leases()
-                .acquire(Kind::Host, "a", &recording, &host())
+                .acquire(LeaseKind::Host, "a", &recording, &host())
         }))
         .is_err();
         host_state.panel.steps_left.set(None);
@@ -253,7 +256,7 @@ fn killed_at_any_step_of_the_way_in_the_next_sweep_restores() {
         fs::remove_dir(&recording).unwrap();
         host_state.leases().sweep().unwrap();
         assert!(host_state.is_as_before(), "killed after {steps} steps");
-        assert!(!host_state.leases().in_use(Kind::Host).unwrap());
+        assert!(!host_state.leases().in_use(LeaseKind::Host).unwrap());
         if !killed {
             assert!(steps >= 6);
             return;
@@ -268,12 +271,12 @@ fn killed_at_any_step_of_the_way_out_the_next_sweep_restores_and_reports_no_fore
         let recording = host_state.recording("a");
         host_state
             .leases()
-            .acquire(Kind::Host, "a", &recording, &host())
+            .acquire(LeaseKind::Host, "a", &recording, &host())
             .unwrap();
         fs::remove_dir(&recording).unwrap();
         host_state.panel.steps_left.set(Some(steps));
         let killed = catch_unwind(AssertUnwindSafe(|| {
-            host_state.leases().release(Kind::Host, "a")
+            host_state.leases().release(LeaseKind::Host, "a")
         }))
         .is_err();
         host_state.panel.steps_left.set(None);
@@ -283,7 +286,7 @@ fn killed_at_any_step_of_the_way_out_the_next_sweep_restores_and_reports_no_fore
             "{lines:?}"
         );
         assert!(host_state.is_as_before(), "killed after {steps} steps");
-        assert!(!host_state.leases().in_use(Kind::Host).unwrap());
+        assert!(!host_state.leases().in_use(LeaseKind::Host).unwrap());
         if !killed {
             assert!(steps >= 4);
             return;
@@ -298,19 +301,19 @@ fn the_next_recording_finishes_for_a_killed_one_before_it_saves() {
         let recording = host_state.recording("a");
         host_state
             .leases()
-            .acquire(Kind::Host, "a", &recording, &host())
+            .acquire(LeaseKind::Host, "a", &recording, &host())
             .unwrap();
         host_state.panel.steps_left.set(Some(steps));
         let _ = catch_unwind(AssertUnwindSafe(|| {
-            host_state.leases().release(Kind::Host, "a")
+            host_state.leases().release(LeaseKind::Host, "a")
         }));
         host_state.panel.steps_left.set(None);
         host_state
             .leases()
-            .acquire(Kind::Host, "b", &recording, &host())
+            .acquire(LeaseKind::Host, "b", &recording, &host())
             .unwrap();
         assert!(host_state.is_switched());
-        host_state.leases().release(Kind::Host, "b").unwrap();
+        host_state.leases().release(LeaseKind::Host, "b").unwrap();
         assert!(host_state.is_as_before(), "killed after {steps} steps");
     }
 }
@@ -321,12 +324,12 @@ fn a_foreign_change_is_left_alone_and_reported() {
     let leases = host_state.leases();
     let recording = host_state.recording("a");
     leases
-        .acquire(Kind::Host, "a", &recording, &host())
+        .acquire(LeaseKind::Host, "a", &recording, &host())
         .unwrap();
     // The host was permissive before; an administrator makes it enforcing while we record.
     host_state.panel.set(&[(&Switch::Enforcing, true)]).unwrap();
-    assert_eq!(leases.changes(Kind::Host).unwrap().len(), 1);
-    let (last, changes) = leases.release(Kind::Host, "a").unwrap();
+    assert_eq!(leases.changes(LeaseKind::Host).unwrap().len(), 1);
+    let (last, changes) = leases.release(LeaseKind::Host, "a").unwrap();
     assert!(last);
     assert_eq!(changes.len(), 1);
     assert!(changes[0].contains("enforcing mode was switched on, not by capprof,"));
@@ -339,16 +342,16 @@ fn a_change_between_two_recordings_becomes_the_value_to_return_to() {
     let host_state = Host::new(&[(Switch::Enforcing, false), (boolean("all_caps"), true)]);
     let leases = host_state.leases();
     leases
-        .acquire(Kind::Host, "a", &host_state.recording("a"), &host())
+        .acquire(LeaseKind::Host, "a", &host_state.recording("a"), &host())
         .unwrap();
     host_state.panel.set(&[(&Switch::Enforcing, true)]).unwrap();
     let notes = leases
-        .acquire(Kind::Host, "b", &host_state.recording("b"), &host())
+        .acquire(LeaseKind::Host, "b", &host_state.recording("b"), &host())
         .unwrap();
     assert_eq!(notes.len(), 1);
     assert!(host_state.is_switched());
-    leases.release(Kind::Host, "a").unwrap();
-    leases.release(Kind::Host, "b").unwrap();
+    leases.release(LeaseKind::Host, "a").unwrap();
+    leases.release(LeaseKind::Host, "b").unwrap();
     assert!(host_state.value(&Switch::Enforcing));
 }
 
@@ -359,7 +362,7 @@ fn the_claim_of_a_recording_that_cannot_be_looked_for_is_kept() {
     let leases = host_state.leases();
     let recording = host_state.recording("a");
     leases
-        .acquire(Kind::Host, "a", &recording, &host())
+        .acquire(LeaseKind::Host, "a", &recording, &host())
         .unwrap();
     fs::remove_dir(&recording).unwrap();
     std::os::unix::fs::symlink(&recording, &recording).unwrap();
@@ -371,9 +374,9 @@ fn the_claim_of_a_recording_that_cannot_be_looked_for_is_kept() {
     // The same of the claim itself.
     let recording = host_state.recording("b");
     leases
-        .acquire(Kind::Host, "b", &recording, &host())
+        .acquire(LeaseKind::Host, "b", &recording, &host())
         .unwrap();
-    let claim = leases.holder(Kind::Host, "b");
+    let claim = leases.holder(LeaseKind::Host, "b");
     let content = fs::read(&claim).unwrap();
     fs::remove_file(&claim).unwrap();
     std::os::unix::fs::symlink(&claim, &claim).unwrap();
@@ -381,7 +384,7 @@ fn the_claim_of_a_recording_that_cannot_be_looked_for_is_kept() {
     assert!(host_state.is_switched());
     fs::remove_file(&claim).unwrap();
     fs::write(&claim, content).unwrap();
-    leases.release(Kind::Host, "b").unwrap();
+    leases.release(LeaseKind::Host, "b").unwrap();
     assert!(host_state.is_as_before());
 }
 
@@ -409,11 +412,11 @@ fn a_switch_that_is_refused_undoes_what_went_before() {
     let refusing = Refusing(&host_state.panel);
     let leases = Leases::new(host_state.state.path(), &refusing);
     let error = leases
-        .acquire(Kind::Host, "a", &host_state.recording("a"), &host())
+        .acquire(LeaseKind::Host, "a", &host_state.recording("a"), &host())
         .unwrap_err();
     assert!(error.to_string().contains("policy module"), "{error}");
     assert!(host_state.is_as_before());
-    assert!(!leases.in_use(Kind::Host).unwrap());
+    assert!(!leases.in_use(LeaseKind::Host).unwrap());
 }
 
 #[test]
@@ -422,7 +425,7 @@ fn a_boolean_that_the_policy_lacks_is_named() {
     let error = host_state
         .leases()
         .acquire(
-            Kind::Domain,
+            LeaseKind::Domain,
             "a",
             &host_state.recording("a"),
             &[(boolean("capprof_recording"), true)],
@@ -432,7 +435,7 @@ fn a_boolean_that_the_policy_lacks_is_named() {
         error.to_string(),
         "switch boolean capprof_recording: the loaded policy has no such boolean"
     );
-    assert!(!host_state.leases().in_use(Kind::Domain).unwrap());
+    assert!(!host_state.leases().in_use(LeaseKind::Domain).unwrap());
 }
 
 #[test]
@@ -440,20 +443,20 @@ fn a_switch_without_effect_is_given_back_unless_another_holds_it() {
     let host_state = Host::new(&before());
     let leases = host_state.leases();
     leases
-        .acquire(Kind::Host, "a", &host_state.recording("a"), &host())
+        .acquire(LeaseKind::Host, "a", &host_state.recording("a"), &host())
         .unwrap();
     leases
-        .acquire(Kind::Host, "b", &host_state.recording("b"), &[])
+        .acquire(LeaseKind::Host, "b", &host_state.recording("b"), &[])
         .unwrap();
     assert!(
         !leases
-            .give_back(Kind::Host, "a", &boolean("all_caps"))
+            .give_back(LeaseKind::Host, "a", &boolean("all_caps"))
             .unwrap()
     );
-    leases.release(Kind::Host, "b").unwrap();
+    leases.release(LeaseKind::Host, "b").unwrap();
     assert!(
         leases
-            .give_back(Kind::Host, "a", &boolean("all_caps"))
+            .give_back(LeaseKind::Host, "a", &boolean("all_caps"))
             .unwrap()
     );
     assert!(host_state.value(&boolean("all_caps")));
@@ -467,35 +470,35 @@ fn all_holders_must_agree_before_one_switches_for_all() {
     let leases = host_state.leases();
     for id in ["a", "b"] {
         leases
-            .acquire(Kind::Domain, id, &host_state.recording(id), &[])
+            .acquire(LeaseKind::Domain, id, &host_state.recording(id), &[])
             .unwrap();
     }
     let agreed =
         |recordings: &[PathBuf]| recordings.iter().all(|recording| recording.ends_with("a"));
     assert!(
         !leases
-            .switch_if(Kind::Domain, &audit, false, agreed)
+            .switch_if(LeaseKind::Domain, &audit, false, agreed)
             .unwrap()
     );
-    leases.release(Kind::Domain, "b").unwrap();
+    leases.release(LeaseKind::Domain, "b").unwrap();
     assert!(
         leases
-            .switch_if(Kind::Domain, &audit, false, agreed)
+            .switch_if(LeaseKind::Domain, &audit, false, agreed)
             .unwrap()
     );
     assert!(!host_state.value(&audit));
     // A new recording wants its records; the former value is not forgotten over it.
     leases
         .acquire(
-            Kind::Domain,
+            LeaseKind::Domain,
             "c",
             &host_state.recording("c"),
             &[(audit.clone(), true)],
         )
         .unwrap();
     assert!(host_state.value(&audit));
-    leases.release(Kind::Domain, "a").unwrap();
-    leases.release(Kind::Domain, "c").unwrap();
+    leases.release(LeaseKind::Domain, "a").unwrap();
+    leases.release(LeaseKind::Domain, "c").unwrap();
     assert!(host_state.value(&audit));
 }
 
@@ -508,12 +511,12 @@ fn killed_while_a_value_of_ours_is_replaced_the_first_one_is_not_forgotten() {
         let acquire = |id: &str| {
             host_state
                 .leases()
-                .acquire(Kind::Domain, id, &host_state.recording(id), &wanted)
+                .acquire(LeaseKind::Domain, id, &host_state.recording(id), &wanted)
         };
         acquire("a").unwrap();
         let switched = host_state
             .leases()
-            .switch_if(Kind::Domain, &audit, false, |_| true);
+            .switch_if(LeaseKind::Domain, &audit, false, |_| true);
         assert!(switched.unwrap());
         host_state.panel.steps_left.set(Some(steps));
         let killed = catch_unwind(AssertUnwindSafe(|| acquire("b"))).is_err();
@@ -525,7 +528,7 @@ fn killed_while_a_value_of_ours_is_replaced_the_first_one_is_not_forgotten() {
             );
         }
         for id in ["a", "b", "c"] {
-            host_state.leases().release(Kind::Domain, id).unwrap();
+            host_state.leases().release(LeaseKind::Domain, id).unwrap();
         }
         assert!(host_state.value(&audit), "killed after {steps} steps");
         if !killed {
@@ -544,20 +547,20 @@ fn killed_while_a_flood_is_ended_what_an_administrator_chose_is_not_forgotten() 
         let acquire = |id: &str| {
             host_state
                 .leases()
-                .acquire(Kind::Domain, id, &host_state.recording(id), &wanted)
+                .acquire(LeaseKind::Domain, id, &host_state.recording(id), &wanted)
         };
         acquire("a").unwrap();
         host_state.panel.steps_left.set(Some(steps));
         let killed = catch_unwind(AssertUnwindSafe(|| {
             host_state
                 .leases()
-                .switch_if(Kind::Domain, &audit, false, |_| true)
+                .switch_if(LeaseKind::Domain, &audit, false, |_| true)
         }))
         .is_err();
         host_state.panel.steps_left.set(None);
         acquire("b").unwrap();
         for id in ["a", "b"] {
-            host_state.leases().release(Kind::Domain, id).unwrap();
+            host_state.leases().release(LeaseKind::Domain, id).unwrap();
         }
         assert!(!host_state.value(&audit), "killed after {steps} steps");
         if !killed {

@@ -1,18 +1,18 @@
 //! Taking the lease, and noting where the audit log ends.
 
 use super::armed::{SelinuxState, kind_of};
-use super::audit::Audit;
+use super::audit::AuditSocket;
 use super::booleans::{self, ENTRANCE};
 use super::error::Error;
 use super::exclusions::exclusions;
 use super::fence::{milliseconds_since_boot, milliseconds_since_epoch};
 use super::log::{self, Position};
-use super::policy::{self, Class};
+use super::policy::{self, CapabilityClass};
+use super::recorded_processes::RecordedProcesses;
 use super::selinuxfs::Selinuxfs;
-use super::target::Target;
 use super::{blind_spots, listener};
 use crate::journal;
-use crate::lease::{self, Kind, Leases, Switch};
+use crate::lease::{self, LeaseKind, Leases, Switch};
 use capprof_profile::Capability;
 use capprof_profile::recording::{Process, Recording};
 use capprof_profile::settings::Scope;
@@ -45,7 +45,7 @@ pub(super) fn arm(
     let mut armed = SelinuxState {
         directory: directory.path().to_owned(),
         scope: label.scope,
-        target: Target {
+        target: RecordedProcesses {
             type_,
             range,
             fence: format!("capprof fence {} ", recording.id),
@@ -82,7 +82,7 @@ fn arm_leased(
     let audit_booleans = match armed.scope {
         Scope::Host => {
             // Without audit nothing can be recorded in this scope, and nothing has to be switched.
-            exclusions(&Audit::open()?, &armed.target)?;
+            exclusions(&AuditSocket::open()?, &armed.target)?;
             armed.booleans = lease_host(recording, directory, armed, &selinuxfs)?;
             Vec::new()
         }
@@ -131,7 +131,7 @@ fn lease_domain(
         .collect();
     wanted.push((Switch::Boolean(ENTRANCE.to_owned()), true));
     let notes = Leases::new(directory.state(), selinuxfs).acquire(
-        Kind::Domain,
+        LeaseKind::Domain,
         &recording.id,
         directory.path(),
         &wanted,
@@ -163,17 +163,17 @@ fn lease_host(
         })
         .map_err(|source| Error::Booleans { source })?;
     let mut notes = leases.acquire(
-        Kind::Host,
+        LeaseKind::Host,
         &recording.id,
         directory.path(),
         &[(Switch::Enforcing, false)],
     )?;
     let allowed = || -> Result<u32, Error> {
         Ok([
-            Class::Capability,
-            Class::Capability2,
-            Class::CapUserns,
-            Class::Cap2Userns,
+            CapabilityClass::Capability,
+            CapabilityClass::Capability2,
+            CapabilityClass::CapUserns,
+            CapabilityClass::Cap2Userns,
         ]
         .into_iter()
         .map(|class| Ok(policy::decision(&armed.context, class)?.allowed.len()))
@@ -189,13 +189,13 @@ fn lease_host(
         let before = allowed()?;
         let switch = Switch::Boolean(name.clone());
         notes.extend(leases.acquire(
-            Kind::Host,
+            LeaseKind::Host,
             &recording.id,
             directory.path(),
             &[(switch.clone(), false)],
         )?);
         if configured.is_empty() && allowed()? >= before {
-            leases.give_back(Kind::Host, &recording.id, &switch)?;
+            leases.give_back(LeaseKind::Host, &recording.id, &switch)?;
         } else {
             off.push(name.clone());
         }
@@ -226,7 +226,7 @@ fn arm_audit(
     armed: &mut SelinuxState,
     audit_booleans: Vec<(Capability, String)>,
 ) -> Result<(), Error> {
-    let audit = Audit::open()?;
+    let audit = AuditSocket::open()?;
     let status = audit.status()?;
     armed.blind_spots.extend(exclusions(&audit, &armed.target)?);
     armed.position = match log::written_by_auditd(&status) {

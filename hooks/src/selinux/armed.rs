@@ -1,8 +1,8 @@
 //! What arming leaves for the end of a recording.
 
 use super::log::Position;
-use super::target::Target;
-use crate::lease::Kind;
+use super::recorded_processes::RecordedProcesses;
+use crate::lease::LeaseKind;
 use capprof_profile::observation::BlindSpot;
 use capprof_profile::recording::Process;
 use capprof_profile::settings::Scope;
@@ -15,7 +15,7 @@ pub(super) struct SelinuxState {
     #[serde(with = "capprof_profile::serde_path")]
     pub(super) directory: PathBuf,
     pub(super) scope: Scope,
-    pub(super) target: Target,
+    pub(super) target: RecordedProcesses,
     pub(super) context: String,
     /// The end of auditd's log, if auditd writes one.
     pub(super) position: Option<Position>,
@@ -55,9 +55,9 @@ impl SelinuxState {
 }
 
 /// The kind of lease that a scope takes.
-pub(super) fn kind_of(scope: Scope) -> Kind {
+pub(super) fn kind_of(scope: Scope) -> LeaseKind {
     match scope {
-        Scope::Host => Kind::Host,
-        Scope::Domain | Scope::Auto => Kind::Domain,
+        Scope::Host => LeaseKind::Host,
+        Scope::Domain | Scope::Auto => LeaseKind::Domain,
     }
 }

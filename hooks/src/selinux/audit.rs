@@ -2,7 +2,7 @@
 //!
 //! The unicast stream belongs to auditd and is never touched.
 
-use super::rules::Rule;
+use super::audit_rules::AuditRule;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, poll};
 use nix::sys::socket::sockopt::{RcvBufForce, ReceiveTimeout};
@@ -89,9 +89,9 @@ pub(crate) struct Status {
 
 /// A connection to the kernel's audit subsystem.
 #[derive(Debug)]
-pub(crate) struct Audit(OwnedFd);
+pub(crate) struct AuditSocket(OwnedFd);
 
-impl Audit {
+impl AuditSocket {
     /// Opens one.
     ///
     /// # Errors
@@ -140,7 +140,7 @@ impl Audit {
     ///
     /// # Errors
     /// [`Error::Request`], [`Error::Short`].
-    pub(super) fn rules(&self) -> Result<Vec<Rule>, Error> {
+    pub(super) fn rules(&self) -> Result<Vec<AuditRule>, Error> {
         const REQUEST: &str = "list audit's rules";
         self.send(REQUEST, AUDIT_LIST_RULES, NLM_F_REQUEST, b"")?;
         let mut rules = Vec::new();
@@ -148,7 +148,9 @@ impl Audit {
         loop {
             let (kind, payload) = self.receive(REQUEST, &mut buffer)?;
             match kind {
-                AUDIT_LIST_RULES => rules.push(Rule::parse(payload).ok_or(Error::Short(REQUEST))?),
+                AUDIT_LIST_RULES => {
+                    rules.push(AuditRule::parse(payload).ok_or(Error::Short(REQUEST))?)
+                }
                 NLMSG_DONE => return Ok(rules),
                 NLMSG_ERROR => acknowledged(REQUEST, payload)?,
                 _ => {}
@@ -375,7 +377,7 @@ mod tests {
     /// Runs where the kernel audits and the test may use it; says so where not.
     #[test]
     fn the_kernel_tells_its_state_and_passes_on_a_record() {
-        let audit = match Audit::open() {
+        let audit = match AuditSocket::open() {
             Ok(audit) => audit,
             Err(error) => {
                 eprintln!("skipped: {error}");

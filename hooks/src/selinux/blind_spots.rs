@@ -1,7 +1,7 @@
 //! What a recording through SELinux cannot see, asked of the kernel before the container runs.
 
-use super::policy::{Class, Decision};
-use capprof_profile::observation::{BlindSpot, Recorder};
+use super::policy::{AccessDecision, CapabilityClass};
+use capprof_profile::observation::{BlindSpot, RecorderName};
 use capprof_profile::{Capability, CapabilitySet};
 
 /// A place where the kernel asks for a capability silently (`CAP_OPT_NOAUDIT`).
@@ -71,10 +71,13 @@ const SILENT_QUESTIONS: &[SilentQuestion] = &[
 ];
 
 /// The capabilities whose use would leave no record, from the policy's answers in the two classes of the container's user namespace.
-pub(crate) fn spots(user_namespace: bool, decisions: &[(Class, Decision)]) -> Vec<BlindSpot> {
+pub(crate) fn spots(
+    user_namespace: bool,
+    decisions: &[(CapabilityClass, AccessDecision)],
+) -> Vec<BlindSpot> {
     let spot = |capability, reason: String| BlindSpot {
         capability: Some(capability),
-        recorder: Recorder::Selinux,
+        recorder: RecorderName::Selinux,
         reason,
     };
     let mut spots = Vec::new();
@@ -100,7 +103,9 @@ pub(crate) fn spots(user_namespace: bool, decisions: &[(Class, Decision)]) -> Ve
             spots.push(spot(capability, reason));
         }
         let recorded_when_denied = decision.recorded_when_denied();
-        if *class == Class::Capability && recorded_when_denied.contains(Capability::SYS_ADMIN) {
+        if *class == CapabilityClass::Capability
+            && recorded_when_denied.contains(Capability::SYS_ADMIN)
+        {
             spots.push(spot(
                 Capability::SYS_ADMIN,
                 "in permissive mode SELinux never records it: the kernel asks for it silently at every memory mapping, and takes that for the first use"
@@ -131,7 +136,7 @@ pub(crate) fn spots(user_namespace: bool, decisions: &[(Class, Decision)]) -> Ve
 /// policy allows now.
 pub(crate) fn certain(
     user_namespace: bool,
-    decisions: &[(Class, Decision)],
+    decisions: &[(CapabilityClass, AccessDecision)],
 ) -> (Vec<BlindSpot>, CapabilitySet) {
     let allowed = decisions
         .iter()
@@ -170,14 +175,14 @@ mod tests {
             .map(|question| question.capability)
             .chain([Capability::SYS_ADMIN])
             .collect();
-        let decision = Decision {
+        let decision = AccessDecision {
             allowed: loud,
             audit_allowed: loud,
             audit_denied: all(),
             unknown: CapabilitySet::EMPTY,
             permissive: true,
         };
-        for class in [Class::Capability, Class::Capability2] {
+        for class in [CapabilityClass::Capability, CapabilityClass::Capability2] {
             assert_eq!(spots(false, &[(class, decision)]), []);
         }
     }
@@ -187,14 +192,14 @@ mod tests {
         let allowed = [Capability::NET_BIND_SERVICE, Capability::AUDIT_WRITE]
             .into_iter()
             .collect();
-        let decision = Decision {
+        let decision = AccessDecision {
             allowed,
             audit_allowed: CapabilitySet::EMPTY,
             audit_denied: all().difference([Capability::FSETID].into_iter().collect()),
             unknown: CapabilitySet::EMPTY,
             permissive: false,
         };
-        let found = spotted(&spots(false, &[(Class::Capability, decision)]));
+        let found = spotted(&spots(false, &[(CapabilityClass::Capability, decision)]));
         for capability in [
             Capability::NET_BIND_SERVICE,
             Capability::AUDIT_WRITE,
@@ -212,22 +217,22 @@ mod tests {
     #[test]
     fn what_a_boolean_may_give_is_no_certain_blind_spot() {
         // Fedora, where virt_sandbox_use_all_caps is on: container_t has every capability, and a recording takes it away.
-        let with_boolean = Decision {
+        let with_boolean = AccessDecision {
             allowed: all(),
             audit_denied: all().difference([Capability::FSETID].into_iter().collect()),
-            ..Decision::default()
+            ..AccessDecision::default()
         };
-        let classes = [Class::Capability, Class::Capability2];
+        let classes = [CapabilityClass::Capability, CapabilityClass::Capability2];
         let (spots_now, unknown) = certain(false, &classes.map(|class| (class, with_boolean)));
         assert_eq!(spots_now, []);
         assert_eq!(unknown, all());
         // Without it, the same policy allows 14, silences one, and asks silently for some.
         let kept: CapabilitySet = [Capability::CHOWN, Capability::KILL].into_iter().collect();
-        let without = Decision {
+        let without = AccessDecision {
             allowed: kept,
             ..with_boolean
         };
-        let (spots_then, unknown) = certain(false, &[(Class::Capability, without)]);
+        let (spots_then, unknown) = certain(false, &[(CapabilityClass::Capability, without)]);
         assert_eq!(unknown, kept);
         let found = spotted(&spots_then);
         assert!(found.contains(&Capability::FSETID) && found.contains(&Capability::SYS_ADMIN));
@@ -236,11 +241,11 @@ mod tests {
 
     #[test]
     fn in_a_user_namespace_the_memory_mappings_of_the_kernel_do_not_hide_sys_admin() {
-        let decision = Decision {
+        let decision = AccessDecision {
             audit_denied: all(),
-            ..Decision::default()
+            ..AccessDecision::default()
         };
-        let found = spotted(&spots(true, &[(Class::CapUserns, decision)]));
+        let found = spotted(&spots(true, &[(CapabilityClass::CapUserns, decision)]));
         assert!(!found.contains(&Capability::SYS_ADMIN));
         assert!(found.contains(&Capability::NET_ADMIN));
         assert!(!found.contains(&Capability::SETUID));

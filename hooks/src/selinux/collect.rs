@@ -1,17 +1,17 @@
 //! From audit records to evidence.
 
 use super::armed::SelinuxState;
-use super::audit::Audit;
+use super::audit::AuditSocket;
 use super::booleans;
-use super::events::{Collector, Summary};
+use super::events::{EventCollector, RecordSummary};
 use super::exclusions::exclusions;
 use super::fence::{Backoff, FENCE_TIMEOUT, milliseconds_since_boot, nonce};
 use super::log::{Position, Reader};
+use super::recorded_processes::RecordedProcesses;
 use super::selinuxfs::Selinuxfs;
-use super::target::Target;
 use super::{blind_spots, listener, policy};
-use crate::lease::{Kind, Leases};
-use capprof_profile::observation::{BlindSpot, CheckAnswer, Evidence, Observation, Recorder};
+use crate::lease::{LeaseKind, Leases};
+use capprof_profile::observation::{BlindSpot, CheckAnswer, Evidence, Observation, RecorderName};
 use capprof_profile::recording::{Process, Recording};
 use capprof_profile::settings::Scope;
 use capprof_profile::{Capability, CapabilitySet};
@@ -31,7 +31,7 @@ pub(super) fn collect(recording: &Recording, armed: &SelinuxState) -> Evidence {
     if let Some(reason) = armed.refused() {
         evidence.blind_spots = vec![BlindSpot {
             capability: None,
-            recorder: Recorder::Selinux,
+            recorder: RecorderName::Selinux,
             reason: reason.to_owned(),
         }];
         return evidence;
@@ -57,13 +57,13 @@ pub(super) fn collect(recording: &Recording, armed: &SelinuxState) -> Evidence {
 }
 
 /// Reads log and listener up to a fence. What one of them lost counts only if the other lost something, too.
-fn read(armed: &SelinuxState, evidence: &mut Evidence) -> Summary {
+fn read(armed: &SelinuxState, evidence: &mut Evidence) -> RecordSummary {
     let losses = &mut evidence.losses;
-    let audit = match Audit::open() {
+    let audit = match AuditSocket::open() {
         Ok(audit) => audit,
         Err(error) => {
             losses.push(error.to_string());
-            return Summary::default();
+            return RecordSummary::default();
         }
     };
     let nonce = nonce();
@@ -71,7 +71,7 @@ fn read(armed: &SelinuxState, evidence: &mut Evidence) -> Summary {
         losses.push(format!("send the fence: {error}"));
     }
     let mut backoff = Backoff::default();
-    let mut ways: Vec<(Summary, Vec<String>)> = Vec::new();
+    let mut ways: Vec<(RecordSummary, Vec<String>)> = Vec::new();
     let directory = Directory::at(armed.directory.clone());
     if let Some(listener) = armed.listener {
         ways.push(read_listener(&directory, listener, &nonce, &mut backoff));
@@ -139,11 +139,11 @@ fn lost(start: u32, end: u32, before_reset: Option<u32>) -> Option<String> {
 
 fn read_log(
     position: &Position,
-    target: &Target,
+    target: &RecordedProcesses,
     nonce: &str,
     backoff: &mut Backoff,
-) -> (Summary, Vec<String>) {
-    let mut collector = Collector::new(target.clone());
+) -> (RecordSummary, Vec<String>) {
+    let mut collector = EventCollector::new(target.clone());
     let mut losses = Vec::new();
     match Reader::resume(position) {
         Ok(mut reader) => {
@@ -186,11 +186,11 @@ fn read_listener(
     listener: Process,
     nonce: &str,
     backoff: &mut Backoff,
-) -> (Summary, Vec<String>) {
+) -> (RecordSummary, Vec<String>) {
     loop {
         // Asked first: it may write and end between the two.
         let ended = !process::exists(listener);
-        let seen = directory.load_json::<Summary>(listener::SUMMARY).ok();
+        let seen = directory.load_json::<RecordSummary>(listener::SUMMARY).ok();
         // It sends a fence of its own when no process of the container is left, and ends with it.
         let passed = seen
             .as_ref()
@@ -220,7 +220,7 @@ fn read_listener(
 }
 
 /// Two accounts of the same records as one: each kind with the higher of its counts.
-fn join(mut one: Summary, other: Summary) -> Summary {
+fn join(mut one: RecordSummary, other: RecordSummary) -> RecordSummary {
     type Kind = (
         Capability,
         CheckAnswer,
@@ -263,7 +263,12 @@ fn join(mut one: Summary, other: Summary) -> Summary {
 }
 
 /// What besides the records themselves tells whether they are all.
-fn judge(recording: &Recording, armed: &SelinuxState, seen: &Summary, evidence: &mut Evidence) {
+fn judge(
+    recording: &Recording,
+    armed: &SelinuxState,
+    seen: &RecordSummary,
+    evidence: &mut Evidence,
+) {
     let found: CapabilitySet = seen
         .observations
         .iter()
@@ -299,7 +304,7 @@ fn judge(recording: &Recording, armed: &SelinuxState, seen: &Summary, evidence: 
         }
         let selinuxfs = Selinuxfs::new();
         let directory = Directory::at(armed.directory.clone());
-        match Leases::new(directory.state(), &selinuxfs).changes(Kind::Host) {
+        match Leases::new(directory.state(), &selinuxfs).changes(LeaseKind::Host) {
             Ok(changes) => evidence.losses.extend(changes),
             Err(error) => evidence.losses.push(error.to_string()),
         }

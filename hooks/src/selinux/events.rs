@@ -1,10 +1,12 @@
 //! From audit records to observations: picks out one recording's records, puts those of one event together, and counts.
 
-use super::record::{Avc, Glance, Kind, Record, Stamp};
-use super::rules;
-use super::target::Target;
+use super::audit_rules;
+use super::record::{AuditRecord, AvcRecord, Glance, RecordKind, Stamp};
+use super::recorded_processes::RecordedProcesses;
 use capprof_profile::Capability;
-use capprof_profile::observation::{Audit, CheckAnswer, Namespace, Observation, Recorder, Syscall};
+use capprof_profile::observation::{
+    Audit, CheckAnswer, Namespace, Observation, RecorderName, Syscall,
+};
 use memchr::memmem::Finder;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeSet, HashMap, VecDeque};
@@ -26,7 +28,7 @@ const SWITCHES: usize = 256;
 
 /// What the records say, added up.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Summary {
+pub(crate) struct RecordSummary {
     /// Capability checks.
     pub(crate) observations: Vec<Observation>,
     /// Lines that are no audit records, cut short or damaged.
@@ -80,27 +82,27 @@ struct Event {
 
 /// Reads records in the order in which the kernel queued them.
 #[derive(Debug)]
-pub(crate) struct Collector {
-    target: Target,
+pub(crate) struct EventCollector {
+    target: RecordedProcesses,
     /// Looks for the target's range, which lines of other processes do not have.
     range: Finder<'static>,
     open: VecDeque<Event>,
     kinds: HashMap<Key, Observation>,
     /// Checks that were granted, by the capability's number: in the container's own user namespace, and in any.
     granted: [(u64, u64); 64],
-    seen: Summary,
+    seen: RecordSummary,
 }
 
-impl Collector {
+impl EventCollector {
     /// One that looks for this target.
-    pub(crate) fn new(target: Target) -> Self {
+    pub(crate) fn new(target: RecordedProcesses) -> Self {
         Self {
             range: Finder::new(target.range.as_bytes()).into_owned(),
             target,
             open: VecDeque::new(),
             kinds: HashMap::new(),
             granted: [(0, 0); 64],
-            seen: Summary::default(),
+            seen: RecordSummary::default(),
         }
     }
 
@@ -111,7 +113,7 @@ impl Collector {
             Glance::Continuation if self.open.is_empty() => return,
             _ => {}
         }
-        match Record::from_line(line) {
+        match AuditRecord::from_line(line) {
             Some(record) => self.record(&record),
             None if line.is_empty() => {}
             None => self.malformed(line),
@@ -120,7 +122,7 @@ impl Collector {
 
     /// Takes one message of the kernel's multicast group.
     pub(crate) fn message(&mut self, number: u16, payload: &[u8]) {
-        match Record::from_message(number, payload) {
+        match AuditRecord::from_message(number, payload) {
             Some(record) => self.record(&record),
             None => self.malformed(payload),
         }
@@ -152,7 +154,7 @@ impl Collector {
     }
 
     /// What has been seen so far, events that are still open included.
-    pub(crate) fn seen(&mut self) -> Summary {
+    pub(crate) fn seen(&mut self) -> RecordSummary {
         while let Some(event) = self.open.pop_front() {
             self.close(event);
         }
@@ -165,7 +167,7 @@ impl Collector {
                 &other.path,
             ))
         });
-        Summary {
+        RecordSummary {
             observations,
             ..self.seen.clone()
         }
@@ -192,33 +194,38 @@ impl Collector {
         }
     }
 
-    fn record(&mut self, record: &Record<'_>) {
+    fn record(&mut self, record: &AuditRecord<'_>) {
         match record.kind {
-            Kind::Avc => self.avc(record),
-            Kind::UserAvc => self.user_avc(record),
-            Kind::Syscall | Kind::Path | Kind::Cwd | Kind::Proctitle | Kind::Eoe => {
+            RecordKind::Avc => self.avc(record),
+            RecordKind::UserAvc => self.user_avc(record),
+            RecordKind::Syscall
+            | RecordKind::Path
+            | RecordKind::Cwd
+            | RecordKind::Proctitle
+            | RecordKind::Eoe => {
                 self.continuation(record);
             }
-            Kind::MacStatus => self.seen.enforced |= record.number("enforcing") == Some(1),
-            Kind::MacConfigChange => {
+            RecordKind::MacStatus => self.seen.enforced |= record.number("enforcing") == Some(1),
+            RecordKind::MacConfigChange => {
                 if let (Some(name), Some(value)) = (record.field("bool"), record.number("val")) {
                     self.switched(String::from_utf8_lossy(name).into_owned(), value != 0);
                 }
             }
-            Kind::MacPolicyLoad => self.seen.policy_loaded = true,
-            Kind::ConfigChange => self.configuration(record),
-            Kind::DaemonStart | Kind::DaemonEnd | Kind::DaemonAbort => {
+            RecordKind::MacPolicyLoad => self.seen.policy_loaded = true,
+            RecordKind::ConfigChange => self.configuration(record),
+            RecordKind::DaemonStart | RecordKind::DaemonEnd | RecordKind::DaemonAbort => {
                 self.seen.daemon_restarted = true;
             }
-            Kind::Other => {}
+            RecordKind::Other => {}
         }
     }
 
     /// `op=remove_rule key=(null) list=5 res=1`, `op=set lost=0 old=12 …` (kernel/auditfilter.c, kernel/audit.c).
-    fn configuration(&mut self, record: &Record<'_>) {
+    fn configuration(&mut self, record: &AuditRecord<'_>) {
         match record.field("op") {
             Some(b"remove_rule") => {
-                self.seen.exclusion_removed |= record.number("list") == Some(rules::EXCLUDE.into())
+                self.seen.exclusion_removed |= record.number("list")
+                    == Some(audit_rules::EXCLUDE.into())
                     && record.number("res") == Some(1);
             }
             Some(b"set") if record.field("lost").is_some() => {
@@ -229,12 +236,12 @@ impl Collector {
         }
     }
 
-    fn avc(&mut self, record: &Record<'_>) {
+    fn avc(&mut self, record: &AuditRecord<'_>) {
         // Most records on a busy host are of other processes: look before taking them apart.
         if self.range.find(record.body).is_none() {
             return;
         }
-        let Some(avc) = Avc::from_record(record) else {
+        let Some(avc) = AvcRecord::from_record(record) else {
             self.malformed(record.body);
             return;
         };
@@ -301,7 +308,7 @@ impl Collector {
         });
     }
 
-    fn user_avc(&mut self, record: &Record<'_>) {
+    fn user_avc(&mut self, record: &AuditRecord<'_>) {
         let fence = self.target.fence.as_bytes();
         let Some(at) = memchr::memmem::find(record.body, fence) else {
             return;
@@ -321,7 +328,7 @@ impl Collector {
     }
 
     /// A record that follows the AVC record of its event.
-    fn continuation(&mut self, record: &Record<'_>) {
+    fn continuation(&mut self, record: &AuditRecord<'_>) {
         let Some(at) = self
             .open
             .iter()
@@ -333,16 +340,18 @@ impl Collector {
             return;
         };
         match record.kind {
-            Kind::Syscall => {
+            RecordKind::Syscall => {
                 event.executable = record.text("exe").map(|exe| path(&exe));
                 event.syscall = syscall(record);
                 if let Some(comm) = record.text("comm") {
                     event.program = String::from_utf8_lossy(&comm).into_owned();
                 }
             }
-            Kind::Cwd => event.directory = record.text("cwd").map(|cwd| path(&cwd)),
+            RecordKind::Cwd => event.directory = record.text("cwd").map(|cwd| path(&cwd)),
             // The parent directory of what is created or removed comes before the object itself.
-            Kind::Path if record.field("nametype") != Some(b"PARENT") || event.path.is_none() => {
+            RecordKind::Path
+                if record.field("nametype") != Some(b"PARENT") || event.path.is_none() =>
+            {
                 if let Some(name) = record.text("name") {
                     let name = path(&name);
                     event.path = Some(match &event.directory {
@@ -352,7 +361,7 @@ impl Collector {
                 }
             }
             // auditd does not log EOE; the command line is the last that it logs of an event.
-            Kind::Proctitle | Kind::Eoe => {
+            RecordKind::Proctitle | RecordKind::Eoe => {
                 if let Some(event) = self.open.remove(at) {
                     self.close(event);
                 }
@@ -381,7 +390,7 @@ impl Collector {
                 key.executable = None;
             }
             let observation = self.kinds.entry(key).or_insert_with_key(|key| Observation {
-                recorder: Recorder::Selinux,
+                recorder: RecorderName::Selinux,
                 capability: key.capability,
                 verdict: key.verdict,
                 namespace: key.namespace,
@@ -418,7 +427,7 @@ fn path(bytes: &[u8]) -> PathBuf {
 }
 
 /// The system call of a SYSCALL record, by the table of its architecture (`AUDIT_ARCH_*`, include/uapi/linux/audit.h).
-fn syscall(record: &Record<'_>) -> Option<Syscall> {
+fn syscall(record: &AuditRecord<'_>) -> Option<Syscall> {
     let number = record.number("syscall")?;
     let architecture = std::str::from_utf8(record.field("arch")?).ok()?;
     let table = usize::try_from(number).ok();

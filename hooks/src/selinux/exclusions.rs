@@ -1,22 +1,25 @@
 //! Rules of the host's own that keep records from being made.
 
-use super::audit::{self, Audit};
-use super::rules::Effect;
-use super::target::Target;
-use capprof_profile::observation::{BlindSpot, Recorder};
+use super::audit::{self, AuditSocket};
+use super::audit_rules::Effect;
+use super::recorded_processes::RecordedProcesses;
+use capprof_profile::observation::{BlindSpot, RecorderName};
 
 /// The rules of audit that may keep some of the records from being made, as blind spots.
 ///
 /// # Errors
 /// [`audit::Error::Excluded`] if one keeps all of them, any other [`audit::Error`] if it cannot be told.
-pub(super) fn exclusions(audit: &Audit, target: &Target) -> Result<Vec<BlindSpot>, audit::Error> {
+pub(super) fn exclusions(
+    audit: &AuditSocket,
+    target: &RecordedProcesses,
+) -> Result<Vec<BlindSpot>, audit::Error> {
     let mut spots = Vec::new();
     for rule in audit.rules()? {
         match rule.effect(target) {
             Effect::None => {}
             Effect::Some => spots.push(BlindSpot {
                 capability: None,
-                recorder: Recorder::Selinux,
+                recorder: RecorderName::Selinux,
                 reason: format!(
                     "audit rule {rule} keeps records of some processes from being made"
                 ),

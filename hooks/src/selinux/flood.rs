@@ -1,9 +1,9 @@
 //! Ending the auditing of a capability that is used all the time.
 
-use super::events::Collector;
+use super::events::EventCollector;
 use super::selinuxfs::Selinuxfs;
 use crate::journal;
-use crate::lease::{Kind, Leases, Switch};
+use crate::lease::{LeaseKind, Leases, Switch};
 use capprof_profile::Capability;
 use capprof_store::recording::Directory;
 use std::fs;
@@ -35,7 +35,7 @@ impl Flood {
     }
 
     /// Says in the recording's directory when this recording has seen enough, and switches auditing off if all have, or if it is too much.
-    pub(super) fn check(&mut self, directory: &Directory, collector: &Collector) {
+    pub(super) fn check(&mut self, directory: &Directory, collector: &EventCollector) {
         let (own, any) = collector.granted(self.capability);
         if any < self.next {
             return;
@@ -48,7 +48,7 @@ impl Flood {
         }
         let selinuxfs = Selinuxfs::new();
         let result = Leases::new(directory.state(), &selinuxfs).switch_if(
-            Kind::Domain,
+            LeaseKind::Domain,
             &Switch::Boolean(self.boolean.clone()),
             false,
             |recordings| {

@@ -7,13 +7,13 @@
 //! It must not wait for the poststop hook. `crun run` adopts every orphan below it (PR_SET_CHILD_SUBREAPER), the listener among them, and
 //! runs that hook only when the last of its children has ended.
 
-use super::audit::{Audit, Heard, Listener};
+use super::audit::{AuditSocket, Heard, Listener};
 use super::error::Error;
-use super::events::Collector;
+use super::events::EventCollector;
 use super::fence::{FENCE_TIMEOUT, nonce};
 use super::flood::Flood;
 use super::liveness::Liveness;
-use super::target::Target;
+use super::recorded_processes::RecordedProcesses;
 use capprof_profile::Capability;
 use capprof_profile::recording::Process;
 use capprof_store::control_group::{self, PROCESSES, VERSION_2};
@@ -45,7 +45,7 @@ const CONTROL_GROUP: &str = "capprof";
 
 #[derive(Debug, Serialize, Deserialize)]
 struct Options {
-    target: Target,
+    target: RecordedProcesses,
     /// The container's first process.
     init: Process,
     /// The capabilities whose auditing can be ended, and the booleans that do it.
@@ -58,7 +58,7 @@ struct Options {
 /// [`Error::Audit`] if the group cannot be joined, [`Error::Listener`] if the process cannot be started.
 pub(super) fn start(
     directory: &Directory,
-    target: &Target,
+    target: &RecordedProcesses,
     init: Process,
     booleans: Vec<(Capability, String)>,
 ) -> Result<Process, Error> {
@@ -108,7 +108,7 @@ pub(super) fn run(directory: &Directory) -> Result<(), Error> {
 fn listen(directory: &Directory, socket: OwnedFd) -> Result<(), Error> {
     let options: Options = directory.load_json(OPTIONS)?;
     let mut liveness = Liveness::new(options.init, options.target.clone());
-    let mut collector = Collector::new(options.target);
+    let mut collector = EventCollector::new(options.target);
     let mut listener = Listener::on(socket, TURN.into())?;
     let mut floods: Vec<Flood> = options
         .booleans
@@ -144,7 +144,7 @@ fn listen(directory: &Directory, socket: OwnedFd) -> Result<(), Error> {
         if fence.is_none() && liveness.is_over(woken.by_process) {
             let nonce = nonce();
             let text = liveness.fence(&nonce);
-            if let Err(error) = Audit::open().and_then(|audit| audit.user_avc(&text)) {
+            if let Err(error) = AuditSocket::open().and_then(|audit| audit.user_avc(&text)) {
                 collector.lost(format!("send the listener's fence: {error}"));
             }
             fence = Some((nonce, Instant::now()));

@@ -1,6 +1,6 @@
 //! Finding out if a container is still there.
 
-use super::target::Target;
+use super::recorded_processes::RecordedProcesses;
 use capprof_profile::recording::Process;
 use capprof_store::process;
 use rustix::process::PidfdFlags;
@@ -16,11 +16,11 @@ pub(super) struct Liveness {
     has_ended: bool,
     /// True if it is the first process of a pid namespace. The kernel ends all others of that before it ends (pid_namespaces(7)).
     takes_all: bool,
-    target: Target,
+    target: RecordedProcesses,
 }
 
 impl Liveness {
-    pub(super) fn new(init: Process, target: Target) -> Self {
+    pub(super) fn new(init: Process, target: RecordedProcesses) -> Self {
         let descriptor = rustix::process::Pid::from_raw(init.pid)
             .and_then(|pid| rustix::process::pidfd_open(pid, PidfdFlags::empty()).ok());
         let status = fs::read_to_string(format!("/proc/{}/status", init.pid)).unwrap_or_default();
@@ -69,7 +69,7 @@ fn is_first_of_its_pid_namespace(status: &str) -> bool {
         })
 }
 
-impl Target {
+impl RecordedProcesses {
     /// Returns true if a process runs under the recording's label. One that may not be looked at counts as none.
     fn is_in_use(&self) -> bool {
         let label = format!(":{}:{}", self.type_, self.range);

@@ -10,6 +10,7 @@
 mod arm;
 mod armed;
 mod audit;
+mod audit_rules;
 mod blind_spots;
 mod booleans;
 mod collect;
@@ -24,9 +25,8 @@ mod log;
 mod policy;
 mod probe;
 pub(crate) mod record;
-mod rules;
+mod recorded_processes;
 mod selinuxfs;
-mod target;
 
 use crate::lease::Leases;
 use crate::recorder::{self, Collection, Recorder};
@@ -54,8 +54,8 @@ pub fn listen(directory: &Directory) -> anyhow::Result<()> {
 pub struct Selinux;
 
 impl Recorder for Selinux {
-    fn name(&self) -> observation::Recorder {
-        observation::Recorder::Selinux
+    fn name(&self) -> observation::RecorderName {
+        observation::RecorderName::Selinux
     }
 
     fn is_wanted(&self, recording: &Recording) -> bool {

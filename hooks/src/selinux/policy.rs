@@ -44,7 +44,7 @@ pub(crate) fn enforcing() -> bool {
 
 /// The four classes of capabilities (security/selinux/include/classmap.h).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Class {
+pub(crate) enum CapabilityClass {
     /// Numbers 0 to 31, asked of the initial user namespace.
     Capability,
     /// 32 and above, asked of the initial user namespace.
@@ -55,7 +55,7 @@ pub(crate) enum Class {
     Cap2Userns,
 }
 
-impl Class {
+impl CapabilityClass {
     /// The two classes that cover all capabilities in the container's own user namespace.
     pub(crate) fn of(user_namespace: bool) -> [Self; 2] {
         match user_namespace {
@@ -85,7 +85,7 @@ impl Class {
 
 /// What a domain may do to itself in one class, by capability.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Decision {
+pub(crate) struct AccessDecision {
     /// Allowed by the policy.
     pub(crate) allowed: CapabilitySet,
     /// Leaves a record when allowed (`auditallow`).
@@ -98,7 +98,7 @@ pub(crate) struct Decision {
     pub(crate) permissive: bool,
 }
 
-impl Decision {
+impl AccessDecision {
     /// Capabilities whose use leaves no record: allowed without one, or refused without one.
     pub(crate) fn hidden(&self) -> CapabilitySet {
         self.allowed
@@ -155,16 +155,16 @@ pub(crate) fn canonical(context: &str) -> Result<String, Error> {
 ///
 /// # Errors
 /// [`Error::Invalid`], [`Error::Ask`].
-pub(crate) fn decision(context: &str, class: Class) -> Result<Decision, Error> {
+pub(crate) fn decision(context: &str, class: CapabilityClass) -> Result<AccessDecision, Error> {
     let ask = |source| Error::Ask {
         question: format!("compute access of {context} in class {}", class.name()),
         source,
     };
     let covered = || Capability::all().filter(|capability| class.covers(*capability));
     let Ok(security_class) = SecurityClass::from_name(class.name()) else {
-        return Ok(Decision {
+        return Ok(AccessDecision {
             unknown: covered().collect(),
-            ..Decision::default()
+            ..AccessDecision::default()
         });
     };
     let text = CString::new(context).map_err(|_| Error::Invalid {
@@ -175,9 +175,9 @@ pub(crate) fn decision(context: &str, class: Class) -> Result<Decision, Error> {
         .query_access_decision(&security_context, security_class, u32::MAX)
         .map_err(ask)?;
     // Policies number permissions as they like: go by name.
-    let mut decision = Decision {
+    let mut decision = AccessDecision {
         permissive: answer.flags & 1 != 0,
-        ..Decision::default()
+        ..AccessDecision::default()
     };
     for capability in covered() {
         let name = capability.short_name().to_ascii_lowercase();
@@ -209,8 +209,8 @@ pub(crate) fn decision(context: &str, class: Class) -> Result<Decision, Error> {
 pub(super) fn decisions(
     context: &str,
     user_namespace: bool,
-) -> Result<Vec<(Class, Decision)>, Error> {
-    Class::of(user_namespace)
+) -> Result<Vec<(CapabilityClass, AccessDecision)>, Error> {
+    CapabilityClass::of(user_namespace)
         .into_iter()
         .map(|class| Ok((class, decision(context, class)?)))
         .collect()
@@ -245,7 +245,7 @@ mod tests {
         let set =
             |capabilities: &[Capability]| capabilities.iter().copied().collect::<CapabilitySet>();
         let all: CapabilitySet = Capability::all().collect();
-        let decision = Decision {
+        let decision = AccessDecision {
             allowed: set(&[Capability::CHOWN, Capability::SYS_ADMIN]),
             audit_allowed: set(&[Capability::SYS_ADMIN]),
             audit_denied: all.difference(set(&[Capability::FSETID])),

@@ -1,14 +1,14 @@
 //! What the SELinux recorder can do on this host.
 
-use super::audit::{self, Audit};
+use super::audit::{self, AuditSocket};
 use super::blind_spots;
 use super::booleans::{DOMAIN, ENTRANCE, PREFIX, gives_capabilities};
 use super::exclusions::exclusions;
 use super::log::{self, Position};
 use super::policy;
+use super::recorded_processes::RecordedProcesses;
 use super::selinuxfs::Selinuxfs;
-use super::target::Target;
-use crate::lease::{Kind, Leases, Switch};
+use crate::lease::{LeaseKind, Leases, Switch};
 use capprof_profile::CapabilitySet;
 use capprof_profile::settings::Scope;
 use capprof_store::selinux_contexts;
@@ -73,8 +73,8 @@ pub(super) fn probe(state: &Path) -> serde_json::Value {
             "booleans": booleans,
         },
         "leases": {
-            "domain": leases.in_use(Kind::Domain).unwrap_or_default(),
-            "host": leases.in_use(Kind::Host).unwrap_or_default(),
+            "domain": leases.in_use(LeaseKind::Domain).unwrap_or_default(),
+            "host": leases.in_use(LeaseKind::Host).unwrap_or_default(),
         },
         "scopes": {"domain": domain, "host": host},
         "audit": audit,
@@ -82,7 +82,7 @@ pub(super) fn probe(state: &Path) -> serde_json::Value {
 }
 
 fn probe_audit() -> serde_json::Value {
-    let audit = match Audit::open() {
+    let audit = match AuditSocket::open() {
         Ok(audit) => audit,
         Err(error) => {
             return json!({"usable": false, "state": "off", "problems": [error.to_string()]});
@@ -104,9 +104,9 @@ fn probe_audit() -> serde_json::Value {
     if let Err(error) = audit::Listener::join() {
         problems.push(error.to_string());
     }
-    let target = Target {
+    let target = RecordedProcesses {
         type_: DOMAIN.to_owned(),
-        ..Target::default()
+        ..RecordedProcesses::default()
     };
     let exclusions = exclusions(&audit, &target);
     match &exclusions {

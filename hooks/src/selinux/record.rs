@@ -18,7 +18,7 @@ pub(crate) struct Stamp {
 
 /// The kinds of records that capprof reads (`include/uapi/linux/audit.h`, libaudit's `msg_typetab.h`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum RecordKind {
     /// 1400: a decision of the access vector cache.
     Avc,
     /// 1300: the system call in which it was made.
@@ -51,7 +51,7 @@ pub(crate) enum Kind {
     Other,
 }
 
-impl Kind {
+impl RecordKind {
     fn from_name(name: &[u8]) -> Self {
         match name {
             b"AVC" => Self::Avc,
@@ -164,9 +164,9 @@ fn digits(text: &[u8]) -> usize {
 
 /// One record; `body` is what follows `audit(…):`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Record<'a> {
+pub(crate) struct AuditRecord<'a> {
     /// What it describes.
-    pub(crate) kind: Kind,
+    pub(crate) kind: RecordKind,
     /// Which event it belongs to.
     pub(crate) stamp: Stamp,
     /// Its fields.
@@ -176,7 +176,7 @@ pub(crate) struct Record<'a> {
 /// Separates a record from the interpretations that auditd appends with `log_format = ENRICHED` (auditd.conf(5)).
 const ENRICHMENT: u8 = 0x1d;
 
-impl<'a> Record<'a> {
+impl<'a> AuditRecord<'a> {
     /// Reads a line of the log, without its line feed: `[node=NAME ]type=AVC msg=audit(1795441500.475:14): …`.
     pub(crate) fn from_line(line: &'a [u8]) -> Option<Self> {
         let line = match line.strip_prefix(b"node=") {
@@ -185,7 +185,7 @@ impl<'a> Record<'a> {
         };
         let rest = line.strip_prefix(b"type=")?;
         let end = memchr::memchr(b' ', rest)?;
-        let kind = Kind::from_name(rest.get(..end)?);
+        let kind = RecordKind::from_name(rest.get(..end)?);
         let rest = rest.get(end + 1..)?.strip_prefix(b"msg=")?;
         Self::from_text(kind, rest)
     }
@@ -193,10 +193,10 @@ impl<'a> Record<'a> {
     /// Reads what the kernel sends to the multicast group: the message's type, and `audit(1795441500.475:14): …`.
     pub(crate) fn from_message(number: u16, payload: &'a [u8]) -> Option<Self> {
         let payload = payload.strip_suffix(b"\0").unwrap_or(payload);
-        Self::from_text(Kind::from_number(number), payload)
+        Self::from_text(RecordKind::from_number(number), payload)
     }
 
-    fn from_text(kind: Kind, text: &'a [u8]) -> Option<Self> {
+    fn from_text(kind: RecordKind, text: &'a [u8]) -> Option<Self> {
         let rest = text.strip_prefix(b"audit(")?;
         let (seconds, rest) = number(rest)?;
         let (milliseconds, rest) = number(rest.strip_prefix(b".")?)?;
@@ -271,7 +271,7 @@ fn number(text: &[u8]) -> Option<(u64, &[u8])> {
     Some((std::str::from_utf8(digits).ok()?.parse().ok()?, rest))
 }
 
-/// See [`Record::fields`].
+/// See [`AuditRecord::fields`].
 #[derive(Clone, Debug)]
 pub(crate) struct Fields<'a>(&'a [u8]);
 
@@ -309,13 +309,13 @@ impl<'a> Iterator for Fields<'a> {
 /// What SELinux decided, from the body of an AVC record (security/selinux/avc.c, `avc_audit_pre_callback()`):
 /// `avc:  denied  { chown } for  pid=160 comm="cp" capability=0  scontext=… tcontext=… tclass=capability permissive=1`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Avc<'a> {
+pub(crate) struct AvcRecord<'a> {
     /// `granted` rather than `denied`.
     pub(crate) granted: bool,
     /// What stands between the braces.
     pub(crate) permissions: Vec<&'a [u8]>,
     /// The context of who asked.
-    pub(crate) source: Context<'a>,
+    pub(crate) source: SecurityContext<'a>,
     /// The object class.
     pub(crate) class: &'a [u8],
     /// True if the access was let through nevertheless. Granted records do not have the field.
@@ -324,9 +324,9 @@ pub(crate) struct Avc<'a> {
     pub(crate) capability: Option<u8>,
 }
 
-impl<'a> Avc<'a> {
+impl<'a> AvcRecord<'a> {
     /// Reads an AVC record; `None` if it is not one, or cut short.
-    pub(crate) fn from_record(record: &Record<'a>) -> Option<Self> {
+    pub(crate) fn from_record(record: &AuditRecord<'a>) -> Option<Self> {
         let rest = record.body.strip_prefix(b"avc:")?.trim_ascii_start();
         let (granted, rest) = match rest.strip_prefix(b"denied") {
             Some(rest) => (false, rest),
@@ -339,14 +339,14 @@ impl<'a> Avc<'a> {
             .split(|byte| *byte == b' ')
             .filter(|word| !word.is_empty())
             .collect();
-        let record = Record {
+        let record = AuditRecord {
             body: rest.get(end + 1..)?,
             ..*record
         };
         Some(Self {
             granted,
             permissions,
-            source: Context::parse(record.field("scontext")?)?,
+            source: SecurityContext::parse(record.field("scontext")?)?,
             class: record.field("tclass")?,
             permissive: record.number("permissive") == Some(1),
             capability: record
@@ -358,7 +358,7 @@ impl<'a> Avc<'a> {
 
 /// A security context in its four parts; the last, the range of levels, is empty where the policy has no levels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Context<'a> {
+pub(crate) struct SecurityContext<'a> {
     /// The SELinux user.
     pub(crate) user: &'a [u8],
     /// The role.
@@ -369,7 +369,7 @@ pub(crate) struct Context<'a> {
     pub(crate) range: &'a [u8],
 }
 
-impl<'a> Context<'a> {
+impl<'a> SecurityContext<'a> {
     /// Splits `user:role:type[:range]`.
     pub(crate) fn parse(text: &'a [u8]) -> Option<Self> {
         let mut parts = text.splitn(4, |byte| *byte == b':');

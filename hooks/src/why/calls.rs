@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 /// What an argument is, in the order of the arguments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum ArgumentKind {
     /// A path; relative to the descriptor before it, else to the working directory.
     Path,
     /// A descriptor that a path is relative to.
@@ -41,7 +41,7 @@ pub(super) enum Kind {
 
 /// What one line of the table says.
 pub(super) struct Call {
-    pub(super) kinds: Vec<Kind>,
+    pub(super) kinds: Vec<ArgumentKind>,
     /// Bits of `enum call_error`.
     errors: u32,
 }
@@ -51,7 +51,7 @@ impl Call {
     pub(super) fn names_file(&self) -> bool {
         self.kinds
             .iter()
-            .any(|kind| matches!(kind, Kind::Path | Kind::Descriptor))
+            .any(|kind| matches!(kind, ArgumentKind::Path | ArgumentKind::Descriptor))
     }
 }
 
@@ -267,32 +267,32 @@ accept fd
 accept4 fd
 ";
 
-fn kind(word: &str) -> Option<Kind> {
+fn kind(word: &str) -> Option<ArgumentKind> {
     Some(match word {
-        "path" => Kind::Path,
-        "dir" => Kind::Directory,
-        "fd" => Kind::Descriptor,
-        "openflags" => Kind::OpenFlags,
-        "mode" => Kind::Mode,
-        "id" => Kind::Id,
-        "signal" => Kind::Signal,
-        "pid" => Kind::Pid,
-        "int" => Kind::Integer,
-        "hex" => Kind::Hexadecimal,
-        "address" => Kind::Address,
-        "option" => Kind::Option,
-        "request" => Kind::Request,
-        "cloneflags" => Kind::CloneFlags,
-        "mountflags" => Kind::MountFlags,
-        "family" => Kind::Family,
-        "socketkind" => Kind::SocketType,
-        "resource" => Kind::Resource,
-        "prot" => Kind::Protection,
-        "mapflags" => Kind::MapFlags,
-        "access" => Kind::Access,
-        "device" => Kind::Device,
-        "text" => Kind::Text,
-        "skip" => Kind::Skip,
+        "path" => ArgumentKind::Path,
+        "dir" => ArgumentKind::Directory,
+        "fd" => ArgumentKind::Descriptor,
+        "openflags" => ArgumentKind::OpenFlags,
+        "mode" => ArgumentKind::Mode,
+        "id" => ArgumentKind::Id,
+        "signal" => ArgumentKind::Signal,
+        "pid" => ArgumentKind::Pid,
+        "int" => ArgumentKind::Integer,
+        "hex" => ArgumentKind::Hexadecimal,
+        "address" => ArgumentKind::Address,
+        "option" => ArgumentKind::Option,
+        "request" => ArgumentKind::Request,
+        "cloneflags" => ArgumentKind::CloneFlags,
+        "mountflags" => ArgumentKind::MountFlags,
+        "family" => ArgumentKind::Family,
+        "socketkind" => ArgumentKind::SocketType,
+        "resource" => ArgumentKind::Resource,
+        "prot" => ArgumentKind::Protection,
+        "mapflags" => ArgumentKind::MapFlags,
+        "access" => ArgumentKind::Access,
+        "device" => ArgumentKind::Device,
+        "text" => ArgumentKind::Text,
+        "skip" => ArgumentKind::Skip,
         _ => return None,
     })
 }
@@ -334,7 +334,7 @@ fn error(name: &str) -> u32 {
 
 /// True if the call is given the address of a socket.
 pub(super) fn takes_address(name: &str) -> bool {
-    call(name).is_some_and(|call| call.kinds.contains(&Kind::Address))
+    call(name).is_some_and(|call| call.kinds.contains(&ArgumentKind::Address))
 }
 
 /// The line of the table.
@@ -361,7 +361,7 @@ pub(super) fn shape(number: u32) -> u32 {
     else {
         return 0;
     };
-    let place = |wanted: &dyn Fn(Kind) -> bool, skip: usize| {
+    let place = |wanted: &dyn Fn(ArgumentKind) -> bool, skip: usize| {
         call.kinds
             .iter()
             .enumerate()
@@ -370,26 +370,31 @@ pub(super) fn shape(number: u32) -> u32 {
             .and_then(|(index, _)| u32::try_from(index + 1).ok())
             .unwrap_or(0)
     };
-    let is_path = |kind: Kind| kind == Kind::Path;
-    let is_name = |kind: Kind| matches!(kind, Kind::Path | Kind::Text);
-    let has_path = call.kinds.contains(&Kind::Path);
+    let is_path = |kind: ArgumentKind| kind == ArgumentKind::Path;
+    let is_name = |kind: ArgumentKind| matches!(kind, ArgumentKind::Path | ArgumentKind::Text);
+    let has_path = call.kinds.contains(&ArgumentKind::Path);
     let has_two = call
         .kinds
         .iter()
-        .filter(|kind| **kind == Kind::Path)
+        .filter(|kind| **kind == ArgumentKind::Path)
         .count()
         > 1;
     let (path, path2) = match has_path {
         true if has_two => (place(&is_path, 0), place(&is_path, 1)),
         // The text besides: what is mounted, where a link leads.
-        true => (place(&is_path, 0), place(&|kind| kind == Kind::Text, 0)),
+        true => (
+            place(&is_path, 0),
+            place(&|kind| kind == ArgumentKind::Text, 0),
+        ),
         false => (place(&is_name, 0), place(&is_name, 1)),
     };
-    let directory = |kind: Kind| kind == Kind::Directory || (kind == Kind::Descriptor && !has_path);
+    let directory = |kind: ArgumentKind| {
+        kind == ArgumentKind::Directory || (kind == ArgumentKind::Descriptor && !has_path)
+    };
     path | path2 << 3
         | place(&directory, 0) << 6
         | place(&directory, 1) << 9
-        | place(&|kind| kind == Kind::Address, 0) << 12
+        | place(&|kind| kind == ArgumentKind::Address, 0) << 12
         | call.errors << 15
 }
 

@@ -8,9 +8,10 @@ use super::records::{self, Waiting};
 use super::{calls, decode, executable, intent};
 use crate::ebpf::symbols::Symbols;
 use capprof_profile::why::facts::{
-    Check, Credentials, DeviceRule, Errno, Extent, Facts, Intent, Kind, Target, Walk,
+    CheckedNamespace, Credentials, DeviceRule, Errno, Facts, FileKind, IdRange, Intent,
+    RefusedCheck, Walk,
 };
-use capprof_profile::why::report::{Refusal, Report};
+use capprof_profile::why::report::{Refusal, RefusalReport};
 use capprof_profile::why::{self, seccomp};
 use capprof_profile::{Capability, CapabilitySet};
 use rustix::fs::{Mode, OFlags, openat};
@@ -65,7 +66,7 @@ type Filter = (u64, Option<Vec<seccomp::Instruction>>);
 
 /// Collects what the kernel tells.
 #[derive(Default)]
-pub(super) struct Collector {
+pub(super) struct RefusalCollector {
     roots: Roots,
     networks: Networks,
     records: Waiting,
@@ -82,7 +83,7 @@ pub(super) struct Collector {
     attached: bool,
 }
 
-impl Collector {
+impl RefusalCollector {
     /// For a command that is going to be started.
     pub(super) fn of_command(program: &OsStr) -> Self {
         Self {
@@ -296,7 +297,7 @@ impl Collector {
             }
         }
         let compat = event.flags & flag::COMPAT != 0;
-        let call = seccomp::Call {
+        let call = seccomp::SeccompData {
             number: event.call.cast_unsigned(),
             architecture: if compat {
                 ARCHITECTURE.1
@@ -310,7 +311,7 @@ impl Collector {
     }
 
     /// Everything that was refused, explained.
-    pub(super) fn report(self, kernel: &Kernel) -> Report {
+    pub(super) fn report(self, kernel: &Kernel) -> RefusalReport {
         let mut missing = kernel.missing.clone();
         let lost = kernel.lost() + self.dropped;
         if lost > 0 {
@@ -352,7 +353,7 @@ impl Collector {
             }
         }
         why::rank(&mut refusals);
-        Report {
+        RefusalReport {
             refusals,
             exit_status: None,
             missing,
@@ -370,7 +371,7 @@ fn explain(
     if let Some(symbols) = symbols {
         pending.facts.checks = checks(event)
             .filter_map(|check| {
-                Some(Check {
+                Some(RefusedCheck {
                     capability: Capability::from_number(u8::try_from(check.capability).ok()?)?,
                     target: target(event, check.flags),
                     foreign: check.flags & layout::check_flag::OTHER_CREDENTIALS != 0,
@@ -445,14 +446,14 @@ fn stack(check: &layout::Check) -> &[u64] {
     check.stack.get(..frames.min(FRAMES)).unwrap_or_default()
 }
 
-fn target(event: &Event, flags: u32) -> Target {
+fn target(event: &Event, flags: u32) -> CheckedNamespace {
     let own = flags & layout::check_flag::OWN != 0;
     match (flags & layout::check_flag::INITIAL != 0, own) {
-        (true, true) => Target::Own,
-        (true, false) if event.user_level > 0 => Target::Initial,
-        (true, false) => Target::Other,
-        (false, true) => Target::OwnNested,
-        (false, false) => Target::Other,
+        (true, true) => CheckedNamespace::Own,
+        (true, false) if event.user_level > 0 => CheckedNamespace::Initial,
+        (true, false) => CheckedNamespace::Other,
+        (false, true) => CheckedNamespace::OwnNested,
+        (false, false) => CheckedNamespace::Other,
     }
 }
 
@@ -463,7 +464,7 @@ fn credentials(event: &Event) -> Credentials {
         let known = extents.get(..count).unwrap_or_default();
         known
             .iter()
-            .map(|extent| Extent {
+            .map(|extent| IdRange {
                 inside: extent.first,
                 outside: extent.lower_first,
                 count: extent.count,
@@ -507,7 +508,7 @@ fn add_interpreters(start: &Start<'_>, root: &OwnedFd, walk_of_file: &mut Walk) 
     let mut path = walk_of_file
         .last
         .as_ref()
-        .filter(|step| step.kind == Kind::File)
+        .filter(|step| step.kind == FileKind::File)
         .map(|step| step.path.clone());
     // A script's interpreter may be a script; the kernel follows a few.
     for _ in 0..5 {
@@ -527,7 +528,7 @@ fn add_interpreters(start: &Start<'_>, root: &OwnedFd, walk_of_file: &mut Walk) 
         path = way
             .last
             .as_ref()
-            .filter(|step| step.kind == Kind::File)
+            .filter(|step| step.kind == FileKind::File)
             .map(|step| step.path.clone());
         walk_of_file.interpreters.push(way);
     }

@@ -1,6 +1,6 @@
 //! A system call as text, in the manner of strace(1).
 
-use super::calls::{self, Kind};
+use super::calls::{self, ArgumentKind};
 use super::layout::{Event, flag, text};
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -14,12 +14,14 @@ pub(super) fn call(event: &Event, name: &str) -> String {
     for (index, kind) in call.kinds.iter().enumerate() {
         let value = event.arguments.get(index).copied().unwrap_or(0);
         let written = match kind {
-            Kind::Path | Kind::Text => paths.next().map(|path| format!("{path:?}")),
-            Kind::Descriptor => Some(descriptor(event, value, index)),
-            Kind::Directory | Kind::Skip => None,
-            Kind::Address => Some(address(&event.data)),
+            ArgumentKind::Path | ArgumentKind::Text => paths.next().map(|path| format!("{path:?}")),
+            ArgumentKind::Descriptor => Some(descriptor(event, value, index)),
+            ArgumentKind::Directory | ArgumentKind::Skip => None,
+            ArgumentKind::Address => Some(address(&event.data)),
             // The mode of a file that is not made.
-            Kind::Mode if name.starts_with("open") && event.arguments[index - 1] & 0o100 == 0 => {
+            ArgumentKind::Mode
+                if name.starts_with("open") && event.arguments[index - 1] & 0o100 == 0 =>
+            {
                 None
             }
             kind => Some(argument(*kind, value, name)),
@@ -72,25 +74,27 @@ fn low(value: u64) -> u32 {
     value as u32
 }
 
-fn argument(kind: Kind, value: u64, call: &str) -> String {
+fn argument(kind: ArgumentKind, value: u64, call: &str) -> String {
     let number = low(value);
     match kind {
-        Kind::OpenFlags => open_flags(value),
-        Kind::Mode => format!("0{:o}", value & 0o7777),
-        Kind::Id | Kind::Pid | Kind::Integer => number.cast_signed().to_string(),
-        Kind::Signal => named(&SIGNALS, u64::from(number)),
-        Kind::Option => named(&OPTIONS, u64::from(number)),
-        Kind::Request if call == "ioctl" => named(&IOCTLS, u64::from(number)),
-        Kind::Request => named(&PTRACE, u64::from(number)),
-        Kind::CloneFlags => flags(&CLONE, value & !0xff),
-        Kind::MountFlags => flags(&MOUNT, value),
-        Kind::Family => named(&FAMILIES, u64::from(number)),
-        Kind::SocketType => named(&SOCKET_KINDS, u64::from(number & 0xf)),
-        Kind::Resource => named(&RESOURCES, u64::from(number)),
-        Kind::Protection => flags(&PROTECTION, value),
-        Kind::MapFlags => flags(&MAP, value),
-        Kind::Access => flags(&ACCESS, value),
-        Kind::Device => format!(
+        ArgumentKind::OpenFlags => open_flags(value),
+        ArgumentKind::Mode => format!("0{:o}", value & 0o7777),
+        ArgumentKind::Id | ArgumentKind::Pid | ArgumentKind::Integer => {
+            number.cast_signed().to_string()
+        }
+        ArgumentKind::Signal => named(&SIGNALS, u64::from(number)),
+        ArgumentKind::Option => named(&OPTIONS, u64::from(number)),
+        ArgumentKind::Request if call == "ioctl" => named(&IOCTLS, u64::from(number)),
+        ArgumentKind::Request => named(&PTRACE, u64::from(number)),
+        ArgumentKind::CloneFlags => flags(&CLONE, value & !0xff),
+        ArgumentKind::MountFlags => flags(&MOUNT, value),
+        ArgumentKind::Family => named(&FAMILIES, u64::from(number)),
+        ArgumentKind::SocketType => named(&SOCKET_KINDS, u64::from(number & 0xf)),
+        ArgumentKind::Resource => named(&RESOURCES, u64::from(number)),
+        ArgumentKind::Protection => flags(&PROTECTION, value),
+        ArgumentKind::MapFlags => flags(&MAP, value),
+        ArgumentKind::Access => flags(&ACCESS, value),
+        ArgumentKind::Device => format!(
             "makedev({}, {})",
             (number >> 8) & 0xfff,
             (number & 0xff) | (number >> 12 & 0xfff00)

@@ -25,8 +25,8 @@ mod process;
 mod records;
 
 use anyhow::{Context, bail};
-use capprof_profile::why::report::Report;
-use collect::Collector;
+use capprof_profile::why::report::RefusalReport;
+use collect::RefusalCollector;
 use kernel::{Events, Kernel, Told};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
@@ -85,7 +85,7 @@ fn watch_container(report: &Path, pid: u32, time: Option<Duration>) -> anyhow::R
     let members = members::of(pid)?;
     let kernel = load()?;
     let signals = Signals::catch()?;
-    let mut watch = Watch::new(&kernel, Collector::of_container())?;
+    let mut watch = Watch::new(&kernel, RefusalCollector::of_container())?;
     if let Some(namespace) = members.mount_namespace {
         kernel.watch_joins(namespace)?;
     }
@@ -116,7 +116,7 @@ fn load() -> anyhow::Result<Kernel> {
 
 fn watch_command(report: &Path, program: &OsStr) -> anyhow::Result<ExitCode> {
     let kernel = load()?;
-    let mut watch = Watch::new(&kernel, Collector::of_command(program))?;
+    let mut watch = Watch::new(&kernel, RefusalCollector::of_command(program))?;
     kernel.watch_children(std::os::unix::process::parent_id())?;
     // Those of the terminal are for the command.
     let _signals = Signals::catch()?;
@@ -139,13 +139,13 @@ fn is_closed(input: BorrowedFd<'_>) -> bool {
 /// What the kernel tells, on its way to the collector.
 struct Watch<'a> {
     events: Events<'a>,
-    collector: Collector,
+    collector: RefusalCollector,
     /// Told, and not yet taken.
     waiting: VecDeque<Told>,
 }
 
 impl<'a> Watch<'a> {
-    fn new(kernel: &'a Kernel, collector: Collector) -> anyhow::Result<Self> {
+    fn new(kernel: &'a Kernel, collector: RefusalCollector) -> anyhow::Result<Self> {
         Ok(Self {
             events: kernel.events()?,
             collector,
@@ -174,7 +174,7 @@ impl<'a> Watch<'a> {
     }
 
     /// Takes what has come until now.
-    fn finish(mut self) -> Collector {
+    fn finish(mut self) -> RefusalCollector {
         self.hear(Duration::ZERO);
         for told in self.waiting {
             self.collector.take(told);
@@ -201,7 +201,7 @@ fn hurry() {
     }
 }
 
-fn write(path: &Path, report: &Report) -> anyhow::Result<()> {
+fn write(path: &Path, report: &RefusalReport) -> anyhow::Result<()> {
     let text = serde_json::to_vec_pretty(report)?;
     std::fs::write(path, text).with_context(|| format!("write {}", path.display()))
 }

@@ -1,7 +1,7 @@
 //! A process's mounts, as /proc/PID/mountinfo lists them (proc_pid_mountinfo(5)).
 
 use capprof_profile::why::facts::{Mount, ReadOnly};
-use capprof_store::mountinfo::{Entry, entries, has_option};
+use capprof_store::mountinfo::{MountEntry, entries, has_option};
 use std::collections::HashMap;
 
 /// Mounts by their number.
@@ -34,7 +34,7 @@ impl Mounts {
     }
 }
 
-fn mount(entry: Entry<'_>) -> (u64, Mount) {
+fn mount(entry: MountEntry<'_>) -> (u64, Mount) {
     let has = |name| has_option(entry.options, name);
     let read_only = match (has("ro"), has_option(entry.super_options, "ro")) {
         (_, true) => Some(ReadOnly::FileSystem),

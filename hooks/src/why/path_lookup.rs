@@ -1,7 +1,7 @@
 //! The way to a file as a process sees it: from its root directory, link by link, without entering its namespaces.
 
 use super::mounts::Mounts;
-use capprof_profile::why::facts::{AclEntry, Kind, Step, Walk};
+use capprof_profile::why::facts::{AclEntry, FileKind, PathComponent, Walk};
 use rustix::fs::{
     AtFlags, Mode, OFlags, StatVfsMountFlags, StatxAttributes, StatxFlags, fstatfs, fstatvfs,
     getxattr, openat, readlinkat, statx,
@@ -26,7 +26,7 @@ pub(super) struct Start<'a> {
 /// A directory that was entered.
 struct Directory {
     fd: OwnedFd,
-    step: Step,
+    step: PathComponent,
     mount: u64,
 }
 
@@ -121,8 +121,8 @@ impl Walker<'_> {
         };
         let (step, mount) = self.describe(fd.as_fd(), path, Some(here))?;
         match step.kind {
-            Kind::Link if no_follow && self.pending.is_empty() => self.end(step),
-            Kind::Link => {
+            FileKind::Link if no_follow && self.pending.is_empty() => self.end(step),
+            FileKind::Link => {
                 let magic =
                     step.mount.file_system == "proc" && name != "self" && name != "thread-self";
                 match magic {
@@ -140,8 +140,8 @@ impl Walker<'_> {
         }
     }
 
-    fn take(&mut self, fd: OwnedFd, step: Step, mount: u64) -> Option<()> {
-        if step.kind == Kind::Directory {
+    fn take(&mut self, fd: OwnedFd, step: PathComponent, mount: u64) -> Option<()> {
+        if step.kind == FileKind::Directory {
             self.stack.push(Directory { fd, step, mount });
             return Some(());
         }
@@ -153,13 +153,13 @@ impl Walker<'_> {
         self.end(step)
     }
 
-    fn look_at_capabilities(&mut self, fd: &OwnedFd, step: &Step) {
-        if step.kind == Kind::File && step.mode & 0o111 != 0 {
+    fn look_at_capabilities(&mut self, fd: &OwnedFd, step: &PathComponent) {
+        if step.kind == FileKind::File && step.mode & 0o111 != 0 {
             self.walk.file_capabilities = super::executable::capabilities(fd.as_fd());
         }
     }
 
-    fn end(&mut self, step: Step) -> Option<()> {
+    fn end(&mut self, step: PathComponent) -> Option<()> {
         self.walk.last = Some(step);
         self.walk.whole = true;
         self.pending.clear();
@@ -167,7 +167,7 @@ impl Walker<'_> {
         None
     }
 
-    fn follow(&mut self, link: Step, name: &str) -> Option<()> {
+    fn follow(&mut self, link: PathComponent, name: &str) -> Option<()> {
         self.links += 1;
         if self.links > LINKS {
             return None;
@@ -211,7 +211,7 @@ impl Walker<'_> {
         fd: BorrowedFd<'_>,
         path: String,
         parent: Option<&Directory>,
-    ) -> Option<(Step, u64)> {
+    ) -> Option<(PathComponent, u64)> {
         let found = statx(
             fd,
             "",
@@ -240,7 +240,7 @@ impl Walker<'_> {
                     .clone_into(&mut mount.file_system);
             }
         }
-        let step = Step {
+        let step = PathComponent {
             path,
             kind: kind(mode),
             mode: mode & 0o7777,
@@ -256,15 +256,15 @@ impl Walker<'_> {
     }
 }
 
-fn kind(mode: u32) -> Kind {
+fn kind(mode: u32) -> FileKind {
     match mode & 0o170_000 {
-        0o040_000 => Kind::Directory,
-        0o120_000 => Kind::Link,
-        0o020_000 => Kind::Character,
-        0o060_000 => Kind::Block,
-        0o010_000 => Kind::Fifo,
-        0o140_000 => Kind::Socket,
-        _ => Kind::File,
+        0o040_000 => FileKind::Directory,
+        0o120_000 => FileKind::Link,
+        0o020_000 => FileKind::Character,
+        0o060_000 => FileKind::Block,
+        0o010_000 => FileKind::Fifo,
+        0o140_000 => FileKind::Socket,
+        _ => FileKind::File,
     }
 }
 

@@ -2,9 +2,9 @@
 
 use super::layout::{self, Event, TEXT};
 use crate::ebpf::symbols::Symbols;
-use crate::selinux::record::{Avc, Context, Record};
+use crate::selinux::record::{AuditRecord, AvcRecord, SecurityContext};
 use capprof_profile::Capability;
-use capprof_profile::why::facts::{self, ApparmorDenial, Check, Errno, Target};
+use capprof_profile::why::facts::{self, ApparmorDenial, CheckedNamespace, Errno, RefusedCheck};
 use std::collections::HashMap;
 
 /// Records whose system call has not ended yet, by the thread that is in it.
@@ -49,12 +49,12 @@ pub(super) fn hook(event: &Event) -> Option<u64> {
 pub(super) fn read(
     record: &layout::Record,
     symbols: Option<&Symbols>,
-) -> (Option<facts::Avc>, Option<ApparmorDenial>) {
+) -> (Option<facts::AvcRefusal>, Option<ApparmorDenial>) {
     let length = usize::try_from(record.length).unwrap_or(usize::MAX);
     let Some(parsed) = record
         .text
         .get(..length.min(TEXT))
-        .and_then(|text| Record::from_message(AVC, text))
+        .and_then(|text| AuditRecord::from_message(AVC, text))
     else {
         return (None, None);
     };
@@ -74,27 +74,30 @@ fn from_question(names: Vec<String>) -> Vec<String> {
     names.into_iter().skip(start.unwrap_or(0)).collect()
 }
 
-fn selinux(record: &Record<'_>, call_site: impl FnOnce() -> Vec<String>) -> Option<facts::Avc> {
-    let avc = Avc::from_record(record)?;
+fn selinux(
+    record: &AuditRecord<'_>,
+    call_site: impl FnOnce() -> Vec<String>,
+) -> Option<facts::AvcRefusal> {
+    let avc = AvcRecord::from_record(record)?;
     if avc.granted || avc.permissive {
         return None;
     }
-    let target = Context::parse(record.field("tcontext")?)?;
+    let target = SecurityContext::parse(record.field("tcontext")?)?;
     let permissions: Vec<_> = avc.permissions.iter().map(|name| lossy(name)).collect();
     let is_initial = avc.class.starts_with(b"capability");
     let check = avc
         .capability
         .and_then(Capability::from_number)
-        .map(|capability| Check {
+        .map(|capability| RefusedCheck {
             capability,
             target: match is_initial {
-                true => Target::Own,
-                false => Target::OwnNested,
+                true => CheckedNamespace::Own,
+                false => CheckedNamespace::OwnNested,
             },
             foreign: false,
             call_site: call_site(),
         });
-    Some(facts::Avc {
+    Some(facts::AvcRefusal {
         rule: format!(
             "{} may not {} {}:{}",
             lossy(avc.source.type_),
@@ -109,7 +112,7 @@ fn selinux(record: &Record<'_>, call_site: impl FnOnce() -> Vec<String>) -> Opti
 
 /// `apparmor="DENIED" operation="open" class="file" profile="p" name="/f" … denied_mask="r"` (security/apparmor/audit.c, `audit_pre()`).
 fn apparmor(
-    record: &Record<'_>,
+    record: &AuditRecord<'_>,
     call_site: impl FnOnce() -> Vec<String>,
 ) -> Option<ApparmorDenial> {
     let text = |key| record.text(key).map(|value| lossy(&value));
@@ -135,9 +138,9 @@ fn apparmor(
     let check = record
         .number("capability")
         .and_then(|number| Capability::from_number(u8::try_from(number).ok()?))
-        .map(|capability| Check {
+        .map(|capability| RefusedCheck {
             capability,
-            target: Target::Own,
+            target: CheckedNamespace::Own,
             foreign: false,
             call_site: call_site(),
         });
@@ -240,7 +243,7 @@ mod tests {
             scontext=u:r:container_t:s0 tcontext=u:r:container_t:s0 tclass=capability permissive=0";
         let check = read(&record(text), None).0.unwrap().check.unwrap();
         assert_eq!(check.capability, Capability::SYS_ADMIN);
-        assert_eq!(check.target, Target::Own);
+        assert_eq!(check.target, CheckedNamespace::Own);
     }
 
     #[test]

@@ -12,7 +12,9 @@ mod results;
 
 use anyhow::{bail, ensure};
 use capprof_profile::Capability;
-use capprof_profile::observation::{Audit, CheckAnswer, Evidence, Exit, Namespace, Observation};
+use capprof_profile::observation::{
+    Audit, CheckAnswer, Evidence, Namespace, Observation, ProgramExit,
+};
 use container::{Container, Tools, command, is_overcommit};
 use libtest_mimic::{Arguments, Trial};
 use std::path::Path;
@@ -460,7 +462,7 @@ fn the_end_of_the_first_process_is_known(tools: &Tools) -> anyhow::Result<()> {
         (["/bin/probe", "nothing", "last-thread-ends"], None),
     ] {
         let (status, evidence) = Container::new(tools, &command)?.run_to_any_end()?;
-        let Some(Exit::Code(code)) = evidence.exit else {
+        let Some(ProgramExit::Code(code)) = evidence.exit else {
             bail!("{command:?}: {:?}", evidence.exit);
         };
         let code = i32::from(code);
@@ -486,7 +488,7 @@ fn the_end_of_the_first_process_is_known(tools: &Tools) -> anyhow::Result<()> {
         )
     })?;
     ensure!(
-        evidence.exit == Some(Exit::Signal(9)),
+        evidence.exit == Some(ProgramExit::Signal(9)),
         "{:?}",
         evidence.exit
     );

@@ -4,7 +4,7 @@ use super::filter;
 use super::input::{Classified, Input, evidence_of, recorded_completely};
 use crate::atlas::paths;
 use crate::classify::{self, Decision};
-use crate::observation::{BlindSpot, Evidence, Namespace, PortUse, Recorder};
+use crate::observation::{BlindSpot, Evidence, Namespace, PortUse, RecorderName};
 use crate::recording::Mode;
 use crate::settings::Scope;
 use crate::{Capability, CapabilitySet};
@@ -41,7 +41,10 @@ pub(super) fn blind_spots(
     spots.into_iter().collect()
 }
 
-fn unreadable_files(recorder: Recorder, evidence: &Evidence) -> impl Iterator<Item = BlindSpot> {
+fn unreadable_files(
+    recorder: RecorderName,
+    evidence: &Evidence,
+) -> impl Iterator<Item = BlindSpot> {
     evidence.executions.iter().filter_map(move |execution| {
         let reason = execution.unreadable.as_ref()?;
         Some(BlindSpot {
@@ -88,7 +91,7 @@ fn shared_memory_lock(entry: &Classified<'_>, set: CapabilitySet) -> Option<Blin
 fn id_map(entry: &Classified<'_>, set: CapabilitySet) -> Option<BlindSpot> {
     let check = entry.check;
     let maps = classify::asked_in(check, paths::ID_MAP);
-    let perhaps_root = check.recorder != Recorder::Ebpf
+    let perhaps_root = check.recorder != RecorderName::Ebpf
         || check.executable.is_none()
         || check.as_root
         || set.contains(Capability::SETUID);
@@ -128,7 +131,7 @@ fn nested_unclear(
     let check = entry.check;
     let unclear = check.namespace == Namespace::NestedUnclear
         && !set.contains(check.capability)
-        && !recorded_completely(input, Recorder::Ebpf);
+        && !recorded_completely(input, RecorderName::Ebpf);
     unclear.then(|| BlindSpot {
         capability: Some(check.capability),
         recorder: check.recorder,
@@ -196,15 +199,15 @@ fn ambient_from_the_start(input: &Input<'_>, set: CapabilitySet) -> Option<Blind
 
 /// `cap_capable()` is asked before SELinux, which never hears of what was refused there (security/security.c).
 fn refused_before_selinux(input: &Input<'_>) -> impl Iterator<Item = BlindSpot> {
-    let blind = evidence_of(input, Recorder::Selinux).is_some()
+    let blind = evidence_of(input, RecorderName::Selinux).is_some()
         && input.mode == Mode::Profile
-        && !recorded_completely(input, Recorder::Ebpf);
+        && !recorded_completely(input, RecorderName::Ebpf);
     let granted = input.granted.bounding;
     Capability::all()
         .filter(move |capability| blind && !granted.contains(*capability))
         .map(|capability| BlindSpot {
             capability: Some(capability),
-            recorder: Recorder::Selinux,
+            recorder: RecorderName::Selinux,
             reason: "capprof does not hold it itself and could not grant it; what is refused for that leaves no record".to_owned(),
         })
 }
@@ -213,10 +216,10 @@ fn refused_before_selinux(input: &Input<'_>) -> impl Iterator<Item = BlindSpot> 
 ///
 /// eBPF helps SELinux, because it sees all checks. The reverse does not hold: what eBPF misses by name is asked by security/commoncap.c
 /// of itself, inlined, and no other security module hears of it.
-fn covered(spot: &BlindSpot, recorder: Recorder, input: &Input<'_>) -> bool {
-    recorder == Recorder::Selinux
-        && recorded_completely(input, Recorder::Ebpf)
-        && evidence_of(input, Recorder::Ebpf).is_some_and(|evidence| {
+fn covered(spot: &BlindSpot, recorder: RecorderName, input: &Input<'_>) -> bool {
+    recorder == RecorderName::Selinux
+        && recorded_completely(input, RecorderName::Ebpf)
+        && evidence_of(input, RecorderName::Ebpf).is_some_and(|evidence| {
             !evidence
                 .blind_spots
                 .iter()
@@ -230,8 +233,8 @@ fn unseen_in_scope_host(input: &Input<'_>) -> Option<String> {
     let report = input
         .reports
         .iter()
-        .find(|report| report.recorder == Recorder::Selinux && report.recorded)?;
-    let evidence = evidence_of(input, Recorder::Selinux)?;
+        .find(|report| report.recorder == RecorderName::Selinux && report.recorded)?;
+    let evidence = evidence_of(input, RecorderName::Selinux)?;
     let of_domain = evidence
         .blind_spots
         .iter()
@@ -239,7 +242,7 @@ fn unseen_in_scope_host(input: &Input<'_>) -> Option<String> {
     let unseen: CapabilitySet = of_domain
         .filter(|capability| input.granted.bounding.contains(*capability))
         .collect();
-    let is_alone = !recorded_completely(input, Recorder::Ebpf);
+    let is_alone = !recorded_completely(input, RecorderName::Ebpf);
     (report.scope == Some(Scope::Host) && is_alone && !unseen.is_empty()).then(|| {
         format!(
             "SELinux alone, in scope host, leaves no record of {} of the {} capabilities that the container had: let eBPF record as well, or \

@@ -4,7 +4,7 @@ use super::filter::{self, FilteredCall};
 use super::input::{Classified, Input};
 use crate::alternative::alternatives;
 use crate::classify::Decision;
-use crate::observation::{Capset, Execution, Observation, Recorder};
+use crate::observation::{Capset, Execution, Observation, RecorderName};
 use crate::profile::Reason;
 use crate::{Capability, CapabilitySet};
 
@@ -20,14 +20,14 @@ pub(super) struct Demand<'a> {
 
 pub(super) enum Source<'a> {
     Check(&'a Observation),
-    File(Recorder, &'a Execution),
-    List(Recorder, &'a Capset),
+    File(RecorderName, &'a Execution),
+    List(RecorderName, &'a Capset),
     /// A system call that the engine's filter refuses, and the program that made it.
-    Filter(Recorder, FilteredCall),
+    Filter(RecorderName, FilteredCall),
 }
 
 impl Source<'_> {
-    pub(super) fn recorder(&self) -> Recorder {
+    pub(super) fn recorder(&self) -> RecorderName {
         match self {
             Self::Check(check) => check.recorder,
             Self::File(recorder, _) | Self::List(recorder, _) | Self::Filter(recorder, _) => {

@@ -5,7 +5,7 @@ use super::input::{Input, evidence_of};
 use crate::Capability;
 use crate::atlas::paths;
 use crate::classify;
-use crate::observation::{Evidence, Observation, Recorder};
+use crate::observation::{Evidence, Observation, RecorderName};
 use std::collections::BTreeSet;
 
 /// Why only one of two recorders saw this capability.
@@ -15,12 +15,12 @@ pub(super) fn difference(
     input: &Input<'_>,
 ) -> Option<String> {
     let (Some(ebpf), Some(selinux)) = (
-        evidence_of(input, Recorder::Ebpf),
-        evidence_of(input, Recorder::Selinux),
+        evidence_of(input, RecorderName::Ebpf),
+        evidence_of(input, RecorderName::Selinux),
     ) else {
         return None;
     };
-    let saw: BTreeSet<Recorder> = evidence
+    let saw: BTreeSet<RecorderName> = evidence
         .iter()
         .map(|demand| demand.source.recorder())
         .collect();
@@ -38,21 +38,21 @@ pub(super) fn difference(
         // File capabilities and capset(2) are not capability checks: SELinux has no record of them.
         return None;
     }
-    let (blind, other) = if saw.contains(&Recorder::Ebpf) {
-        (selinux, Recorder::Selinux)
+    let (blind, other) = if saw.contains(&RecorderName::Ebpf) {
+        (selinux, RecorderName::Selinux)
     } else {
-        (ebpf, Recorder::Ebpf)
+        (ebpf, RecorderName::Ebpf)
     };
     let asked = checks.first().map_or(capability, |check| check.capability);
     let reason = known_reason(asked, blind)
         .or_else(|| match other {
-            Recorder::Selinux => selinux_reason(asked, &checks, selinux),
-            Recorder::Ebpf => None,
+            RecorderName::Selinux => selinux_reason(asked, &checks, selinux),
+            RecorderName::Ebpf => None,
         })
         .unwrap_or_else(|| "unexplained".to_owned());
     let seer = match other {
-        Recorder::Ebpf => Recorder::Selinux,
-        Recorder::Selinux => Recorder::Ebpf,
+        RecorderName::Ebpf => RecorderName::Selinux,
+        RecorderName::Selinux => RecorderName::Ebpf,
     };
     Some(format!(
         "seen by {} alone; {} did not: {reason}",

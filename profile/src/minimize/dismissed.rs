@@ -3,7 +3,7 @@
 use super::input::{Classified, Input, recorded_completely};
 use super::tally::{Field, Tally};
 use crate::classify::{self, Decision, Rule};
-use crate::observation::Recorder;
+use crate::observation::RecorderName;
 use crate::profile::CheckSummary;
 use crate::{Capability, CapabilitySet};
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,7 +14,7 @@ pub(super) fn dismiss_what_ebpf_saw_through(
     input: &Input<'_>,
     classified: &mut [Classified<'_>],
 ) -> Vec<String> {
-    if !recorded_completely(input, Recorder::Ebpf) {
+    if !recorded_completely(input, RecorderName::Ebpf) {
         return Vec::new();
     }
     let mut needed = CapabilitySet::EMPTY;
@@ -25,7 +25,7 @@ pub(super) fn dismiss_what_ebpf_saw_through(
         rule,
     } in classified.iter()
     {
-        if check.recorder != Recorder::Ebpf {
+        if check.recorder != RecorderName::Ebpf {
             continue;
         }
         match decision {
@@ -52,7 +52,7 @@ pub(super) fn dismiss_what_ebpf_saw_through(
         rule,
     } in classified.iter_mut()
     {
-        if check.recorder == Recorder::Selinux
+        if check.recorder == RecorderName::Selinux
             && matches!(decision, Decision::Needed(_))
             && !needed.contains(check.capability)
             && let Some((known, what)) = dismissed.get(&check.capability)

@@ -5,7 +5,7 @@
 
 use super::input::Input;
 use crate::default_filter::opened_by_capabilities;
-use crate::observation::{BlindSpot, Namespace, Recorder};
+use crate::observation::{BlindSpot, Namespace, RecorderName};
 use crate::privileges::gated;
 use crate::{Capability, CapabilitySet};
 use std::collections::{BTreeMap, BTreeSet};
@@ -62,7 +62,7 @@ fn passing(input: &Input<'_>) -> Vec<(&'static str, CapabilitySet)> {
 }
 
 /// The calls that were made, as far as that left a trace.
-pub(super) fn calls(input: &Input<'_>) -> Vec<(Recorder, FilteredCall)> {
+pub(super) fn calls(input: &Input<'_>) -> Vec<(RecorderName, FilteredCall)> {
     let mut made = Vec::new();
     for (name, opened_by) in passing(input) {
         for (recorder, program) in programs(input, name) {
@@ -78,7 +78,7 @@ pub(super) fn calls(input: &Input<'_>) -> Vec<(Recorder, FilteredCall)> {
 }
 
 /// The programs that made a system call.
-fn programs(input: &Input<'_>, name: &str) -> BTreeSet<(Recorder, String)> {
+fn programs(input: &Input<'_>, name: &str) -> BTreeSet<(RecorderName, String)> {
     let mut programs = BTreeSet::new();
     for (recorder, evidence) in input.evidence {
         for check in &evidence.observations {

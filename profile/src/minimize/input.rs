@@ -1,7 +1,7 @@
 //! What minimizing starts from, and what is asked of it everywhere.
 
 use crate::classify::{Context, Decision, Rule, classify};
-use crate::observation::{Evidence, Observation, Recorder};
+use crate::observation::{Evidence, Observation, RecorderName};
 use crate::profile::RecorderReport;
 use crate::recording::{Mode, ProcessSets};
 use crate::settings::Preference;
@@ -23,7 +23,7 @@ pub struct Input<'a> {
     /// A report for each recorder.
     pub reports: &'a [RecorderReport],
     /// What they brought home.
-    pub evidence: &'a [(Recorder, Evidence)],
+    pub evidence: &'a [(RecorderName, Evidence)],
     /// What the container was run for.
     pub mode: Mode,
     /// See [`crate::privileges::EngineGrants::unprivileged_port_start`].
@@ -63,7 +63,7 @@ pub(super) fn classified<'a>(input: &Input<'a>) -> Vec<Classified<'a>> {
         .collect()
 }
 
-pub(super) fn evidence_of<'a>(input: &Input<'a>, recorder: Recorder) -> Option<&'a Evidence> {
+pub(super) fn evidence_of<'a>(input: &Input<'a>, recorder: RecorderName) -> Option<&'a Evidence> {
     input
         .evidence
         .iter()
@@ -71,6 +71,6 @@ pub(super) fn evidence_of<'a>(input: &Input<'a>, recorder: Recorder) -> Option<&
         .map(|(_, evidence)| evidence)
 }
 
-pub(super) fn recorded_completely(input: &Input<'_>, recorder: Recorder) -> bool {
+pub(super) fn recorded_completely(input: &Input<'_>, recorder: RecorderName) -> bool {
     evidence_of(input, recorder).is_some_and(|evidence| evidence.losses.is_empty())
 }

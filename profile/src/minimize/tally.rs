@@ -2,7 +2,7 @@
 
 use crate::atlas::paths;
 use crate::classify;
-use crate::observation::{Observation, Recorder, Results};
+use crate::observation::{Observation, RecorderName, Results};
 use std::collections::BTreeMap;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -15,8 +15,8 @@ pub(super) enum Field {
 /// Sums by recorder. Two recorders saw the same checks, so the larger sum stands.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
-    counts: BTreeMap<Recorder, u64>,
-    fields: BTreeMap<(Field, String), BTreeMap<Recorder, u64>>,
+    counts: BTreeMap<RecorderName, u64>,
+    fields: BTreeMap<(Field, String), BTreeMap<RecorderName, u64>>,
     pub(super) first: Option<u64>,
     pub(super) last: Option<u64>,
     pub(super) results: Option<Results>,
@@ -50,13 +50,13 @@ impl Tally {
         );
     }
 
-    pub(super) fn program(&mut self, recorder: Recorder, name: String, count: u64) {
+    pub(super) fn program(&mut self, recorder: RecorderName, name: String, count: u64) {
         let sum = self.counts.entry(recorder).or_default();
         *sum = sum.saturating_add(count);
         self.add(recorder, Field::Program, name, count);
     }
 
-    pub(super) fn add(&mut self, recorder: Recorder, field: Field, name: String, count: u64) {
+    pub(super) fn add(&mut self, recorder: RecorderName, field: Field, name: String, count: u64) {
         let sum = self
             .fields
             .entry((field, name))
@@ -70,7 +70,7 @@ impl Tally {
         self.counts.values().copied().max().unwrap_or_default()
     }
 
-    pub(super) fn recorders(&self) -> Vec<Recorder> {
+    pub(super) fn recorders(&self) -> Vec<RecorderName> {
         self.counts.keys().copied().collect()
     }
 

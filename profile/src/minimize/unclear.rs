@@ -5,7 +5,7 @@ use super::input::Input;
 use crate::Capability;
 use crate::atlas::paths;
 use crate::classify::{self, asked_in, classify};
-use crate::observation::{Execution, Observation, Recorder};
+use crate::observation::{Execution, Observation, RecorderName};
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -51,7 +51,7 @@ fn perhaps_done_without(
     let telling = || {
         evidence
             .iter()
-            .filter(|demand| demand.source.recorder() == Recorder::Ebpf)
+            .filter(|demand| demand.source.recorder() == RecorderName::Ebpf)
     };
     // What is used and often done without may all the same be in a list that the program insists on.
     let used: Vec<_> = telling()

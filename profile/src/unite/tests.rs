@@ -1,7 +1,7 @@
 use super::*;
 use crate::fixtures::{check, host, recording, reports};
-use crate::observation::{Evidence, Exit, Observation, Recorder};
-use crate::part::{Part, Today, Trial};
+use crate::observation::{Evidence, Observation, ProgramExit, RecorderName};
+use crate::part::{Part, Today, TriedBy};
 use crate::profile::Shrunk;
 use crate::recorded_profile::tests::is_valid;
 use crate::recording::Recording;
@@ -29,7 +29,7 @@ fn of_day(day: u32, observations: Vec<Observation>, change: impl Fn(&mut Recordi
     crate::recorded_profile::profile(
         &recording,
         reports().into_iter().take(1).collect(),
-        vec![(Recorder::Ebpf, evidence)],
+        vec![(RecorderName::Ebpf, evidence)],
         format!("2026-11-{day:02}T15:02:00Z"),
         host(),
     )
@@ -207,7 +207,7 @@ fn a_run_with_what_it_has_today_settles_all_recordings() {
     let later = of_day(2, vec![used(Capability::SYS_BOOT)], given);
     settled.settle(Today {
         passed: true,
-        by: Trial::Verified,
+        by: TriedBy::Verified,
         set: settled.todays_set(),
         run: "20261101T160102Z-1a2b3c4d".to_owned(),
         date: "2026-11-01T16:02:00Z".to_owned(),
@@ -233,7 +233,7 @@ fn a_recording_without_the_grant_settles_what_it_worked_without() {
         vec![used(Capability::CHOWN), used(Capability::SYS_TIME)],
         given,
     );
-    let observed = |exit: Exit| {
+    let observed = |exit: ProgramExit| {
         let mut observed = of_day(2, vec![used(Capability::CHOWN)], |recording| {
             given(recording);
             recording.grant.granted = recording.grant.original;
@@ -242,13 +242,13 @@ fn a_recording_without_the_grant_settles_what_it_worked_without() {
         observed.exit = Some(exit);
         unite(vec![observed, profiled.clone()]).unwrap()
     };
-    let well = observed(Exit::Code(0));
+    let well = observed(ProgramExit::Code(0));
     is_valid(&well);
     assert_eq!(well.answer().0, set(&[Capability::CHOWN]));
-    assert_eq!(well.today.map(|today| today.by), Some(Trial::Observed));
+    assert_eq!(well.today.map(|today| today.by), Some(TriedBy::Observed));
     assert_eq!(well.conditions.mode, Mode::Profile);
     // That it failed may be for want of it, or not.
-    let badly = observed(Exit::Code(1));
+    let badly = observed(ProgramExit::Code(1));
     assert_eq!(badly.today, None);
     assert_eq!(badly.unsettled(), set(&[Capability::SYS_TIME]));
 }

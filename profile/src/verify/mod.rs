@@ -8,10 +8,10 @@ mod tests;
 
 use crate::CapabilitySet;
 use crate::need::Need;
-use crate::observation::{Exit, Recorder, Results};
+use crate::observation::{ProgramExit, RecorderName, Results};
 use crate::profile::{Origin, Profile};
 use crate::recording::SECCOMP;
-use crate::verification::{Compared, Comparison, End, Outside, Verdict, Verification};
+use crate::verification::{Compared, Comparison, Outside, RunEnd, Verdict, Verification};
 
 /// Compares a run with the profile whose set it had.
 ///
@@ -42,7 +42,7 @@ pub fn judge(profile: &Profile, run: &Profile, outside: &Outside) -> Verificatio
     let exit = compare_exit(profile, run, outside, &mut verification);
     let check = compare_check(outside, &mut verification);
     let decided = check == Some(true)
-        || (check.is_none() && exit == Some(true) && outside.end != End::Unknown);
+        || (check.is_none() && exit == Some(true) && outside.end != RunEnd::Unknown);
     let failed: Vec<String> = denied_needs.iter().map(|need| failure(run, need)).collect();
     if let Some(reason) = &unseen {
         verification.notes.push(format!(
@@ -121,10 +121,10 @@ pub fn differences(profile: &Profile, run: &Profile) -> Vec<String> {
 /// started.
 fn without_failure(exit: Option<bool>, outside: &Outside) -> Verdict {
     let ended = match outside.end {
-        End::Itself(_) => true,
+        RunEnd::Itself(_) => true,
         // By annotation: an end as the one before is taken for the program's own.
-        End::Unknown => exit.is_some(),
-        End::Stopped => false,
+        RunEnd::Unknown => exit.is_some(),
+        RunEnd::Stopped => false,
     };
     match outside.check.is_none() && !ended {
         true => Verdict::StartedOnly,
@@ -160,7 +160,7 @@ fn why_refused_checks_unseen(run: &Profile) -> Option<String> {
         .conditions
         .recorders
         .iter()
-        .find(|report| report.recorder == Recorder::Ebpf);
+        .find(|report| report.recorder == RecorderName::Ebpf);
     match ebpf {
         Some(report) if report.recorded => {}
         Some(report) => return Some(report.refused.join("; ")),
@@ -169,7 +169,7 @@ fn why_refused_checks_unseen(run: &Profile) -> Option<String> {
     run.findings
         .blind_spots
         .iter()
-        .find(|spot| spot.recorder == Recorder::Ebpf && spot.reason.starts_with(RESULTS_UNSEEN))
+        .find(|spot| spot.recorder == RecorderName::Ebpf && spot.reason.starts_with(RESULTS_UNSEEN))
         .map(|spot| spot.reason.clone())
 }
 
@@ -184,9 +184,9 @@ fn compare_exit(
     verification: &mut Verification,
 ) -> Option<bool> {
     let reported = match outside.end {
-        End::Stopped => return None,
-        End::Itself(status) => status,
-        End::Unknown => None,
+        RunEnd::Stopped => return None,
+        RunEnd::Itself(status) => status,
+        RunEnd::Unknown => None,
     };
     // An engine reports a signal as a status, which cannot be told from an exit status.
     let (now, equal) = match (run.exit, reported) {
@@ -194,7 +194,7 @@ fn compare_exit(
             now.to_string(),
             profile
                 .exit
-                .map_or(now == Exit::Code(0), |exit| exit == now),
+                .map_or(now == ProgramExit::Code(0), |exit| exit == now),
         ),
         (None, Some(status)) => (
             format!("exit status {status}"),
@@ -224,10 +224,10 @@ fn compare_exit(
 }
 
 /// `128 + signal`, as shells, docker and podman do.
-fn as_engines_report(exit: Exit) -> u8 {
+fn as_engines_report(exit: ProgramExit) -> u8 {
     match exit {
-        Exit::Code(code) => code,
-        Exit::Signal(signal) => signal.saturating_add(128),
+        ProgramExit::Code(code) => code,
+        ProgramExit::Signal(signal) => signal.saturating_add(128),
     }
 }
 
@@ -349,7 +349,7 @@ fn note_sets(run: &Profile, verification: &mut Verification) {
         }
     }
     for report in &run.conditions.recorders {
-        if report.recorder == Recorder::Selinux {
+        if report.recorder == RecorderName::Selinux {
             verification.notes.extend(report.refused.iter().cloned());
         }
     }

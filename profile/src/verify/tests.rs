@@ -13,7 +13,7 @@ type Change<'a> = &'a dyn Fn(&mut Profile);
 const GIVEN: [Capability; 1] = [Capability::NET_BIND_SERVICE];
 
 /// The profile of a program that used `needs`, and ended so.
-fn profile(needs: &[Capability], exit: Option<Exit>) -> Profile {
+fn profile(needs: &[Capability], exit: Option<ProgramExit>) -> Profile {
     let evidence = Evidence {
         observations: needs
             .iter()
@@ -25,7 +25,7 @@ fn profile(needs: &[Capability], exit: Option<Exit>) -> Profile {
     crate::recorded_profile::profile(
         &recording("web-1", "20261123T150102Z-1a2b3c4d"),
         reports(),
-        vec![(Recorder::Ebpf, evidence)],
+        vec![(RecorderName::Ebpf, evidence)],
         "2026-11-23T15:02:00Z".to_owned(),
         host(),
     )
@@ -52,7 +52,7 @@ fn eacces(count: u64) -> Results {
 }
 
 /// A run with [`GIVEN`] alone.
-fn run(observations: Vec<Observation>, exit: Option<Exit>) -> Profile {
+fn run(observations: Vec<Observation>, exit: Option<ProgramExit>) -> Profile {
     let mut recording = recording("web-2", "20261124T150102Z-1a2b3c4d");
     recording.mode = Mode::Verify;
     recording.profile = Some("20261123T150102Z-1a2b3c4d".to_owned());
@@ -72,13 +72,13 @@ fn run(observations: Vec<Observation>, exit: Option<Exit>) -> Profile {
     crate::recorded_profile::profile(
         &recording,
         reports().into_iter().take(1).collect(),
-        vec![(Recorder::Ebpf, evidence)],
+        vec![(RecorderName::Ebpf, evidence)],
         "2026-11-24T15:02:00Z".to_owned(),
         host(),
     )
 }
 
-fn watched(end: End) -> Outside {
+fn watched(end: RunEnd) -> Outside {
     Outside {
         command: vec!["runc".to_owned(), "run".to_owned(), "web-2".to_owned()],
         end,
@@ -98,11 +98,11 @@ fn checked(passed: bool) -> Outside {
             last: if passed { "success" } else { "exit status 7" }.to_owned(),
             baseline: false,
         }),
-        ..watched(End::Stopped)
+        ..watched(RunEnd::Stopped)
     }
 }
 
-const SUCCESS: Option<Exit> = Some(Exit::Code(0));
+const SUCCESS: Option<ProgramExit> = Some(ProgramExit::Code(0));
 
 #[track_caller]
 fn gives(profile: &Profile, run: &Profile, outside: &Outside, failures: &[&str]) -> Verification {
@@ -122,18 +122,18 @@ fn the_same_end_with_nothing_refused_is_verified() {
     let verification = gives(
         &before,
         &run(Vec::new(), SUCCESS),
-        &watched(End::Itself(Some(0))),
+        &watched(RunEnd::Itself(Some(0))),
         &[],
     );
     assert_eq!(verification.run, "20261124T150102Z-1a2b3c4d");
     assert!(verification.compared.iter().all(|one| one.passed));
     assert_eq!(verification.compared.len(), 2);
     // Not only success can be compared.
-    let fails = Some(Exit::Code(3));
+    let fails = Some(ProgramExit::Code(3));
     gives(
         &profile(&GIVEN, fails),
         &run(Vec::new(), fails),
-        &watched(End::Itself(Some(3))),
+        &watched(RunEnd::Itself(Some(3))),
         &[],
     );
 }
@@ -142,8 +142,8 @@ fn the_same_end_with_nothing_refused_is_verified() {
 fn a_seccomp_filter_that_may_have_hidden_the_check_is_named_with_the_way_past_it() {
     let mut before = profile(&GIVEN, SUCCESS);
     let failed = |before: &Profile| {
-        let end = watched(End::Itself(Some(1)));
-        judge(before, &run(Vec::new(), Some(Exit::Code(1))), &end).notes
+        let end = watched(RunEnd::Itself(Some(1)));
+        judge(before, &run(Vec::new(), Some(ProgramExit::Code(1))), &end).notes
     };
     let named = |notes: &[String]| notes.iter().any(|note| note.contains("seccomp=unconfined"));
     before.conditions.relaxed[0].pointer = "/linux/seccomp".to_owned();
@@ -157,7 +157,7 @@ fn verdicts_and_runs_agree_with_the_schema() {
     let mut before = profile(&GIVEN, SUCCESS);
     let now = run(
         vec![refused(Capability::DAC_OVERRIDE, eacces(2))],
-        Some(Exit::Signal(9)),
+        Some(ProgramExit::Signal(9)),
     );
     is_valid(&now);
     before.verification = Some(judge(&before, &now, &checked(false)));
@@ -175,9 +175,9 @@ fn another_end_is_not_and_names_what_was_refused() {
         ),
         &run(
             vec![refused(Capability::DAC_OVERRIDE, eacces(2))],
-            Some(Exit::Code(1)),
+            Some(ProgramExit::Code(1)),
         ),
-        &watched(End::Itself(Some(1))),
+        &watched(RunEnd::Itself(Some(1))),
         &[
             "the program: exit status 1; when it was profiled: exit status 0",
             "openat of program failed with EACCES (2x) for lack of CAP_DAC_OVERRIDE",
@@ -198,9 +198,9 @@ fn of_what_the_kernel_asks_in_turn_the_first_is_named() {
                 refused(Capability::DAC_READ_SEARCH, eacces(2)),
                 refused(Capability::DAC_OVERRIDE, eacces(2)),
             ],
-            Some(Exit::Code(1)),
+            Some(ProgramExit::Code(1)),
         ),
-        &watched(End::Itself(None)),
+        &watched(RunEnd::Itself(None)),
         &[
             "the program: exit status 1; when it was profiled: exit status 0",
             "openat of program failed with EACCES (2x) for lack of CAP_DAC_READ_SEARCH",
@@ -218,9 +218,9 @@ fn of_what_the_kernel_asks_in_turn_the_first_is_named() {
                 refused(Capability::DAC_READ_SEARCH, eacces(2)),
                 refused(Capability::DAC_OVERRIDE, eacces(3)),
             ],
-            Some(Exit::Code(1)),
+            Some(ProgramExit::Code(1)),
         ),
-        &watched(End::Itself(None)),
+        &watched(RunEnd::Itself(None)),
     );
     assert_eq!(
         verification.suggested,
@@ -233,7 +233,7 @@ fn a_program_that_goes_on_is_verified_unless_that_is_not_enough() {
     let before = profile(&GIVEN, SUCCESS);
     let now = run(vec![refused(Capability::SETUID, eacces(1))], SUCCESS);
     let failed = "openat of program failed with EACCES (1x) for lack of CAP_SETUID";
-    let verification = gives(&before, &now, &watched(End::Itself(Some(0))), &[]);
+    let verification = gives(&before, &now, &watched(RunEnd::Itself(Some(0))), &[]);
     assert_eq!(
         verification.notes,
         [format!("{failed}, and the program went on")]
@@ -242,10 +242,10 @@ fn a_program_that_goes_on_is_verified_unless_that_is_not_enough() {
     gives(&before, &now, &checked(true), &[]);
     let strict = Outside {
         strict: true,
-        ..watched(End::Itself(Some(0)))
+        ..watched(RunEnd::Itself(Some(0)))
     };
     // It is not known if a program that was stopped did its work.
-    for outside in [strict, watched(End::Stopped), Outside::nothing()] {
+    for outside in [strict, watched(RunEnd::Stopped), Outside::nothing()] {
         let verification = gives(&before, &now, &outside, &[failed]);
         assert_eq!(
             verification.suggested,
@@ -255,7 +255,7 @@ fn a_program_that_goes_on_is_verified_unless_that_is_not_enough() {
     // Today it is refused the same, and may well work.
     let today = Outside {
         today: true,
-        ..watched(End::Stopped)
+        ..watched(RunEnd::Stopped)
     };
     assert_eq!(judge(&before, &now, &today).verdict, Verdict::StartedOnly);
 }
@@ -263,7 +263,7 @@ fn a_program_that_goes_on_is_verified_unless_that_is_not_enough() {
 #[test]
 fn a_check_decides() {
     let before = profile(&GIVEN, SUCCESS);
-    let now = run(Vec::new(), Some(Exit::Signal(9)));
+    let now = run(Vec::new(), Some(ProgramExit::Signal(9)));
     gives(&before, &now, &checked(true), &[]);
     gives(
         &before,
@@ -276,7 +276,7 @@ fn a_check_decides() {
         &before,
         &now,
         &Outside {
-            end: End::Itself(None),
+            end: RunEnd::Itself(None),
             ..checked(true)
         },
         &["the program: ended by signal 9; when it was profiled: exit status 0"],
@@ -304,13 +304,13 @@ fn probes_and_what_was_refused_before_break_nothing() {
     );
     let before = profile(&GIVEN, SUCCESS);
     let now = run(vec![overcommit, harmless], SUCCESS);
-    let verification = gives(&before, &now, &watched(End::Stopped), &[]);
+    let verification = gives(&before, &now, &watched(RunEnd::Stopped), &[]);
     assert_eq!(verification.denied.len(), 2);
 
     let now = run(vec![refused(Capability::SYS_RESOURCE, eacces(1))], SUCCESS);
     let mut before = before;
     before.findings.denied.clone_from(&now.findings.denied);
-    gives(&before, &now, &watched(End::Stopped), &[]);
+    gives(&before, &now, &watched(RunEnd::Stopped), &[]);
 }
 
 #[test]
@@ -321,22 +321,22 @@ fn what_could_not_be_seen_is_told_and_verifies_nothing_alone() {
     ebpf.recorded = false;
     ebpf.refused = vec!["eBPF is not permitted".to_owned()];
     let unseen = "system calls that failed for lack of a capability could not be seen: eBPF is not permitted";
-    let verification = gives(&before, &now, &watched(End::Itself(Some(0))), &[]);
+    let verification = gives(&before, &now, &watched(RunEnd::Itself(Some(0))), &[]);
     assert!(verification.notes.iter().any(|note| note == unseen));
     gives(
         &before,
         &now,
-        &watched(End::Stopped),
+        &watched(RunEnd::Stopped),
         &["nothing could be compared: give a check, or let the program end by itself"],
     );
     gives(
         &before,
         &now,
-        &watched(End::Itself(Some(1))),
+        &watched(RunEnd::Itself(Some(1))),
         &["the program: exit status 1; when it was profiled: exit status 0"],
     );
-    let signalled = profile(&GIVEN, Some(Exit::Signal(15)));
-    gives(&signalled, &now, &watched(End::Itself(Some(143))), &[]);
+    let signalled = profile(&GIVEN, Some(ProgramExit::Signal(15)));
+    gives(&signalled, &now, &watched(RunEnd::Itself(Some(143))), &[]);
 }
 
 #[test]
@@ -344,11 +344,11 @@ fn a_failure_that_nothing_explains_names_what_could_not_be_seen() {
     let mut before = profile(&GIVEN, SUCCESS);
     before.findings.blind_spots = vec![BlindSpot {
         capability: Some(Capability::SETFCAP),
-        recorder: Recorder::Ebpf,
+        recorder: RecorderName::Ebpf,
         reason: "the id map of a user namespace was written".to_owned(),
     }];
-    let now = run(Vec::new(), Some(Exit::Code(1)));
-    let verification = judge(&before, &now, &watched(End::Itself(None)));
+    let now = run(Vec::new(), Some(ProgramExit::Code(1)));
+    let verification = judge(&before, &now, &watched(RunEnd::Itself(None)));
     assert!(verification.suggested.is_empty());
     assert!(
         verification
@@ -363,7 +363,7 @@ fn a_failure_that_nothing_explains_names_what_could_not_be_seen() {
         &[Capability::NET_BIND_SERVICE, Capability::SETFCAP],
         SUCCESS,
     );
-    let verification = judge(&before, &now, &watched(End::Itself(None)));
+    let verification = judge(&before, &now, &watched(RunEnd::Itself(None)));
     assert_eq!(
         verification.suggested,
         [Capability::SETFCAP].into_iter().collect()
@@ -374,7 +374,11 @@ fn a_failure_that_nothing_explains_names_what_could_not_be_seen() {
 fn sets_that_the_engine_had_not_given_are_told() {
     let mut now = run(Vec::new(), SUCCESS);
     now.conditions.granted.ambient = GIVEN.into_iter().collect();
-    let verification = judge(&profile(&GIVEN, SUCCESS), &now, &watched(End::Itself(None)));
+    let verification = judge(
+        &profile(&GIVEN, SUCCESS),
+        &now,
+        &watched(RunEnd::Itself(None)),
+    );
     assert!(
         verification
             .notes
@@ -389,14 +393,17 @@ fn sets_that_the_engine_had_not_given_are_told() {
 fn a_server_without_a_check_has_started_only() {
     let before = profile(&GIVEN, SUCCESS);
     let verdict = |outside: &Outside| judge(&before, &run(Vec::new(), SUCCESS), outside).verdict;
-    assert_eq!(verdict(&watched(End::Stopped)), Verdict::StartedOnly);
+    assert_eq!(verdict(&watched(RunEnd::Stopped)), Verdict::StartedOnly);
     assert_eq!(verdict(&checked(true)), Verdict::Verified);
-    assert_eq!(verdict(&watched(End::Itself(Some(0)))), Verdict::Verified);
+    assert_eq!(
+        verdict(&watched(RunEnd::Itself(Some(0)))),
+        Verdict::Verified
+    );
     is_valid(&Profile {
         verification: Some(judge(
             &before,
             &run(Vec::new(), SUCCESS),
-            &watched(End::Stopped),
+            &watched(RunEnd::Stopped),
         )),
         ..before
     });

@@ -1,6 +1,6 @@
 //! The kernel's decision by mode and access control list (fs/namei.c, `acl_permission_check()`; fs/posix_acl.c).
 
-use super::facts::{Credentials, Step};
+use super::facts::{Credentials, PathComponent};
 
 /// To read.
 pub(super) const READ: u32 = 4;
@@ -10,7 +10,12 @@ pub(super) const WRITE: u32 = 2;
 pub(super) const EXECUTE: u32 = 1;
 
 /// True if mode or access control list let the process, without any capability.
-pub(super) fn allowed(credentials: &Credentials, uid: u32, step: &Step, wanted: u32) -> bool {
+pub(super) fn allowed(
+    credentials: &Credentials,
+    uid: u32,
+    step: &PathComponent,
+    wanted: u32,
+) -> bool {
     if uid == step.uid {
         return step.mode >> 6 & wanted == wanted;
     }
@@ -34,7 +39,7 @@ const GROUP: u16 = 0x08;
 const MASK: u16 = 0x10;
 const OTHER: u16 = 0x20;
 
-fn allowed_by_list(credentials: &Credentials, uid: u32, step: &Step, wanted: u32) -> bool {
+fn allowed_by_list(credentials: &Credentials, uid: u32, step: &PathComponent, wanted: u32) -> bool {
     let mask = step
         .acl
         .iter()

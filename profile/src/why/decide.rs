@@ -1,10 +1,10 @@
 //! From facts to the cause.
 
 use super::cause::{Cause, Explanation};
-use super::facts::{Check, Errno, Facts, Kind, Target};
+use super::facts::{CheckedNamespace, Errno, Facts, FileKind, RefusedCheck};
 use super::seccomp::Answer;
 use super::{file, modules, sysctls_and_limits};
-use crate::atlas::{self, Class, paths};
+use crate::atlas::{self, PlaceClass, paths};
 use crate::classify;
 use crate::default_filter::opened_by_capabilities;
 use crate::{Capability, CapabilitySet};
@@ -111,8 +111,8 @@ fn needs_no_check(cause: &Cause) -> bool {
 
 /// The refused check that explains the error, with the atlas's entries for it: the last one that refuses. Where one place asks for several
 /// capabilities one after the other, the first of them, which is the narrower one.
-fn deciding(facts: &Facts) -> Option<(&Check, Vec<&'static atlas::Site>)> {
-    let mut found: Option<(&Check, Vec<&'static atlas::Site>)> = None;
+fn deciding(facts: &Facts) -> Option<(&RefusedCheck, Vec<&'static atlas::Site>)> {
+    let mut found: Option<(&RefusedCheck, Vec<&'static atlas::Site>)> = None;
     for check in facts.checks.iter().rev() {
         let sites = atlas::asked(check.capability, check.functions());
         if !matters(facts, check, &sites) {
@@ -128,7 +128,7 @@ fn deciding(facts: &Facts) -> Option<(&Check, Vec<&'static atlas::Site>)> {
 }
 
 /// The call site without the functions that only hand the question on.
-fn place(check: &Check) -> Vec<&str> {
+fn place(check: &RefusedCheck) -> Vec<&str> {
     check
         .functions()
         .skip_while(|name| is_helper(name))
@@ -136,25 +136,26 @@ fn place(check: &Check) -> Vec<&str> {
 }
 
 fn is_helper(name: &str) -> bool {
-    name.contains("capable") || atlas::of_function(name).any(|site| site.class == Class::Helper)
+    name.contains("capable")
+        || atlas::of_function(name).any(|site| site.class == PlaceClass::Helper)
 }
 
 /// True if the kernel fails the call because of the refused check, and not if it only asks before it knows whether that matters.
-fn is_decisive(facts: &Facts, check: &Check) -> bool {
+fn is_decisive(facts: &Facts, check: &RefusedCheck) -> bool {
     let sites = atlas::asked(check.capability, check.functions());
     matters(facts, check, &sites) && !is_early(&sites)
 }
 
 /// True if the place asks before the kernel knows whether the answer matters.
 fn is_early(sites: &[&'static atlas::Site]) -> bool {
-    !sites.is_empty() && sites.iter().all(|site| site.class == Class::Early)
+    !sites.is_empty() && sites.iter().all(|site| site.class == PlaceClass::Early)
 }
 
-fn matters(facts: &Facts, check: &Check, sites: &[&'static atlas::Site]) -> bool {
+fn matters(facts: &Facts, check: &RefusedCheck, sites: &[&'static atlas::Site]) -> bool {
     let refuses = sites.is_empty()
         || sites
             .iter()
-            .any(|site| matches!(site.class, Class::Refuses | Class::Early));
+            .any(|site| matches!(site.class, PlaceClass::Refuses | PlaceClass::Early));
     let about_files = is_dac(check.capability) && check.is_asked_in(paths::FILE_ACCESS);
     // The kernel's reserve of memory, for which it says ENOMEM.
     let about_memory = sites
@@ -180,7 +181,7 @@ fn is_dac(capability: Capability) -> bool {
     )
 }
 
-fn by_check(facts: &Facts, check: &Check, sites: &[&'static atlas::Site]) -> Cause {
+fn by_check(facts: &Facts, check: &RefusedCheck, sites: &[&'static atlas::Site]) -> Cause {
     if let Some(cause) = sysctls_and_limits::by_check(facts, check) {
         return cause;
     }
@@ -192,7 +193,7 @@ fn by_check(facts: &Facts, check: &Check, sites: &[&'static atlas::Site]) -> Cau
     let site = sites.first();
     let to = site.map_or_else(String::new, |site| site.plain.to_owned());
     let function = sysctls_and_limits::function(check);
-    if check.target == Target::Initial {
+    if check.target == CheckedNamespace::Initial {
         return Cause::UserNamespace {
             capability: check.capability,
             held: facts.credentials.effective.contains(check.capability),
@@ -266,7 +267,7 @@ fn is_last_possible(facts: &Facts) -> bool {
         let end = walk.last.as_ref().or_else(|| walk.parent());
         walk.whole
             && end.is_some_and(|step| {
-                matches!(step.kind, Kind::File | Kind::Directory)
+                matches!(step.kind, FileKind::File | FileKind::Directory)
                     && PLAIN.contains(&step.mount.file_system.as_str())
             })
             && file::by_mode(facts).is_none()

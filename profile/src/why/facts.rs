@@ -64,7 +64,7 @@ impl Errno {
 
 /// A range of ids of a user namespace (user_namespaces(7)).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Extent {
+pub struct IdRange {
     /// The first id inside.
     pub inside: u32,
     /// The first id in the initial namespace.
@@ -93,9 +93,9 @@ pub struct Credentials {
     /// How deep the user namespace is; 0 is the initial one.
     pub user_level: u32,
     /// Users of the namespace; empty if unknown.
-    pub uid_map: Vec<Extent>,
+    pub uid_map: Vec<IdRange>,
     /// Groups of the namespace; empty if unknown.
-    pub gid_map: Vec<Extent>,
+    pub gid_map: Vec<IdRange>,
     /// No new privileges (prctl(2), `PR_SET_NO_NEW_PRIVS`).
     pub no_new_privileges: bool,
 }
@@ -103,7 +103,7 @@ pub struct Credentials {
 impl Credentials {
     /// True if user and group have ids in the process's user namespace; true if the maps are not known.
     pub fn maps(&self, uid: u32, gid: u32) -> bool {
-        let within = |map: &[Extent], id: u32| {
+        let within = |map: &[IdRange], id: u32| {
             map.is_empty()
                 || map
                     .iter()
@@ -115,7 +115,7 @@ impl Credentials {
 
 /// The user namespace that a capability was asked of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Target {
+pub enum CheckedNamespace {
     /// The initial one, in which the process lives too.
     Own,
     /// The initial one, and the process lives in another.
@@ -128,19 +128,19 @@ pub enum Target {
 
 /// A capability that the process was refused during the call.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Check {
+pub struct RefusedCheck {
     /// The capability.
     pub capability: Capability,
     /// Of which user namespace.
-    pub target: Target,
+    pub target: CheckedNamespace,
     /// Asked of credentials that are not the process's own: a file system's mounter's, another task's.
     pub foreign: bool,
     /// The kernel's functions, innermost first.
     pub call_site: Vec<String>,
 }
 
-impl Check {
-    /// The functions of [`Check::call_site`].
+impl RefusedCheck {
+    /// The functions of [`RefusedCheck::call_site`].
     pub(super) fn functions(&self) -> impl Iterator<Item = &str> {
         self.call_site.iter().map(String::as_str)
     }
@@ -180,7 +180,7 @@ pub struct Intent {
 
 /// What a file is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Kind {
+pub enum FileKind {
     /// A regular file.
     #[default]
     File,
@@ -240,11 +240,11 @@ pub struct Mount {
 
 /// A file or directory on the way that the call named.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Step {
+pub struct PathComponent {
     /// As the process sees it.
     pub path: String,
     /// What it is.
-    pub kind: Kind,
+    pub kind: FileKind,
     /// Permission bits, with set-user-ID and sticky.
     pub mode: u32,
     /// Owner.
@@ -269,9 +269,9 @@ pub struct Walk {
     /// The name as the process sees it, from its root directory.
     pub name: String,
     /// Directories passed, and symbolic links followed, in this order.
-    pub passed: Vec<Step>,
+    pub passed: Vec<PathComponent>,
     /// What is there now; `None` if nothing is.
-    pub last: Option<Step>,
+    pub last: Option<PathComponent>,
     /// False if the way could not be walked to its end for another reason than a missing entry.
     pub whole: bool,
     /// What runs the file: of a script the interpreter, of a program its loader, each with the way to it.
@@ -282,11 +282,11 @@ pub struct Walk {
 
 impl Walk {
     /// The directory of the last entry.
-    pub fn parent(&self) -> Option<&Step> {
+    pub fn parent(&self) -> Option<&PathComponent> {
         self.passed
             .iter()
             .rev()
-            .find(|step| step.kind == Kind::Directory)
+            .find(|step| step.kind == FileKind::Directory)
     }
 }
 
@@ -307,13 +307,13 @@ pub struct DeviceRule {
 
 /// A record that SELinux made of what it refused during the call.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Avc {
+pub struct AvcRefusal {
     /// `SOURCE may not PERMISSION TARGET:CLASS`
     pub rule: String,
     /// The record's serial number, by which ausearch(8) finds it.
     pub serial: u64,
     /// The check that it answers, if it is about a capability.
-    pub check: Option<Check>,
+    pub check: Option<RefusedCheck>,
 }
 
 /// What AppArmor refused during the call.
@@ -326,7 +326,7 @@ pub struct ApparmorDenial {
     /// The record's serial number; `None` if a `deny` rule keeps AppArmor from making one.
     pub serial: Option<u64>,
     /// The check that it answers, if it is about a capability.
-    pub check: Option<Check>,
+    pub check: Option<RefusedCheck>,
 }
 
 /// What a security module says of the process.
@@ -337,7 +337,7 @@ pub struct Modules {
     /// True if that is enforced.
     pub selinux_enforcing: bool,
     /// What SELinux refused this thread in this call, in this order.
-    pub avc: Vec<Avc>,
+    pub avc: Vec<AvcRefusal>,
     /// What AppArmor refused this thread in this call, in this order.
     pub apparmor_denials: Vec<ApparmorDenial>,
     /// AppArmor's profile, if it confines the process.
@@ -364,7 +364,7 @@ pub struct Facts {
     /// With which credentials.
     pub credentials: Credentials,
     /// Capabilities that the process was refused, in this order.
-    pub checks: Vec<Check>,
+    pub checks: Vec<RefusedCheck>,
     /// What the process's seccomp filters answer to the call; `None` if it has none.
     pub seccomp: Option<Answer>,
     /// The way to what it named.

@@ -2,12 +2,12 @@
 
 use super::access::{EXECUTE, READ, WRITE, allowed};
 use super::cause::Cause;
-use super::facts::{Errno, Facts, Intent, Kind, Mount, Step, Walk};
+use super::facts::{Errno, Facts, FileKind, Intent, Mount, PathComponent, Walk};
 use crate::{Capability, CapabilitySet};
 
 /// A step that mode, owner or list refuse, without regard to capabilities.
 struct Refused<'a> {
-    step: &'a Step,
+    step: &'a PathComponent,
     wanted: u32,
 }
 
@@ -17,14 +17,14 @@ fn refused_by_mode<'a>(facts: &Facts, walk: &'a Walk, intent: Intent) -> Option<
         true => facts.credentials.uid,
         false => facts.credentials.fsuid,
     };
-    let check = |step: &'a Step, wanted: u32| {
+    let check = |step: &'a PathComponent, wanted: u32| {
         (wanted != 0
             && !allowed(&facts.credentials, user, step, wanted)
             && !overrides(facts, step, wanted))
         .then_some(Refused { step, wanted })
     };
     for step in &walk.passed {
-        if step.kind == Kind::Directory
+        if step.kind == FileKind::Directory
             && let Some(refused) = check(step, EXECUTE)
         {
             return Some(refused);
@@ -48,7 +48,7 @@ fn refused_by_mode<'a>(facts: &Facts, walk: &'a Walk, intent: Intent) -> Option<
 }
 
 /// True if a capability that the process holds counts for this file and is enough.
-fn overrides(facts: &Facts, step: &Step, wanted: u32) -> bool {
+fn overrides(facts: &Facts, step: &PathComponent, wanted: u32) -> bool {
     let credentials = &facts.credentials;
     !is_sysctl(step)
         && credentials.maps(step.uid, step.gid)
@@ -58,20 +58,20 @@ fn overrides(facts: &Facts, step: &Step, wanted: u32) -> bool {
 }
 
 /// Files below /proc/sys go by their mode alone (fs/proc/proc_sysctl.c, `sysctl_perm()`).
-fn is_sysctl(step: &Step) -> bool {
+fn is_sysctl(step: &PathComponent) -> bool {
     step.mount.file_system == "proc" && step.path.contains("/sys/")
 }
 
 /// The capabilities of which any one lets a process do that in spite of the mode (fs/namei.c, `generic_permission()`).
-fn would_do(step: &Step, wanted: u32) -> CapabilitySet {
+fn would_do(step: &PathComponent, wanted: u32) -> CapabilitySet {
     if is_sysctl(step) {
         return CapabilitySet::default();
     }
     let reads = match step.kind {
-        Kind::Directory => wanted & WRITE == 0,
+        FileKind::Directory => wanted & WRITE == 0,
         _ => wanted == READ,
     };
-    match step.kind != Kind::Directory && wanted & EXECUTE != 0 && step.mode & 0o111 == 0 {
+    match step.kind != FileKind::Directory && wanted & EXECUTE != 0 && step.mode & 0o111 == 0 {
         true => CapabilitySet::default(),
         false if reads => [Capability::DAC_OVERRIDE, Capability::DAC_READ_SEARCH]
             .into_iter()
@@ -106,7 +106,7 @@ pub(super) fn by_mode(facts: &Facts) -> Option<Cause> {
 fn describe(facts: &Facts, refused: &Refused<'_>) -> Cause {
     let (step, wanted) = (refused.step, refused.wanted);
     let capabilities = would_do(step, wanted);
-    if step.kind != Kind::Directory && wanted & EXECUTE != 0 && step.mode & 0o111 == 0 {
+    if step.kind != FileKind::Directory && wanted & EXECUTE != 0 && step.mode & 0o111 == 0 {
         return Cause::NotExecutable {
             path: step.path.clone(),
             mode: step.mode,
@@ -128,7 +128,7 @@ fn describe(facts: &Facts, refused: &Refused<'_>) -> Cause {
     let word = match step.kind {
         _ if missing(WRITE) => "write",
         _ if missing(READ) => "read",
-        Kind::Directory => "pass through",
+        FileKind::Directory => "pass through",
         _ => "execute",
     };
     Cause::FileMode {
@@ -153,7 +153,7 @@ fn walks(facts: &Facts) -> impl Iterator<Item = (&Walk, Intent)> {
 }
 
 /// What would have been written: the file, or the directory of an entry.
-fn written(walk: &Walk, intent: Intent) -> impl Iterator<Item = &Step> {
+fn written(walk: &Walk, intent: Intent) -> impl Iterator<Item = &PathComponent> {
     let directory =
         (intent.create && walk.last.is_none()) || intent.remove || intent.exclusive || intent.link;
     let file = intent.write || intent.attributes || !directory;
@@ -221,7 +221,7 @@ fn not_executable(walk: &Walk, intent: Intent) -> Option<Cause> {
         .chain(&walk.interpreters)
         .filter_map(|walk| walk.last.as_ref());
     for file in files {
-        if file.kind != Kind::File {
+        if file.kind != FileKind::File {
             return Some(Cause::NotExecutable {
                 path: file.path.clone(),
                 mode: file.mode,
@@ -239,14 +239,14 @@ fn not_executable(walk: &Walk, intent: Intent) -> Option<Cause> {
 
 fn no_device(walk: &Walk, intent: Intent) -> Option<Cause> {
     let last = walk.last.as_ref()?;
-    let device = matches!(last.kind, Kind::Character | Kind::Block);
+    let device = matches!(last.kind, FileKind::Character | FileKind::Block);
     (device && last.mount.nodev && (intent.read || intent.write)).then(|| Cause::NoDev {
         mount: last.mount.point.clone(),
     })
 }
 
 fn immutable(walk: &Walk, intent: Intent) -> Option<Cause> {
-    let mut steps: Vec<&Step> = Vec::new();
+    let mut steps: Vec<&PathComponent> = Vec::new();
     let changes = intent.write || intent.attributes || intent.remove || intent.link;
     if changes {
         steps.extend(walk.last.as_ref());
@@ -257,7 +257,7 @@ fn immutable(walk: &Walk, intent: Intent) -> Option<Cause> {
     steps
         .into_iter()
         .find(|step| step.immutable || step.append_only)
-        .filter(|step| step.immutable || !(intent.create && step.kind == Kind::Directory))
+        .filter(|step| step.immutable || !(intent.create && step.kind == FileKind::Directory))
         .map(|step| Cause::Immutable {
             path: step.path.clone(),
             append_only: !step.immutable,
@@ -276,7 +276,7 @@ fn file_capabilities(facts: &Facts, walk: &Walk, intent: Intent) -> Option<Cause
 
 /// The sysctls fs.protected_* (fs/namei.c, `may_follow_link()`, `may_create_in_sticky()`).
 fn protected(facts: &Facts, walk: &Walk, intent: Intent) -> Option<Cause> {
-    let is_shared = |directory: &Step| directory.mode & 0o1002 == 0o1002;
+    let is_shared = |directory: &PathComponent| directory.mode & 0o1002 == 0o1002;
     let value = |name: &str| facts.sysctls.get(name).copied().filter(|value| *value > 0);
     let cause = |name: &str, value: i64| {
         Some(Cause::Sysctl {
@@ -288,7 +288,7 @@ fn protected(facts: &Facts, walk: &Walk, intent: Intent) -> Option<Cause> {
     };
     for pair in walk.passed.windows(2) {
         let [directory, link] = pair else { continue };
-        if link.kind == Kind::Link
+        if link.kind == FileKind::Link
             && is_shared(directory)
             && link.uid != facts.credentials.fsuid
             && link.uid != directory.uid
@@ -299,8 +299,8 @@ fn protected(facts: &Facts, walk: &Walk, intent: Intent) -> Option<Cause> {
     }
     let (last, parent) = (walk.last.as_ref()?, walk.parent()?);
     let name = match last.kind {
-        Kind::Fifo => "fs.protected_fifos",
-        Kind::File => "fs.protected_regular",
+        FileKind::Fifo => "fs.protected_fifos",
+        FileKind::File => "fs.protected_regular",
         _ => return None,
     };
     let value = value(name)?;

@@ -1,14 +1,14 @@
 //! Refusals that security modules have told: the records of SELinux and AppArmor.
 
 use super::cause::Cause;
-use super::facts::{Check, Modules};
+use super::facts::{Modules, RefusedCheck};
 
 /// What SELinux and AppArmor refused in this call.
 ///
 /// A module that refuses a capability does not always fail the call: the kernel asks for some only to see if the process has them. `decides` is
 /// true of the checks for which the call fails.
-pub(super) fn refused(modules: &Modules, decides: impl Fn(&Check) -> bool) -> Vec<Cause> {
-    let fails = |check: &Option<Check>| check.as_ref().is_none_or(&decides);
+pub(super) fn refused(modules: &Modules, decides: impl Fn(&RefusedCheck) -> bool) -> Vec<Cause> {
+    let fails = |check: &Option<RefusedCheck>| check.as_ref().is_none_or(&decides);
     let by_selinux = modules
         .avc
         .iter()

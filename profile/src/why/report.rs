@@ -32,7 +32,7 @@ pub struct Refusal {
 
 /// All refusals of a run.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Report {
+pub struct RefusalReport {
     /// Likeliest culprit first.
     pub refusals: Vec<Refusal>,
     /// Exit status of the command as a shell has it; `None` for containers.

@@ -25,7 +25,7 @@ impl From<u64> for Instruction {
 
 /// What a filter looks at (`struct seccomp_data`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Call {
+pub struct SeccompData {
     /// The number.
     pub number: u32,
     /// `AUDIT_ARCH_X86_64`, …
@@ -36,7 +36,7 @@ pub struct Call {
     pub arguments: [u64; 6],
 }
 
-impl Call {
+impl SeccompData {
     fn word(&self, offset: u32) -> Option<u32> {
         let half = |value: u64| match offset % 8 {
             0 => u32::try_from(value & 0xffff_ffff).ok(),
@@ -70,7 +70,7 @@ pub enum Answer {
 }
 
 /// The answer of several filters: the strictest wins (seccomp(2)); `None` in the list is one that could not be read.
-pub fn answer(filters: &[Option<Vec<Instruction>>], call: &Call) -> Answer {
+pub fn answer(filters: &[Option<Vec<Instruction>>], call: &SeccompData) -> Answer {
     let mut strictest = u32::MAX;
     for filter in filters {
         let Some(value) = filter.as_ref().and_then(|filter| run(filter, call)) else {
@@ -92,7 +92,7 @@ pub fn answer(filters: &[Option<Vec<Instruction>>], call: &Call) -> Answer {
 }
 
 /// Runs a filter; `None` if it has an instruction that the kernel would have refused.
-fn run(filter: &[Instruction], call: &Call) -> Option<u32> {
+fn run(filter: &[Instruction], call: &SeccompData) -> Option<u32> {
     let (mut a, mut x, mut memory) = (0_u32, 0_u32, [0_u32; 16]);
     let mut at = 0_usize;
     loop {
@@ -197,10 +197,10 @@ mod tests {
 
     #[test]
     fn a_filter_decides_by_number_and_argument() {
-        let mut call = Call {
+        let mut call = SeccompData {
             number: 165,
             arguments: [0, 7, 0, 0, 0, 0],
-            ..Call::default()
+            ..SeccompData::default()
         };
         assert_eq!(answer(&[refuses_mount()], &call), Answer::Errno(1));
         call.arguments[1] = 8;
@@ -212,7 +212,7 @@ mod tests {
     #[test]
     fn the_strictest_of_several_filters_wins() {
         let constant = |value: u32| program(&[(0x06, 0, 0, value)]);
-        let call = Call::default();
+        let call = SeccompData::default();
         let all = [
             constant(0x7fff_0000),
             constant(0x0005_0026),
@@ -231,7 +231,7 @@ mod tests {
     #[test]
     fn a_program_without_an_end_is_unreadable() {
         assert_eq!(
-            answer(&[program(&[(0x20, 0, 0, 0)])], &Call::default()),
+            answer(&[program(&[(0x20, 0, 0, 0)])], &SeccompData::default()),
             Answer::Unreadable
         );
     }

@@ -1,12 +1,12 @@
 //! Refusals that a sysctl, a limit, or an owner decides.
 
 use super::cause::Cause;
-use super::facts::{Check, Errno, Facts, Step, Target};
+use super::facts::{CheckedNamespace, Errno, Facts, PathComponent, RefusedCheck};
 use crate::atlas::paths;
 use crate::{Capability, CapabilitySet};
 
 /// The kernel's function that asked, past those that hand the question on.
-pub(super) fn function(check: &Check) -> String {
+pub(super) fn function(check: &RefusedCheck) -> String {
     check
         .functions()
         .find(|name| !name.contains("capable") && !name.starts_with("security_"))
@@ -95,7 +95,7 @@ const READ_ALL: u64 = 3;
 const SIZE_BUFFER: u64 = 10;
 
 /// What a refused check means in calls where more than the capability decides.
-pub(super) fn by_check(facts: &Facts, check: &Check) -> Option<Cause> {
+pub(super) fn by_check(facts: &Facts, check: &RefusedCheck) -> Option<Cause> {
     by_owner(facts, check)
         .or_else(|| by_limit_of(facts, check))
         .or_else(|| by_yama(facts, check))
@@ -103,7 +103,7 @@ pub(super) fn by_check(facts: &Facts, check: &Check) -> Option<Cause> {
         .or_else(|| by_sysctl(facts, check))
 }
 
-fn by_sysctl(facts: &Facts, check: &Check) -> Option<Cause> {
+fn by_sysctl(facts: &Facts, check: &RefusedCheck) -> Option<Cause> {
     let (_, _, name, above, allows) = SYSCTLS
         .iter()
         .find(|(call, capability, ..)| *call == facts.call && *capability == check.capability)?;
@@ -138,23 +138,23 @@ fn by_sysctl(facts: &Facts, check: &Check) -> Option<Cause> {
         value: value.to_string(),
         allows: allows.to_owned(),
         capabilities: match check.target {
-            Target::Initial => CapabilitySet::default(),
+            CheckedNamespace::Initial => CapabilitySet::default(),
             _ => capabilities.into_iter().collect(),
         },
     })
 }
 
 /// Files and their owners.
-fn by_owner(facts: &Facts, check: &Check) -> Option<Cause> {
-    let foreign = |step: &&Step| step.uid != facts.credentials.fsuid;
+fn by_owner(facts: &Facts, check: &RefusedCheck) -> Option<Cause> {
+    let foreign = |step: &&PathComponent| step.uid != facts.credentials.fsuid;
     let walk = facts.walk.as_ref();
-    let owner = |step: &Step, sticky: bool| Cause::Owner {
+    let owner = |step: &PathComponent, sticky: bool| Cause::Owner {
         path: step.path.clone(),
         uid: step.uid,
         sticky,
         capability: check.capability,
     };
-    if check.capability != Capability::FOWNER || check.target == Target::Initial {
+    if check.capability != Capability::FOWNER || check.target == CheckedNamespace::Initial {
         return None;
     }
     let last = walk?.last.as_ref().filter(foreign)?;
@@ -185,7 +185,7 @@ fn limit(facts: &Facts, name: &str, capability: Option<Capability>) -> Option<Ca
 }
 
 /// Calls in which a capability lifts a limit.
-fn by_limit_of(facts: &Facts, check: &Check) -> Option<Cause> {
+fn by_limit_of(facts: &Facts, check: &RefusedCheck) -> Option<Cause> {
     let name = match (facts.call.as_str(), check.capability) {
         ("setpriority", Capability::SYS_NICE) => "RLIMIT_NICE",
         ("sched_setscheduler" | "sched_setparam" | "sched_setattr", Capability::SYS_NICE)
@@ -202,7 +202,7 @@ fn by_limit_of(facts: &Facts, check: &Check) -> Option<Cause> {
     limit(facts, name, Some(check.capability))
 }
 
-fn by_yama(facts: &Facts, check: &Check) -> Option<Cause> {
+fn by_yama(facts: &Facts, check: &RefusedCheck) -> Option<Cause> {
     check
         .is_asked_in(paths::YAMA)
         .then(|| facts.sysctls.get("kernel.yama.ptrace_scope"))
@@ -211,7 +211,7 @@ fn by_yama(facts: &Facts, check: &Check) -> Option<Cause> {
 }
 
 /// Filters and Landlock domains need a process that gains nothing by executing.
-fn by_new_privileges(facts: &Facts, check: &Check) -> Option<Cause> {
+fn by_new_privileges(facts: &Facts, check: &RefusedCheck) -> Option<Cause> {
     let call = matches!(
         facts.call.as_str(),
         "seccomp" | "landlock_restrict_self" | "prctl"

@@ -1,15 +1,15 @@
 //! `create` and `run`: from the engine's configuration to a recording and a rewritten one.
 
 mod error;
+mod low_level_runtime;
 mod mode;
 mod recording;
-mod target;
 
 pub use error::Error;
+pub use low_level_runtime::LowLevelRuntime;
 pub use recording::{bind_mounts, own_process, recording_id};
-pub use target::Target;
 
-use crate::annotations::{self, Elsewhere, Mode, Request};
+use crate::annotations::{self, Elsewhere, Request, RequestedMode};
 use crate::bundle::Configuration;
 use crate::delivery::{self, CommandLine};
 use crate::engine::Docker;
@@ -28,7 +28,7 @@ use std::ffi::OsStr;
 /// # Errors
 /// Any [`Error`]; then no recording is left.
 pub fn prepare(
-    target: &Target<'_>,
+    target: &LowLevelRuntime<'_>,
     line: &mut CommandLine<'_>,
 ) -> Result<Option<Directory>, Error> {
     let Some(id) = &line.command.id else {
@@ -49,10 +49,10 @@ pub fn prepare(
     }
     if !is_root_of_host() {
         match request.mode {
-            Mode::Profile | Mode::Verify(_) => return Err(Error::Rootless),
+            RequestedMode::Profile | RequestedMode::Verify(_) => return Err(Error::Rootless),
             // It was asked for nothing but to look, and would see nothing.
-            Mode::Observe => return Ok(None),
-            Mode::Enforce(_) | Mode::Off => {}
+            RequestedMode::Observe => return Ok(None),
+            RequestedMode::Enforce(_) | RequestedMode::Off => {}
         }
     }
     let id = id
@@ -78,10 +78,13 @@ pub fn prepare(
 ///
 /// # Errors
 /// [`Error::Restore`], and what is wrong with the configuration.
-pub fn refuse_restore(target: &Target<'_>, line: &mut CommandLine<'_>) -> Result<(), Error> {
+pub fn refuse_restore(
+    target: &LowLevelRuntime<'_>,
+    line: &mut CommandLine<'_>,
+) -> Result<(), Error> {
     match wanted(target, line)? {
         None => Ok(()),
-        Some(wanted) if wanted.request.mode == Mode::Observe => Ok(()),
+        Some(wanted) if wanted.request.mode == RequestedMode::Observe => Ok(()),
         Some(wanted) => Err(Error::Restore {
             path: wanted.source.path,
             runtime: target.path.to_owned(),
@@ -97,7 +100,10 @@ struct Wanted {
 }
 
 /// The configuration and what it asks for; `None` if it asks to be left alone, has no process, or cannot be reached by the runtime either.
-fn wanted(target: &Target<'_>, line: &mut CommandLine<'_>) -> Result<Option<Wanted>, Error> {
+fn wanted(
+    target: &LowLevelRuntime<'_>,
+    line: &mut CommandLine<'_>,
+) -> Result<Option<Wanted>, Error> {
     let elsewhere = Elsewhere {
         environment: &variable,
         default: target.mode,
@@ -122,9 +128,9 @@ fn wanted(target: &Target<'_>, line: &mut CommandLine<'_>) -> Result<Option<Want
             source: error,
         })?;
     let is_off = match request.mode {
-        Mode::Off => document.has_clear_annotations(),
+        RequestedMode::Off => document.has_clear_annotations(),
         // What cannot be rewritten safely is left alone: to observe must never keep a container from running.
-        Mode::Observe => document.has_clear_annotations() && document.check().is_err(),
+        RequestedMode::Observe => document.has_clear_annotations() && document.check().is_err(),
         _ => false,
     };
     if !is_off {

@@ -1,7 +1,7 @@
 //! What a mode makes of a container.
 
 use super::error::Error;
-use crate::annotations::{Limit, Mode, Request};
+use crate::annotations::{CapabilityLimit, Request, RequestedMode};
 use crate::label;
 use crate::limit::{self, Resolved};
 use crate::privilege::held;
@@ -40,10 +40,12 @@ impl ModeSettings {
         process: &Value,
     ) -> Result<Self, Error> {
         match &request.mode {
-            Mode::Enforce(limit) => Self::enforcing("enforce", limit, settings, process),
-            Mode::Verify(limit) => Self::verifying(limit, settings, process),
-            Mode::Observe => Ok(Self::observing()),
-            Mode::Profile | Mode::Off => Self::profiling(request, settings, process),
+            RequestedMode::Enforce(limit) => Self::enforcing("enforce", limit, settings, process),
+            RequestedMode::Verify(limit) => Self::verifying(limit, settings, process),
+            RequestedMode::Observe => Ok(Self::observing()),
+            RequestedMode::Profile | RequestedMode::Off => {
+                Self::profiling(request, settings, process)
+            }
         }
     }
 
@@ -76,7 +78,7 @@ impl ModeSettings {
     /// Only what is asked for is granted; all else stays as the engine wants it.
     fn enforcing(
         mode: &'static str,
-        limit: &Limit,
+        limit: &CapabilityLimit,
         settings: &Settings,
         process: &Value,
     ) -> Result<Self, Error> {
@@ -109,7 +111,11 @@ impl ModeSettings {
     }
 
     /// As it will be enforced, and recorders watch.
-    fn verifying(limit: &Limit, settings: &Settings, process: &Value) -> Result<Self, Error> {
+    fn verifying(
+        limit: &CapabilityLimit,
+        settings: &Settings,
+        process: &Value,
+    ) -> Result<Self, Error> {
         Ok(Self {
             mode: recording::Mode::Verify,
             hooks: Hooks::Record,

@@ -1,8 +1,8 @@
 //! The beginning of a recording: its directory, what is known of its container, and the configuration that the runtime gets.
 
 use super::error::Error;
+use super::low_level_runtime::LowLevelRuntime;
 use super::mode::ModeSettings;
-use super::target::Target;
 use crate::annotations::{self, Request};
 use crate::bundle;
 use crate::delivery::{self, CommandLine, is_bind_mount};
@@ -10,7 +10,7 @@ use crate::engine::{self, Docker};
 use crate::engine_grants;
 use crate::family::Family;
 use crate::privilege::held;
-use crate::rewrite::{self, Changes, Grant, Hooks, Plan};
+use crate::rewrite::{self, Changes, Hooks, Plan, ProcessGrant};
 use crate::runtime;
 use crate::state;
 use crate::sweep;
@@ -38,7 +38,7 @@ pub(super) struct NewRecording<'a> {
     pub(super) id: &'a str,
     /// Where the runtime will keep the container's state.
     pub(super) state: PathBuf,
-    pub(super) target: &'a Target<'a>,
+    pub(super) target: &'a LowLevelRuntime<'a>,
 }
 
 impl NewRecording<'_> {
@@ -95,7 +95,7 @@ impl NewRecording<'_> {
     ) -> Result<Changes, Error> {
         let hook = sweep::hook().ok_or(Error::Hook)?;
         let plan = Plan {
-            grant: Grant {
+            grant: ProcessGrant {
                 sets: mode.sets,
                 relax_apparmor: mode.relax_apparmor,
                 label: mode.label.as_ref().map(|label| label.context.as_str()),

@@ -4,7 +4,7 @@ use super::error::Error;
 use super::files::PROFILE;
 use super::index::Listed;
 use super::listing::Listing;
-use super::load::{Found, load, read};
+use super::load::{StoredProfile, load, read};
 use super::store::{Store, directory_name};
 use super::summary::Summary;
 use crate::trust;
@@ -19,7 +19,7 @@ impl Store {
     ///
     /// # Errors
     /// Any of reading.
-    pub fn find(&self, wanted: &str) -> Result<Found, Error> {
+    pub fn find(&self, wanted: &str) -> Result<StoredProfile, Error> {
         if is_path(wanted) {
             return load_path(wanted);
         }
@@ -35,7 +35,7 @@ impl Store {
     }
 
     /// The same for what is to be enforced: by the profiles themselves, if only root could have written them.
-    fn others_trusted(&self, found: &Found) -> Result<Vec<(String, PathBuf)>, Error> {
+    fn others_trusted(&self, found: &StoredProfile) -> Result<Vec<(String, PathBuf)>, Error> {
         let is_other = |path: &Path| {
             self.is_trusted(path)
                 && read::<Summary>(path).is_ok_and(|summary| {
@@ -51,7 +51,7 @@ impl Store {
     }
 
     /// A recording with the others of its workload, as far as they can be read.
-    fn united(found: Found, others: Vec<(String, PathBuf)>) -> Found {
+    fn united(found: StoredProfile, others: Vec<(String, PathBuf)>) -> StoredProfile {
         let mut paths = BTreeMap::new();
         let mut recordings = Vec::new();
         for (recording, path) in others {
@@ -69,7 +69,7 @@ impl Store {
             return found;
         };
         let path = paths.remove(&profile.origin.recording_id);
-        Found {
+        StoredProfile {
             path: path.unwrap_or(found.path),
             profile,
         }
@@ -80,7 +80,7 @@ impl Store {
     ///
     /// # Errors
     /// Any of reading.
-    pub fn find_recording(&self, wanted: &str) -> Result<Found, Error> {
+    pub fn find_recording(&self, wanted: &str) -> Result<StoredProfile, Error> {
         match is_path(wanted) {
             true => load_path(wanted),
             false => self.find_among(&self.listing()?, wanted),
@@ -88,7 +88,7 @@ impl Store {
     }
 
     /// As [`find_recording()`](Self::find_recording), among all profiles of the store.
-    fn find_among(&self, all: &Listing, wanted: &str) -> Result<Found, Error> {
+    fn find_among(&self, all: &Listing, wanted: &str) -> Result<StoredProfile, Error> {
         let mut rows = all.rows();
         if ["latest", "last"].contains(&wanted) {
             return match rows.next()? {
@@ -127,7 +127,7 @@ impl Store {
     ///
     /// # Errors
     /// Any of reading.
-    pub fn unite_trusted(&self, found: Found) -> Result<Found, Error> {
+    pub fn unite_trusted(&self, found: StoredProfile) -> Result<StoredProfile, Error> {
         let others = self.others_trusted(&found)?;
         Ok(Self::united(found, others))
     }
@@ -144,7 +144,7 @@ impl Store {
     /// # Errors
     /// Any of reading; [`Error::Incomplete`]; [`Error::Untrusted`]; [`Error::AmbiguousName`] where an engine's name stands for several
     /// programs.
-    pub fn find_complete(&self, wanted: &str) -> Result<Found, Error> {
+    pub fn find_complete(&self, wanted: &str) -> Result<StoredProfile, Error> {
         let all = self.newest_first()?;
         let directory = directory_name(wanted).ok();
         let by_id = |of: &dyn Fn(&(String, String, PathBuf)) -> bool| -> Vec<PathBuf> {
@@ -169,7 +169,7 @@ impl Store {
                 is_engines_name = true;
             }
         }
-        let mut complete: Vec<Found> = Vec::new();
+        let mut complete: Vec<StoredProfile> = Vec::new();
         let mut incomplete: Option<Profile> = None;
         for path in candidates {
             trust::check(&path, &self.0)?;
@@ -214,7 +214,7 @@ impl Store {
 }
 
 /// The other recordings that may be of a recording's workload, by the index: recording's id and file, newest first.
-fn others_listed(all: &Listing, found: &Found) -> Result<Vec<(String, PathBuf)>, Error> {
+fn others_listed(all: &Listing, found: &StoredProfile) -> Result<Vec<(String, PathBuf)>, Error> {
     let texts = Summary::texts_of_workload(&found.profile);
     let is_other = |listed: &Listed<'_>| {
         texts.iter().any(|text| listed.may_say(text))
@@ -279,7 +279,7 @@ impl Beginning {
 }
 
 /// Reads a profile's file, or that in a directory.
-fn load_path(wanted: &str) -> Result<Found, Error> {
+fn load_path(wanted: &str) -> Result<StoredProfile, Error> {
     let path = Path::new(wanted);
     load(match path.is_dir() {
         true => path.join(PROFILE),

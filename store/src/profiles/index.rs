@@ -6,9 +6,9 @@
 
 use super::files::PROFILE;
 use super::load::load;
-use super::summary::{Standing, Summary, workload};
+use super::summary::{Summary, VerificationSummary, workload};
 use capprof_profile::CapabilitySet;
-use capprof_profile::observation::Exit;
+use capprof_profile::observation::ProgramExit;
 use capprof_profile::profile::SCHEMA;
 use capprof_profile::recording::Workload;
 use memchr::{memchr, memmem};
@@ -100,8 +100,8 @@ type Row = (
     bool,
     u64,
     u64,
-    Option<Exit>,
-    Option<Standing>,
+    Option<ProgramExit>,
+    Option<VerificationSummary>,
 );
 
 impl Entry {

@@ -13,7 +13,7 @@ pub const LARGEST: u64 = 64 << 20;
 
 /// A stored result that was found.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Found {
+pub struct StoredProfile {
     /// The profile's file.
     pub path: PathBuf,
     /// The profile.
@@ -24,7 +24,7 @@ pub struct Found {
 ///
 /// # Errors
 /// [`Error::File`], [`Error::Schema`].
-pub fn load(path: PathBuf) -> Result<Found, Error> {
+pub fn load(path: PathBuf) -> Result<StoredProfile, Error> {
     #[derive(Deserialize)]
     struct Head {
         schema: Option<String>,
@@ -37,7 +37,7 @@ pub fn load(path: PathBuf) -> Result<Found, Error> {
         return Err(Error::Schema { path, schema });
     }
     let profile = serde_json::from_slice(&content).map_err(malformed())?;
-    Ok(Found { path, profile })
+    Ok(StoredProfile { path, profile })
 }
 
 /// Reads the fields of a profile that `T` has, in any version.

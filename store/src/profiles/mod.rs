@@ -22,9 +22,9 @@ pub use change::RUN;
 pub use error::Error;
 pub use files::{CONFIGURATION, Files, PROFILE};
 pub use listing::Listing;
-pub use load::{Found, LARGEST, load};
+pub use load::{LARGEST, StoredProfile, load};
 pub use store::Store;
-pub use summary::{Standing, Summary};
+pub use summary::{Summary, VerificationSummary};
 
 #[cfg(test)]
 mod tests;

@@ -1,7 +1,7 @@
 //! What is shown of a profile, and the names that its workload goes by.
 
 use capprof_profile::CapabilitySet;
-use capprof_profile::observation::Exit;
+use capprof_profile::observation::ProgramExit;
 use capprof_profile::profile::{Origin, Profile};
 use capprof_profile::recording::Workload;
 use capprof_profile::verification::Verdict;
@@ -31,15 +31,15 @@ pub struct Summary {
     pub answer: CapabilitySet,
     /// See `Profile::exit`.
     #[serde(default)]
-    pub exit: Option<Exit>,
+    pub exit: Option<ProgramExit>,
     /// See `Profile::verification`.
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub verification: Option<Standing>,
+    pub verification: Option<VerificationSummary>,
 }
 
 /// The part of a summary that comes from a [`capprof_profile::verification::Verification`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Standing {
+pub struct VerificationSummary {
     /// The verdict.
     pub verdict: Verdict,
     /// The date.
@@ -64,7 +64,7 @@ impl From<Profile> for Summary {
             verification: profile
                 .verification
                 .filter(|verification| verification.sets.bounding == answer)
-                .map(|verification| Standing {
+                .map(|verification| VerificationSummary {
                     verdict: verification.verdict,
                     date: verification.date,
                 }),

@@ -324,7 +324,7 @@ fn a_run_with_what_the_workload_has_today_settles_a_profile() {
     let before = store.find(ID).unwrap().profile;
     let today = Today {
         passed: true,
-        by: capprof_profile::part::Trial::Verified,
+        by: capprof_profile::part::TriedBy::Verified,
         set: before.todays_set(),
         run: "20260102T000000Z-00000002".to_owned(),
         date: "2026-01-02T00:00:00Z".to_owned(),

@@ -3,7 +3,7 @@
 // A test that cannot read the source fails.
 #![allow(clippy::unwrap_used)]
 
-use capprof_house::{Crate, File, code_lines, files, functions};
+use capprof_house::{Crate, File, code_lines, files, functions, shared_types};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -225,4 +225,37 @@ fn modules_use_only_those_before_them() {
         }
     }
     assert!(problems.is_empty(), "\n{}", problems.join("\n"));
+}
+
+/// The libraries that all other crates use.
+const LIBRARIES: [&str; 2] = ["profile", "store"];
+
+/// A reader who meets a type's name knows which type it is: no other of the crate, or of the libraries below it, has the same name. A module's
+/// `Error` is the exception, since its users name the module with it.
+#[test]
+fn types_have_names_of_their_own() {
+    let mut places: BTreeMap<(String, String), Vec<PathBuf>> = BTreeMap::new();
+    for file in all() {
+        if is_test_file(&file.path) {
+            continue;
+        }
+        let own = file.path.iter().next().unwrap().to_string_lossy();
+        let scopes = match LIBRARIES.contains(&&*own) {
+            true => vec!["profile", "store", "shim", "hooks", "ctl"],
+            false => vec![&*own],
+        };
+        for name in shared_types(&file) {
+            for scope in &scopes {
+                let places = places.entry((name.clone(), (*scope).to_owned()));
+                places.or_default().push(file.path.clone());
+            }
+        }
+    }
+    let doubled: Vec<String> = places
+        .iter()
+        .filter(|((name, _), files)| name != "Error" && files.len() > 1)
+        .map(|((name, scope), files)| format!("{name} in {scope}: {files:?}"))
+        .collect();
+    assert!(places.len() > 500, "{}", places.len());
+    assert!(doubled.is_empty(), "\n{}", doubled.join("\n"));
 }

@@ -12,7 +12,7 @@ use crate::environment::{Environment, Runtime};
 use crate::runner::{Outcome, Passed, Test};
 use anyhow::{Context, bail, ensure};
 use capprof_profile::Capability;
-use capprof_profile::observation::Recorder;
+use capprof_profile::observation::RecorderName;
 use capprof_profile::profile::Profile;
 use std::fs;
 use std::os::unix::process::CommandExt;
@@ -199,7 +199,7 @@ fn expect(profile: &Profile, expected: &[Capability]) -> anyhow::Result<()> {
     expect_answer(profile, expected)?;
     for need in &profile.findings.needed {
         ensure!(
-            need.recorders == [Recorder::Selinux],
+            need.recorders == [RecorderName::Selinux],
             "{} was not seen by SELinux alone: {:?}",
             need.capability,
             need.recorders

@@ -5,7 +5,7 @@ use crate::container::Container;
 use crate::environment::{Environment, Runtime};
 use crate::{Body, Test};
 use anyhow::{Context, ensure};
-use capprof_profile::why::report::Report;
+use capprof_profile::why::report::RefusalReport;
 use serde_json::json;
 use std::path::Path;
 use std::process::Stdio;
@@ -76,7 +76,7 @@ pub(super) fn expect(
 }
 
 /// Runs the container, and returns what `why` tells of it.
-pub(super) fn report(container: &Container) -> anyhow::Result<Report> {
+pub(super) fn report(container: &Container) -> anyhow::Result<RefusalReport> {
     run(container)?;
     let text = std::fs::read(container.path("report.json"))?;
     serde_json::from_slice(&text).context("read the report")

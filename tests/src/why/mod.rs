@@ -8,7 +8,7 @@ mod plain;
 use crate::Test;
 use crate::environment::Environment;
 use anyhow::{Context, bail, ensure};
-use capprof_profile::why::report::{Refusal, Report};
+use capprof_profile::why::report::{Refusal, RefusalReport};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -56,12 +56,12 @@ fn check(
     Ok(true)
 }
 
-fn is_late(report: &Report) -> bool {
+fn is_late(report: &RefusalReport) -> bool {
     let mut missing = report.missing.iter();
     missing.any(|missing| missing.contains("were gone too soon"))
 }
 
-fn check_report(report: &Report, text: &str, expected: Expected) -> anyhow::Result<()> {
+fn check_report(report: &RefusalReport, text: &str, expected: Expected) -> anyhow::Result<()> {
     let Some(first) = report.refusals.first() else {
         bail!("nothing was refused: {text}");
     };

@@ -1,6 +1,6 @@
 //! The outcome of a check in the forms that people and pipelines read.
 
-use super::outcome::Outcome;
+use super::outcome::CheckOutcome;
 use crate::render;
 use capprof_profile::{Capability, CapabilitySet};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
@@ -24,7 +24,7 @@ const SARIF: &str = "https://json.schemastore.org/sarif-2.1.0.json";
 const SCHEMA: &str = "capprof.check/v1";
 
 /// For people: each finding, or that there is none.
-pub(super) fn text(outcome: &Outcome<'_>) -> String {
+pub(super) fn text(outcome: &CheckOutcome<'_>) -> String {
     if outcome.findings.is_empty() {
         return format!(
             "passed: {} needs {}, all of which {} allows\n",
@@ -42,7 +42,7 @@ pub(super) fn text(outcome: &Outcome<'_>) -> String {
 }
 
 /// For scripts.
-pub(super) fn json(outcome: &Outcome<'_>) -> Value {
+pub(super) fn json(outcome: &CheckOutcome<'_>) -> Value {
     let beyond: CapabilitySet = outcome
         .findings
         .iter()
@@ -66,7 +66,7 @@ pub(super) fn json(outcome: &Outcome<'_>) -> Value {
 
 /// The Static Analysis Results Interchange Format (OASIS SARIF 2.1.0), which code hosts show next to changes. A finding's place is the file that says what
 /// is allowed, since a change of that file is what would allow it; code hosts show no finding without a file.
-pub(super) fn sarif(outcome: &Outcome<'_>) -> Value {
+pub(super) fn sarif(outcome: &CheckOutcome<'_>) -> Value {
     let mut place = json!({
         "logicalLocations": [{"name": render::title(outcome.profile), "kind": "container"}],
     });
@@ -147,7 +147,7 @@ fn uri_reference(path: &Path) -> String {
 }
 
 /// JUnit's XML, as CI systems read it: a case for each capability that is needed, and one for each finding that is none.
-pub(super) fn junit(outcome: &Outcome<'_>) -> String {
+pub(super) fn junit(outcome: &CheckOutcome<'_>) -> String {
     let mut cases: Vec<(String, Option<&str>)> = outcome
         .profile
         .answer()
@@ -215,7 +215,7 @@ fn escaped(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::command::check::limit::Limit;
+    use crate::command::check::allowed::Allowed;
     use crate::command::check::outcome::findings;
     use capprof_profile::fixtures::{full_evidence, host, recording, reports};
     use capprof_profile::pod_security::Level;
@@ -231,8 +231,8 @@ mod tests {
         )
     }
 
-    fn limit(allowed: CapabilitySet, level: Option<Level>) -> Limit {
-        Limit {
+    fn limit(allowed: CapabilitySet, level: Option<Level>) -> Allowed {
+        Allowed {
             name: "the list".to_owned(),
             allowed,
             level,
@@ -244,7 +244,7 @@ mod tests {
     fn what_is_allowed_passes_in_each_form() {
         let profile = profile();
         let limit = limit(Capability::all().collect(), None);
-        let outcome = Outcome {
+        let outcome = CheckOutcome {
             profile: &profile,
             limit: &limit,
             findings: findings(&profile, &limit)
@@ -263,7 +263,7 @@ mod tests {
     fn what_is_beyond_is_named_in_each_form() {
         let profile = profile();
         let limit = limit(CapabilitySet::EMPTY, Some(Level::Restricted));
-        let outcome = Outcome {
+        let outcome = CheckOutcome {
             profile: &profile,
             limit: &limit,
             findings: findings(&profile, &limit),
@@ -296,7 +296,7 @@ mod tests {
             ("50%", "50%25"),
         ] {
             limit.file = Some(path.into());
-            let outcome = Outcome {
+            let outcome = CheckOutcome {
                 profile: &profile,
                 limit: &limit,
                 findings: findings(&profile, &limit),

@@ -1,15 +1,15 @@
 //! `capprofctl check`
 
+mod allowed;
 mod forms;
-mod limit;
 mod outcome;
 
 use crate::cli::{CheckFormat, CheckOptions};
 use crate::exit::Exit;
 use crate::output;
+use allowed::Allowed;
 use capprof_store::profiles::Store;
-use limit::Limit;
-use outcome::{Outcome, findings};
+use outcome::{CheckOutcome, findings};
 
 /// Holds a profile against what is allowed; status 5 if it wants more, 3 if it is incomplete.
 ///
@@ -17,8 +17,8 @@ use outcome::{Outcome, findings};
 /// The profile or the limit was not found or cannot be read.
 pub(crate) fn run(store: &Store, options: &CheckOptions) -> anyhow::Result<Exit> {
     let profile = store.find(&options.profile)?.profile;
-    let limit = Limit::read(store, &options.against)?;
-    let outcome = Outcome {
+    let limit = Allowed::read(store, &options.against)?;
+    let outcome = CheckOutcome {
         profile: &profile,
         limit: &limit,
         findings: findings(&profile, &limit),

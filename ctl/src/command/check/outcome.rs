@@ -1,6 +1,6 @@
 //! What a profile wants beyond what is allowed.
 
-use super::limit::Limit;
+use super::allowed::Allowed;
 use crate::command::diff::because;
 use capprof_profile::Capability;
 use capprof_profile::profile::Profile;
@@ -15,14 +15,14 @@ pub(super) struct Finding {
 }
 
 /// The outcome of a check.
-pub(super) struct Outcome<'a> {
+pub(super) struct CheckOutcome<'a> {
     pub(super) profile: &'a Profile,
-    pub(super) limit: &'a Limit,
+    pub(super) limit: &'a Allowed,
     pub(super) findings: Vec<Finding>,
 }
 
 /// All that the limit does not allow, and what may be missing from the profile.
-pub(super) fn findings(profile: &Profile, limit: &Limit) -> Vec<Finding> {
+pub(super) fn findings(profile: &Profile, limit: &Allowed) -> Vec<Finding> {
     let mut findings: Vec<Finding> = profile
         .answer()
         .0

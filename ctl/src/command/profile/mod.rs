@@ -1,9 +1,9 @@
 //! `capprofctl profile`: from a command line to a verified answer.
 
+mod first_run;
 mod next_step;
 mod program;
-mod progress;
-mod record;
+mod step_display;
 
 use crate::cli::{DetailOptions, ProfileOptions, ShrinkOptions};
 use crate::exit::Exit;
@@ -12,13 +12,13 @@ use crate::{output, process};
 use anyhow::Context;
 use capprof_profile::profile::Profile;
 use capprof_store::profiles::Store;
+use first_run::{FirstRun, Recorded};
 use program::Program;
-use progress::Progress;
-use record::{Recorded, Recorder};
 use std::ffi::OsString;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
+use step_display::StepDisplay;
 
 /// How much longer than while it was profiled a program is given.
 const LONGER: u32 = 3;
@@ -53,7 +53,7 @@ pub(crate) fn run(store: &Store, state: &Path, options: &ProfileOptions) -> anyh
         launch: &launch,
         interrupted: &interrupted,
         log: &log.path().join("log"),
-        progress: Progress::new(),
+        progress: StepDisplay::new(),
     };
     let recorded = course.record()?;
     let id = recorded.profile.origin.recording_id.clone();
@@ -89,13 +89,13 @@ struct Course<'a> {
     interrupted: &'a AtomicBool,
     /// Where what the container writes in later runs goes.
     log: &'a Path,
-    progress: Progress,
+    progress: StepDisplay,
 }
 
 impl Course<'_> {
     /// The first step: the user's own command line, with capprof as the runtime.
     fn record(&mut self) -> anyhow::Result<Recorded> {
-        let recorder = Recorder {
+        let recorder = FirstRun {
             launch: self.launch,
             store: self.store,
             state: self.state,

@@ -1,6 +1,6 @@
 //! What a person does who did not get a verified answer.
 
-use super::record::{Recorded, quoted};
+use super::first_run::{Recorded, quoted};
 
 use crate::cli::ProfileOptions;
 use crate::exit::Exit;

@@ -10,7 +10,7 @@ use capprof_profile::minimize;
 use capprof_profile::profile::{Profile, Shrunk};
 use capprof_store::config_json;
 use capprof_store::file;
-use capprof_store::profiles::{self, Found, Store};
+use capprof_store::profiles::{self, Store, StoredProfile};
 use std::fs;
 use std::path::Path;
 
@@ -24,7 +24,7 @@ const CONFIGURATION: &str = "config.shrunk.json";
 pub(super) fn conclude(
     search: &mut Search<'_>,
     store: &Store,
-    found: &mut Found,
+    found: &mut StoredProfile,
     conclusion: Result<Conclusion, Stop>,
     tell: fn(&str) -> anyhow::Result<()>,
 ) -> anyhow::Result<Exit> {
@@ -89,7 +89,7 @@ fn keep_unfinished(
 fn keep(
     search: &mut Search<'_>,
     store: &Store,
-    found: &mut Found,
+    found: &mut StoredProfile,
     set: CapabilitySet,
     tell: fn(&str) -> anyhow::Result<()>,
 ) -> anyhow::Result<Exit> {
@@ -154,7 +154,7 @@ fn explain(profile: &Profile, left_out: CapabilitySet) -> String {
 }
 
 /// The engine's configuration with the shrunk sets, from the one with the minimized sets.
-fn write_configuration(found: &Found) -> anyhow::Result<()> {
+fn write_configuration(found: &StoredProfile) -> anyhow::Result<()> {
     let directory = found.path.parent().unwrap_or(Path::new("."));
     let minimized = directory.join(profiles::CONFIGURATION);
     let Ok(content) = file::read(&minimized) else {

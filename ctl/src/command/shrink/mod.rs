@@ -13,9 +13,9 @@ use crate::launch::Launch;
 use crate::process;
 use anyhow::bail;
 use capprof_store::profiles::Store;
-use runner::Runner;
+use runner::SetRunner;
 use search::{Limits, Search};
-use state::{Question, STATE, State};
+use state::{STATE, SearchInput, SearchState};
 use std::ffi::OsString;
 use std::path::Path;
 use std::time::Duration;
@@ -51,7 +51,7 @@ pub(crate) fn run(
     }
     let binary = super::install::runtime()?;
     let interrupted = process::interrupted()?;
-    let runner = Runner {
+    let runner = SetRunner {
         launch: &launch,
         profile: &recording,
         check: options.check.as_deref(),
@@ -62,7 +62,7 @@ pub(crate) fn run(
         directory: &directory,
         interrupted: &interrupted,
     };
-    let question = Question {
+    let question = SearchInput {
         command: command
             .iter()
             .map(|word| word.to_string_lossy().into_owned())
@@ -72,7 +72,7 @@ pub(crate) fn run(
         engine_options: options.engine_options,
     };
     let course = search::course(&found.profile, options.empty_fails);
-    let known = State::begin(
+    let known = SearchState::begin(
         &directory,
         &recording,
         question,

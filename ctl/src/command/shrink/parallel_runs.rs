@@ -1,7 +1,7 @@
 //! Runs that go on at the same time, a thread each.
 
 use super::plan::{Ask, Next};
-use super::runner::{RunResult, Runner, Worker};
+use super::runner::{RunResult, SetRunner, Worker};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -58,7 +58,11 @@ impl Drop for End {
 
 impl<'scope> ParallelRuns<'scope, '_> {
     /// Begins a run.
-    pub(super) fn begin<'runner: 'scope>(&mut self, runner: &'runner Runner<'runner>, next: Next) {
+    pub(super) fn begin<'runner: 'scope>(
+        &mut self,
+        runner: &'runner SetRunner<'runner>,
+        next: Next,
+    ) {
         let Some(worker) = (0..)
             .map(Worker)
             .find(|worker| !self.busy.contains_key(worker))

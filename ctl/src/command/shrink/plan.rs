@@ -24,7 +24,7 @@ impl Ask {
 
 /// What a search comes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Outcome {
+pub(super) enum SearchOutcome {
     /// This set has passed twice, and no smaller one that was tried.
     Found(CapabilitySet),
     /// Nothing passes.
@@ -53,7 +53,7 @@ pub(super) struct Next {
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Step {
     Run(Next),
-    Done(Outcome),
+    Done(SearchOutcome),
 }
 
 /// What a search begins with.
@@ -110,14 +110,14 @@ impl Course {
         match passes(full) {
             None => return run(full, "the profile's set".to_owned(), whole, 0.9),
             Some(true) => {}
-            Some(false) if self.unseen.is_empty() => return Step::Done(Outcome::FullFails),
+            Some(false) if self.unseen.is_empty() => return Step::Done(SearchOutcome::FullFails),
             Some(false) => {
                 full = full.union(self.unseen);
                 let what = format!("with its blind spots {}", self.unseen);
                 match passes(full) {
                     None => return run(full, what, whole - 1, 0.5),
                     Some(true) => {}
-                    Some(false) => return Step::Done(Outcome::FullFails),
+                    Some(false) => return Step::Done(SearchOutcome::FullFails),
                 }
             }
         }
@@ -128,7 +128,7 @@ impl Course {
                     let what = "no capability at all".to_owned();
                     return run(CapabilitySet::EMPTY, what, left, 0.1);
                 }
-                Some(true) => return Step::Done(Outcome::EmptyPasses),
+                Some(true) => return Step::Done(SearchOutcome::EmptyPasses),
                 Some(false) => {}
             }
         }
@@ -151,8 +151,8 @@ impl Course {
                         smallest: set,
                         chance: 0.95,
                     }),
-                    Some(true) => Step::Done(Outcome::Found(set)),
-                    Some(false) => Step::Done(Outcome::Unstable(set)),
+                    Some(true) => Step::Done(SearchOutcome::Found(set)),
+                    Some(false) => Step::Done(SearchOutcome::Unstable(set)),
                 }
             }
             Err(Stopped { smallest, error }) => {
@@ -369,7 +369,7 @@ mod tests {
 
     /// What a search came to, and how many runs it made.
     struct Made {
-        outcome: Outcome,
+        outcome: SearchOutcome,
         runs: usize,
     }
 

@@ -2,7 +2,7 @@
 
 use crate::launch::{By, Launch, Prepared, RunMode};
 use crate::process;
-use crate::trial::{CheckTime, End, Observed, Streams, Trial};
+use crate::trial::{CheckTime, Observed, Streams, Trial, TrialEnd};
 use capprof_profile::CapabilitySet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -23,7 +23,7 @@ pub(super) struct RunResult {
 /// Without a check the program has to end by itself with status 0. With one, the check has to succeed while the container runs, or when it has
 /// ended with status 0; until then it is repeated.
 #[derive(Debug)]
-pub(super) struct Runner<'a> {
+pub(super) struct SetRunner<'a> {
     /// The engine's command line.
     pub(super) launch: &'a Launch,
     /// The profile's recording.
@@ -57,7 +57,7 @@ impl Worker {
     }
 }
 
-impl Runner<'_> {
+impl SetRunner<'_> {
     /// Where the engine writes the container's id.
     fn id_file(&self, worker: Worker) -> PathBuf {
         worker.file(self.directory, "id")
@@ -126,23 +126,25 @@ impl Runner<'_> {
         let passed = observed.check.as_ref().is_none_or(|check| check.passed);
         let seconds = self.timeout.as_secs();
         let (passed, why) = match observed.end {
-            End::Interrupted => return None,
-            End::CheckPassed => (true, "the check passed".to_owned()),
-            End::TimedOut | End::Quiet if self.check.is_some() => {
+            TrialEnd::Interrupted => return None,
+            TrialEnd::CheckPassed => (true, "the check passed".to_owned()),
+            TrialEnd::TimedOut | TrialEnd::Quiet if self.check.is_some() => {
                 (false, format!("the check did not pass in {seconds} s"))
             }
-            End::TimedOut | End::Quiet => (false, format!("it did not end in {seconds} s")),
-            End::Itself(Some(0)) if self.check.is_none() => {
+            TrialEnd::TimedOut | TrialEnd::Quiet => {
+                (false, format!("it did not end in {seconds} s"))
+            }
+            TrialEnd::Itself(Some(0)) if self.check.is_none() => {
                 (true, "it ended with status 0".to_owned())
             }
-            End::Itself(Some(0)) => {
+            TrialEnd::Itself(Some(0)) => {
                 let how = if passed { "passed" } else { "failed" };
                 (
                     passed,
                     format!("it ended with status 0 and the check {how}"),
                 )
             }
-            End::Itself(status) => {
+            TrialEnd::Itself(status) => {
                 let status = status.map_or(128, i32::from);
                 let line = last_line(log);
                 (false, format!("it ended with status {status}{line}"))

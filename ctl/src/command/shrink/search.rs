@@ -1,9 +1,9 @@
 //! The search under way: its runs, how many there may be, and what is shown of it.
 
 use super::parallel_runs::{Message, ParallelRuns, RunEvent};
-use super::plan::{Ask, Course, Next, Outcome, Room, Step};
-use super::runner::{RunResult, Runner, Worker};
-use super::state::{Run, State};
+use super::plan::{Ask, Course, Next, Room, SearchOutcome, Step};
+use super::runner::{RunResult, SetRunner, Worker};
+use super::state::{SearchRun, SearchState};
 use crate::output;
 use anyhow::anyhow;
 use capprof_profile::CapabilitySet;
@@ -67,8 +67,8 @@ pub(super) struct Limits {
 
 /// A search under way.
 pub(super) struct Search<'a> {
-    pub(super) runner: &'a Runner<'a>,
-    pub(super) state: State,
+    pub(super) runner: &'a SetRunner<'a>,
+    pub(super) state: SearchState,
     path: PathBuf,
     /// How many runs there may be.
     budget: usize,
@@ -83,7 +83,12 @@ pub(super) struct Search<'a> {
 
 impl<'a> Search<'a> {
     /// Makes a search whose state is kept in the file `path`.
-    pub(super) fn new(runner: &'a Runner<'a>, state: State, path: PathBuf, limits: Limits) -> Self {
+    pub(super) fn new(
+        runner: &'a SetRunner<'a>,
+        state: SearchState,
+        path: PathBuf,
+        limits: Limits,
+    ) -> Self {
         let terminal = std::io::stderr().is_terminal();
         let budget = limits.runs.unwrap_or(usize::MAX).min(state.promised);
         let length = u64::try_from(budget).unwrap_or(u64::MAX);
@@ -215,17 +220,17 @@ impl<'a> Search<'a> {
         runs.map(|run| (run.ask(), run.passed)).collect()
     }
 
-    fn conclusion(&self, course: &Course, outcome: Outcome) -> Conclusion {
+    fn conclusion(&self, course: &Course, outcome: SearchOutcome) -> Conclusion {
         let why = |set: CapabilitySet, again: bool| {
             let mut runs = self.state.runs.iter();
             let run = runs.find(|run| run.ask() == Ask { set, again });
             run.map(|run| run.why.clone()).unwrap_or_default()
         };
         match outcome {
-            Outcome::Found(set) => Conclusion::Found(set),
-            Outcome::FullFails => Conclusion::FullFails(why(course.minimized, false)),
-            Outcome::EmptyPasses => Conclusion::EmptyPasses,
-            Outcome::Unstable(set) => Conclusion::Unstable(set, why(set, true)),
+            SearchOutcome::Found(set) => Conclusion::Found(set),
+            SearchOutcome::FullFails => Conclusion::FullFails(why(course.minimized, false)),
+            SearchOutcome::EmptyPasses => Conclusion::EmptyPasses,
+            SearchOutcome::Unstable(set) => Conclusion::Unstable(set, why(set, true)),
         }
     }
 
@@ -289,7 +294,7 @@ impl<'a> Search<'a> {
     }
 
     fn add(&mut self, next: &Next, verdict: &RunResult, elapsed: Duration) {
-        self.state.runs.push(Run {
+        self.state.runs.push(SearchRun {
             set: next.ask.set,
             passed: verdict.passed,
             why: verdict.why.clone(),

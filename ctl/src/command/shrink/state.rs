@@ -10,12 +10,12 @@ use std::path::Path;
 /// The file, next to the profile.
 pub(super) const STATE: &str = "shrink.json";
 
-/// The value of [`State::schema`].
+/// The value of [`SearchState::schema`].
 const SCHEMA: &str = "capprof.shrink/v1";
 
 /// What a search is made of: with another one, old verdicts say nothing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Question {
+pub(super) struct SearchInput {
     pub(super) command: Vec<String>,
     pub(super) check: Option<String>,
     pub(super) timeout: u64,
@@ -24,17 +24,17 @@ pub(super) struct Question {
 
 /// The state file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct State {
+pub(super) struct SearchState {
     pub(super) schema: String,
     pub(super) recording: String,
-    pub(super) question: Question,
+    pub(super) question: SearchInput,
     /// How many runs there will be at most.
     pub(super) promised: usize,
     /// A container of an earlier call may still be running.
     pub(super) running: bool,
     /// The search has come to its end.
     pub(super) finished: bool,
-    pub(super) runs: Vec<Run>,
+    pub(super) runs: Vec<SearchRun>,
     /// Runs that were stopped when another one had made them useless.
     #[serde(default)]
     pub(super) stopped: usize,
@@ -42,7 +42,7 @@ pub(super) struct State {
 
 /// One run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Run {
+pub(super) struct SearchRun {
     pub(super) set: CapabilitySet,
     pub(super) passed: bool,
     pub(super) why: String,
@@ -51,7 +51,7 @@ pub(super) struct Run {
     pub(super) again: bool,
 }
 
-impl Run {
+impl SearchRun {
     /// What it was made for.
     pub(super) fn ask(&self) -> Ask {
         Ask {
@@ -61,7 +61,7 @@ impl Run {
     }
 }
 
-impl State {
+impl SearchState {
     /// How many runs there were.
     pub(super) fn made(&self) -> usize {
         self.runs.len() + self.stopped
@@ -74,7 +74,7 @@ impl State {
     pub(super) fn begin(
         directory: &Path,
         recording: &str,
-        question: Question,
+        question: SearchInput,
         promised: usize,
         resume: bool,
     ) -> anyhow::Result<Self> {

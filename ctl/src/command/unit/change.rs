@@ -11,14 +11,14 @@ use std::path::Path;
 
 /// A drop-in that lasts as long as this value. When it goes, the service is what it was: it runs with its own settings if it ran, and else does not.
 #[derive(Debug)]
-pub(super) struct Change {
+pub(super) struct ServiceChange {
     unit: String,
     was_active: bool,
     /// True if the service runs with other settings than its own.
     is_other: bool,
 }
 
-impl Change {
+impl ServiceChange {
     /// Writes a drop-in that has the service's control group recorded from its start on, and that says this of its capabilities. The service is not
     /// started again yet.
     ///
@@ -58,7 +58,7 @@ impl Change {
     }
 }
 
-impl Drop for Change {
+impl Drop for ServiceChange {
     fn drop(&mut self) {
         let tell = |result: anyhow::Result<()>| {
             if let Err(error) = result {

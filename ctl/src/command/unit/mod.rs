@@ -14,14 +14,14 @@ use capprof_profile::CapabilitySet;
 use capprof_profile::profile::Profile;
 use capprof_profile::recording::ProcessSets;
 use capprof_profile::settings::Settings;
-use capprof_profile::verification::{End, Outside, Verdict};
+use capprof_profile::verification::{Outside, RunEnd, Verdict};
 use capprof_profile::verify;
 use capprof_store::control_group::{self, VERSION_2};
 use capprof_store::file::{self, Attributes};
 use capprof_store::profiles::Store;
 use capprof_store::recording::JOINED;
 use capprof_store::{drop_in, systemctl};
-use change::Change;
+use change::ServiceChange;
 use service::Service;
 use std::ffi::OsStr;
 use std::fs;
@@ -150,7 +150,7 @@ impl Course<'_> {
         &self,
         until: Until<'_>,
         verified: Option<(&str, ProcessSets, &str)>,
-    ) -> anyhow::Result<(Watched, String, Change)> {
+    ) -> anyhow::Result<(Watched, String, ServiceChange)> {
         let service = self.service.again()?;
         let sets = verified.map(|(id, sets, _)| (id, sets));
         let directory = recording::begin(&service, sets, self.settings)?;
@@ -159,7 +159,7 @@ impl Course<'_> {
             let _ = directory.remove();
             return Err(error);
         }
-        let watched = Change::of(
+        let watched = ServiceChange::of(
             &service,
             self.was_active,
             directory.path(),
@@ -281,7 +281,7 @@ impl Course<'_> {
             .with_context(|| format!("{name} left no record of its run with the drop-in"))?;
         let outside = Outside {
             command: ["systemctl", "restart", name].map(str::to_owned).to_vec(),
-            end: End::Stopped,
+            end: RunEnd::Stopped,
             check: tried.check.clone(),
             strict: false,
             anyway: false,
@@ -311,7 +311,7 @@ impl Course<'_> {
     }
 
     /// Installs the drop-in that was tried, which the service keeps running with.
-    fn write(&self, text: &str, change: Change) -> anyhow::Result<Exit> {
+    fn write(&self, text: &str, change: ServiceChange) -> anyhow::Result<Exit> {
         let path = installed(&self.service);
         let tried = self.service.again()?.sets();
         let former = match file::exists(&path)? {

@@ -5,7 +5,7 @@ use crate::running;
 use anyhow::Context;
 use capprof::create;
 use capprof_profile::recording::{
-    Container, ContainerProcess, Delivery, Grant, Judge, Mode, ProcessSets, Recording, Runtime,
+    Container, ContainerProcess, Delivery, Grant, JudgedBy, Mode, ProcessSets, Recording, Runtime,
     SCHEMA, Unit, Workload,
 };
 use capprof_profile::settings::{Recorders, Settings};
@@ -33,7 +33,7 @@ pub(super) fn begin(
             Some(_) => Mode::Verify,
         },
         profile: verified.map(|(profile, _)| profile.to_owned()),
-        judge: Judge::Caller,
+        judge: JudgedBy::Caller,
         attached: None,
         unit: Some(Unit {
             name: service.name.clone(),

@@ -8,7 +8,7 @@ use crate::exit::Exit;
 use crate::{hook, output, render};
 use anyhow::{Context, bail};
 use capprof_profile::printable;
-use capprof_profile::why::report::Report;
+use capprof_profile::why::report::RefusalReport;
 use capprof_store::profiles::Store;
 use std::fs;
 use std::process::{Command, ExitStatus};
@@ -53,14 +53,14 @@ pub(crate) fn run(
         // It has said why.
         return Ok(Exit::Error);
     }
-    let mut report: Report =
+    let mut report: RefusalReport =
         serde_json::from_str(&text).context("read what capprof-hook why wrote")?;
     report.exit_status = status.map(i32::from);
     show(&report, options)?;
     Ok(status.map_or(Exit::Success, Exit::Command))
 }
 
-fn finished(report: &Report, options: &WhyOptions) -> anyhow::Result<Exit> {
+fn finished(report: &RefusalReport, options: &WhyOptions) -> anyhow::Result<Exit> {
     show(report, options)?;
     Ok(Exit::Success)
 }
@@ -76,7 +76,7 @@ fn run_to_its_end(command: &mut Command) -> anyhow::Result<ExitStatus> {
         .with_context(|| format!("run {}", command.get_program().display()))
 }
 
-fn show(report: &Report, options: &WhyOptions) -> anyhow::Result<()> {
+fn show(report: &RefusalReport, options: &WhyOptions) -> anyhow::Result<()> {
     let json = serde_json::to_string_pretty(report)?;
     let plain = |styles: &render::Styles| match options.format {
         ListFormat::Json => printable::json(&json) + "\n",

@@ -6,7 +6,7 @@ use capprof_profile::observation::Results;
 use capprof_profile::profile::{Need, Profile};
 use capprof_profile::recording::Mode;
 use capprof_profile::verify::UNGRANTED;
-use capprof_profile::why::report::{Refusal, Report};
+use capprof_profile::why::report::{Refusal, RefusalReport};
 use capprof_profile::why::{Cause, Explanation};
 use capprof_store::profiles::Store;
 
@@ -18,7 +18,7 @@ const NOT_KEPT: &str = "of a finished recording, refusals without a missing capa
 ///
 /// # Errors
 /// Nothing was refused because everything was granted, and it was not verified; or what system calls came to was not recorded.
-pub(super) fn report(store: &Store, profile: &Profile) -> anyhow::Result<Report> {
+pub(super) fn report(store: &Store, profile: &Profile) -> anyhow::Result<RefusalReport> {
     let id = &profile.origin.recording_id;
     let run = store.run_of(id)?;
     let seen = match (profile.conditions.mode, run) {
@@ -38,7 +38,7 @@ pub(super) fn report(store: &Store, profile: &Profile) -> anyhow::Result<Report>
         .map(|need| refusal(&seen, need))
         .collect();
     refusals.sort_by_key(|refusal| refusal.order);
-    Ok(Report {
+    Ok(RefusalReport {
         refusals,
         exit_status: None,
         missing: vec![NOT_KEPT.to_owned()],

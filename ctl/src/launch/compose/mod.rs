@@ -9,7 +9,7 @@ mod override_file;
 mod tables;
 
 pub(super) use leftovers::Leftovers;
-pub(super) use override_file::{Instead, OverrideFile};
+pub(super) use override_file::{OverrideFile, PrivilegedReplacement};
 
 use super::options::{self, Given, Scan, Table};
 use anyhow::{Context, bail};

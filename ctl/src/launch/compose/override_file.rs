@@ -16,12 +16,12 @@ pub(crate) struct OverrideFile<'a> {
     /// The label by which the container is found.
     pub(crate) found_by: (&'static str, String),
     /// What the service gets in the place of `privileged`.
-    pub(crate) instead: Option<Instead<'a>>,
+    pub(crate) instead: Option<PrivilegedReplacement<'a>>,
 }
 
 /// What takes the place of `privileged`.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Instead<'a> {
+pub(crate) struct PrivilegedReplacement<'a> {
     /// The capabilities; `None`: those that the project says.
     pub(crate) set: Option<CapabilitySet>,
     /// True if the project's own `cap_add` and `cap_drop` can be left out (compose 2.24.4).
@@ -67,7 +67,7 @@ impl OverrideFile<'_> {
     }
 }
 
-impl Instead<'_> {
+impl PrivilegedReplacement<'_> {
     fn lines(&self) -> Vec<String> {
         let mut lines = vec!["privileged: false".to_owned()];
         let tag = match self.replaces {
@@ -156,7 +156,7 @@ services:
     fn the_answer_takes_the_place_of_privileged() {
         let devices = [("/dev/fuse".to_owned(), "rw".to_owned())];
         let sysctls = [("net.ipv4.ip_forward".to_owned(), "1".to_owned())];
-        let instead = Instead {
+        let instead = PrivilegedReplacement {
             set: Some([Capability::CHOWN].into_iter().collect()),
             replaces: true,
             devices: &devices,

@@ -2,16 +2,16 @@
 
 use super::super::form_kind::FormKind;
 use super::super::printable::printable;
+use super::input::FormInput;
 use super::limit::kept;
 use super::names::{docker_default, full_names, short_names};
 use super::substitutes;
 use super::unable::Unable;
-use super::workload::Workload;
 use capprof_profile::{Capability, CapabilitySet};
 use std::collections::BTreeMap;
 
 /// What else to do or know, a line each; an error if no form works.
-pub(super) fn caveats(engine: FormKind, workload: &Workload<'_>) -> Result<Vec<String>, Unable> {
+pub(super) fn caveats(engine: FormKind, workload: &FormInput<'_>) -> Result<Vec<String>, Unable> {
     let mut caveats = Vec::new();
     if !workload.unsettled.is_empty() {
         caveats.push(format!(
@@ -126,7 +126,7 @@ const INITIAL: [Capability; 14] = [
 ];
 
 /// How a user other than root gets what it is to have.
-fn for_other_users(engine: FormKind, workload: &Workload<'_>) -> Result<Vec<String>, Unable> {
+fn for_other_users(engine: FormKind, workload: &FormInput<'_>) -> Result<Vec<String>, Unable> {
     let uid = workload.uid;
     let carried = workload.ambient;
     let ambient = matches!(
@@ -188,7 +188,7 @@ fn for_other_users(engine: FormKind, workload: &Workload<'_>) -> Result<Vec<Stri
 
 /// Programs to which a file capability can be given, each with its own: every user who may execute the file has them afterwards. So none to what
 /// executes what it is told, none that makes its holder root or opens every file, and none that several programs use.
-fn setcap_candidates<'a>(workload: &Workload<'a>) -> Vec<(&'a String, CapabilitySet)> {
+fn setcap_candidates<'a>(workload: &FormInput<'a>) -> Vec<(&'a String, CapabilitySet)> {
     let carried = workload.ambient;
     let mut by_program: BTreeMap<&String, CapabilitySet> = BTreeMap::new();
     for capability in carried.iter() {
@@ -240,7 +240,7 @@ fn executes_others(program: &str) -> bool {
 }
 
 /// How capprof gives the sets by `io.capprof.mode=enforce`, for engines that carry annotations and give no ambient capabilities.
-fn enforce(engine: FormKind, workload: &Workload<'_>) -> Option<String> {
+fn enforce(engine: FormKind, workload: &FormInput<'_>) -> Option<String> {
     match engine {
         FormKind::Docker => {
             let what = match workload.recording {

@@ -2,8 +2,8 @@
 
 use super::super::form_kind::FormKind;
 use super::super::privileged::Replacement;
+use super::input::FormInput;
 use super::names::{docker_default, full_names, short_names};
-use super::workload::Workload;
 use capprof_profile::CapabilitySet;
 
 pub(super) fn lines(indent: &str, lines: &[String]) -> String {
@@ -14,7 +14,7 @@ pub(super) fn lines(indent: &str, lines: &[String]) -> String {
 }
 
 /// Options of `docker run` and `podman run`, each ready for a shell.
-pub(super) fn options(workload: &Workload<'_>, beyond: &Replacement) -> Vec<String> {
+pub(super) fn options(workload: &FormInput<'_>, beyond: &Replacement) -> Vec<String> {
     let add = short_names(workload.minimized)
         .into_iter()
         .map(|name| format!("--cap-add={name}"));
@@ -25,7 +25,7 @@ pub(super) fn options(workload: &Workload<'_>, beyond: &Replacement) -> Vec<Stri
         .collect()
 }
 
-pub(super) fn command(engine: FormKind, workload: &Workload<'_>, beyond: &Replacement) -> String {
+pub(super) fn command(engine: FormKind, workload: &FormInput<'_>, beyond: &Replacement) -> String {
     format!(
         "{engine} run {} {}\n",
         options(workload, beyond).join(" "),
@@ -35,7 +35,7 @@ pub(super) fn command(engine: FormKind, workload: &Workload<'_>, beyond: &Replac
 
 /// `securityContext` of a container, lines each with a newline.
 /// With `merged` it is laid over another, which may say that the container is privileged.
-pub(super) fn kubernetes(workload: &Workload<'_>, merged: bool) -> String {
+pub(super) fn kubernetes(workload: &FormInput<'_>, merged: bool) -> String {
     let mut text = String::from("securityContext:\n");
     if merged && workload.is_privileged() {
         text.push_str("  privileged: false\n");
@@ -50,7 +50,7 @@ pub(super) fn kubernetes(workload: &Workload<'_>, merged: bool) -> String {
     text
 }
 
-pub(super) fn compose(workload: &Workload<'_>) -> String {
+pub(super) fn compose(workload: &FormInput<'_>) -> String {
     let service = workload.plain_name().unwrap_or("SERVICE");
     let mut text = format!("services:\n  {service}:\n    cap_drop: [\"ALL\"]\n");
     if !workload.minimized.is_empty() {
@@ -76,7 +76,7 @@ pub(super) fn quadlet(set: CapabilitySet) -> String {
     text
 }
 
-pub(super) fn systemd(workload: &Workload<'_>) -> String {
+pub(super) fn systemd(workload: &FormInput<'_>) -> String {
     let full = |set| full_names(set, " ");
     // An empty assignment means the empty set.
     let mut text = format!(
@@ -91,7 +91,7 @@ pub(super) fn systemd(workload: &Workload<'_>) -> String {
 }
 
 /// nixpkgs, nixos/modules/virtualisation/oci-containers.nix: `extraOptions` go to `podman run` and `docker run` as they are.
-pub(super) fn nixos(workload: &Workload<'_>, beyond: &Replacement) -> String {
+pub(super) fn nixos(workload: &FormInput<'_>, beyond: &Replacement) -> String {
     let mut text = format!(
         "virtualisation.oci-containers.containers.\"{}\" = {{\n  image = \"{}\";\n  extraOptions = [\n",
         workload.plain_name().unwrap_or("NAME"),
@@ -105,7 +105,7 @@ pub(super) fn nixos(workload: &Workload<'_>, beyond: &Replacement) -> String {
 }
 
 /// containerd gives what [`docker_default`] lists, and ctr has no word for all of them.
-pub(super) fn ctr(workload: &Workload<'_>, beyond: &Replacement) -> String {
+pub(super) fn ctr(workload: &FormInput<'_>, beyond: &Replacement) -> String {
     let set = workload.minimized;
     let mut words: Vec<String> = docker_default()
         .difference(set)

@@ -1,11 +1,11 @@
 //! Limits of processes, within which the kernel does not check a capability.
 
 use super::super::form_kind::FormKind;
-use capprof_profile::privileges::{EngineGrants, Limit};
+use capprof_profile::privileges::{EngineGrants, ResourceLimit};
 use capprof_profile::{Capability, CapabilitySet};
 
 /// A limit in the words of an engine; `None` if the engine has none.
-pub(super) fn words(engine: FormKind, name: &str, limit: Limit) -> Option<String> {
+pub(super) fn words(engine: FormKind, name: &str, limit: ResourceLimit) -> Option<String> {
     let (soft, hard) = (number(limit.soft), number(limit.hard));
     Some(match engine {
         FormKind::Docker | FormKind::DockerOptions | FormKind::Podman | FormKind::Nixos => {
@@ -47,7 +47,7 @@ fn number(limit: u64) -> String {
 
 /// Limits that the container had and that must stay unless it is given the capability, a line each.
 pub(super) fn kept(engine: FormKind, granted: &EngineGrants, set: CapabilitySet) -> Vec<String> {
-    let line = |(name, limit): (&String, &Limit)| {
+    let line = |(name, limit): (&String, &ResourceLimit)| {
         let capability = match name.as_str() {
             "memlock" => Capability::IPC_LOCK,
             "nice" | "rtprio" => Capability::SYS_NICE,

@@ -12,6 +12,7 @@
 
 mod caveats;
 mod engines;
+mod input;
 mod limit;
 mod names;
 mod orchestrators;
@@ -20,11 +21,10 @@ mod substitutes;
 #[cfg(test)]
 mod tests;
 mod unable;
-mod workload;
 
+pub(crate) use input::FormInput;
 pub(crate) use parts::Parts;
 pub(crate) use unable::Unable;
-pub(crate) use workload::Workload;
 
 use self::caveats::caveats;
 use self::engines::{
@@ -74,7 +74,7 @@ impl Form {
 /// The engine cannot carry it out.
 pub(crate) fn form<'a>(
     engine: FormKind,
-    workload: impl Into<Workload<'a>>,
+    workload: impl Into<FormInput<'a>>,
 ) -> Result<Form, Unable> {
     let mut workload = workload.into();
     workload.minimized = workload.set_for(engine);
@@ -111,7 +111,7 @@ pub(crate) fn form<'a>(
 }
 
 /// The form's own text, without caveats.
-fn body(engine: FormKind, workload: &Workload<'_>, beyond: &Replacement) -> String {
+fn body(engine: FormKind, workload: &FormInput<'_>, beyond: &Replacement) -> String {
     let set = workload.minimized;
     match engine {
         FormKind::Docker | FormKind::Podman => command(engine, workload, beyond),

@@ -2,12 +2,12 @@
 
 use super::super::privileged::Replacement;
 use super::engines::{kubernetes, quoted};
+use super::input::FormInput;
 use super::names::short_names;
-use super::workload::Workload;
 use serde_json::json;
 
 /// A strategic merge patch of a Deployment (kustomize, `patches`).
-pub(super) fn kustomize(workload: &Workload<'_>) -> String {
+pub(super) fn kustomize(workload: &FormInput<'_>) -> String {
     let container = workload.plain_name().unwrap_or("CONTAINER");
     let context: String = kubernetes(workload, true)
         .lines()
@@ -20,7 +20,7 @@ pub(super) fn kustomize(workload: &Workload<'_>) -> String {
 }
 
 /// OpenShift, security.openshift.io/v1, with the limits of `restricted-v2` for all that is not about capabilities.
-pub(super) fn scc(workload: &Workload<'_>) -> String {
+pub(super) fn scc(workload: &FormInput<'_>) -> String {
     let name = workload
         .plain_name()
         .map(|name| name.to_ascii_lowercase().replace(['_', '.'], "-"))
@@ -57,7 +57,7 @@ pub(super) fn scc(workload: &Workload<'_>) -> String {
 }
 
 /// One element of `containerDefinitions` (Amazon ECS, `LinuxParameters`, `SystemControl`).
-pub(super) fn ecs(workload: &Workload<'_>, beyond: &Replacement) -> String {
+pub(super) fn ecs(workload: &FormInput<'_>, beyond: &Replacement) -> String {
     let mut linux =
         json!({"capabilities": {"drop": ["ALL"], "add": short_names(workload.minimized)}});
     if !beyond.devices.is_empty() {
@@ -93,7 +93,7 @@ pub(super) fn ecs(workload: &Workload<'_>, beyond: &Replacement) -> String {
 }
 
 /// Nomad's docker driver: names in lower case, without `CAP_`.
-pub(super) fn nomad(workload: &Workload<'_>, beyond: &Replacement) -> String {
+pub(super) fn nomad(workload: &FormInput<'_>, beyond: &Replacement) -> String {
     let names: Vec<String> = short_names(workload.minimized)
         .into_iter()
         .map(|name| format!("\"{}\"", name.to_lowercase()))

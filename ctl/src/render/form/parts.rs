@@ -3,9 +3,9 @@
 use super::super::form_kind::FormKind;
 use super::super::privileged::Replacement;
 use super::caveats::caveats;
+use super::input::FormInput;
 use super::names::short_names;
 use super::unable::Unable;
-use super::workload::Workload;
 use capprof_profile::CapabilitySet;
 
 /// What a workload is to be given.
@@ -34,7 +34,7 @@ impl Parts {
     /// The engine cannot carry it out.
     pub(crate) fn of<'a>(
         engine: FormKind,
-        workload: impl Into<Workload<'a>>,
+        workload: impl Into<FormInput<'a>>,
     ) -> Result<Self, Unable> {
         let mut workload = workload.into();
         workload.minimized = workload.set_for(engine);

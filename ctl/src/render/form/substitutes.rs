@@ -4,7 +4,7 @@ use super::super::form_kind::FormKind;
 use super::super::privileged::{ALL_GROUPS, PING_GROUPS};
 use super::limit;
 use capprof_profile::atlas::paths;
-use capprof_profile::privileges::Limit;
+use capprof_profile::privileges::ResourceLimit;
 use capprof_profile::profile::{Need, Reason};
 use capprof_profile::{Capability, CapabilitySet};
 
@@ -71,8 +71,8 @@ impl Substitute {
     /// In the words of an engine; `None` if it has none.
     fn words(self, engine: FormKind) -> Option<String> {
         match self {
-            Self::LockedMemory => limit::words(engine, "memlock", Limit::NONE),
-            Self::RealTime => limit::words(engine, "rtprio", Limit { soft: 99, hard: 99 }),
+            Self::LockedMemory => limit::words(engine, "memlock", ResourceLimit::NONE),
+            Self::RealTime => limit::words(engine, "rtprio", ResourceLimit { soft: 99, hard: 99 }),
             Self::Ping => ping(engine),
         }
     }

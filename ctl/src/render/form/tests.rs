@@ -5,7 +5,7 @@ use capprof_profile::fixtures;
 use capprof_profile::fixtures::check;
 use capprof_profile::observation::Evidence;
 use capprof_profile::observation::PortUse;
-use capprof_profile::privileges::{EngineGrants, Limit, Privileges};
+use capprof_profile::privileges::{EngineGrants, Privileges, ResourceLimit};
 use capprof_profile::profile::Profile;
 use capprof_profile::recording::ProcessSets;
 use snapbox::assert_data_eq;
@@ -351,7 +351,7 @@ fn ports_below_1024_are_free_in_dockers_own_networks_alone() {
 fn a_limit_that_the_container_had_is_named_unless_it_has_the_capability() {
     let mut profile = workload(0, false, &[]);
     let granted = EngineGrants {
-        limits: BTreeMap::from([("memlock".to_owned(), Limit::NONE)]),
+        limits: BTreeMap::from([("memlock".to_owned(), ResourceLimit::NONE)]),
         ..EngineGrants::default()
     };
     profile.privileges = Some(Privileges::of(&granted, &[]));

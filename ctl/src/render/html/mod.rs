@@ -5,10 +5,10 @@
 mod sections;
 mod time_line;
 
-use super::answer::{self, Change};
-use super::form::{Workload, form};
+use super::answer::{self, SetChange};
+use super::form::{FormInput, form};
 use super::printable::printable;
-use capprof_profile::pod_security::Standing;
+use capprof_profile::pod_security::Admission;
 use capprof_profile::profile::Profile;
 use capprof_profile::verification::Verdict;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
@@ -69,7 +69,7 @@ fn workload(profile: &Profile) -> Markup {
 
 /// The answer in numbers, and what is wrong with it.
 fn summary(profile: &Profile) -> Markup {
-    let change = Change::of(profile);
+    let change = SetChange::of(profile);
     let (class, standing) = match profile.verification.as_ref().map(|one| one.verdict) {
         Some(Verdict::Verified) => ("good", "verified"),
         Some(Verdict::StartedOnly) => ("open", "started only"),
@@ -100,14 +100,14 @@ fn summary(profile: &Profile) -> Markup {
                     dt { (standing) }
                     dd { (date.as_deref().unwrap_or("–")) }
                 }
-                div { dt { "Pod Security Standards" } dd.word { (Standing::of(profile).level) } }
+                div { dt { "Pod Security Standards" } dd.word { (Admission::of(profile).level) } }
                 @if profile.complete {
                     div.good { dt { "lost" } dd { "nothing" } }
                 } @else {
                     div.bad { dt { "recording" } dd.word { (answer::lost(profile)) } }
                 }
             }
-            @let standing = Standing::of(profile);
+            @let standing = Admission::of(profile);
             @if !standing.obstacles.is_empty() {
                 p.note {
                     "In the way of the next level of the Pod Security Standards: "
@@ -120,7 +120,7 @@ fn summary(profile: &Profile) -> Markup {
 
 /// The form of the engine that was used, and the others folded away.
 fn forms(profile: &Profile) -> Markup {
-    let workload = Workload::from(profile);
+    let workload = FormInput::from(profile);
     let used = workload.engines(false);
     let others: Vec<_> = workload
         .engines(true)

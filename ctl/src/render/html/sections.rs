@@ -1,6 +1,6 @@
 //! The sections below the answer.
 
-use super::super::answer::{self, Change};
+use super::super::answer::{self, SetChange};
 use super::super::evidence::{Use, uses};
 use super::super::printable::printable;
 use super::super::privileged;
@@ -66,7 +66,7 @@ fn legend(risks: impl Iterator<Item = Risk>) -> Markup {
 
 /// What is taken away, and what that prevents.
 pub(super) fn dropped(profile: &Profile) -> Markup {
-    let dropped = most_dangerous_first(Change::of(profile).dropped);
+    let dropped = most_dangerous_first(SetChange::of(profile).dropped);
     html! {
         section aria-labelledby="dropped" {
             h2 #dropped { "Dropped" }

@@ -6,8 +6,8 @@ use super::*;
 use capprof_profile::Capability;
 use capprof_profile::CapabilitySet;
 use capprof_profile::observation::DeviceKind;
-use capprof_profile::privileges::{Call, DeviceNumber, EngineGrants};
 use capprof_profile::privileges::{Device, PingSocket, Privileges, Sysctl};
+use capprof_profile::privileges::{DeviceNumber, EngineGrants, GatedCall};
 use snapbox::assert_data_eq;
 use std::collections::BTreeSet;
 
@@ -29,8 +29,8 @@ fn sysctl(name: &str, values: &[&str]) -> Sysctl {
     }
 }
 
-fn call(name: &str) -> Call {
-    Call {
+fn call(name: &str) -> GatedCall {
+    GatedCall {
         name: name.to_owned(),
         programs: BTreeSet::from(["sh".to_owned()]),
     }

@@ -3,8 +3,8 @@ use proptest::prelude::*;
 
 const RANGE: &str = "s0:c1,c2-s0:c1,c2,c500,c501";
 
-fn target() -> Target {
-    Target {
+fn target() -> RecordedProcesses {
+    RecordedProcesses {
         type_: "capprof_t".to_owned(),
         range: RANGE.to_owned(),
         fence: "capprof fence 20261123T150102Z-1a2b3c4d ".to_owned(),
@@ -33,8 +33,8 @@ fn avc(
     )
 }
 
-fn collect(lines: &[String]) -> Summary {
-    let mut collector = Collector::new(target());
+fn collect(lines: &[String]) -> RecordSummary {
+    let mut collector = EventCollector::new(target());
     for line in lines {
         collector.line(line.as_bytes());
     }
@@ -143,7 +143,7 @@ fn all_four_classes_and_both_verdicts() {
 
 #[test]
 fn in_a_user_namespace_of_its_own_the_other_classes_are_the_containers() {
-    let mut collector = Collector::new(Target {
+    let mut collector = EventCollector::new(RecordedProcesses {
         user_namespace: true,
         ..target()
     });
@@ -291,7 +291,7 @@ fn damaged_lines_are_counted_and_doubtful_ones_told_apart() {
 
 #[test]
 fn a_million_paths_take_bounded_memory() {
-    let mut collector = Collector::new(target());
+    let mut collector = EventCollector::new(target());
     for serial in 0..20_000_u64 {
         collector.line(
             avc(
@@ -323,7 +323,7 @@ fn a_million_paths_take_bounded_memory() {
 proptest! {
     #[test]
     fn arbitrary_lines_never_panic(lines in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..200), 0..20)) {
-        let mut collector = Collector::new(target());
+        let mut collector = EventCollector::new(target());
         for line in &lines {
             collector.line(line);
             collector.message(1400, line);

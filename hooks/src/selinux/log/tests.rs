@@ -166,13 +166,13 @@ fn cpu_time() -> std::time::Duration {
 #[test]
 #[ignore = "a measurement, of an optimized build on an idle machine: cargo test --release -p capprof-hook --bin capprof-hook a_gibibyte -- --ignored --nocapture"]
 fn a_gibibyte_of_log_takes_two_seconds_and_16_mib_at_most() {
-    use crate::selinux::events::Collector;
-    use crate::selinux::target::Target;
-    let target = Target {
+    use crate::selinux::events::EventCollector;
+    use crate::selinux::recorded_processes::RecordedProcesses;
+    let target = RecordedProcesses {
         type_: "capprof_t".to_owned(),
         range: "s0:c1,c2-s0:c1,c2,c500,c501".to_owned(),
         fence: "capprof fence ".to_owned(),
-        ..Target::default()
+        ..RecordedProcesses::default()
     };
     let event = |serial: u64| {
         let (label, class) = match serial % 100 {
@@ -211,7 +211,7 @@ fn a_gibibyte_of_log_takes_two_seconds_and_16_mib_at_most() {
     ] {
         let before = peak();
         let (began, cpu) = (std::time::Instant::now(), cpu_time());
-        let mut collector = Collector::new(target.clone());
+        let mut collector = EventCollector::new(target.clone());
         let mut reader = Reader::resume(&position).unwrap();
         reader.read(|line| collector.line(line)).unwrap();
         let (elapsed, cpu) = (began.elapsed(), cpu_time() - cpu);

@@ -39,7 +39,7 @@ fn a_glance_tells_what_taking_a_line_apart_tells() {
     ] {
         assert_eq!(Glance::at(line.as_bytes()), glance, "{line}");
         if glance != Glance::Other {
-            assert!(Record::from_line(line.as_bytes()).is_some(), "{line}");
+            assert!(AuditRecord::from_line(line.as_bytes()).is_some(), "{line}");
         }
     }
 }
@@ -61,8 +61,8 @@ fn digits_are_counted_to_the_first_other_byte() {
 
 #[test]
 fn a_denied_record_of_the_log() {
-    let record = Record::from_line(DENIED).unwrap();
-    assert_eq!(record.kind, Kind::Avc);
+    let record = AuditRecord::from_line(DENIED).unwrap();
+    assert_eq!(record.kind, RecordKind::Avc);
     assert_eq!(
         record.stamp,
         Stamp {
@@ -70,7 +70,7 @@ fn a_denied_record_of_the_log() {
             serial: 14
         }
     );
-    let avc = Avc::from_record(&record).unwrap();
+    let avc = AvcRecord::from_record(&record).unwrap();
     assert!(!avc.granted);
     assert!(avc.permissive);
     assert_eq!(avc.permissions, [b"chown"]);
@@ -84,8 +84,8 @@ fn a_denied_record_of_the_log() {
 
 #[test]
 fn a_granted_message_of_the_multicast_group() {
-    let record = Record::from_message(1400, GRANTED).unwrap();
-    let avc = Avc::from_record(&record).unwrap();
+    let record = AuditRecord::from_message(1400, GRANTED).unwrap();
+    let avc = AvcRecord::from_record(&record).unwrap();
     assert!(avc.granted);
     assert!(!avc.permissive);
     assert_eq!(avc.capability, Some(21));
@@ -97,14 +97,14 @@ fn the_enriched_form_with_a_node_is_the_same_record() {
     line.extend_from_slice(DENIED);
     line.extend_from_slice(b"\x1dARCH=x86_64 tclass=file scontext=a:b:c:s0");
     assert_eq!(
-        Avc::from_record(&Record::from_line(&line).unwrap()),
-        Avc::from_record(&Record::from_line(DENIED).unwrap())
+        AvcRecord::from_record(&AuditRecord::from_line(&line).unwrap()),
+        AvcRecord::from_record(&AuditRecord::from_line(DENIED).unwrap())
     );
 }
 
 #[test]
 fn hexadecimal_and_absent_values() {
-    let record = Record::from_message(
+    let record = AuditRecord::from_message(
         1300,
         br#"audit(1.0:1): comm=612062 exe="/usr/bin/a b" tty=(none) key=(null) name=? odd=abc pid=7"#,
     )
@@ -120,31 +120,34 @@ fn hexadecimal_and_absent_values() {
 #[test]
 fn a_comm_cannot_forge_a_field() {
     // A program may call itself anything; quotes and blanks in a name come out in hexadecimal.
-    let record = Record::from_message(
+    let record = AuditRecord::from_message(
         1400,
         br#"audit(1.0:1): avc:  denied  { chown } for  pid=1 comm="x tclass=file" capability=0  scontext=u:r:t:s0 tcontext=u:r:t:s0 tclass=capability permissive=1"#,
     )
     .unwrap();
-    assert_eq!(Avc::from_record(&record).unwrap().class, b"capability");
+    assert_eq!(
+        AvcRecord::from_record(&record).unwrap().class,
+        b"capability"
+    );
 }
 
 #[test]
 fn a_record_without_a_valid_context_is_not_attributed() {
-    let record = Record::from_message(
+    let record = AuditRecord::from_message(
         1400,
         b"audit(1.0:1): avc:  denied  { chown } for  pid=1 ssid=12 tsid=12 tclass=capability permissive=1",
     )
     .unwrap();
-    assert_eq!(Avc::from_record(&record), None);
+    assert_eq!(AvcRecord::from_record(&record), None);
 }
 
 proptest! {
     #[test]
     fn arbitrary_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
-        if let Some(record) = Record::from_line(&bytes) {
-            let _ = (record.fields().count(), Avc::from_record(&record), record.text("comm"));
+        if let Some(record) = AuditRecord::from_line(&bytes) {
+            let _ = (record.fields().count(), AvcRecord::from_record(&record), record.text("comm"));
         }
-        let _ = Record::from_message(1400, &bytes);
+        let _ = AuditRecord::from_message(1400, &bytes);
     }
 
     #[test]
@@ -157,12 +160,12 @@ proptest! {
         line.splice(at..at, put);
         line.truncate(cut);
         match Glance::at(&line) {
-            Glance::Avc => prop_assert_eq!(Record::from_line(&line).map(|record| record.kind), Some(Kind::Avc)),
-            Glance::Continuation => prop_assert!(Record::from_line(&line).is_some()),
+            Glance::Avc => prop_assert_eq!(AuditRecord::from_line(&line).map(|record| record.kind), Some(RecordKind::Avc)),
+            Glance::Continuation => prop_assert!(AuditRecord::from_line(&line).is_some()),
             Glance::Other => {}
         }
-        if let Some(record) = Record::from_line(&line) {
-            let _ = (record.fields().count(), Avc::from_record(&record), record.text("comm"), record.number("pid"));
+        if let Some(record) = AuditRecord::from_line(&line) {
+            let _ = (record.fields().count(), AvcRecord::from_record(&record), record.text("comm"), record.number("pid"));
         }
     }
 
@@ -175,7 +178,7 @@ proptest! {
             [b"\"", name.as_slice(), b"\""].concat()
         };
         let text = [b"audit(1.0:1): pid=1 comm=".as_slice(), &written, b" capability=3"].concat();
-        let record = Record::from_message(1400, &text).unwrap();
+        let record = AuditRecord::from_message(1400, &text).unwrap();
         let comm = record.text("comm").unwrap();
         prop_assert_eq!(comm.as_ref(), name.as_slice());
         prop_assert_eq!(record.number("capability"), Some(3));

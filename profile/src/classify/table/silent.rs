@@ -1,6 +1,6 @@
 //! Checks that the kernel makes without an audit record (NOAUDIT).
 
-use crate::atlas::Class;
+use crate::atlas::PlaceClass;
 use crate::classify::call_site::{asked_at, silent, silent_or_unknown};
 use crate::classify::rule::{Decision, Rule};
 use crate::profile::Reason;
@@ -20,7 +20,8 @@ pub(super) static RULES: &[Rule] = &[
                 let places = asked_at(check);
                 !places.is_empty()
                     && places.iter().all(|place| {
-                        place.silent && matches!(place.class, Class::Refuses | Class::Early)
+                        place.silent
+                            && matches!(place.class, PlaceClass::Refuses | PlaceClass::Early)
                     })
             }
         },

@@ -1,14 +1,14 @@
 use super::{Case, execution, read_file, write_file};
 use crate::Capability;
 use crate::fixtures::check;
-use crate::observation::{BlindSpot, Execution, Observation, Recorder};
+use crate::observation::{BlindSpot, Execution, Observation, RecorderName};
 use crate::profile::RecorderReport;
 use crate::settings::Scope;
 
 #[test]
 fn a_file_that_could_not_be_read_is_a_blind_spot() {
     let mut case = Case::default();
-    case.evidence(Recorder::Ebpf).executions = vec![Execution {
+    case.evidence(RecorderName::Ebpf).executions = vec![Execution {
         file_capabilities: None,
         unreadable: Some("the file is gone".into()),
         ..execution(true)
@@ -25,28 +25,28 @@ fn a_file_that_could_not_be_read_is_a_blind_spot() {
 fn a_blind_spot_that_the_other_recorder_covers_is_none() {
     let spot = BlindSpot {
         capability: Some(Capability::NET_ADMIN),
-        recorder: Recorder::Selinux,
+        recorder: RecorderName::Selinux,
         reason: "allowed to the domain without a record".into(),
     };
     let mut case = Case::default();
-    case.evidence(Recorder::Selinux).blind_spots = vec![spot.clone()];
+    case.evidence(RecorderName::Selinux).blind_spots = vec![spot.clone()];
     assert_eq!(
         case.minimize().findings.blind_spots,
         std::slice::from_ref(&spot)
     );
-    case.evidence(Recorder::Ebpf);
+    case.evidence(RecorderName::Ebpf);
     assert!(case.minimize().findings.blind_spots.is_empty());
-    case.evidence(Recorder::Ebpf).losses = vec!["1 row lost".into()];
+    case.evidence(RecorderName::Ebpf).losses = vec!["1 row lost".into()];
     assert_eq!(case.minimize().findings.blind_spots, [spot]);
     // cap_mmap_addr() asks the capability module alone.
     let inlined = BlindSpot {
         capability: Some(Capability::SYS_RAWIO),
-        recorder: Recorder::Ebpf,
+        recorder: RecorderName::Ebpf,
         reason: "asked in a place that this kernel does not let be seen".into(),
     };
     let mut case = Case::default();
-    case.evidence(Recorder::Ebpf).blind_spots = vec![inlined.clone()];
-    case.evidence(Recorder::Selinux);
+    case.evidence(RecorderName::Ebpf).blind_spots = vec![inlined.clone()];
+    case.evidence(RecorderName::Selinux);
     assert_eq!(case.minimize().findings.blind_spots, [inlined]);
 }
 
@@ -72,7 +72,7 @@ fn a_refusal_for_want_of_a_grant_is_a_blind_spot() {
     // SELinux hears nothing of it at all.
     let mut case = Case::default();
     case.granted.bounding.remove(Capability::SYS_RESOURCE);
-    case.evidence(Recorder::Selinux);
+    case.evidence(RecorderName::Selinux);
     assert_eq!(case.minimize().findings.blind_spots.len(), 1);
 }
 
@@ -152,14 +152,14 @@ fn hard_links_and_id_maps_are_blind_spots() {
 fn selinux_alone_in_scope_host_is_never_complete() {
     let spot = BlindSpot {
         capability: Some(Capability::NET_ADMIN),
-        recorder: Recorder::Selinux,
+        recorder: RecorderName::Selinux,
         reason: "the policy allows it to the container's domain without a record".into(),
     };
     let of_scope = |scope: Scope| {
         let mut case = Case::default();
-        case.evidence(Recorder::Selinux).blind_spots = vec![spot.clone()];
+        case.evidence(RecorderName::Selinux).blind_spots = vec![spot.clone()];
         case.reports = vec![RecorderReport {
-            recorder: Recorder::Selinux,
+            recorder: RecorderName::Selinux,
             recorded: true,
             method: "audit log".into(),
             scope: Some(scope),
@@ -172,7 +172,7 @@ fn selinux_alone_in_scope_host_is_never_complete() {
     assert_eq!(lines.len(), 1, "{lines:?}");
     assert!(lines[0].starts_with("SELinux alone, in scope host, leaves no record of 1 of the 41"));
     // eBPF sees all of it, and what a container was not given it cannot use.
-    case.evidence(Recorder::Ebpf);
+    case.evidence(RecorderName::Ebpf);
     assert_eq!(case.minimize().incomplete_because, [""; 0]);
     let mut case = of_scope(Scope::Host);
     case.granted.bounding.remove(Capability::NET_ADMIN);

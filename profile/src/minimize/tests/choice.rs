@@ -1,7 +1,7 @@
 use super::{Case, DOCKER, mount, noise, perf, read_file, set, write_file};
 use crate::Capability;
 use crate::fixtures::check;
-use crate::observation::{Argument, Observation, Recorder};
+use crate::observation::{Argument, Observation, RecorderName};
 use crate::part::Part;
 use crate::profile::{Need, Reason};
 use crate::settings::Preference;
@@ -38,7 +38,7 @@ fn rsyslogd_needs_what_it_used_and_nothing_else() {
             count: 3,
             first_ms: 5,
             last_ms: 90,
-            recorders: vec![Recorder::Ebpf],
+            recorders: vec![RecorderName::Ebpf],
             recordings: 0,
             unclear: None,
             notes: vec![],

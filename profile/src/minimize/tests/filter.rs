@@ -1,7 +1,7 @@
 use super::{Case, execution, set};
 use crate::Capability;
 use crate::fixtures::check;
-use crate::observation::{Execution, Namespace, Observation, Recorder};
+use crate::observation::{Execution, Namespace, Observation, RecorderName};
 use crate::profile::Reason;
 
 /// What docker's filter refuses to a container with docker's capabilities.
@@ -24,7 +24,7 @@ fn docker() -> Case {
 #[test]
 fn a_memory_policy_takes_what_the_filter_asks_for() {
     let mut case = docker();
-    case.evidence(Recorder::Ebpf).executions = vec![Execution {
+    case.evidence(RecorderName::Ebpf).executions = vec![Execution {
         path: "/usr/bin/numactl".into(),
         file_capabilities: None,
         memory_policy: true,
@@ -57,7 +57,7 @@ fn a_user_namespace_takes_what_the_filter_asks_for_in_the_bounding_set() {
             &["ns_capable", "path_mount"],
         )
     };
-    case.evidence(Recorder::Ebpf).observations = vec![unshare];
+    case.evidence(RecorderName::Ebpf).observations = vec![unshare];
     let found = case.minimize().findings;
     assert_eq!(found.minimized, set(&[Capability::SYS_ADMIN]));
     assert!(found.minimized_sets.ambient.is_empty());
@@ -66,7 +66,7 @@ fn a_user_namespace_takes_what_the_filter_asks_for_in_the_bounding_set() {
 #[test]
 fn what_leaves_no_trace_is_named() {
     let mut case = docker();
-    case.evidence(Recorder::Ebpf);
+    case.evidence(RecorderName::Ebpf);
     let spots = case.minimize().findings.blind_spots;
     let named = |capability: Capability| {
         let spot = spots

@@ -9,7 +9,9 @@ use super::*;
 use crate::classify::Context;
 use crate::fixtures::check;
 use crate::minimize::input::evidence_of;
-use crate::observation::{Capset, Evidence, Execution, FileCapabilities, Observation, Recorder};
+use crate::observation::{
+    Capset, Evidence, Execution, FileCapabilities, Observation, RecorderName,
+};
 use crate::profile::RecorderReport;
 use crate::recording::{Mode, ProcessSets};
 use crate::settings::Preference;
@@ -34,7 +36,7 @@ struct Case {
     granted: ProcessSets,
     preference: Preference,
     reports: Vec<RecorderReport>,
-    evidence: Vec<(Recorder, Evidence)>,
+    evidence: Vec<(RecorderName, Evidence)>,
     unprivileged_port_start: Option<u16>,
     filter_refuses: BTreeSet<String>,
     filter_relaxed: bool,
@@ -66,7 +68,7 @@ impl Default for Case {
 impl Case {
     fn seen(observations: Vec<Observation>) -> Self {
         let mut case = Self::default();
-        for recorder in [Recorder::Ebpf, Recorder::Selinux] {
+        for recorder in [RecorderName::Ebpf, RecorderName::Selinux] {
             let observations: Vec<_> = observations
                 .iter()
                 .filter(|check| check.recorder == recorder)
@@ -85,7 +87,7 @@ impl Case {
         case
     }
 
-    fn evidence(&mut self, recorder: Recorder) -> &mut Evidence {
+    fn evidence(&mut self, recorder: RecorderName) -> &mut Evidence {
         if evidence_of(&self.input(), recorder).is_none() {
             self.evidence.push((recorder, Evidence::default()));
         }

@@ -1,7 +1,7 @@
 use super::{Case, DOCKER, capset, execution, mount, set};
 use crate::fixtures::{check, record};
 use crate::minimize::Minimized;
-use crate::observation::{Execution, Observation, Recorder};
+use crate::observation::{Execution, Observation, RecorderName};
 use crate::profile::Reason;
 use crate::recording::ProcessSets;
 use crate::{Capability, CapabilitySet};
@@ -9,13 +9,13 @@ use crate::{Capability, CapabilitySet};
 #[test]
 fn effective_file_capabilities_are_needed_to_execute() {
     let mut case = Case::default();
-    case.evidence(Recorder::Ebpf).executions = vec![execution(true)];
+    case.evidence(RecorderName::Ebpf).executions = vec![execution(true)];
     let result = case.minimize();
     assert_eq!(result.findings.minimized, set(&[Capability::NET_RAW]));
     assert_eq!(result.findings.needed[0].reason, Reason::FileCapability);
     assert_eq!(result.findings.needed[0].programs, ["ping"]);
     assert!(result.findings.needed[0].notes[0].contains("/usr/bin/ping"));
-    case.evidence(Recorder::Ebpf).executions = vec![execution(false)];
+    case.evidence(RecorderName::Ebpf).executions = vec![execution(false)];
     assert!(case.minimize().findings.minimized.is_empty());
 }
 
@@ -24,7 +24,7 @@ fn a_list_that_a_program_sets_is_needed() {
     let all: CapabilitySet = Capability::all().collect();
     let list = set(&[Capability::SYS_TIME, Capability::NET_BIND_SERVICE]);
     let mut case = Case::default();
-    case.evidence(Recorder::Ebpf).capsets = vec![capset(all, list, list)];
+    case.evidence(RecorderName::Ebpf).capsets = vec![capset(all, list, list)];
     let result = case.minimize();
     assert_eq!(result.findings.minimized, list);
     assert_eq!(
@@ -33,7 +33,7 @@ fn a_list_that_a_program_sets_is_needed() {
     );
     assert_eq!(result.findings.needed[0].syscalls, ["capset"]);
     // A list set again by who holds no more than that is a list still.
-    case.evidence(Recorder::Ebpf).capsets = vec![capset(list, list, list)];
+    case.evidence(RecorderName::Ebpf).capsets = vec![capset(list, list, list)];
     assert_eq!(case.minimize().findings.minimized, list);
 }
 
@@ -42,7 +42,7 @@ fn all_but_a_few_is_no_list() {
     let all: CapabilitySet = Capability::all().collect();
     let fewer = all.difference(set(&[Capability::SYS_BOOT]));
     let mut case = Case::default();
-    case.evidence(Recorder::Ebpf).capsets = vec![
+    case.evidence(RecorderName::Ebpf).capsets = vec![
         capset(all, fewer, fewer),
         capset(all, all, all),
         capset(all, CapabilitySet::EMPTY, CapabilitySet::EMPTY),
@@ -55,7 +55,7 @@ fn all_but_a_few_is_no_list() {
             .starts_with("chronyd set its capabilities to what it held but for CAP_SYS_BOOT")
     );
     // Raising one by name while keeping all permitted is a list of one.
-    case.evidence(Recorder::Ebpf).capsets = vec![capset(all, all, set(&[Capability::NET_RAW]))];
+    case.evidence(RecorderName::Ebpf).capsets = vec![capset(all, all, set(&[Capability::NET_RAW]))];
     assert_eq!(
         case.minimize().findings.minimized,
         set(&[Capability::NET_RAW])
@@ -69,7 +69,7 @@ fn the_strongest_reason_stands_and_the_others_are_told() {
         "socket",
         &["ns_capable", "inet_create"],
     )]);
-    case.evidence(Recorder::Ebpf).executions = vec![execution(true)];
+    case.evidence(RecorderName::Ebpf).executions = vec![execution(true)];
     let need = &case.minimize().findings.needed[0];
     assert_eq!(need.reason, Reason::Used);
     assert_eq!(
@@ -105,13 +105,13 @@ fn what_programs_often_do_without_is_unclear_and_counts() {
     let mut case = Case::default();
     let all = Capability::all().collect();
     let listed = set(&[Capability::NET_ADMIN, Capability::NET_RAW]);
-    case.evidence(Recorder::Ebpf).capsets = vec![capset(all, listed, listed)];
+    case.evidence(RecorderName::Ebpf).capsets = vec![capset(all, listed, listed)];
     let socket = check(
         Capability::NET_RAW,
         "socket",
         &["ns_capable", "inet_create"],
     );
-    case.evidence(Recorder::Ebpf).observations.push(socket);
+    case.evidence(RecorderName::Ebpf).observations.push(socket);
     let result = case.minimize();
     assert!(unclear(&result).is_some());
     assert_eq!(result.findings.needed[1].unclear, None);
@@ -130,7 +130,7 @@ fn a_helper_that_cannot_be_started_is_sometimes_done_without() {
     let unclear = |program, checks| {
         let mut case = Case::seen(checks);
         case.program = program;
-        case.evidence(Recorder::Ebpf).executions = vec![execution(true)];
+        case.evidence(RecorderName::Ebpf).executions = vec![execution(true)];
         case.minimize().findings.needed[0].unclear.is_some()
     };
     assert!(unclear("/usr/sbin/squid", vec![]));
@@ -249,7 +249,7 @@ fn root_gets_the_three_sets_and_another_user_all_five() {
     case.uid = 1000;
     case.granted.ambient = case.granted.bounding;
     case.granted.inheritable = case.granted.bounding;
-    case.evidence(Recorder::Ebpf).executions = vec![Execution {
+    case.evidence(RecorderName::Ebpf).executions = vec![Execution {
         gained: set(&[Capability::NET_RAW]),
         uid: 1000,
         ..execution(true)
@@ -260,7 +260,7 @@ fn root_gets_the_three_sets_and_another_user_all_five() {
         &["ns_capable", "inet_create"],
     );
     ping.executable = Some("/usr/bin/ping".into());
-    case.evidence(Recorder::Ebpf).observations.push(ping);
+    case.evidence(RecorderName::Ebpf).observations.push(ping);
     let result = case.minimize();
     let both = set(&[Capability::NET_BIND_SERVICE, Capability::NET_RAW]);
     assert_eq!(result.findings.minimized_sets.bounding, both);

@@ -3,7 +3,7 @@ use crate::fixtures::{check, record};
 use crate::minimize::demand::demands;
 use crate::minimize::dismissed::dismiss_what_ebpf_saw_through;
 use crate::minimize::input::classified;
-use crate::observation::{Observation, Recorder};
+use crate::observation::{Observation, RecorderName};
 use crate::{Capability, CapabilitySet};
 use proptest::prelude::*;
 
@@ -59,8 +59,8 @@ proptest! {
     ) {
         let mut one = Case::seen(checks);
         let mut other = Case::seen(shuffled);
-        one.evidence(Recorder::Ebpf);
-        other.evidence(Recorder::Ebpf);
+        one.evidence(RecorderName::Ebpf);
+        other.evidence(RecorderName::Ebpf);
         prop_assert_eq!(one.minimize(), other.minimize());
     }
 
@@ -72,7 +72,7 @@ proptest! {
     ) {
         let checks: Vec<_> = checks
             .into_iter()
-            .filter(|check| check.recorder == Recorder::Ebpf)
+            .filter(|check| check.recorder == RecorderName::Ebpf)
             .collect();
         let fewer = Case::seen(checks.iter().take(keep).cloned().collect()).minimize();
         let more = Case::seen(checks).minimize();

@@ -1,7 +1,7 @@
 use super::{Case, mount, set};
 use crate::Capability;
 use crate::fixtures::{check, record};
-use crate::observation::{BlindSpot, Evidence, Observation, Recorder};
+use crate::observation::{BlindSpot, Evidence, Observation, RecorderName};
 use crate::profile::RecorderReport;
 use crate::settings::Scope;
 
@@ -23,7 +23,7 @@ fn two_recorders_are_united_and_counted_once() {
     let [admin, syslog] = &result.findings.needed[..] else {
         panic!()
     };
-    assert_eq!(admin.recorders, [Recorder::Ebpf, Recorder::Selinux]);
+    assert_eq!(admin.recorders, [RecorderName::Ebpf, RecorderName::Selinux]);
     assert_eq!(admin.count, 7);
     assert!(admin.notes.is_empty());
     assert_eq!(
@@ -41,16 +41,16 @@ fn differences_are_explained_where_a_reason_is_known() {
         "seccomp",
         &["ns_capable_noaudit", "do_seccomp"],
     )]);
-    case.evidence(Recorder::Selinux);
+    case.evidence(RecorderName::Selinux);
     assert_eq!(
         note(&case),
         "seen by eBPF alone; SELinux did not: the kernel asks without an audit record"
     );
     // A blind spot of the other.
     let mut case = Case::seen(vec![mount()]);
-    case.evidence(Recorder::Selinux).blind_spots = vec![BlindSpot {
+    case.evidence(RecorderName::Selinux).blind_spots = vec![BlindSpot {
         capability: Some(Capability::SYS_ADMIN),
-        recorder: Recorder::Selinux,
+        recorder: RecorderName::Selinux,
         reason: "marked as granted by a silent probe".into(),
     }];
     assert_eq!(
@@ -58,9 +58,9 @@ fn differences_are_explained_where_a_reason_is_known() {
         "seen by eBPF alone; SELinux did not: marked as granted by a silent probe"
     );
     let mut case = Case::seen(vec![record(Capability::SETPCAP)]);
-    case.evidence(Recorder::Ebpf).blind_spots = vec![BlindSpot {
+    case.evidence(RecorderName::Ebpf).blind_spots = vec![BlindSpot {
         capability: Some(Capability::SETPCAP),
-        recorder: Recorder::Ebpf,
+        recorder: RecorderName::Ebpf,
         reason: "capset(2) asks in a place that this kernel does not let be seen".into(),
     }];
     assert_eq!(
@@ -84,7 +84,7 @@ fn what_ebpf_saw_through_does_not_count_by_selinux() {
     assert!(result.findings.minimized.is_empty());
     assert_eq!(
         result.findings.dismissed[0].recorders,
-        [Recorder::Ebpf, Recorder::Selinux]
+        [RecorderName::Ebpf, RecorderName::Selinux]
     );
     assert_eq!(result.findings.notes.len(), 1);
     // Not if the kernel asked silently, or of overlayfs's mounter: neither leaves a record under the container's label.
@@ -104,7 +104,7 @@ fn what_ebpf_saw_through_does_not_count_by_selinux() {
     }
     // Not if eBPF lost anything.
     let mut case = Case::seen(observations);
-    case.evidence(Recorder::Ebpf).losses = vec!["3 checks lost: map full".into()];
+    case.evidence(RecorderName::Ebpf).losses = vec!["3 checks lost: map full".into()];
     let result = case.minimize();
     assert_eq!(result.findings.minimized, set(&[Capability::SETGID]));
     assert_eq!(result.incomplete_because, ["eBPF: 3 checks lost: map full"]);
@@ -140,13 +140,13 @@ fn nothing_recorded_is_incomplete() {
     );
     let case = Case {
         reports: vec![RecorderReport {
-            recorder: Recorder::Selinux,
+            recorder: RecorderName::Selinux,
             recorded: true,
             method: "audit log".into(),
             scope: Some(Scope::Domain),
             refused: vec![],
         }],
-        evidence: vec![(Recorder::Ebpf, Evidence::default())],
+        evidence: vec![(RecorderName::Ebpf, Evidence::default())],
         ..Case::default()
     };
     assert_eq!(

@@ -2,7 +2,7 @@
 
 use super::{check, executes, only, overrides, reads, refused, refused_file, step};
 use crate::Capability;
-use crate::why::facts::{DeviceRule, Errno, Kind, Target};
+use crate::why::facts::{CheckedNamespace, DeviceRule, Errno, FileKind};
 use crate::why::report::Refusal;
 use crate::why::seccomp::Answer;
 use crate::why::{Cause, Explanation, decide, is_probe, rank};
@@ -60,7 +60,7 @@ fn what_is_asked_of_the_initial_namespace_cannot_be_given() {
         Capability::SYS_ADMIN,
         "security_capable capable mount_capable",
     )];
-    facts.checks[0].target = Target::Initial;
+    facts.checks[0].target = CheckedNamespace::Initial;
     assert!(matches!(
         only(&facts),
         Cause::UserNamespace { held: true, .. }
@@ -247,7 +247,7 @@ fn limits_are_told_if_they_are_used_up() {
 
 #[test]
 fn landlock_is_told_if_nothing_else_is_left() {
-    let file = step("/f", Kind::File, 0o644, 0);
+    let file = step("/f", FileKind::File, 0o644, 0);
     let mut facts = refused_file("openat", Errno::EACCES, reads(), file);
     facts.modules.landlock = Some(true);
     assert!(matches!(only(&facts), Cause::Landlock { .. }));

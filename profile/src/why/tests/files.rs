@@ -2,12 +2,12 @@
 
 use super::{check, executes, only, overrides, reads, refused, refused_file, step, to, user};
 use crate::why::Cause;
-use crate::why::facts::{AclEntry, Errno, Extent, Intent, Kind, Mount, ReadOnly, Walk};
+use crate::why::facts::{AclEntry, Errno, FileKind, IdRange, Intent, Mount, ReadOnly, Walk};
 use crate::{Capability, CapabilitySet};
 
 #[test]
 fn a_mode_is_told_with_its_owner_and_what_would_do() {
-    let file = step("/secret", Kind::File, 0o600, 33);
+    let file = step("/secret", FileKind::File, 0o600, 33);
     let mut facts = refused_file("openat", Errno::EACCES, reads(), file);
     facts.checks = overrides();
     let cause = only(&facts);
@@ -23,10 +23,10 @@ fn a_mode_is_told_with_its_owner_and_what_would_do() {
 
 #[test]
 fn a_directory_on_the_way_is_the_cause_before_the_file() {
-    let file = step("/d/f", Kind::File, 0o644, 0);
+    let file = step("/d/f", FileKind::File, 0o644, 0);
     let mut facts = refused_file("openat", Errno::EACCES, reads(), file);
     facts.checks = overrides();
-    let directory = step("/d", Kind::Directory, 0o700, 5);
+    let directory = step("/d", FileKind::Directory, 0o700, 5);
     facts.walk.as_mut().unwrap().passed.push(directory);
     assert!(
         matches!(only(&facts), Cause::FileMode { path, wanted, .. } if path == "/d" && wanted == "pass through")
@@ -40,7 +40,7 @@ fn a_list_decides_before_the_mode() {
         permissions,
         id,
     };
-    let mut file = step("/f", Kind::File, 0o644, 0);
+    let mut file = step("/f", FileKind::File, 0o644, 0);
     file.acl = vec![
         entry(1, 6, 0),
         entry(2, 0, 1000),
@@ -55,12 +55,12 @@ fn a_list_decides_before_the_mode() {
 
 #[test]
 fn a_program_without_permission_to_execute_is_no_matter_of_capabilities() {
-    let file = step("/run.sh", Kind::File, 0o644, 0);
+    let file = step("/run.sh", FileKind::File, 0o644, 0);
     let mut facts = refused_file("execve", Errno::EACCES, executes(), file);
     facts.credentials = user(0);
     facts.credentials.effective = CapabilitySet::from_bits(u64::MAX);
     assert_eq!(only(&facts).remedy().as_deref(), Some("chmod +x /run.sh"));
-    facts.walk = to(step("/dir", Kind::Directory, 0o755, 0));
+    facts.walk = to(step("/dir", FileKind::Directory, 0o755, 0));
     assert!(matches!(
         only(&facts),
         Cause::NotExecutable { special: true, .. }
@@ -69,9 +69,9 @@ fn a_program_without_permission_to_execute_is_no_matter_of_capabilities() {
 
 #[test]
 fn a_script_fails_for_its_interpreter() {
-    let file = step("/run.sh", Kind::File, 0o755, 0);
+    let file = step("/run.sh", FileKind::File, 0o755, 0);
     let mut facts = refused_file("execve", Errno::EACCES, executes(), file);
-    facts.walk.as_mut().unwrap().interpreters = to(step("/interpreter", Kind::File, 0o644, 0))
+    facts.walk.as_mut().unwrap().interpreters = to(step("/interpreter", FileKind::File, 0o644, 0))
         .into_iter()
         .collect();
     assert!(matches!(only(&facts), Cause::NotExecutable { path, .. } if path == "/interpreter"));
@@ -79,11 +79,11 @@ fn a_script_fails_for_its_interpreter() {
 
 #[test]
 fn capabilities_do_not_count_for_owners_that_are_not_mapped() {
-    let file = step("/secret", Kind::File, 0o600, 33);
+    let file = step("/secret", FileKind::File, 0o600, 33);
     let mut facts = refused_file("openat", Errno::EACCES, reads(), file);
     facts.credentials.effective = CapabilitySet::from_bits(u64::MAX);
     facts.credentials.user_level = 1;
-    facts.credentials.uid_map = vec![Extent {
+    facts.credentials.uid_map = vec![IdRange {
         inside: 0,
         outside: 1000,
         count: 1,
@@ -94,7 +94,7 @@ fn capabilities_do_not_count_for_owners_that_are_not_mapped() {
 #[test]
 fn a_read_only_mount_is_told_from_a_read_only_file_system() {
     for by in [ReadOnly::Mount, ReadOnly::FileSystem] {
-        let mut file = step("/sys/x", Kind::File, 0o644, 0);
+        let mut file = step("/sys/x", FileKind::File, 0o644, 0);
         file.mount.point = "/sys".to_owned();
         file.mount.read_only = Some(by);
         let intent = Intent {
@@ -116,7 +116,7 @@ fn a_masked_directory_is_no_ordinary_read_only_mount() {
         exclusive: true,
         ..Intent::default()
     };
-    let mut directory = step("/proc/acpi", Kind::Directory, 0o555, 0);
+    let mut directory = step("/proc/acpi", FileKind::Directory, 0o555, 0);
     directory.mount = Mount {
         point: "/proc/acpi".to_owned(),
         file_system: "tmpfs".to_owned(),
@@ -133,7 +133,7 @@ fn a_masked_directory_is_no_ordinary_read_only_mount() {
 
 #[test]
 fn flags_of_a_mount_are_told() {
-    let mut file = step("/tmp/x", Kind::File, 0o755, 0);
+    let mut file = step("/tmp/x", FileKind::File, 0o755, 0);
     file.mount.noexec = true;
     let facts = refused_file("execve", Errno::EACCES, executes(), file.clone());
     assert!(matches!(only(&facts), Cause::NoExec { .. }));
@@ -145,7 +145,7 @@ fn flags_of_a_mount_are_told() {
     let facts = refused_file("mmap", Errno::EPERM, maps, file);
     assert!(matches!(only(&facts), Cause::NoExec { .. }));
 
-    let mut device = step("/dev/x", Kind::Character, 0o666, 0);
+    let mut device = step("/dev/x", FileKind::Character, 0o666, 0);
     device.mount.nodev = true;
     let facts = refused_file("openat", Errno::EACCES, reads(), device);
     assert!(matches!(only(&facts), Cause::NoDev { .. }));
@@ -157,7 +157,7 @@ fn attributes_of_a_file_are_told() {
         remove: true,
         ..Intent::default()
     };
-    let mut file = step("/f", Kind::File, 0o644, 0);
+    let mut file = step("/f", FileKind::File, 0o644, 0);
     file.immutable = true;
     let facts = refused_file("unlinkat", Errno::EPERM, removes, file.clone());
     assert_eq!(only(&facts).remedy().as_deref(), Some("chattr -i /f"));
@@ -173,7 +173,7 @@ fn another_users_file_needs_its_owner() {
         attributes: true,
         ..Intent::default()
     };
-    let file = step("/f", Kind::File, 0o644, 5);
+    let file = step("/f", FileKind::File, 0o644, 5);
     let mut facts = refused_file("fchmodat", Errno::EPERM, changes, file);
     facts.checks = vec![check(
         Capability::FOWNER,
@@ -191,7 +191,7 @@ fn a_sticky_directory_is_told() {
         remove: true,
         ..Intent::default()
     };
-    let file = step("/f", Kind::File, 0o644, 5);
+    let file = step("/f", FileKind::File, 0o644, 5);
     let mut facts = refused_file("unlink", Errno::EPERM, removes, file);
     facts.walk.as_mut().unwrap().passed[0].mode = 0o1777;
     facts.checks = vec![check(
@@ -203,12 +203,12 @@ fn a_sticky_directory_is_told() {
 
 #[test]
 fn protected_links_and_files_are_sysctls() {
-    let file = step("/tmp/link", Kind::File, 0o644, 5);
+    let file = step("/tmp/link", FileKind::File, 0o644, 5);
     let mut facts = refused_file("openat", Errno::EACCES, reads(), file);
     facts.sysctls.insert("fs.protected_symlinks".to_owned(), 1);
     facts.walk.as_mut().unwrap().passed = vec![
-        step("/tmp", Kind::Directory, 0o1777, 0),
-        step("/tmp/link", Kind::Link, 0o777, 5),
+        step("/tmp", FileKind::Directory, 0o1777, 0),
+        step("/tmp/link", FileKind::Link, 0o777, 5),
     ];
     assert!(matches!(only(&facts), Cause::Sysctl { name, .. } if name == "fs.protected_symlinks"));
 
@@ -217,16 +217,16 @@ fn protected_links_and_files_are_sysctls() {
         write: true,
         ..Intent::default()
     };
-    let file = step("/tmp/f", Kind::File, 0o666, 5);
+    let file = step("/tmp/f", FileKind::File, 0o666, 5);
     let mut facts = refused_file("openat", Errno::EACCES, creates, file);
     facts.sysctls.insert("fs.protected_regular".to_owned(), 2);
-    facts.walk.as_mut().unwrap().passed = vec![step("/tmp", Kind::Directory, 0o1777, 0)];
+    facts.walk.as_mut().unwrap().passed = vec![step("/tmp", FileKind::Directory, 0o1777, 0)];
     assert!(matches!(only(&facts), Cause::Sysctl { name, .. } if name == "fs.protected_regular"));
 }
 
 #[test]
 fn file_capabilities_beyond_the_bounding_set() {
-    let file = step("/bin/ping", Kind::File, 0o755, 0);
+    let file = step("/bin/ping", FileKind::File, 0o755, 0);
     let mut facts = refused_file("execve", Errno::EPERM, executes(), file);
     facts.credentials.bounding = CapabilitySet::default();
     facts.walk.as_mut().unwrap().file_capabilities =

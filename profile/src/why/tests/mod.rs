@@ -4,12 +4,15 @@ mod calls;
 mod files;
 mod modules;
 
-use super::facts::{Check, Credentials, Errno, Facts, Intent, Kind, Mount, Step, Target, Walk};
+use super::facts::{
+    CheckedNamespace, Credentials, Errno, Facts, FileKind, Intent, Mount, PathComponent,
+    RefusedCheck, Walk,
+};
 use super::{Cause, decide};
 use crate::{Capability, CapabilitySet};
 
-fn step(path: &str, kind: Kind, mode: u32, uid: u32) -> Step {
-    Step {
+fn step(path: &str, kind: FileKind, mode: u32, uid: u32) -> PathComponent {
+    PathComponent {
         path: path.to_owned(),
         kind,
         mode,
@@ -20,15 +23,15 @@ fn step(path: &str, kind: Kind, mode: u32, uid: u32) -> Step {
             file_system: "ext4".to_owned(),
             ..Mount::default()
         },
-        ..Step::default()
+        ..PathComponent::default()
     }
 }
 
 /// The way to a file in the root directory.
-fn to(file: Step) -> Option<Walk> {
+fn to(file: PathComponent) -> Option<Walk> {
     Some(Walk {
         name: file.path.clone(),
-        passed: vec![step("/", Kind::Directory, 0o755, 0)],
+        passed: vec![step("/", FileKind::Directory, 0o755, 0)],
         last: Some(file),
         whole: true,
         ..Walk::default()
@@ -56,7 +59,7 @@ fn refused(call: &str, error: Errno) -> Facts {
 }
 
 /// A refusal of a call that wants this of the file.
-fn refused_file(call: &str, error: Errno, intent: Intent, file: Step) -> Facts {
+fn refused_file(call: &str, error: Errno, intent: Intent, file: PathComponent) -> Facts {
     Facts {
         intent,
         walk: to(file),
@@ -64,17 +67,17 @@ fn refused_file(call: &str, error: Errno, intent: Intent, file: Step) -> Facts {
     }
 }
 
-fn check(capability: Capability, site: &str) -> Check {
-    Check {
+fn check(capability: Capability, site: &str) -> RefusedCheck {
+    RefusedCheck {
         capability,
-        target: Target::Own,
+        target: CheckedNamespace::Own,
         foreign: false,
         call_site: site.split(' ').map(ToOwned::to_owned).collect(),
     }
 }
 
 /// What the kernel asks where the mode of a file refuses.
-fn overrides() -> Vec<Check> {
+fn overrides() -> Vec<RefusedCheck> {
     [Capability::DAC_READ_SEARCH, Capability::DAC_OVERRIDE]
         .map(|capability| {
             check(

@@ -2,18 +2,18 @@
 
 use super::{check, only, reads, refused, refused_file, step};
 use crate::Capability;
-use crate::why::facts::{ApparmorDenial, Avc, Check, Errno, Facts, Kind};
+use crate::why::facts::{ApparmorDenial, AvcRefusal, Errno, Facts, FileKind, RefusedCheck};
 use crate::why::{Cause, decide};
 
-fn avc(rule: &str, check: Option<Check>) -> Vec<Avc> {
-    vec![Avc {
+fn avc(rule: &str, check: Option<RefusedCheck>) -> Vec<AvcRefusal> {
+    vec![AvcRefusal {
         rule: rule.to_owned(),
         serial: 77,
         check,
     }]
 }
 
-fn denial(denied: &str, serial: Option<u64>, check: Option<Check>) -> Vec<ApparmorDenial> {
+fn denial(denied: &str, serial: Option<u64>, check: Option<RefusedCheck>) -> Vec<ApparmorDenial> {
     vec![ApparmorDenial {
         profile: "docker-default".to_owned(),
         denied: denied.to_owned(),
@@ -117,7 +117,7 @@ fn apparmor_that_says_nothing_is_one_of_the_causes() {
 
 #[test]
 fn a_record_comes_before_the_mode() {
-    let file = step("/f", Kind::File, 0o600, 5);
+    let file = step("/f", FileKind::File, 0o600, 5);
     let mut facts = refused_file("openat", Errno::EACCES, reads(), file);
     facts.modules.avc = avc("container_t may not read f_t:file", None);
     assert_eq!(causes(&facts), ["selinux"]);

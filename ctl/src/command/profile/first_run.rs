@@ -29,7 +29,7 @@ const GRACE: Duration = Duration::from_secs(10);
 const FOR_EVER: Duration = Duration::from_secs(10 * 365 * 86_400);
 
 /// Runs the user's command line once, with everything granted.
-pub(super) struct Recorder<'a> {
+pub(super) struct FirstRun<'a> {
     pub(super) launch: &'a Launch,
     pub(super) store: &'a Store,
     /// Where recordings in progress are kept.
@@ -57,7 +57,7 @@ pub(super) struct Recorded {
     pub(super) was_interrupted: bool,
 }
 
-impl Recorder<'_> {
+impl FirstRun<'_> {
     /// Runs the container to its end and returns its profile. Nothing is left running.
     ///
     /// # Errors
@@ -113,7 +113,7 @@ impl Recorder<'_> {
         Ok(Recorded {
             profile,
             status: match observed.end {
-                trial::End::Itself(status) => status,
+                trial::TrialEnd::Itself(status) => status,
                 _ => None,
             },
             check: observed.check,

@@ -10,7 +10,7 @@ use capprof_profile::{Capability, CapabilitySet};
 
 /// What a form is made of.
 #[derive(Clone, Debug)]
-pub(crate) struct Workload<'a> {
+pub(crate) struct FormInput<'a> {
     /// The engine that ran it; docker where that is not known.
     pub(super) used: FormKind,
     pub(super) name: Option<&'a str>,
@@ -33,7 +33,7 @@ pub(crate) struct Workload<'a> {
     pub(super) instead: Vec<Substitute>,
 }
 
-impl<'a> Workload<'a> {
+impl<'a> FormInput<'a> {
     /// The image's name, if it can stand in a command line as it is.
     pub(super) fn plain_image(&self) -> &'a str {
         self.image
@@ -76,7 +76,7 @@ fn only_binds<'s>(mut syscalls: impl Iterator<Item = &'s String>) -> bool {
     syscalls.next().is_some_and(|first| first == "bind") && syscalls.next().is_none()
 }
 
-impl<'a> From<&'a Profile> for Workload<'a> {
+impl<'a> From<&'a Profile> for FormInput<'a> {
     fn from(profile: &'a Profile) -> Self {
         Self {
             used: used(&profile.origin.workload),
@@ -120,7 +120,7 @@ impl<'a> From<&'a Profile> for Workload<'a> {
     }
 }
 
-impl<'a> From<&'a Merged> for Workload<'a> {
+impl<'a> From<&'a Merged> for FormInput<'a> {
     /// Of several workloads, what holds for the most restricted: a user other than root, no_new_privs.
     fn from(merged: &'a Merged) -> Self {
         let image = match merged.workloads.as_slice() {

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// The processes of one recording, as audit records show them.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub(crate) struct Target {
+pub(crate) struct RecordedProcesses {
     /// The type of the recording's label.
     pub(crate) type_: String,
     /// The range of its levels, as the kernel prints it.

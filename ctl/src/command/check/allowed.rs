@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 /// What is allowed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Limit {
+pub(super) struct Allowed {
     /// How messages call it.
     pub(super) name: String,
     pub(super) allowed: CapabilitySet,
@@ -19,7 +19,7 @@ pub(super) struct Limit {
     pub(super) file: Option<PathBuf>,
 }
 
-impl Limit {
+impl Allowed {
     /// Reads `baseline`, `restricted`, a file (a profile, or names of capabilities), or a list of names.
     ///
     /// # Errors
@@ -108,16 +108,16 @@ mod tests {
             "CHOWN NET_RAW",
             " cap_net_raw , chown ",
         ] {
-            assert_eq!(Limit::read(&store, list).unwrap().allowed, expected);
+            assert_eq!(Allowed::read(&store, list).unwrap().allowed, expected);
         }
-        assert!(Limit::read(&store, "none").unwrap().allowed.is_empty());
+        assert!(Allowed::read(&store, "none").unwrap().allowed.is_empty());
         let file = directory.path().join("allowed");
         fs::write(&file, "# what the platform allows\nCHOWN\nNET_RAW # ping\n").unwrap();
-        let limit = Limit::read(&store, &file.to_string_lossy()).unwrap();
+        let limit = Allowed::read(&store, &file.to_string_lossy()).unwrap();
         assert_eq!(limit.allowed, expected);
         assert_eq!(limit.level, None);
         assert_eq!(limit.file, Some(file));
-        assert_eq!(Limit::read(&store, "none").unwrap().file, None);
+        assert_eq!(Allowed::read(&store, "none").unwrap().file, None);
     }
 
     #[test]
@@ -128,7 +128,7 @@ mod tests {
             ("chwon", "no capability is called chwon"),
             ("/no/such/file", "read /no/such/file: no such file"),
         ] {
-            let error = format!("{:#}", Limit::read(&store, text).unwrap_err());
+            let error = format!("{:#}", Allowed::read(&store, text).unwrap_err());
             assert!(error.contains(expected), "{error}");
         }
     }
@@ -136,7 +136,7 @@ mod tests {
     #[test]
     fn levels_go_by_their_names() {
         let store = Store::at("/nowhere");
-        let limit = Limit::read(&store, "restricted").unwrap();
+        let limit = Allowed::read(&store, "restricted").unwrap();
         assert_eq!(limit.level, Some(Level::Restricted));
         assert_eq!(limit.allowed.len(), 1);
     }

@@ -1,8 +1,8 @@
 use super::*;
 use proptest::prelude::*;
 
-fn target() -> Target {
-    Target {
+fn target() -> RecordedProcesses {
+    RecordedProcesses {
         type_: "capprof_t".to_owned(),
         range: "s0:c1,c2".to_owned(),
         fence: "fence ".to_owned(),
@@ -33,7 +33,7 @@ fn payload(list: u32, fields: &[(u32, u32, u32, &str)]) -> Vec<u8> {
 }
 
 fn effect(list: u32, fields: &[(u32, u32, u32, &str)]) -> Effect {
-    Rule::parse(&payload(list, fields))
+    AuditRule::parse(&payload(list, fields))
         .unwrap()
         .effect(&target())
 }
@@ -75,8 +75,9 @@ fn a_rule_about_a_process_may_hide_some() {
 
 #[test]
 fn a_rule_is_shown_as_auditctl_shows_it() {
-    let shown =
-        |fields: &[(u32, u32, u32, &str)]| Rule::parse(&payload(5, fields)).unwrap().to_string();
+    let shown = |fields: &[(u32, u32, u32, &str)]| {
+        AuditRule::parse(&payload(5, fields)).unwrap().to_string()
+    };
     assert_eq!(
         shown(&[
             (12, EQUAL, 1400, ""),
@@ -94,7 +95,7 @@ fn a_rule_is_shown_as_auditctl_shows_it() {
 proptest! {
     #[test]
     fn arbitrary_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..1200)) {
-        if let Some(rule) = Rule::parse(&bytes) {
+        if let Some(rule) = AuditRule::parse(&bytes) {
             let _ = (rule.effect(&target()), rule.to_string());
         }
     }
@@ -103,6 +104,6 @@ proptest! {
     fn a_rule_that_is_cut_short_is_none(length in 0..1050_usize) {
         let whole = payload(5, &[(15, EQUAL, 0, "capprof_t")]);
         prop_assume!(length < whole.len());
-        prop_assert_eq!(Rule::parse(&whole[..length]), None);
+        prop_assert_eq!(AuditRule::parse(&whole[..length]), None);
     }
 }

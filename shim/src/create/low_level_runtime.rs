@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 /// The runtime that the process will become, and where.
 #[derive(Debug)]
-pub struct Target<'a> {
+pub struct LowLevelRuntime<'a> {
     /// Its binary.
     pub path: &'a Path,
     /// Its family.
@@ -26,7 +26,7 @@ pub struct Target<'a> {
     pub settings: &'a settings::Content,
 }
 
-impl Target<'_> {
+impl LowLevelRuntime<'_> {
     /// Where the runtime keeps the state of a container.
     pub(super) fn state_of(&self, id: &OsStr) -> PathBuf {
         runtime::root(self.globals.root.as_deref(), self.family).join(id)

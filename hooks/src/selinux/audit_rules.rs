@@ -3,7 +3,7 @@
 //! A rule is `struct audit_rule_data` (include/uapi/linux/audit.h). What is done with it here is what `audit_filter()` in kernel/auditfilter.c
 //! does: all fields must match, the action does not matter, and a rule without fields matches nothing.
 
-use super::target::Target;
+use super::recorded_processes::RecordedProcesses;
 
 /// `AUDIT_FILTER_EXCLUDE`; `AUDIT_FILTER_PREPEND` is a flag next to the list's number.
 pub(super) const EXCLUDE: u32 = 5;
@@ -33,7 +33,7 @@ struct Field {
 
 /// A rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Rule {
+pub(super) struct AuditRule {
     list: u32,
     fields: Vec<Field>,
 }
@@ -49,7 +49,7 @@ pub(super) enum Effect {
     All,
 }
 
-impl Rule {
+impl AuditRule {
     /// Reads what the kernel lists; `None` if it is cut short.
     pub(super) fn parse(payload: &[u8]) -> Option<Self> {
         let word = |at: usize| {
@@ -86,7 +86,7 @@ impl Rule {
     }
 
     /// What it does to the records that a recording looks for.
-    pub(super) fn effect(&self, target: &Target) -> Effect {
+    pub(super) fn effect(&self, target: &RecordedProcesses) -> Effect {
         if self.list != EXCLUDE || self.fields.is_empty() {
             return Effect::None;
         }
@@ -107,7 +107,7 @@ impl Rule {
 
 impl Field {
     /// Returns true if it matches an AVC record that a process of the target makes; `None` if that depends on the process.
-    fn matches(&self, target: &Target) -> Option<bool> {
+    fn matches(&self, target: &RecordedProcesses) -> Option<bool> {
         match (self.kind, self.operator, &self.text) {
             (MSGTYPE, operator, _) => Some(compare(AVC, operator, self.value)),
             (SUBJ_TYPE, EQUAL, Some(type_)) => Some(*type_ == target.type_),
@@ -132,7 +132,7 @@ fn compare(one: u32, operator: u32, other: u32) -> bool {
     }
 }
 
-impl std::fmt::Display for Rule {
+impl std::fmt::Display for AuditRule {
     /// As auditctl(8) lists it, with numbers for what it has names for.
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.write_str("-a never,exclude")?;

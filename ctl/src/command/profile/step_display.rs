@@ -6,7 +6,7 @@ use std::io::IsTerminal;
 use std::time::Duration;
 
 /// The steps on standard error.
-pub(super) struct Progress {
+pub(super) struct StepDisplay {
     bar: Option<ProgressBar>,
     /// How many steps have begun.
     number: usize,
@@ -14,7 +14,7 @@ pub(super) struct Progress {
     pub(super) last: usize,
 }
 
-impl Progress {
+impl StepDisplay {
     /// Nothing is shown yet.
     pub(super) fn new() -> Self {
         Self {
