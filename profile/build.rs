@@ -32,8 +32,16 @@ impl Strings {
     }
 }
 
-/// Of one kernel: whether its amd64 build has a place, and which user namespace is asked, and whether silently.
-type Sites = BTreeMap<Place, (bool, String, bool)>;
+/// What record a question can leave: that of any security module, none by its option, or none because the capability module alone hears it.
+#[derive(Clone, Copy)]
+enum Audit {
+    Recorded = 0,
+    Silent = 1,
+    Direct = 2,
+}
+
+/// Of one kernel: whether its amd64 build has a place, which user namespace is asked, and what record that can leave.
+type Sites = BTreeMap<Place, (bool, String, Audit)>;
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=atlas/table");
@@ -189,7 +197,13 @@ fn kernels(directory: &Path) -> Result<Vec<(String, Sites)>, Box<dyn Error>> {
                 return Err(format!("{}: {line}", path.display()).into());
             };
             let place = [file, function, capability, helper, n, digest].map(String::from);
-            sites.insert(place, (built == "yes", namespace.into(), silent == "yes"));
+            let audit = match silent {
+                "no" => Audit::Recorded,
+                "yes" => Audit::Silent,
+                "direct" => Audit::Direct,
+                _ => return Err(format!("{}: {line}", path.display()).into()),
+            };
+            sites.insert(place, (built == "yes", namespace.into(), audit));
         }
         found.push((name, sites));
     }
@@ -217,9 +231,10 @@ fn record(entry: &Value, kernels: &[(String, Sites)], strings: &mut Strings) -> 
             .unwrap_or_default()
     };
     let mut counts = Vec::new();
-    let (mut namespace, mut silent) = (String::new(), false);
+    let (mut namespaces, mut audit) = (Vec::new(), Audit::Recorded);
     for (_, sites) in kernels {
         let (mut all, mut built) = (0, 0);
+        let mut of_kernel = Vec::new();
         for n in list("n") {
             for digest in list("read") {
                 let place = [
@@ -231,13 +246,19 @@ fn record(entry: &Value, kernels: &[(String, Sites)], strings: &mut Strings) -> 
                     &digest,
                 ]
                 .map(String::from);
-                if let Some((is_built, asked, is_silent)) = sites.get(&place) {
+                if let Some((is_built, asked, record)) = sites.get(&place) {
                     all += 1;
                     built += usize::from(*is_built);
-                    namespace.clone_from(asked);
-                    silent = *is_silent;
+                    if !of_kernel.contains(asked) {
+                        of_kernel.push(asked.clone());
+                    }
+                    audit = *record;
                 }
             }
+        }
+        // The places of the newest kernel that has them say which namespaces are asked.
+        if !of_kernel.is_empty() {
+            namespaces = of_kernel;
         }
         counts.push(match all == built {
             true => all.to_string(),
@@ -260,10 +281,10 @@ fn record(entry: &Value, kernels: &[(String, Sites)], strings: &mut Strings) -> 
         list("or").join(" "),
         list("and").join(" "),
         list("callers").join(" "),
-        namespace,
+        namespaces.join(" and "),
     ];
     fields.extend(lists.iter().map(|value| base36(strings.number(value))));
-    fields.push(u8::from(silent).to_string());
+    fields.push((audit as u8).to_string());
     fields.extend(counts);
     if !text("unseen").is_empty() {
         fields.push(format!("u{}", base36(strings.number(text("unseen")))));

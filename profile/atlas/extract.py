@@ -134,6 +134,20 @@ def condition(node, inner):
     return ("!" if node.children[0].type == "#ifndef" else "") + name.text.decode()
 
 
+def origin(call, text):
+    """What the variables in a call were set to in its function before, the last time, by name; nothing for what the function was given."""
+    node = call
+    while node.parent is not None and not (node.type == "function_definition" and node.start_point[1] == 0):
+        node = node.parent
+    before = node.text[: call.start_byte - node.start_byte].decode(errors="replace")
+    found = {}
+    for name in re.findall(r"(?<![\w>.])[a-z_]\w*\b(?!\s*\()", text):
+        values = re.findall(rf"(?<![\w>.]){name}\s*=(?!=)\s*([^;]+);", before)
+        if values:
+            found[name] = " ".join(values[-1].split())
+    return found
+
+
 STATEMENT = {"expression_statement", "return_statement", "declaration", "while_statement", "for_statement", "switch_statement", "do_statement"}
 
 
@@ -195,7 +209,7 @@ def in_macros(root, parse):
 
 
 def sites_of(text, parse):
-    """The places of one file: dictionaries with function, capability, helper, n, line, arguments and the conditions around."""
+    """The places of one file: dictionaries with function, capability, helper, n, line, arguments, where these come from, and the conditions around."""
     source = prepare(COMMENT_OR_STRING.sub(blank, text))
     tree = parse.parse(source.encode())
     found = []
@@ -212,6 +226,7 @@ def sites_of(text, parse):
             "helper": helper,
             "line": line,
             "arguments": arguments[1:-1],
+            "origin": origin(call, arguments[1:-1]),
             "digest": digest(call),
             "conditions": conditions,
         })
@@ -241,7 +256,7 @@ def sites_of(text, parse):
             text = " ".join(source[match.end():end].split())
             found.append({
                 "function": None, "capability": capability(match.group(1), text.split(")")[0]), "helper": match.group(1),
-                "line": line, "arguments": text.split(")")[0], "conditions": [],
+                "line": line, "arguments": text.split(")")[0], "origin": {}, "conditions": [],
                 "digest": hashlib.sha256(text[:200].encode()).hexdigest()[:8],
             })
     for site in found:

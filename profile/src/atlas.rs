@@ -99,10 +99,12 @@ pub struct Site {
     pub and: CapabilitySet,
     /// Functions that tell the place apart where its own is inlined.
     pub callers: Vec<&'static str>,
-    /// The user namespace that is asked, in a word.
+    /// The user namespace that is asked, in a word; more than one are joined by `and`.
     pub namespace: &'static str,
-    /// True if the question leaves no audit record.
+    /// True if the kernel asks with the option not to leave an audit record.
     pub silent: bool,
+    /// True if the question can leave an audit record. Where the capability module alone is asked no other security module hears of it.
+    pub audited: bool,
     /// For each kernel of [`kernels`], how many places there are, and how many of them are in Debian's amd64 build.
     pub places: Vec<(u32, u32)>,
 }
@@ -156,7 +158,7 @@ fn read(line: &str) -> Option<Site> {
     let (without, plain, unless, decides) = (text()?, text()?, text()?, text()?);
     let (who, rule, proof) = (text()?, text()?, text()?);
     let (asked, or, and, callers, namespace) = (text()?, text()?, text()?, text()?, text()?);
-    let silent = fields.next()? == "1";
+    let audit = fields.next()?;
     let mut fields: Vec<&str> = fields.collect();
     let unseen = match fields.pop_if(|last| last.starts_with('u')) {
         Some(last) => string(last.get(1..)?)?,
@@ -189,7 +191,8 @@ fn read(line: &str) -> Option<Site> {
         and: set(and),
         callers: callers.split_whitespace().collect(),
         namespace,
-        silent,
+        silent: audit == "1",
+        audited: audit == "0",
         places,
     })
 }

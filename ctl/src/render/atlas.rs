@@ -117,7 +117,7 @@ pub(crate) fn sites(sites: &[&Site], kernel: Kernel, styles: &Styles) -> String 
         line("unless", site.unless.unwrap_or_default());
         line("asked", site.who.unwrap_or_default());
         line("namespace", site.namespace);
-        line("audited", if site.silent { "no" } else { "yes" });
+        line("audited", if site.audited { "yes" } else { "no" });
         line(
             "recorded",
             match site.unseen_because() {

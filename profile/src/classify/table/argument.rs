@@ -26,7 +26,8 @@ pub(super) static RULES: &[Rule] = &[
         decision: Decision::Dismissed,
         applies: |check, _| check.argument == Some(Argument::CongestionControl { allowed: true }),
     },
-    // fs/notify/fanotify/fanotify_user.c fanotify_init(): who may not gets a group that watches single files and directories.
+    // fs/notify/fanotify/fanotify_user.c fanotify_init(): who may not gets a group that watches single files and directories. The atlas has
+    // the silent question of newer kernels, whether the group may hear of other processes.
     Rule {
         name: "fanotify-group",
         explanation: "without it fanotify watches single files and directories, and tells nothing of other processes",
