@@ -9,7 +9,7 @@ HERE = Path(__file__).resolve().parent
 TABLE, SITES = HERE / "table", HERE / "sites"
 
 CLASSES = {
-    "refuses": "the system call fails",
+    "refuses": "the system call fails, or does not do what it is asked",
     "less": "the system call does or shows less",
     "hardening": "only a hardening is left out",
     "early": "asked before it is known whether the answer matters",
@@ -74,9 +74,28 @@ def differences(kernel):
     return new, changed
 
 
+# Helpers that accept CAP_SYS_ADMIN as well, and helpers that ask somebody else than the process that makes the system call.
+SYS_ADMIN_TOO = ("perfmon_capable", "bpf_capable", "bpf_net_capable", "bpf_token_capable", "checkpoint_restore_ns_capable", "checkpoint_restore_ns_capable_noaudit")
+ASK_OTHERS = ("file_ns_capable", "ptracer_capable", "has_ns_capability")
+
+
+def contradictions(entry, audit):
+    """What an entry says of a place that the helper's own code contradicts; `audit` are the kinds of record that its places can leave."""
+    if len(audit) > 1:
+        yield "its places leave an audit record and leave none: it needs an entry for each"
+    if entry["class"] == "helper":
+        return
+    if entry["helper"] in SYS_ADMIN_TOO and entry["capability"] != "SYS_ADMIN" and "SYS_ADMIN" not in entry.get("or", []):
+        yield f"{entry['helper']}() accepts SYS_ADMIN: it belongs into `or`"
+    if entry["helper"] in ASK_OTHERS and "who" not in entry:
+        yield f"{entry['helper']}() asks another than the caller: `who`"
+    if entry["helper"] == "cap_raised" and entry["class"] == "refuses" and "unseen" not in entry:
+        yield "no recorder sees that sets are compared: `unseen`"
+
+
 def problems():
     """What is wrong with the table by itself and against the extracts, one line each."""
-    by_place, used = index(), set()
+    by_place, used, audit = index(), set(), {}
     for kernel in kernels():
         for site in sites(kernel):
             entry = entry_of(by_place, site)
@@ -85,6 +104,7 @@ def problems():
                 yield f"{kernel}: {place}: no entry, or it was read in another form"
             else:
                 used.add(json.dumps(entry))
+                audit.setdefault(json.dumps(entry), set()).add(site["silent"])
     seen = Counter()
     for where, entry in entries():
         missing = [name for name in REQUIRED if name not in entry]
@@ -98,5 +118,6 @@ def problems():
             yield f"{where}: `decides` stands with the class `early`, and only there"
         if json.dumps(entry) not in used:
             yield f"{where}: no kernel has it"
+        yield from (f"{where}: {text}" for text in contradictions(entry, audit.get(json.dumps(entry), set())))
         seen.update((*key(entry, n), digest) for n in entry["n"] for digest in entry["read"])
     yield from (f"{' '.join(map(str, place))}: {times} entries" for place, times in seen.items() if times > 1)
