@@ -134,7 +134,7 @@ static __always_inline u32 group_in_container(const struct container *container,
 {
 	struct user_namespace *ns = (void *)container->user_namespace;
 
-	return map_up((u64)__builtin_preserve_access_index(&ns->gid_map), BPF_CORE_READ(current, cred, egid.val));
+	return map_id((u64)__builtin_preserve_access_index(&ns->gid_map), BPF_CORE_READ(current, cred, egid.val), ID_UP);
 }
 
 /*

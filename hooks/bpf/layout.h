@@ -77,13 +77,12 @@ struct container {
 	u32 mount_namespace; /* its inode number; 0 until the container's program runs */
 	u32 init; /* thread group of the first process */
 	u32 ended; /* the first process has ended */
-	u32 reached; /* bit N: the recording had as many rows in table N as it may have when another one came */
+	u8 reached[TABLES]; /* 1 if the recording had as many rows in that table as it may have when another one came */
 	u32 rows[TABLES];
 	u32 unjoinable[2]; /* mount namespaces of the runtime and of the host */
 	u32 results_wanted; /* record the results of system calls in which a check is refused */
 	u32 exited; /* exit_status is valid */
 	s32 exit_status; /* of the first process, as wait(2) returns it */
-	u32 unused_too;
 	u64 ambient; /* the ambient set with which the container's program started */
 	struct mounters mounters;
 	char recording[64];

@@ -17,13 +17,14 @@ static __always_inline void lose(struct container *container, enum loss loss)
 
 /*
  * Returns true if the recording may add a row to the table, and notes it where it may not: rows may be gone when the recording ends. Several
- * processors may each find room for the last row.
+ * processors may each find room for the last row. Each table has a byte of its own, because Linux 5.10 has no atomic OR for two processors that
+ * meet two limits at the same time.
  */
 static __always_inline bool has_room(struct container *container, enum table table, enum limit limit)
 {
 	if ((s32)container->rows[table] < (s32)limit)
 		return true;
-	container->reached |= 1U << table;
+	container->reached[table] = 1;
 	return false;
 }
 
@@ -130,38 +131,35 @@ static __always_inline u32 read_extents(u64 address, struct extents *extents)
 	return length;
 }
 
-/* Maps an id as map_id_down() does (kernel/user_namespace.c). Returns -1 if the map has no such id or more than EXTENTS extents. */
-__noinline u64 map_down(u64 address, u32 id)
+/*
+ * Maps an id of a user namespace to the kernel's own, as map_id_down() does, or back, as map_id_up() does (kernel/user_namespace.c). Returns -1
+ * if the map has no such id or more than EXTENTS extents.
+ */
+enum id_direction { ID_DOWN, ID_UP };
+
+__noinline u64 map_id(u64 address, u32 id, enum id_direction direction)
 {
 	struct extents extents = {};
 	u32 length = read_extents(address, &extents);
 
-	for (u32 i = 0; i < EXTENTS; i++)
-		if (i < length && id >= extents.of[i].first && id - extents.of[i].first < extents.of[i].count)
-			return extents.of[i].lower_first + (id - extents.of[i].first);
-	return -1;
-}
+	for (u32 i = 0; i < EXTENTS; i++) {
+		u32 inside = extents.of[i].first, kernel = extents.of[i].lower_first;
+		u32 from = direction == ID_UP ? kernel : inside, to = direction == ID_UP ? inside : kernel;
 
-/* The reverse of map_down() (kernel/user_namespace.c, map_id_up()). */
-__noinline u64 map_up(u64 address, u32 id)
-{
-	struct extents extents = {};
-	u32 length = read_extents(address, &extents);
-
-	for (u32 i = 0; i < EXTENTS; i++)
-		if (i < length && id >= extents.of[i].lower_first && id - extents.of[i].lower_first < extents.of[i].count)
-			return extents.of[i].first + (id - extents.of[i].lower_first);
+		if (i < length && id >= from && id - from < extents.of[i].count)
+			return to + (id - from);
+	}
 	return -1;
 }
 
 static __always_inline u64 map_uid(const struct cred *cred, u32 id)
 {
 	struct user_namespace *ns = BPF_CORE_READ(cred, user_ns);
-	return map_down((u64)__builtin_preserve_access_index(&ns->uid_map), id);
+	return map_id((u64)__builtin_preserve_access_index(&ns->uid_map), id, ID_DOWN);
 }
 
 static __always_inline u64 map_gid(const struct cred *cred, u32 id)
 {
 	struct user_namespace *ns = BPF_CORE_READ(cred, user_ns);
-	return map_down((u64)__builtin_preserve_access_index(&ns->gid_map), id);
+	return map_id((u64)__builtin_preserve_access_index(&ns->gid_map), id, ID_DOWN);
 }

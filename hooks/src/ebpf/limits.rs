@@ -67,7 +67,7 @@ impl Table {
 pub(super) fn reached(set: &ProgramSet, container: &Container, tables: &[Table]) -> String {
     let limits: Vec<String> = tables
         .iter()
-        .filter(|table| container.reached & (1 << **table as u32) != 0)
+        .filter(|table| container.reached.get(**table as usize) == Some(&1))
         .filter_map(|table| {
             let own = set.map(table.map()).ok()?.max_entries() / SHARES;
             Some(format!("{own} rows in the map {}", table.map()))
