@@ -137,6 +137,7 @@ impl ArmedRecorder {
                 method: String::new(),
                 scope: None,
                 refused: vec![reason],
+                results_unseen: None,
             },
             state,
         }

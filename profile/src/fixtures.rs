@@ -146,6 +146,7 @@ pub fn reports() -> Vec<RecorderReport> {
             method: "tp_btf/cap_capable".to_owned(),
             scope: None,
             refused: vec![],
+            results_unseen: None,
         },
         RecorderReport {
             recorder: RecorderName::Selinux,
@@ -153,6 +154,7 @@ pub fn reports() -> Vec<RecorderReport> {
             method: String::new(),
             scope: None,
             refused: vec!["SELinux is not enabled on this host".to_owned()],
+            results_unseen: None,
         },
     ]
 }

@@ -18,6 +18,10 @@ pub struct RecorderReport {
     pub scope: Option<Scope>,
     /// What was tried and refused, a line each.
     pub refused: Vec<String>,
+    /// Why the recorder did not see how the system calls ended in which it saw a refused check, in one line. `None` if it saw that, if nobody
+    /// asked for it, and in profiles of earlier versions.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub results_unseen: Option<String>,
 }
 
 /// The runtime that ran the container.
@@ -46,10 +50,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_report_of_an_earlier_version_has_no_scope() {
+    fn a_report_of_an_earlier_version_has_neither_scope_nor_unseen_results() {
         let earlier = r#"{"recorder":"selinux","recorded":true,"method":"audit log, scope host","refused":[]}"#;
         let report: RecorderReport = serde_json::from_str(earlier).unwrap();
-        assert_eq!(report.scope, None);
+        assert_eq!((report.scope, &report.results_unseen), (None, &None));
         assert_eq!(serde_json::to_string(&report).unwrap(), earlier);
     }
 
@@ -61,6 +65,7 @@ mod tests {
             method: "audit log, scope host".to_owned(),
             scope: Some(Scope::Host),
             refused: Vec::new(),
+            results_unseen: None,
         };
         let text = serde_json::to_string(&report).unwrap();
         assert!(text.contains(r#""scope":"host""#), "{text}");

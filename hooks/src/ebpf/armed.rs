@@ -25,6 +25,16 @@ pub struct EbpfState {
     pub(super) layers: Option<Layers>,
 }
 
+impl EbpfState {
+    /// Returns why refused checks are not followed to the end of their system call; `None` if they are, or if the recording does not ask for it.
+    pub(super) fn results_unseen(&self) -> Option<&str> {
+        match &self.results {
+            Some(Refusals::NotFollowed(reason)) => Some(reason),
+            Some(Refusals::Followed) | None => None,
+        }
+    }
+}
+
 /// What becomes of refused checks in a recording that verifies. The other names are those of earlier versions.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

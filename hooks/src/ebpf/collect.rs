@@ -1,6 +1,6 @@
 //! From rows of the maps to evidence.
 
-use super::armed::{EbpfState, Refusals};
+use super::armed::EbpfState;
 use super::cgroup;
 use super::checks;
 use super::error::Error;
@@ -17,7 +17,6 @@ use super::{refused_checks, slot};
 use capprof_profile::CapabilitySet;
 use capprof_profile::observation::{BlindSpot, Capset, Evidence, ProgramExit, RecorderName};
 use capprof_profile::recording::Recording;
-use capprof_profile::verify::RESULTS_UNSEEN;
 use std::collections::HashMap;
 use std::fmt;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
@@ -86,11 +85,13 @@ pub fn collect(recording: &Recording, armed: &EbpfState) -> Collected {
             evidence.exit = Some(ProgramExit::from_wait_status(container.exit_status));
         }
     }
-    if let Some(Refusals::NotFollowed(reason)) = &armed.results {
+    if let Some(reason) = armed.results_unseen() {
         evidence.blind_spots.push(BlindSpot {
             capability: None,
             recorder: RecorderName::Ebpf,
-            reason: format!("{RESULTS_UNSEEN} could not be recorded: {reason}"),
+            reason: format!(
+                "what system calls came to in which a check was refused could not be recorded: {reason}"
+            ),
         });
     }
     let known: HashMap<u64, Executable> = rows

@@ -95,6 +95,7 @@ impl Recorder for Ebpf {
             method: armed.method.to_string(),
             scope: None,
             refused: armed.refused.clone(),
+            results_unseen: armed.results_unseen().map(str::to_owned),
         };
         Ok(recorder::ArmedRecorder::recorded(report, json!(armed)))
     }

@@ -103,6 +103,7 @@ impl Recorder for Selinux {
                     method: armed.method(),
                     scope: Some(armed.scope),
                     refused: Vec::new(),
+                    results_unseen: None,
                 };
                 recorder::ArmedRecorder::recorded(report, state)
             }

@@ -154,7 +154,7 @@ fn was_refused_before(profile: &Profile, need: &Need) -> bool {
 /// The rules of checks that are refused because the capability is missing (see [`crate::classify`]).
 pub const UNGRANTED: [&str; 2] = ["refused", "initial-namespace"];
 
-/// Why no recorder of the run saw refusals and how their system calls ended; `None` if one did.
+/// Returns why no recorder of the run saw refusals and how their system calls ended; `None` if one did.
 fn why_refused_checks_unseen(run: &Profile) -> Option<String> {
     let ebpf = run
         .conditions
@@ -162,19 +162,11 @@ fn why_refused_checks_unseen(run: &Profile) -> Option<String> {
         .iter()
         .find(|report| report.recorder == RecorderName::Ebpf);
     match ebpf {
-        Some(report) if report.recorded => {}
-        Some(report) => return Some(report.refused.join("; ")),
-        None => return Some("the configuration does not allow eBPF".to_owned()),
+        Some(report) if report.recorded => report.results_unseen.clone(),
+        Some(report) => Some(report.refused.join("; ")),
+        None => Some("the configuration does not allow eBPF".to_owned()),
     }
-    run.findings
-        .blind_spots
-        .iter()
-        .find(|spot| spot.recorder == RecorderName::Ebpf && spot.reason.starts_with(RESULTS_UNSEEN))
-        .map(|spot| spot.reason.clone())
 }
-
-/// What the reason of a blind spot begins with, where refused checks could not be followed to the end of their system call.
-pub const RESULTS_UNSEEN: &str = "what system calls came to in which a check was refused";
 
 /// Returns true if the exit status speaks for the set; `None` if it says nothing.
 fn compare_exit(

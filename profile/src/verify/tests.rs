@@ -340,6 +340,23 @@ fn what_could_not_be_seen_is_told_and_verifies_nothing_alone() {
 }
 
 #[test]
+fn a_run_whose_system_calls_were_not_followed_has_nothing_to_compare() {
+    let before = profile(&GIVEN, SUCCESS);
+    let mut now = run(Vec::new(), None);
+    now.conditions.recorders[0].results_unseen = Some("load the programs: EPERM".to_owned());
+    is_valid(&now);
+    gives(
+        &before,
+        &now,
+        &watched(RunEnd::Stopped),
+        &["nothing could be compared: give a check, or let the program end by itself"],
+    );
+    let notes = judge(&before, &now, &watched(RunEnd::Stopped)).notes;
+    let unseen = "system calls that failed for lack of a capability could not be seen: load the programs: EPERM";
+    assert!(notes.iter().any(|note| note == unseen), "{notes:?}");
+}
+
+#[test]
 fn a_failure_that_nothing_explains_names_what_could_not_be_seen() {
     let mut before = profile(&GIVEN, SUCCESS);
     before.findings.blind_spots = vec![BlindSpot {

@@ -164,6 +164,7 @@ fn selinux_alone_in_scope_host_is_never_complete() {
             method: "audit log".into(),
             scope: Some(scope),
             refused: Vec::new(),
+            results_unseen: None,
         }];
         case
     };

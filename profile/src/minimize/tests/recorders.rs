@@ -145,6 +145,7 @@ fn nothing_recorded_is_incomplete() {
             method: "audit log".into(),
             scope: Some(Scope::Domain),
             refused: vec![],
+            results_unseen: None,
         }],
         evidence: vec![(RecorderName::Ebpf, Evidence::default())],
         ..Case::default()
