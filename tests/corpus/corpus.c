@@ -490,12 +490,10 @@ static int hold(bool nested)
 		return SKIPPED;
 	if (setresuid(uid, uid, uid) != 0)
 		return BROKEN;
-	if (nested) {
-		// Whoever executes a set-uid file is not dumpable, and so out of reach for reasons of its own.
-		must(prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) == 0, "become dumpable");
-		if (unshare(CLONE_NEWUSER) != 0)
-			return SKIPPED;
-	}
+	// Whoever executes a set-uid file is not dumpable, and so out of reach for reasons of its own.
+	must(prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) == 0, "become dumpable");
+	if (nested && unshare(CLONE_NEWUSER) != 0)
+		return SKIPPED;
 	if (write(1, "r", 1) != 1)
 		return BROKEN;
 	char byte;
