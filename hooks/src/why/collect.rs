@@ -1,4 +1,4 @@
-//! From what the kernel tells to facts, while the process is still there, and at the end to a report.
+//! Collects the facts about each refusal while the process is still there, and makes the report in the end.
 
 use super::kernel::{Kernel, Told};
 use super::layout::{self, Event, FRAMES, SeenKey, flag, kind, text};
@@ -30,7 +30,7 @@ const FILTERED: u32 = 2;
 /// The name of the program that starts the command.
 const STARTER: &str = "capprofctl";
 
-/// How many distinct refusals are kept.
+/// The largest number of distinct refusals.
 const MOST: usize = 4096;
 
 /// A refusal before its stacks have names.
@@ -53,7 +53,7 @@ impl Pending {
     }
 }
 
-/// What is known of a process.
+/// The facts about a process.
 #[derive(Default)]
 struct Process {
     program: String,
@@ -157,7 +157,7 @@ impl RefusalCollector {
             return;
         }
         let facts = self.facts(&event);
-        // SIGSYS from elsewhere is no refusal.
+        // SIGSYS from elsewhere is not a refusal.
         if facts.error == Errno::default() && facts.seccomp != Some(seccomp::Answer::Kill) {
             return;
         }
@@ -277,7 +277,7 @@ impl RefusalCollector {
         }
     }
 
-    /// What the process's filters answer to the call.
+    /// Returns the answer of the process's filters to the call.
     fn answer(&self, event: &Event) -> Option<seccomp::Answer> {
         if event.seccomp_mode < FILTERED {
             return None;
@@ -417,7 +417,7 @@ fn explain(
     }
 }
 
-/// What security modules say of the call.
+/// Returns the records of security modules about the call.
 fn add_records(pending: &mut Pending, symbols: Option<&Symbols>) {
     let modules = &mut pending.facts.modules;
     for record in &pending.records {
