@@ -23,6 +23,7 @@
 #include <linux/netlink.h>
 #include <linux/perf_event.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -281,6 +282,27 @@ static void process_acts(int container)
 	report("container_alive", kill(container, 0) == 0);
 }
 
+/* What `why` looks at when a system call was refused. */
+static void why_acts(void)
+{
+	static const char *const sysctls[] = { "kernel/dmesg_restrict", "fs/protected_symlinks", "fs/file-max", "user/max_user_namespaces", "vm/mmap_min_addr",
+					       "net/ipv4/ip_unprivileged_port_start" };
+	char name[128], path[128], text[64];
+	for (size_t i = 0; i < sizeof sysctls / sizeof *sysctls; i++) {
+		snprintf(path, sizeof path, "/proc/sys/%s", sysctls[i]);
+		snprintf(name, sizeof name, "sysctl %s", sysctls[i]);
+		report(name, read_file(path, text, sizeof text) > 0);
+	}
+	struct stat found;
+	report("device_stat", stat("/dev/null", &found) == 0);
+	report("socket_stat", stat("/run/systemd/journal/socket", &found) == 0);
+	struct sched_param first = { .sched_priority = 1 };
+	report("real_time", sched_setscheduler(0, SCHED_FIFO | SCHED_RESET_ON_FORK, &first) == 0);
+	int mounts = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
+	report("mount_namespace", mounts >= 0 && setns(mounts, CLONE_NEWNS) == 0);
+	close(mounts);
+}
+
 static void bundle_acts(const char *bundle)
 {
 	char path[1024];
@@ -342,6 +364,8 @@ static void forbidden_acts(void)
 	report("refused_write_etc", open("/etc/probe", O_WRONLY | O_CREAT, 0600) < 0 && errno == EACCES);
 	report("refused_write_audit_log",
 	       open("/var/log/audit/audit.log", O_WRONLY) < 0 && errno == EACCES);
+	report("refused_write_sysctl", open("/proc/sys/fs/protected_symlinks", O_WRONLY) < 0 && errno == EACCES);
+	report("refused_open_device", open("/dev/kmsg", O_RDONLY) < 0 && errno == EACCES);
 	report("refused_kernel_memory", read_file("/proc/kcore", text, sizeof text) < 0 && errno == EACCES);
 	int socket_ = audit_socket();
 	struct audit_status status = { .mask = AUDIT_STATUS_RATE_LIMIT, .rate_limit = 0 };
@@ -401,6 +425,7 @@ static int hook(const char *output, int forbidden)
 		if (member(state, "bundle", value, sizeof value))
 			bundle_acts(value);
 		watcher_acts();
+		why_acts();
 	}
 	line("end %d failed\n", failures);
 	return failures ? 1 : 0;

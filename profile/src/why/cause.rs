@@ -134,9 +134,9 @@ pub enum Cause {
     },
     /// SELinux.
     Selinux {
-        /// `SOURCE may not PERMISSION TARGET:CLASS`, or the process's context.
+        /// `SOURCE may not PERMISSION TARGET:CLASS`; without a record the process's context, which is not known to have refused anything.
         rule: String,
-        /// The serial number of the audit record.
+        /// The serial number of the audit record. `None`: SELinux may have refused, and left no record.
         serial: Option<u64>,
     },
     /// AppArmor.
@@ -455,7 +455,10 @@ impl Cause {
             return Ok(());
         };
         match denied {
-            None => write!(out, "AppArmor profile {profile}")?,
+            None => write!(
+                out,
+                "perhaps AppArmor, though it left no record: the process runs under profile {profile}"
+            )?,
             Some(denied) if profile.is_empty() => write!(out, "AppArmor does not allow {denied}")?,
             Some(denied) => write!(out, "AppArmor: {profile} does not allow {denied}")?,
         }
@@ -511,7 +514,10 @@ impl fmt::Display for Cause {
                 rule,
                 serial: Some(serial),
             } => write!(out, "SELinux: {rule} (AVC {serial})"),
-            Self::Selinux { rule, serial: None } => write!(out, "SELinux: {rule}"),
+            Self::Selinux { rule, serial: None } => write!(
+                out,
+                "perhaps SELinux, though it left no record: the process runs as {rule}"
+            ),
             Self::Apparmor { .. } => self.of_apparmor(out),
             Self::Lockdown { mode } => write!(out, "kernel lockdown: {mode}"),
             Self::NeedsNoNewPrivileges { .. } => write!(out, "no_new_privs is not set"),

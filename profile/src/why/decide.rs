@@ -283,6 +283,14 @@ fn unknown(facts: &Facts) -> Cause {
     }
 }
 
+/// True of a security module of which only its being there is known.
+fn is_without_a_record(cause: &Cause) -> bool {
+    matches!(
+        cause,
+        Cause::Selinux { serial: None, .. } | Cause::Apparmor { denied: None, .. }
+    )
+}
+
 fn notes(facts: &Facts, causes: &[Cause]) -> Vec<String> {
     let wants_more = causes.iter().any(|cause| {
         matches!(
@@ -290,6 +298,14 @@ fn notes(facts: &Facts, causes: &[Cause]) -> Vec<String> {
             Cause::Capability { .. } | Cause::FileMode { .. } | Cause::Owner { .. }
         )
     });
+    if let [only] = causes
+        && is_without_a_record(only)
+    {
+        return vec![
+            "nothing else that was looked at can have refused: modes, owners, mounts and capabilities let the call pass"
+                .to_owned(),
+        ];
+    }
     match facts.ignored_setuid {
         Some(true) if wants_more => {
             vec!["the program is set-user-ID or set-group-ID, and its mount is nosuid".to_owned()]

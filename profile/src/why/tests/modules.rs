@@ -45,6 +45,30 @@ fn selinux_without_a_record_is_one_of_the_causes() {
     facts.modules.selinux_enforcing = true;
     facts.modules.selinux = Some("container_t".to_owned());
     assert_eq!(causes(&facts), ["selinux", "unknown"]);
+    assert_eq!(
+        decide(&facts).causes[0].to_string(),
+        "perhaps SELinux, though it left no record: the process runs as container_t"
+    );
+    assert_eq!(decide(&facts).notes, [""; 0]);
+}
+
+#[test]
+fn where_nothing_else_is_left_a_note_says_so() {
+    let mut facts = refused_file(
+        "openat",
+        Errno::EACCES,
+        reads(),
+        step("/f", FileKind::File, 0o666, 0),
+    );
+    facts.modules.selinux_enforcing = true;
+    facts.modules.selinux = Some("container_t".to_owned());
+    assert_eq!(causes(&facts), ["selinux"]);
+    assert_eq!(
+        decide(&facts).notes,
+        [
+            "nothing else that was looked at can have refused: modes, owners, mounts and capabilities let the call pass"
+        ]
+    );
 }
 
 #[test]
@@ -111,7 +135,7 @@ fn apparmor_that_says_nothing_is_one_of_the_causes() {
     assert_eq!(causes(&facts), ["apparmor", "unknown"]);
     assert_eq!(
         decide(&facts).causes[0].to_string(),
-        "AppArmor profile docker-default (enforce)"
+        "perhaps AppArmor, though it left no record: the process runs under profile docker-default (enforce)"
     );
 }
 
