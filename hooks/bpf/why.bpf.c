@@ -99,10 +99,10 @@ struct {
 	__type(value, struct why_event);
 } event_scratch SEC(".maps");
 
-/* The number of events that did not fit into the buffer. */
+/* How much of each had no room. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1);
+	__uint(max_entries, WHY_LOST);
 	__type(key, u32);
 	__type(value, u64);
 } lost SEC(".maps");
@@ -111,10 +111,10 @@ static const struct asked no_asked;
 
 #include "why_event.h"
 
-static __always_inline void count_lost(void)
+static __always_inline void count_lost(enum why_lost what)
 {
-	u32 zero = 0;
-	u64 *count = bpf_map_lookup_elem(&lost, &zero);
+	u32 key = what;
+	u64 *count = bpf_map_lookup_elem(&lost, &key);
 
 	if (count)
 		__sync_fetch_and_add(count, 1);
@@ -123,7 +123,7 @@ static __always_inline void count_lost(void)
 static __always_inline void tell(struct why_event *event)
 {
 	if (bpf_ringbuf_output(&events, event, sizeof(*event), 0))
-		count_lost();
+		count_lost(WHY_LOST_EVENTS);
 }
 
 /* Returns a number that is the same during one system call, and most probably differs for the next. */
@@ -236,8 +236,12 @@ static __always_inline void tell_filters(u64 head)
 		if (!filter || bpf_map_update_elem(&filters, &address, &address, BPF_NOEXIST))
 			return;
 		told = bpf_ringbuf_reserve(&events, sizeof(*told), 0);
-		if (!told)
+		if (!told) {
+			/* The next refusal tries again. */
+			bpf_map_delete_elem(&filters, &address);
+			count_lost(WHY_LOST_EVENTS);
 			return;
+		}
 		told->kind = WHY_FILTER;
 		told->length = 0;
 		told->filter = address;
@@ -305,21 +309,43 @@ static __always_inline u64 argument(const struct why_event *event, u32 index)
 	return index && index <= 6 ? event->arguments[(index - 1) & 7] : 0;
 }
 
+/* Reads a path. The rest of the buffer is empty, so that equal paths have equal digests. */
+static __always_inline void read_path(struct why_event *event, char *path, u32 index)
+{
+	s64 length;
+
+	__builtin_memset(path, 0, WHY_PATH);
+	if (!index)
+		return;
+	length = bpf_probe_read_user_str(path, WHY_PATH, (void *)argument(event, index));
+	if (length < 0)
+		path[0] = 0;
+	else if (length == WHY_PATH)
+		event->flags |= WHY_PATH_TRUNCATED;
+}
+
+/* Reads an address, whose length is the argument after it. */
+static __always_inline void read_address(struct why_event *event, u32 index)
+{
+	u64 length = argument(event, index + 1);
+
+	__builtin_memset(event->data, 0, sizeof(event->data));
+	if (!index)
+		return;
+	if (length > sizeof(event->data))
+		length = sizeof(event->data);
+	/* As with the length of a filter. */
+	asm volatile("" : "+r"(length));
+	bpf_probe_read_user(event->data, length, (void *)argument(event, index));
+}
+
 static __always_inline void read_arguments(struct why_event *event, u32 place, u32 shape)
 {
 	u32 index;
 
-	index = argument_at(shape, CALL_PATH);
-	if (index && bpf_probe_read_user_str(event->path, sizeof(event->path), (void *)argument(event, index)) < 0)
-		event->path[0] = 0;
-	index = argument_at(shape, CALL_PATH2);
-	if (index && bpf_probe_read_user_str(event->path2, sizeof(event->path2), (void *)argument(event, index)) < 0)
-		event->path2[0] = 0;
-	index = argument_at(shape, CALL_DATA);
-	__builtin_memset(event->data, 0, sizeof(event->data));
-	if (index && bpf_probe_read_user(event->data, sizeof(event->data), (void *)argument(event, index)))
-		/* The object may be shorter and end at its page's end. */
-		bpf_probe_read_user(event->data, 16, (void *)argument(event, index));
+	read_path(event, event->path, argument_at(shape, CALL_PATH));
+	read_path(event, event->path2, argument_at(shape, CALL_PATH2));
+	read_address(event, argument_at(shape, CALL_DATA));
 	if (event->path[0] == '/')
 		return;
 	index = argument_at(shape, CALL_FD);
@@ -327,6 +353,17 @@ static __always_inline void read_arguments(struct why_event *event, u32 place, u
 		write_descriptor(event, place, argument(event, index));
 	else if (argument_at(shape, CALL_PATH))
 		write_descriptor(event, place, AT_FDCWD);
+}
+
+/* Adds memory to a digest, in words. */
+static __always_inline u64 mix_memory(u64 digest, const void *memory, u32 size)
+{
+	for (u32 i = 0; i < size; i += sizeof(u64)) {
+		digest = mix(digest, *(const u64 *)(memory + i));
+		/* The compiler would load all words at once, and keep them on the stack. */
+		asm volatile("" : "+r"(digest) : : "memory");
+	}
+	return digest;
 }
 
 /* Returns false if user space knows the same refusal already. */
@@ -338,12 +375,9 @@ static __always_inline bool is_new(struct why_event *event)
 	digest = mix(digest, event->effective);
 	for (int i = 0; i < 6; i++)
 		digest = mix(digest, event->arguments[i]);
-	for (int i = 0; i < 16; i++) {
-		digest = mix(digest, *(u64 *)&event->path[i * 8]);
-		/* The compiler would load all words at once, and keep them on the stack. */
-		asm volatile("" : "+r"(digest) : : "memory");
-	}
-	digest = mix(digest, *(u64 *)event->data);
+	digest = mix_memory(digest, event->path, sizeof(event->path));
+	digest = mix_memory(digest, event->path2, sizeof(event->path2));
+	digest = mix_memory(digest, event->data, sizeof(event->data));
 	digest = mix(digest, event->records);
 	digest = mix(digest, event->hook);
 	event->digest = key.digest = mix(digest, event->checks ? event->check[0].capability : 0);
@@ -448,6 +482,15 @@ static __always_inline void succeeded(s32 number, u32 tgid, u32 *flags)
 	tell(event);
 }
 
+/* A new filter may lie where one lay that is gone, and that user space still knows. */
+static __always_inline void installed_filter(void)
+{
+	struct task_struct___why *current = (void *)bpf_get_current_task();
+	u64 filter = (u64)BPF_CORE_READ(current, seccomp.filter);
+
+	bpf_map_delete_elem(&filters, &filter);
+}
+
 SEC("tp_btf/sys_exit")
 int BPF_PROG(why_system_call, struct pt_regs *regs, long ret)
 {
@@ -461,7 +504,17 @@ int BPF_PROG(why_system_call, struct pt_regs *regs, long ret)
 			if (flags && !(*flags & WATCH_SPAWNER))
 				refused(ret, *flags, 0);
 		}
-	} else if (ret == 0) {
+	} else {
+#if defined(__TARGET_ARCH_x86)
+		s32 call = regs->orig_ax;
+#else
+		s32 call = regs->syscallno;
+#endif
+		/* seccomp(2) answers with a descriptor too, and prctl(2) does the same as it. */
+		if ((call == SYS_seccomp || call == SYS_prctl) && bpf_map_lookup_elem(&watched, &tgid))
+			installed_filter();
+	}
+	if (ret == 0) {
 #if defined(__TARGET_ARCH_x86)
 		s32 call = regs->orig_ax;
 #else
@@ -510,7 +563,8 @@ int BPF_PROG(why_fork, struct task_struct *parent, struct task_struct *child)
 	if (!flags)
 		return 0;
 	fresh = *flags & ~WATCH_SPAWNER;
-	bpf_map_update_elem(&watched, &child_tgid, &fresh, BPF_ANY);
+	if (bpf_map_update_elem(&watched, &child_tgid, &fresh, BPF_ANY))
+		count_lost(WHY_LOST_PROCESSES);
 	return 0;
 }
 
@@ -525,8 +579,14 @@ int BPF_PROG(why_exec, struct task_struct *task, int old_pid, struct linux_binpr
 
 	if (!flags) {
 		mounts = mount_namespace(task);
-		if (!bpf_map_lookup_elem(&joins, &mounts) || bpf_map_update_elem(&watched, &tgid, &fresh, BPF_ANY))
+		if (!bpf_map_lookup_elem(&joins, &mounts))
 			return 0;
+		if (bpf_map_update_elem(&watched, &tgid, &fresh, BPF_ANY)) {
+			count_lost(WHY_LOST_PROCESSES);
+			return 0;
+		}
+		/* What ran before it was watched has installed the last one of its filters itself. */
+		installed_filter();
 		flags = bpf_map_lookup_elem(&watched, &tgid);
 		if (!flags)
 			return 0;

@@ -118,7 +118,7 @@ struct pt_regs___why {
 #define AT_FDCWD -100
 
 #if defined(__TARGET_ARCH_x86)
-enum { SYS_sendto = 44, SYS_pivot_root = 155, SYS_unshare = 272, SYS_setns = 308, SYS_landlock_restrict_self = 446 };
+enum { SYS_sendto = 44, SYS_pivot_root = 155, SYS_unshare = 272, SYS_setns = 308, SYS_seccomp = 317, SYS_landlock_restrict_self = 446 };
 #else
-enum { SYS_sendto = 206, SYS_pivot_root = 41, SYS_unshare = 97, SYS_setns = 268, SYS_landlock_restrict_self = 446 };
+enum { SYS_sendto = 206, SYS_pivot_root = 41, SYS_unshare = 97, SYS_setns = 268, SYS_seccomp = 277, SYS_landlock_restrict_self = 446 };
 #endif

@@ -30,7 +30,11 @@ enum why_flag {
 	WHY_ANSWERED = 1 << 9, /* the call succeeded, but netlink's answer has the error */
 	WHY_BASE_KNOWN = 1 << 10,
 	WHY_KILLED = 1 << 11, /* SIGSYS */
+	WHY_PATH_TRUNCATED = 1 << 12, /* a path may be longer than what is kept of it */
 };
+
+/* What had no room. */
+enum why_lost { WHY_LOST_EVENTS, WHY_LOST_PROCESSES, WHY_LOST };
 
 /* Flags of a watched process, which its children inherit. */
 enum watch_flag {

@@ -58,7 +58,7 @@ int BPF_PROG(why_record, struct audit_buffer *buffer)
 		return 0;
 	record = bpf_ringbuf_reserve(&events, sizeof(*record), 0);
 	if (!record) {
-		count_lost();
+		count_lost(WHY_LOST_EVENTS);
 		return 0;
 	}
 	record->kind = WHY_RECORD;

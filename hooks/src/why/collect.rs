@@ -5,6 +5,7 @@ use super::layout::{self, Event, FRAMES, SeenKey, flag, kind, text};
 use super::path_lookup::{Start, walk};
 use super::process::{self, Networks, Roots};
 use super::records::{self, Waiting};
+use super::unseen::{self, Unseen};
 use super::{calls, decode, executable, intent};
 use crate::ebpf::symbols::Symbols;
 use capprof_profile::why::facts::{
@@ -73,10 +74,7 @@ pub(super) struct RefusalCollector {
     processes: HashMap<u32, Process>,
     filters: HashMap<u64, Filter>,
     pending: Vec<Pending>,
-    /// Refusals beyond [`MOST`].
-    dropped: u64,
-    /// Refusals of a file whose mounts are not known: the process and its mount namespace were gone before any process in it was looked at.
-    too_late: u64,
+    unseen: Unseen,
     /// The command, of which [`STARTER`] stands in place if executing it is refused.
     starts: String,
     /// The processes ran before `why` watched them, so what they did to themselves is not known.
@@ -149,7 +147,7 @@ impl RefusalCollector {
     fn refused(&mut self, event: Box<Event>) {
         let records = self.records.of(&event);
         if self.pending.len() >= MOST {
-            self.dropped += 1;
+            self.unseen.dropped += 1;
             return;
         }
         // Of a file for which no process can wait.
@@ -161,6 +159,7 @@ impl RefusalCollector {
         if facts.error == Errno::default() && facts.seccomp != Some(seccomp::Answer::Kill) {
             return;
         }
+        self.unseen.note(&event);
         let place = self.pending.len();
         let process = self.processes.entry(event.tgid).or_default();
         if process.program.is_empty() {
@@ -247,11 +246,11 @@ impl RefusalCollector {
             socket.is_some() || calls::call(&facts.call).is_some_and(|call| call.names_file());
         let base = decode::base(event);
         let relative = socket.is_none() && event.path[0] != b'/';
-        if !names_file || (relative && base.is_empty()) {
+        if !names_file || unseen::has_long_name(event) || (relative && base.is_empty()) {
             return;
         }
         let Some((root, mounts)) = self.roots.of(event.tid, event.mount_namespace) else {
-            self.too_late += 1;
+            self.unseen.too_late += 1;
             return;
         };
         let start = Start {
@@ -284,7 +283,8 @@ impl RefusalCollector {
         }
         let mut filters = Vec::new();
         let mut next = event.filter;
-        while next != 0 && filters.len() < 64 {
+        // No chain is longer than all filters that are known: those of one whose memory was used again may lead anywhere.
+        while next != 0 && filters.len() <= self.filters.len() {
             match self.filters.get(&next) {
                 Some((previous, program)) => {
                     filters.push(program.clone());
@@ -313,18 +313,7 @@ impl RefusalCollector {
     /// Everything that was refused, explained.
     pub(super) fn report(self, kernel: &Kernel) -> RefusalReport {
         let mut missing = kernel.missing.clone();
-        let lost = kernel.lost() + self.dropped;
-        if lost > 0 {
-            missing.push(format!(
-                "{lost} refusals were not looked at, because there were too many"
-            ));
-        }
-        if self.too_late > 0 {
-            missing.push(format!(
-                "the mounts of {} refusals: their processes were gone too soon; run it again, or let the last process sleep a second",
-                self.too_late
-            ));
-        }
+        missing.extend(self.unseen.lines(kernel));
         let addresses: Vec<u64> = self.pending.iter().flat_map(Pending::addresses).collect();
         let symbols = match addresses.is_empty() {
             true => None,

@@ -1,6 +1,6 @@
 //! The eBPF programs of `why`: loading, attaching, their maps. Nothing is pinned, so that nothing stays when this process ends.
 
-use super::layout::{CALLS, Event, Filter, INSTRUCTIONS, Record, SPAWNER, SeenKey, kind};
+use super::layout::{CALLS, Event, Filter, INSTRUCTIONS, Lost, Record, SPAWNER, SeenKey, kind};
 use super::{calls, process};
 use crate::ebpf::features::{Feature, has_function};
 use crate::ebpf::libbpf::{self, Error, function, listen, refused};
@@ -236,12 +236,12 @@ impl Kernel {
             .unwrap_or(1)
     }
 
-    /// How many events found no room.
-    pub(super) fn lost(&self) -> u64 {
+    /// How many of these found no room.
+    pub(super) fn lost(&self, what: Lost) -> u64 {
         self.map("lost")
             .ok()
             .and_then(|map| {
-                map.lookup(&0_u32.to_ne_bytes(), MapFlags::ANY)
+                map.lookup(&(what as u32).to_ne_bytes(), MapFlags::ANY)
                     .ok()
                     .flatten()
             })
@@ -331,5 +331,32 @@ fn read(bytes: &[u8]) -> Option<Told> {
         _ => Some(Told::Event(Box::new(
             Event::read_from_prefix(bytes).ok()?.0,
         ))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::process::Command;
+
+    #[test]
+    fn a_process_for_which_there_is_no_room_is_counted() {
+        if !rustix::process::geteuid().is_root() {
+            eprintln!("skipped: eBPF needs root");
+            return;
+        }
+        let kernel = Kernel::load().unwrap();
+        kernel.watch_children(std::process::id()).unwrap();
+        Command::new("true").status().unwrap();
+        assert_eq!(kernel.lost(Lost::Processes), 0);
+        // No process has such a number.
+        let full = (1 << 23..)
+            .take(1 << 17)
+            .find_map(|pid| kernel.watch(pid).err());
+        assert!(full.is_some());
+        Command::new("true").status().unwrap();
+        // Other tests of this process may start some too.
+        assert!(kernel.lost(Lost::Processes) > 0);
+        assert_eq!(kernel.lost(Lost::Events), 0);
     }
 }

@@ -9,6 +9,9 @@ pub(super) const RECORD_FRAMES: usize = 32;
 /// The largest size of an audit record, in bytes.
 pub(super) const TEXT: usize = 1536;
 pub(super) const GROUPS: usize = 32;
+/// Ranges of ids that are kept of a user namespace's map.
+pub(super) const EXTENTS: usize = 5;
+pub(super) const PATH: usize = 256;
 pub(super) const INSTRUCTIONS: usize = 4096;
 /// The number of system calls that have a shape.
 pub(super) const CALLS: u32 = 512;
@@ -36,6 +39,16 @@ pub(super) mod flag {
     pub(crate) const DEVICE_REFUSED: u32 = 1 << 8;
     pub(crate) const ANSWERED: u32 = 1 << 9;
     pub(crate) const BASE_KNOWN: u32 = 1 << 10;
+    pub(crate) const PATH_TRUNCATED: u32 = 1 << 12;
+}
+
+/// What had no room (`enum why_lost`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Lost {
+    /// Refusals and what belongs to them.
+    Events,
+    /// Processes that would have been watched.
+    Processes,
 }
 
 /// `WATCH_SPAWNER`: only what this process starts is watched.
@@ -103,8 +116,8 @@ pub(super) struct Event {
     pub(super) device_minor: u32,
     pub(super) extents_uid: u32,
     pub(super) extents_gid: u32,
-    pub(super) uid_map: [Extent; 5],
-    pub(super) gid_map: [Extent; 5],
+    pub(super) uid_map: [Extent; EXTENTS],
+    pub(super) gid_map: [Extent; EXTENTS],
     pub(super) checks: u32,
     pub(super) base_length: u32,
     pub(super) mode: u32,
@@ -123,8 +136,8 @@ pub(super) struct Event {
     pub(super) limits: [[u64; 2]; 16],
     pub(super) comm: [u8; 16],
     pub(super) check: [Check; CHECKS],
-    pub(super) path: [u8; 256],
-    pub(super) path2: [u8; 256],
+    pub(super) path: [u8; PATH],
+    pub(super) path2: [u8; PATH],
     pub(super) data: [u8; 128],
     pub(super) base: [u8; 1024],
 }

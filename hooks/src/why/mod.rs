@@ -23,6 +23,7 @@ mod mounts;
 mod path_lookup;
 mod process;
 mod records;
+mod unseen;
 
 use anyhow::{Context, bail};
 use capprof_profile::why::report::RefusalReport;

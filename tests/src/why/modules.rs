@@ -70,7 +70,7 @@ fn is_left_out(name: &str) -> bool {
     ends(&MORE_OF_THE_SAME) || is_doubled && !ends(&OF_EACH_RUNTIME)
 }
 
-fn selinux_is_missing() -> Option<String> {
+pub(super) fn selinux_is_missing() -> Option<String> {
     let enforces = fs::read_to_string("/sys/fs/selinux/enforce").is_ok_and(|text| text == "1");
     (!enforces).then(|| "SELinux does not enforce on this machine; it does in a guest".to_owned())
 }

@@ -1,21 +1,22 @@
 //! Plain commands.
 
-use super::{Expected, check};
+use super::{Expected, check, read};
 use crate::Test;
 use crate::environment::Environment;
 use crate::runner::{Outcome, Passed};
+use capprof_profile::why::report::RefusalReport;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 /// A shell script; with status 77 it says that it cannot do what it should on this machine.
-struct Case {
-    name: &'static str,
+pub(super) struct Case {
+    pub(super) name: &'static str,
     script: &'static str,
-    expected: Expected,
+    pub(super) expected: Expected,
 }
 
-const fn case(
+pub(super) const fn case(
     name: &'static str,
     script: &'static str,
     (calls, cause, holds): (&'static str, &'static str, &'static str),
@@ -476,6 +477,30 @@ pub(super) fn tests(environment: &Arc<Environment>) -> Vec<Test> {
 }
 
 fn run(program: &Path, case: &Case) -> Outcome {
+    match watched(program, case, |report, why| {
+        check(report, case.expected, why)
+    })? {
+        true => Ok(Passed::Good),
+        false => Ok(Passed::Skipped("this machine cannot refuse it".to_owned())),
+    }
+}
+
+/// What `why` tells of the script; `None` if this machine cannot do it.
+pub(super) fn report(program: &Path, case: &Case) -> anyhow::Result<Option<RefusalReport>> {
+    watched(program, case, |report, why| {
+        Ok(match why()? {
+            true => Some(read(report)?.0),
+            false => None,
+        })
+    })
+}
+
+/// Calls `look` with the file of the report, and with what runs the script under `why`: false if this machine cannot do it.
+fn watched<T>(
+    program: &Path,
+    case: &Case,
+    look: impl FnOnce(&Path, &dyn Fn() -> anyhow::Result<bool>) -> anyhow::Result<T>,
+) -> anyhow::Result<T> {
     let directory = tempfile::Builder::new().prefix("capprof-e2e-").tempdir()?;
     crate::container::make_accessible(directory.path())?;
     let report = directory.path().join("report.json");
@@ -484,7 +509,7 @@ fn run(program: &Path, case: &Case) -> Outcome {
         directory.path().display(),
         case.script
     );
-    let why = || {
+    look(&report, &|| {
         let status = Command::new("timeout")
             .args(["-k", "5", "60"])
             .arg(program)
@@ -496,9 +521,5 @@ fn run(program: &Path, case: &Case) -> Outcome {
             .stderr(Stdio::null())
             .status()?;
         Ok(status.code() != Some(77))
-    };
-    match check(&report, case.expected, why)? {
-        true => Ok(Passed::Good),
-        false => Ok(Passed::Skipped("this machine cannot refuse it".to_owned())),
-    }
+    })
 }
