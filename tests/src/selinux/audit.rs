@@ -2,7 +2,7 @@
 
 use super::*;
 
-pub(super) const BODIES: [(&str, Body); 6] = [
+pub(super) const BODIES: [(&str, Body); 7] = [
     ("the_clock_set_back", the_clock_set_back),
     ("a_flood_of_other_denials", a_flood_of_other_denials),
     ("a_log_rotated_in_the_middle", a_log_rotated_in_the_middle),
@@ -11,6 +11,10 @@ pub(super) const BODIES: [(&str, Body); 6] = [
         auditd_restarted_in_the_middle,
     ),
     ("auditd_absent", auditd_absent),
+    (
+        "the_listener_killed_while_auditd_is_absent",
+        the_listener_killed_while_auditd_is_absent,
+    ),
     (
         "a_rule_of_audit_that_excludes_records",
         a_rule_of_audit_that_excludes_records,
@@ -208,6 +212,35 @@ fn auditd_absent(environment: &Arc<Environment>, runtime: &Runtime) -> anyhow::R
     })();
     auditd("start")?;
     result
+}
+
+/// Nobody has what the container did after the listener's end.
+fn the_listener_killed_while_auditd_is_absent(
+    environment: &Arc<Environment>,
+    runtime: &Runtime,
+) -> anyhow::Result<()> {
+    auditd("stop")?;
+    let profile = interrupted(environment, runtime, || {
+        let found = Command::new("pgrep")
+            .args(["-f", "capprof-hook listen"])
+            .output()?;
+        let pid = String::from_utf8(found.stdout)?;
+        crate::container::succeed(Command::new("kill").args(["-KILL", pid.trim()]))
+    });
+    auditd("start")?;
+    let profile = profile?;
+    let reason = "the audit listener ended before the container did";
+    ensure!(
+        !profile.complete
+            && profile
+                .incomplete_because
+                .iter()
+                .any(|because| because.contains(reason)),
+        "complete: {}, {:?}",
+        profile.complete,
+        profile.incomplete_because
+    );
+    Ok(())
 }
 
 pub(super) fn auditctl(arguments: &[&str]) -> anyhow::Result<()> {
