@@ -339,6 +339,12 @@ static __always_inline void read_address(struct why_event *event, u32 index)
 	bpf_probe_read_user(event->data, length, (void *)argument(event, index));
 }
 
+/* Returns true for the name of a socket below the working directory. */
+static __always_inline bool is_relative_socket(const char *address)
+{
+	return *(const u16 *)address == AF_UNIX && address[2] && address[2] != '/';
+}
+
 static __always_inline void read_arguments(struct why_event *event, u32 place, u32 shape)
 {
 	u32 index;
@@ -348,6 +354,11 @@ static __always_inline void read_arguments(struct why_event *event, u32 place, u
 	read_address(event, argument_at(shape, CALL_DATA));
 	if (event->path[0] == '/')
 		return;
+	if (argument_at(shape, CALL_DATA)) {
+		if (is_relative_socket(event->data))
+			write_descriptor(event, place, AT_FDCWD);
+		return;
+	}
 	index = argument_at(shape, CALL_FD);
 	if (index)
 		write_descriptor(event, place, argument(event, index));

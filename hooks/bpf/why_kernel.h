@@ -116,6 +116,7 @@ struct pt_regs___why {
 #define S_ISGID 02000
 #define S_IXGRP 00010
 #define AT_FDCWD -100
+#define AF_UNIX 1
 
 #if defined(__TARGET_ARCH_x86)
 enum { SYS_sendto = 44, SYS_pivot_root = 155, SYS_unshare = 272, SYS_setns = 308, SYS_seccomp = 317, SYS_landlock_restrict_self = 446 };

@@ -245,8 +245,11 @@ impl RefusalCollector {
         let names_file =
             socket.is_some() || calls::call(&facts.call).is_some_and(|call| call.names_file());
         let base = decode::base(event);
-        let relative = socket.is_none() && event.path[0] != b'/';
-        if !names_file || unseen::has_long_name(event) || (relative && base.is_empty()) {
+        let is_absolute = match &socket {
+            Some(path) => path.starts_with('/'),
+            None => event.path[0] == b'/',
+        };
+        if !names_file || unseen::has_long_name(event) || (!is_absolute && base.is_empty()) {
             return;
         }
         let Some((root, mounts)) = self.roots.of(event.tid, event.mount_namespace) else {
@@ -260,7 +263,7 @@ impl RefusalCollector {
         };
         let at = |path: &[u8], intent: Intent| walk(&start, &base, &text(path), intent.no_follow);
         let mut first = match &socket {
-            Some(path) => walk(&start, "/", path, false),
+            Some(path) => at(path.as_bytes(), Intent::default()),
             None => at(&event.path, facts.intent),
         };
         if facts.intent.execute {

@@ -1,7 +1,7 @@
 //! A system call as text, in the manner of strace(1).
 
 use super::calls::{self, ArgumentKind};
-use super::layout::{Event, flag, text};
+use super::layout::{Event, PATH, flag, text};
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 /// The call with its arguments: `openat("/etc/shadow", O_RDONLY)`.
@@ -14,7 +14,11 @@ pub(super) fn call(event: &Event, name: &str) -> String {
     for (index, kind) in call.kinds.iter().enumerate() {
         let value = event.arguments.get(index).copied().unwrap_or(0);
         let written = match kind {
-            ArgumentKind::Path | ArgumentKind::Text => paths.next().map(|path| format!("{path:?}")),
+            ArgumentKind::Path | ArgumentKind::Text => paths.next().map(|path| quoted(&path)),
+            // Beside an address, the directory is where its path goes out from.
+            ArgumentKind::Descriptor if calls::takes_address(name) => {
+                Some(low(value).cast_signed().to_string())
+            }
             ArgumentKind::Descriptor => Some(descriptor(event, value, index)),
             ArgumentKind::Directory | ArgumentKind::Skip => None,
             ArgumentKind::Address => Some(address(&event.data)),
@@ -33,6 +37,14 @@ pub(super) fn call(event: &Event, name: &str) -> String {
         arguments.swap(0, 1);
     }
     format!("{name}({})", arguments.join(", "))
+}
+
+/// A name, with dots after it if it may be longer.
+fn quoted(name: &str) -> String {
+    match name.len() < PATH - 1 {
+        true => format!("{name:?}"),
+        false => format!("{name:?}..."),
+    }
 }
 
 /// A descriptor as where it leads, if the kernel said.
@@ -164,11 +176,11 @@ fn address(bytes: &[u8; 128]) -> String {
     }
 }
 
-/// The absolute path of a socket of the family `AF_UNIX`.
+/// The path of a socket of the family `AF_UNIX` that has one.
 pub(super) fn socket_path(event: &Event) -> Option<String> {
     let bytes = &event.data;
     let family = u16::from_ne_bytes([bytes[0], bytes[1]]);
-    (family == 1 && bytes[2] == b'/').then(|| text(&bytes[2..]))
+    (family == 1 && bytes[2] != 0).then(|| text(&bytes[2..]))
 }
 
 const OPEN: [(u64, &str); 11] = [

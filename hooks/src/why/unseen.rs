@@ -39,20 +39,20 @@ impl Unseen {
             (
                 self.names,
                 format!(
-                    "refusals name files by names longer than {} bytes, or in directories that are too deep: these files were not looked at",
+                    "refusals of files with names longer than {} bytes, or in directories that are too deep: the files were not looked at",
                     PATH - 1
                 ),
             ),
             (
                 self.groups,
                 format!(
-                    "refusals are of processes with more than {GROUPS} groups: the others were not looked at"
+                    "refusals of processes with more than {GROUPS} groups: the other groups were not looked at"
                 ),
             ),
             (
                 self.ranges,
                 format!(
-                    "refusals are of user namespaces with more than {EXTENTS} ranges of ids: whose ids they map was not looked at"
+                    "refusals in user namespaces with more than {EXTENTS} ranges of ids: which ids they map was not looked at"
                 ),
             ),
         ];

@@ -283,7 +283,7 @@ fn unknown(facts: &Facts) -> Cause {
     }
 }
 
-/// True of a security module of which only its being there is known.
+/// Returns true if the cause is a security module of which only its being there is known.
 fn is_without_a_record(cause: &Cause) -> bool {
     matches!(
         cause,

@@ -24,15 +24,15 @@ static CASES: [Case; 7] = [
     ),
     case(
         "many_id_ranges",
-        "echo x>f; chmod 600 f; mkfifo p; unshare -U setpriv --reuid 0 --regid 0 sh -c 'read x; cat f' <p & q=$!; exec 9>p; sleep .5; \
+        "echo x>f; chown 5:5 f; chmod 600 f; mkfifo p; unshare -U perl -e '<STDIN>;open(F,\"<\",\"f\")||exit 1' <p & q=$!; exec 9>p; sleep .5; \
          for n in 0 1 2 3 4 5; do echo $n $((100000 + n * 10)) 1; done >map; cat map >/proc/$q/uid_map; cat map >/proc/$q/gid_map; echo >&9; wait $q",
-        ("openat", "unknown", ""),
+        ("openat", "file_mode", "0600"),
     ),
     // The oldest of them refuses.
     case(
         "many_filters",
         "perl -e '$b=pack(\"SCCL\"x4,0x20,0,0,0,0x15,0,1,83,6,0,0,0x50001,6,0,0,0x7fff0000);$a=pack(\"SCCL\",6,0,0,0x7fff0000);syscall(157,38,1,0,0,0);\
-         $p=pack(\"Sx6P\",4,$b);syscall(157,22,2,$p)==0||exit 76;$p=pack(\"Sx6P\",1,$a);for(1..70){syscall(157,22,2,$p)==0||exit 76;mkdir \"d\"}exit 1'",
+         $p=pack(\"Sx6P\",4,$b);syscall(157,22,2,$p)==0||exit 76;$p=pack(\"Sx6P\",1,$a);for(1..70){syscall(157,22,2,$p)==0||exit 76;mkdir \"d$_\"}exit 1'",
         ("mkdir", "seccomp", "errno 1"),
     ),
     // The kernel gives the memory of a filter that is gone to the next one.
