@@ -15,11 +15,11 @@ ALLOWED = {
     ("hooks/src/ebpf/symbols.rs", "cap_capable"): "the function at whose end the recorder stands",
     ("profile/src/default_filter.rs", "fsopen"): "a system call",
     ("profile/src/why/rank.rs", "io_uring_setup"): "a system call",
-    ("profile/src/why/special.rs", "io_uring_setup"): "a system call",
+    ("profile/src/why/sysctls_and_limits.rs", "io_uring_setup"): "a system call",
     ("hooks/src/why/process.rs", "io_uring_setup"): "a system call",
     ("hooks/src/why/records.rs", "security_capable"): "where the kernel asks all security modules",
     ("profile/src/why/decide.rs", "capable"): "part of the names of all helpers",
-    ("profile/src/why/special.rs", "capable"): "a cause, in the report of `capprofctl why`",
+    ("profile/src/why/sysctls_and_limits.rs", "capable"): "a cause, in the report of `capprofctl why`",
 }
 
 
