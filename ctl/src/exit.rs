@@ -1,4 +1,4 @@
-//! The exit status, and its meanings.
+//! What the exit status says.
 
 use std::process::ExitCode;
 

@@ -1,4 +1,4 @@
-//! Runs `capprof-hook`, which has the recorders.
+//! `capprof-hook`, which holds the recorders, run as a helper.
 
 use anyhow::{Context, bail};
 use std::ffi::OsStr;

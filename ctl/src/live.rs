@@ -1,4 +1,4 @@
-//! Reads recordings in progress from `capprof-hook`.
+//! Recordings in progress, as `capprof-hook` sees them.
 
 use crate::hook;
 use anyhow::{Context, bail};
@@ -14,7 +14,7 @@ use std::process::{Child, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-/// Returns the interim results of all recordings in progress, or of these.
+/// What is known so far of all recordings in progress, or of these.
 ///
 /// # Errors
 /// `capprof-hook` could not be run, or failed.
@@ -178,7 +178,7 @@ impl News {
         }
     }
 
-    /// Returns the rows that had not been seen before.
+    /// What had not been seen before.
     pub(crate) fn of<'a>(&mut self, progress: &'a Progress) -> Vec<&'a Row> {
         let mut new = Vec::new();
         for row in &progress.rows {

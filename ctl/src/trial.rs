@@ -17,10 +17,10 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// The time between two looks for a change.
+/// How often to look whether something has changed.
 const TICK: Duration = Duration::from_millis(50);
 
-/// The time to wait before a check that failed is run again.
+/// How long to wait before a check that failed is run again.
 pub(crate) const PAUSE: Duration = Duration::from_millis(250);
 
 /// How often it is looked for news of a recording.
@@ -32,18 +32,18 @@ const LAST_CHECK: Duration = Duration::from_secs(1);
 /// The first of the statuses by which engines say that they failed themselves (docker-run(1), "Exit Status").
 const ENGINE_FAILED: u8 = 125;
 
-/// The standard streams of the engine's program.
+/// Where the engine's program reads from and writes to.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Streams<'a> {
-    /// The streams of this program: the user sees the container's output.
+    /// Those of this program: the user sees what the container writes.
     Inherited,
-    /// The streams of this program, but the container's output goes to this program's standard error: its standard output is for the answer.
+    /// Those of this program, but what the container writes goes to this program's standard error: its standard output is for the answer.
     Shown,
     /// Nothing is read, and the output goes to this file.
     Log(&'a Path),
 }
 
-/// The time at which the check runs.
+/// When the check is run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum CheckTime<'a> {
     /// While the container's program runs, which the recording in this state directory tells.
@@ -52,12 +52,12 @@ pub(crate) enum CheckTime<'a> {
     FromTheBeginning,
 }
 
-/// The conditions under which a run has shown enough.
+/// When a run has shown enough.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Quiet<'a> {
     /// Nothing new has come for so long.
     pub(crate) time: Duration,
-    /// The state directory, which has the recordings in progress.
+    /// Where recordings in progress are kept.
     pub(crate) state: &'a Path,
 }
 
@@ -68,17 +68,17 @@ pub(crate) struct Trial<'a> {
     pub(crate) prepared: &'a Prepared,
     /// A command for `sh -c` that succeeds if the container does what it should.
     pub(crate) check: Option<(&'a str, CheckTime<'a>)>,
-    /// The time limit.
+    /// How long it may take.
     pub(crate) timeout: Duration,
-    /// The end for lack of news; `None` if it does not end for that reason.
+    /// When it ends because nothing new comes; `None` if it does not end for that reason.
     pub(crate) quiet: Option<Quiet<'a>>,
     /// One of these is set when it is to stop.
     pub(crate) interrupted: &'a [&'a AtomicBool],
-    /// The standard streams of its program.
+    /// Where its program reads from and writes to.
     pub(crate) streams: Streams<'a>,
     /// True if a container that has ended by itself is removed, as one that was stopped is.
     pub(crate) removes_ended: bool,
-    /// The time that a program has to end after it is asked to, before its container is removed.
+    /// How long a program that did not end by itself is given to do so when it is asked to, before its container is removed.
     pub(crate) grace: Duration,
 }
 
@@ -97,7 +97,7 @@ pub(crate) enum TrialEnd {
     Interrupted,
 }
 
-/// The result of watching a run.
+/// What was seen of a run.
 #[derive(Clone, Debug)]
 pub(crate) struct Observed {
     /// The container's id, if the engine said it in time.
@@ -215,11 +215,11 @@ struct Run<'a> {
     trial: &'a Trial<'a>,
     deadline: Instant,
     container: Option<String>,
-    /// The command that waits for the end of a container in the background.
+    /// Of a container in the background, what waits for its end.
     waiter: Option<Child>,
     check: Option<Check>,
     next_check: Instant,
-    /// The recording's messages, once there is one.
+    /// What the recording tells, once there is one.
     news: Option<(Stream, News)>,
 }
 

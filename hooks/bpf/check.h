@@ -14,6 +14,18 @@ struct question {
 	bool denied;
 };
 
+/* Returns a number that differs between system calls with other arguments; 0 for execve(2), which changes the registers. */
+static __always_inline u64 digest_of_call(const struct call *call)
+{
+	u64 digest = mix(call->compat, (u32)call->number);
+
+	if (is_execve(call->number, call->compat))
+		return 0;
+	for (u32 i = 0; i < 5; i++)
+		digest = mix(digest, call->arguments[i]);
+	return digest;
+}
+
 /* Remembers the refused check with the row scratch->key until the system call returns. */
 __noinline int remember_refusal(u32 place)
 {
@@ -21,6 +33,7 @@ __noinline int remember_refusal(u32 place)
 	struct container *container;
 	struct refusals *refused;
 	u32 number;
+	u64 call;
 
 	if (!scratch || !bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_task_pt_regs))
 		return 0;
@@ -32,12 +45,22 @@ __noinline int remember_refusal(u32 place)
 		lose(container, LOSS_RESULTS);
 		return 0;
 	}
+	call = digest_of_call(&scratch->call);
+	/* The kernel has skipped the programs at the end of an earlier system call, whose result is not known. */
+	if (refused->number && refused->call != call) {
+		lose(container, LOSS_RESULTS);
+		refused->number = 0;
+	}
+	refused->call = call;
 	number = refused->number;
 	for (u32 i = 0; i < REFUSALS; i++) {
 		if (i >= number)
 			break;
 		if (refused->of[i].key.slot == scratch->key.slot && refused->of[i].key.digest == scratch->key.digest) {
 			refused->of[i].count++;
+			/* The kernel asks twice in one system call, or it has skipped the programs at the end of an earlier call like this one. */
+			if (settings.preempts)
+				lose(container, LOSS_REPEATED);
 			return 0;
 		}
 	}

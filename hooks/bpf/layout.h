@@ -62,7 +62,7 @@ enum limit {
 };
 #define SHARES 4
 
-enum loss { LOSS_CHECKS, LOSS_STACKS, LOSS_TASKS, LOSS_PROGRAMS, LOSS_ARGUMENTS, LOSS_CAPSETS, LOSS_JOIN, LOSS_INFLIGHT, LOSS_PATHS, LOSS_RESULTS, LOSS_ATTRIBUTES, LOSS_MOUNTERS, LOSSES };
+enum loss { LOSS_CHECKS, LOSS_STACKS, LOSS_TASKS, LOSS_PROGRAMS, LOSS_ARGUMENTS, LOSS_CAPSETS, LOSS_JOIN, LOSS_INFLIGHT, LOSS_PATHS, LOSS_RESULTS, LOSS_ATTRIBUTES, LOSS_MOUNTERS, LOSS_REPEATED, LOSSES };
 
 /* The result of a system call in which a check was refused. */
 enum result { RESULT_SUCCESS, RESULT_EPERM, RESULT_EACCES, RESULT_OTHER, RESULTS };
@@ -141,6 +141,7 @@ struct check {
 struct refusals {
 	u32 number;
 	u32 unused;
+	u64 call; /* digest of the system call: see digest_of_call() */
 	struct {
 		struct check_key key;
 		u64 count;

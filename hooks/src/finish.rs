@@ -1,4 +1,4 @@
-//! Ends a recording: in the poststop hook, or in recovery if a container's hook never ran.
+//! The end of a recording: in the poststop hook, or in recovery for a container whose hook never ran.
 
 use crate::recorder::Recorder;
 use crate::recorders::{self, ArmedRecorders};
@@ -18,13 +18,13 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
-/// The evidence of the recorders, kept until the result is in the store.
+/// What the recorders saw, kept until the result is in the store.
 const EVIDENCE: &str = "evidence.json";
 
-/// The time to wait for another process that is finishing the same recording. Engines give a hook some seconds.
+/// How long to wait for another process that is finishing the same recording. Engines give a hook some seconds.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The evidence of a recording at its end, as the recording's directory keeps it.
+/// What is known of a recording at its end, as it is kept in the recording's directory.
 #[derive(Debug, Serialize, Deserialize)]
 struct Collected {
     finished: String,
@@ -145,7 +145,7 @@ fn conclude(
     Ok(is_stored)
 }
 
-/// The file of the prestart hook; `None` if another version wrote it. Then sweeping releases the recorders that it armed.
+/// What the prestart hook wrote down; `None` if it is not what this version writes. Sweeping then releases what it armed.
 ///
 /// # Errors
 /// It cannot be read.
@@ -163,7 +163,7 @@ fn load_armed(
     }
 }
 
-/// The collected evidence, and the steps that are left.
+/// What was collected, with what is left to do about it.
 struct Taken<'armed> {
     collected: Collected,
     /// It is in the recording's directory.
@@ -172,7 +172,7 @@ struct Taken<'armed> {
     forget: Vec<Box<dyn FnOnce() -> anyhow::Result<()> + 'armed>>,
 }
 
-/// Returns the evidence that was collected before, or collects it.
+/// What was collected before, or is collected now.
 ///
 /// # Errors
 /// It was collected before and cannot be read.
@@ -191,7 +191,7 @@ fn take<'armed>(
             });
         }
         Err(error) => match error.source.kind() {
-            // It was not written yet, or another version wrote it.
+            // Not yet, or by another version.
             io::ErrorKind::NotFound | io::ErrorKind::InvalidData => {}
             _ => return Err(error.into()),
         },
@@ -222,7 +222,7 @@ fn take<'armed>(
 fn has_run(collected: &Collected) -> bool {
     let never_started =
         |evidence: &Evidence| evidence.executed == Some(false) && evidence.observations.is_empty();
-    // If there is no report, the prestart hook was interrupted.
+    // The prestart hook was interrupted where there is no report.
     !collected.reports.is_empty()
         && !collected
             .evidence

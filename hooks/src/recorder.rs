@@ -1,4 +1,4 @@
-//! The trait of recorders.
+//! What a recorder is.
 
 use capprof_profile::observation::{self, Evidence};
 use capprof_profile::profile::RecorderReport;
@@ -79,9 +79,9 @@ pub trait Recorder: Sync {
     }
 }
 
-/// The evidence of a recorder, and the function that makes the recorder forget it.
+/// What a recorder saw, and how it forgets that.
 pub struct Collection {
-    /// The evidence.
+    /// What it saw.
     pub evidence: Evidence,
     /// Has the recorder forget it, once it is on disk: as [`Recorder::forget`], of what was collected.
     pub forget: Box<dyn FnOnce() -> anyhow::Result<()>>,
@@ -109,7 +109,7 @@ impl Collection {
 /// The result of arming a recorder in the prestart hook.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ArmedRecorder {
-    /// The recorder's report for the profile.
+    /// What the profile says of the recorder.
     pub report: RecorderReport,
     /// The recorder's own state; `None` if it was not armed.
     pub state: Option<Value>,

@@ -228,19 +228,19 @@ impl CapabilitySet {
         self.0 &= !(1 << capability.0);
     }
 
-    /// Returns the members of both sets.
+    /// What is in both.
     #[must_use]
     pub fn intersection(self, other: Self) -> Self {
         Self(self.0 & other.0)
     }
 
-    /// Returns the members of either set.
+    /// What is in either.
     #[must_use]
     pub fn union(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
 
-    /// Returns the members that the other set does not have.
+    /// What is in this one and not in the other.
     #[must_use]
     pub fn difference(self, other: Self) -> Self {
         Self(self.0 & !other.0)

@@ -1,4 +1,4 @@
-//! The text of errors.
+//! How errors are told.
 
 use std::error::Error;
 

@@ -1,11 +1,11 @@
-//! The needs of a program, and the checks that do not count, each with a summary of the evidence.
+//! What a program needs, and what was seen and does not count, each with the evidence summed up.
 
 use crate::Capability;
 use crate::observation::{RecorderName, Results};
 use crate::part::Part;
 use serde::{Deserialize, Serialize};
 
-/// The reason why a capability is in the minimized set.
+/// Why a capability is in the minimized set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
@@ -37,7 +37,7 @@ pub struct Need {
     /// The part of the answer that it belongs to.
     #[serde(default)]
     pub part: Part,
-    /// The reason; of several, the strongest (in the order of [`Reason`]).
+    /// Why; where several reasons hold, the strongest (in the order of [`Reason`]).
     pub reason: Reason,
     /// Capabilities that would have done instead.
     pub alternatives: Vec<Capability>,
@@ -47,7 +47,7 @@ pub struct Need {
     pub syscalls: Vec<String>,
     /// Kernel functions on the way to the check, from the one that asked outwards, joined with ` < `; most frequent first.
     pub sites: Vec<String>,
-    /// The number of checks.
+    /// How many checks.
     pub count: u64,
     /// First use, in milliseconds since the recording was armed.
     pub first_ms: u64,
@@ -58,11 +58,11 @@ pub struct Need {
     /// In how many recordings it was needed, where several are united ([`crate::unite`]); else 0.
     #[serde(skip_serializing_if = "is_zero", default)]
     pub recordings: usize,
-    /// The reason why one recording cannot show if the program goes on without it, if programs are known to; a run without it shows that
+    /// Why one recording cannot tell whether the program goes on without, where programs are known to; a run without tells
     /// (`capprofctl shrink`).
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub unclear: Option<String>,
-    /// The other reasons, and the differences between the recorders.
+    /// Which other reasons hold, and what the recorders differ in.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub notes: Vec<String>,
 }
@@ -74,7 +74,7 @@ pub struct CheckSummary {
     pub capability: Capability,
     /// Name of the rule that decided: `overcommit`, `overridden-credentials`, … (docs/classification.md).
     pub rule: String,
-    /// The meaning of the rule, in one line.
+    /// What the rule means, in one line.
     pub explanation: String,
     /// True if the program went on with less than it asked for: fewer details, other accounting.
     #[serde(default)]
@@ -85,9 +85,9 @@ pub struct CheckSummary {
     pub syscalls: Vec<String>,
     /// Call sites as in [`Need::sites`].
     pub sites: Vec<String>,
-    /// The number of checks.
+    /// How many checks.
     pub count: u64,
-    /// The results of refused checks' system calls; only while verifying.
+    /// Of refused checks, what their system calls came to; only while verifying.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub outcome: Option<Results>,
     /// The recorders that saw them.

@@ -38,13 +38,13 @@ pub enum Delivery {
     /// Mounted over the bundle's config.json, in a mount namespace that the runtime alone is in.
     #[default]
     Mount,
-    /// crun's option `--config` names it. crun keeps a copy of its own.
+    /// By crun's option `--config`. crun keeps a copy of its own.
     Option,
-    /// A bundle in the recording's directory has it, for a runc that cannot have such a namespace. runc names this bundle in the container's state.
+    /// By a bundle in the recording's directory, for a runc that cannot have such a namespace: runc names this bundle in the container's state.
     Bundle,
 }
 
-/// The identity of a file or directory, independent of its path (stat(2)).
+/// What identifies a file or directory, independent of its path (stat(2)).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileIdentity {
     /// The number of its file system.
@@ -107,10 +107,10 @@ fn whole_reference(image: &str) -> &str {
 /// A file or directory of the host that the container has in a place of its own (runtime-spec, config.md, "Mounts").
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BindMount {
-    /// The path in the container, absolute.
+    /// Where in the container, absolute.
     #[serde(with = "crate::serde_path")]
     pub destination: PathBuf,
-    /// The path on the host, absolute.
+    /// What of the host, absolute.
     #[serde(with = "crate::serde_path")]
     pub source: PathBuf,
 }
@@ -120,13 +120,13 @@ pub struct BindMount {
 pub struct ProcessSets {
     /// Limits what execve can give.
     pub bounding: CapabilitySet,
-    /// The set that the kernel checks.
+    /// What the kernel checks.
     pub effective: CapabilitySet,
-    /// The capabilities that may be made effective.
+    /// What may be made effective.
     pub permitted: CapabilitySet,
-    /// The set that survives execve of a file with inheritable file capabilities.
+    /// What survives execve of a file with inheritable file capabilities.
     pub inheritable: CapabilitySet,
-    /// The set that survives execve for a user other than root.
+    /// What survives execve for a user other than root.
     pub ambient: CapabilitySet,
 }
 
@@ -161,7 +161,7 @@ impl ProcessSets {
         }
     }
 
-    /// Returns the members of either, set by set.
+    /// What is in either, set by set.
     #[must_use]
     pub fn union(&self, other: &Self) -> Self {
         Self {
@@ -173,7 +173,7 @@ impl ProcessSets {
         }
     }
 
-    /// Limits each set to this one.
+    /// What is left of each set if nothing but this may be in it.
     #[must_use]
     pub fn at_most(&self, ceiling: CapabilitySet) -> Self {
         Self {
@@ -194,11 +194,11 @@ pub const SECCOMP: &str = "/linux/seccomp";
 pub struct Relaxation {
     /// JSON pointer in config.json (RFC 6901): `/linux/seccomp`, `/process/apparmorProfile`.
     pub pointer: String,
-    /// The change, in one line.
+    /// What was done, in one line.
     pub change: String,
 }
 
-/// The mode of a container.
+/// What a container is run for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Mode {
@@ -243,9 +243,9 @@ impl JudgedBy {
 /// The SELinux context made for one recording.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Label {
-    /// The container's label: `system_u:system_r:capprof_t:s0:c1,c2-s0:c1,c2,c500,c501`.
+    /// What the container gets: `system_u:system_r:capprof_t:s0:c1,c2-s0:c1,c2,c500,c501`.
     pub context: String,
-    /// The label in the engine's configuration; empty if it has none.
+    /// What the engine had asked for; empty if nothing.
     pub original: String,
     /// The scope that the label was made for: never [`Scope::Auto`].
     pub scope: Scope,
@@ -262,12 +262,12 @@ pub struct Container {
     pub id: String,
     /// Annotation `io.capprof.name`.
     pub name: Option<String>,
-    /// The workload.
+    /// What is profiled.
     pub workload: Workload,
     /// The bundle directory, absolute, links resolved.
     #[serde(with = "crate::serde_path")]
     pub bundle: PathBuf,
-    /// The identity of the bundle directory when the container was created.
+    /// What the bundle directory was when the container was created.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub bundle_identity: Option<FileIdentity>,
     /// The engine's configuration file (config.json in the bundle, or what `crun --config` named), links resolved.
@@ -299,16 +299,16 @@ pub struct ContainerProcess {
     pub no_new_privileges: bool,
 }
 
-/// The sets of the container, and the sets that it would have without capprof.
+/// What the container is given, and what it would have been given without capprof.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Grant {
     /// Sets in the engine's configuration.
     pub original: ProcessSets,
     /// Sets in the rewritten configuration.
     pub granted: ProcessSets,
-    /// The relaxations.
+    /// What was relaxed.
     pub relaxed: Vec<Relaxation>,
-    /// The engine's privileges besides capabilities; `None` in a recording of an older version.
+    /// What the engine gives besides capabilities; `None` in a recording of an older version.
     #[serde(skip_serializing_if = "Option::is_none", default, alias = "given")]
     pub engine_grants: Option<EngineGrants>,
     /// The label, on a host with SELinux.
@@ -321,7 +321,7 @@ pub struct ResultSettings {
     /// Annotation `io.capprof.output`: a directory for the result besides bundle and store, links resolved.
     #[serde(with = "crate::serde_path::optional", default)]
     pub output: Option<PathBuf>,
-    /// The identity of that directory when the container was created.
+    /// What that directory was when the container was created.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub output_identity: Option<FileIdentity>,
     /// The store's directory.
@@ -331,18 +331,18 @@ pub struct ResultSettings {
     pub retention: u32,
     /// True if a poststop hook that could not write a result exits with an error.
     pub fail_on_error: bool,
-    /// The choice of a capability where several would do.
+    /// Which capability is chosen where several would do.
     pub preference: Preference,
 }
 
-/// The shim's facts about a recording. Written once, before the low-level runtime starts.
+/// What the shim knows of a recording. Written once, before the low-level runtime is started.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Recording {
     /// [`SCHEMA`].
     pub schema: String,
     /// Unique and sortable by time: `20261123T150102Z-1a2b3c4d`.
     pub id: String,
-    /// The mode of the container.
+    /// What the container is run for.
     #[serde(default)]
     pub mode: Mode,
     /// The recording whose profile says what the container is granted, where one does.
@@ -357,7 +357,7 @@ pub struct Recording {
     /// The service, if one is recorded and no container.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub unit: Option<Unit>,
-    /// The time of the shim's run, RFC 3339 in UTC.
+    /// When the shim ran, RFC 3339 in UTC.
     pub created: String,
     /// The container.
     #[serde(flatten)]
@@ -370,9 +370,9 @@ pub struct Recording {
     /// What it is given.
     #[serde(flatten)]
     pub grant: Grant,
-    /// The recorders that the configuration asks for.
+    /// Which recorders are wanted.
     pub recorders: Recorders,
-    /// The destination of the result.
+    /// What becomes of the result.
     #[serde(flatten)]
     pub results: ResultSettings,
 }

@@ -1,4 +1,4 @@
-//! The verdict on a minimized set. It comes from a run of the workload with exactly that set.
+//! The verdict on a minimized set, from a run of the workload with nothing but that set.
 //!
 //! [`crate::verify`] makes it from the run.
 
@@ -35,11 +35,11 @@ pub enum Compared {
 /// The outcome of one comparison.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Comparison {
-    /// The subject of the comparison.
+    /// What was compared.
     pub what: Compared,
-    /// The outcome in the profiled run, in one line; `None` if it is not known.
+    /// With which outcome in the profiled run, in one line; `None` where that is not known.
     pub profiled: Option<String>,
-    /// The outcome now, in one line.
+    /// With which outcome now, in one line.
     pub verified: String,
     /// True if the outcome speaks for the set.
     pub passed: bool,
@@ -50,7 +50,7 @@ pub struct Comparison {
 pub struct Verification {
     /// The verdict.
     pub verdict: Verdict,
-    /// The end of the run, RFC 3339 in UTC.
+    /// When the run was over, RFC 3339 in UTC.
     pub date: String,
     /// The run's own recording id.
     pub run: String,
@@ -62,17 +62,17 @@ pub struct Verification {
     pub kernel: String,
     /// The sets that the container's process had.
     pub sets: ProcessSets,
-    /// The comparisons.
+    /// What was compared.
     pub compared: Vec<Comparison>,
     /// All refused checks of the run.
     pub denied: Vec<CheckSummary>,
-    /// The failures, a line each; empty if verified.
+    /// What failed, a line each; empty if verified.
     #[serde(alias = "broke")]
     pub failures: Vec<String>,
-    /// The capabilities to add to the set, as far as they are known; empty if verified.
+    /// What to add to the set, in so far as that is known; empty if verified.
     #[serde(alias = "add")]
     pub suggested: CapabilitySet,
-    /// Other remarks, and the gaps of the comparison, a line each.
+    /// What else was noticed, or could not be seen, a line each.
     pub notes: Vec<String>,
 }
 
@@ -102,7 +102,7 @@ pub struct Check {
     pub baseline: bool,
 }
 
-/// The facts about the run that are seen from outside.
+/// What was seen of the run from outside.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outside {
     /// The command that ran it.

@@ -1,4 +1,4 @@
-//! The annotations of a configuration: requests to capprof, and facts about the workload.
+//! What a configuration's annotations say to capprof and about the workload.
 
 use capprof_profile::CapabilitySet;
 use capprof_profile::capability::UnknownCapability;
@@ -15,9 +15,9 @@ pub enum Error {
     Value {
         /// `annotation io.capprof.mode`, `environment variable CAPPROF_MODE`.
         key: String,
-        /// The value.
+        /// What it was set to.
         value: String,
-        /// The allowed values.
+        /// What it may be.
         expected: String,
     },
     /// There is nothing to enforce.
@@ -28,7 +28,7 @@ pub enum Error {
     NoProfile(String),
 }
 
-/// The requested mode of a container.
+/// What a container is to be run for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RequestedMode {
     /// capprof has no part in it.
@@ -64,16 +64,16 @@ pub(crate) struct Elsewhere<'a> {
     pub default: DefaultMode,
 }
 
-/// The request of the annotations `io.capprof.*`.
+/// What `io.capprof.*` asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
-    /// The mode.
+    /// What the container is run for.
     pub mode: RequestedMode,
     /// A name for the result.
     pub name: Option<String>,
     /// A directory for the result.
     pub output: Option<PathBuf>,
-    /// The SELinux scope.
+    /// How far capprof switches SELinux.
     pub scope: Option<Scope>,
     /// The program that judges a run with a profile's set.
     pub judge: JudgedBy,

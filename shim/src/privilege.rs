@@ -1,4 +1,4 @@
-//! The privileges of capprof itself.
+//! What capprof itself may do.
 
 use capprof_profile::{Capability, CapabilitySet};
 use capprof_store::process;

@@ -1,4 +1,4 @@
-//! Rewrites a configuration.
+//! What capprof changes in a configuration.
 //!
 //! A configuration is a JSON value in which keys keep their order and numbers their digits; what capprof does not
 //! own passes through. Field names and meanings: runtime-spec, config.md and config-linux.md.
@@ -26,7 +26,7 @@ pub enum Error {
     Kind {
         /// JSON pointer (RFC 6901).
         pointer: String,
-        /// The expected type.
+        /// What it should be.
         expected: &'static str,
     },
 }
@@ -48,20 +48,20 @@ fn kind(pointer: &str, expected: &'static str) -> Error {
 pub enum Sets {
     /// All that can be given.
     Everything {
-        /// The capabilities of capprof itself. It cannot give more.
+        /// What capprof itself holds: it cannot give more.
         held: CapabilitySet,
-        /// The sets of a process that does not run as root.
+        /// Which sets a process gets that does not run as root.
         non_root: GrantNonRoot,
     },
     /// These.
     Exactly(ProcessSets),
-    /// The sets that it asks for, limited to this set.
+    /// What it asks for, as far as it is in here.
     AtMost(CapabilitySet),
-    /// The sets that it has, unchanged.
+    /// What it has, untouched.
     Unchanged,
 }
 
-/// The privileges to give a process.
+/// What a process is to get.
 #[derive(Clone, Copy, Debug)]
 pub struct ProcessGrant<'a> {
     /// Its capabilities.
@@ -72,14 +72,14 @@ pub struct ProcessGrant<'a> {
     pub label: Option<&'a str>,
 }
 
-/// The changes to a configuration.
+/// What a configuration is to become.
 #[derive(Clone, Copy, Debug)]
 pub struct Plan<'a> {
-    /// The sets and the label of the container's process.
+    /// What the container's process gets.
     pub grant: ProcessGrant<'a>,
-    /// The change to seccomp rules that refuse.
+    /// What happens to seccomp rules that refuse.
     pub relax_seccomp: RelaxSeccomp,
-    /// The hooks to add.
+    /// Which hooks are added.
     pub hooks: Hooks,
     /// Absolute path of `capprof-hook`.
     pub hook: &'a str,
@@ -98,14 +98,14 @@ pub enum Hooks {
     Remove,
 }
 
-/// The changes that were made.
+/// What was changed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Changes {
     /// The sets that the engine had asked for.
     pub original: ProcessSets,
     /// The sets that the process gets.
     pub granted: ProcessSets,
-    /// The rules that would have hidden checks.
+    /// What would have hidden checks.
     pub relaxed: Vec<Relaxation>,
     /// System calls that the seccomp filter refuses and that a capability would open.
     pub filter_refuses: BTreeSet<String>,

@@ -1,4 +1,4 @@
-//! Files that capprof keeps on disk, and questions to the host that go with them.
+//! What capprof keeps on disk, and the questions about the host that go with it.
 //!
 //! | module | what |
 //! |---|---|

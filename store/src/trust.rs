@@ -1,4 +1,4 @@
-//! Finds the users who could have written a file.
+//! Who could have written a file.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;

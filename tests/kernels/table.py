@@ -11,7 +11,10 @@ README = TOP / "README.md"
 
 
 # What a guest does, with the number of times that it runs tests, each with its own plan.
-PARTS = {"all": 3, "corpus": 2, "why": 1}
+PARTS = {"all": 3, "corpus": 2, "storm": 1, "why": 1}
+
+
+WITH_CORPUS = ("all", "corpus")
 
 
 class Result:
@@ -39,7 +42,7 @@ class Result:
         planned = [int(number) for number in re.findall(r"^1\.\.(\d+)$", log, re.MULTILINE)]
         if not self.problem and (len(planned) != PARTS[part] or len(self.tests) != sum(planned)):
             self.problem = f"{len(self.tests)} tests ended, of {' and '.join(map(str, planned)) or 'an unknown number'}"
-        if not self.problem and not self.rows and part != "why":
+        if not self.problem and not self.rows and part in WITH_CORPUS:
             self.problem = "nothing was recorded: " + "; ".join(self.ebpf.get("refused", []))
 
     @property

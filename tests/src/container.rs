@@ -28,6 +28,8 @@ pub(crate) struct Container {
     options: &'static [&'static str],
     /// Lines of capprof's configuration.
     pub(crate) configuration: Vec<String>,
+    /// When a command is killed.
+    pub(crate) seconds: u32,
 }
 
 impl Container {
@@ -54,6 +56,7 @@ impl Container {
             ],
             directory,
             options: &[],
+            seconds: 60,
         };
         container.lay_out(arguments)?;
         Ok(container)
@@ -120,9 +123,9 @@ impl Container {
             .push("grant_non_root = \"ambient\"".to_owned());
     }
 
-    /// capprof with the runtime's global options and these arguments, not yet started. It is killed after a minute.
+    /// capprof with the runtime's global options and these arguments, not yet started. It is killed after [`Self::seconds`].
     pub(crate) fn command(&self, arguments: &[&str]) -> anyhow::Result<Command> {
-        self.program("capprof", &[], Some(arguments), 60)
+        self.program("capprof", &[], Some(arguments), self.seconds)
     }
 
     /// capprofctl with these arguments, and the command line that runs this container by its runtime. It is killed after five minutes.

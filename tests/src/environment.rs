@@ -28,6 +28,8 @@ pub(crate) struct Environment {
     pub(crate) runtimes: Vec<Runtime>,
     /// True if this is a guest, where a program may disturb the machine.
     pub(crate) guest: bool,
+    /// How many checks each thread of a storm makes.
+    pub(crate) checks: u64,
     /// True if the tests run that a slow machine leaves out.
     pub(crate) full: bool,
     /// Where bundles are laid out once, for tests to copy.
@@ -41,7 +43,7 @@ pub(crate) struct Environment {
 pub(crate) struct Runtime {
     /// `runc` or `crun`.
     pub(crate) name: &'static str,
-    /// The reason why it cannot run here.
+    /// Why it cannot run here.
     pub(crate) unusable: Option<String>,
     /// What to put before every command line that ends in it.
     pub(crate) prefix: Vec<String>,
@@ -69,6 +71,7 @@ impl Environment {
         if !nix::unistd::geteuid().is_root() {
             bail!("must run as root: it starts containers");
         }
+        let guest = std::env::var_os("CAPPROF_E2E_GUEST").is_some();
         let own = std::env::current_exe()?
             .parent()
             .context("own directory")?
@@ -113,14 +116,19 @@ impl Environment {
             held_around: std::env::var("CAPPROF_E2E_AROUND")
                 .map_or(Ok(CapabilitySet::default()), |bits| from_hexadecimal(&bits))?,
             runtimes: vec![runc(), crun()],
-            guest: std::env::var_os("CAPPROF_E2E_GUEST").is_some(),
+            guest,
+            checks: match std::env::var("CAPPROF_E2E_CHECKS") {
+                Ok(number) => number.parse().context("CAPPROF_E2E_CHECKS")?,
+                Err(_) if guest => 10_000,
+                Err(_) => 40_000,
+            },
             full: std::env::var_os("CAPPROF_E2E_FULL").is_some(),
             doctor,
             binaries,
         })
     }
 
-    /// The reason why a recorder cannot record here; `None` if it can.
+    /// Why a recorder cannot record here; `None` if it can.
     pub(crate) fn unusable_recorder(&self, recorder: &str) -> Option<String> {
         // `auto` is content with any.
         let names: &[&str] = match recorder {

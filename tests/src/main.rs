@@ -6,6 +6,7 @@
 //!   CAPPROF_CORPUS    the built corpus (default: `corpus` next to this program)
 //!   CAPPROF_E2E_RECORDERS   recorders to test, e.g. `ebpf,selinux` (default: auto)
 //!   CAPPROF_E2E_GUEST       set: this is a guest, which a test may disturb, and which is slow: run a selection of what fits it
+//!   CAPPROF_E2E_CHECKS      how many checks each of 16 threads makes in the tests of many threads (default: 40000, in a guest 10000)
 //!   CAPPROF_E2E_FULL        set: run all of it
 //!   CAPPROF_E2E_AROUND      in a guest: the capabilities of the machine around it, as CapEff in /proc/PID/status
 //!   CAPPROF_E2E_ROWS        a file for what was found of the corpus, one JSON object per finding
@@ -41,7 +42,7 @@ use std::time::Duration;
 /// What a test does with a runtime.
 type Body = fn(&Arc<Environment>, &Runtime) -> anyhow::Result<()>;
 
-/// The time limit of a test on a machine, and in a guest, which is emulated.
+/// How long a test may take on a machine, and in a guest, which is emulated.
 const LIMITS: [Duration; 2] = [Duration::from_secs(180), Duration::from_secs(900)];
 
 impl Test {
@@ -123,10 +124,9 @@ fn report(message: &str) {
 /// Returns true if no test failed.
 fn try_main() -> anyhow::Result<bool> {
     let environment = Arc::new(Environment::detect()?);
-    let options = runner::Options::from_arguments(
-        std::env::args().skip(1),
-        LIMITS[usize::from(environment.guest)],
-    )?;
+    let limit =
+        LIMITS[usize::from(environment.guest)] + Duration::from_secs(environment.checks / 250);
+    let options = runner::Options::from_arguments(std::env::args().skip(1), limit)?;
     let table = Arc::new(corpus::Table::default());
     let mut tests = corpus::tests(&environment, &table);
     tests.extend(lifecycle::tests(&environment));

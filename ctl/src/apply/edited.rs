@@ -1,8 +1,8 @@
-//! The result of an edit.
+//! What comes of an edit.
 
 use super::document::Error as DocumentError;
 
-/// The reason why an answer cannot be put into a file.
+/// Why an answer cannot be put into a file.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
     /// It is none of the known kinds.
@@ -28,7 +28,7 @@ pub(crate) enum Error {
 pub(crate) struct Edited {
     /// Its text.
     pub(crate) text: String,
-    /// The things to check by hand, a line each.
+    /// What has to be looked at by hand, a line each.
     pub(crate) notes: Vec<String>,
 }
 

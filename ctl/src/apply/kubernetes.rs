@@ -4,7 +4,7 @@ use super::document::{Error as DocumentError, Node, NodeKind, YamlFile, quoted};
 use super::edited::{Edited, Error};
 use crate::render::Parts;
 
-/// The place of a pod's specification in each kind that has one.
+/// Where a pod's specification lies in the kinds that have one.
 const PODS: [&[&str]; 3] = [
     &["spec"],
     &["spec", "template", "spec"],

@@ -14,7 +14,7 @@ use edited::Error;
 use crate::render::Parts;
 use std::path::Path;
 
-/// The kind of file.
+/// What kind of file it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum FileFormat {
     /// A compose file.

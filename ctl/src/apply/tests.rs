@@ -1,4 +1,4 @@
-//! Tests of the text that `apply` writes into files.
+//! Tests of what is written into files.
 
 use super::*;
 use capprof_profile::Capability;

@@ -101,7 +101,7 @@ impl Unit {
         found
     }
 
-    /// The end of the section, after its last line that is not empty.
+    /// Where the section ends: after its last line that is not empty.
     fn end(&self) -> usize {
         let header = self.header();
         let start = self

@@ -27,26 +27,26 @@ const POWERFUL: [Capability; 12] = [
     Capability::MKNOD,
 ];
 
-/// The facts about one container.
+/// What is known of one container.
 #[derive(Debug, Serialize)]
 struct Entry {
     /// The name that people know it by.
     container: String,
     id: String,
     privileged: bool,
-    /// Its capabilities.
+    /// What it has.
     has: CapabilitySet,
-    /// The interim result of a recording in progress; `None` if there is none.
+    /// What a recording in progress has seen; `None` where there is none.
     seen: Option<Seen>,
 }
 
 #[derive(Debug, Serialize)]
 struct Seen {
     recording: String,
-    /// The begin of the recording, RFC 3339 in UTC.
+    /// When the recording began, RFC 3339 in UTC.
     since: String,
     used: CapabilitySet,
-    /// The capabilities that it has and did not use, although a use would have been seen.
+    /// Of what it has, what was not used though a use would have been seen.
     unused: CapabilitySet,
     refused: CapabilitySet,
 }

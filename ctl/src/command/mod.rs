@@ -1,4 +1,4 @@
-//! The subcommands.
+//! What the subcommands do.
 
 mod apply;
 mod audit;
@@ -130,7 +130,7 @@ fn tell_pending(state: &Path) {
     }
 }
 
-/// The state directory, which has the recordings in progress.
+/// Where recordings in progress are kept.
 fn state_directory(given: Option<&Path>) -> anyhow::Result<PathBuf> {
     Ok(match given {
         Some(path) => path.to_owned(),
@@ -145,7 +145,7 @@ fn store(arguments: &Arguments) -> anyhow::Result<Store> {
     }))
 }
 
-/// The state directory, which has the recordings in progress.
+/// Where recordings in progress are kept.
 fn state() -> anyhow::Result<PathBuf> {
     Ok(settings::load(&settings::path())?.state)
 }

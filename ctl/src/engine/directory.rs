@@ -1,4 +1,4 @@
-//! Lists the entries of a directory.
+//! What a directory holds.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! The programs that run containers from a command line.
+//! Who runs containers from a command line.
 
 use super::compose;
 use super::options::Table;
@@ -8,7 +8,7 @@ use std::ffi::OsStr;
 use std::fmt;
 use std::path::Path;
 
-/// A program that runs containers from a command line.
+/// Who runs containers from a command line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Launcher {
     Docker,
@@ -53,7 +53,7 @@ impl Launcher {
         }
     }
 
-    /// The low-level runtime whose command line it has, if it has one.
+    /// Which low-level runtime's command line it has, if it is one.
     pub(super) fn family(self) -> Option<Family> {
         match self {
             Self::Runc => Some(Family::Runc),

@@ -1,4 +1,4 @@
-//! Tests of the command lines that `prepare` makes.
+//! What is made of command lines.
 
 use super::command_line::{Launch, docker_has_annotations};
 use super::{By, Prepared, RunMode};

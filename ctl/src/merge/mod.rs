@@ -1,4 +1,4 @@
-//! Merges many profiles of one workload.
+//! Many profiles of one workload made into one.
 //!
 //! Merging is a union: in any order, in any grouping, and with any profile given twice it comes to the same. A merged profile can be
 //! merged again, so nodes can merge their own before they pass them on.

@@ -1,4 +1,4 @@
-//! Prints tables.
+//! Tables.
 
 use super::printable::printable;
 use super::styles::Styles;

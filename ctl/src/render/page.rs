@@ -5,7 +5,7 @@ use super::styles::{Styles, styled};
 use anstyle::Style;
 use textwrap::{Options, WordSplitter, wrap};
 
-/// The number of columns that a line has at most, where its words allow it.
+/// How many columns a line has at most, where its words allow it.
 pub(super) const WIDTH: usize = 80;
 
 /// The page.

@@ -1,4 +1,4 @@
-//! Refusals for users: the system call, the part of the kernel that refused it, and the remedy.
+//! Refusals for people: what was refused, by whom, and what would allow it.
 
 use super::printable::printable;
 use super::styles::{Styles, styled};

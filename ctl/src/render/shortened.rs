@@ -1,4 +1,4 @@
-//! Shortens names and lists.
+//! Names and lists in little room.
 
 /// The first two names, and how many more there are.
 pub(crate) fn first_few(names: &[String]) -> String {

@@ -1,4 +1,4 @@
-//! Terminal styles of the parts of a report.
+//! How the parts of a report are set off on a terminal.
 
 use super::printable::printable;
 use anstyle::{AnsiColor, Style};

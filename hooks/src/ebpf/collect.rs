@@ -9,7 +9,7 @@ use super::executions::Executions;
 use super::features;
 use super::layout::{
     AttributeKey, CapsetKey, Check, CheckKey, Container, DeviceKey, InSlot, LOSSES, NO_PROCESS,
-    PortKey, Program, ProgramKey, Sysctl, SysctlKey,
+    PortKey, Program, ProgramKey, REPEATED, Sysctl, SysctlKey,
 };
 use super::limits::{self, Table};
 use super::program_set::ProgramSet;
@@ -262,7 +262,7 @@ fn account(
         });
     }
     for (loss, (count, what)) in container.losses.iter().zip(LOSSES).enumerate() {
-        if *count == 0 {
+        if *count == 0 || (loss == REPEATED && set.missed_results() == 0) {
             continue;
         }
         let line = match Table::of_loss(loss) {

@@ -113,7 +113,7 @@ pub(super) const NO_PROCESS: u32 = u32::MAX;
 const RESULTS: usize = 4;
 
 /// What the kernel counts as lost, in the order of `enum loss`, each as the line's words after the number.
-pub(super) const LOSSES: [&str; 12] = [
+pub(super) const LOSSES: [&str; 13] = [
     "capability checks did not fit into the map of checks",
     "capability checks have no call site: no stack trace could be taken",
     "new processes did not fit into the map of tasks, and were not recorded",
@@ -126,7 +126,11 @@ pub(super) const LOSSES: [&str; 12] = [
     "refused capability checks were not followed to the end of their system call",
     "writes of file capabilities did not fit into the map of attributes",
     "mounts of an overlayfs had more credentials than are told apart: checks of what was done in these mounts count as the engine's",
+    "refused capability checks may have the result of a later system call: the kernel skipped eBPF programs at the end of system calls",
 ];
+
+/// The place of the last one in [`LOSSES`]. The program counts what may be lost; it is lost only if the kernel has skipped programs.
+pub(super) const REPEATED: usize = LOSSES.len() - 1;
 
 layouts! {
     /// `struct container`.

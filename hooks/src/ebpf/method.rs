@@ -1,4 +1,4 @@
-//! The methods of seeing capability checks.
+//! The ways to see capability checks.
 
 use super::features::Feature;
 use capprof_profile::Capability;
@@ -58,7 +58,7 @@ impl Method {
         }
     }
 
-    /// The feature that this kernel lacks for the method, if that is known before anything is loaded.
+    /// What this kernel lacks for the method, where that is known before anything is loaded.
     pub(super) fn missing(self) -> Option<&'static str> {
         match self {
             Self::Tracepoint => Feature::CapabilityTracepoint.missing(),

@@ -1,4 +1,4 @@
-//! Finds out what the eBPF recorder can do on this host.
+//! What the eBPF recorder can do on this host.
 
 use super::method::Method;
 use super::program_set::ProgramSet;
@@ -10,11 +10,11 @@ use serde::Serialize;
 pub struct Attempt {
     /// The way.
     pub method: Method,
-    /// The reason for the refusal; `None` if it works.
+    /// Why it was refused; `None` if it works.
     pub refused: Option<String>,
 }
 
-/// The abilities of the eBPF recorder on this host.
+/// What the eBPF recorder can do on this host.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct EbpfReport {
     /// True if it can record.
@@ -25,11 +25,11 @@ pub struct EbpfReport {
     pub attempts: Vec<Attempt>,
     /// The methods that were refused, a line each.
     pub refused: Vec<String>,
-    /// The uses besides capability checks that it would not see (docs/privileged.md), a line each.
+    /// What it would not see besides capability checks (docs/privileged.md), a line each.
     pub not_observed: Vec<String>,
     /// True if the program set is loaded already.
     pub loaded: bool,
-    /// The number of recordings that the program set serves.
+    /// How many recordings the program set serves.
     pub recordings: usize,
 }
 

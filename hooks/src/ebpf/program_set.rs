@@ -5,6 +5,7 @@ use super::error::{Error, describe};
 use super::layout::{Container, MAPS, State, VERSION};
 use super::method::Method;
 use super::programs;
+use super::refused_checks;
 use super::standby::{self, standby_for};
 use capprof_profile::settings::STATE_DIRECTORY;
 use capprof_store::file;
@@ -37,9 +38,6 @@ pub fn directory() -> &'static Path {
 
 /// The map that is pinned last: if it is there, all are.
 const LAST: &str = "state";
-
-/// The pins of the program that follows refused checks to the end of their system call: see `results.rs`.
-pub(super) const RESULTS: [&str; 2] = ["program-system_call_exit", "link-system_call_exit"];
 
 /// Which build of the program this binary carries.
 const BUILD: &str = env!("CAPPROF_BPF_BUILD");
@@ -270,7 +268,8 @@ impl ProgramSet {
     }
 
     /// How many runs of the programs the kernel has skipped because the same program was running on that processor
-    /// (`recursion_misses`, kernel/bpf/syscall.c), at most. Where another one stands by, an event is lost if both were skipped.
+    /// (`recursion_misses`, kernel/bpf/syscall.c), at most. Where another one stands by, an event is lost if both were skipped. The programs at
+    /// the end of system calls are not among them: see [`Self::missed_results`].
     pub(super) fn missed(&self) -> u64 {
         let skipped = |pin: &str| recursion_misses(&directory().join(pin));
         let lost = |name: &String| {
@@ -285,8 +284,15 @@ impl ProgramSet {
             .iter()
             .filter(|name| !standby::is_standby(name))
             .filter_map(lost)
-            .chain(skipped(RESULTS[0]))
             .sum()
+    }
+
+    /// How many ends of system calls were skipped by all programs that follow refused checks, at most, since these were loaded. They find most
+    /// losses themselves (`bpf/results.h`).
+    pub(super) fn missed_results(&self) -> u64 {
+        let pins = refused_checks::program_pins();
+        let skipped = pins.map(|pin| recursion_misses(&pin).unwrap_or(u64::MAX));
+        skipped.min().unwrap_or(0)
     }
 
     /// Asks the kernel for the names of addresses, as many as the map takes.

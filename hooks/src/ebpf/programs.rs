@@ -25,8 +25,8 @@ const FORK: [&str; 2] = ["process_fork", "process_woken"];
 /// Names kernel functions. Where the kernel refuses it, `/proc/kallsyms` has the names too.
 const NAMES: &str = "name_symbols";
 
-/// The programs for uses that are not capability checks: devices opened, entries of /proc/sys written, ports bound, ping sockets made. If the
-/// kernel refuses them, capprof records capabilities all the same.
+/// See what is no capability check: devices opened, entries of /proc/sys written, ports bound, ping sockets made. Where the kernel refuses
+/// them, capabilities are recorded all the same.
 pub(super) const CGROUP_PROGRAMS: [&str; 5] = [
     "device_access",
     "sysctl_write",
@@ -35,17 +35,18 @@ pub(super) const CGROUP_PROGRAMS: [&str; 5] = [
     "ping_socket",
 ];
 
-/// Follows refused checks to the end of their system call; loaded in addition to the others while a recording wants that.
-const RESULTS: &str = "system_call_exit";
+/// They follow refused checks to the end of their system call, and are loaded in addition to the others while a recording wants that. The second
+/// one stands by for the first.
+const RESULTS: [&str; 2] = ["system_call_exit", "standby_system_call_exit"];
 
 /// A program set in the kernel, attached, and not yet pinned.
 pub(super) struct Loaded {
     pub(super) object: Object,
     pub(super) links: Vec<(&'static str, Link)>,
     pub(super) method: Method,
-    /// The methods that failed before, a line each.
+    /// What was tried before, a line each.
     pub(super) refused: Vec<String>,
-    /// The refused programs of [`CGROUP_PROGRAMS`], [`NAMES`] and the standby programs, with the reasons.
+    /// Of [`CGROUP_PROGRAMS`], [`NAMES`] and those that stand by, those that were refused, with the reason.
     pub(super) lacking: BTreeMap<String, String>,
 }
 
@@ -69,33 +70,47 @@ pub(super) fn load(methods: &[Method]) -> Result<Loaded, Vec<String>> {
     Err(refused)
 }
 
-/// The program that follows refused checks, attached, and not yet pinned.
-pub(super) struct LoadedResults {
-    pub(super) object: Object,
-    pub(super) link: Link,
+/// The programs of [`RESULTS`] that this kernel makes necessary, in the order in which they are attached.
+pub(super) fn results() -> &'static [&'static str] {
+    &RESULTS[..=usize::from(preempts_programs())]
 }
 
-/// Loads and attaches the program that follows refused checks to the end of their system call, on the maps that are pinned in `directory`.
+/// The programs that follow refused checks, attached, and not yet pinned.
+pub(super) struct LoadedResults {
+    pub(super) object: Object,
+    /// In the order of [`results`].
+    pub(super) links: Vec<Link>,
+}
+
+/// Loads and attaches the programs that follow refused checks to the end of their system call, on the maps that are pinned in `directory`.
 pub(super) fn load_results(directory: &Path) -> Result<LoadedResults, Error> {
     if let Some(missing) = Feature::TaskStorage.missing() {
         return Err(Error::Lacking(missing));
     }
     listen(|| {
         let mut open = open()?;
-        choose(&mut open, &[RESULTS]);
+        choose(&mut open, results());
+        configure(&mut open)?;
         for mut map in open.maps_mut() {
             let name = map.name().to_owned();
             let result = match name.to_str() {
-                Some("checks" | "refusals") => map.reuse_pinned_map(directory.join(&name)),
+                Some("checks" | "refusals" | "containers") => {
+                    map.reuse_pinned_map(directory.join(&name))
+                }
+                Some(".rodata.settings") => Ok(()),
                 _ => map.set_autocreate(false),
             };
             result.map_err(refused(format!("map {}", name.display())))?;
         }
         let object = open.load().map_err(refused("load"))?;
-        let link = function(&object, RESULTS)?
-            .attach_trace()
-            .map_err(refused(format!("attach {RESULTS}")))?;
-        Ok(LoadedResults { object, link })
+        let links = results()
+            .iter()
+            .map(|name| {
+                let link = function(&object, name)?.attach_trace();
+                link.map_err(refused(format!("attach {name}")))
+            })
+            .collect::<Result<_, _>>()?;
+        Ok(LoadedResults { object, links })
     })
 }
 
@@ -173,7 +188,7 @@ fn to_leave_out(error: &Error, lacking: &BTreeMap<String, String>) -> Vec<&'stat
     }
 }
 
-/// The feature that this kernel lacks for an optional program.
+/// What this kernel lacks for one of the optional programs.
 fn missing_for(program: &str) -> Option<&'static str> {
     match program {
         "device_access" | "sysctl_write" => Feature::ReturnValue.missing(),
@@ -319,7 +334,7 @@ fn leave_out_maps(open: &mut OpenObject) -> Result<(), Error> {
 
 fn link(object: &Object, method: Method) -> Result<Vec<(&'static str, Link)>, Error> {
     let mut links = Vec::new();
-    // Membership comes first, so that the order does not lose a check of a new process.
+    // Membership first: a check of a process that is not known yet must not be missed because of the order.
     for name in needed(method) {
         let program = function(object, name)?;
         let link = match name {
@@ -353,7 +368,7 @@ mod tests {
 
     #[test]
     fn what_the_kernel_refuses_is_left_out_if_it_may_be() {
-        // Linux 6.18 says this where a policy of its own refuses the iterator.
+        // What Linux 6.18 says where a policy of its own refuses the iterator.
         let refused = load_error(&["libbpf: prog 'name_symbols': BPF program load failed: -EPERM"]);
         let mut lacking = BTreeMap::new();
         assert_eq!(to_leave_out(&refused, &lacking), [NAMES]);

@@ -1,21 +1,22 @@
-//! The program that follows refused checks to the end of their system call. Every system call of the host passes it, so it is there only as long
-//! as a recording wants that.
+//! The programs that follow refused checks to the end of their system call. Every system call of the host passes them, so they are there only as
+//! long as a recording wants that.
 
 use super::error::{Error, describe};
 use super::layout::Task;
-use super::program_set::{ProgramSet, RESULTS, directory, is_pinned, lock, remove_pin};
+use super::program_set::{ProgramSet, directory, is_pinned, lock, remove_pin};
 use super::programs;
 use super::slot;
+use std::path::PathBuf;
 
 /// Has refused checks followed while `work` enters a recording that wants it, and until the last such recording is [over](release).
 ///
 /// # Errors
-/// The program is refused by the kernel, or `work` failed; then it is as before.
+/// The kernel refuses the programs, or `work` failed; then it is as before.
 pub(super) fn with<T>(
     set: &ProgramSet,
     work: impl FnOnce() -> Result<T, Error>,
 ) -> Result<T, Error> {
-    // Until the recording is in the map, another hook could take the program for left over.
+    // Until the recording is in the map, another hook could take the programs for left over.
     let _lock = lock()?;
     let result = attach().and_then(|()| work());
     if result.is_err() {
@@ -25,34 +26,62 @@ pub(super) fn with<T>(
 }
 
 fn attach() -> Result<(), Error> {
-    let [program, link] = RESULTS.map(|name| directory().join(name));
-    if is_pinned(&link)? {
+    let mut are_attached = true;
+    for pin in link_pins() {
+        are_attached &= is_pinned(&pin)?;
+    }
+    if are_attached {
         return Ok(());
     }
-    let mut loaded = programs::load_results(directory())
-        .map_err(|reason| Error::pin("load", &program, &reason))?;
     // Left by a hook that was killed in between.
-    remove_pin(&program)?;
-    for mut object in loaded
-        .object
-        .progs_mut()
-        .filter(|program| program.autoload())
-    {
-        object
-            .pin(&program)
-            .map_err(|error| Error::pin("pin", &program, &describe(&error)))?;
+    remove_pins()?;
+    let mut loaded = programs::load_results(directory())
+        .map_err(|reason| Error::pin("attach", directory(), &reason))?;
+    // The links come last: they say that all is there.
+    for (name, pin) in programs::results().iter().zip(program_pins()) {
+        let program = loaded
+            .object
+            .progs_mut()
+            .find(|program| program.name() == *name);
+        if let Some(mut program) = program {
+            program
+                .pin(&pin)
+                .map_err(|error| Error::pin("pin", &pin, &describe(&error)))?;
+        }
     }
-    loaded
-        .link
-        .pin(&link)
-        .map_err(|error| Error::pin("pin", &link, &describe(&error)))
+    for (link, pin) in loaded.links.iter_mut().zip(link_pins()) {
+        link.pin(&pin)
+            .map_err(|error| Error::pin("pin", &pin, &describe(&error)))?;
+    }
+    Ok(())
 }
 
-/// Unloads the program, if no recording wants it any more. Returns true if it was there.
+/// The pins of the links, which keep the programs attached.
+fn link_pins() -> impl Iterator<Item = PathBuf> {
+    let names = programs::results().iter();
+    names.map(|name| directory().join(format!("link-{name}")))
+}
+
+/// The pins of the programs, from which [`ProgramSet::missed_results`] reads.
+pub(super) fn program_pins() -> impl Iterator<Item = PathBuf> {
+    let names = programs::results().iter();
+    names.map(|name| directory().join(format!("program-{name}")))
+}
+
+/// Removes the pins, and with them the programs. Returns true if any was there.
+fn remove_pins() -> Result<bool, Error> {
+    let mut found = false;
+    for pin in link_pins().chain(program_pins()) {
+        found |= remove_pin(&pin)?;
+    }
+    Ok(found)
+}
+
+/// Unloads the programs, if no recording wants them any more. Returns true if they were there.
 pub(super) fn release(set: &ProgramSet) -> Result<bool, Error> {
     let mut found = false;
-    for name in RESULTS {
-        found |= is_pinned(&directory().join(name))?;
+    for pin in link_pins().chain(program_pins()) {
+        found |= is_pinned(&pin)?;
     }
     if !found {
         return Ok(false);
@@ -65,11 +94,7 @@ fn remove_unwanted(set: &ProgramSet) -> Result<bool, Error> {
     if are_wanted(set)? {
         return Ok(false);
     }
-    let mut found = false;
-    for name in RESULTS {
-        found |= remove_pin(&directory().join(name))?;
-    }
-    Ok(found)
+    remove_pins()
 }
 
 /// Returns true if a recording wants results that has processes. One without may never be forgotten: its state directory may be gone as well.

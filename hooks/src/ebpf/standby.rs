@@ -39,7 +39,7 @@ const STANDBY: [Standby; 3] = [
     },
 ];
 
-/// The standby programs that this kernel needs.
+/// Those that this kernel makes necessary.
 pub(super) fn programs() -> impl Iterator<Item = &'static Standby> {
     STANDBY.iter().filter(|_| preempts_programs())
 }

@@ -1,11 +1,11 @@
-//! The errors of the SELinux recorder.
+//! Why the SELinux recorder cannot record.
 
 use super::{audit, policy};
 use crate::lease;
 use capprof_store::file;
 use std::io;
 
-/// The reason why the SELinux recorder cannot record.
+/// Why the SELinux recorder cannot record.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Error {
     /// The host has no SELinux.

@@ -1,4 +1,4 @@
-//! Audit rules of the host that suppress records.
+//! Rules of the host's own that keep records from being made.
 
 use super::audit::{self, AuditSocket};
 use super::audit_rules::Effect;

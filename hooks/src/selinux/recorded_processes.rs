@@ -1,4 +1,4 @@
-//! The processes of a recording, as audit records name them.
+//! The processes whose records are looked for.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,7 +9,7 @@ pub(crate) struct RecordedProcesses {
     pub(crate) type_: String,
     /// The range of its levels, as the kernel prints it.
     pub(crate) range: String,
-    /// The prefix of the fence's text; a nonce follows.
+    /// What the fence's text begins with; a nonce follows.
     pub(crate) fence: String,
     /// True if the container has a user namespace of its own.
     pub(crate) user_namespace: bool,

@@ -1,9 +1,9 @@
-//! The meaning of each argument of system calls.
+//! System calls: which argument is what.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
-/// The kinds of arguments, in the order of the arguments.
+/// What an argument is, in the order of the arguments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ArgumentKind {
     /// A path; relative to the descriptor before it, else to the working directory.
@@ -33,13 +33,13 @@ pub(super) enum ArgumentKind {
     MapFlags,
     Access,
     Device,
-    /// Text that is not a path.
+    /// Text that is no path.
     Text,
-    /// An argument of no interest.
+    /// Of no interest.
     Skip,
 }
 
-/// A line of the table.
+/// What one line of the table says.
 pub(super) struct Call {
     pub(super) kinds: Vec<ArgumentKind>,
     /// Bits of `enum call_error`.

@@ -1,4 +1,4 @@
-//! The events of the kernel side, as `bpf/why_layout.h` lays them out.
+//! What the kernel side tells, as `bpf/why_layout.h` lays it out.
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
@@ -6,14 +6,14 @@ pub(super) const CHECKS: usize = 4;
 pub(super) const FRAMES: usize = 16;
 /// The same of an audit record.
 pub(super) const RECORD_FRAMES: usize = 32;
-/// The largest size of an audit record, in bytes.
+/// How much is kept of an audit record.
 pub(super) const TEXT: usize = 1536;
 pub(super) const GROUPS: usize = 32;
 /// Ranges of ids that are kept of a user namespace's map.
 pub(super) const EXTENTS: usize = 5;
 pub(super) const PATH: usize = 256;
 pub(super) const INSTRUCTIONS: usize = 4096;
-/// The number of system calls that have a shape.
+/// How many system calls have a shape.
 pub(super) const CALLS: u32 = 512;
 
 /// Kinds of events.
@@ -123,7 +123,7 @@ pub(super) struct Event {
     pub(super) mode: u32,
     pub(super) network_namespace: u32,
     pub(super) digest: u64,
-    /// The time of the first of the call's records.
+    /// When the first of the call's records was made.
     pub(super) recorded_ns: u64,
     /// The function of AppArmor that refused; 0 if none did.
     pub(super) hook: u64,
@@ -168,9 +168,9 @@ pub(super) struct Record {
     pub(super) kind: u32,
     pub(super) tgid: u32,
     pub(super) tid: u32,
-    /// The length of the text; more than [`TEXT`] if its end is missing.
+    /// Of the text; more than [`TEXT`] if its end is missing.
     pub(super) length: u32,
-    /// The time of the first record of the same call.
+    /// When the first record of the same call was made.
     pub(super) recorded_ns: u64,
     pub(super) frames: i32,
     unused: u32,

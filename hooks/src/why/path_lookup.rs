@@ -13,11 +13,11 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 /// As many as the kernel follows (include/linux/namei.h, `MAXSYMLINKS`).
 const LINKS: usize = 40;
 
-/// The start of a walk.
+/// What a walk starts with.
 pub(super) struct Start<'a> {
     /// The process's root directory.
     pub(super) root: BorrowedFd<'a>,
-    /// The mounts of the process.
+    /// What is known of its mounts.
     pub(super) mounts: &'a Mounts,
     /// The process's number in its own pid namespace, for /proc/self.
     pub(super) pid: Option<u32>,
@@ -32,7 +32,7 @@ struct Directory {
 
 struct Walker<'a> {
     start: &'a Start<'a>,
-    /// The way from the root directory to the walk's place.
+    /// From the root directory to where the walk is.
     stack: Vec<Directory>,
     pending: VecDeque<String>,
     links: usize,
@@ -205,7 +205,7 @@ impl Walker<'_> {
         }
     }
 
-    /// Returns the facts about a file, and the number of its mount.
+    /// What there is to know of a file, and the number of its mount.
     fn describe(
         &self,
         fd: BorrowedFd<'_>,

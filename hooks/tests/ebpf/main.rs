@@ -17,9 +17,12 @@ use capprof_profile::observation::{
 };
 use container::{Container, Tools, command, is_overcommit};
 use libtest_mimic::{Arguments, Trial};
+use std::fs;
 use std::path::Path;
 use std::process::{Command, ExitCode};
 use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
 
 type Test = fn(&Tools) -> anyhow::Result<()>;
 
@@ -252,7 +255,7 @@ fn main() -> ExitCode {
     libtest_mimic::run(&arguments, trials).exit_code()
 }
 
-/// The reason why the tests cannot run here.
+/// Why the tests cannot run here.
 fn why_not(tools: &anyhow::Result<Arc<Tools>>) -> Option<String> {
     let tools = match tools {
         Ok(tools) => tools,
@@ -477,6 +480,11 @@ fn the_end_of_the_first_process_is_known(tools: &Tools) -> anyhow::Result<()> {
     }
     let container = Container::new(tools, &["/bin/sleep", "60"])?;
     let evidence = container.run_with(|container| {
+        // `runc run --detach` does not wait for the execve(2).
+        let comm = format!("/proc/{}/comm", container.pid()?);
+        while fs::read_to_string(&comm)?.trim_end() != "sleep" {
+            thread::sleep(Duration::from_millis(1));
+        }
         command(
             "kill",
             &["-TERM".as_ref(), "--".as_ref(), container.pid()?.as_ref()],

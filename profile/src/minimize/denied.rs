@@ -1,4 +1,4 @@
-//! The capabilities that a container lacked because it was not granted everything.
+//! What a container lacked that was not granted everything.
 
 use super::choice::choose;
 use super::demand::{Demand, Source, demands};

@@ -1,4 +1,4 @@
-//! The input of minimizing, and the questions that many of its steps ask.
+//! What minimizing starts from, and what is asked of it everywhere.
 
 use crate::classify::{Context, Decision, Rule, classify};
 use crate::observation::{Evidence, Observation, RecorderName};
@@ -12,19 +12,19 @@ use std::collections::BTreeSet;
 pub struct Input<'a> {
     /// The container.
     pub context: Context,
-    /// The container's program: the first word of its command.
+    /// What the container runs, the first word of its command.
     pub program: &'a str,
-    /// The sets in the engine's configuration.
+    /// What the engine had asked for.
     pub original: &'a ProcessSets,
-    /// The container's sets while it was profiled.
+    /// What the container had while it was profiled.
     pub granted: &'a ProcessSets,
-    /// The choice where several capabilities would do.
+    /// What is chosen where several capabilities would do.
     pub preference: Preference,
     /// A report for each recorder.
     pub reports: &'a [RecorderReport],
     /// What they brought home.
     pub evidence: &'a [(RecorderName, Evidence)],
-    /// The mode of the container.
+    /// What the container was run for.
     pub mode: Mode,
     /// See [`crate::privileges::EngineGrants::unprivileged_port_start`].
     pub unprivileged_port_start: Option<u16>,

@@ -1,11 +1,11 @@
-//! The part of the kernel that refused, and the remedy, in words.
+//! Who refused, and what would allow it, in words.
 
 use super::facts::{DeviceRule, ReadOnly};
 use crate::{Capability, CapabilitySet};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// The part of the system that refused a system call.
+/// Who refused a system call.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Cause {
@@ -13,11 +13,11 @@ pub enum Cause {
     Capability {
         /// The capability.
         capability: Capability,
-        /// The act that it allows a process there; empty if the atlas does not know the place.
+        /// What it lets a process do there; empty if the atlas does not know the place.
         to: String,
         /// Capabilities that would do as well.
         alternatives: CapabilitySet,
-        /// The alternatives.
+        /// What else would do.
         unless: Option<String>,
         /// The kernel's function that asked.
         function: String,
@@ -28,7 +28,7 @@ pub enum Cause {
         capability: Capability,
         /// True if the process holds it in its own namespace.
         held: bool,
-        /// The act that it allows a process there.
+        /// What it lets a process do there.
         to: String,
         /// The kernel's function that asked.
         function: String,
@@ -124,7 +124,7 @@ pub enum Cause {
     },
     /// A rule of the control group.
     Device {
-        /// The device, and the refused access.
+        /// What was asked.
         rule: DeviceRule,
     },
     /// The process has restricted itself, or was started so.
@@ -164,7 +164,7 @@ pub enum Cause {
     FileCapabilities {
         /// The executable.
         path: String,
-        /// The capabilities that the bounding set lacks.
+        /// What the bounding set lacks.
         lacking: CapabilitySet,
     },
     /// Yama.
@@ -199,7 +199,7 @@ pub enum Cause {
     },
 }
 
-/// The conclusions from the facts.
+/// What is concluded from the facts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Explanation {
     /// The cause, if there is one; else each that the facts allow, likeliest first.
@@ -250,7 +250,7 @@ impl Cause {
             .unwrap_or_default()
     }
 
-    /// The remedy that would allow the call; `None` if capprof does not know one.
+    /// What would allow the call; `None` where capprof does not know.
     pub fn remedy(&self) -> Option<String> {
         Some(match self {
             Self::Capability {
@@ -444,7 +444,7 @@ impl Cause {
 }
 
 impl Cause {
-    /// AppArmor's refusals, if they are the cause; else nothing.
+    /// What AppArmor refused, where it is the cause; else nothing.
     fn of_apparmor(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self::Apparmor {
             profile,

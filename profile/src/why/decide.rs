@@ -1,4 +1,4 @@
-//! Finds the cause of a refusal from the facts.
+//! From facts to the cause.
 
 use super::cause::{Cause, Explanation};
 use super::facts::{CheckedNamespace, Errno, Facts, FileKind, RefusedCheck};

@@ -1,4 +1,4 @@
-//! Sorts refusals by importance.
+//! Which refusal matters most.
 
 use super::report::Refusal;
 

@@ -1,4 +1,4 @@
-//! The output of `capprofctl why`.
+//! What `capprofctl why` says.
 
 use super::cause::Explanation;
 use serde::{Deserialize, Serialize};
@@ -26,7 +26,7 @@ pub struct Refusal {
     pub order: u64,
     /// The part that refused, and what would allow it.
     pub explanation: Explanation,
-    /// The remedy for each cause.
+    /// What would allow it, for each cause.
     pub remedies: Vec<String>,
 }
 
@@ -37,6 +37,6 @@ pub struct RefusalReport {
     pub refusals: Vec<Refusal>,
     /// Exit status of the command as a shell has it; `None` for containers.
     pub exit_status: Option<i32>,
-    /// The gaps, a line each.
+    /// What could not be seen, a line each.
     pub missing: Vec<String>,
 }

@@ -1,4 +1,4 @@
-//! The errors of an argument list.
+//! What is wrong with an argument list.
 
 use crate::family::Family;
 

@@ -3,7 +3,7 @@
 use crate::family::Family;
 use std::ffi::OsStr;
 
-/// The value of an option.
+/// What follows an option.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Takes {
     /// Nothing.
@@ -14,7 +14,7 @@ pub(super) enum Takes {
     Perhaps,
 }
 
-/// The families that have an option.
+/// Who has an option.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Has {
     Both,

@@ -1,4 +1,4 @@
-//! The low-level runtime of one call: its binary, options and state directory.
+//! What the process will become for a container.
 
 use crate::argv::{Command, Globals};
 use crate::bundle::{self, Configuration};
@@ -20,14 +20,14 @@ pub struct LowLevelRuntime<'a> {
     pub globals: &'a Globals,
     /// The state directory.
     pub state: &'a Path,
-    /// The mode of containers that ask for none.
+    /// What containers are run for that do not say so.
     pub mode: DefaultMode,
     /// The administrator's settings.
     pub settings: &'a settings::Content,
 }
 
 impl LowLevelRuntime<'_> {
-    /// Returns the directory of the runtime's state of a container.
+    /// Where the runtime keeps the state of a container.
     pub(super) fn state_of(&self, id: &OsStr) -> PathBuf {
         runtime::root(self.globals.root.as_deref(), self.family).join(id)
     }

@@ -1,4 +1,4 @@
-//! Reads profiles from their files.
+//! Profiles read from their files.
 
 use super::error::Error;
 use crate::file;

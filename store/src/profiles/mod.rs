@@ -1,4 +1,4 @@
-//! The store of profiles, which outlives bundles.
+//! Where profiles are kept when bundles are gone.
 //!
 //! ```text
 //! /var/lib/capprof/profiles/<container id>/<recording id>/     root-only

@@ -1,4 +1,4 @@
-//! The summary of a profile, and the names of its workload.
+//! What is shown of a profile, and the names that its workload goes by.
 
 use capprof_profile::CapabilitySet;
 use capprof_profile::observation::ProgramExit;
@@ -7,7 +7,7 @@ use capprof_profile::recording::Workload;
 use capprof_profile::verification::Verdict;
 use serde::{Deserialize, Serialize};
 
-/// The summary of a profile that `list` shows.
+/// What `list` shows of a profile.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Summary {
     /// See `Profile::schema`.
@@ -160,7 +160,7 @@ fn is_image(image: &str, wanted: &str) -> bool {
     match image.strip_prefix(wanted) {
         // A port is followed by the path, a tag by nothing.
         Some(rest) => rest.is_empty() || (rest.starts_with([':', '@']) && !rest.contains('/')),
-        // An image without a tag is `latest`.
+        // What has no tag is `latest`.
         None => wanted.strip_suffix(":latest") == Some(image),
     }
 }

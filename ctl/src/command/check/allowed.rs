@@ -1,4 +1,4 @@
-//! The capabilities that a check allows a profile.
+//! What a profile is held against.
 
 use anyhow::{Context, bail};
 use capprof_profile::CapabilitySet;
@@ -7,7 +7,7 @@ use capprof_store::file;
 use capprof_store::profiles::Store;
 use std::path::{Path, PathBuf};
 
-/// The allowed capabilities.
+/// What is allowed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Allowed {
     /// How messages call it.

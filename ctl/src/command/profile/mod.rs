@@ -87,7 +87,7 @@ struct Course<'a> {
     command: &'a [OsString],
     launch: &'a Launch,
     interrupted: &'a AtomicBool,
-    /// The destination of the container's output in later runs.
+    /// Where what the container writes in later runs goes.
     log: &'a Path,
     progress: StepDisplay,
 }
@@ -161,7 +161,7 @@ impl Course<'_> {
         })
     }
 
-    /// The time limit of a later run.
+    /// How long a later run may take.
     fn limit(&self, profile: &Profile) -> Duration {
         match (&self.options.check, self.options.duration) {
             (Some(_), _) => self.options.timeout,
@@ -175,7 +175,7 @@ impl Course<'_> {
         }
     }
 
-    /// The time limit of a run of the search. A check that took a second does not succeed after a minute.
+    /// How long a run of the search may take. A check that took a second does not succeed after a minute.
     fn limit_in_search(&self, profile: &Profile) -> Duration {
         let limit = self.limit(profile);
         match (&self.options.check, next_step::lasted(profile)) {

@@ -1,4 +1,4 @@
-//! The advice to a user whose answer is not verified.
+//! What a person does who did not get a verified answer.
 
 use super::first_run::{Recorded, quoted};
 
@@ -10,7 +10,7 @@ use capprof_profile::profile::Profile;
 use capprof_profile::verification::Verdict;
 use std::time::Duration;
 
-/// Returns the fault and the next step, in one line.
+/// What is wrong, and what to do next, in one line.
 pub(super) fn line(
     profile: &Profile,
     recorded: &Recorded,
@@ -28,7 +28,7 @@ pub(super) fn line(
         .check
         .as_deref()
         .map_or_else(String::new, |check| format!(" --check {}", quoted(check)));
-    // The bundle of a program that is not a container is gone.
+    // What ran a program that is no container is gone.
     let verify = match Launch::parse(&options.command).is_ok() {
         true => format!("capprofctl verify {id}{check} -- {command}"),
         false => format!("capprofctl profile{check} -- {command}"),
@@ -96,7 +96,7 @@ pub(super) fn doubtful(profile: &Profile) -> CapabilitySet {
         .collect()
 }
 
-/// The length of the recording.
+/// How long the recording took.
 pub(super) fn lasted(profile: &Profile) -> Option<Duration> {
     let time = |text: &str| text.parse::<jiff::Timestamp>().ok();
     let begun = time(&profile.origin.started)?;

@@ -1,4 +1,4 @@
-//! A search in progress: its runs, their limit, and the display.
+//! The search under way: its runs, how many there may be, and what is shown of it.
 
 use super::parallel_runs::{Message, ParallelRuns, RunEvent};
 use super::plan::{Ask, Course, Next, Room, SearchOutcome, Step};
@@ -17,7 +17,7 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc;
 use std::time::Duration;
 
-/// The reasons to end a search early.
+/// What ends a search early.
 pub(super) enum Stop {
     Interrupted,
     Budget,
@@ -30,7 +30,7 @@ impl From<anyhow::Error> for Stop {
     }
 }
 
-/// The result of a search.
+/// What a search comes to.
 pub(super) enum Conclusion {
     Found(CapabilitySet),
     Stopped(CapabilitySet, Stop),
@@ -39,7 +39,7 @@ pub(super) enum Conclusion {
     Unstable(CapabilitySet, String),
 }
 
-/// Returns the sets with which a search of this profile begins.
+/// What a search of this profile begins with.
 pub(super) fn course(profile: &Profile, empty_fails: bool) -> Course {
     let findings = &profile.findings;
     let named: CapabilitySet = findings
@@ -56,7 +56,7 @@ pub(super) fn course(profile: &Profile, empty_fails: bool) -> Course {
     }
 }
 
-/// The number of runs that a search may make.
+/// How many runs a search may make.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limits {
     /// The largest number in all, if the user gave one besides what is promised.
@@ -70,9 +70,9 @@ pub(super) struct Search<'a> {
     pub(super) runner: &'a SetRunner<'a>,
     pub(super) state: SearchState,
     path: PathBuf,
-    /// The largest number of runs.
+    /// How many runs there may be.
     budget: usize,
-    /// The number of runs at the same time.
+    /// How many of them at the same time.
     jobs: usize,
     /// Runs that could not be made.
     failed: HashMap<Ask, anyhow::Error>,
@@ -214,7 +214,7 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// The results of all runs so far.
+    /// What all runs until now have come to.
     fn known(&self) -> HashMap<Ask, bool> {
         let runs = self.state.runs.iter();
         runs.map(|run| (run.ask(), run.passed)).collect()

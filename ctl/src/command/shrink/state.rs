@@ -1,4 +1,4 @@
-//! The state of a search, stored next to the profile, so that an interrupted search can go on.
+//! What is known of a search so far, kept next to the profile, so that it can go on after an interruption.
 
 use super::plan::Ask;
 use anyhow::{Context, bail};
@@ -13,7 +13,7 @@ pub(super) const STATE: &str = "shrink.json";
 /// The value of [`SearchState::schema`].
 const SCHEMA: &str = "capprof.shrink/v1";
 
-/// The input of a search. The verdicts of another input do not count.
+/// What a search is made of: with another one, old verdicts say nothing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct SearchInput {
     pub(super) command: Vec<String>,
@@ -28,7 +28,7 @@ pub(super) struct SearchState {
     pub(super) schema: String,
     pub(super) recording: String,
     pub(super) question: SearchInput,
-    /// The largest number of runs.
+    /// How many runs there will be at most.
     pub(super) promised: usize,
     /// A container of an earlier call may still be running.
     pub(super) running: bool,
@@ -47,12 +47,12 @@ pub(super) struct SearchRun {
     pub(super) passed: bool,
     pub(super) why: String,
     pub(super) milliseconds: u64,
-    /// True if the run repeats another, to see if the result is the same. The search does not use its result.
+    /// To see whether the same comes out again: no answer to be used for the search.
     pub(super) again: bool,
 }
 
 impl SearchRun {
-    /// Returns the request of the search that this run answers.
+    /// What it was made for.
     pub(super) fn ask(&self) -> Ask {
         Ask {
             set: self.set,
@@ -62,7 +62,7 @@ impl SearchRun {
 }
 
 impl SearchState {
-    /// The number of runs.
+    /// How many runs there were.
     pub(super) fn made(&self) -> usize {
         self.runs.len() + self.stopped
     }

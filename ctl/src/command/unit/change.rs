@@ -1,4 +1,4 @@
-//! Changes a service for the length of a recording, and undoes the changes.
+//! What is changed of a service while it is recorded, and how that is undone.
 
 use super::service::Service;
 use crate::output;

@@ -1,4 +1,4 @@
-//! Asks systemd about a service, and starts and stops it.
+//! What systemd says of a service, and what it is told to do.
 
 use crate::running::sets_of;
 use anyhow::bail;

@@ -1,4 +1,4 @@
-//! The answer in parts, which `apply` and compose write into files.
+//! The answer in parts, for `apply` and compose, which write it into files.
 
 use super::super::form_kind::FormKind;
 use super::super::privileged::Replacement;
@@ -8,12 +8,12 @@ use super::names::short_names;
 use super::unable::Unable;
 use capprof_profile::CapabilitySet;
 
-/// The answer for a workload.
+/// What a workload is to be given.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Parts {
     /// The capabilities.
     pub(crate) set: CapabilitySet,
-    /// The capabilities that a user other than root must have ambient; empty for root.
+    /// Those that a user other than root must have ambient; empty for root.
     pub(crate) ambient: CapabilitySet,
     /// Devices: the path, and how they are opened (`rw`).
     pub(crate) devices: Vec<(String, String)>,
@@ -23,7 +23,7 @@ pub(crate) struct Parts {
     pub(crate) sysctls: Vec<(String, String)>,
     /// True if the process runs with no_new_privs today.
     pub(crate) no_new_privileges: bool,
-    /// The comments, a line each.
+    /// What has to be known besides, a line each.
     pub(crate) caveats: Vec<String>,
 }
 

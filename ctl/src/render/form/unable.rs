@@ -1,4 +1,4 @@
-//! The error of an engine that has no form for a workload.
+//! Why there is no form.
 
 use super::super::form_kind::FormKind;
 
@@ -8,6 +8,6 @@ use super::super::form_kind::FormKind;
 pub(crate) struct Unable {
     /// The engine.
     pub(crate) engine: FormKind,
-    /// The reason, and the remedy.
+    /// Why, and what to do instead.
     pub(crate) reason: String,
 }

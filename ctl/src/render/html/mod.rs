@@ -51,7 +51,7 @@ pub(crate) fn html(profile: &Profile) -> String {
     page.into_string() + "\n"
 }
 
-/// The workload, and its command.
+/// What was run.
 fn workload(profile: &Profile) -> Markup {
     let command = printable(&profile.origin.process.args.join(" "));
     html! {

@@ -1,4 +1,4 @@
-//! The system calls that the default seccomp filters refuse.
+//! What the default seccomp filters refuse.
 
 use super::super::form_kind::FormKind;
 use capprof_profile::CapabilitySet;

@@ -1,4 +1,4 @@
-//! The section of a report on privileges besides capabilities.
+//! The section of a report on what was used besides capabilities.
 
 use super::super::form_kind::FormKind;
 use super::filter::refused;
@@ -121,7 +121,7 @@ fn calls(privileges: &Privileges) -> Vec<String> {
     lines
 }
 
-/// The objects of a system call.
+/// What a system call is about.
 #[derive(PartialEq, Eq)]
 enum Group {
     Mounts,

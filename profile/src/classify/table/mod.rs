@@ -1,4 +1,4 @@
-//! The table of rules, in the order in which the classification tries them.
+//! The table of rules, in the order in which they are tried.
 
 mod argument;
 mod credentials;

@@ -1,4 +1,4 @@
-//! Tests of security modules' records.
+//! Security modules: what their records say, and what they leave open.
 
 use super::{check, only, reads, refused, refused_file, step};
 use crate::Capability;
