@@ -117,7 +117,9 @@ pub(crate) enum Command {
 
     /// Remove profiles that are old, or more than the number to keep
     ///
-    /// With both options, it removes only profiles for which both hold.
+    /// With both options, it removes only profiles for which both hold. Without options, it removes what retention_workload and retention_days of
+    /// the configuration do not keep, as capprof-prune.timer does each day. While a workload has other profiles, the one that alone needed a
+    /// capability stays, and so does the only complete or verified one: capprofctl rm removes them.
     Prune(PruneOptions),
 
     /// Record running containers, without a restart and without granting anything
@@ -578,11 +580,11 @@ pub(crate) struct UnitOptions {
 /// The profiles that `prune` removes.
 #[derive(Debug, clap::Args)]
 pub(crate) struct PruneOptions {
-    /// Remove profiles recorded before this: a time span like 30d or 12h, a date, or a point in time
+    /// Remove profiles of recordings that ended before this: a time span like 30d or 12h, a date, or a point in time
     #[arg(long, value_name = "TIME")]
     pub(crate) older_than: Option<Point>,
 
-    /// Keep this many profiles of each workload: one image or name with one command and one user
+    /// Keep this many profiles of each workload: one image or name with one command, user and set of capabilities
     #[arg(long, value_name = "NUMBER")]
     pub(crate) keep: Option<usize>,
 
@@ -710,6 +712,8 @@ fn profiles() -> ArgValueCandidates {
         for summary in summaries {
             names.extend(summary.name);
             names.extend(summary.workload.container);
+            names.extend(summary.workload.service);
+            names.extend(summary.workload.pod);
             names.extend(summary.workload.image);
             names.push(summary.recording_id);
         }

@@ -125,6 +125,7 @@ const EXAMPLES: [(&str, &[Example]); 24] = [
                 "capprofctl prune --older-than 90d --keep 3 --dry-run",
             ),
             ("", "capprofctl prune --older-than 90d --keep 3"),
+            ("What the configuration does not keep:", "capprofctl prune"),
         ],
     ),
     (

@@ -187,6 +187,16 @@ impl Profile {
             .filter(|line| ![START_UNSEEN, STILL_RUNS].contains(&line.as_str()))
     }
 
+    /// Takes in what `capprofctl shrink` found. Without any one member of its set a run failed, so none of them is doubtful any more.
+    pub fn take_shrunk(&mut self, shrunk: Shrunk) {
+        for need in &mut self.findings.needed {
+            if shrunk.set.contains(need.capability) {
+                need.unclear = None;
+            }
+        }
+        self.shrunk = Some(shrunk);
+    }
+
     /// The answer that counts: the shrunk set where there is one; else, where a run with no more than the workload has today passed, what it
     /// uses of that; else the minimized set.
     pub fn answer(&self) -> (CapabilitySet, ProcessSets) {

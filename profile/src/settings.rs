@@ -112,6 +112,10 @@ pub struct Settings {
     pub output_directories: Vec<PathBuf>,
     /// How many results of one container are kept; 0 keeps all. Default 20.
     pub retention: u32,
+    /// How many results of one workload `capprofctl prune` keeps; 0 keeps all. Default 100.
+    pub retention_workload: u32,
+    /// After how many days from the end of the recording `capprofctl prune` removes a result; 0 keeps all. Default 0.
+    pub retention_days: u32,
     /// Where recordings in progress are kept; a tmpfs. Default `/run/capprof`.
     pub state: PathBuf,
     /// Seconds after which the runtime kills a hook. Default 120: of hundreds of containers that start at once, each waits for the others.
@@ -135,6 +139,8 @@ impl Default for Settings {
             store: PathBuf::from("/var/lib/capprof"),
             output_directories: vec![PathBuf::from("/")],
             retention: 20,
+            retention_workload: 100,
+            retention_days: 0,
             state: PathBuf::from(STATE_DIRECTORY),
             hook_timeout: 120,
             fail_on_error: false,

@@ -1,7 +1,9 @@
 //! A store that stays tidy: removing profiles, and choosing those that are shown.
 
 use crate::file;
-use crate::profiles::{CONFIGURATION, Error, PROFILE, Store, Summary};
+use crate::profiles::{
+    CONFIGURATION, Contribution, Error, KeptRecordings, PROFILE, Store, Summary,
+};
 use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,10 +18,20 @@ const THREADS: usize = 4;
 /// Which profiles [`Store::prune`] removes: those that all of its conditions allow to go.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Prune {
-    /// Those recorded before this time, as recording ids begin ([`crate::time::compact`]).
+    /// Those of recordings that ended before this time, as recording ids begin ([`crate::time::compact`]).
     pub before: Option<String>,
     /// Those of which so many newer ones of the same workload exist.
     pub keep: Option<usize>,
+}
+
+impl Prune {
+    /// Returns true if a profile may go that is the `number`th of its workload, and whose recording ended then.
+    fn allows(&self, number: usize, ended: &str) -> bool {
+        self.before
+            .as_ref()
+            .is_none_or(|before| ended < before.as_str())
+            && self.keep.is_none_or(|keep| number > keep)
+    }
 }
 
 /// What [`Store::prune`] did, or would do.
@@ -29,6 +41,8 @@ pub struct Pruned {
     pub removed: Vec<String>,
     /// How many profiles are left.
     pub kept: usize,
+    /// How many of these are left only because the answer for their workload rests on them.
+    pub needed: usize,
 }
 
 impl Store {
@@ -66,37 +80,50 @@ impl Store {
         remove_all(&paths)
     }
 
-    /// Removes what is old or one of too many; with `dry_run` it only says what would go. A profile that cannot be read counts as a workload of its
-    /// own.
+    /// Removes the profiles that one of these rules names; with `dry_run` it only says what would go. A recording that its workload's answer rests
+    /// on stays as long as another recording of the workload does. A profile that cannot be read counts as a workload of its own.
     ///
     /// # Errors
     /// [`Error::File`].
-    pub fn prune(&self, prune: &Prune, dry_run: bool) -> Result<Pruned, Error> {
-        let mut newer: HashMap<u64, usize> = HashMap::new();
-        let mut paths = Vec::new();
+    pub fn prune(&self, rules: &[Prune], dry_run: bool) -> Result<Pruned, Error> {
+        let mut workloads: HashMap<u64, (usize, KeptRecordings)> = HashMap::new();
         let mut pruned = Pruned::default();
-        for (recording, workload, path) in self.with_workloads(prune.keep.is_some())? {
-            let is_old = prune
-                .before
-                .as_ref()
-                .is_none_or(|before| recording.as_str() < before.as_str());
-            let is_beyond = match prune.keep {
-                None => true,
-                Some(keep) => {
-                    let count = workload.map_or(1, |workload| {
-                        let count = newer.entry(workload).or_default();
-                        *count += 1;
-                        *count
-                    });
-                    count > keep
+        let mut named = Vec::new();
+        self.each_with_workload(|recording, path, known| {
+            let Some((summary, workload)) = known else {
+                if rules.iter().any(|rule| rule.allows(1, recording)) {
+                    named.push((recording.to_owned(), path, None));
+                } else {
+                    pruned.kept += 1;
                 }
+                return;
             };
-            match is_old && is_beyond {
-                true => {
+            let (number, kept) = workloads.entry(workload).or_default();
+            *number += 1;
+            let contribution = Contribution::from(summary);
+            let ended = summary.finished.replace(['-', ':'], "");
+            if rules.iter().any(|rule| rule.allows(*number, &ended)) {
+                let known = Some((workload, contribution));
+                named.push((recording.to_owned(), path, known));
+            } else {
+                kept.add(contribution);
+                pruned.kept += 1;
+            }
+        })?;
+        let mut paths = Vec::new();
+        for (recording, path, known) in named {
+            let known =
+                known.and_then(|(workload, one)| Some((&mut workloads.get_mut(&workload)?.1, one)));
+            match known {
+                Some((kept, one)) if kept.rests_on(one) => {
+                    kept.add(one);
+                    pruned.kept += 1;
+                    pruned.needed += 1;
+                }
+                _ => {
                     pruned.removed.push(recording);
                     paths.push(path);
                 }
-                false => pruned.kept += 1,
             }
         }
         if !dry_run {
@@ -151,18 +178,35 @@ mod tests {
     use super::*;
     use crate::profiles::Files;
     use capprof_profile::fixtures::{full_evidence, host, recording, reports};
+    use capprof_profile::profile::Profile;
+    use capprof_profile::recording::ProcessSets;
+    use capprof_profile::verification::{Verdict, Verification};
+    use capprof_profile::{Capability, CapabilitySet};
     use tempfile::TempDir;
 
-    /// Adds a profile of an image; the fixture's workload has no name.
     fn add(store: &Store, container: &str, id: &str, image: &str) {
+        add_edited(store, container, id, image, |_| {});
+    }
+
+    /// Adds a profile of an image, whose recording began and ended at midnight.
+    fn add_edited(
+        store: &Store,
+        container: &str,
+        id: &str,
+        image: &str,
+        edit: impl FnOnce(&mut Profile),
+    ) {
+        let part = |from, to| id.get(from..to).unwrap();
+        let (year, month, day) = (part(0, 4), part(4, 6), part(6, 8));
         let mut profile = capprof_profile::recorded_profile::profile(
             &recording(container, id),
             reports(),
             full_evidence(),
-            "2026-11-23T15:02:00Z".to_owned(),
+            format!("{year}-{month}-{day}T00:00:00Z"),
             host(),
         );
         profile.origin.workload.image = Some(image.to_owned());
+        edit(&mut profile);
         let files = Files::new(&profile, b"{}".to_vec()).unwrap();
         store.add(&profile, &files, 0).unwrap();
     }
@@ -219,10 +263,10 @@ mod tests {
             keep: Some(1),
             ..Prune::default()
         };
-        let would = store.prune(&keep, true).unwrap();
+        let would = store.prune(std::slice::from_ref(&keep), true).unwrap();
         assert_eq!(would.removed.len(), 2);
         assert_eq!(ids(&store).len(), 4);
-        assert_eq!(store.prune(&keep, false).unwrap(), would);
+        assert_eq!(store.prune(&[keep], false).unwrap(), would);
         assert_eq!(
             ids(&store),
             ["20260103T000000Z-00000003", "20260101T000000Z-00000004"]
@@ -253,7 +297,7 @@ mod tests {
             keep: Some(1),
             ..Prune::default()
         };
-        store.prune(&keep, false).unwrap();
+        store.prune(&[keep], false).unwrap();
         assert_eq!(
             ids(&store),
             ["20260104T000000Z-00000005", "20260103T000000Z-00000003"]
@@ -267,13 +311,119 @@ mod tests {
             before: Some("20260102T000000Z".to_owned()),
             keep: Some(1),
         };
-        let pruned = store.prune(&old, false).unwrap();
+        let pruned = store.prune(std::slice::from_ref(&old), false).unwrap();
         assert_eq!(pruned.removed, ["20260101T000000Z-00000001"]);
         let old = Prune { keep: None, ..old };
-        assert_eq!(store.prune(&old, false).unwrap().kept, 2);
+        assert_eq!(store.prune(&[old], false).unwrap().kept, 2);
         assert_eq!(
             ids(&store),
             ["20260103T000000Z-00000003", "20260102T000000Z-00000002"]
         );
+    }
+
+    /// A container may run for months: what it used is known at its end.
+    #[test]
+    fn a_profile_is_as_old_as_the_end_of_its_recording() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::at(directory.path());
+        add_edited(&store, "a", "20260101T000000Z-00000001", "nginx", |it| {
+            it.origin.finished = "2026-07-01T00:00:00Z".to_owned();
+        });
+        let before = |time: &str| Prune {
+            before: Some(time.to_owned()),
+            keep: None,
+        };
+        let pruned = store.prune(&[before("20260701T000000Z")], false).unwrap();
+        assert_eq!(pruned.kept, 1);
+        let pruned = store.prune(&[before("20260701T000001Z")], false).unwrap();
+        assert_eq!(pruned.removed.len(), 1);
+    }
+
+    #[test]
+    fn what_one_of_several_rules_names_goes() {
+        let (_directory, store) = filled();
+        let rules = [
+            Prune {
+                keep: Some(2),
+                ..Prune::default()
+            },
+            Prune {
+                before: Some("20260102T000000Z".to_owned()),
+                ..Prune::default()
+            },
+        ];
+        let pruned = store.prune(&rules, false).unwrap();
+        assert_eq!(pruned.removed.len(), 2);
+        assert_eq!(
+            ids(&store),
+            ["20260103T000000Z-00000003", "20260102T000000Z-00000002"]
+        );
+    }
+
+    fn needing(profile: &mut Profile, capability: Capability) {
+        profile.complete = true;
+        profile.incomplete_because.clear();
+        profile.findings.minimized = [capability].into_iter().collect();
+    }
+
+    /// A first start fills a volume, and no later one does: without its recording the workload could not be started anew.
+    #[test]
+    fn what_the_answer_of_a_workload_rests_on_stays_while_the_workload_does() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::at(directory.path());
+        let id = |day: u32| format!("2026010{day}T000000Z-0000000{day}");
+        let add = |day: u32, capability: Capability, edit: &dyn Fn(&mut Profile)| {
+            let container = format!("c{day}");
+            add_edited(&store, &container, &id(day), "web", |profile| {
+                needing(profile, capability);
+                edit(profile);
+            });
+        };
+        let lose = |profile: &mut Profile| {
+            profile.complete = false;
+            profile.incomplete_because = vec!["2 checks lost".to_owned()];
+        };
+        let verify = |profile: &mut Profile| {
+            profile.verification = Some(Verification {
+                verdict: Verdict::Verified,
+                date: "2026-01-03T00:00:00Z".to_owned(),
+                run: id(9),
+                command: Vec::new(),
+                runtime: profile.origin.runtime.clone(),
+                kernel: "6.18".to_owned(),
+                sets: ProcessSets {
+                    bounding: profile.answer().0,
+                    ..ProcessSets::default()
+                },
+                compared: Vec::new(),
+                denied: Vec::new(),
+                failures: Vec::new(),
+                suggested: CapabilitySet::EMPTY,
+                notes: Vec::new(),
+            });
+        };
+        add(1, Capability::CHOWN, &|_| {});
+        add(2, Capability::SETUID, &|_| {});
+        add(3, Capability::SETUID, &verify);
+        add(4, Capability::SETUID, &|_| {});
+        add(5, Capability::SETUID, &lose);
+        let keep = |keep| Prune {
+            keep: Some(keep),
+            ..Prune::default()
+        };
+        let old = |time: &str| Prune {
+            before: Some(time.to_owned()),
+            keep: None,
+        };
+        let pruned = store.prune(&[keep(1)], false).unwrap();
+        assert_eq!(pruned.removed, [id(2)]);
+        assert_eq!((pruned.kept, pruned.needed), (4, 3));
+        assert_eq!(ids(&store), [id(5), id(4), id(3), id(1)]);
+        let pruned = store.prune(&[old("20260105T000000Z")], false).unwrap();
+        assert_eq!((pruned.kept, pruned.needed), (4, 3));
+        // Nobody has run it since.
+        let pruned = store.prune(&[old("20260106T000000Z")], false).unwrap();
+        assert_eq!((pruned.kept, pruned.needed), (0, 0));
+        assert!(ids(&store).is_empty());
     }
 }

@@ -75,9 +75,10 @@ fn print_table(listing: &Listing, options: &ListOptions) -> anyhow::Result<()> {
 }
 
 fn is_wanted(summary: &Summary, options: &ListOptions) -> bool {
-    let is_called = |name: &Option<String>| name.as_ref().is_none_or(|it| summary.answers_to(it));
-    is_called(&options.name)
-        && is_called(&options.image)
+    let name = options.name.as_deref();
+    let image = options.image.as_deref();
+    name.is_none_or(|name| summary.answers_to(name))
+        && image.is_none_or(|image| summary.is_of_image(image))
         && options
             .needs
             .iter()

@@ -52,7 +52,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
             &state_directory(options.state.as_deref())?,
             options,
         ),
-        Command::Unit(options) => unit::run(&observe_settings(arguments)?, options),
+        Command::Unit(options) => unit::run(&settings_and_store(arguments)?, options),
         Command::Report {
             profile,
             format,
@@ -70,7 +70,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
         Command::Diff { from, to, format } => diff::run(&store(arguments)?, from, to, *format),
         Command::Check(options) => check::run(&store(arguments)?, options),
         Command::Rm { profiles, all } => rm::run(&store(arguments)?, profiles, *all),
-        Command::Prune(options) => prune::run(&store(arguments)?, options),
+        Command::Prune(options) => prune::run(&settings_and_store(arguments)?, options),
         Command::Merge(options) => merge::run(&store(arguments)?, options),
         Command::Verify(options) => verify::run(
             &store(arguments)?,
@@ -96,7 +96,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
             kernel,
             all,
         } => explain::run(subject, kernel.as_deref(), *all),
-        Command::Observe(options) => observe::run(&observe_settings(arguments)?, options),
+        Command::Observe(options) => observe::run(&settings_and_store(arguments)?, options),
         Command::Audit {
             containers,
             root,
@@ -151,7 +151,7 @@ fn state() -> anyhow::Result<PathBuf> {
 }
 
 /// The configuration's settings, with the store that the command line names.
-fn observe_settings(arguments: &Arguments) -> anyhow::Result<Settings> {
+fn settings_and_store(arguments: &Arguments) -> anyhow::Result<Settings> {
     let settings = settings::load(&settings::path())?;
     Ok(match &arguments.store {
         Some(store) => Settings {
@@ -201,6 +201,11 @@ fn manual(command: &clap::Command) -> anyhow::Result<String> {
     })
 }
 
+/// zsh calls the script's file as the function `_capprofctl` when it completes for the first time in a session (zshcompsys(1), "Autoloaded files"). It
+/// only makes the completer known, and must call it then.
+const ZSH_FIRST: &str =
+    "[[ $funcstack[1] != _capprofctl ]] || _clap_dynamic_completer_capprofctl \"$@\"\n";
+
 /// Prints the script that has a shell ask this program for completions, and so for the names of profiles.
 fn completions(shell: clap_complete::Shell) -> anyhow::Result<Exit> {
     let mut script = Vec::new();
@@ -217,6 +222,9 @@ fn completions(shell: clap_complete::Shell) -> anyhow::Result<Exit> {
             &mut script,
         )
         .context("write the completion script")?;
+    if shell == clap_complete::Shell::Zsh {
+        script.extend_from_slice(ZSH_FIRST.as_bytes());
+    }
     output::print_raw(&String::from_utf8_lossy(&script))?;
     Ok(Exit::Success)
 }

@@ -3,29 +3,38 @@
 use crate::cli::{Point, PruneOptions};
 use crate::exit::Exit;
 use crate::output;
-use anyhow::bail;
+use anyhow::Context;
+use capprof_profile::settings::Settings;
 use capprof_store::profiles::Store;
 use capprof_store::prune::Prune;
+use capprof_store::time;
+use jiff::{SignedDuration, Timestamp};
 
-/// Removes old profiles, and those of which enough newer ones exist.
+/// Removes old profiles, and those of which enough newer ones exist: by the options, or without them by the configuration.
 ///
 /// # Errors
-/// Nothing says which; or the store cannot be read, or a profile cannot be removed.
-pub(crate) fn run(store: &Store, options: &PruneOptions) -> anyhow::Result<Exit> {
-    if options.older_than.is_none() && options.keep.is_none() {
-        bail!("prune: give --older-than TIME, --keep NUMBER, or both");
-    }
-    let prune = Prune {
-        before: options.older_than.as_ref().map(Point::compact),
-        keep: options.keep,
+/// The store cannot be read, or a profile cannot be removed.
+pub(crate) fn run(settings: &Settings, options: &PruneOptions) -> anyhow::Result<Exit> {
+    let rules = match (&options.older_than, options.keep) {
+        (None, None) => configured(settings)?,
+        (before, keep) => vec![Prune {
+            before: before.as_ref().map(Point::compact),
+            keep,
+        }],
     };
-    let pruned = store.prune(&prune, options.dry_run)?;
+    if rules.is_empty() {
+        output::message(
+            "nothing to remove: retention_workload and retention_days are 0 in the configuration (--older-than TIME and --keep NUMBER stand for them)",
+        );
+        return Ok(Exit::Success);
+    }
+    let pruned = Store::at(&settings.store).prune(&rules, options.dry_run)?;
     if options.dry_run {
         let mut ids = pruned.removed.join("\n");
         ids.push_str(if ids.is_empty() { "" } else { "\n" });
         output::print(&ids)?;
     }
-    output::message(&format!(
+    let mut message = format!(
         "{} {}, {} kept",
         match options.dry_run {
             true => "would remove",
@@ -36,6 +45,35 @@ pub(crate) fn run(store: &Store, options: &PruneOptions) -> anyhow::Result<Exit>
             number => format!("{number} profiles"),
         },
         pruned.kept
-    ));
+    );
+    if pruned.needed > 0 {
+        message.push_str(&format!(
+            ", {} of them because the answer for a workload rests on them",
+            pruned.needed
+        ));
+    }
+    output::message(&message);
     Ok(Exit::Success)
+}
+
+/// What the configuration says: at most so many of a workload, and none older than so many days.
+fn configured(settings: &Settings) -> anyhow::Result<Vec<Prune>> {
+    let mut rules = Vec::new();
+    if settings.retention_workload > 0 {
+        rules.push(Prune {
+            keep: Some(usize::try_from(settings.retention_workload)?),
+            before: None,
+        });
+    }
+    if settings.retention_days > 0 {
+        let span = SignedDuration::from_hours(i64::from(settings.retention_days) * 24);
+        let before = Timestamp::now()
+            .checked_sub(span)
+            .with_context(|| format!("prune: retention_days = {}", settings.retention_days))?;
+        rules.push(Prune {
+            before: Some(time::compact(before)),
+            keep: None,
+        });
+    }
+    Ok(rules)
 }

@@ -63,11 +63,17 @@ fn one<'a>(need: &'a Need, profile: &Profile) -> Use<'a> {
     if need.part == Part::Asked {
         notes.push("not given today".to_owned());
     }
-    notes.extend(
-        need.unclear
-            .as_ref()
-            .map(|why| format!("may not be needed; only a run without it can tell: {why}")),
-    );
+    let is_left_out = profile
+        .shrunk
+        .as_ref()
+        .is_some_and(|shrunk| shrunk.left_out.contains(need.capability));
+    match &need.unclear {
+        _ if is_left_out => notes.push("not part of the answer: runs without it passed".to_owned()),
+        Some(why) => notes.push(format!(
+            "may not be needed; only a run without it can tell: {why}"
+        )),
+        None => {}
+    }
     notes.extend(need.notes.iter().cloned());
     if !need.alternatives.is_empty() {
         notes.push(would_do(need.alternatives.iter().copied()));

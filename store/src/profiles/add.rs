@@ -2,19 +2,22 @@
 
 use super::error::Error;
 use super::files::{Files, PROFILE};
+use super::kept_recordings::{Contribution, KeptRecordings};
 use super::load::load;
 use super::store::{Store, directory_name};
+use super::summary::{Summary, workload};
 use crate::file::{self, OpenDirectory};
 use crate::process;
-use capprof_profile::CapabilitySet;
 use capprof_profile::profile::Profile;
+use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 impl Store {
-    /// Adds a result, and removes the oldest ones of the same container beyond `retention` (0 keeps all).
+    /// Adds a result, and removes the oldest ones of the same container beyond `retention` (0 keeps all), but for those that the answer for their
+    /// workload rests on.
     ///
     /// The result appears whole: its directory is written under another name, synced, and renamed. Adding a recording again replaces it, unless
     /// that would put an incomplete profile in the place of a complete one: then the stored one stays.
@@ -113,31 +116,28 @@ fn retain(container: &Path, just_added: &str, retention: u32) -> Result<(), Erro
     if old.is_empty() {
         return Ok(());
     }
+    let mut kept: HashMap<String, KeptRecordings> = HashMap::new();
     let added = container.join(just_added);
-    let kept = finished.iter().map(|(_, path)| path.as_path());
-    let mut covered: Vec<Profile> = kept
-        .chain([added.as_path()])
-        .filter_map(|path| load(path.join(PROFILE)).ok())
-        .map(|found| found.profile)
-        .collect();
+    for path in finished.iter().map(|(_, path)| path).chain([&added]) {
+        if let Some((workload, contribution)) = contribution(path) {
+            kept.entry(workload).or_default().add(contribution);
+        }
+    }
     for (_, path) in old {
-        let Ok(found) = load(path.join(PROFILE)) else {
-            file::remove_directory(&path)?;
-            continue;
-        };
-        let profile = found.profile;
-        let known = covered
-            .iter()
-            .filter(|other| other.is_of_workload(&profile))
-            .map(|other| other.findings.minimized)
-            .fold(CapabilitySet::EMPTY, CapabilitySet::union);
-        // The only recording that needed something is what the answer rests on. It is kept only while its workload is recorded.
-        let is_only = covered.iter().any(|other| other.is_of_workload(&profile))
-            && !profile.findings.minimized.is_subset(known);
-        match is_only {
-            true => covered.push(profile),
-            false => file::remove_directory(&path)?,
+        // Such a recording stays only while its workload is recorded in this container.
+        let known = contribution(&path)
+            .and_then(|(workload, contribution)| Some((kept.get_mut(&workload)?, contribution)));
+        match known {
+            Some((kept, contribution)) if kept.rests_on(contribution) => kept.add(contribution),
+            _ => file::remove_directory(&path)?,
         }
     }
     Ok(())
+}
+
+/// The workload of a recording, and what the recording contributes to its answer; `None` if its profile cannot be read.
+fn contribution(recording: &Path) -> Option<(String, Contribution)> {
+    let profile = load(recording.join(PROFILE)).ok()?.profile;
+    let workload = workload(&profile);
+    Some((workload, Contribution::from(&Summary::from(profile))))
 }

@@ -68,14 +68,14 @@ impl Store {
         })
     }
 
-    /// Writes what `capprofctl shrink` found into a profile of this store.
+    /// Writes what `capprofctl shrink` found into a profile of this store ([`Profile::take_shrunk`]).
     ///
     /// # Errors
     /// [`Error::NotFound`], and those of reading and writing; then the profile is as it was.
     pub fn set_shrunk(&self, recording_id: &str, shrunk: &Shrunk) -> Result<(), Error> {
-        self.change(recording_id, |profile| {
-            profile.insert("shrunk".to_owned(), serde_json::to_value(shrunk)?);
-            Ok(())
+        self.change_needs(recording_id, "shrunk", |profile| {
+            profile.take_shrunk(shrunk.clone());
+            serde_json::to_value(shrunk)
         })
     }
 
@@ -84,15 +84,26 @@ impl Store {
     /// # Errors
     /// [`Error::NotFound`], and those of reading and writing; then the profile is as it was.
     pub fn settle(&self, recording_id: &str, today: &Today) -> Result<(), Error> {
+        self.change_needs(recording_id, "today", |profile| {
+            profile.settle(today.clone());
+            serde_json::to_value(&profile.today)
+        })
+    }
+
+    /// Writes what a change makes of the needs of a profile, and a field with what it returns.
+    fn change_needs(
+        &self,
+        recording_id: &str,
+        field: &str,
+        change: impl FnOnce(&mut Profile) -> serde_json::Result<serde_json::Value>,
+    ) -> Result<(), Error> {
         self.change(recording_id, |document| {
             let mut profile: Profile =
                 serde_json::from_value(serde_json::Value::Object(document.clone()))?;
-            profile.settle(today.clone());
-            document.insert(
-                "needed".to_owned(),
-                serde_json::to_value(&profile.findings.needed)?,
-            );
-            document.insert("today".to_owned(), serde_json::to_value(&profile.today)?);
+            let value = change(&mut profile)?;
+            let needed = serde_json::to_value(&profile.findings.needed)?;
+            document.insert("needed".to_owned(), needed);
+            document.insert(field.to_owned(), value);
             Ok(())
         })
     }

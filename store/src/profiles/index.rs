@@ -23,7 +23,7 @@ use std::time::{Duration, SystemTime};
 pub(super) const NAME: &str = "index";
 
 /// What its first line is. Another version's index is none.
-pub(super) const HEADER: &str = "capprof.index/v4";
+pub(super) const HEADER: &str = "capprof.index/v5";
 
 /// How long the digest at the beginning of a line is, in hexadecimal digits with a tabulator after them.
 const CHECK: usize = 17;
@@ -271,7 +271,7 @@ impl Listed<'_> {
                 }
                 // Another version of capprof wrote the line.
                 Err(_) => load(self.file()).ok().map(|found| {
-                    let workload = digest(&workload(&found.profile.origin));
+                    let workload = digest(&workload(&found.profile));
                     (Cow::Owned(Summary::from(found.profile)), workload)
                 }),
             },

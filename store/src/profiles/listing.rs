@@ -517,7 +517,7 @@ fn look(
                     container: container.to_owned(),
                     of,
                     version,
-                    workload: digest(&workload(&found.profile.origin)),
+                    workload: digest(&workload(&found.profile)),
                     summary: Summary::from(found.profile),
                 });
                 continue;

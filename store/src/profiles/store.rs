@@ -33,26 +33,22 @@ impl Store {
         Listing::of(&self.0, &self.profiles())
     }
 
-    /// All profiles, newest first: the recording's id, a digest of what it has in common with the others of its workload where that is asked for
-    /// and can be read, and the profile's file.
-    pub(crate) fn with_workloads(
+    /// Calls `look` with each profile, newest first: the recording's id, the profile's file, and, if it can be read, its summary and a digest of what
+    /// it has in common with the others of its workload.
+    pub(crate) fn each_with_workload(
         &self,
-        wanted: bool,
-    ) -> Result<Vec<(String, Option<u64>, PathBuf)>, Error> {
-        if !wanted {
-            let all = self.newest_first()?.into_iter();
-            return Ok(all
-                .map(|(recording, _, path)| (recording, None, path))
-                .collect());
-        }
+        mut look: impl FnMut(&str, PathBuf, Option<(&Summary, u64)>),
+    ) -> Result<(), Error> {
         let listing = self.listing()?;
-        let mut all = Vec::new();
         let mut rows = listing.rows();
         while let Some(listed) = rows.next()? {
-            let workload = listed.summary().map(|(_, workload)| workload);
-            all.push((listed.recording.to_owned(), workload, listed.file()));
+            let summary = listed.summary();
+            let known = summary
+                .as_ref()
+                .map(|(summary, workload)| (&**summary, *workload));
+            look(listed.recording, listed.file(), known);
         }
-        Ok(all)
+        Ok(())
     }
 
     pub(super) fn path_of(&self, recording_id: &str) -> Result<PathBuf, Error> {

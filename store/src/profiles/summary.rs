@@ -2,7 +2,7 @@
 
 use capprof_profile::CapabilitySet;
 use capprof_profile::observation::ProgramExit;
-use capprof_profile::profile::{Origin, Profile};
+use capprof_profile::profile::Profile;
 use capprof_profile::recording::Workload;
 use capprof_profile::verification::Verdict;
 use serde::{Deserialize, Serialize};
@@ -122,19 +122,20 @@ impl Summary {
     /// Returns true if this name may mean the workload: its container's id, one of its names, or its image, which may be named
     /// without what registries and engines add, `nginx` for `docker.io/library/nginx:latest`.
     pub fn answers_to(&self, wanted: &str) -> bool {
-        self.container_id == wanted
-            || self.is_called(wanted)
-            || self
-                .workload
-                .image
-                .as_deref()
-                .is_some_and(|image| is_image(image, wanted))
+        self.container_id == wanted || self.is_called(wanted) || self.is_of_image(wanted)
+    }
+
+    /// Returns true if the workload's image is meant, as for [`answers_to()`](Self::answers_to).
+    pub fn is_of_image(&self, wanted: &str) -> bool {
+        let image = self.workload.image.as_deref();
+        image.is_some_and(|image| is_image(image, wanted))
     }
 }
 
-/// A text that two profiles of one workload have in common: name, image, container in the pod, command and user. A container without image and
-/// name is a workload of its own.
-pub(super) fn workload(origin: &Origin) -> String {
+/// A text that two profiles of one workload have in common: name, image, container in the pod, command, user, and what the engine gives. A
+/// container without image and name is a workload of its own. Profiles with one text are [`Profile::is_of_workload`] of each other.
+pub(super) fn workload(profile: &Profile) -> String {
+    let origin = &profile.origin;
     let workload = &origin.workload;
     // docker and podman make up a name for each container.
     let container = workload.pod.as_ref().and(workload.container.as_ref());
@@ -142,13 +143,12 @@ pub(super) fn workload(origin: &Origin) -> String {
         (None, None) => Some(&origin.container_id),
         _ => None,
     };
-    let process = &origin.process;
     let parts = (
         &origin.name,
         &workload.image,
         container,
-        &process.args,
-        process.uid,
+        &origin.process,
+        &profile.conditions.original,
         own,
     );
     format!("{parts:?}")

@@ -435,3 +435,50 @@ fn a_damaged_profile_is_told_and_hides_no_other() {
         "{error}"
     );
 }
+
+/// Runs without a member of the set failed; runs without what was left out passed, and say nothing of why it had looked needed.
+#[test]
+fn what_shrink_tried_is_not_doubtful_any_more() {
+    const ID: &str = "20260101T000000Z-00000001";
+    let directory = tempfile::tempdir().unwrap();
+    let store = Store::at(directory.path());
+    let mut before = profile("a", ID);
+    let doubtful: Vec<Capability> = before
+        .findings
+        .needed
+        .iter_mut()
+        .take(2)
+        .map(|need| {
+            need.unclear = Some("programs often only log it".to_owned());
+            need.capability
+        })
+        .collect();
+    let files = Files::new(&before, b"{}".to_vec()).unwrap();
+    store.add(&before, &files, 20).unwrap();
+    let set = before
+        .findings
+        .minimized
+        .difference([doubtful[1]].into_iter().collect());
+    let shrunk = capprof_profile::profile::Shrunk {
+        set,
+        sets: before.sets_of(set),
+        left_out: [doubtful[1]].into_iter().collect(),
+        added: capprof_profile::CapabilitySet::EMPTY,
+        check: None,
+        command: vec!["docker".to_owned()],
+        runs: 5,
+        finished: "2026-01-02T00:00:00Z".to_owned(),
+    };
+    store.set_shrunk(ID, &shrunk).unwrap();
+    let after = store.find(ID).unwrap().profile;
+    let unclear = |capability| {
+        let mut needed = after.findings.needed.iter();
+        let need = needed.find(|need| need.capability == capability);
+        need.unwrap().unclear.is_some()
+    };
+    assert!(!unclear(doubtful[0]));
+    assert!(unclear(doubtful[1]));
+    assert_eq!(after.shrunk, Some(shrunk.clone()));
+    before.take_shrunk(shrunk);
+    assert_eq!(after, before);
+}

@@ -106,7 +106,7 @@ fn keep(
         finished: capprof_store::time::now(),
     };
     store.set_shrunk(&found.profile.origin.recording_id, &shrunk)?;
-    found.profile.shrunk = Some(shrunk);
+    found.profile.take_shrunk(shrunk);
     write_configuration(found)?;
     search.state.finished = true;
     search.save()?;
