@@ -5,13 +5,14 @@ use super::edited::{Edited, Error, plain_name};
 use crate::render::Parts;
 
 /// What an answer may change of a service.
-const KEYS: [&str; 6] = [
+const KEYS: [&str; 7] = [
     "privileged",
     "cap_drop",
     "cap_add",
     "devices",
     "device_cgroup_rules",
     "sysctls",
+    "ulimits",
 ];
 
 /// The services.
@@ -84,6 +85,7 @@ pub(super) fn apply(text: &str, name: &str, parts: &Parts) -> Result<Edited, Err
         document.set_list(&service, "device_cgroup_rules", &parts.rules, same);
     }
     sysctls(&mut document, &service, parts, name)?;
+    limits(&mut document, &service, parts, name)?;
     if service.get("extends").is_some() {
         notes.push(format!(
             "service {name} extends another: compose adds that one's cap_add, devices and privileged to these"
@@ -95,6 +97,44 @@ pub(super) fn apply(text: &str, name: &str, parts: &Parts) -> Result<Edited, Err
         text: edited,
         notes,
     })
+}
+
+/// Limits that the service does not have yet.
+fn limits(document: &mut YamlFile, service: &Node, parts: &Parts, name: &str) -> Result<(), Error> {
+    let there = service.get("ulimits");
+    let is_missing = |limit: &str| there.is_none_or(|limits| limits.get(limit).is_none());
+    let missing: Vec<_> = parts
+        .limits
+        .iter()
+        .filter(|(limit, _)| is_missing(limit))
+        .collect();
+    match there {
+        _ if missing.is_empty() => {}
+        Some(mapping) if mapping.flow => return Err(flow(mapping, "ulimits", name)),
+        Some(mapping) if !mapping.entries().is_empty() => {
+            let mapping = mapping.clone();
+            for (limit, value) in missing {
+                document.set(&mapping, limit, value);
+            }
+        }
+        _ => {
+            let limits: Vec<String> = missing
+                .iter()
+                .map(|(limit, value)| format!("{limit}: {value}"))
+                .collect();
+            document.set(service, "ulimits", &format!("{{{}}}", limits.join(", ")));
+        }
+    }
+    Ok(())
+}
+
+/// The error of a mapping on one line, into which nothing can be put.
+fn flow(mapping: &Node, key: &str, name: &str) -> Error {
+    DocumentError::Flow {
+        line: mapping.line + 1,
+        what: format!("{key} of service {name}"),
+    }
+    .into()
 }
 
 /// As a list or as a mapping, whichever is there.
@@ -110,11 +150,7 @@ fn sysctls(
     match service.get("sysctls") {
         Some(mapping) if !mapping.entries().is_empty() => {
             if mapping.flow {
-                return Err(DocumentError::Flow {
-                    line: mapping.line + 1,
-                    what: format!("sysctls of service {name}"),
-                }
-                .into());
+                return Err(flow(mapping, "sysctls", name));
             }
             let mapping = mapping.clone();
             for (sysctl, value) in &parts.sysctls {

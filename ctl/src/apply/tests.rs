@@ -271,3 +271,85 @@ fn a_file_is_known_by_its_name_and_content() {
     assert_eq!(kind("a.yaml", "kind: Pod").unwrap(), FileFormat::Kubernetes);
     assert!(matches!(kind("a.yaml", "a: b"), Err(Error::Kind)));
 }
+
+/// The container had a limit within which the kernel did not check a capability.
+#[test]
+fn a_limit_in_the_place_of_a_capability_is_added_once() {
+    let with = |kind: FileFormat, text: &str, limits: &[(&str, &str)]| {
+        let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        let parts = Parts {
+            limits: limits.iter().map(owned).collect(),
+            ..Parts::default()
+        };
+        let once = apply(kind, text, "web", &parts).map(|edited| edited.text);
+        if let Ok(once) = &once {
+            assert_eq!(&apply(kind, once, "web", &parts).unwrap().text, once);
+        }
+        once.map_err(|error| error.to_string())
+    };
+    let two = &[("memlock", "-1"), ("rtprio", "{soft: 1, hard: 99}")];
+    assert_data_eq!(
+        with(
+            FileFormat::Compose,
+            "services:\n  web:\n    image: qemu\n",
+            two
+        )
+        .unwrap(),
+        snapbox::str![[r#"
+services:
+  web:
+    image: qemu
+    cap_drop: ["ALL"]
+    ulimits: {memlock: -1, rtprio: {soft: 1, hard: 99}}
+
+"#]]
+    );
+    let text = "services:\n  web:\n    image: qemu\n    ulimits:\n      nofile: 1024\n      memlock: 65536 # a page\n";
+    assert_data_eq!(
+        with(FileFormat::Compose, text, two).unwrap(),
+        snapbox::str![[r#"
+services:
+  web:
+    image: qemu
+    ulimits:
+      nofile: 1024
+      memlock: 65536 # a page
+      rtprio: {soft: 1, hard: 99}
+    cap_drop: ["ALL"]
+
+"#]]
+    );
+    let text = "services:\n  web:\n    image: qemu\n    ulimits: {nofile: 1024}\n";
+    let error = with(FileFormat::Compose, text, two).unwrap_err();
+    assert!(error.contains("ulimits of service web"), "{error}");
+    assert_data_eq!(
+        with(
+            FileFormat::Quadlet,
+            "[Container]\nImage=qemu\n",
+            &[("memlock", "-1:-1")]
+        )
+        .unwrap(),
+        snapbox::str![[r#"
+[Container]
+Image=qemu
+DropCapability=all
+Ulimit=memlock=-1:-1
+
+"#]]
+    );
+    assert_data_eq!(
+        with(
+            FileFormat::Systemd,
+            "[Service]\nExecStart=/usr/bin/qemu\n",
+            &[("LimitMEMLOCK", "infinity")]
+        )
+        .unwrap(),
+        snapbox::str![[r#"
+[Service]
+ExecStart=/usr/bin/qemu
+CapabilityBoundingSet=
+LimitMEMLOCK=infinity
+
+"#]]
+    );
+}

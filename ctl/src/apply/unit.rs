@@ -26,6 +26,9 @@ pub(super) fn quadlet(text: &str, parts: &Parts) -> Edited {
         };
         unit.add("Sysctl", &assignment, &format!("{name}="));
     }
+    for (name, value) in &parts.limits {
+        unit.add("Ulimit", &format!("{name}={value}"), &format!("{name}="));
+    }
     unit.finish(text, parts)
 }
 
@@ -44,6 +47,9 @@ pub(super) fn systemd(text: &str, parts: &Parts) -> Edited {
         lines.push(format!("AmbientCapabilities={}", full(parts.ambient)));
     }
     unit.exchange(&["CapabilityBoundingSet", "AmbientCapabilities"], lines);
+    for (name, value) in &parts.limits {
+        unit.add(name, value, "=");
+    }
     unit.finish(text, parts)
 }
 

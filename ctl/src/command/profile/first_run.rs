@@ -81,10 +81,10 @@ impl FirstRun<'_> {
         }
         match (self.check, self.duration, self.until_quiet) {
             (None, None, None) => {
-                output::message("use the container now; the run ends with its program");
+                output::message("use it now; the run ends with the program");
             }
             (_, _, Some(time)) => output::message(&format!(
-                "use the container now; the run ends when nothing new has come for {} s",
+                "use it now; the run ends when nothing new has come for {} s",
                 time.as_secs()
             )),
             _ => {}

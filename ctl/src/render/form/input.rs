@@ -79,7 +79,7 @@ fn only_binds<'s>(mut syscalls: impl Iterator<Item = &'s String>) -> bool {
 impl<'a> From<&'a Profile> for FormInput<'a> {
     fn from(profile: &'a Profile) -> Self {
         Self {
-            used: used(&profile.origin.workload),
+            used: used(profile),
             name: (profile.origin.workload.service.as_deref())
                 .or(profile.origin.name.as_deref())
                 .or(profile.origin.workload.container.as_deref()),
@@ -161,13 +161,20 @@ impl<'a> From<&'a Merged> for FormInput<'a> {
 }
 
 /// The form in which a workload is given to the engine that ran it.
-fn used(workload: &capprof_profile::recording::Workload) -> FormKind {
+fn used(profile: &Profile) -> FormKind {
+    let workload = &profile.origin.workload;
+    // A program with the host's own file system is no container: what starts it is a service.
+    let is_of_host = |privileges: &Privileges| {
+        let namespaces = &privileges.engine_grants.host_namespaces;
+        namespaces.contains("mount")
+    };
     match workload.engine.as_deref() {
         Some("podman") => FormKind::Podman,
         Some("kubernetes") => FormKind::Kubernetes,
         Some("systemd") => FormKind::Systemd,
         Some("docker") if workload.service.is_some() => FormKind::Compose,
         _ if workload.pod.is_some() => FormKind::Kubernetes,
+        None if profile.privileges.as_ref().is_some_and(is_of_host) => FormKind::Systemd,
         _ => FormKind::Docker,
     }
 }

@@ -11,22 +11,23 @@ pub(super) fn words(engine: FormKind, name: &str, limit: ResourceLimit) -> Optio
         FormKind::Docker | FormKind::DockerOptions | FormKind::Podman | FormKind::Nixos => {
             format!("--ulimit={name}={soft}:{hard}")
         }
-        FormKind::Compose if soft == hard => format!("ulimits: {{{name}: {soft}}}"),
-        FormKind::Compose => format!("ulimits: {{{name}: {{soft: {soft}, hard: {hard}}}}}"),
-        FormKind::Quadlet => format!("Ulimit={name}={soft}:{hard}"),
+        FormKind::Compose => {
+            let (name, value) = assignment(engine, name, limit)?;
+            format!("ulimits: {{{name}: {value}}}")
+        }
+        FormKind::Quadlet => {
+            let (name, value) = assignment(engine, name, limit)?;
+            format!("Ulimit={name}={value}")
+        }
+        FormKind::Systemd => {
+            let (name, value) = assignment(engine, name, limit)?;
+            format!("{name}={value}")
+        }
         FormKind::ContainersConf => format!("default_ulimits = [\"{name}={soft}:{hard}\"]"),
         FormKind::Nomad => format!("ulimit {{ {name} = \"{soft}:{hard}\" }}"),
         FormKind::Ecs => format!(
             "\"ulimits\": [{{\"name\": \"{name}\", \"softLimit\": {soft}, \"hardLimit\": {hard}}}]"
         ),
-        FormKind::Systemd => {
-            let value = match soft == hard {
-                true => soft,
-                false => format!("{soft}:{hard}"),
-            };
-            let value = value.replace("-1", "infinity");
-            format!("Limit{}={value}", name.to_uppercase())
-        }
         // Pods have no limits of processes, and ctr has one option, for open files.
         FormKind::Kubernetes
         | FormKind::Kustomize
@@ -38,6 +39,26 @@ pub(super) fn words(engine: FormKind, name: &str, limit: ResourceLimit) -> Optio
     })
 }
 
+/// A limit as a name and a value of the file that starts a workload; `None` if that file has none.
+fn assignment(engine: FormKind, name: &str, limit: ResourceLimit) -> Option<(String, String)> {
+    let (soft, hard) = (number(limit.soft), number(limit.hard));
+    let is_one = soft == hard;
+    Some(match engine {
+        FormKind::Compose if is_one => (name.to_owned(), soft),
+        FormKind::Compose => (name.to_owned(), format!("{{soft: {soft}, hard: {hard}}}")),
+        FormKind::Quadlet => (name.to_owned(), format!("{soft}:{hard}")),
+        FormKind::Systemd => {
+            let value = match is_one {
+                true => soft,
+                false => format!("{soft}:{hard}"),
+            };
+            let value = value.replace("-1", "infinity");
+            (format!("Limit{}", name.to_uppercase()), value)
+        }
+        _ => return None,
+    })
+}
+
 fn number(limit: u64) -> String {
     match limit {
         u64::MAX => "-1".to_owned(),
@@ -45,26 +66,47 @@ fn number(limit: u64) -> String {
     }
 }
 
+/// How a line of [`kept()`] begins that names the option for the limit.
+pub(super) const KEPT: &str = "the container had this limit";
+
 /// Limits that the container had and that must stay unless it is given the capability, a line each.
 pub(super) fn kept(engine: FormKind, granted: &EngineGrants, set: CapabilitySet) -> Vec<String> {
-    let line = |(name, limit): (&String, &ResourceLimit)| {
+    let line = |(name, limit, capability): (&str, ResourceLimit, Capability)| {
+        let (of, soft) = (capability.short_name(), number(limit.soft));
+        match words(engine, name, limit) {
+            Some(words) => {
+                format!("{KEPT}, within which the kernel does not check {of}: {words}")
+            }
+            None => format!(
+                "the container had the limit {name}={soft}, for which this has no option: a program that used it needs {of}"
+            ),
+        }
+    };
+    instead_of_capabilities(granted, set).map(line).collect()
+}
+
+/// The same limits as names and values of the file that starts the workload.
+pub(super) fn assignments(
+    engine: FormKind,
+    granted: &EngineGrants,
+    set: CapabilitySet,
+) -> Vec<(String, String)> {
+    instead_of_capabilities(granted, set)
+        .filter_map(|(name, limit, _)| assignment(engine, name, limit))
+        .collect()
+}
+
+/// The limits that the container had in the place of a capability which the set does not have.
+fn instead_of_capabilities(
+    granted: &EngineGrants,
+    set: CapabilitySet,
+) -> impl Iterator<Item = (&str, ResourceLimit, Capability)> {
+    granted.limits.iter().filter_map(move |(name, limit)| {
         let capability = match name.as_str() {
             "memlock" => Capability::IPC_LOCK,
             "nice" | "rtprio" => Capability::SYS_NICE,
             _ => return None,
         };
-        if set.contains(capability) {
-            return None;
-        }
-        let (of, soft) = (capability.short_name(), number(limit.soft));
-        Some(match words(engine, name, *limit) {
-            Some(words) => format!(
-                "the container had this limit, within which the kernel does not check {of}: {words}"
-            ),
-            None => format!(
-                "the container had the limit {name}={soft}, for which this has no option: a program that used it needs {of}"
-            ),
-        })
-    };
-    granted.limits.iter().filter_map(line).collect()
+        (!set.contains(capability)).then_some((name.as_str(), *limit, capability))
+    })
 }

@@ -4,6 +4,7 @@ use super::super::form_kind::FormKind;
 use super::super::privileged::Replacement;
 use super::caveats::caveats;
 use super::input::FormInput;
+use super::limit;
 use super::names::short_names;
 use super::unable::Unable;
 use capprof_profile::CapabilitySet;
@@ -21,6 +22,8 @@ pub(crate) struct Parts {
     pub(crate) rules: Vec<String>,
     /// Sysctls: name and value.
     pub(crate) sysctls: Vec<(String, String)>,
+    /// Limits that stand for a capability which the set does not have: name and value in the engine's words.
+    pub(crate) limits: Vec<(String, String)>,
     /// True if the process runs with no_new_privs today.
     pub(crate) no_new_privileges: bool,
     /// What has to be known besides, a line each.
@@ -42,9 +45,14 @@ impl Parts {
             .privileges
             .map(|privileges| Replacement::of(engine, privileges, workload.minimized))
             .unwrap_or_default();
+        let asked = workload.minimized.union(workload.unsettled);
+        let limits = workload
+            .privileges
+            .map(|privileges| limit::assignments(engine, &privileges.engine_grants, asked))
+            .unwrap_or_default();
         let caveats = caveats(engine, &workload)?
             .into_iter()
-            .filter(|caveat| !caveat.starts_with("take out "))
+            .filter(|caveat| !caveat.starts_with("take out ") && !caveat.starts_with(limit::KEPT))
             .chain(beyond.caveats)
             .collect();
         Ok(Self {
@@ -56,6 +64,7 @@ impl Parts {
             devices: beyond.devices,
             rules: beyond.rules,
             sysctls: beyond.sysctls,
+            limits,
             no_new_privileges: workload.no_new_privileges,
             caveats,
         })

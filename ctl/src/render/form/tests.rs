@@ -366,6 +366,10 @@ fn a_limit_that_the_container_had_is_named_unless_it_has_the_capability() {
         pod.contains("a program that used it needs IPC_LOCK"),
         "{pod}"
     );
+    // A file gets the limit, and so nothing has to be said of it.
+    let parts = Parts::of(FormKind::Quadlet, &profile).unwrap();
+    assert_eq!(parts.limits, [("memlock".to_owned(), "-1:-1".to_owned())]);
+    assert!(parts.caveats.is_empty(), "{:?}", parts.caveats);
     let mut granted = workload(0, false, &[Capability::IPC_LOCK]);
     granted.privileges = profile.privileges;
     assert!(!said(&granted, FormKind::Podman).contains("does not check"));
