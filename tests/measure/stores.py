@@ -4,6 +4,9 @@ import glob
 import hashlib
 import json
 import os
+import shutil
+import subprocess
+import time
 
 from containers import Bundle, Place
 from table import in_turns, memory, run
@@ -74,3 +77,32 @@ def stores(table, work, program, builds, count, rounds):
                   {label: [used.processor / 1000 for used in values] for label, values in found.items()})
         table.row(f"{name}, {count} profiles, peak memory", "MiB",
                   {label: [memory([builds[label].ctl, *arguments], stdin, environment)] for label in found}, mebibytes)
+    for name, arguments in (("prune --keep 3", ["--keep", "3"]), ("prune of all", ["--older-than", "9999-01-01"])):
+        pruned(table, work, store, builds, (f"{name}, {count} profiles", arguments), rounds)
+
+
+def pruned(table, work, store, builds, what, rounds):
+    """Each turn has a copy of the store, with an index as `list` leaves it."""
+    name, arguments = what
+    copy, configuration = os.path.join(work, "copy"), os.path.join(work, "copy.toml")
+    with open(configuration, "w") as file:
+        file.write(f'store = "{copy}"\n')
+    environment = dict(os.environ, CAPPROF_CONFIG=configuration)
+    builds = {label: build for label, build in builds.items() if knows_prune(build)}
+
+    def turn(build):
+        run(["cp", "-a", store, copy])
+        # An index trusts only files older than two seconds.
+        time.sleep(3)
+        run([build.ctl, "list"], env=environment)
+        used = run([build.ctl, "prune", *arguments], env=environment)
+        shutil.rmtree(copy)
+        return used
+
+    found = in_turns(rounds, {label: lambda build=build: turn(build) for label, build in builds.items()})
+    table.row(f"{name}, wall", "s", {label: [used.wall / 1000 for used in values] for label, values in found.items()}, 5)
+    table.row(f"{name}, processor", "s", {label: [used.processor / 1000 for used in values] for label, values in found.items()})
+
+
+def knows_prune(build):
+    return subprocess.run([build.ctl, "prune", "--help"], capture_output=True).returncode == 0
