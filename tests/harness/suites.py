@@ -11,7 +11,8 @@ GUEST = ("tests/vm/", "tests/guest", "packaging/")
 # The pages whose commands a suite runs as they are written.
 PAGES = tuple(
     f"docs/{page}.md"
-    for page in ("compose", "docker", "podman", "containerd", "kubernetes", "enforce", "observe", "one-command", "pipelines", "profile", "report", "shrink", "store", "verify")
+    for page in ("compose", "docker", "podman", "containerd", "kubernetes", "enforce", "observe", "one-command", "pipelines", "privileged", "profile", "report", "shrink", "store",
+                 "verify", "why")
 )
 ENGINES = (*SOURCES, "packaging/", "tests/engines/", "tests/corpus/", "README.md", *PAGES)
 
@@ -92,8 +93,8 @@ ALL = (
           inputs=("packaging/selinux/", "tests/policy/", *HARNESS)),
     engines("packages", "here", "any", "deb and rpm are reproducible, complete, installable and removable; manual pages; the Kubernetes files"),
     engines("engines", "native", "host",
-            "docker, podman, containerd and CRI without SELinux; verify, enforce, shrink; README and the pages on compose, docker, podman, enforce, observe, "
-            "one command, pipelines, profiles, reports, shrink, the store and verify word by word",
+            "docker, podman, containerd and CRI without SELinux; verify, enforce, shrink; bash, zsh and fish complete the name of a profile; README and the pages on "
+            "compose, docker, podman, enforce, observe, one command, pipelines, privileged containers, profiles, reports, shrink, the store, verify and why word by word",
             limit=1800, after=("roots",)),
     engines("docker-20", "docker-20", "any",
             "README and the page on compose word by word with Debian 12's docker 20.10, which has no annotations, and with compose 1 and 2", after=("roots",)),
