@@ -1,4 +1,4 @@
-//! Delta debugging on a set: from one that passes a test to one that does so and of which no member can be left out.
+//! Delta debugging: makes a set that passes a test smaller, until no member can be left out.
 //!
 //! After Zeller and Hildebrandt, "Simplifying and Isolating Failure-Inducing Input" (2002), with the complements alone: what a part of
 //! the set does by itself is no use where most of it is needed. Parts are left out one after the other, round and round, finer and finer;
@@ -12,7 +12,7 @@ use std::collections::HashMap;
 pub(crate) struct Stopped<E> {
     /// The smallest set that has passed.
     pub(crate) smallest: CapabilitySet,
-    /// Why the test was not made.
+    /// The reason why the test was not made.
     pub(crate) error: E,
 }
 
@@ -21,16 +21,16 @@ pub(crate) struct Stopped<E> {
 pub(crate) struct Question {
     /// The set.
     pub(crate) set: CapabilitySet,
-    /// How many more tests there can be at most, this one included.
+    /// The largest number of tests that can still come, this one included.
     pub(crate) left: usize,
 }
 
-/// Where a search stands.
+/// The state of a search.
 #[derive(Clone, Copy)]
 struct Place {
     smallest: CapabilitySet,
     parts: usize,
-    /// Where the next part begins, among the members in kernel order.
+    /// The begin of the next part, among the members in kernel order.
     start: usize,
     /// How many parts in a row were all needed.
     needed: usize,

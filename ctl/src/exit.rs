@@ -1,4 +1,4 @@
-//! What the exit status says.
+//! The exit status, and its meanings.
 
 use std::process::ExitCode;
 

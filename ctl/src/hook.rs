@@ -1,4 +1,4 @@
-//! `capprof-hook`, which holds the recorders, run as a helper.
+//! Runs `capprof-hook`, which has the recorders.
 
 use anyhow::{Context, bail};
 use std::ffi::OsStr;

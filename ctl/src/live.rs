@@ -1,4 +1,4 @@
-//! Recordings in progress, as `capprof-hook` sees them.
+//! Reads recordings in progress from `capprof-hook`.
 
 use crate::hook;
 use anyhow::{Context, bail};
@@ -14,7 +14,7 @@ use std::process::{Child, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-/// What is known so far of all recordings in progress, or of these.
+/// Returns the interim results of all recordings in progress, or of these.
 ///
 /// # Errors
 /// `capprof-hook` could not be run, or failed.
@@ -178,7 +178,7 @@ impl News {
         }
     }
 
-    /// What had not been seen before.
+    /// Returns the rows that had not been seen before.
     pub(crate) fn of<'a>(&mut self, progress: &'a Progress) -> Vec<&'a Row> {
         let mut new = Vec::new();
         for row in &progress.rows {

@@ -1,4 +1,4 @@
-//! Engines' programs as children of this one, and how they end.
+//! Runs engines' programs as children of this process, and ends them.
 
 use crate::launch::{LaunchedContainer, Prepared};
 use anyhow::Context;
@@ -13,13 +13,13 @@ use std::time::{Duration, Instant};
 /// How often a process is looked at.
 const TICK: Duration = Duration::from_millis(10);
 
-/// How long the engine's program is waited for between two attempts to remove its container.
+/// The time that capprofctl waits for the engine's program between two attempts to remove its container.
 const PAUSE: Duration = Duration::from_millis(250);
 
-/// How long an engine that has just been started may take to say the id of its container; one that never does is told to give up.
+/// The time limit of an engine that has just been started to report the id of its container. After it, the engine is told to give up.
 const ID_APPEARS: Duration = Duration::from_secs(3);
 
-/// How long an engine may take to remove a container, and its program to notice.
+/// The time that an engine may take to remove a container, and its program to notice.
 const REMOVAL: Duration = Duration::from_secs(60);
 
 /// Set from now on when this program is asked to stop: by Ctrl-C, by SIGTERM, or because the terminal is gone.

@@ -17,10 +17,10 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// How often to look whether something has changed.
+/// The time between two looks for a change.
 const TICK: Duration = Duration::from_millis(50);
 
-/// How long to wait before a check that failed is run again.
+/// The time to wait before a check that failed is run again.
 pub(crate) const PAUSE: Duration = Duration::from_millis(250);
 
 /// How often it is looked for news of a recording.
@@ -32,18 +32,18 @@ const LAST_CHECK: Duration = Duration::from_secs(1);
 /// The first of the statuses by which engines say that they failed themselves (docker-run(1), "Exit Status").
 const ENGINE_FAILED: u8 = 125;
 
-/// Where the engine's program reads from and writes to.
+/// The standard streams of the engine's program.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Streams<'a> {
-    /// Those of this program: the user sees what the container writes.
+    /// The streams of this program: the user sees the container's output.
     Inherited,
-    /// Those of this program, but what the container writes goes to this program's standard error: its standard output is for the answer.
+    /// The streams of this program, but the container's output goes to this program's standard error: its standard output is for the answer.
     Shown,
     /// Nothing is read, and the output goes to this file.
     Log(&'a Path),
 }
 
-/// When the check is run.
+/// The time at which the check runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum CheckTime<'a> {
     /// While the container's program runs, which the recording in this state directory tells.
@@ -52,12 +52,12 @@ pub(crate) enum CheckTime<'a> {
     FromTheBeginning,
 }
 
-/// When a run has shown enough.
+/// The conditions under which a run has shown enough.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Quiet<'a> {
     /// Nothing new has come for so long.
     pub(crate) time: Duration,
-    /// Where recordings in progress are kept.
+    /// The state directory, which has the recordings in progress.
     pub(crate) state: &'a Path,
 }
 
@@ -68,17 +68,17 @@ pub(crate) struct Trial<'a> {
     pub(crate) prepared: &'a Prepared,
     /// A command for `sh -c` that succeeds if the container does what it should.
     pub(crate) check: Option<(&'a str, CheckTime<'a>)>,
-    /// How long it may take.
+    /// The time limit.
     pub(crate) timeout: Duration,
-    /// When it ends because nothing new comes; `None` if it does not end for that reason.
+    /// The end for lack of news; `None` if it does not end for that reason.
     pub(crate) quiet: Option<Quiet<'a>>,
     /// One of these is set when it is to stop.
     pub(crate) interrupted: &'a [&'a AtomicBool],
-    /// Where its program reads from and writes to.
+    /// The standard streams of its program.
     pub(crate) streams: Streams<'a>,
     /// True if a container that has ended by itself is removed, as one that was stopped is.
     pub(crate) removes_ended: bool,
-    /// How long a program that did not end by itself is given to do so when it is asked to, before its container is removed.
+    /// The time that a program has to end after it is asked to, before its container is removed.
     pub(crate) grace: Duration,
 }
 
@@ -97,7 +97,7 @@ pub(crate) enum TrialEnd {
     Interrupted,
 }
 
-/// What was seen of a run.
+/// The result of watching a run.
 #[derive(Clone, Debug)]
 pub(crate) struct Observed {
     /// The container's id, if the engine said it in time.
@@ -215,11 +215,11 @@ struct Run<'a> {
     trial: &'a Trial<'a>,
     deadline: Instant,
     container: Option<String>,
-    /// Of a container in the background, what waits for its end.
+    /// The command that waits for the end of a container in the background.
     waiter: Option<Child>,
     check: Option<Check>,
     next_check: Instant,
-    /// What the recording tells, once there is one.
+    /// The recording's messages, once there is one.
     news: Option<(Stream, News)>,
 }
 

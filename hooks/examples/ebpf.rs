@@ -51,7 +51,7 @@ fn main() -> anyhow::Result<()> {
             let methods: Vec<Method> = Method::ALL.into_iter().filter(is_wanted).collect();
             ebpf::load(&methods)?;
         }
-        // What is no capability check, and is not seen.
+        // Uses that are not capability checks, and that are not seen.
         "unseen" => println!("{:?}", ebpf::unseen()?),
         // What makes the kernel side count.
         "processes" => println!("{:?}", ebpf::processes()?),

@@ -10,7 +10,7 @@ use std::path::Path;
 /// would call them for another one, and that must neither be recorded as this one nor end its recording.
 ///
 /// # Errors
-/// It is no state, or another container's.
+/// It is not a state, or another container's.
 pub(crate) fn parse(
     text: &[u8],
     directory: &Directory,
@@ -29,7 +29,7 @@ pub(crate) fn parse(
     let bundle = match recording.container.delivery {
         Delivery::Mount => Some(recording.container.bundle.clone()),
         Delivery::Bundle => Some(directory.bundle()),
-        // Nothing of the recording lies in a bundle, where it could be copied from. crun 1.8 names `/` for a container with a user namespace.
+        // No part of the recording lies in a bundle, so nobody can copy it from there. crun 1.8 names `/` for a container with a user namespace.
         Delivery::Option => None,
     };
     if let Some(bundle) = bundle.filter(|bundle| !is_same(state.bundle(), bundle)) {
@@ -40,7 +40,7 @@ pub(crate) fn parse(
             bundle.display()
         );
     }
-    // A runtime names no pid, or 0, of a container that has ended.
+    // For a container that has ended, a runtime names no pid, or 0.
     let pid = state.pid().filter(|pid| *pid != 0);
     if let Some(pid) = pid
         && let Some(armed) = directory.armed()?

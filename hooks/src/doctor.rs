@@ -1,4 +1,4 @@
-//! What can be recorded on this host, and why not what cannot.
+//! Finds out what capprof can record on this host, and the reasons for what it cannot.
 
 use crate::recorders::RECORDERS;
 use capprof_store::recording::{self, Directory};

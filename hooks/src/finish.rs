@@ -1,4 +1,4 @@
-//! The end of a recording: in the poststop hook, or in recovery for a container whose hook never ran.
+//! Ends a recording: in the poststop hook, or in recovery if a container's hook never ran.
 
 use crate::recorder::Recorder;
 use crate::recorders::{self, ArmedRecorders};
@@ -18,13 +18,13 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
-/// What the recorders saw, kept until the result is in the store.
+/// The evidence of the recorders, kept until the result is in the store.
 const EVIDENCE: &str = "evidence.json";
 
-/// How long to wait for another process that is finishing the same recording. Engines give a hook some seconds.
+/// The time to wait for another process that is finishing the same recording. Engines give a hook some seconds.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What is known of a recording at its end, as it is kept in the recording's directory.
+/// The evidence of a recording at its end, as the recording's directory keeps it.
 #[derive(Debug, Serialize, Deserialize)]
 struct Collected {
     finished: String,
@@ -145,7 +145,7 @@ fn conclude(
     Ok(is_stored)
 }
 
-/// What the prestart hook wrote down; `None` if it is not what this version writes. Sweeping then releases what it armed.
+/// The file of the prestart hook; `None` if another version wrote it. Then sweeping releases the recorders that it armed.
 ///
 /// # Errors
 /// It cannot be read.
@@ -163,7 +163,7 @@ fn load_armed(
     }
 }
 
-/// What was collected, with what is left to do about it.
+/// The collected evidence, and the steps that are left.
 struct Taken<'armed> {
     collected: Collected,
     /// It is in the recording's directory.
@@ -172,7 +172,7 @@ struct Taken<'armed> {
     forget: Vec<Box<dyn FnOnce() -> anyhow::Result<()> + 'armed>>,
 }
 
-/// What was collected before, or is collected now.
+/// Returns the evidence that was collected before, or collects it.
 ///
 /// # Errors
 /// It was collected before and cannot be read.
@@ -191,7 +191,7 @@ fn take<'armed>(
             });
         }
         Err(error) => match error.source.kind() {
-            // Not yet, or by another version.
+            // It was not written yet, or another version wrote it.
             io::ErrorKind::NotFound | io::ErrorKind::InvalidData => {}
             _ => return Err(error.into()),
         },
@@ -222,7 +222,7 @@ fn take<'armed>(
 fn has_run(collected: &Collected) -> bool {
     let never_started =
         |evidence: &Evidence| evidence.executed == Some(false) && evidence.observations.is_empty();
-    // The prestart hook was interrupted where there is no report.
+    // If there is no report, the prestart hook was interrupted.
     !collected.reports.is_empty()
         && !collected
             .evidence

@@ -1,4 +1,4 @@
-//! Where a hook's messages go.
+//! Writes a hook's messages to the system log.
 //!
 //! runc shows a failing hook's standard error in its own message. crun gives hooks /dev/null, so the message is also put on
 //! the runtime's standard error, where engines look for it. Either way the system log has it.
@@ -64,7 +64,7 @@ fn tell_runtime(line: &str) {
     if !has_position {
         let _ = OpenOptions::new()
             .write(true)
-            // A pipe that is full or has no reader, must not hold up a container.
+            // A pipe that is full or has no reader must not hold up a container.
             .custom_flags((OFlags::NONBLOCK | OFlags::NOCTTY).bits().cast_signed())
             .open(&path)
             .and_then(|mut stream| stream.write_all(line.as_bytes()));

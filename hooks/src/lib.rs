@@ -7,8 +7,8 @@
 //! capprof-hook attach    DIRECTORY   record a container that runs already, or a service (started by capprofctl observe and unit)
 //! capprof-hook join      DIRECTORY   record what systemd executes in this control group (started by systemd, before a service's program)
 //! capprof-hook detach    DIRECTORY   end that
-//! capprof-hook so-far    [--state DIRECTORY] [--every MILLISECONDS] [DIRECTORY...]   what is known of recordings in progress, as JSON
-//! capprof-hook snapshot  [--state DIRECTORY] [DIRECTORY...]   put that into the store
+//! capprof-hook so-far    [--state DIRECTORY] [--every MILLISECONDS] [DIRECTORY...]   print the interim results of recordings in progress as JSON
+//! capprof-hook snapshot  [--state DIRECTORY] [DIRECTORY...]   store the interim results
 //! capprof-hook recover   [--state DIRECTORY] [--stopped] [--unload]   finish recordings whose container is gone (or has stopped)
 //! capprof-hook doctor    [--state DIRECTORY]   what can be recorded on this host, as JSON
 //! capprof-hook why REPORT …   which system calls of a command or a container are refused, and why (see the module)

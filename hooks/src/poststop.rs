@@ -9,7 +9,7 @@ use capprof_store::recording::Directory;
 /// What went wrong, if the configuration wants the hook to fail then; else it is only logged, because a hook that fails makes
 /// runc's `delete` fail although the container is gone.
 pub fn run(directory: &Directory, state: anyhow::Result<Vec<u8>>) -> anyhow::Result<()> {
-    // Read before finishing: afterwards the recording is gone.
+    // This is read before finishing, because afterwards the recording is gone.
     let recording = directory.load().ok();
     let fail = recording
         .as_ref()

@@ -64,12 +64,12 @@ pub(crate) fn arm(
         return Ok(());
     }
     let mut armed = ArmedRecorders::new(init);
-    // Written before anything is armed: recovery must know for whose end an abandoned recording waits.
+    // This is written before anything is armed, because recovery must know the process for which an abandoned recording waits.
     directory.save_json(ARMED, &armed)?;
     let result = arm_each(directory, recording, &mut armed)
         .and_then(|()| Ok(directory.save_json(ARMED, &armed)?));
     if result.is_err() {
-        // What is armed and not written down would stay armed for ever. The first error is the one to tell.
+        // A recorder that is armed and not written down would stay armed for ever. The first error is reported.
         armed.release(directory, recording);
         for forget in armed.forget_each() {
             let _ = forget();

@@ -1,4 +1,4 @@
-//! What is known of recordings in progress: told, or put into the store so that a power cut does not take it.
+//! Recordings in progress: prints their state, or stores it, so that it survives a power cut.
 
 use crate::recorders::ArmedRecorders;
 use crate::{ebpf, finish, results};
@@ -15,7 +15,7 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::time::Duration;
 
-/// What is known of a recording; `None` if nothing is armed for it yet.
+/// Returns the interim result of a recording; `None` if nothing is armed for it yet.
 ///
 /// # Errors
 /// Its files cannot be read.
@@ -141,8 +141,11 @@ pub fn snapshot(state: &Path, named: &[Directory]) -> anyhow::Result<()> {
             Ok(Some((recording, progress))) if recording.verifies().is_none() => {
                 match results::store_so_far(&directory, &recording, &progress.profile) {
                     Ok(()) => {
-                        let _ =
-                            writeln!(output, "wrote what is known of recording {}", recording.id);
+                        let _ = writeln!(
+                            output,
+                            "stored the interim result of recording {}",
+                            recording.id
+                        );
                     }
                     Err(error) => problems.push(line(error.as_ref())),
                 }

@@ -1,4 +1,4 @@
-//! What a recorder is.
+//! The trait of recorders.
 
 use capprof_profile::observation::{self, Evidence};
 use capprof_profile::profile::RecorderReport;
@@ -79,9 +79,9 @@ pub trait Recorder: Sync {
     }
 }
 
-/// What a recorder saw, and how it forgets that.
+/// The evidence of a recorder, and the function that makes the recorder forget it.
 pub struct Collection {
-    /// What it saw.
+    /// The evidence.
     pub evidence: Evidence,
     /// Has the recorder forget it, once it is on disk: as [`Recorder::forget`], of what was collected.
     pub forget: Box<dyn FnOnce() -> anyhow::Result<()>>,
@@ -109,7 +109,7 @@ impl Collection {
 /// The result of arming a recorder in the prestart hook.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ArmedRecorder {
-    /// What the profile says of the recorder.
+    /// The recorder's report for the profile.
     pub report: RecorderReport,
     /// The recorder's own state; `None` if it was not armed.
     pub state: Option<Value>,

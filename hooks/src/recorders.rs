@@ -1,4 +1,4 @@
-//! All recorders, and what they leave in a recording's directory between the two hooks.
+//! All recorders, and the file in a recording's directory that they share between the two hooks.
 
 use crate::ebpf::Ebpf;
 use crate::journal;
@@ -33,7 +33,7 @@ impl ArmedRecorders {
         }
     }
 
-    /// What the profile says of each recorder.
+    /// Returns each recorder's report for the profile.
     pub fn reports(&self) -> Vec<RecorderReport> {
         self.recorders
             .iter()
@@ -41,7 +41,7 @@ impl ArmedRecorders {
             .collect()
     }
 
-    /// What each armed recorder saw.
+    /// Collects the evidence of each armed recorder.
     pub fn collect(&self, recording: &Recording) -> Vec<(observation::RecorderName, Collection)> {
         self.armed()
             .map(|(recorder, state)| (recorder.name(), recorder.collect(recording, state)))
@@ -60,7 +60,7 @@ impl ArmedRecorders {
         errors
     }
 
-    /// What has each recorder forget evidence that another process has collected.
+    /// Returns a function for each recorder, which makes it forget evidence that another process has collected.
     pub fn forget_each(&self) -> Vec<Box<dyn FnOnce() -> anyhow::Result<()> + '_>> {
         self.armed()
             .map(

@@ -1,4 +1,4 @@
-//! Where the result of a recording is written.
+//! Writes the result of a recording.
 
 use anyhow::Context;
 use capprof_profile::error::line;
@@ -14,7 +14,7 @@ use std::io;
 /// Writes the result to the store, next to the bundle's config.json, and where an annotation asks for it. Returns true if the store has it:
 /// the other places are the engine's and the container's, and may be gone a moment later.
 ///
-/// What went wrong is added to `problems`, a line each.
+/// Errors are added to `problems`, a line each.
 pub(crate) fn write(
     directory: &Directory,
     recording: &Recording,
@@ -34,12 +34,12 @@ pub(crate) fn write(
         Some(verified) => store_run(&store, verified, profile, recording.judge),
     };
     let is_stored = match &stored {
-        // Retention took the profile while the container ran: there is nothing left to say it of.
+        // Retention removed the profile while the container ran, so the verdict has no profile.
         Err(profiles::Error::NotFound { .. }) => true,
         result => result.is_ok(),
     };
     problems.extend(stored.err().map(|error| error.to_string()));
-    // A run that verifies says nothing of its own.
+    // A run that verifies has no result of its own.
     let copied = match recording.verifies() {
         // capprof does not write to the bundle of a container that it does not run.
         None if !recording.is_from_outside() => copy_to_bundle(recording, &files),

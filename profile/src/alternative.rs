@@ -1,4 +1,4 @@
-//! Capabilities that the kernel would have accepted instead of the one that it asked for first.
+//! Capabilities that the kernel would have accepted in place of the one that it checked first.
 
 use crate::atlas::paths;
 use crate::classify::asked_in;
@@ -9,7 +9,7 @@ use crate::{Capability, CapabilitySet};
 /// `IP_TRANSPARENT`, `IPV6_TRANSPARENT`. IPv6 header options and unknown IP options take the first alone.
 const EITHER_OPTION: [(u16, u16); 4] = [(1, 12), (1, 36), (0, 19), (41, 75)];
 
-/// What else would have done for this check; empty where nothing, or where the place is not known well enough to say so.
+/// The other capabilities that would have satisfied this check; empty if there is none, or if too little is known about the place.
 ///
 /// | asked | instead | where |
 /// |---|---|---|

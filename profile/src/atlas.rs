@@ -1,4 +1,4 @@
-//! The atlas: every place where Linux asks for a capability, and what its answer is for.
+//! The atlas: every place where Linux checks a capability, and the purpose of the check.
 //!
 //! The data lie in `profile/atlas`: `table` has what was read in the source, one line for each function and capability, and `sites` has what
 //! `make atlas` extracted from Debian's sources. `build.rs` packs both; this module reads an entry of the packed text when it is first asked for it.
@@ -11,7 +11,7 @@ pub mod paths {
     include!(concat!(env!("OUT_DIR"), "/paths.rs"));
 }
 
-/// What the kernel does with the answer.
+/// The kernel's use of the answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum PlaceClass {
     /// The system call fails.
@@ -51,7 +51,7 @@ impl PlaceClass {
         }
     }
 
-    /// What it means, in a few words.
+    /// Its meaning in a few words.
     pub fn meaning(self) -> &'static str {
         match self {
             Self::Refuses => "refused without",
@@ -73,25 +73,25 @@ pub struct Site {
     pub function: &'static str,
     /// The kernel's function that it asks by.
     pub helper: &'static str,
-    /// What is asked for; empty where an argument says which.
+    /// The capabilities that the kernel checks; empty if an argument holds them.
     pub capabilities: CapabilitySet,
-    /// What the answer is for.
+    /// The purpose of the answer.
     pub class: PlaceClass,
-    /// What fails or is missing without, in the terms of system calls and errors.
+    /// The effect of its absence, in the terms of system calls and errors.
     pub without: &'static str,
-    /// What the capability lets a process do there, as the rest of a sentence: "set the clock".
+    /// The act that the capability allows a process there, as the rest of a sentence: "set the clock".
     pub plain: &'static str,
-    /// What else than a capability would do.
+    /// The alternative to a capability.
     pub unless: Option<&'static str>,
-    /// What decides where the kernel asks early.
+    /// The later decision, if the kernel checks early.
     pub decides: Option<&'static str>,
-    /// Who is asked, where that is not the process that makes the system call.
+    /// The process that the kernel checks, if it is not the one that makes the system call.
     pub who: Option<&'static str>,
     /// The rule of the classification that this entry belongs to.
     pub rule: Option<&'static str>,
     /// The program in tests/corpus that passes with and fails without; `prove` for a case of profile/atlas/prove.c.
     pub proof: Option<&'static str>,
-    /// What a process does there, where a recorder may not see the question.
+    /// The act of a process at a place where a recorder may not see the check.
     pub unseen: Option<&'static str>,
     /// Capabilities that would do as well.
     pub or: CapabilitySet,
@@ -105,11 +105,11 @@ pub struct Site {
     pub silent: bool,
     /// True if the question can leave an audit record. Where the capability module alone is asked no other security module hears of it.
     pub audited: bool,
-    /// For each kernel of [`kernels`], how many places there are, and how many of them are in Debian's amd64 build.
+    /// The number of places in each kernel of [`kernels`], and the number of these in Debian's amd64 build.
     pub places: Vec<(u32, u32)>,
 }
 
-/// What build.rs has packed: strings, and a line for each entry.
+/// The packed atlas of build.rs: strings, and a line for each entry.
 const PACKED: &str = include_str!(concat!(env!("OUT_DIR"), "/atlas.txt"));
 
 // Where in it the strings and lines begin (`STRINGS`, `LINES`), and which entries a function has, calls by a helper, or asks unseen.

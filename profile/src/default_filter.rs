@@ -1,4 +1,4 @@
-//! The default seccomp filters of docker and podman, and what their system calls do.
+//! The default seccomp filters of docker and podman, and the purpose of the system calls that they refuse.
 
 use crate::{Capability, CapabilitySet};
 

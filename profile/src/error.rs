@@ -1,4 +1,4 @@
-//! How errors are told.
+//! The text of errors.
 
 use std::error::Error;
 

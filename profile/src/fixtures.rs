@@ -281,7 +281,7 @@ fn full_observations() -> Vec<Observation> {
 pub struct Edit {
     /// Where, in 65536ths of the text's length.
     pub place: u16,
-    /// How many bytes are taken out.
+    /// The number of bytes that are taken out.
     pub removed: u8,
     /// What is put in their place.
     pub inserted: Vec<u8>,

@@ -1,4 +1,4 @@
-//! What is known of a container that still runs.
+//! The interim result of a container that still runs.
 
 use crate::Capability;
 use crate::classify::{Context, Decision, classify};
@@ -8,7 +8,7 @@ use crate::verify::UNGRANTED;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// What checks of one kind came to.
+/// The result of checks of one kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RowClass {
@@ -33,9 +33,9 @@ pub struct Row {
     pub class: RowClass,
     /// The number of times.
     pub count: u64,
-    /// Of refused ones, how many made their system call fail.
+    /// The number of refused ones that made their system call fail.
     pub failed: u64,
-    /// When the last one was, in milliseconds since the recording was armed.
+    /// The time of the last one, in milliseconds since the recording was armed.
     pub last_ms: u64,
 }
 
@@ -44,7 +44,7 @@ pub struct Row {
 pub struct Progress {
     /// Since the recording began, in milliseconds.
     pub elapsed_ms: u64,
-    /// What was seen, a row for each kind.
+    /// The checks, a row for each kind.
     pub rows: Vec<Row>,
     /// The profile as it would be if the container ended now.
     pub profile: Profile,

@@ -1,11 +1,11 @@
-//! What a program needs, and what was seen and does not count, each with the evidence summed up.
+//! The needs of a program, and the checks that do not count, each with a summary of the evidence.
 
 use crate::Capability;
 use crate::observation::{RecorderName, Results};
 use crate::part::Part;
 use serde::{Deserialize, Serialize};
 
-/// Why a capability is in the minimized set.
+/// The reason why a capability is in the minimized set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
@@ -37,7 +37,7 @@ pub struct Need {
     /// The part of the answer that it belongs to.
     #[serde(default)]
     pub part: Part,
-    /// Why; where several reasons hold, the strongest (in the order of [`Reason`]).
+    /// The reason; of several, the strongest (in the order of [`Reason`]).
     pub reason: Reason,
     /// Capabilities that would have done instead.
     pub alternatives: Vec<Capability>,
@@ -47,7 +47,7 @@ pub struct Need {
     pub syscalls: Vec<String>,
     /// Kernel functions on the way to the check, from the one that asked outwards, joined with ` < `; most frequent first.
     pub sites: Vec<String>,
-    /// How many checks.
+    /// The number of checks.
     pub count: u64,
     /// First use, in milliseconds since the recording was armed.
     pub first_ms: u64,
@@ -58,11 +58,11 @@ pub struct Need {
     /// In how many recordings it was needed, where several are united ([`crate::unite`]); else 0.
     #[serde(skip_serializing_if = "is_zero", default)]
     pub recordings: usize,
-    /// Why one recording cannot tell whether the program goes on without, where programs are known to; a run without tells
+    /// The reason why one recording cannot show if the program goes on without it, if programs are known to; a run without it shows that
     /// (`capprofctl shrink`).
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub unclear: Option<String>,
-    /// Which other reasons hold, and what the recorders differ in.
+    /// The other reasons, and the differences between the recorders.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub notes: Vec<String>,
 }
@@ -74,7 +74,7 @@ pub struct CheckSummary {
     pub capability: Capability,
     /// Name of the rule that decided: `overcommit`, `overridden-credentials`, … (docs/classification.md).
     pub rule: String,
-    /// What the rule means, in one line.
+    /// The meaning of the rule, in one line.
     pub explanation: String,
     /// True if the program went on with less than it asked for: fewer details, other accounting.
     #[serde(default)]
@@ -85,9 +85,9 @@ pub struct CheckSummary {
     pub syscalls: Vec<String>,
     /// Call sites as in [`Need::sites`].
     pub sites: Vec<String>,
-    /// How many checks.
+    /// The number of checks.
     pub count: u64,
-    /// Of refused checks, what their system calls came to; only while verifying.
+    /// The results of refused checks' system calls; only while verifying.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub outcome: Option<Results>,
     /// The recorders that saw them.

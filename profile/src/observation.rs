@@ -1,4 +1,4 @@
-//! What a recorder saw.
+//! The observations of a recorder.
 
 use crate::{Capability, CapabilitySet};
 use serde::{Deserialize, Serialize};
@@ -32,7 +32,7 @@ impl RecorderName {
     }
 }
 
-/// What the kernel answered.
+/// The kernel's answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum CheckAnswer {
@@ -139,7 +139,7 @@ pub struct Results {
 }
 
 impl Results {
-    /// How many checks were refused in system calls that then failed.
+    /// The number of checks that were refused in system calls that then failed.
     pub fn failed(&self) -> u64 {
         self.eperm
             .saturating_add(self.eacces)
@@ -164,9 +164,9 @@ impl Results {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ProgramExit {
-    /// By itself, with this exit status.
+    /// It ended by itself with this exit status.
     Code(u8),
-    /// By this signal (signal(7)).
+    /// It was ended by this signal (signal(7)).
     Signal(u8),
 }
 
@@ -214,9 +214,9 @@ impl std::fmt::Display for ProgramExit {
 pub struct Observation {
     /// The recorder that saw it.
     pub recorder: RecorderName,
-    /// What the kernel asked for.
+    /// The capability that the kernel checked.
     pub capability: Capability,
-    /// What the answer was.
+    /// The answer.
     pub verdict: CheckAnswer,
     /// Against which user namespace.
     pub namespace: Namespace,
@@ -260,11 +260,11 @@ pub struct Observation {
     pub path: Option<PathBuf>,
     /// The number of times.
     pub count: u64,
-    /// When first, in milliseconds since the recording was armed.
+    /// The time of the first one, in milliseconds since the recording was armed.
     pub first_ms: u64,
     /// The same of the last time.
     pub last_ms: u64,
-    /// Of a refused check, what its system calls came to; `None` where that was not recorded.
+    /// The results of a refused check's system calls; `None` if they were not recorded.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub results: Option<Results>,
 }
@@ -290,7 +290,7 @@ pub struct Execution {
     pub uid: u32,
     /// Its file capabilities; `None` if it has none.
     pub file_capabilities: Option<FileCapabilities>,
-    /// Why the file capabilities could not be read; then `file_capabilities` is `None` and the profile gets a blind spot.
+    /// The reason why the file capabilities could not be read; then `file_capabilities` is `None` and the profile gets a blind spot.
     pub unreadable: Option<String>,
     /// Permitted capabilities that this execve added to a process that was not uid 0.
     pub gained: CapabilitySet,
@@ -335,13 +335,13 @@ pub struct Capset {
 pub struct BlindSpot {
     /// Which; `None` where it could be any.
     pub capability: Option<Capability>,
-    /// Who could not see it.
+    /// The recorder that could not see it.
     pub recorder: RecorderName,
-    /// Why, in one line.
+    /// The reason, in one line.
     pub reason: String,
 }
 
-/// Which of the two kinds of device nodes.
+/// The two kinds of device nodes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum DeviceKind {
@@ -362,7 +362,7 @@ pub struct DeviceUse {
     pub minor: u32,
     /// The host's name for it below /dev, where the kernel knows one: `kvm`, `net/tun`.
     pub node: Option<String>,
-    /// What was asked for: `r`, `w`, `m` (mknod(2)), in this order.
+    /// The requested access: `r`, `w`, `m` (mknod(2)), in this order.
     pub access: String,
     /// True if it was only access(2), which asks what would be allowed.
     #[serde(alias = "asked")]
@@ -419,7 +419,7 @@ pub struct Evidence {
     pub capsets: Vec<Capset>,
     /// Anything lost or never armed, a line each. Any line makes the profile incomplete.
     pub losses: Vec<String>,
-    /// What could not be seen although nothing was lost.
+    /// The blind spots of a recording that lost nothing.
     pub blind_spots: Vec<BlindSpot>,
     /// True if the container's program was executed, false if it never was; `None` where the recorder cannot tell.
     #[serde(default)]

@@ -1,4 +1,4 @@
-//! The three parts of the answer: what a container uses of what it has, what it needs beyond that, and what it merely asks for.
+//! The three parts of the answer: capabilities that a container has and uses, that it needs beyond these, and that it only asks for.
 //!
 //! While it is profiled, a container is granted everything. What it then uses and is not given otherwise, it may do without, as it does
 //! today. A single recording cannot tell; a run with nothing but what the container has today can ([`Today`]).
@@ -6,7 +6,7 @@
 use crate::CapabilitySet;
 use serde::{Deserialize, Serialize};
 
-/// Which part of the answer a needed capability belongs to.
+/// The part of the answer that a needed capability belongs to.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
@@ -53,9 +53,9 @@ pub struct Today {
     pub set: CapabilitySet,
     /// That run's recording id.
     pub run: String,
-    /// When it was over, RFC 3339 in UTC.
+    /// Its end, RFC 3339 in UTC.
     pub date: String,
-    /// What failed, a line each; empty if it passed.
+    /// The failures, a line each; empty if it passed.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub failures: Vec<String>,
 }

@@ -1,4 +1,4 @@
-//! The Pod Security Standards: the levels by which Kubernetes admits pods, and what of a profile stands in the way of each.
+//! The Pod Security Standards: the levels at which Kubernetes admits pods, and a profile's obstacles to each.
 //!
 //! Source: kubernetes.io, "Pod Security Standards", as of Kubernetes 1.34. A profile does not say what volumes and ports of the host a pod
 //! mounts, so a level holds for what capprof sees: capabilities, user, namespaces, sysctls.
@@ -38,7 +38,7 @@ impl Level {
         }
     }
 
-    /// What stands in the way besides capabilities that are needed, a line each.
+    /// The obstacles besides needed capabilities, a line each.
     pub fn obstacles(self, profile: &Profile) -> Vec<String> {
         let mut obstacles = Vec::new();
         if self >= Self::Baseline {
@@ -58,17 +58,17 @@ impl fmt::Display for Level {
     }
 }
 
-/// What a workload with its answer may be admitted to.
+/// The level that admits a workload with its answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Admission {
     /// The most restricted level that admits it.
     pub level: Level,
-    /// What stands in the way of the next level, a line each; empty at [`Level::Restricted`].
+    /// The obstacles to the next level, a line each; empty at [`Level::Restricted`].
     pub obstacles: Vec<String>,
 }
 
 impl Admission {
-    /// Of a profile's answer.
+    /// Returns the level for a profile's answer.
     pub fn of(profile: &Profile) -> Self {
         let obstacles = baseline(profile);
         if !obstacles.is_empty() {
@@ -88,7 +88,7 @@ impl Admission {
     }
 }
 
-/// What a container may add at level `baseline`.
+/// The capabilities that a container may add at level `baseline`.
 fn allowed() -> CapabilitySet {
     [
         Capability::AUDIT_WRITE,

@@ -8,7 +8,7 @@ use crate::observation::{CheckAnswer, DeviceKind, Evidence, Observation, Recorde
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What the engine's configuration gives a container besides capabilities (runtime-spec, config-linux.md).
+/// The privileges besides capabilities in the engine's configuration (runtime-spec, config-linux.md).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EngineGrants {
     /// Every capability that capprof could give.
@@ -42,9 +42,9 @@ pub struct EngineGrants {
 /// A limit of a process (getrlimit(2)). The largest number means no limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ResourceLimit {
-    /// What the kernel enforces.
+    /// The limit that the kernel enforces.
     pub soft: u64,
-    /// What the process may raise the soft limit to.
+    /// The limit up to which the process may raise the soft limit.
     pub hard: u64,
 }
 
@@ -63,7 +63,7 @@ impl EngineGrants {
         self.all_devices
     }
 
-    /// What either gives.
+    /// The privileges that either gives.
     #[must_use]
     fn union(self, other: Self) -> Self {
         Self {
@@ -143,7 +143,7 @@ pub struct Device {
     pub node: Option<String>,
     /// How it was used: `r` and `w` opened for reading and writing, `m` made with mknod(2).
     pub access: String,
-    /// What access(2) alone was asked about.
+    /// The accesses that only access(2) asked for.
     #[serde(skip_serializing_if = "String::is_empty", default, alias = "asked")]
     pub access_only: String,
     /// Names of the programs.
@@ -170,7 +170,7 @@ impl Device {
 pub struct Sysctl {
     /// As sysctl(8) names it.
     pub name: String,
-    /// What was written; empty where that is not known.
+    /// The values that were written; empty if they are not known.
     pub values: BTreeSet<String>,
     /// Names of the programs.
     pub programs: BTreeSet<String>,
@@ -218,10 +218,10 @@ pub struct PingSocket {
     pub programs: BTreeSet<String>,
 }
 
-/// What a container was given besides capabilities, and what it used of that.
+/// A container's privileges besides capabilities, and its use of them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Privileges {
-    /// What it was given.
+    /// The privileges that the engine grants.
     #[serde(alias = "given")]
     pub engine_grants: EngineGrants,
     /// Devices used, beyond those that every container has.
@@ -233,7 +233,7 @@ pub struct Privileges {
     /// Ping sockets made.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub ping_sockets: Vec<PingSocket>,
-    /// What was not looked at, a line each.
+    /// The uses that no recorder looked at, a line each.
     pub not_observed: BTreeSet<String>,
 }
 

@@ -15,28 +15,28 @@ pub use crate::report::{HostReport, RecorderReport, RuntimeReport};
 /// The value of [`Profile::schema`].
 pub const SCHEMA: &str = "capprof.profile/v1";
 
-/// What `capprofctl shrink` found: a smaller set that passes a test, and does not without any member.
+/// The result of `capprofctl shrink`: a smaller set that passes a test, and fails it without any one member.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Shrunk {
     /// The set.
     pub set: CapabilitySet,
     /// The same as the five sets of config.json.
     pub sets: ProcessSets,
-    /// What it does without, of the minimized set.
+    /// The members of the minimized set that it does without.
     pub left_out: CapabilitySet,
-    /// What had been a blind spot and turned out to be needed.
+    /// The capabilities that were blind spots and turned out to be needed.
     pub added: CapabilitySet,
     /// The command that judged each run. Without one, the program had to end by itself with status 0.
     pub check: Option<String>,
     /// The engine's command line that was run.
     pub command: Vec<String>,
-    /// How many times it was run.
+    /// The number of runs.
     pub runs: usize,
-    /// When it was found, RFC 3339 in UTC.
+    /// The time at which it was found, RFC 3339 in UTC.
     pub finished: String,
 }
 
-/// Which run of which container a profile is of.
+/// The container and the run that a profile is of.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Origin {
     /// See [`crate::recording::Recording::id`].
@@ -45,11 +45,11 @@ pub struct Origin {
     pub container_id: String,
     /// Annotation `io.capprof.name`.
     pub name: Option<String>,
-    /// What was profiled.
+    /// The workload.
     pub workload: Workload,
-    /// When the recording began, RFC 3339 in UTC.
+    /// The begin of the recording, RFC 3339 in UTC.
     pub started: String,
-    /// When it was collected.
+    /// The time of its collection.
     pub finished: String,
     /// The low-level runtime.
     pub runtime: RuntimeReport,
@@ -62,7 +62,7 @@ pub struct Origin {
 /// Under which conditions it was recorded.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Conditions {
-    /// What the container was run for.
+    /// The mode of the container.
     #[serde(default)]
     pub mode: Mode,
     /// True if capprof was attached to the container while it ran, so that its start was not seen.
@@ -71,13 +71,13 @@ pub struct Conditions {
     /// True if the container still ran when the profile was made.
     #[serde(skip_serializing_if = "is_false", default)]
     pub in_progress: bool,
-    /// Which recorders were wanted.
+    /// The recorders that the configuration asked for.
     pub recorders_wanted: Recorders,
-    /// What the engine had asked for.
+    /// The sets in the engine's configuration.
     pub original: ProcessSets,
-    /// What the container had while it was recorded.
+    /// The container's sets while it was recorded.
     pub granted: ProcessSets,
-    /// What was relaxed in config.json.
+    /// A relaxation in config.json.
     pub relaxed: Vec<Relaxation>,
     /// The recorders.
     pub recorders: Vec<RecorderReport>,
@@ -91,17 +91,17 @@ fn is_false(value: &bool) -> bool {
     !value
 }
 
-/// Why the profile of a container that capprof was attached to is incomplete.
+/// The reason why the profile of a container that capprof was attached to is incomplete.
 pub const START_UNSEEN: &str =
     "capprof was attached to the container while it ran: its earlier activity was not seen";
 
-/// Why the profile of a container that still runs is incomplete.
+/// The reason why the profile of a container that still runs is incomplete.
 pub const STILL_RUNS: &str = "the container still runs: its later activity is not known";
 
 /// How a line of [`Findings::notes`] says that a check came from a place that the atlas does not have; capability before it, call site after it.
 pub const UNKNOWN_PLACE: &str = "was asked at a place that the atlas does not have";
 
-/// What follows from the evidence.
+/// The result of the evidence.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Findings {
     /// The answer, in kernel order.
@@ -115,13 +115,13 @@ pub struct Findings {
     pub dismissed: Vec<CheckSummary>,
     /// Refused checks.
     pub denied: Vec<CheckSummary>,
-    /// What could not be seen.
+    /// The gaps.
     pub blind_spots: Vec<BlindSpot>,
     /// Ports below 1024 that were bound and that the kernel asked nothing for (`net.ipv4.ip_unprivileged_port_start`): under another engine
     /// `CAP_NET_BIND_SERVICE` is needed.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub unprivileged_ports: Vec<PortUse>,
-    /// What else a reader should know, a line each.
+    /// Other remarks for the reader, a line each.
     #[serde(default)]
     pub notes: Vec<String>,
 }
@@ -131,17 +131,17 @@ pub struct Findings {
 pub struct Profile {
     /// [`SCHEMA`].
     pub schema: String,
-    /// Which run it is of.
+    /// The run that it is of.
     #[serde(flatten)]
     pub origin: Origin,
     /// True if nothing was lost.
     pub complete: bool,
-    /// What was lost, a line each.
+    /// The losses, a line each.
     pub incomplete_because: Vec<String>,
     /// Under which conditions it was recorded.
     #[serde(flatten)]
     pub conditions: Conditions,
-    /// What follows from the evidence.
+    /// The result of the evidence.
     #[serde(flatten)]
     pub findings: Findings,
     /// How the container's first process ended; `None` where eBPF did not record.
@@ -159,13 +159,13 @@ pub struct Profile {
     /// The result of a run with nothing but what the workload has today; `None` if that was not tried.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub today: Option<Today>,
-    /// What the container was given besides capabilities, and what it used of that; `None` in a profile of an older version.
+    /// The container's privileges besides capabilities, and its use of them; `None` in a profile of an older version.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub privileges: Option<Privileges>,
     /// The recordings that this profile unites ([`crate::unite`]), newest first; empty where it is of one alone.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub united: Vec<String>,
-    /// What `capprofctl shrink` made of it.
+    /// The result of `capprofctl shrink`.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub shrunk: Option<Shrunk>,
 }
@@ -180,7 +180,7 @@ impl Profile {
         self
     }
 
-    /// What was lost of what the recording could have had, a line each.
+    /// The losses of the recording, a line each.
     pub fn losses(&self) -> impl Iterator<Item = &String> {
         self.incomplete_because
             .iter()

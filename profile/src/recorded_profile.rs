@@ -12,7 +12,7 @@ use crate::recording::SECCOMP;
 use crate::today;
 use std::collections::BTreeSet;
 
-/// What a filter refuses of which nothing is known.
+/// The refused system calls of an unknown filter.
 static NONE: BTreeSet<String> = BTreeSet::new();
 
 /// The minimized set, in its parts.

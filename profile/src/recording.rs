@@ -38,13 +38,13 @@ pub enum Delivery {
     /// Mounted over the bundle's config.json, in a mount namespace that the runtime alone is in.
     #[default]
     Mount,
-    /// By crun's option `--config`. crun keeps a copy of its own.
+    /// crun's option `--config` names it. crun keeps a copy of its own.
     Option,
-    /// By a bundle in the recording's directory, for a runc that cannot have such a namespace: runc names this bundle in the container's state.
+    /// A bundle in the recording's directory has it, for a runc that cannot have such a namespace. runc names this bundle in the container's state.
     Bundle,
 }
 
-/// What identifies a file or directory, independent of its path (stat(2)).
+/// The identity of a file or directory, independent of its path (stat(2)).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileIdentity {
     /// The number of its file system.
@@ -107,10 +107,10 @@ fn whole_reference(image: &str) -> &str {
 /// A file or directory of the host that the container has in a place of its own (runtime-spec, config.md, "Mounts").
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BindMount {
-    /// Where in the container, absolute.
+    /// The path in the container, absolute.
     #[serde(with = "crate::serde_path")]
     pub destination: PathBuf,
-    /// What of the host, absolute.
+    /// The path on the host, absolute.
     #[serde(with = "crate::serde_path")]
     pub source: PathBuf,
 }
@@ -120,13 +120,13 @@ pub struct BindMount {
 pub struct ProcessSets {
     /// Limits what execve can give.
     pub bounding: CapabilitySet,
-    /// What the kernel checks.
+    /// The set that the kernel checks.
     pub effective: CapabilitySet,
-    /// What may be made effective.
+    /// The capabilities that may be made effective.
     pub permitted: CapabilitySet,
-    /// What survives execve of a file with inheritable file capabilities.
+    /// The set that survives execve of a file with inheritable file capabilities.
     pub inheritable: CapabilitySet,
-    /// What survives execve for a user other than root.
+    /// The set that survives execve for a user other than root.
     pub ambient: CapabilitySet,
 }
 
@@ -161,7 +161,7 @@ impl ProcessSets {
         }
     }
 
-    /// What is in either, set by set.
+    /// Returns the members of either, set by set.
     #[must_use]
     pub fn union(&self, other: &Self) -> Self {
         Self {
@@ -173,7 +173,7 @@ impl ProcessSets {
         }
     }
 
-    /// What is left of each set if nothing but this may be in it.
+    /// Limits each set to this one.
     #[must_use]
     pub fn at_most(&self, ceiling: CapabilitySet) -> Self {
         Self {
@@ -194,11 +194,11 @@ pub const SECCOMP: &str = "/linux/seccomp";
 pub struct Relaxation {
     /// JSON pointer in config.json (RFC 6901): `/linux/seccomp`, `/process/apparmorProfile`.
     pub pointer: String,
-    /// What was done, in one line.
+    /// The change, in one line.
     pub change: String,
 }
 
-/// What a container is run for.
+/// The mode of a container.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Mode {
@@ -243,9 +243,9 @@ impl JudgedBy {
 /// The SELinux context made for one recording.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Label {
-    /// What the container gets: `system_u:system_r:capprof_t:s0:c1,c2-s0:c1,c2,c500,c501`.
+    /// The container's label: `system_u:system_r:capprof_t:s0:c1,c2-s0:c1,c2,c500,c501`.
     pub context: String,
-    /// What the engine had asked for; empty if nothing.
+    /// The label in the engine's configuration; empty if it has none.
     pub original: String,
     /// The scope that the label was made for: never [`Scope::Auto`].
     pub scope: Scope,
@@ -262,12 +262,12 @@ pub struct Container {
     pub id: String,
     /// Annotation `io.capprof.name`.
     pub name: Option<String>,
-    /// What is profiled.
+    /// The workload.
     pub workload: Workload,
     /// The bundle directory, absolute, links resolved.
     #[serde(with = "crate::serde_path")]
     pub bundle: PathBuf,
-    /// What the bundle directory was when the container was created.
+    /// The identity of the bundle directory when the container was created.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub bundle_identity: Option<FileIdentity>,
     /// The engine's configuration file (config.json in the bundle, or what `crun --config` named), links resolved.
@@ -299,16 +299,16 @@ pub struct ContainerProcess {
     pub no_new_privileges: bool,
 }
 
-/// What the container is given, and what it would have been given without capprof.
+/// The sets of the container, and the sets that it would have without capprof.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Grant {
     /// Sets in the engine's configuration.
     pub original: ProcessSets,
     /// Sets in the rewritten configuration.
     pub granted: ProcessSets,
-    /// What was relaxed.
+    /// The relaxations.
     pub relaxed: Vec<Relaxation>,
-    /// What the engine gives besides capabilities; `None` in a recording of an older version.
+    /// The engine's privileges besides capabilities; `None` in a recording of an older version.
     #[serde(skip_serializing_if = "Option::is_none", default, alias = "given")]
     pub engine_grants: Option<EngineGrants>,
     /// The label, on a host with SELinux.
@@ -321,7 +321,7 @@ pub struct ResultSettings {
     /// Annotation `io.capprof.output`: a directory for the result besides bundle and store, links resolved.
     #[serde(with = "crate::serde_path::optional", default)]
     pub output: Option<PathBuf>,
-    /// What that directory was when the container was created.
+    /// The identity of that directory when the container was created.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub output_identity: Option<FileIdentity>,
     /// The store's directory.
@@ -331,18 +331,18 @@ pub struct ResultSettings {
     pub retention: u32,
     /// True if a poststop hook that could not write a result exits with an error.
     pub fail_on_error: bool,
-    /// Which capability is chosen where several would do.
+    /// The choice of a capability where several would do.
     pub preference: Preference,
 }
 
-/// What the shim knows of a recording. Written once, before the low-level runtime is started.
+/// The shim's facts about a recording. Written once, before the low-level runtime starts.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Recording {
     /// [`SCHEMA`].
     pub schema: String,
     /// Unique and sortable by time: `20261123T150102Z-1a2b3c4d`.
     pub id: String,
-    /// What the container is run for.
+    /// The mode of the container.
     #[serde(default)]
     pub mode: Mode,
     /// The recording whose profile says what the container is granted, where one does.
@@ -357,7 +357,7 @@ pub struct Recording {
     /// The service, if one is recorded and no container.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub unit: Option<Unit>,
-    /// When the shim ran, RFC 3339 in UTC.
+    /// The time of the shim's run, RFC 3339 in UTC.
     pub created: String,
     /// The container.
     #[serde(flatten)]
@@ -370,9 +370,9 @@ pub struct Recording {
     /// What it is given.
     #[serde(flatten)]
     pub grant: Grant,
-    /// Which recorders are wanted.
+    /// The recorders that the configuration asks for.
     pub recorders: Recorders,
-    /// What becomes of the result.
+    /// The destination of the result.
     #[serde(flatten)]
     pub results: ResultSettings,
 }

@@ -1,4 +1,4 @@
-//! What a profile says of the recorders, the runtime and the host.
+//! The part of a profile about the recorders, the runtime and the host.
 
 use crate::observation::RecorderName;
 use crate::settings::Scope;
@@ -16,7 +16,7 @@ pub struct RecorderReport {
     /// How far SELinux was toggled for it: never [`Scope::Auto`]. `None` if it did not record, for eBPF, and in profiles of earlier versions.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub scope: Option<Scope>,
-    /// What was tried and refused, a line each.
+    /// The methods that were tried and refused, a line each.
     pub refused: Vec<String>,
     /// Why the recorder did not see how the system calls ended in which it saw a refused check, in one line. `None` if it saw that, if nobody
     /// asked for it, and in profiles of earlier versions.

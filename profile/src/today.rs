@@ -1,4 +1,4 @@
-//! What of a profile is in which part of the answer ([`crate::part`]), and what a run with what the workload has today makes of it.
+//! Sorts needs into the parts of the answer ([`crate::part`]), and applies the result of a run with today's capabilities.
 
 use crate::need::{Need, Reason};
 use crate::part::{Part, Today};
@@ -46,7 +46,7 @@ impl Profile {
             .collect()
     }
 
-    /// Which part of the answer a capability belongs to; `None` if it is not needed.
+    /// Returns the part of the answer that a capability belongs to; `None` if it is not needed.
     pub fn part_of(&self, capability: Capability) -> Option<Part> {
         self.findings
             .needed
@@ -55,7 +55,7 @@ impl Profile {
             .map(|need| need.part)
     }
 
-    /// What a workload uses of what it has today, and nothing else.
+    /// Returns the capabilities that a workload has today and uses.
     pub fn todays_set(&self) -> CapabilitySet {
         let parts = [Part::Beyond, Part::Asked].map(|part| self.part(part));
         parts

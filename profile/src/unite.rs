@@ -1,4 +1,4 @@
-//! One answer from several recordings of a workload.
+//! Makes one answer of several recordings of a workload.
 //!
 //! A first start may need what no later one does: a volume is initialised, a user is made. So the answer is what any recording needed. The
 //! newest complete recording is the base, the others add what it lacks.
@@ -136,7 +136,7 @@ fn observed_today(profile: &Profile, base: &Profile) -> Option<Today> {
     })
 }
 
-/// What was learnt of the workload after it was recorded, from the newest recording that has it.
+/// The facts about the workload that were added after its recording, from the newest recording that has them.
 struct Kept {
     shrunk: Option<(crate::profile::Shrunk, CapabilitySet)>,
     today: Option<Today>,

@@ -1,4 +1,4 @@
-//! The verdict on a minimized set, from a run of the workload with nothing but that set.
+//! The verdict on a minimized set. It comes from a run of the workload with exactly that set.
 //!
 //! [`crate::verify`] makes it from the run.
 
@@ -35,11 +35,11 @@ pub enum Compared {
 /// The outcome of one comparison.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Comparison {
-    /// What was compared.
+    /// The subject of the comparison.
     pub what: Compared,
-    /// With which outcome in the profiled run, in one line; `None` where that is not known.
+    /// The outcome in the profiled run, in one line; `None` if it is not known.
     pub profiled: Option<String>,
-    /// With which outcome now, in one line.
+    /// The outcome now, in one line.
     pub verified: String,
     /// True if the outcome speaks for the set.
     pub passed: bool,
@@ -50,7 +50,7 @@ pub struct Comparison {
 pub struct Verification {
     /// The verdict.
     pub verdict: Verdict,
-    /// When the run was over, RFC 3339 in UTC.
+    /// The end of the run, RFC 3339 in UTC.
     pub date: String,
     /// The run's own recording id.
     pub run: String,
@@ -62,17 +62,17 @@ pub struct Verification {
     pub kernel: String,
     /// The sets that the container's process had.
     pub sets: ProcessSets,
-    /// What was compared.
+    /// The comparisons.
     pub compared: Vec<Comparison>,
     /// All refused checks of the run.
     pub denied: Vec<CheckSummary>,
-    /// What failed, a line each; empty if verified.
+    /// The failures, a line each; empty if verified.
     #[serde(alias = "broke")]
     pub failures: Vec<String>,
-    /// What to add to the set, in so far as that is known; empty if verified.
+    /// The capabilities to add to the set, as far as they are known; empty if verified.
     #[serde(alias = "add")]
     pub suggested: CapabilitySet,
-    /// What else was noticed, or could not be seen, a line each.
+    /// Other remarks, and the gaps of the comparison, a line each.
     pub notes: Vec<String>,
 }
 
@@ -102,7 +102,7 @@ pub struct Check {
     pub baseline: bool,
 }
 
-/// What was seen of the run from outside.
+/// The facts about the run that are seen from outside.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outside {
     /// The command that ran it.

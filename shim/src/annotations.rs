@@ -1,4 +1,4 @@
-//! What a configuration's annotations say to capprof and about the workload.
+//! The annotations of a configuration: requests to capprof, and facts about the workload.
 
 use capprof_profile::CapabilitySet;
 use capprof_profile::capability::UnknownCapability;
@@ -15,9 +15,9 @@ pub enum Error {
     Value {
         /// `annotation io.capprof.mode`, `environment variable CAPPROF_MODE`.
         key: String,
-        /// What it was set to.
+        /// The value.
         value: String,
-        /// What it may be.
+        /// The allowed values.
         expected: String,
     },
     /// There is nothing to enforce.
@@ -28,7 +28,7 @@ pub enum Error {
     NoProfile(String),
 }
 
-/// What a container is to be run for.
+/// The requested mode of a container.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RequestedMode {
     /// capprof has no part in it.
@@ -64,16 +64,16 @@ pub(crate) struct Elsewhere<'a> {
     pub default: DefaultMode,
 }
 
-/// What `io.capprof.*` asks for.
+/// The request of the annotations `io.capprof.*`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
-    /// What the container is run for.
+    /// The mode.
     pub mode: RequestedMode,
     /// A name for the result.
     pub name: Option<String>,
     /// A directory for the result.
     pub output: Option<PathBuf>,
-    /// How far capprof switches SELinux.
+    /// The SELinux scope.
     pub scope: Option<Scope>,
     /// The program that judges a run with a profile's set.
     pub judge: JudgedBy,

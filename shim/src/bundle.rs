@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 /// The largest configuration that is read, in bytes.
 pub const LARGEST: u64 = 64 << 20;
 
-/// What the file is called unless crun is told otherwise.
+/// The file's default name. An option of crun changes it.
 const USUAL: &str = "config.json";
 
 /// A configuration file that cannot be used.
@@ -40,7 +40,7 @@ pub enum Error {
     /// A directory, a FIFO, a device.
     #[error("read {}: not a regular file", path.display())]
     NotRegular {
-        /// What it is called.
+        /// Its name.
         path: PathBuf,
     },
     /// Larger than any configuration.
@@ -66,7 +66,7 @@ pub enum Error {
     Malformed {
         /// The file.
         path: PathBuf,
-        /// Why, with line and column.
+        /// The reason, with line and column.
         source: serde_json::Error,
     },
 }
@@ -97,7 +97,7 @@ pub struct Configuration {
     pub path: PathBuf,
     /// True if it can be read only once: a pipe.
     pub is_consumed: bool,
-    /// What is in it, byte for byte.
+    /// Its content, byte for byte.
     pub content: String,
     /// The same, taken apart.
     pub document: Document,

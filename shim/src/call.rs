@@ -1,4 +1,4 @@
-//! From the command line to the low-level runtime.
+//! Handles a command line: does capprof's part, and starts the low-level runtime.
 
 use crate::annotations;
 use crate::argv::{self, Command, Globals};
@@ -18,7 +18,7 @@ use std::convert::Infallible;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
-/// What keeps the low-level runtime from being started.
+/// The error that keeps the low-level runtime from starting.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The arguments of `create`, `run`, `restore` or `exec`.
@@ -26,7 +26,7 @@ pub enum Error {
     Arguments {
         /// The subcommand.
         subcommand: String,
-        /// What about them.
+        /// The fault.
         source: argv::Error,
     },
     /// The runtime cannot be found or started.
@@ -97,11 +97,11 @@ struct Call {
     globals: Globals,
     /// The configured runtime.
     found: Result<PathBuf, runtime::Error>,
-    /// Whose command line that runtime has.
+    /// The family of the runtime.
     family: Family,
     /// The state directory.
     state: PathBuf,
-    /// What containers are run for that do not say so.
+    /// The mode of containers that ask for none.
     mode: DefaultMode,
     /// The administrator's settings.
     settings: settings::Content,
@@ -131,7 +131,7 @@ impl Call {
         }
     }
 
-    /// What stands after the subcommand.
+    /// The arguments after the subcommand.
     fn rest(&self) -> &[OsString] {
         self.globals
             .subcommand
@@ -176,7 +176,7 @@ impl Call {
         Ok(failed?)
     }
 
-    /// What a list that makes a container says; `None` if the runtime refuses it by itself, or the caller wants to be left alone.
+    /// Returns the command of a list that makes a container; `None` if the runtime refuses it by itself, or if the caller asks for help.
     fn understood(&self, subcommand: &OsStr) -> Result<Option<Command>, Error> {
         if self.globals.is_refused_by_the_runtime() {
             return Ok(None);

@@ -1,4 +1,4 @@
-//! crun's binary on a read-only mount of its own: what crun calls its cloned binary.
+//! crun's binary on a read-only mount of its own, which crun calls its cloned binary.
 //!
 //! A container could overwrite the runtime through `/proc/PID/exe` (CVE-2019-5736). crun therefore looks first whether its binary is on a
 //! read-only mount, and else makes one (open_tree(2), mount_setattr(2)) and executes itself again from there: each call of it starts twice

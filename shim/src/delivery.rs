@@ -1,4 +1,4 @@
-//! How the low-level runtime gets a rewritten configuration, while the engine's own file stays as it is.
+//! Hands a rewritten configuration to the low-level runtime. The engine's own file stays as it is.
 //!
 //! crun has an option for it. runc always reads the bundle's config.json: it is started in a mount namespace in which another file is mounted
 //! there (`mount_namespace`). Where that is not possible (no CAP_SYS_ADMIN; a policy that forbids the mount; a container without a mount
@@ -27,9 +27,9 @@ use std::path::Path;
 pub struct CommandLine<'a> {
     /// The whole list with the program's name at its head.
     pub arguments: &'a mut Vec<OsString>,
-    /// Where the subcommand stands in it.
+    /// The index of the subcommand.
     pub subcommand: usize,
-    /// What the list says after the subcommand.
+    /// The parsed arguments after the subcommand.
     pub command: &'a Command,
 }
 

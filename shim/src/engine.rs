@@ -13,10 +13,10 @@ use std::io::Read;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-/// What is read of a file at most, in bytes. podman's list has one entry of about 1 kB per container.
+/// The largest size of a file, in bytes. podman's list has one entry of about 1 kB per container.
 const LIMIT: u64 = 16 << 20;
 
-/// What capprof's own labels begin with.
+/// The prefix of capprof's own labels.
 const OWN: &str = "io.capprof.";
 
 /// Adds what the engine knows to what the configuration's annotations have said, which comes first.
@@ -216,7 +216,7 @@ fn podman(id: &str, bundle: &Path) -> Option<Known> {
         #[serde(default)]
         metadata: String,
     }
-    /// What podman keeps in it (libpod, `RuntimeContainerMetadata`).
+    /// podman's metadata in it (libpod, `RuntimeContainerMetadata`).
     #[derive(Deserialize)]
     #[serde(rename_all = "kebab-case")]
     struct Metadata {

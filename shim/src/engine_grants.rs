@@ -1,4 +1,4 @@
-//! What the engine's configuration grants a container besides capabilities (runtime-spec, config-linux.md).
+//! Privileges besides capabilities that the engine's configuration grants a container (runtime-spec, config-linux.md).
 
 use crate::bundle;
 use capprof_profile::CapabilitySet;
@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 
-/// What a configuration gives. `original` are its capability sets, `held` what capprof itself holds.
+/// Returns the privileges of a configuration. `original` has its capability sets, `held` has those of capprof itself.
 ///
 /// A member that is not as the runtime-spec says counts as absent: the runtime refuses it.
 pub fn of(

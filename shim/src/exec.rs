@@ -17,13 +17,13 @@ use capprof_store::settings;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Why a process must not be started.
+/// The reason why a process must not be started.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// `--cap` names a capability beyond the container's limit.
     #[error("exec --cap {capability}: this container is limited to {limit}")]
     Beyond {
-        /// What it names.
+        /// The name.
         capability: String,
         /// All capabilities that it may have.
         limit: CapabilitySet,
@@ -36,7 +36,7 @@ pub enum Error {
     Ambiguous {
         /// The file.
         path: PathBuf,
-        /// What does.
+        /// The ambiguity.
         source: Ambiguity,
     },
     /// It is not what the runtime-spec says of a process.
@@ -44,7 +44,7 @@ pub enum Error {
     Rewrite {
         /// The file.
         path: PathBuf,
-        /// What is not.
+        /// The fault.
         source: rewrite::Error,
     },
     /// The copy cannot be made.

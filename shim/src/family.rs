@@ -1,4 +1,4 @@
-//! Whose command line, defaults and way of reading JSON a low-level runtime has.
+//! The families of low-level runtimes. A runtime has the command line, the defaults and the JSON parser of its family.
 
 use std::fmt;
 use std::path::Path;
@@ -41,7 +41,7 @@ impl Family {
             .find(|family| family.name().as_bytes() == first)
     }
 
-    /// What a file name suggests. For a runtime that does not say what it is.
+    /// The family that a file name suggests, for a runtime that does not report its own.
     pub fn of_name(path: &Path) -> Self {
         let name = path.file_name().unwrap_or_default().as_encoded_bytes();
         if name.windows(4).any(|part| part == b"crun") {

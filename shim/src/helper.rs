@@ -14,7 +14,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// What is read of a helper's output at most, in bytes.
+/// The largest output of a helper, in bytes.
 const LONGEST: usize = 64 << 10;
 
 /// Runs a program with nothing but `/dev/null` open and returns what it wrote to standard output. A program that takes longer than

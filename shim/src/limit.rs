@@ -1,4 +1,4 @@
-//! What a container is limited to: from what its annotations name to the five sets that its process gets.
+//! The limit of a container: makes the five sets of its process from its annotations.
 
 use crate::annotations::CapabilityLimit;
 use crate::rewrite;
@@ -6,7 +6,7 @@ use capprof_profile::recording::ProcessSets;
 use capprof_store::profiles::{self, Store};
 use serde_json::{Map, Value};
 
-/// What keeps a limit from being enforced.
+/// The error that keeps a limit from being enforced.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// There is no such profile, or none to rely on.
@@ -19,9 +19,9 @@ pub enum Error {
     User {
         /// The profile's recording.
         recording: String,
-        /// Whose the profiled process was.
+        /// The user of the profiled process.
         profiled: u32,
-        /// Whose this one is.
+        /// The user of this process.
         uid: u32,
     },
     /// The process is not what the runtime-spec says.
@@ -32,7 +32,7 @@ pub enum Error {
 /// A limit in figures.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Resolved {
-    /// What the process gets.
+    /// The sets of the process.
     pub sets: ProcessSets,
     /// The recording of the profile that says so.
     pub profile: Option<String>,

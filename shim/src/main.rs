@@ -7,7 +7,7 @@
 use std::ffi::{CStr, OsStr, OsString, c_char, c_int};
 use std::os::unix::ffi::OsStrExt;
 
-/// What the C library calls.
+/// The function that the C library calls.
 ///
 /// # Safety
 /// `arguments` points to `count` pointers to NUL-terminated strings.

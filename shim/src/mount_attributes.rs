@@ -3,7 +3,7 @@
 use rustix::fd::{AsRawFd, OwnedFd};
 use std::io;
 
-/// What is changed of a mount.
+/// A change to a mount.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Change {
     /// It becomes read-only.

@@ -1,4 +1,4 @@
-//! What capprof itself may do.
+//! The privileges of capprof itself.
 
 use capprof_profile::{Capability, CapabilitySet};
 use capprof_store::process;

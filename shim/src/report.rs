@@ -1,4 +1,4 @@
-//! How an error reaches the caller: on `--log` in the form that engines read, and on standard error.
+//! Reports an error to the caller: to `--log` in the form that engines read, and to standard error.
 
 use crate::argv::Globals;
 use capprof_profile::printable::printable;
@@ -23,7 +23,7 @@ const MISLEADING: [(&str, &str); 5] = [
 ///
 /// With `--log-format json` the log gets exactly one object, `{"level":"error","msg":…,"time":…}`: containerd reads a
 /// stream of such objects, podman a file that holds one. Else it gets a line as logrus writes it, which is what runc does.
-/// A log that cannot be written is no reason to say less on standard error.
+/// Standard error gets the whole message even if the log cannot be written.
 pub fn error(globals: &Globals, message: &str) {
     let message = format!("capprof: {}", plain(message));
     let time = capprof_store::time::now();

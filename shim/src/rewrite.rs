@@ -1,4 +1,4 @@
-//! What capprof changes in a configuration.
+//! Rewrites a configuration.
 //!
 //! A configuration is a JSON value in which keys keep their order and numbers their digits; what capprof does not
 //! own passes through. Field names and meanings: runtime-spec, config.md and config-linux.md.
@@ -26,7 +26,7 @@ pub enum Error {
     Kind {
         /// JSON pointer (RFC 6901).
         pointer: String,
-        /// What it should be.
+        /// The expected type.
         expected: &'static str,
     },
 }
@@ -48,20 +48,20 @@ fn kind(pointer: &str, expected: &'static str) -> Error {
 pub enum Sets {
     /// All that can be given.
     Everything {
-        /// What capprof itself holds: it cannot give more.
+        /// The capabilities of capprof itself. It cannot give more.
         held: CapabilitySet,
-        /// Which sets a process gets that does not run as root.
+        /// The sets of a process that does not run as root.
         non_root: GrantNonRoot,
     },
     /// These.
     Exactly(ProcessSets),
-    /// What it asks for, as far as it is in here.
+    /// The sets that it asks for, limited to this set.
     AtMost(CapabilitySet),
-    /// What it has, untouched.
+    /// The sets that it has, unchanged.
     Unchanged,
 }
 
-/// What a process is to get.
+/// The privileges to give a process.
 #[derive(Clone, Copy, Debug)]
 pub struct ProcessGrant<'a> {
     /// Its capabilities.
@@ -72,14 +72,14 @@ pub struct ProcessGrant<'a> {
     pub label: Option<&'a str>,
 }
 
-/// What a configuration is to become.
+/// The changes to a configuration.
 #[derive(Clone, Copy, Debug)]
 pub struct Plan<'a> {
-    /// What the container's process gets.
+    /// The sets and the label of the container's process.
     pub grant: ProcessGrant<'a>,
-    /// What happens to seccomp rules that refuse.
+    /// The change to seccomp rules that refuse.
     pub relax_seccomp: RelaxSeccomp,
-    /// Which hooks are added.
+    /// The hooks to add.
     pub hooks: Hooks,
     /// Absolute path of `capprof-hook`.
     pub hook: &'a str,
@@ -98,14 +98,14 @@ pub enum Hooks {
     Remove,
 }
 
-/// What was changed.
+/// The changes that were made.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Changes {
     /// The sets that the engine had asked for.
     pub original: ProcessSets,
     /// The sets that the process gets.
     pub granted: ProcessSets,
-    /// What would have hidden checks.
+    /// The rules that would have hidden checks.
     pub relaxed: Vec<Relaxation>,
     /// System calls that the seccomp filter refuses and that a capability would open.
     pub filter_refuses: BTreeSet<String>,

@@ -1,4 +1,4 @@
-//! The low-level runtime: which one, where it is, and becoming it.
+//! Finds the low-level runtime, and becomes it.
 
 use crate::cloned_binary;
 use crate::family::Family;
@@ -28,7 +28,7 @@ pub const DIRECTORIES: [&str; 6] = [
     "/bin",
 ];
 
-/// What kept the low-level runtime from being found or started.
+/// The error that keeps the low-level runtime from being found or started.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A name that is in none of the directories.
@@ -61,7 +61,7 @@ pub enum Error {
     },
 }
 
-/// How long a runtime may take to say its version.
+/// The time that a runtime may take to say its version.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The file in the state directory with what runtimes have answered: `<device> <inode> <size> <mtime> <ctime> <family>` a line.
@@ -155,7 +155,7 @@ fn is_runc_from_1_3(answer: &[u8]) -> bool {
     )
 }
 
-/// How many answers are kept besides the latest.
+/// The number of answers that are kept besides the latest.
 const REMEMBERED: usize = 15;
 
 /// Finds the binary.

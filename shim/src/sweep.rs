@@ -1,4 +1,4 @@
-//! Finishing recordings whose container is gone and whose poststop hook never ran.
+//! Finishes recordings whose container is gone and whose poststop hook never ran.
 
 use crate::helper;
 use crate::runtime;
@@ -7,7 +7,7 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// How long recovery may keep a `create` or `delete` waiting. containerd gives the whole of a clean-up five seconds.
+/// The time that recovery may keep a `create` or `delete` waiting. containerd gives the whole of a clean-up five seconds.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The hook's binary, by where capprof itself is: next to it, else in the `libexec` of the same tree, else where it is usually installed.

@@ -277,7 +277,7 @@ fn sets_are_recorded_as_they_were_and_as_they_are() {
     );
     assert_eq!(podman.granted.ambient, held);
     assert_eq!(podman.granted.inheritable, held);
-    // A name that no runtime understands is no capability.
+    // A name that no runtime understands is not a capability.
     assert_eq!(
         outcome("oddities").original.permitted,
         [Capability::CHOWN].into_iter().collect()

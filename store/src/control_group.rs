@@ -1,4 +1,4 @@
-//! Control groups: where their hierarchies are mounted, and in which one a process is (cgroups(7)).
+//! Control groups: the mount points of their hierarchies, and the group of a process (cgroups(7)).
 
 use crate::mountinfo::{self, MountEntry};
 use std::fs;

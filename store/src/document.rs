@@ -32,7 +32,7 @@ const TAKEN_APART: [(&str, &str, bool); 14] = [
 pub struct Document {
     /// All members in their order, those that are left as text with `null` for a value.
     pub value: Value,
-    /// What it is of a configuration, as a JSON pointer.
+    /// Its place in a configuration, as a JSON pointer.
     root: &'static str,
     /// Where in the text the values are that are left as text, by JSON pointer of their object and key.
     aside: BTreeMap<(&'static str, String), Range<usize>>,
@@ -250,7 +250,7 @@ const LOOKED_AT: [&str; 39] = [
     "user",
 ];
 
-/// What is wrong with a key of an object.
+/// The fault of a key of an object.
 fn ambiguous(key: &str, again: bool) -> Option<Ambiguity> {
     if again {
         return Some(Ambiguity::Twice(key.to_owned()));

@@ -6,13 +6,13 @@ use capprof_profile::recording::Process;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Where systemd looks for drop-ins that do not outlive a reboot.
+/// systemd's directory for drop-ins that do not outlive a reboot.
 const DIRECTORY: &str = "/run/systemd/system";
 
 /// The name of the file. It sorts after all others, so its assignments count.
 const NAME: &str = "zz-capprofctl.conf";
 
-/// How its first line begins; then follow number and start time of the process that wrote it.
+/// The begin of its first line. The number and the start time of the process that wrote it follow.
 const OWNER: &str = "# capprofctl ";
 
 /// What a drop-in says that gives the service other capabilities: a service that was started with it must be started again without.
@@ -29,7 +29,7 @@ pub struct Abandoned {
     pub changes: bool,
 }
 
-/// Where the drop-in of a service is.
+/// Returns the path of a service's drop-in.
 pub fn path(unit: &str) -> PathBuf {
     in_directory(Path::new(DIRECTORY), unit)
 }

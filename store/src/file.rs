@@ -1,4 +1,4 @@
-//! Files that are written whole or not at all.
+//! Files that capprof writes whole or not at all.
 
 use crate::process;
 use capprof_profile::recording::FileIdentity;
@@ -25,11 +25,11 @@ use std::time::{Duration, Instant};
 #[derive(Debug, thiserror::Error)]
 #[error("{operation} {}: {source}", path.display())]
 pub struct Error {
-    /// What was tried: `read`, `write`, `create directory`, `list`, `look for`, `look at`, `open`, `remove`, `lock`.
+    /// The operation: `read`, `write`, `create directory`, `list`, `look for`, `look at`, `open`, `remove`, `lock`.
     pub operation: &'static str,
     /// The file or directory.
     pub path: PathBuf,
-    /// Why it failed. Content that is not what was expected is [`io::ErrorKind::InvalidData`].
+    /// The reason. Unexpected content is [`io::ErrorKind::InvalidData`].
     pub source: io::Error,
 }
 
@@ -42,10 +42,10 @@ pub fn error<E: Into<io::Error>>(operation: &'static str, path: &Path) -> impl F
     }
 }
 
-/// Whose mode and owner a new file gets.
+/// The source of a new file's mode and owner.
 #[derive(Debug, Clone, Copy)]
 pub enum Attributes<'a> {
-    /// Those of an existing file; of the file that is replaced, the SELinux label too, if the policy lets the process give it.
+    /// An existing file. From a replaced file, the new one also takes the SELinux label, if the policy allows that.
     Like(&'a fs::Metadata),
     /// This mode, and the process's own user and group.
     Mode(u32),
@@ -126,10 +126,10 @@ pub fn subdirectories(path: &Path) -> Vec<PathBuf> {
         .collect()
 }
 
-/// What the directory at `path` is, links followed.
+/// Returns the identity of the directory at `path`. Links are followed.
 ///
 /// # Errors
-/// [`Error`]. A file is no directory.
+/// [`Error`]. A file is not a directory.
 pub fn directory_identity(path: &Path) -> Result<FileIdentity, Error> {
     let metadata = fs::metadata(path).map_err(error("look at", path))?;
     match metadata.is_dir() {
@@ -239,7 +239,7 @@ fn parent(path: &Path) -> Result<(OpenDirectory, &OsStr), Error> {
     Ok((directory, name))
 }
 
-/// How a directory is opened to work in it.
+/// The flags with which a directory is opened.
 const DIRECTORY: OFlags = OFlags::RDONLY
     .union(OFlags::DIRECTORY)
     .union(OFlags::CLOEXEC);
@@ -289,7 +289,7 @@ impl OpenDirectory {
         Ok(directory)
     }
 
-    /// What identifies the directory, independent of its path.
+    /// The identity of the directory, independent of its path.
     ///
     /// # Errors
     /// [`Error`].
@@ -406,7 +406,7 @@ impl OpenDirectory {
     /// # Errors
     /// [`Error`].
     pub fn remove_temporaries(&self, names: &[&OsStr]) -> Result<(), Error> {
-        // With a descriptor of its own: reading a directory moves in it.
+        // This needs a descriptor of its own, because reading a directory moves the position in it.
         let mut entries = Dir::read_from(&self.descriptor).map_err(error("list", &self.path))?;
         for entry in &mut entries {
             let entry = entry.map_err(error("list", &self.path))?;
@@ -437,7 +437,7 @@ fn temporary(name: &OsStr, pid: u32) -> OsString {
     temporary
 }
 
-/// The process that writes, or wrote, this temporary file of the file of this name; `None` if it is no such file.
+/// Returns the process that writes, or wrote, this temporary file of the named file; `None` if it is another file.
 fn writer(name: &OsStr, found: &OsStr) -> Option<i32> {
     let rest = found.as_bytes().strip_prefix(b".")?;
     let pid = rest.strip_prefix(name.as_bytes())?;

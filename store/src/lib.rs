@@ -1,4 +1,4 @@
-//! What capprof keeps on disk, and the questions about the host that go with it.
+//! Files that capprof keeps on disk, and questions to the host that go with them.
 //!
 //! | module | what |
 //! |---|---|

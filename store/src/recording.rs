@@ -47,10 +47,10 @@ pub const ARMED: &str = "armed.json";
 /// The hooks' file about a recording that has ended and could not be finished.
 const PENDING: &str = "pending.json";
 
-/// Why a recording that has ended is still there.
+/// The reason why a recording that has ended is still there.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pending {
-    /// What went wrong, in one line.
+    /// The error, in one line.
     pub problem: String,
 }
 
@@ -81,7 +81,7 @@ impl Directory {
         Ok(Self(path))
     }
 
-    /// Where [`Self::create`] makes the directory.
+    /// Returns the path at which [`Self::create`] makes the directory.
     pub fn path_of(state: &Path, container_key: &str, recording_id: &str) -> PathBuf {
         state
             .join(RECORDINGS)
@@ -140,12 +140,12 @@ impl Directory {
             .unwrap_or(Path::new(STATE_DIRECTORY))
     }
 
-    /// Where the engine's configuration is kept, byte for byte.
+    /// Returns the path of the engine's configuration, which is kept byte for byte.
     pub fn original_configuration(&self) -> PathBuf {
         self.0.join(ORIGINAL_CONFIGURATION)
     }
 
-    /// What the runtime gets in place of the engine's configuration.
+    /// Returns the path of the configuration that the runtime gets in place of the engine's.
     pub fn configuration(&self) -> PathBuf {
         self.0.join(CONFIGURATION)
     }
@@ -273,7 +273,7 @@ pub fn pending(state: &Path) -> Result<Vec<(Directory, Pending)>, file::Error> {
         .collect())
 }
 
-/// How old a recording's directory without `recording.json` must be before it counts as left over: a shim needs milliseconds to fill it.
+/// The age at which a recording's directory without `recording.json` counts as left over. A shim needs milliseconds to fill it.
 const INCOMPLETE_AFTER: Duration = Duration::from_secs(60);
 
 /// Returns true if no hook will finish this recording any more, because its container is gone and its poststop hook never ran, or failed.
@@ -288,14 +288,14 @@ pub fn is_abandoned(directory: &Directory) -> bool {
         Ok(recording) if recording.is_from_outside() => !process::exists(recording.shim),
         Ok(recording) => {
             !process::exists(recording.shim)
-                // What cannot be read may be of a container that lives.
+                // A file that cannot be read may belong to a living container.
                 && directory
                     .armed()
                     .is_ok_and(|armed| armed.is_none_or(|armed| !process::exists(armed.init)))
                 && fs::symlink_metadata(&recording.container.runtime.state)
                     .is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
         }
-        // Of another version, or damaged: nothing is known about its container, which may well be alive.
+        // The file is of another version, or damaged. Its container may well be alive.
         Err(_) if directory.is_described().unwrap_or(true) => false,
         Err(_) => fs::metadata(directory.path())
             .and_then(|metadata| metadata.modified())
@@ -320,7 +320,7 @@ pub fn has_ended(directory: &Directory) -> bool {
 /// The file by which a service's recording tells that the service's control group is recorded.
 pub const JOINED: &str = "joined";
 
-/// What the prestart hook wrote into [`ARMED`] that is of use to everyone; the hook itself keeps more there.
+/// The part of [`ARMED`] that every program can use. The hook itself writes more into that file.
 #[derive(Clone, Copy, Debug, Deserialize)]
 pub struct ArmedProcess {
     /// The container's first process.
@@ -416,7 +416,7 @@ mod tests {
                 .save(&example(state.path(), runtime_state.clone(), shim))
                 .unwrap();
         };
-        // A shim is filling it just now.
+        // A shim is just filling it.
         assert!(!is_abandoned(&directory));
         with(own());
         assert!(!is_abandoned(&directory));
@@ -479,7 +479,7 @@ mod tests {
         let state = tempfile::tempdir().unwrap();
         let directory = Directory::create(state.path(), "key", "20260101T000000Z-1").unwrap();
         fs::write(directory.path().join(RECORDING), "{}").unwrap();
-        // What is mounted cannot be removed.
+        // A mount point cannot be removed.
         let mounted = directory.path().join("a");
         fs::create_dir(&mounted).unwrap();
         let mount = std::process::Command::new("mount")

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Where the configuration is read from, unless the environment variable [`VARIABLE`] names another file.
+/// The default configuration file. The environment variable [`VARIABLE`] names another.
 pub const PATH: &str = "/etc/capprof/config.toml";
 
 /// The environment variable that names another configuration file.
@@ -23,7 +23,7 @@ pub enum Error {
     Parse {
         /// The file.
         path: PathBuf,
-        /// Why, on one line, with the line number.
+        /// The reason, on one line, with the line number.
         message: String,
     },
     /// A value that is well-formed and makes no sense.
@@ -33,9 +33,9 @@ pub enum Error {
         path: PathBuf,
         /// The key.
         key: &'static str,
-        /// What it was set to.
+        /// The value.
         value: String,
-        /// Why it cannot be used.
+        /// The reason why it cannot be used.
         reason: &'static str,
     },
 }

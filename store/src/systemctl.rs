@@ -1,11 +1,11 @@
-//! What systemd is told to do, and asked (systemctl(1)).
+//! Runs systemctl(1).
 
 use std::ffi::OsStr;
 use std::io;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-/// Where systemctl is. It is never looked for in `PATH`: hooks run it as root, and a user sets that.
+/// The path of systemctl. capprof never looks in `PATH`, because hooks run systemctl as root and a user sets `PATH`.
 const PROGRAMS: [&str; 3] = [
     "/usr/bin/systemctl",
     "/bin/systemctl",
@@ -27,7 +27,7 @@ pub enum Error {
     Failed {
         /// Its arguments.
         command: String,
-        /// What it wrote on standard error, on one line.
+        /// Its standard error, on one line.
         reason: String,
     },
 }

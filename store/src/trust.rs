@@ -1,4 +1,4 @@
-//! Who could have written a file.
+//! Finds the users who could have written a file.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// System calls for which the kernel asks no capability, or makes no difference of it: docker's default seccomp filter wants one, or a sysctl of
-// the engine's decides.
+// System calls for which the kernel checks no capability, or ignores the answer. docker's default seccomp filter demands one, or a sysctl that the
+// engine sets decides.
 //   filtered ACT     0: it was made; 1: refused; 77: the kernel does not have it
 #define _GNU_SOURCE
 #include <errno.h>
@@ -158,7 +158,7 @@ int main(int count, char **arguments)
 			return 0;
 		int error = errno;
 		fprintf(stderr, "%s: %s\n", arguments[1], strerror(error));
-		// docker's filter answers EPERM, and the sysctl for ping sockets EACCES. Another error says that the kernel was asked.
+		// docker's filter answers EPERM, and the sysctl for ping sockets EACCES. Another error comes from the kernel's own check.
 		return error == EPERM || error == EACCES ? 1 : error == ENOSYS ? 77 : 0;
 	}
 	fprintf(stderr, "usage: filtered ACT\n");

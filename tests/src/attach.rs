@@ -30,7 +30,7 @@ pub(crate) fn tests(environment: &Arc<Environment>) -> Vec<Test> {
     Test::each(environment, "attach", Some("ebpf"), &BODIES)
 }
 
-/// How long something may take that takes milliseconds on a machine with nothing else to do.
+/// The time limit of something that takes milliseconds on an idle machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What is done again and again: the shell itself asks for CAP_SYS_RESOURCE, which it is refused, and what it starts uses CAP_SYS_CHROOT.

@@ -410,7 +410,7 @@ impl Program {
     }
 
     /// What the profile names as blind spots of this program; none of one whose need a recorder is to find. What else this kernel's way of
-    /// recording is blind to is no answer about it.
+    /// recording is blind to is not an answer about it.
     fn named_blind_spots(&self, profile: &Profile) -> CapabilitySet {
         if !NAMED.contains(&self.name.as_str()) {
             return CapabilitySet::default();

@@ -43,7 +43,7 @@ pub(crate) struct Environment {
 pub(crate) struct Runtime {
     /// `runc` or `crun`.
     pub(crate) name: &'static str,
-    /// Why it cannot run here.
+    /// The reason why it cannot run here.
     pub(crate) unusable: Option<String>,
     /// What to put before every command line that ends in it.
     pub(crate) prefix: Vec<String>,
@@ -128,7 +128,7 @@ impl Environment {
         })
     }
 
-    /// Why a recorder cannot record here; `None` if it can.
+    /// The reason why a recorder cannot record here; `None` if it can.
     pub(crate) fn unusable_recorder(&self, recorder: &str) -> Option<String> {
         // `auto` is content with any.
         let names: &[&str] = match recorder {

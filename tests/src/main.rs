@@ -42,7 +42,7 @@ use std::time::Duration;
 /// What a test does with a runtime.
 type Body = fn(&Arc<Environment>, &Runtime) -> anyhow::Result<()>;
 
-/// How long a test may take on a machine, and in a guest, which is emulated.
+/// The time limit of a test on a machine, and in a guest, which is emulated.
 const LIMITS: [Duration; 2] = [Duration::from_secs(180), Duration::from_secs(900)];
 
 impl Test {

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 /// Held for writing by a test that switches or watches the host's SELinux state, for reading by all others.
 static HOST: RwLock<()> = RwLock::new(());
 
-/// Why a test failed.
+/// The reason why a test failed.
 #[derive(Debug)]
 pub(crate) struct Failed(String);
 
@@ -35,7 +35,7 @@ pub(crate) type Outcome = Result<Passed, Failed>;
 /// A test before it is known whether it can run here.
 pub(crate) struct Test {
     pub(crate) name: String,
-    /// Why it cannot run here.
+    /// The reason why it cannot run here.
     pub(crate) skip: Option<String>,
     pub(crate) run: Box<dyn FnOnce() -> Outcome + Send>,
     /// True if no other may run at the same time.
@@ -51,7 +51,7 @@ pub(crate) struct Options {
     /// Each n-th test beginning with the i-th, counted from 0.
     shard: Option<(usize, usize)>,
     threads: usize,
-    /// How long a test may take.
+    /// The time limit of a test.
     limit: Duration,
 }
 

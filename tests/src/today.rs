@@ -141,7 +141,7 @@ fn what_is_done_without_is_left_out(
         "{:?}",
         after.answer()
     );
-    // The run was of another set than the profile's own, and is no verdict on that.
+    // The run was of another set than the profile's own, and is not a verdict on that.
     ensure!(after.verification.is_none(), "{:?}", after.verification);
     let form = form(&container)?;
     ensure!(

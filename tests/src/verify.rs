@@ -196,7 +196,7 @@ fn a_sufficient_set_is_verified(
             compared == [Compared::Exit, Compared::Denied],
             "{program}: {compared:?}"
         );
-        // The kernel's account of memory was refused, which is no failure. Where fexit records, the question is inlined and not seen.
+        // The kernel's account of memory was refused, which is not a failure. Where fexit records, the question is inlined and not seen.
         let is_asked = profile.conditions.recorders.iter().any(|report| {
             report.recorder == RecorderName::Ebpf
                 && report.recorded

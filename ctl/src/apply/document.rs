@@ -4,7 +4,7 @@ use saphyr_parser::{Event, Parser, ScalarStyle, Span};
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-/// Why a file cannot be edited.
+/// The reason why a file cannot be edited.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
     /// It is no YAML.
@@ -12,7 +12,7 @@ pub(crate) enum Error {
     Syntax {
         /// The line, from 1.
         line: usize,
-        /// What the parser says.
+        /// The parser's message.
         what: String,
     },
     /// It is written in a form in which lines cannot be exchanged.
@@ -40,7 +40,7 @@ pub(super) struct Node {
     pub(super) column: usize,
     /// The line after its last.
     pub(super) end: usize,
-    /// Where it lies in the text, in characters.
+    /// Its place in the text, in characters.
     pub(super) range: Range<usize>,
     /// True if it is a collection in brackets or braces.
     pub(super) flow: bool,

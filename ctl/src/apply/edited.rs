@@ -1,8 +1,8 @@
-//! What comes of an edit.
+//! The result of an edit.
 
 use super::document::Error as DocumentError;
 
-/// Why an answer cannot be put into a file.
+/// The reason why an answer cannot be put into a file.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
     /// It is none of the known kinds.
@@ -28,7 +28,7 @@ pub(crate) enum Error {
 pub(crate) struct Edited {
     /// Its text.
     pub(crate) text: String,
-    /// What has to be looked at by hand, a line each.
+    /// The things to check by hand, a line each.
     pub(crate) notes: Vec<String>,
 }
 

@@ -4,7 +4,7 @@ use super::document::{Error as DocumentError, Node, NodeKind, YamlFile, quoted};
 use super::edited::{Edited, Error};
 use crate::render::Parts;
 
-/// Where a pod's specification lies in the kinds that have one.
+/// The place of a pod's specification in each kind that has one.
 const PODS: [&[&str]; 3] = [
     &["spec"],
     &["spec", "template", "spec"],

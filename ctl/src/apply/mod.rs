@@ -14,7 +14,7 @@ use edited::Error;
 use crate::render::Parts;
 use std::path::Path;
 
-/// What kind of file it is.
+/// The kind of file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum FileFormat {
     /// A compose file.

@@ -1,4 +1,4 @@
-//! Tests of what is written into files.
+//! Tests of the text that `apply` writes into files.
 
 use super::*;
 use capprof_profile::Capability;

@@ -107,7 +107,7 @@ impl Unit {
         found
     }
 
-    /// Where the section ends: after its last line that is not empty.
+    /// The end of the section, after its last line that is not empty.
     fn end(&self) -> usize {
         let header = self.header();
         let start = self

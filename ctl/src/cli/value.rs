@@ -6,10 +6,10 @@ use jiff::tz::TimeZone;
 use std::str::FromStr;
 use std::time::Duration;
 
-/// Why a value is none; clap says of which option.
+/// The reason why a value is invalid; clap names the option.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Error {
-    /// It is no point in time.
+    /// It is not a point in time.
     #[error(
         "expected a time span like 30d or 12h, a date like 2026-01-31, or a point in time like 2026-01-31T12:00:00Z"
     )]

@@ -27,26 +27,26 @@ const POWERFUL: [Capability; 12] = [
     Capability::MKNOD,
 ];
 
-/// What is known of one container.
+/// The facts about one container.
 #[derive(Debug, Serialize)]
 struct Entry {
     /// The name that people know it by.
     container: String,
     id: String,
     privileged: bool,
-    /// What it has.
+    /// Its capabilities.
     has: CapabilitySet,
-    /// What a recording in progress has seen; `None` where there is none.
+    /// The interim result of a recording in progress; `None` if there is none.
     seen: Option<Seen>,
 }
 
 #[derive(Debug, Serialize)]
 struct Seen {
     recording: String,
-    /// When the recording began, RFC 3339 in UTC.
+    /// The begin of the recording, RFC 3339 in UTC.
     since: String,
     used: CapabilitySet,
-    /// Of what it has, what was not used though a use would have been seen.
+    /// The capabilities that it has and did not use, although a use would have been seen.
     unused: CapabilitySet,
     refused: CapabilitySet,
 }

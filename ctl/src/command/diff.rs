@@ -12,7 +12,7 @@ use serde::Serialize;
 /// The value of [`Difference::schema`].
 const SCHEMA: &str = "capprof.diff/v1";
 
-/// What a profile wants more or less than another.
+/// The differences between the needs of two profiles.
 #[derive(Debug, Serialize)]
 struct Difference<'a> {
     schema: &'static str,
@@ -71,7 +71,7 @@ pub(super) fn evidence(profile: &Profile, set: CapabilitySet) -> Vec<&Need> {
     profile.findings.needed.iter().filter(wanted).collect()
 }
 
-/// Why a profile has this capability in its set, in one line; empty if it does not say.
+/// The reason why a profile has this capability in its set, in one line; empty if it does not say.
 pub(super) fn because(profile: &Profile, capability: Capability) -> String {
     let needed = &profile.findings.needed;
     needed

@@ -48,7 +48,7 @@ fn each(
 
 /// Prints the table. It reads the profiles twice, first for the widths of the columns, because a hundred thousand of them take much memory.
 fn print_table(listing: &Listing, options: &ListOptions) -> anyhow::Result<()> {
-    /// How many bytes are printed at once.
+    /// The number of bytes that are printed at once.
     const PIECE: usize = 64 << 10;
     let mut table = render::List::default();
     each(listing, options, |summary| {

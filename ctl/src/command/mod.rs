@@ -1,4 +1,4 @@
-//! What the subcommands do.
+//! The subcommands.
 
 mod apply;
 mod audit;
@@ -130,7 +130,7 @@ fn tell_pending(state: &Path) {
     }
 }
 
-/// Where recordings in progress are kept.
+/// The state directory, which has the recordings in progress.
 fn state_directory(given: Option<&Path>) -> anyhow::Result<PathBuf> {
     Ok(match given {
         Some(path) => path.to_owned(),
@@ -145,7 +145,7 @@ fn store(arguments: &Arguments) -> anyhow::Result<Store> {
     }))
 }
 
-/// Where recordings in progress are kept.
+/// The state directory, which has the recordings in progress.
 fn state() -> anyhow::Result<PathBuf> {
     Ok(settings::load(&settings::path())?.state)
 }

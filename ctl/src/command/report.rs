@@ -11,7 +11,7 @@ use capprof_store::profiles::Store;
 use capprof_store::recording::Directory;
 use std::path::Path;
 
-/// What is known of a recording in progress.
+/// The interim result of a recording in progress.
 fn so_far(state: &Path, directory: &Directory, wanted: &str) -> anyhow::Result<Profile> {
     let progress = live::so_far(state, std::slice::from_ref(directory))?.pop();
     progress

@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 /// How often the keyboard is looked at.
 const TICK: Duration = Duration::from_millis(100);
 
-/// By what the rows are sorted.
+/// The column by which the rows are sorted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Order {
     Rate,
@@ -40,7 +40,7 @@ impl Order {
     }
 }
 
-/// Ctrl-C, which is no signal on a terminal in raw mode.
+/// Ctrl-C, which is not a signal on a terminal in raw mode.
 const INTERRUPT: u8 = 3;
 
 /// What is typed, byte by byte. The thread that reads ends with this process.
@@ -63,11 +63,11 @@ struct Line {
     row: Row,
     /// Checks a second since the last look.
     rate: f64,
-    /// How long ago the last check was, in milliseconds.
+    /// The time since the last check, in milliseconds.
     ago: u64,
 }
 
-/// What is known of all recordings.
+/// The interim results of all recordings.
 #[derive(Default)]
 struct Table {
     /// By recording.
@@ -305,7 +305,7 @@ fn on_terminal(
     }
 }
 
-/// As much as fits.
+/// Writes as much as fits.
 fn draw(table: &Table, order: Order) -> anyhow::Result<()> {
     let (width, height) = terminal::size()?;
     let (width, height) = (usize::from(width), usize::from(height));

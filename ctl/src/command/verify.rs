@@ -18,23 +18,23 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// How often to look whether something has changed.
+/// The time between two looks for a change.
 const INTERVAL: Duration = Duration::from_millis(50);
 
-/// How long the record of a run may be in coming when the container is gone: a guest under emulation is slow.
+/// The time limit of a run's record after the container is gone. A guest under emulation is slow.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// How long to wait for the poststop hook before looking whether it will never come.
+/// The time to wait for the poststop hook before looking whether it will never come.
 const RECOVER_AFTER: Duration = Duration::from_secs(3);
 
-/// What the command line says.
+/// The parsed command line.
 #[derive(Clone, Debug)]
 pub(crate) struct Options<'a> {
     /// The profile.
     pub(crate) profile: &'a str,
     /// A shell command that succeeds if the workload works.
     pub(crate) check: Option<&'a str>,
-    /// How long the program, or the check, is given.
+    /// The time limit of the program or the check.
     pub(crate) timeout: Duration,
     /// True if a first run shows that the check succeeds with everything granted.
     pub(crate) baseline: bool,
@@ -297,7 +297,7 @@ struct Runner<'a> {
     launch: Launch,
     /// capprof.
     binary: PathBuf,
-    /// Where recordings in progress are kept.
+    /// The state directory, which has the recordings in progress.
     state: &'a Path,
     /// As [`Options::log`]; with it, a container that has ended by itself is removed.
     log: Option<&'a Path>,
@@ -314,7 +314,7 @@ struct Ran {
 }
 
 impl Ran {
-    /// What this program saw of the run, besides the run's record.
+    /// Facts about the run that this program saw, besides the run's record.
     fn outside(&self, options: &Options<'_>) -> Outside {
         Outside {
             command: self.words.clone(),

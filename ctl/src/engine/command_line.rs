@@ -1,4 +1,4 @@
-//! What a daemon is told on its command line instead of in its configuration.
+//! The options of a daemon's command line that stand in for its configuration file.
 
 use super::directory::entries;
 use std::fs;

@@ -1,4 +1,4 @@
-//! Containers that were made with the runtime: without it their engine can neither stop nor remove them.
+//! Finds containers that were made with the runtime. Without the runtime, their engine can neither stop nor remove them.
 
 use super::directory::entries;
 use super::kind::{Engine, NAME};
@@ -106,7 +106,7 @@ fn podman() -> anyhow::Result<Vec<String>> {
         .collect())
 }
 
-/// From what containerd's shims keep next to the bundles of their tasks. docker's are docker's.
+/// Finds them by the files that containerd's shims keep next to the bundles of their tasks. docker's are docker's.
 fn containerd(root: &Path) -> Vec<String> {
     let mut state = vec!["/run/containerd".to_owned()];
     state.extend(containerd::state(root));
@@ -203,7 +203,7 @@ fn json(path: &Path) -> Option<Value> {
 pub(super) mod tests {
     use super::*;
 
-    /// Makes a file below a root that is no host's.
+    /// Makes a file below a root that is not a host's.
     pub(in super::super) fn write(root: &Path, name: &str, text: &str) {
         let path = root.join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();

@@ -1,4 +1,4 @@
-//! What a directory holds.
+//! Lists the entries of a directory.
 
 use std::fs;
 use std::path::{Path, PathBuf};

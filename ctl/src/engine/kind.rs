@@ -1,4 +1,4 @@
-//! The engines that can be told about the runtime, and where each names its runtimes.
+//! The engines that can use the runtime `capprof`, and the place where each lists its runtimes.
 
 use clap::ValueEnum;
 use std::path::{Path, PathBuf};

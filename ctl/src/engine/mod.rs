@@ -1,4 +1,4 @@
-//! Engines, and how they are told about the runtime `capprof`.
+//! Registers the runtime `capprof` with engines.
 //!
 //! What an engine's configuration holds besides stays as it is, down to comments where the format has any. The file as it was is kept
 //! next to it. All paths are below a root, which is `/` but for tests and for images.
@@ -21,7 +21,7 @@ use std::process::{Command, Stdio};
 
 pub(crate) use kind::Engine;
 
-/// Where the former file is kept: the name with this at its end.
+/// The suffix of the former file's name.
 const BACKUP: &str = ".before-capprof";
 
 impl Engine {
@@ -40,7 +40,7 @@ impl Engine {
         }
     }
 
-    /// What has to be written so that the engine knows the runtime; `None` if it does already.
+    /// Returns the change after which the engine knows the runtime; `None` if it knows it already.
     ///
     /// # Errors
     /// The configuration cannot be read or understood.
@@ -57,7 +57,7 @@ impl Engine {
         })
     }
 
-    /// What has to be written so that the engine no longer knows the runtime; `None` if it does not.
+    /// Returns the change after which the engine no longer knows the runtime; `None` if it does not know it.
     ///
     /// # Errors
     /// The configuration cannot be read or understood, or names the runtime as its default.

@@ -1,4 +1,4 @@
-//! A command line that runs a container, taken apart.
+//! Takes a command line that runs a container apart.
 
 use super::compose::Compose;
 use super::launcher::Launcher;
@@ -35,7 +35,7 @@ const DOCKER_WITH_ANNOTATIONS: u32 = 24;
 pub(crate) struct Launch {
     pub(super) engine: Launcher,
     pub(super) words: Vec<OsString>,
-    /// Where the global options end.
+    /// The end of the global options.
     pub(super) command: usize,
     /// The position of `run`: there, or after `container`.
     pub(super) run: usize,

@@ -1,4 +1,4 @@
-//! Who runs containers from a command line.
+//! The programs that run containers from a command line.
 
 use super::compose;
 use super::options::Table;
@@ -8,7 +8,7 @@ use std::ffi::OsStr;
 use std::fmt;
 use std::path::Path;
 
-/// Who runs containers from a command line.
+/// A program that runs containers from a command line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Launcher {
     Docker,
@@ -53,7 +53,7 @@ impl Launcher {
         }
     }
 
-    /// Which low-level runtime's command line it has, if it is one.
+    /// The low-level runtime whose command line it has, if it has one.
     pub(super) fn family(self) -> Option<Family> {
         match self {
             Self::Runc => Some(Family::Runc),

@@ -1,4 +1,4 @@
-//! Options of engines' command lines: which take a value, so that it is known where the image and its command begin.
+//! Options of engines' command lines. Those that take a value matter, because the image and its command come after them.
 //!
 //! Sources: `docker --help` and `docker run --help` (20.10 to 28), podman(1) and podman-run(1) (4.3 to 5.6), nerdctl's
 //! docs/command-reference.md (2.1), `ctr run --help` (containerd 1.6 to 2.1). An option that is in no table is not guessed at.

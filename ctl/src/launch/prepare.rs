@@ -1,4 +1,4 @@
-//! From a command line to one that does the same through capprof.
+//! Makes a command line that does the same as the user's, but through capprof.
 
 use super::command_line::Launch;
 use super::launcher::Launcher;
@@ -15,7 +15,7 @@ pub(crate) struct RunMode {
     pub(crate) mode: &'static str,
     /// The recording whose profile says what it gets.
     pub(crate) profile: Option<String>,
-    /// What of that it gets; or, without a profile, all that it gets.
+    /// The part of that set that it gets; without a profile, its whole set.
     pub(crate) capabilities: Option<CapabilitySet>,
 }
 
@@ -50,7 +50,7 @@ impl RunMode {
 pub(crate) enum By<'a> {
     /// By capprof as its runtime.
     Capprof {
-        /// What capprof is to do.
+        /// The mode of capprof.
         run_mode: &'a RunMode,
         /// The binary.
         binary: &'a Path,
@@ -66,7 +66,7 @@ pub(crate) enum By<'a> {
         /// A directory for a copy of the result, for an engine that forgets the container's id with the container.
         output: &'a Path,
     },
-    /// By the engine's own options, without capprof.
+    /// The engine's own options give them, without capprof.
     Engine(CapabilitySet),
 }
 

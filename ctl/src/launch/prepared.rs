@@ -1,4 +1,4 @@
-//! A command that runs a container, and the container.
+//! A command that runs a container, and that container.
 
 use super::compose::Leftovers;
 use super::launcher::Launcher;
@@ -17,13 +17,13 @@ pub(crate) struct Prepared {
     pub(crate) called: Option<&'static str>,
     /// Environment variables to add.
     pub(crate) environment: Vec<(&'static str, String)>,
-    /// What a person should know of the changes, a line each.
+    /// The remarks on the changes, a line each.
     pub(crate) messages: Vec<String>,
     /// The container that it will run.
     pub(crate) container: LaunchedContainer,
 }
 
-/// By what a container's id is known.
+/// The source of a container's id.
 #[derive(Clone, Debug)]
 pub(super) enum Id {
     /// The command line says it.
@@ -41,7 +41,7 @@ pub(crate) struct LaunchedContainer {
     /// The engine's program with its global options.
     pub(super) prefix: Vec<OsString>,
     pub(super) called: Option<&'static str>,
-    /// By what its id is known.
+    /// The source of its id.
     pub(super) id: Id,
     /// True if the command line returns while the container runs.
     pub(crate) detached: bool,
@@ -94,7 +94,7 @@ impl LaunchedContainer {
         }
     }
 
-    /// What waits for its end and prints its exit status; for one that was started in the background.
+    /// The command that waits for its end and prints its exit status, for one that was started in the background.
     pub(crate) fn wait(&self, id: &str) -> Command {
         self.command(&["wait"], id)
     }

@@ -1,4 +1,4 @@
-//! From a command line of compose to one that runs the service through capprof.
+//! Makes a command line of compose that runs the service through capprof.
 
 use super::command_line::Launch;
 use super::compose::{Compose, OverrideFile, PrivilegedReplacement};
@@ -80,7 +80,7 @@ impl Launch {
         })
     }
 
-    /// What is said of the service.
+    /// Returns the override file's content for the service.
     fn override_file<'a>(
         &'a self,
         compose: &'a Compose,

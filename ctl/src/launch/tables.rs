@@ -1,4 +1,4 @@
-//! The options that engines take before their subcommand, and those of `run`.
+//! Tables of engines' options: those before the subcommand, and those of `run`.
 
 use super::options::{Syntax, Table};
 

@@ -1,4 +1,4 @@
-//! What is made of command lines.
+//! Tests of the command lines that `prepare` makes.
 
 use super::command_line::{Launch, docker_has_annotations};
 use super::{By, Prepared, RunMode};

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// The value of [`Merged::schema`].
 pub(crate) const SCHEMA: &str = "capprof.merged/v1";
 
-/// Why documents could not be merged.
+/// The reason why documents could not be merged.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
     /// Neither a profile nor a merged profile.
@@ -35,23 +35,23 @@ pub(crate) enum Error {
     Empty,
 }
 
-/// What must be equal for two profiles to be of one workload.
+/// The properties that are equal in all profiles of one workload.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Identity {
     /// The image's name, where the engine says it.
     pub(crate) image: Option<String>,
     /// The container's process.
     pub(crate) process: ContainerProcess,
-    /// What the engine had asked for.
+    /// The sets in the engine's configuration.
     pub(crate) original: ProcessSets,
 }
 
 /// One of the recordings that were merged, as short as possible in memory: there may be a hundred thousand of them.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct MergedRun {
-    /// When it began, RFC 3339 in UTC.
+    /// Its begin, RFC 3339 in UTC.
     pub(crate) started: Box<str>,
-    /// When it was collected.
+    /// The time of its collection.
     pub(crate) finished: Box<str>,
     /// The id that the engine gave.
     pub(crate) container_id: Box<str>,
@@ -61,7 +61,7 @@ pub(crate) struct MergedRun {
     pub(crate) kernel: Box<str>,
     /// True if nothing was lost.
     pub(crate) complete: bool,
-    /// What it needed, and how many checks there were.
+    /// The needs, and the number of checks.
     pub(crate) needs: Needs,
 }
 
@@ -124,7 +124,7 @@ pub(crate) struct MergedNeed {
     pub(crate) sets: BTreeSet<SetName>,
     /// How many runs needed it.
     pub(crate) runs: usize,
-    /// When the first of them began.
+    /// The begin of the first of them.
     pub(crate) first_seen: String,
     /// That run's recording id.
     pub(crate) first_run: String,
@@ -150,13 +150,13 @@ pub(crate) struct Merged {
     /// Evidence per capability, in kernel order; one that an alternative in the set makes superfluous is here and not in
     /// [`Merged::minimized`].
     pub(crate) needed: Vec<MergedNeed>,
-    /// When a capability that no earlier run had needed appeared last: the start of that run. Null if nothing is needed.
+    /// The start of the last run that needed a capability for the first time. Null if nothing is needed.
     pub(crate) last_new: Option<String>,
     /// How many complete runs began after that without a new one.
     pub(crate) runs_since_last_new: usize,
     /// What runs could not see, without what others found needed.
     pub(crate) blind_spots: BTreeSet<BlindSpot>,
-    /// What any run was given besides capabilities, and used; `None` where no profile says.
+    /// The privileges besides capabilities of all runs, and their use; `None` if no profile has them.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(crate) privileges: Option<Privileges>,
     /// The runs by recording id.

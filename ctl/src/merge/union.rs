@@ -1,4 +1,4 @@
-//! Documents united, one after the other.
+//! Unites documents, one after the other.
 
 use super::document::{Error, Identity, Merged, MergedNeed, MergedRun, SCHEMA, SetName};
 use capprof_profile::observation::{BlindSpot, RecorderName};
@@ -9,7 +9,7 @@ use capprof_profile::{Capability, CapabilitySet};
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What of a profile merging looks at.
+/// The parts of a profile that merging reads.
 #[derive(Deserialize)]
 struct Source {
     recording_id: Box<str>,

@@ -1,4 +1,4 @@
-//! The answer of a profile in one line, and what it rests on, in words.
+//! The answer of a profile in one line, and its grounds in words.
 
 use super::observed;
 use super::risk::most_dangerous_first;
@@ -10,7 +10,7 @@ use capprof_profile::recording::Mode;
 use capprof_profile::verification::Verdict;
 use capprof_profile::{Capability, CapabilitySet};
 
-/// How many of the capabilities that are dropped the answer names.
+/// The number of dropped capabilities that the answer names.
 const AMONG: usize = 2;
 
 /// The name of what was profiled.
@@ -28,17 +28,17 @@ pub(super) fn command(profile: &Profile) -> String {
     shortened(&profile.origin.process.args.join(" "), 60)
 }
 
-/// What the answer keeps, adds and takes away.
+/// The capabilities that the answer keeps, adds and takes away.
 pub(super) struct SetChange {
-    /// What the engine gives today.
+    /// The engine's set today.
     pub(super) had: CapabilitySet,
-    /// What of that stays.
+    /// The part of that set that stays.
     pub(super) kept: CapabilitySet,
-    /// What is needed and not given today.
+    /// The needed capabilities that the engine does not give today.
     pub(super) beyond: CapabilitySet,
-    /// What it asks for and does not have today; it was not tried if it works without.
+    /// The capabilities that it asks for and does not have today. No run has shown yet if it works without them.
     pub(super) unsettled: CapabilitySet,
-    /// What is given today and not needed.
+    /// The capabilities that the engine gives today and that are not needed.
     pub(super) dropped: CapabilitySet,
 }
 
@@ -95,7 +95,7 @@ pub(super) fn headline(profile: &Profile) -> String {
     parts.join(" · ")
 }
 
-/// What the recorders missed, in words.
+/// The gaps of the recorders, in words.
 pub(super) fn lost(profile: &Profile) -> &'static str {
     match (profile.complete, profile.losses().next()) {
         (true, _) => "nothing lost",
@@ -136,7 +136,7 @@ pub(super) fn names(capabilities: impl Iterator<Item = Capability>) -> String {
         .join(", ")
 }
 
-/// What is wrong with the recording, a line each.
+/// The faults of the recording, a line each.
 pub(super) fn warnings(profile: &Profile) -> Vec<String> {
     let mut lines = Vec::new();
     if !profile.complete {
@@ -156,7 +156,7 @@ pub(super) fn warnings(profile: &Profile) -> Vec<String> {
     lines
 }
 
-/// What else a reader must know before using the answer, a line each.
+/// Warnings to read before using the answer, a line each.
 pub(super) fn remarks(profile: &Profile) -> Vec<String> {
     let mut lines = match profile.conditions.mode {
         Mode::Observe => observed::refused(profile).into_iter().collect(),
@@ -242,7 +242,7 @@ pub(super) fn recorded(profile: &Profile) -> String {
     )
 }
 
-/// What could not be seen: each reason, and the capabilities that it holds for.
+/// The blind spots: each reason, and the capabilities that it holds for.
 pub(super) fn blind_spots<'a>(
     spots: impl Iterator<Item = &'a capprof_profile::observation::BlindSpot>,
 ) -> Vec<(String, &'a str)> {

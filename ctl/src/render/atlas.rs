@@ -1,4 +1,4 @@
-//! The atlas for people: what a capability is asked for, what a place asks for, and the manual page.
+//! The atlas for users: the purposes of a capability, the checks at a place, and the manual page.
 
 use super::risk;
 use super::styles::Styles;
@@ -7,7 +7,7 @@ use capprof_profile::{Capability, CapabilitySet};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-/// Which places are shown: those of one kernel, in Debian's build of it or all.
+/// The places to show: those of one kernel, in Debian's build of it or all.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Kernel {
     /// The position of the kernel in [`atlas::kernels`].
@@ -24,7 +24,7 @@ impl Kernel {
             .unwrap_or_default()
     }
 
-    /// How many places an entry stands for.
+    /// The number of places that an entry stands for.
     fn places(self, site: &Site) -> u32 {
         site.places
             .get(self.index)
@@ -35,7 +35,7 @@ impl Kernel {
 /// One purpose: the sentence, and what it is like without.
 type Purpose = (&'static str, &'static str, PlaceClass);
 
-/// What one capability is asked for in one kernel, by subsystem.
+/// The purposes of one capability in one kernel, by subsystem.
 pub(crate) fn capability(capability: Capability, kernel: Kernel, styles: &Styles) -> String {
     let mut subsystems: BTreeMap<&str, BTreeMap<Purpose, Vec<&Site>>> = BTreeMap::new();
     let (mut count, mut classes) = (0, BTreeMap::<PlaceClass, u32>::new());

@@ -1,4 +1,4 @@
-//! Tables.
+//! Prints tables.
 
 use super::printable::printable;
 use super::styles::Styles;

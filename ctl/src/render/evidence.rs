@@ -13,13 +13,13 @@ const START: u64 = 10_000;
 pub(super) struct Use<'a> {
     /// The evidence itself.
     pub(super) need: &'a Need,
-    /// How much its misuse is worth.
+    /// The damage that its misuse can do.
     pub(super) risk: Risk,
     /// One plain sentence: `lets nginx bind to a port below 1024`.
     pub(super) sentence: String,
-    /// What it was used on, where that is known: devices, sysctls, files.
+    /// The objects of its use, if they are known: devices, sysctls, files.
     pub(super) objects: Vec<String>,
-    /// When and how often: `at start, 2 times`.
+    /// The time and the number of uses: `at start, 2 times`.
     pub(super) when: String,
     /// Doubts, and what would do instead, a line each.
     pub(super) notes: Vec<String>,

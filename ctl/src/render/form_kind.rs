@@ -1,4 +1,4 @@
-//! The engines and tools in whose syntax there is a form.
+//! The engines and tools that have a form.
 
 use std::fmt;
 
@@ -78,7 +78,7 @@ impl FormKind {
         }
     }
 
-    /// What is printed, for the help of the command line.
+    /// The output formats, for the help of the command line.
     pub(crate) fn about(self) -> &'static str {
         match self {
             Self::Docker => "The command docker run",

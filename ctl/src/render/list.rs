@@ -12,7 +12,7 @@ const HEADING: [&str; 6] = ["RECORDING", "CONTAINER", "NAME", "IMAGE", "STATE", 
 /// The table of `capprofctl list`, row by row.
 #[derive(Default)]
 pub(crate) struct List {
-    /// Of the widest cell in each column, in characters; zero if there is no row yet.
+    /// The width of the widest cell in each column, in characters; zero if there is no row yet.
     widths: [usize; 6],
 }
 
@@ -61,7 +61,7 @@ fn write_row(
     text.push('\n');
 }
 
-/// What the table says of a profile.
+/// Returns the row of a profile.
 fn cells(summary: &Summary) -> [String; 6] {
     let workload = &summary.workload;
     let name = summary

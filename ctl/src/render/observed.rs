@@ -1,10 +1,10 @@
-//! What an observed container holds, and what of that it does without.
+//! The capabilities that an observed container has and does not use.
 
 use super::shortened::first_few;
 use capprof_profile::CapabilitySet;
 use capprof_profile::profile::Profile;
 
-/// What is held and was not used, though a use would have been seen.
+/// The capabilities that it holds and did not use, although a use would have been seen.
 pub(crate) fn unused(profile: &Profile) -> CapabilitySet {
     let held = profile.conditions.original.bounding;
     let unseen: CapabilitySet = profile
@@ -17,7 +17,7 @@ pub(crate) fn unused(profile: &Profile) -> CapabilitySet {
         .difference(unseen)
 }
 
-/// What it was refused, and what made system calls fail.
+/// The refusals, and those that made system calls fail.
 pub(super) fn refused(profile: &Profile) -> Option<String> {
     let refused: Vec<String> = profile
         .denied_needs

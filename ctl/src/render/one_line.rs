@@ -5,7 +5,7 @@ use super::why::{purpose, reason};
 use capprof_profile::printable::printable;
 use capprof_profile::profile::{Need, Profile};
 
-/// What a person calls the workload, and the recording.
+/// Returns the workload's name and the recording's id.
 pub(crate) fn title(profile: &Profile) -> String {
     let origin = &profile.origin;
     let workload = &origin.workload;
@@ -18,7 +18,7 @@ pub(crate) fn title(profile: &Profile) -> String {
     format!("{} ({})", printable(name), origin.recording_id)
 }
 
-/// Why it is needed, by which programs and in which system calls.
+/// The reason why it is needed, by which programs and in which system calls.
 pub(crate) fn because(need: &Need) -> String {
     let reason = reason(need.reason);
     let mut line = match purpose(need) {

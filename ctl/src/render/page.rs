@@ -5,7 +5,7 @@ use super::styles::{Styles, styled};
 use anstyle::Style;
 use textwrap::{Options, WordSplitter, wrap};
 
-/// How many columns a line has at most, where its words allow it.
+/// The number of columns that a line has at most, where its words allow it.
 pub(super) const WIDTH: usize = 80;
 
 /// The page.

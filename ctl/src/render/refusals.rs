@@ -1,4 +1,4 @@
-//! Refusals for people: what was refused, by whom, and what would allow it.
+//! Refusals for users: the system call, the part of the kernel that refused it, and the remedy.
 
 use super::printable::printable;
 use super::styles::{Styles, styled};

@@ -1,4 +1,4 @@
-//! What each capability lets a process do, what taking it away prevents, and how much that is worth.
+//! The risk of each capability: what a process can do with it, and the value of taking it away.
 //!
 //! Sources: capabilities(7), and the places that the atlas lists.
 
@@ -28,7 +28,7 @@ impl Risk {
         }
     }
 
-    /// What the word means.
+    /// The meaning of the word.
     pub(crate) fn meaning(self) -> &'static str {
         match self {
             Self::Critical => "a program that misuses it can take over the host",
@@ -46,11 +46,11 @@ impl Risk {
 /// One capability in plain words.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Words {
-    /// How much its misuse is worth.
+    /// The damage that its misuse can do.
     pub(crate) risk: Risk,
-    /// What it lets a process do, as the rest of a sentence: "change the owner of any file".
+    /// The act that it allows a process, as the rest of a sentence: "change the owner of any file".
     pub(crate) does: &'static str,
-    /// What is prevented where it is missing, as a noun phrase: "taking over files of other users".
+    /// The act that its absence prevents, as a noun phrase: "taking over files of other users".
     pub(crate) prevents: &'static str,
 }
 

@@ -11,7 +11,7 @@ use capprof_profile::observation::BlindSpot;
 use capprof_profile::privileges::Privileges;
 
 impl Page<'_> {
-    /// What else of `--privileged` was used.
+    /// The other privileges of `--privileged` that it used.
     pub(super) fn beyond(&mut self, privileges: Option<&Privileges>, set: CapabilitySet) {
         let lines =
             privileges.map_or_else(Vec::new, |privileges| privileged::section(privileges, set));
@@ -24,7 +24,7 @@ impl Page<'_> {
         }
     }
 
-    /// What the recorders could not see.
+    /// The blind spots of the recorders.
     pub(super) fn blind_spots<'b>(&mut self, spots: impl Iterator<Item = &'b BlindSpot>) {
         let spots = answer::blind_spots(spots);
         if spots.is_empty() {

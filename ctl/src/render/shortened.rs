@@ -1,4 +1,4 @@
-//! Names and lists in little room.
+//! Shortens names and lists.
 
 /// The first two names, and how many more there are.
 pub(crate) fn first_few(names: &[String]) -> String {

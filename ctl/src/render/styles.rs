@@ -1,4 +1,4 @@
-//! How the parts of a report are set off on a terminal.
+//! Terminal styles of the parts of a report.
 
 use super::printable::printable;
 use anstyle::{AnsiColor, Style};

@@ -1,4 +1,4 @@
-//! Why a capability is needed, in words.
+//! The reason why a capability is needed, in words.
 
 use capprof_profile::Capability;
 use capprof_profile::atlas::{self, Site};
@@ -19,7 +19,7 @@ pub(super) fn reason(reason: Reason) -> &'static str {
     }
 }
 
-/// Which capabilities would do as well.
+/// The capabilities that would do as well.
 pub(super) fn would_do(others: impl Iterator<Item = Capability>) -> String {
     let others: Vec<String> = others.map(|other| other.to_string()).collect();
     format!("{} would do instead", others.join(" or "))

@@ -1,4 +1,4 @@
-//! A container that runs, and what its processes may do.
+//! A running container, and the capabilities of its processes.
 
 use super::state;
 use capprof::annotations;
@@ -21,12 +21,12 @@ pub(crate) struct Running {
     pub(crate) state: PathBuf,
     /// The engine's configuration, where it can be read.
     pub(crate) configuration: Option<Configuration>,
-    /// What it is called.
+    /// Its name.
     pub(crate) workload: Workload,
 }
 
 impl Running {
-    /// What a runtime keeps of it, completed; `None` of one that is gone.
+    /// Completes the runtime's state of a container; `None` if the container is gone.
     pub(super) fn of(found: state::RuntimeState) -> Option<Self> {
         process::exists(found.init).then_some(())?;
         let configuration = found

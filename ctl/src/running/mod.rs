@@ -1,4 +1,4 @@
-//! Containers that run now, of any engine: what low-level runtimes keep about them, and what the kernel says about their processes.
+//! Finds running containers of any engine, from the state of low-level runtimes and from /proc.
 //!
 //! No engine is asked: it may be restarting, and what it knows lies in files.
 

@@ -58,7 +58,7 @@ pub(crate) fn keep(
     Ok(directory)
 }
 
-/// As much of a configuration as the recording says itself.
+/// The part of a configuration that follows from the recording alone.
 fn configuration(recording: &Recording) -> String {
     let sets = recording.grant.original;
     let named: serde_json::Map<String, Value> = sets
@@ -113,7 +113,7 @@ fn describe(running: &Running, settings: &Settings, id: String, created: String)
     }
 }
 
-/// Where the result goes of what no engine started: into the store alone.
+/// The destination of results of workloads that no engine started: only the store.
 pub(crate) fn stored(settings: &Settings) -> ResultSettings {
     ResultSettings {
         output: None,

@@ -1,4 +1,4 @@
-//! What runc and crun keep of their containers.
+//! Reads the state that runc and crun store of their containers.
 
 use capprof_profile::recording::Process;
 use capprof_store::{file, process};

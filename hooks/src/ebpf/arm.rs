@@ -1,4 +1,4 @@
-//! Making a container known to the kernel side.
+//! Adds a container to the maps, so that the programs record it.
 
 use super::armed::{EbpfState, Refusals};
 use super::attach;
@@ -55,7 +55,7 @@ pub fn arm(
     }
     if recording.unit.is_some() {
         container.executed_ns = slot::boot_time();
-        // A service may have several first processes, one after the other: none of them stands for the service.
+        // A service may have several first processes, one after the other. None of them represents the service.
         container.init = NO_PROCESS;
     }
     let (slot, results) = match recording.follows_refusals() {
@@ -87,7 +87,7 @@ pub fn arm(
         (None, Some(_)) => attach::join(&set, slot, init, &container),
     };
     if let Err(error) = result {
-        // The first error is the one to tell; sweeping tries again.
+        // The first error is reported; sweeping tries again.
         let _ = slot::forget(&set, slot).and_then(|()| refused_checks::release(&set));
         return Err(error);
     }
@@ -123,11 +123,11 @@ fn arm_process(
     task.flags = TASK_PENDING | flags_for(container);
     let tgid = init.pid.unsigned_abs();
     if !tasks::add(set, tgid, &task)? {
-        // Of a process that had the same number.
+        // The row is of a former process with the same number.
         tasks::remove(set, [tgid])?;
         tasks::add(set, tgid, &task)?;
     }
-    // Asked after the update: a process that dies from now on takes its entry along.
+    // This is asked after the update, because a process that dies from now on removes its row.
     match process::exists(init) {
         true => Ok(()),
         false => Err(Error::Gone { pid: init.pid }),

@@ -1,4 +1,4 @@
-//! What arming leaves for the end of a recording.
+//! The state that arming writes for the end of a recording.
 
 use super::layers::Layers;
 use super::method::Method;
@@ -9,18 +9,18 @@ use serde::{Deserialize, Serialize};
 pub struct EbpfState {
     /// The recording's key in the maps: boot time in nanoseconds at arming, unique on this host until it boots again.
     pub slot: u64,
-    /// How the capability checks are seen.
+    /// The method of seeing capability checks.
     pub method: Method,
     /// The methods that were refused before, a line each.
     pub refused: Vec<String>,
-    /// When the recording was armed, nanoseconds of `CLOCK_BOOTTIME`.
+    /// The time of arming, nanoseconds of `CLOCK_BOOTTIME`.
     pub armed_ns: u64,
     /// How many runs of its programs the kernel had skipped by then (`recursion_misses`).
     pub missed: u64,
-    /// What becomes of refused checks; `None` unless the recording verifies.
+    /// The recorder's treatment of refused checks; `None` unless the recording verifies.
     #[serde(default)]
     pub results: Option<Refusals>,
-    /// What the container's root file system is made of, where it is an overlayfs.
+    /// The layers of the container's root file system, if it is an overlayfs.
     #[serde(default)]
     pub(super) layers: Option<Layers>,
 }
@@ -35,7 +35,7 @@ impl EbpfState {
     }
 }
 
-/// What becomes of refused checks in a recording that verifies. The other names are those of earlier versions.
+/// The recorder's treatment of refused checks in a recording that verifies. Earlier versions had the other names.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Refusals {

@@ -1,4 +1,4 @@
-//! Making a container known to the kernel side that runs already.
+//! Adds a running container to the maps, so that the programs record it.
 
 use super::error::Error;
 use super::layout::{Container, TASK_FOUND, Task, flags_for};
@@ -11,7 +11,7 @@ use capprof_store::process;
 use libbpf_rs::{MapCore, MapFlags};
 use zerocopy::{FromZeros, IntoBytes};
 
-/// How often processes are looked for that were started meanwhile by one that was not known yet.
+/// The number of searches for processes. A process that is not known yet may start others during a search.
 const ROUNDS: usize = 32;
 
 /// Makes sure that the process is there and no other recording's, and that its container's can be told from others.
@@ -92,7 +92,7 @@ pub(super) fn join_process(
     if !tasks::add(set, key, &task)? {
         return Ok(false);
     }
-    // Asked after the update: a process that dies from now on takes its entry along.
+    // This is asked after the update, because a process that dies from now on removes its row.
     if process::exists(process) {
         return Ok(true);
     }

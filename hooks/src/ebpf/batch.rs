@@ -1,4 +1,4 @@
-//! The rows of a map, many at a time.
+//! Reads the rows of a map, many at a time.
 
 use libbpf_rs::{MapCore, MapHandle};
 use nix::errno::Errno;
@@ -18,12 +18,12 @@ pub(super) fn walk<E>(
     mut row: impl FnMut(&[u8], &[u8]) -> Result<(), E>,
     unreadable: impl Fn(io::Error) -> E,
 ) -> Result<(), E> {
-    /// How many rows are asked for, unless a single bucket has more.
+    /// The number of rows to ask for, unless a single bucket has more.
     const ROWS: usize = 64;
     let key_size = usize::try_from(map.key_size()).unwrap_or_default();
     let value_size = usize::try_from(map.value_size()).unwrap_or_default();
     let mut rows = ROWS;
-    // Where the kernel goes on: the number of a bucket (kernel/bpf/hashtab.c).
+    // The position at which the kernel continues: the number of a bucket (kernel/bpf/hashtab.c).
     let mut bucket = 0_u32;
     let mut is_first = true;
     loop {
@@ -52,7 +52,7 @@ pub(super) fn walk<E>(
             0 => false,
             _ => match io::Error::from_raw_os_error(-status) {
                 end if end.kind() == io::ErrorKind::NotFound => true,
-                // The next bucket alone has more.
+                // The next bucket alone has more rows.
                 full if full.raw_os_error() == Some(Errno::ENOSPC as i32) => {
                     rows *= 2;
                     continue;

@@ -62,7 +62,7 @@ pub(super) struct Reduced {
 }
 
 impl Reduced {
-    /// Where this process can open it.
+    /// The path at which this process can open it.
     pub(super) fn path(&self) -> PathBuf {
         PathBuf::from(format!("/proc/self/fd/{}", self.file.as_raw_fd()))
     }
@@ -108,7 +108,7 @@ fn reduce(kernel: &[u8], object: &[u8]) -> Option<(Vec<u8>, u32)> {
         if !is_named_by_programs(kernel.kind(number)) {
             continue;
         }
-        // Most names begin as none of those that are looked for.
+        // Most names have another beginning than those that are looked for.
         if !begins.contains(kernel.begin_of_name(number)) {
             continue;
         }
@@ -210,7 +210,7 @@ impl Kept {
 struct Types<'bytes> {
     types: &'bytes [u8],
     strings: &'bytes [u8],
-    /// Where each type begins; `void` stands for the first.
+    /// The offset of each type; `void` is the first.
     begins: Vec<usize>,
 }
 
@@ -240,7 +240,7 @@ impl<'bytes> Types<'bytes> {
         })
     }
 
-    /// How many types there are, with `void`.
+    /// The number of types, with `void`.
     fn count(&self) -> u32 {
         u32::try_from(self.begins.len()).unwrap_or(u32::MAX)
     }
@@ -361,7 +361,7 @@ const fn elements_of(information: u32) -> usize {
     (information & 0x00ff_ffff) as usize
 }
 
-/// How many bytes follow what all types have.
+/// The number of bytes that follow what all types have.
 const fn length_after(kind: u32, elements: usize) -> Option<usize> {
     Some(match kind {
         kind::INT | kind::VARIABLE | kind::DECLARATION_TAG => 4,

@@ -1,4 +1,4 @@
-//! What is no capability check: devices, entries of /proc/sys, ports, and ping sockets.
+//! Uses that are not capability checks: devices, entries of /proc/sys, ports, and ping sockets.
 
 use super::executables::Executable;
 use super::layout::{
@@ -154,7 +154,7 @@ pub(super) fn ping_sockets(
     sockets
 }
 
-/// What is not seen because the kernel refused the program for it, a line each. `lacking` has the reason for each program.
+/// The uses that are not seen because the kernel refused their program, a line each. `lacking` has the reason for each program.
 pub(super) fn not_observed<'a>(lacking: impl Fn(&str) -> Option<&'a str>) -> Vec<String> {
     CGROUP_PROGRAMS
         .iter()
@@ -169,7 +169,7 @@ pub(super) fn not_observed<'a>(lacking: impl Fn(&str) -> Option<&'a str>) -> Vec
         .collect()
 }
 
-/// Why some of that was not seen, a line each.
+/// The reasons why some of these uses were not seen, a line each.
 pub(super) fn unseen(set: &ProgramSet, container: Option<&Container>) -> Vec<String> {
     let mut lines = not_observed(|program| set.lacking(program));
     if let Some(container) = container
@@ -229,7 +229,7 @@ mod tests {
             value(&row("4096\t87380\t6291456\n", 20)).as_deref(),
             Some("4096 87380 6291456")
         );
-        // -E2BIG: it did not fit.
+        // -E2BIG means that it did not fit.
         assert_eq!(value(&row("1", -7)), None);
         assert_eq!(value(&row("a\nb", 3)), None);
     }

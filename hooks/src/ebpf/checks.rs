@@ -1,4 +1,4 @@
-//! From rows of capability checks to observations.
+//! Makes observations of the rows of capability checks.
 
 use super::argument::Arguments;
 use super::armed::{EbpfState, Refusals};
@@ -135,7 +135,7 @@ fn add(all: &mut Observation, observation: &Observation) {
     }
 }
 
-/// What the system calls of a refused check came to.
+/// The results of the system calls in which a check was refused.
 fn results(row: &Check) -> Results {
     let [success, eperm, eacces, other_error] = row.results;
     Results {
@@ -162,7 +162,7 @@ fn sysctl_without_effect(flags: u32, call_site: &[String]) -> bool {
     if flags & check::ROOT != 0 && has(paths::SYSCTL_OF_ROOT) {
         return true;
     }
-    // access(2) says what would be allowed, and may have been asked about writing.
+    // access(2) only asks for permission, and may have asked for writing.
     flags & check::OPEN_WRITE == 0 && !has(paths::FILE_WRITE) && !has(paths::ACCESS_CALL)
 }
 

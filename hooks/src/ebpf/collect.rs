@@ -1,4 +1,4 @@
-//! From rows of the maps to evidence.
+//! Makes evidence of the rows of the maps.
 
 use super::armed::EbpfState;
 use super::cgroup;
@@ -21,11 +21,11 @@ use std::collections::HashMap;
 use std::fmt;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-/// What the kernel counted for a recording.
+/// The kernel's counts for a recording.
 pub struct Collected {
-    /// What it says.
+    /// The evidence.
     pub evidence: Evidence,
-    /// What it was read from; `None` if nothing is loaded.
+    /// The rows that it comes from; `None` if nothing is loaded.
     rows: Option<(ProgramSet, u64, Rows)>,
 }
 
@@ -90,7 +90,7 @@ pub fn collect(recording: &Recording, armed: &EbpfState) -> Collected {
             capability: None,
             recorder: RecorderName::Ebpf,
             reason: format!(
-                "what system calls came to in which a check was refused could not be recorded: {reason}"
+                "the results of system calls in which a check was refused could not be recorded: {reason}"
             ),
         });
     }
@@ -209,7 +209,7 @@ fn container(set: &ProgramSet, slot: u64, losses: &mut Vec<String>) -> Option<Co
     None
 }
 
-/// What rows are read from.
+/// The source of rows.
 struct Source<'a> {
     set: &'a ProgramSet,
     slot: u64,
@@ -240,7 +240,7 @@ impl Source<'_> {
     }
 }
 
-/// What the kernel side says about itself.
+/// Adds the losses that the kernel side counted.
 fn account(
     container: &Container,
     armed: &EbpfState,

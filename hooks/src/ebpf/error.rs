@@ -1,4 +1,4 @@
-//! What can go wrong with the eBPF recorder.
+//! The errors of the eBPF recorder.
 
 use capprof_store::file;
 use libbpf_rs::ErrorKind;
@@ -32,7 +32,7 @@ pub enum Error {
     /// A pinned map, program or link could not be opened, written or removed.
     #[error("{operation} {}: {reason}", path.display())]
     Pin {
-        /// What was tried: `open`, `pin`, `remove`.
+        /// The operation: `open`, `pin`, `remove`.
         operation: &'static str,
         /// The pin.
         path: PathBuf,

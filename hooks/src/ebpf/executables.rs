@@ -42,7 +42,7 @@ pub(super) fn path(row: &Program) -> PathBuf {
         path.extend_from_slice(name);
     }
     if path.is_empty() {
-        // A file that was never in any directory.
+        // The file never was in a directory.
         return PathBuf::from(format!("anonymous file ({})", layout::text(&row.comm)));
     }
     PathBuf::from(OsString::from_vec(path))
@@ -68,7 +68,7 @@ impl Executable {
     }
 }
 
-/// Why the file capabilities of an executable could not be read.
+/// The reason why the file capabilities of an executable could not be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Unreadable {
     /// The engine did not say where the root file system is.
@@ -147,7 +147,7 @@ impl<'a> Root<'a> {
         }
     }
 
-    /// What of the host lies at a path of a mount other than the root's: the bind mount's source, and the path below it.
+    /// Returns the host's path for a path on a mount other than the root's: the bind mount's source, and the path below it.
     fn on_bind_mount<'b>(&self, path: &'b Path) -> Option<(&'a Path, &'b Path)> {
         self.bind_mounts
             .iter()
@@ -156,7 +156,7 @@ impl<'a> Root<'a> {
                 let below = path.strip_prefix(&mount.destination).ok()?;
                 Some((mount.source.as_path(), below))
             })
-            // The innermost; of several in one place the last, which covers the others.
+            // The innermost mount decides. Of several in one place, the last covers the others.
             .min_by_key(|(_, below)| below.components().count())
     }
 
@@ -199,7 +199,7 @@ impl<'a> Root<'a> {
         };
         let file = look_at(root, path)?;
         let mut value = [0_u8; 24];
-        // fgetxattr(2) takes no descriptor that stands for the place alone.
+        // fgetxattr(2) does not accept an O_PATH descriptor.
         let place = format!("/proc/self/fd/{}", file.as_raw_fd());
         match getxattr(place, "security.capability", &mut value) {
             Ok(length) => parse(value.get(..length).unwrap_or_default(), user_namespace),

@@ -7,7 +7,7 @@ use capprof_profile::observation::{Execution, FileCapabilities};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-/// What is known of a recording's executables besides the rows of the map.
+/// Facts about a recording's executables besides the rows of the map.
 pub(super) struct Executions<'a> {
     /// The container's file systems, as they are now.
     pub(super) root: &'a Root<'a>,
@@ -78,7 +78,7 @@ impl Executions<'_> {
         }
     }
 
-    /// What the container itself wrote to a file of this name.
+    /// The file capabilities that the container itself wrote to a file of this name.
     fn written_to(&self, path: &Path) -> Option<FileCapabilities> {
         self.written
             .iter()

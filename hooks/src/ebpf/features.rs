@@ -1,4 +1,4 @@
-//! What this kernel offers to eBPF programs, known before any is loaded.
+//! Features that this kernel offers to eBPF programs. They are known before any program is loaded.
 
 use memchr::memmem;
 use rustix::mm::{MapFlags, ProtFlags, mmap};
@@ -11,7 +11,7 @@ use std::sync::OnceLock;
 /// by NUL, so that looking for one takes a millisecond where loading a program that is refused takes tens.
 const TYPES: &str = "/sys/kernel/btf/vmlinux";
 
-/// What programs can need of a kernel.
+/// The features of a kernel that programs can need.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Feature {
     /// The tracepoint `cap_capable`.
@@ -20,7 +20,7 @@ pub(crate) enum Feature {
     FunctionEnds,
     /// Registers and storage of a task: `bpf_task_pt_regs()`, `bpf_task_storage_get()`.
     TaskStorage,
-    /// What programs of an engine have answered: `bpf_get_retval()`.
+    /// The answer of an engine's own programs: `bpf_get_retval()`.
     ReturnValue,
 }
 
@@ -56,7 +56,7 @@ impl Feature {
         }
     }
 
-    /// What is missing, and which kernel has it.
+    /// The name of the missing feature, and the first kernel that has it.
     const fn lacking(self) -> &'static str {
         match self {
             Self::CapabilityTracepoint => "this kernel has no such tracepoint (Linux 6.14 has)",
@@ -72,7 +72,7 @@ impl Feature {
         }
     }
 
-    /// What is missing on this kernel; `None` if the feature is there, or if the kernel does not say.
+    /// The missing feature; `None` if this kernel has it, or if the kernel does not say.
     pub(crate) fn missing(self) -> Option<&'static str> {
         self.missing_in(types_of_kernel()?)
     }

@@ -26,7 +26,7 @@ pub(super) struct Layers {
 }
 
 impl Layers {
-    /// What is mounted at the root directory; `None` where that is no overlayfs, or its layers cannot be named from here.
+    /// The mount at the root directory; `None` if it is not an overlayfs, or if this process cannot name its layers.
     pub(super) fn of(root: &Path) -> Option<Self> {
         let kind = statfs(root).ok()?.f_type;
         if u64::try_from(kind).ok()? != OVERLAYFS_SUPER_MAGIC {
@@ -83,7 +83,7 @@ fn layers_at(mounts: &str, path: &str) -> Option<String> {
         }
     }
     let layers: Vec<&str> = upper.into_iter().chain(lower).collect();
-    // What the kernel escapes, or what was mounted from a directory that is not known here, cannot be named again.
+    // A path that the kernel escapes, or that is relative to an unknown directory, cannot be named again.
     let is_plain = |layer: &&str| {
         layer.split(':').all(|directory| directory.starts_with('/')) && !layer.contains('\\')
     };

@@ -112,7 +112,7 @@ pub(super) const NO_PROCESS: u32 = u32::MAX;
 /// `RESULTS` in the program.
 const RESULTS: usize = 4;
 
-/// What the kernel counts as lost, in the order of `enum loss`, each as the line's words after the number.
+/// The losses that the kernel counts, in the order of `enum loss`: the words of each line after the number.
 pub(super) const LOSSES: [&str; 13] = [
     "capability checks did not fit into the map of checks",
     "capability checks have no call site: no stack trace could be taken",
@@ -122,10 +122,10 @@ pub(super) const LOSSES: [&str; 13] = [
     "calls of capset(2) did not fit into the map of capability sets",
     "times the container's mount namespace could not be registered: processes started by `exec` were not recorded",
     "capability checks were not followed to their end: the map of calls was full",
-    "capability checks came from more call paths than are told apart",
+    "capability checks came from more call paths than capprof tells apart",
     "refused capability checks were not followed to the end of their system call",
     "writes of file capabilities did not fit into the map of attributes",
-    "mounts of an overlayfs had more credentials than are told apart: checks of what was done in these mounts count as the engine's",
+    "mounts of an overlayfs had more credentials than capprof tells apart: checks in these mounts count as the engine's",
     "refused capability checks may have the result of a later system call: the kernel skipped eBPF programs at the end of system calls",
 ];
 

@@ -1,4 +1,4 @@
-//! What libbpf and the kernel refuse, with what they say of it.
+//! Errors of libbpf and of the kernel, with their messages.
 
 use super::error::describe;
 use libbpf_rs::{Map, MapCore, Object, PrintLevel, ProgramMut, get_print, set_print};
@@ -27,13 +27,13 @@ pub(crate) enum Error {
         step: String,
         /// The reason.
         source: libbpf_rs::Error,
-        /// What libbpf said of it.
+        /// libbpf's message.
         warning: Option<Warning>,
     },
     /// The event that a program is attached to could not be opened.
     #[error("{operation} {event}: {source}")]
     Event {
-        /// What was tried: `read the number of event`, `perf_event_open of`.
+        /// The operation: `read the number of event`, `perf_event_open of`.
         operation: &'static str,
         /// The event, as a path in tracefs.
         event: &'static str,
@@ -46,7 +46,7 @@ pub(crate) enum Error {
     /// The root of the hierarchy of control groups could not be opened.
     #[error("open {}: {source}", path.display())]
     ControlGroups {
-        /// Where it is mounted.
+        /// Its mount point.
         path: PathBuf,
         /// The reason.
         source: io::Error,
@@ -102,7 +102,7 @@ pub(crate) fn map<'a>(object: &'a Object, name: &'static str) -> Result<Map<'a>,
         .ok_or(Error::Absent { what: "map", name })
 }
 
-/// What libbpf says of a refusal besides the error.
+/// libbpf's messages about a refusal, besides the error.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Warning {
     /// The program that the kernel refused, if it was one.
@@ -169,7 +169,7 @@ fn verifier_log(warning: &str) -> Option<impl Iterator<Item = &str>> {
     )
 }
 
-/// What libbpf has said since [`listen`] began.
+/// libbpf's messages since [`listen`] began.
 static SAID: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
 /// Runs `work` with libbpf's warnings kept off standard error and added to the error.
@@ -199,7 +199,7 @@ mod tests {
 
     #[test]
     fn an_error_keeps_the_verifiers_last_lines() {
-        // What Linux 6.1 says of a key that does not lie on the stack.
+        // Linux 6.1 says this of a key that does not lie on the stack.
         let said = [
             "libbpf: prog 'fexit_cap_capable': BPF program load failed: -EACCES\n".to_owned(),
             "libbpf: prog 'fexit_cap_capable': -- BEGIN PROG LOAD LOG --\n\

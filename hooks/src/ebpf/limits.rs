@@ -1,4 +1,4 @@
-//! How many rows a recording may have in a map, and who has taken the room where there is none left.
+//! Limits of a recording's rows in each map. If a map is full, names the recordings that filled it.
 
 use super::layout::{Container, SHARES};
 use super::program_set::ProgramSet;
@@ -41,7 +41,7 @@ impl Table {
         }
     }
 
-    /// How many rows a recording has, as the kernel side counts them.
+    /// The number of rows that a recording has, as the kernel side counts them.
     pub(super) fn rows(self, container: &Container) -> u32 {
         // More processes may have ended than were counted: some ran already when the recording began.
         match container.rows.get(self as usize) {
@@ -63,7 +63,7 @@ impl Table {
     }
 }
 
-/// Which limits a recording met in these tables, or else who has filled the first of them.
+/// Names the limits that a recording reached in these tables, or else the recordings that filled the first table.
 pub(super) fn reached(set: &ProgramSet, container: &Container, tables: &[Table]) -> String {
     let limits: Vec<String> = tables
         .iter()

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 
-/// What the processes of a container have in common, seen at its first one.
+/// The properties that all processes of a container share, read from its first process.
 ///
 /// Its control group is the best mark: processes of `exec` are in it, and those that have left its namespaces. Where the container has none of
 /// its own, its pid namespace and its mount namespace together are: containers of a pod may share one of them. A process that a member has started is

@@ -1,4 +1,4 @@
-//! The ways to see capability checks.
+//! The methods of seeing capability checks.
 
 use super::features::Feature;
 use capprof_profile::Capability;
@@ -58,7 +58,7 @@ impl Method {
         }
     }
 
-    /// What this kernel lacks for the method, where that is known before anything is loaded.
+    /// The feature that this kernel lacks for the method, if that is known before anything is loaded.
     pub(super) fn missing(self) -> Option<&'static str> {
         match self {
             Self::Tracepoint => Feature::CapabilityTracepoint.missing(),

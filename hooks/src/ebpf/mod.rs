@@ -162,7 +162,7 @@ pub fn sweep(state: &Path, live: &[String]) -> Result<Vec<String>, Error> {
         return Ok(Vec::new());
     };
     let mut done = Vec::new();
-    // In this order: a slot is in the map of containers before it is in any other.
+    // The order matters: a slot is in the map of containers before it is in any other.
     let in_use = slot::in_use(&set)?;
     let containers = set.containers()?;
     for (slot, container) in &containers {
@@ -182,7 +182,7 @@ pub fn sweep(state: &Path, live: &[String]) -> Result<Vec<String>, Error> {
             done.push("removed eBPF map rows of a recording that is gone".to_owned());
         }
     }
-    // Left by a hook that was killed between attaching it and entering its recording.
+    // A hook was killed between attaching the program and entering its recording.
     if refused_checks::release(&set)? {
         done.push(
             "unloaded the eBPF program that follows refused checks, which no recording needs"
@@ -207,7 +207,7 @@ pub fn live_slots() -> Result<Vec<(u64, String)>, Error> {
         .collect())
 }
 
-/// How many checks were counted of each recording, by its id.
+/// The number of checks of each recording, by its id.
 ///
 /// # Errors
 /// [`Error::Pin`]. Where nothing is loaded there are none.
@@ -237,7 +237,7 @@ pub fn load(methods: &[Method]) -> Result<(), Error> {
     ProgramSet::ensure(methods).map(|_| ())
 }
 
-/// Why devices or writes to /proc/sys are not seen, a line each.
+/// The reasons why devices or writes to /proc/sys are not seen, a line each.
 ///
 /// # Errors
 /// [`Error::Pin`]. Where nothing is loaded there is nothing to say.

@@ -1,4 +1,4 @@
-//! What the eBPF recorder can do on this host.
+//! Finds out what the eBPF recorder can do on this host.
 
 use super::method::Method;
 use super::program_set::ProgramSet;
@@ -10,11 +10,11 @@ use serde::Serialize;
 pub struct Attempt {
     /// The way.
     pub method: Method,
-    /// Why it was refused; `None` if it works.
+    /// The reason for the refusal; `None` if it works.
     pub refused: Option<String>,
 }
 
-/// What the eBPF recorder can do on this host.
+/// The abilities of the eBPF recorder on this host.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct EbpfReport {
     /// True if it can record.
@@ -25,11 +25,11 @@ pub struct EbpfReport {
     pub attempts: Vec<Attempt>,
     /// The methods that were refused, a line each.
     pub refused: Vec<String>,
-    /// What it would not see besides capability checks (docs/privileged.md), a line each.
+    /// The uses besides capability checks that it would not see (docs/privileged.md), a line each.
     pub not_observed: Vec<String>,
     /// True if the program set is loaded already.
     pub loaded: bool,
-    /// How many recordings the program set serves.
+    /// The number of recordings that the program set serves.
     pub recordings: usize,
 }
 

@@ -1,4 +1,4 @@
-//! The program set in bpffs: where it is pinned, and how one process after the other finds it.
+//! The program set in bpffs: the place where it is pinned, and the way in which processes share it.
 
 use super::batch;
 use super::error::{Error, describe};
@@ -39,10 +39,10 @@ pub fn directory() -> &'static Path {
 /// The map that is pinned last: if it is there, all are.
 const LAST: &str = "state";
 
-/// Which build of the program this binary carries.
+/// The digest of the program in this binary.
 const BUILD: &str = env!("CAPPROF_BPF_BUILD");
 
-/// What the loader leaves for the processes that find the set.
+/// The loader's settings for the processes that find the set.
 #[derive(Debug, Serialize, Deserialize)]
 struct Loaded {
     method: Method,
@@ -71,7 +71,7 @@ impl ProgramSet {
         }
         mount_bpffs()?;
         let _lock = lock()?;
-        // Another hook may have been faster.
+        // Another hook may have pinned it first.
         if let Some(set) = Self::open()?
             && (set.is_ours() || !set.containers()?.is_empty())
         {
@@ -80,7 +80,7 @@ impl ProgramSet {
         remove()?;
         let result = Self::load(methods);
         if result.is_err() {
-            // Half a set is worse than none.
+            // A part of a set is worse than none.
             let _ = remove();
         }
         result
@@ -134,7 +134,7 @@ impl ProgramSet {
         self.loaded.method
     }
 
-    /// What was refused when the set was loaded.
+    /// The programs that the kernel refused when the set was loaded.
     pub(super) fn refused(&self) -> &[String] {
         &self.loaded.refused
     }
@@ -307,13 +307,13 @@ impl ProgramSet {
         let _lock = lock()?;
         for chunk in addresses.chunks(super::layout::SYMBOLS as usize) {
             put_symbols(map, chunk)?;
-            // Room for all, since the kernel goes on naming with each further read.
+            // The buffer has room for all, because the kernel goes on naming with each further read.
             let mut text = String::with_capacity(64 << 10);
             let read = File::open(&path).and_then(|mut file| file.read_to_string(&mut text));
-            // So that the next hook need not have these named as well.
+            // Then the next hook need not have these named as well.
             put_symbols(map, &vec![0; chunk.len()])?;
             read.map_err(|error| Error::pin("read", &path, &error))?;
-            // After ours may come what a hook left that was killed in between.
+            // A killed hook may have left other symbols after ours.
             let lines = text.lines().count();
             if lines < chunk.len() {
                 let reason = format!("{lines} names for {} addresses", chunk.len());
@@ -330,7 +330,7 @@ impl ProgramSet {
     }
 }
 
-/// What the map `state` says of a loaded set.
+/// The content of the map `state` of a loaded set.
 fn describe_set(loaded: &programs::Loaded) -> State {
     let names = loaded.links.iter().map(|(name, _)| (*name).to_owned());
     let description = Loaded {
@@ -463,7 +463,7 @@ fn remove_set(directory: &Path) -> Result<(), Error> {
         Err(error) => return Err(Error::pin("list", directory, &error)),
         Ok(entries) => entries,
     };
-    // What says that the set is whole goes first.
+    // The pin that marks the set as whole is removed first.
     let mut names: Vec<OsString> = entries.flatten().map(|entry| entry.file_name()).collect();
     names.sort_by_key(|name| name != LAST);
     for name in names {
@@ -491,7 +491,7 @@ pub(super) fn remove_pin(path: &Path) -> Result<bool, Error> {
     }
 }
 
-/// What a map is whose keys or values have another size than this version's.
+/// The error of a map whose keys or values have another size than this version's.
 const OTHER_SIZE: &str = "its rows have another size than this version's (capprofctl recover --unload removes what is there)";
 
 fn unreadable(name: &str, reason: &dyn std::fmt::Display) -> Error {
@@ -525,7 +525,7 @@ fn mount_bpffs() -> Result<(), Error> {
     if mounted {
         return Ok(());
     }
-    // As systemd does.
+    // systemd does the same.
     let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
     mount("bpf", &path, "bpf", flags, c"mode=700").map_err(|error| Error::Mount {
         path,

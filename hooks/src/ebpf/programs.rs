@@ -25,8 +25,8 @@ const FORK: [&str; 2] = ["process_fork", "process_woken"];
 /// Names kernel functions. Where the kernel refuses it, `/proc/kallsyms` has the names too.
 const NAMES: &str = "name_symbols";
 
-/// See what is no capability check: devices opened, entries of /proc/sys written, ports bound, ping sockets made. Where the kernel refuses
-/// them, capabilities are recorded all the same.
+/// The programs for uses that are not capability checks: devices opened, entries of /proc/sys written, ports bound, ping sockets made. If the
+/// kernel refuses them, capprof records capabilities all the same.
 pub(super) const CGROUP_PROGRAMS: [&str; 5] = [
     "device_access",
     "sysctl_write",
@@ -44,9 +44,9 @@ pub(super) struct Loaded {
     pub(super) object: Object,
     pub(super) links: Vec<(&'static str, Link)>,
     pub(super) method: Method,
-    /// What was tried before, a line each.
+    /// The methods that failed before, a line each.
     pub(super) refused: Vec<String>,
-    /// Of [`CGROUP_PROGRAMS`], [`NAMES`] and those that stand by, those that were refused, with the reason.
+    /// The refused programs of [`CGROUP_PROGRAMS`], [`NAMES`] and the standby programs, with the reasons.
     pub(super) lacking: BTreeMap<String, String>,
 }
 
@@ -188,7 +188,7 @@ fn to_leave_out(error: &Error, lacking: &BTreeMap<String, String>) -> Vec<&'stat
     }
 }
 
-/// What this kernel lacks for one of the optional programs.
+/// The feature that this kernel lacks for an optional program.
 fn missing_for(program: &str) -> Option<&'static str> {
     match program {
         "device_access" | "sysctl_write" => Feature::ReturnValue.missing(),
@@ -334,7 +334,7 @@ fn leave_out_maps(open: &mut OpenObject) -> Result<(), Error> {
 
 fn link(object: &Object, method: Method) -> Result<Vec<(&'static str, Link)>, Error> {
     let mut links = Vec::new();
-    // Membership first: a check of a process that is not known yet must not be missed because of the order.
+    // Membership comes first, so that the order does not lose a check of a new process.
     for name in needed(method) {
         let program = function(object, name)?;
         let link = match name {
@@ -368,7 +368,7 @@ mod tests {
 
     #[test]
     fn what_the_kernel_refuses_is_left_out_if_it_may_be() {
-        // What Linux 6.18 says where a policy of its own refuses the iterator.
+        // Linux 6.18 says this where a policy of its own refuses the iterator.
         let refused = load_error(&["libbpf: prog 'name_symbols': BPF program load failed: -EPERM"]);
         let mut lacking = BTreeMap::new();
         assert_eq!(to_leave_out(&refused, &lacking), [NAMES]);

@@ -33,7 +33,7 @@ fn attach() -> Result<(), Error> {
     if are_attached {
         return Ok(());
     }
-    // Left by a hook that was killed in between.
+    // A hook was killed in between.
     remove_pins()?;
     let mut loaded = programs::load_results(directory())
         .map_err(|reason| Error::pin("attach", directory(), &reason))?;

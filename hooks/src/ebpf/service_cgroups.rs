@@ -1,4 +1,4 @@
-//! Control groups of systemd services: what systemd executes in one belongs to a recording.
+//! Control groups of systemd services. Every process that systemd starts in such a group belongs to a recording.
 
 use super::armed::EbpfState;
 use super::attach;
@@ -14,7 +14,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use zerocopy::IntoBytes;
 
-/// How often processes are looked for that were started meanwhile by one that was not known yet.
+/// The number of searches for processes. A process that is not known yet may start others during a search.
 const ROUNDS: usize = 32;
 
 /// What fails where a control group cannot be looked at, for [`file::Error::operation`].
@@ -55,7 +55,7 @@ pub(super) fn join(
 /// [`Error::Update`], [`Error::Pin`], [`Error::File`].
 pub fn enter_own(armed: &EbpfState) -> Result<(), Error> {
     let name = control_group::of(std::process::id(), VERSION_2).unwrap_or_default();
-    // Where the service has control groups of its own, systemd executes what is not its main program in one below.
+    // If the service has control groups of its own, systemd starts its other programs in a group below.
     let name = name.strip_suffix("/.control").unwrap_or(&name);
     let Some(group) = control_group::directory(VERSION_2, name) else {
         let source = io::Error::other("this process is in no control group of version 2");

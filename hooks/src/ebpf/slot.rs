@@ -1,4 +1,4 @@
-//! A recording's slot: its key in every map.
+//! The slot of a recording: its key in every map.
 
 use super::error::Error;
 use super::layout::{
@@ -119,7 +119,7 @@ pub(super) fn enter(set: &ProgramSet, container: &Container) -> Result<u64, Erro
         let slot = boot_time();
         match containers.update(slot.as_bytes(), container.as_bytes(), MapFlags::NO_EXIST) {
             Ok(()) => return Ok(slot),
-            // Two hooks in one nanosecond.
+            // Two hooks have armed in the same nanosecond.
             Err(error) if error.kind() == libbpf_rs::ErrorKind::AlreadyExists => {}
             Err(error) => return Err(Error::update("containers", &error)),
         }

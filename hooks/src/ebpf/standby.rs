@@ -39,7 +39,7 @@ const STANDBY: [Standby; 3] = [
     },
 ];
 
-/// Those that this kernel makes necessary.
+/// The standby programs that this kernel needs.
 pub(super) fn programs() -> impl Iterator<Item = &'static Standby> {
     STANDBY.iter().filter(|_| preempts_programs())
 }

@@ -12,7 +12,7 @@ use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// Where the kernel's entry code begins: what called that is of no interest.
+/// The functions of the kernel's entry code. Their callers do not matter.
 const ENTRY: [&str; 16] = [
     "x64_sys_call",
     "ia32_sys_call",
@@ -64,7 +64,7 @@ impl Symbols {
         let addresses: BTreeSet<u64> = stacks
             .flatten()
             .map(|address| call(*address))
-            // No function lies there, and to the kernel side it means that there is no address.
+            // No function lies at 0. To the kernel side, 0 means that there is no address.
             .filter(|address| *address != 0)
             .collect();
         let addresses: Vec<u64> = addresses.into_iter().collect();
@@ -176,7 +176,7 @@ fn loaded_code() -> Option<String> {
         result => result.ok()?,
     };
     let set = fs::metadata(program_set::directory()).ok()?;
-    // Not the counts of their users, which come and go.
+    // The counts of their users are left out, because they change.
     let places: String = modules
         .lines()
         .map(|line| {

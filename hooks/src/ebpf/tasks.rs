@@ -16,7 +16,7 @@ use zerocopy::IntoBytes;
 /// # Errors
 /// [`Error::Pin`], [`Error::Update`].
 pub(super) fn add(set: &ProgramSet, tgid: u32, task: &Task) -> Result<bool, Error> {
-    // In this order: a process whose row is not counted is not looked for.
+    // The order matters: a process whose row is not counted is not looked for.
     count(set, tgid, 1)?;
     let result = set
         .map("tasks")?

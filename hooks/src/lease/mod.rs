@@ -33,7 +33,7 @@ pub(crate) enum Error {
         if source.kind() == io::ErrorKind::PermissionDenied { " (the domain of this process may not: is capprof's policy module installed and capprof-hook labelled capprof_hook_exec_t?)" } else { "" }
     )]
     Switch {
-        /// What was to be switched.
+        /// The switch.
         what: String,
         /// The reason.
         source: io::Error,
@@ -71,7 +71,7 @@ pub(crate) trait Switches {
     fn withdraw(&self, switch: &Switch) -> io::Result<()>;
 }
 
-/// What a lease is for. Each kind is counted and saved on its own.
+/// The purpose of a lease. Each kind is counted and saved on its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum LeaseKind {
@@ -96,9 +96,9 @@ impl LeaseKind {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Entry {
     switch: Switch,
-    /// What it was, and is to be again.
+    /// The former value, which capprof restores.
     former: bool,
-    /// What capprof sets it to.
+    /// The value that capprof sets.
     ours: bool,
     /// Another value of ours is giving way to this one: until that is done, either may be found, and neither is a foreign change.
     #[serde(default)]
@@ -126,7 +126,7 @@ impl Entry {
     }
 }
 
-/// What was switched, in the order in which it was switched.
+/// The switches, in the order in which capprof set them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Saved {
     entries: Vec<Entry>,
@@ -150,7 +150,7 @@ pub(crate) struct Leases<'a, S> {
 }
 
 impl<'a, S: Switches> Leases<'a, S> {
-    /// Those under a state directory (`/run/capprof`).
+    /// Returns the leases of a state directory (`/run/capprof`).
     pub(crate) fn new(state: &Path, switches: &'a S) -> Self {
         Self {
             directory: state.join("lease"),
@@ -177,7 +177,7 @@ impl<'a, S: Switches> Leases<'a, S> {
         let held = file::exists(&holder)?;
         let result = self.acquire_locked(kind, &holder, recording, wanted);
         if result.is_err() && !held {
-            // The first error is the one to tell.
+            // The first error is reported.
             let _ = self.give_up(kind, &holder);
         }
         result
@@ -191,7 +191,7 @@ impl<'a, S: Switches> Leases<'a, S> {
         wanted: &[(Switch, bool)],
     ) -> Result<Vec<String>, Error> {
         if self.load(kind)?.is_some() && self.holders(kind)?.is_empty() {
-            // Left by processes that died while switching back.
+            // Processes died while switching back.
             self.restore(kind)?;
         }
         self.make_directory(&self.directory.join(kind.name()))?;
@@ -217,7 +217,7 @@ impl<'a, S: Switches> Leases<'a, S> {
                 .find(|entry| entry.switch == *switch)
             {
                 Some(entry) => {
-                    // Another recording may want it otherwise, and may have it: that is no foreign change.
+                    // Another recording may need another value and may set it. That is not a foreign change.
                     if entry.is_foreign(current) {
                         entry.former = current;
                         notes.push(format!(
@@ -350,7 +350,7 @@ impl<'a, S: Switches> Leases<'a, S> {
         Ok(true)
     }
 
-    /// What something else has changed since capprof set it, a line each.
+    /// The switches that another program has changed since capprof set them, a line each.
     ///
     /// # Errors
     /// Any [`Error`].

@@ -1,4 +1,4 @@
-//! Taking the lease, and noting where the audit log ends.
+//! Takes the lease, and notes the end of the audit log.
 
 use super::armed::{SelinuxState, kind_of};
 use super::audit::AuditSocket;
@@ -124,7 +124,7 @@ fn lease_domain(
     selinuxfs: &Selinuxfs,
     audit_booleans: &[(Capability, String)],
 ) -> Result<(), Error> {
-    // Auditing may be off since another recording had seen enough; this one has seen nothing.
+    // Auditing may be off because another recording had seen enough. This one has seen nothing.
     let mut wanted: Vec<(Switch, bool)> = audit_booleans
         .iter()
         .map(|(_, name)| (Switch::Boolean(name.clone()), true))
@@ -236,7 +236,7 @@ fn arm_audit(
     if armed.position.is_none() || !audit_booleans.is_empty() {
         match listener::start(directory, &armed.target, init, audit_booleans) {
             Ok(process) => armed.listener = Some(process),
-            // The log alone will do, without a bound on its volume.
+            // The log alone is enough, without a bound on its volume.
             Err(error) if armed.position.is_some() => journal::warning(&error.to_string()),
             Err(error) => return Err(error),
         }

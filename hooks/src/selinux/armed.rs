@@ -1,4 +1,4 @@
-//! What arming leaves for the end of a recording.
+//! The state that arming writes for the end of a recording.
 
 use super::log::Position;
 use super::recorded_processes::RecordedProcesses;
@@ -34,7 +34,7 @@ pub(super) struct SelinuxState {
 }
 
 impl SelinuxState {
-    /// How records come: `audit log and multicast group, scope domain`.
+    /// The source of records: `audit log and multicast group, scope domain`.
     pub(super) fn method(&self) -> String {
         let way = match (&self.position, &self.listener) {
             (Some(_), Some(_)) => "audit log and multicast group",
@@ -48,7 +48,7 @@ impl SelinuxState {
         format!("{way}, scope {scope}")
     }
 
-    /// Why nothing will be recorded although the lease is held: without it the container could not enter the domain of its label.
+    /// The reason why nothing will be recorded although the lease is held: without it the container could not enter the domain of its label.
     pub(super) fn refused(&self) -> Option<&str> {
         self.refused.as_deref()
     }

@@ -26,9 +26,9 @@ const GROUP_READLOG: u32 = 1;
 const HEADER: usize = 16;
 /// `MAX_AUDIT_MESSAGE_LENGTH`, with room for the header.
 const MESSAGE: usize = 8970 + HEADER;
-/// What systemd-journald uses for the same purpose.
+/// systemd-journald uses the same value for the same purpose.
 const RECEIVE_BUFFER: usize = 128 * 1024 * 1024;
-/// How long the kernel's answer may take, in seconds.
+/// The time that the kernel's answer may take, in seconds.
 const TIMEOUT: i64 = 2;
 
 /// A request to audit that failed.
@@ -45,7 +45,7 @@ pub(crate) enum Error {
     /// A request could not be sent.
     #[error("{request}: {errno}{}", hint(*errno))]
     Request {
-        /// What was asked for.
+        /// The request.
         request: &'static str,
         /// The kernel's answer.
         errno: Errno,
@@ -81,9 +81,9 @@ pub(crate) struct Status {
     pub(crate) daemon: u32,
     /// Records per second that are let through; 0 is without limit.
     pub(crate) rate_limit: u32,
-    /// How many records may wait.
+    /// The number of records that may wait.
     pub(crate) backlog_limit: u32,
-    /// How many records were lost since boot (the counter may be reset by auditctl).
+    /// The number of records that were lost since boot (the counter may be reset by auditctl).
     pub(crate) lost: u32,
 }
 
@@ -272,7 +272,7 @@ pub(crate) struct Listener {
     buffer: Vec<u8>,
 }
 
-/// What ended the waiting of a [`Listener`].
+/// The event that ended a [`Listener`]'s wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Woken {
     /// There is a record to hear, or an overflow.
@@ -281,7 +281,7 @@ pub(crate) struct Woken {
     pub(crate) by_process: bool,
 }
 
-/// What a [`Listener`] heard.
+/// A message that a [`Listener`] received.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Heard<'a> {
     /// A record: its type, and `audit(…): …`.
@@ -331,7 +331,7 @@ impl Listener {
     pub(crate) fn wait(&self, process: Option<BorrowedFd<'_>>, patience: u16) -> Woken {
         let mut descriptors = vec![PollFd::new(self.socket.as_fd(), PollFlags::POLLIN)];
         descriptors.extend(process.map(|process| PollFd::new(process, PollFlags::POLLIN)));
-        // An error of the socket's is for hear() to tell.
+        // hear() reports an error of the socket.
         let _ = poll(&mut descriptors, patience);
         let is_ready = |index: usize| {
             descriptors
@@ -399,7 +399,7 @@ mod tests {
             }
         };
         assert!(status.enabled <= 2, "{status:?}");
-        // Reaches the end of the list.
+        // The pointer reaches the end of the list.
         audit.rules().unwrap();
         let text = format!("capprof test {}", std::process::id());
         audit.user_avc(&text).unwrap();

@@ -38,12 +38,12 @@ pub(super) struct AuditRule {
     fields: Vec<Field>,
 }
 
-/// What a rule does to the AVC records of a recording.
+/// The effect of a rule on the AVC records of a recording.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Effect {
     /// None is excluded.
     None,
-    /// Those of some processes may be: it depends on more than their kind and domain.
+    /// Records of some processes may be excluded: that depends on more than their kind and domain.
     Some,
     /// All of them are.
     All,
@@ -85,7 +85,7 @@ impl AuditRule {
         })
     }
 
-    /// What it does to the records that a recording looks for.
+    /// Returns the effect on the records that a recording looks for.
     pub(super) fn effect(&self, target: &RecordedProcesses) -> Effect {
         if self.list != EXCLUDE || self.fields.is_empty() {
             return Effect::None;

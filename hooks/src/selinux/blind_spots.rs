@@ -1,4 +1,4 @@
-//! What a recording through SELinux cannot see, asked of the kernel before the container runs.
+//! The blind spots of a recording through SELinux. The kernel is asked for them before the container runs.
 
 use super::policy::{AccessDecision, CapabilityClass};
 use capprof_profile::observation::{BlindSpot, RecorderName};
@@ -12,7 +12,7 @@ struct SilentQuestion {
     capability: Capability,
     /// True if it can be asked of a user namespace other than the initial one.
     user_namespace: bool,
-    /// When it is asked.
+    /// The time of the check.
     when: &'static str,
 }
 
@@ -210,7 +210,7 @@ mod tests {
             assert!(found.contains(&capability), "{capability}");
         }
         assert!(!found.contains(&Capability::CHOWN));
-        // Of the other class.
+        // This capability is of the other class.
         assert!(!found.contains(&Capability::SYSLOG));
     }
 

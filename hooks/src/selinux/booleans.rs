@@ -4,13 +4,13 @@ use super::error::Error;
 use super::selinuxfs::Selinuxfs;
 use capprof_profile::Capability;
 
-/// What the names of the module's booleans begin with.
+/// The prefix of the module's booleans.
 pub(super) const PREFIX: &str = "capprof_";
 
 /// The boolean that opens the entrance to [`DOMAIN`].
 pub(super) const ENTRANCE: &str = "capprof_recording";
 
-/// What the names of booleans begin with that end the auditing of one capability each.
+/// The prefix of the booleans that each end the auditing of one capability.
 const AUDIT: &str = "capprof_audit_";
 
 /// The type of profiled containers in scope `domain`.
@@ -27,7 +27,7 @@ pub(super) fn gives_capabilities(name: &str) -> bool {
         .any(|prefix| name.starts_with(prefix))
 }
 
-/// The capability whose auditing a boolean ends; `None` if it is no such boolean.
+/// The capability whose auditing a boolean ends; `None` if the boolean has another purpose.
 pub(super) fn audited_capability(name: &str) -> Option<Capability> {
     let capability = name.strip_prefix(AUDIT)?;
     format!("CAP_{}", capability.to_ascii_uppercase())

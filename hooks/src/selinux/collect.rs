@@ -1,4 +1,4 @@
-//! From audit records to evidence.
+//! Makes evidence of audit records.
 
 use super::armed::SelinuxState;
 use super::audit::AuditSocket;
@@ -79,7 +79,7 @@ fn read(armed: &SelinuxState, evidence: &mut Evidence) -> RecordSummary {
     if let Some(position) = &armed.position {
         ways.push(read_log(position, &armed.target, &nonce, &mut backoff));
     }
-    // The fence has come through: a rule that hid records before it is still loaded, or its removal is on record.
+    // The fence has arrived. A rule that hid records before it is still loaded, or its removal has left a record.
     match exclusions(&audit, &armed.target) {
         Ok(spots) => evidence.blind_spots.extend(spots),
         Err(error) => losses.push(error.to_string()),
@@ -123,7 +123,7 @@ fn read(armed: &SelinuxState, evidence: &mut Evidence) -> RecordSummary {
     seen
 }
 
-/// What the kernel's counter of lost records says, from its value at the start, at the end, and before a reset in between.
+/// Returns the number of lost records, from the kernel's counter at the start, at the end, and before a reset in between.
 fn lost(start: u32, end: u32, before_reset: Option<u32>) -> Option<String> {
     let count = match before_reset {
         Some(before_reset) => before_reset.saturating_sub(start).saturating_add(end),
@@ -262,7 +262,7 @@ fn join(mut one: RecordSummary, other: RecordSummary) -> RecordSummary {
     one
 }
 
-/// What besides the records themselves tells whether they are all.
+/// Checks other signs that records are missing.
 fn judge(
     recording: &Recording,
     armed: &SelinuxState,

@@ -1,11 +1,11 @@
-//! Why the SELinux recorder cannot record.
+//! The errors of the SELinux recorder.
 
 use super::{audit, policy};
 use crate::lease;
 use capprof_store::file;
 use std::io;
 
-/// Why the SELinux recorder cannot record.
+/// The reason why the SELinux recorder cannot record.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Error {
     /// The host has no SELinux.

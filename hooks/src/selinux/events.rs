@@ -1,4 +1,4 @@
-//! From audit records to observations: picks out one recording's records, puts those of one event together, and counts.
+//! Makes observations of audit records: picks one recording's records, joins those of one event, and counts.
 
 use super::audit_rules;
 use super::record::{AuditRecord, AvcRecord, Glance, RecordKind, Stamp};
@@ -14,26 +14,26 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 
-/// How many events may be open at once. Records of one event come close together; other processors' come between them.
+/// The number of events that may be open at once. Records of one event come close together; other processors' come between them.
 const OPEN_EVENTS: usize = 128;
 
-/// How many kinds of observation keep their path; further ones are counted without. A program may touch a million files.
+/// The number of kinds of observation that keep their path. Further kinds are counted without it. A program may touch a million files.
 const KINDS_WITH_PATH: usize = 4096;
 
-/// How many kinds of observation keep program and path.
+/// The number of kinds of observation that keep program and path.
 const KINDS_WITH_PROGRAM: usize = 8192;
 
-/// How many switches of booleans are remembered.
+/// The number of boolean changes to remember.
 const SWITCHES: usize = 256;
 
-/// What the records say, added up.
+/// The sums over the records.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct RecordSummary {
     /// Capability checks.
     pub(crate) observations: Vec<Observation>,
-    /// Lines that are no audit records, cut short or damaged.
+    /// Lines that are not audit records, cut short or damaged.
     pub(crate) malformed: u64,
-    /// How many of these may have been AVC records.
+    /// The number of these that may have been AVC records.
     pub(crate) doubtful: u64,
     /// Uses that SELinux refused, in enforcing mode.
     pub(crate) refused: u64,
@@ -45,7 +45,7 @@ pub(crate) struct RecordSummary {
     pub(crate) policy_loaded: bool,
     /// A rule of audit's exclude list was removed: it may have hidden records.
     pub(crate) exclusion_removed: bool,
-    /// What the counter of lost records was when it was reset.
+    /// The counter of lost records before its reset.
     pub(crate) lost_before_reset: Option<u32>,
     /// auditd was started or stopped.
     pub(crate) daemon_restarted: bool,
@@ -53,7 +53,7 @@ pub(crate) struct RecordSummary {
     pub(crate) fence: Option<String>,
     /// That fence was sent when no process of the container was left: no record comes after it.
     pub(crate) over: bool,
-    /// What was lost on the way, a line each.
+    /// The losses on the way, a line each.
     pub(crate) losses: Vec<String>,
 }
 
@@ -140,7 +140,7 @@ impl EventCollector {
         self.seen.fence.as_deref()
     }
 
-    /// How often a capability has been seen granted: in the container's own user namespace, and in any.
+    /// Returns the number of times that a capability was granted: in the container's own user namespace, and in any.
     pub(crate) fn granted(&self, capability: Capability) -> (u64, u64) {
         self.granted
             .get(usize::from(capability.number()))
@@ -148,12 +148,12 @@ impl EventCollector {
             .unwrap_or_default()
     }
 
-    /// How many kinds of observation there are.
+    /// Returns the number of kinds of observation.
     pub(crate) fn kinds(&self) -> usize {
         self.kinds.len()
     }
 
-    /// What has been seen so far, events that are still open included.
+    /// Returns the sums so far, with events that are still open.
     pub(crate) fn seen(&mut self) -> RecordSummary {
         while let Some(event) = self.open.pop_front() {
             self.close(event);
@@ -237,7 +237,7 @@ impl EventCollector {
     }
 
     fn avc(&mut self, record: &AuditRecord<'_>) {
-        // Most records on a busy host are of other processes: look before taking them apart.
+        // Most records on a busy host are of other processes, so the line is searched before it is parsed.
         if self.range.find(record.body).is_none() {
             return;
         }

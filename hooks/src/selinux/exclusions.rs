@@ -1,4 +1,4 @@
-//! Rules of the host's own that keep records from being made.
+//! Audit rules of the host that suppress records.
 
 use super::audit::{self, AuditSocket};
 use super::audit_rules::Effect;

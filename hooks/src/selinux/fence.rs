@@ -4,7 +4,7 @@ use capprof_store::random;
 use rustix::time::{ClockId, clock_gettime};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// How long the fence may take to come through.
+/// The time that the fence may take to come through.
 pub(super) const FENCE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Milliseconds since 1970, by the clock that records carry, which processes with CAP_SYS_TIME can set.
@@ -16,7 +16,7 @@ pub(super) fn milliseconds_since_epoch() -> u64 {
         .unwrap_or_default()
 }
 
-/// What tells one fence from another, in hexadecimal.
+/// The nonce of a fence, in hexadecimal.
 pub(super) fn nonce() -> String {
     random::number().map_or_else(
         |_| format!("{:x}", milliseconds_since_epoch()),

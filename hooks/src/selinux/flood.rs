@@ -1,4 +1,4 @@
-//! Ending the auditing of a capability that is used all the time.
+//! Ends the auditing of a capability that a container uses all the time.
 
 use super::events::EventCollector;
 use super::selinuxfs::Selinuxfs;
@@ -8,7 +8,7 @@ use capprof_profile::Capability;
 use capprof_store::recording::Directory;
 use std::fs;
 
-/// How many records of a capability are enough.
+/// The number of records of a capability after which its auditing ends.
 const ENOUGH: u64 = 100;
 
 /// After how many records of a capability its auditing ends although another recording has not seen enough of it yet.

@@ -28,13 +28,13 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// What the listener is told, in the recording's directory.
+/// The file in the recording's directory with the listener's orders.
 const OPTIONS: &str = "listener-options.json";
 
-/// What it has seen, in the recording's directory.
+/// The file in the recording's directory with the listener's sums.
 pub(super) const SUMMARY: &str = "listener.json";
 
-/// How long one turn waits for a record, in milliseconds.
+/// The time that one turn waits for a record, in milliseconds.
 const TURN: u16 = 200;
 
 /// Between two writes of what was seen.
@@ -161,12 +161,12 @@ fn listen(directory: &Directory, socket: OwnedFd) -> Result<(), Error> {
                 written_kinds = collector.kinds();
                 overflowed = false;
                 let mut seen = collector.seen();
-                // Any other fence is the poststop hook's, which knows its nonce, or of no use.
+                // Any other fence is the poststop hook's, which knows its nonce, or it does not matter.
                 seen.over = fence
                     .as_ref()
                     .is_some_and(|(nonce, _)| seen.fence.as_ref() == Some(nonce));
                 match directory.save_json(SUMMARY, &seen) {
-                    // Removed in this moment: the recording has ended without waiting for this listener.
+                    // The file has just been removed: the recording has ended without waiting for this listener.
                     Err(_) if !directory.exists()? => return Ok(()),
                     result => result?,
                 }
@@ -190,7 +190,7 @@ fn detach() -> io::Result<()> {
         .into();
     dup2_stdout(&null)?;
     dup2_stderr(&null)?;
-    // Not on a host with control groups of version 1 alone, and not where the policy forbids it: then the listener ends with the engine's service.
+    // This fails on a host with control groups of version 1 alone, or if the policy forbids it. Then the listener ends with the engine's service.
     let Some(root) = control_group::mount(VERSION_2) else {
         return Ok(());
     };
@@ -207,7 +207,7 @@ fn detach() -> io::Result<()> {
 }
 
 fn join_control_group(group: &Path) -> io::Result<()> {
-    // Not fs::write, which would try to make the file where the group is gone.
+    // fs::write would try to make the file if the group is gone.
     let mut members = File::options().write(true).open(group.join(PROCESSES))?;
     members.write_all(b"0")
 }
@@ -216,7 +216,7 @@ fn join_control_group(group: &Path) -> io::Result<()> {
 fn leave_control_group() {
     if let Some(root) = control_group::mount(VERSION_2) {
         let _ = join_control_group(&root);
-        // Refused while another listener is in it.
+        // The kernel refuses this while another listener is in the group.
         let _ = fs::remove_dir(root.join(CONTROL_GROUP));
     }
 }

@@ -1,4 +1,4 @@
-//! Finding out if a container is still there.
+//! Finds out if a container is still there.
 
 use super::recorded_processes::RecordedProcesses;
 use capprof_profile::recording::Process;
@@ -24,7 +24,7 @@ impl Liveness {
         let descriptor = rustix::process::Pid::from_raw(init.pid)
             .and_then(|pid| rustix::process::pidfd_open(pid, PidfdFlags::empty()).ok());
         let status = fs::read_to_string(format!("/proc/{}/status", init.pid)).unwrap_or_default();
-        // Opened and read first: it may have ended, and the number may be another's.
+        // The descriptor is opened first: the process may have ended, and another may have its number.
         let has_ended = !process::exists(init);
         Self {
             init,
@@ -35,7 +35,7 @@ impl Liveness {
         }
     }
 
-    /// What becomes readable with the end of the first process.
+    /// The descriptor that becomes readable when the first process ends.
     pub(super) fn descriptor(&self) -> Option<BorrowedFd<'_>> {
         self.descriptor.as_ref().map(AsFd::as_fd)
     }
@@ -96,7 +96,7 @@ mod tests {
             |ids: &str| is_first_of_its_pid_namespace(&format!("Name:\tsh\nNSpid:\t{ids}\nx:\n"));
         assert!(is_first("4711\t1"));
         assert!(is_first("4711\t12\t1"));
-        // One that joined, one of the reader's own, and the reader's first.
+        // The lines are a joined process, one of the reader's own, and the reader's first.
         assert!(!is_first("4711\t8"));
         assert!(!is_first("4711"));
         assert!(!is_first("1"));

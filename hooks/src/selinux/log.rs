@@ -8,17 +8,17 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-/// Where auditd writes unless auditd.conf(5) says otherwise.
+/// auditd's default log.
 const DEFAULT: &str = "/var/log/audit/audit.log";
 const CONFIGURATION: &str = "/etc/audit/auditd.conf";
 
-/// How much is read at once.
+/// The number of bytes to read at once.
 const CHUNK: usize = 512 * 1024;
 
-/// A line longer than this is no audit record (`MAX_AUDIT_MESSAGE_LENGTH` is 8970; auditd's interpretations come on top).
+/// A line longer than this is not an audit record (`MAX_AUDIT_MESSAGE_LENGTH` is 8970; auditd's interpretations come on top).
 const LONGEST_LINE: usize = 64 * 1024;
 
-/// How many bytes before a position are remembered, to know the file again.
+/// The number of bytes before a position to remember, to recognise the file.
 const CONTEXT: u64 = 64;
 
 /// The log that is being written: only auditd writes one, while it is the reader of audit's unicast stream.
@@ -33,7 +33,7 @@ pub(super) fn written_by_auditd(status: &Status) -> Option<PathBuf> {
     path().filter(|path| path.exists())
 }
 
-/// Where auditd writes its log; `None` if its configuration says that it writes none.
+/// Returns the path of auditd's log; `None` if its configuration says that it writes none.
 fn path() -> Option<PathBuf> {
     path_in(&fs::read_to_string(CONFIGURATION).unwrap_or_default())
 }
@@ -65,7 +65,7 @@ pub(crate) struct Position {
     device: u64,
     inode: u64,
     offset: u64,
-    /// What stands before the offset: an inode's number may be used again.
+    /// The bytes before the offset. The kernel may use an inode's number again.
     before: Vec<u8>,
 }
 
@@ -111,7 +111,7 @@ fn before(file: &File, offset: u64) -> io::Result<Vec<u8>> {
 pub(crate) struct Reader {
     path: PathBuf,
     file: File,
-    /// What was read; the part up to `start` has been handed out.
+    /// The bytes that were read. Those before `start` have been handed out.
     buffer: Vec<u8>,
     start: usize,
     end: usize,
@@ -145,7 +145,7 @@ impl Reader {
                 let same = length >= position.offset
                     && before(&file, position.offset).is_ok_and(|bytes| bytes == position.before);
                 let offset = if same {
-                    // It was written while the position was taken, about something older.
+                    // The record was written while the position was taken, about something older.
                     skipping = position.before.last().is_some_and(|byte| *byte != b'\n');
                     position.offset
                 } else {
@@ -202,7 +202,7 @@ impl Reader {
         }
     }
 
-    /// What could not be read any more, a line each.
+    /// The losses of the log, a line each.
     pub(crate) fn losses(&self) -> &[String] {
         &self.losses
     }

@@ -60,7 +60,7 @@ impl Recorder for Selinux {
 
     fn is_wanted(&self, recording: &Recording) -> bool {
         match recording.verifies() {
-            // It never records then; where SELinux is on the profile says so.
+            // Then it never records. If SELinux is on, the profile says so.
             Some(_) => policy::is_on(),
             None => recording.recorders != Recorders::Ebpf,
         }

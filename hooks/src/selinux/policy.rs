@@ -1,4 +1,4 @@
-//! What the loaded policy says: whether a context is valid, what a domain may do with a record and what without.
+//! Asks the loaded policy: which contexts are valid, what a domain may do, and which of that leaves a record.
 //!
 //! Through libselinux (crate `selinux`), in raw form: nothing here talks to mcstransd(8).
 
@@ -24,7 +24,7 @@ pub(crate) enum Error {
         "{question}: {source} (if the domain of this process may not ask: is capprof's policy module installed and capprof-hook labelled capprof_hook_exec_t?)"
     )]
     Ask {
-        /// What was asked.
+        /// The question.
         question: String,
         /// libselinux's answer.
         source: selinux::errors::Error,
@@ -33,7 +33,7 @@ pub(crate) enum Error {
 
 /// Returns true if SELinux is on in this kernel and a policy is loaded.
 pub(crate) fn is_on() -> bool {
-    // Not current_mode(): a domain that may not read the mode would take SELinux for off.
+    // current_mode() would take SELinux for off in a domain that may not read the mode.
     selinux::kernel_support() != KernelSupport::Unsupported
 }
 
@@ -83,7 +83,7 @@ impl CapabilityClass {
     }
 }
 
-/// What a domain may do to itself in one class, by capability.
+/// A domain's permissions to itself in one class, by capability.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct AccessDecision {
     /// Allowed by the policy.
@@ -151,7 +151,7 @@ pub(crate) fn canonical(context: &str) -> Result<String, Error> {
     }
 }
 
-/// What the context may do to itself in one of the four classes. A class that the policy does not know decides nothing: all is hidden.
+/// Returns a context's permissions to itself in one of the four classes. A class that the policy does not know decides nothing: all is hidden.
 ///
 /// # Errors
 /// [`Error::Invalid`], [`Error::Ask`].
@@ -202,7 +202,7 @@ pub(crate) fn decision(context: &str, class: CapabilityClass) -> Result<AccessDe
     Ok(decision)
 }
 
-/// What the context may do to itself in the two classes that cover all capabilities in the container's own user namespace.
+/// Returns a context's permissions to itself in the two classes that cover all capabilities in the container's own user namespace.
 ///
 /// # Errors
 /// [`Error::Invalid`], [`Error::Ask`].

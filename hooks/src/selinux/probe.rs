@@ -1,4 +1,4 @@
-//! What the SELinux recorder can do on this host.
+//! Finds out what the SELinux recorder can do on this host.
 
 use super::audit::{self, AuditSocket};
 use super::blind_spots;
@@ -16,7 +16,7 @@ use serde_json::json;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// What each scope could record on this host, for `capprofctl doctor`.
+/// Returns the abilities of each scope on this host, for `capprofctl doctor`.
 ///
 /// ```json
 /// {"selinux": "enforcing", "domain_of_this_process": "…", "module": {"loaded": true, "booleans": {…}},

@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-/// When a record was made and which event it belongs to: `audit(1795441500.475:14)`.
+/// The time of a record, and its event: `audit(1795441500.475:14)`.
 ///
 /// Records of one event (an AVC record and the SYSCALL record that goes with it) share it. The clock may jump; it is never used to order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -94,14 +94,14 @@ impl RecordKind {
     }
 }
 
-/// What the beginning of a sound line tells, before the line is taken apart.
+/// The facts at the beginning of a valid line, before the line is parsed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Glance {
     /// An AVC record.
     Avc,
     /// A record that says more of an event that another began.
     Continuation,
-    /// Anything else, and what is no record.
+    /// Another line, or text that is not a record.
     Other,
 }
 
@@ -143,7 +143,7 @@ fn is_stamped(text: &[u8]) -> bool {
     true
 }
 
-/// How many digits a text begins with. Eight bytes are looked at in one step, for every line of the log has three numbers.
+/// Returns the number of digits at the beginning of a text. It looks at eight bytes in one step, because every line of the log has three numbers.
 fn digits(text: &[u8]) -> usize {
     const EACH: u64 = 0x0101_0101_0101_0101;
     let mut count = 0;
@@ -165,9 +165,9 @@ fn digits(text: &[u8]) -> usize {
 /// One record; `body` is what follows `audit(…):`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct AuditRecord<'a> {
-    /// What it describes.
+    /// The kind of the record.
     pub(crate) kind: RecordKind,
-    /// Which event it belongs to.
+    /// The event of the record.
     pub(crate) stamp: Stamp,
     /// Its fields.
     pub(crate) body: &'a [u8],
@@ -312,7 +312,7 @@ impl<'a> Iterator for Fields<'a> {
 pub(crate) struct AvcRecord<'a> {
     /// `granted` rather than `denied`.
     pub(crate) granted: bool,
-    /// What stands between the braces.
+    /// The permissions between the braces.
     pub(crate) permissions: Vec<&'a [u8]>,
     /// The context of who asked.
     pub(crate) source: SecurityContext<'a>,

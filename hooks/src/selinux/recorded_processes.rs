@@ -1,4 +1,4 @@
-//! The processes whose records are looked for.
+//! The processes of a recording, as audit records name them.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,7 +9,7 @@ pub(crate) struct RecordedProcesses {
     pub(crate) type_: String,
     /// The range of its levels, as the kernel prints it.
     pub(crate) range: String,
-    /// What the fence's text begins with; a nonce follows.
+    /// The prefix of the fence's text; a nonce follows.
     pub(crate) fence: String,
     /// True if the container has a user namespace of its own.
     pub(crate) user_namespace: bool,

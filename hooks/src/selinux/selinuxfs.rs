@@ -6,14 +6,14 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Where selinuxfs is mounted.
+/// The mount point of selinuxfs.
 pub(crate) const ROOT: &str = "/sys/fs/selinux";
 
 /// The switches of the running kernel, or of a directory of that form.
 #[derive(Debug)]
 pub(crate) struct Selinuxfs(PathBuf);
 
-/// Why this process could not throw a switch.
+/// The reason why this process could not throw a switch.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Unwritable {
     /// The policy does not have it.

@@ -1,9 +1,9 @@
-//! System calls: which argument is what.
+//! The meaning of each argument of system calls.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
-/// What an argument is, in the order of the arguments.
+/// The kinds of arguments, in the order of the arguments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ArgumentKind {
     /// A path; relative to the descriptor before it, else to the working directory.
@@ -33,13 +33,13 @@ pub(super) enum ArgumentKind {
     MapFlags,
     Access,
     Device,
-    /// Text that is no path.
+    /// Text that is not a path.
     Text,
-    /// Of no interest.
+    /// An argument of no interest.
     Skip,
 }
 
-/// What one line of the table says.
+/// A line of the table.
 pub(super) struct Call {
     pub(super) kinds: Vec<ArgumentKind>,
     /// Bits of `enum call_error`.

@@ -1,4 +1,4 @@
-//! From what the kernel tells to facts, while the process is still there, and at the end to a report.
+//! Collects the facts about each refusal while the process is still there, and makes the report in the end.
 
 use super::kernel::{Kernel, Told};
 use super::layout::{self, Event, FRAMES, SeenKey, flag, kind, text};
@@ -31,7 +31,7 @@ const FILTERED: u32 = 2;
 /// The name of the program that starts the command.
 const STARTER: &str = "capprofctl";
 
-/// How many distinct refusals are kept.
+/// The largest number of distinct refusals.
 const MOST: usize = 4096;
 
 /// A refusal before its stacks have names.
@@ -54,7 +54,7 @@ impl Pending {
     }
 }
 
-/// What is known of a process.
+/// The facts about a process.
 #[derive(Default)]
 struct Process {
     program: String,
@@ -155,7 +155,7 @@ impl RefusalCollector {
             return;
         }
         let facts = self.facts(&event);
-        // SIGSYS from elsewhere is no refusal.
+        // SIGSYS from elsewhere is not a refusal.
         if facts.error == Errno::default() && facts.seccomp != Some(seccomp::Answer::Kill) {
             return;
         }
@@ -279,7 +279,7 @@ impl RefusalCollector {
         }
     }
 
-    /// What the process's filters answer to the call.
+    /// Returns the answer of the process's filters to the call.
     fn answer(&self, event: &Event) -> Option<seccomp::Answer> {
         if event.seccomp_mode < FILTERED {
             return None;
@@ -409,7 +409,7 @@ fn explain(
     }
 }
 
-/// What security modules say of the call.
+/// Returns the records of security modules about the call.
 fn add_records(pending: &mut Pending, symbols: Option<&Symbols>) {
     let modules = &mut pending.facts.modules;
     for record in &pending.records {

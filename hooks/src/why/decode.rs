@@ -57,7 +57,7 @@ fn descriptor(event: &Event, value: u64, index: usize) -> String {
     }
 }
 
-/// Where the directory or descriptor leads, from the process's root directory; empty if the kernel did not say, or for what is no file.
+/// Returns the path of the directory or descriptor, from the process's root directory; empty if the kernel did not say, or if it is not a file.
 pub(super) fn base(event: &Event) -> String {
     if event.flags & flag::BASE_KNOWN == 0
         || event.flags & (flag::BASE_TRUNCATED | flag::BASE_OUTSIDE) != 0

@@ -1,4 +1,4 @@
-//! What an executable brings: capabilities, and what runs it.
+//! The file capabilities and the interpreter of an executable.
 
 use capprof_profile::CapabilitySet;
 use rustix::fs::getxattr;
@@ -20,7 +20,7 @@ pub(super) fn capabilities(fd: BorrowedFd<'_>) -> Option<(CapabilitySet, bool)> 
     Some((CapabilitySet::from_bits(bits), word(0)? & EFFECTIVE != 0))
 }
 
-/// What the kernel runs for a file: of a script the interpreter, of a program its loader.
+/// Returns the file that the kernel runs for an executable: the interpreter of a script, the loader of a program.
 pub(super) fn interpreter(file: File) -> Option<String> {
     let mut bytes = Vec::new();
     file.take(4096).read_to_end(&mut bytes).ok()?;

@@ -1,4 +1,4 @@
-//! What a system call wants of the files that it names.
+//! The access that a system call asks for, file by file.
 
 use capprof_profile::why::facts::Intent;
 
@@ -15,7 +15,7 @@ const AT_SYMLINK_NOFOLLOW: u64 = 0x100;
 const PROT_WRITE: u64 = 2;
 const PROT_EXEC: u64 = 4;
 
-/// What the call wants of the first and the second file that it names.
+/// Returns the access that the call asks for, for the first and the second file that it names.
 pub(super) fn intent(name: &str, arguments: &[u64; 6]) -> (Intent, Intent) {
     let of_one = content(name, arguments)
         .or_else(|| lookup(name, arguments))

@@ -162,7 +162,7 @@ pub(super) enum Told {
 pub(super) struct Kernel {
     object: Object,
     _links: Vec<Link>,
-    /// What this kernel cannot tell, a line each.
+    /// The facts that this kernel cannot provide, a line each.
     pub(super) missing: Vec<String>,
 }
 
@@ -227,7 +227,7 @@ impl Kernel {
         self.put("joins", mount_namespace, 1)
     }
 
-    /// How often a refusal was seen.
+    /// Returns the number of times that a refusal was seen.
     pub(super) fn count(&self, key: &SeenKey) -> u64 {
         self.map("seen")
             .ok()
@@ -276,7 +276,7 @@ impl Kernel {
         Some(names)
     }
 
-    /// What the kernel tells, in order.
+    /// The kernel's events, in order.
     pub(super) fn events(&self) -> Result<Events<'_>, Error> {
         let queue = Rc::new(RefCell::new(VecDeque::new()));
         let into = Rc::clone(&queue);

@@ -1,4 +1,4 @@
-//! What the kernel side tells, as `bpf/why_layout.h` lays it out.
+//! The events of the kernel side, as `bpf/why_layout.h` lays them out.
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
@@ -6,14 +6,14 @@ pub(super) const CHECKS: usize = 4;
 pub(super) const FRAMES: usize = 16;
 /// The same of an audit record.
 pub(super) const RECORD_FRAMES: usize = 32;
-/// How much is kept of an audit record.
+/// The largest size of an audit record, in bytes.
 pub(super) const TEXT: usize = 1536;
 pub(super) const GROUPS: usize = 32;
 /// Ranges of ids that are kept of a user namespace's map.
 pub(super) const EXTENTS: usize = 5;
 pub(super) const PATH: usize = 256;
 pub(super) const INSTRUCTIONS: usize = 4096;
-/// How many system calls have a shape.
+/// The number of system calls that have a shape.
 pub(super) const CALLS: u32 = 512;
 
 /// Kinds of events.
@@ -123,7 +123,7 @@ pub(super) struct Event {
     pub(super) mode: u32,
     pub(super) network_namespace: u32,
     pub(super) digest: u64,
-    /// When the first of the call's records was made.
+    /// The time of the first of the call's records.
     pub(super) recorded_ns: u64,
     /// The function of AppArmor that refused; 0 if none did.
     pub(super) hook: u64,
@@ -168,9 +168,9 @@ pub(super) struct Record {
     pub(super) kind: u32,
     pub(super) tgid: u32,
     pub(super) tid: u32,
-    /// Of the text; more than [`TEXT`] if its end is missing.
+    /// The length of the text; more than [`TEXT`] if its end is missing.
     pub(super) length: u32,
-    /// When the first record of the same call was made.
+    /// The time of the first record of the same call.
     pub(super) recorded_ns: u64,
     pub(super) frames: i32,
     unused: u32,

@@ -1,4 +1,4 @@
-//! `capprofctl why`: which system calls are refused, by whom, and what would allow them.
+//! `capprofctl why`: finds refused system calls, the part of the kernel that refused each, and the remedy.
 //!
 //! ```text
 //! capprof-hook why REPORT -- PROGRAM      watches what its parent process starts, and writes what was refused into the file REPORT
@@ -41,7 +41,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// How long to wait for news before looking whether the command has ended.
+/// The time to wait for news before looking whether the command has ended.
 const TICK: Duration = Duration::from_millis(20);
 
 /// Runs `why` with the arguments after its name.
@@ -137,7 +137,7 @@ fn is_closed(input: BorrowedFd<'_>) -> bool {
     poll(&mut inputs, PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
 }
 
-/// What the kernel tells, on its way to the collector.
+/// The kernel's events on their way to the collector.
 struct Watch<'a> {
     events: Events<'a>,
     collector: RefusalCollector,

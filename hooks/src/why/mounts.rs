@@ -9,7 +9,7 @@ use std::collections::HashMap;
 pub(super) struct Mounts(HashMap<u64, Mount>);
 
 impl Mounts {
-    /// Those of a list; of a process that has ended it is empty.
+    /// Reads the mounts of a list. The list of a process that has ended is empty.
     pub(super) fn of(list: &str) -> Self {
         Self(entries(list).map(mount).collect())
     }

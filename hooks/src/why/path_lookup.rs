@@ -13,11 +13,11 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 /// As many as the kernel follows (include/linux/namei.h, `MAXSYMLINKS`).
 const LINKS: usize = 40;
 
-/// What a walk starts with.
+/// The start of a walk.
 pub(super) struct Start<'a> {
     /// The process's root directory.
     pub(super) root: BorrowedFd<'a>,
-    /// What is known of its mounts.
+    /// The mounts of the process.
     pub(super) mounts: &'a Mounts,
     /// The process's number in its own pid namespace, for /proc/self.
     pub(super) pid: Option<u32>,
@@ -32,7 +32,7 @@ struct Directory {
 
 struct Walker<'a> {
     start: &'a Start<'a>,
-    /// From the root directory to where the walk is.
+    /// The way from the root directory to the walk's place.
     stack: Vec<Directory>,
     pending: VecDeque<String>,
     links: usize,
@@ -205,7 +205,7 @@ impl Walker<'_> {
         }
     }
 
-    /// What there is to know of a file, and the number of its mount.
+    /// Returns the facts about a file, and the number of its mount.
     fn describe(
         &self,
         fd: BorrowedFd<'_>,

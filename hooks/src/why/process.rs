@@ -1,4 +1,4 @@
-//! What /proc says of a watched process, right after it was refused something.
+//! Reads /proc for a watched process directly after a refusal.
 
 use super::mounts::Mounts;
 use capprof_profile::why::facts::{DeviceRule, Modules};
@@ -255,7 +255,7 @@ fn in_network_namespace<T: Send>(namespace: &fs::File, read: &(dyn Fn() -> T + S
     })
 }
 
-/// What security modules say of the process.
+/// Reads the state of security modules for the process.
 pub(super) fn modules(pid: u32, landlock: Option<bool>) -> Modules {
     let attribute = |path: &str| {
         let text = fs::read_to_string(format!("/proc/{pid}/attr/{path}")).ok()?;
@@ -328,7 +328,7 @@ pub(super) fn pids_limit(pid: u32) -> Option<u64> {
     }
 }
 
-/// What the rules of control groups version 1 say, which are no eBPF program; `None` if they do not say.
+/// Returns the answer of the device rules of control groups version 1, which are not eBPF programs; `None` if they have none.
 pub(super) fn device_list_refuses(pid: u32, rule: &DeviceRule) -> Option<bool> {
     let path = control_group::of(pid, "devices")?;
     let group = control_group::mount("devices")?.join(path.trim_start_matches('/'));

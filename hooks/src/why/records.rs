@@ -1,4 +1,4 @@
-//! What SELinux and AppArmor say of a refusal: their audit records, and AppArmor's functions.
+//! Records that SELinux and AppArmor make of a refusal, and AppArmor's functions.
 
 use super::layout::{self, Event, TEXT};
 use crate::ebpf::symbols::Symbols;

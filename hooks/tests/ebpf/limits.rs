@@ -8,7 +8,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
 
-/// How many programs are kept of one recording: `LIMIT_PROGRAMS` in the program.
+/// The number of programs that are kept of one recording: `LIMIT_PROGRAMS` in the program.
 const LIMIT: usize = 4096;
 
 pub(crate) fn a_recording_that_reaches_its_limits_leaves_room_for_others(

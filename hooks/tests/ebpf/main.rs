@@ -255,7 +255,7 @@ fn main() -> ExitCode {
     libtest_mimic::run(&arguments, trials).exit_code()
 }
 
-/// Why the tests cannot run here.
+/// The reason why the tests cannot run here.
 fn why_not(tools: &anyhow::Result<Arc<Tools>>) -> Option<String> {
     let tools = match tools {
         Ok(tools) => tools,

@@ -1,4 +1,4 @@
-//! What a check's call site and system call say about it.
+//! Properties of a check that follow from its call site and system call.
 //!
 //! Some kernel functions are inlined or are tail calls and never show on the stack, so each question here is about every function on the
 //! way that answers it. The atlas has their names ([`crate::atlas::paths`]).

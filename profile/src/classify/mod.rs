@@ -1,4 +1,4 @@
-//! What one observation means: whether the kernel's question mattered, and by which rule that was decided.
+//! Classifies an observation: decides if the answer to the check mattered, and names the rule that decided.
 //!
 //! Pure: an [`Observation`] and the little that must be known of the container go in, a [`Classification`] comes out.
 //! One rule is one entry of the table [`rules`] goes through; the first that applies decides. A check is dismissed only by a rule that says why;

@@ -1,4 +1,4 @@
-//! Uses that programs are known to do without.
+//! Uses that programs often do without.
 
 use super::call_site::asked_in;
 use crate::Capability;

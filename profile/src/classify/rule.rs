@@ -1,11 +1,11 @@
-//! One rule of the classification, and what it can decide.
+//! One rule of the classification, and the decisions that it can make.
 
 use crate::CapabilitySet;
 use crate::observation::Observation;
 use crate::profile::Reason;
 use crate::recording::Recording;
 
-/// What a rule must know besides the observation.
+/// The facts that a rule needs besides the observation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Context {
     /// User id of the container's process inside the container.
@@ -29,7 +29,7 @@ impl From<&Recording> for Context {
     }
 }
 
-/// What becomes of an observation.
+/// The classification of an observation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Decision {
     /// It counts.
@@ -47,9 +47,9 @@ pub enum Decision {
 pub struct Rule {
     /// Its name in profiles and documentation.
     pub name: &'static str,
-    /// What it means, in one line, for the reader of a report.
+    /// Its meaning in one line, for the reader of a report.
     pub explanation: &'static str,
-    /// What it decides for a granted check.
+    /// Its decision for a granted check.
     pub decision: Decision,
     /// Returns true if it applies to a check whose place the atlas does not list under its name.
     pub(super) applies: fn(&Observation, &Context) -> bool,

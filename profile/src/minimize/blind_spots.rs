@@ -1,4 +1,4 @@
-//! What this recording could not have seen, and what it lost.
+//! The blind spots and the losses of a recording.
 
 use super::filter;
 use super::input::{Classified, Input, evidence_of, recorded_completely};
@@ -253,7 +253,7 @@ fn unseen_in_scope_host(input: &Input<'_>) -> Option<String> {
     })
 }
 
-/// Why the result is incomplete; empty where nothing was lost.
+/// The reasons why the result is incomplete; empty if nothing was lost.
 pub(super) fn losses(input: &Input<'_>) -> Vec<String> {
     let mut losses = BTreeSet::new();
     for (recorder, evidence) in input.evidence {

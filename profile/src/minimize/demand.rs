@@ -1,4 +1,4 @@
-//! Demands: what the minimized set has to satisfy.
+//! Demands on the minimized set.
 
 use super::filter::{self, FilteredCall};
 use super::input::{Classified, Input};
@@ -109,7 +109,7 @@ pub(super) fn demands<'a>(
 ///
 /// capset(2) fails with EPERM for a capability that is not held, so a program that sets a fixed list needs all of it whether it uses it or
 /// not. A program that starts from what it holds and takes something away needs nothing of the kind. The two are told apart by size: a set
-/// with more than half of what was held, where that was as much as the recording had granted, is no list.
+/// with more than half of what was held, where that was as much as the recording had granted, is not a list.
 fn listed(capset: &Capset, granted: CapabilitySet) -> CapabilitySet {
     let all_held = capset.held.len() * 2 >= granted.len();
     [capset.permitted, capset.effective, capset.inheritable]

@@ -1,4 +1,4 @@
-//! What a container lacked that was not granted everything.
+//! The capabilities that a container lacked because it was not granted everything.
 
 use super::choice::choose;
 use super::demand::{Demand, Source, demands};

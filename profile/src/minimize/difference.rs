@@ -1,4 +1,4 @@
-//! Why one of two recorders saw a capability used and the other did not.
+//! The reason why one of two recorders saw a use of a capability and the other did not.
 
 use super::demand::{Demand, Source};
 use super::input::{Input, evidence_of};
@@ -8,7 +8,7 @@ use crate::classify;
 use crate::observation::{Evidence, Observation, RecorderName};
 use std::collections::BTreeSet;
 
-/// Why only one of two recorders saw this capability.
+/// The reason why only one of two recorders saw this capability.
 pub(super) fn difference(
     capability: Capability,
     evidence: &[&Demand<'_>],
@@ -61,7 +61,7 @@ pub(super) fn difference(
     ))
 }
 
-/// What the recorder that did not see it says itself.
+/// The explanation by the recorder that did not see it.
 fn known_reason(asked: Capability, blind: &Evidence) -> Option<String> {
     blind
         .blind_spots

@@ -1,4 +1,4 @@
-//! Checks that do not count: what SELinux recorded and eBPF saw through, and the summary by rule.
+//! Checks that do not count: SELinux's records that eBPF explains, and the summary by rule.
 
 use super::input::{Classified, Input, recorded_completely};
 use super::tally::{Field, Tally};

@@ -1,4 +1,4 @@
-//! System calls that the engine's seccomp filter lets pass only with a capability, which the kernel does not ask for.
+//! System calls that the engine's seccomp filter allows only with a capability that the kernel does not check.
 //!
 //! docker's filter, for example, has `set_mempolicy` only for containers with `CAP_SYS_NICE`, and new user namespaces only with
 //! `CAP_SYS_ADMIN`. capprof relaxes the filter while a container is profiled; in production it is there again.
@@ -19,7 +19,7 @@ pub(super) struct FilteredCall {
     pub(super) program: String,
 }
 
-/// Those of which the kernel makes no check that tells that they were made, or not with all arguments: unshare(2) of what is no namespace,
+/// Those of which the kernel makes no check that tells that they were made, or not with all arguments: unshare(2) of what is not a namespace,
 /// open_tree(2) that copies no mount, quotactl(2) of one's own quota, syslog(2) where kernel.dmesg_restrict is 0, and the calls on other
 /// processes where these are the caller's own.
 const WITHOUT_TRACE: [&str; 14] = [
@@ -39,7 +39,7 @@ const WITHOUT_TRACE: [&str; 14] = [
     "unshare",
 ];
 
-/// What the filter refuses and a capability opens.
+/// System calls that the filter allows only with a capability.
 fn refused<'a>(input: &Input<'a>) -> impl Iterator<Item = (&'static str, CapabilitySet)> + use<'a> {
     let refuses = input.filter_refuses;
     opened_by_capabilities().filter(move |(name, _)| refuses.contains(*name))
@@ -105,7 +105,7 @@ fn programs(input: &Input<'_>, name: &str) -> BTreeSet<(RecorderName, String)> {
     programs
 }
 
-/// What of the filter could not be seen.
+/// The blind spots that the filter causes.
 pub(super) fn blind_spots(input: &Input<'_>, set: CapabilitySet) -> Vec<BlindSpot> {
     let Some((recorder, _)) = input.evidence.first() else {
         return Vec::new();

@@ -1,4 +1,4 @@
-//! What minimizing starts from, and what is asked of it everywhere.
+//! The input of minimizing, and the questions that many of its steps ask.
 
 use crate::classify::{Context, Decision, Rule, classify};
 use crate::observation::{Evidence, Observation, RecorderName};
@@ -12,19 +12,19 @@ use std::collections::BTreeSet;
 pub struct Input<'a> {
     /// The container.
     pub context: Context,
-    /// What the container runs, the first word of its command.
+    /// The container's program: the first word of its command.
     pub program: &'a str,
-    /// What the engine had asked for.
+    /// The sets in the engine's configuration.
     pub original: &'a ProcessSets,
-    /// What the container had while it was profiled.
+    /// The container's sets while it was profiled.
     pub granted: &'a ProcessSets,
-    /// What is chosen where several capabilities would do.
+    /// The choice where several capabilities would do.
     pub preference: Preference,
     /// A report for each recorder.
     pub reports: &'a [RecorderReport],
     /// What they brought home.
     pub evidence: &'a [(RecorderName, Evidence)],
-    /// What the container was run for.
+    /// The mode of the container.
     pub mode: Mode,
     /// See [`crate::privileges::EngineGrants::unprivileged_port_start`].
     pub unprivileged_port_start: Option<u16>,

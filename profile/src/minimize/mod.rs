@@ -1,4 +1,4 @@
-//! From everything that the recorders brought home to the minimized set, with the reason for each member.
+//! Makes the minimized set of all evidence, with the reason for each member.
 //!
 //! Pure. Each check that counts is a *demand*: a set of capabilities of which any one would have satisfied the kernel. The
 //! minimized set satisfies all demands. A demand that only one capability satisfies decides itself; the others take what is
@@ -30,7 +30,7 @@ pub use denied::denied_needs;
 pub use input::Input;
 pub use need::describe;
 
-/// What follows from evidence.
+/// The results of evidence.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Minimized {
     /// The set, with the reasons.

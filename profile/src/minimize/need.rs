@@ -10,7 +10,7 @@ use crate::profile::{Need, Reason};
 use crate::{Capability, CapabilitySet};
 use std::collections::BTreeSet;
 
-/// Why a capability is a member of the set.
+/// The reason why a capability is a member of the set.
 pub(super) fn need(
     capability: Capability,
     set: CapabilitySet,
@@ -93,7 +93,7 @@ fn reason_notes(reason: Reason, evidence: &[&Demand<'_>]) -> Vec<String> {
     notes
 }
 
-/// What the kernel asked for instead of this capability.
+/// The capability that the kernel checked instead of this one.
 fn taken_over_notes(capability: Capability, taken_over: &[&Demand<'_>], only: bool) -> Vec<String> {
     let asked: CapabilitySet = taken_over.iter().map(|demand| demand.asked).collect();
     asked
@@ -140,7 +140,7 @@ fn tally(evidence: &[&Demand<'_>]) -> Tally {
     tally
 }
 
-/// What a reason means, for a sentence.
+/// The meaning of a reason, for a sentence.
 pub fn describe(reason: Reason) -> &'static str {
     match reason {
         Reason::Used => "used",

@@ -1,4 +1,4 @@
-//! Members of which one recording cannot tell whether the program goes on without.
+//! Members that the program may do without. One recording cannot decide that.
 
 use super::demand::{Demand, Source};
 use super::input::Input;
@@ -9,7 +9,7 @@ use crate::observation::{Execution, Observation, RecorderName};
 use std::collections::BTreeSet;
 use std::path::Path;
 
-/// Why the recording does not tell whether the program goes on without it.
+/// The reason why the recording does not show if the program goes on without it.
 pub(super) fn unclear(
     evidence: &[&Demand<'_>],
     all: &[Demand<'_>],
@@ -33,7 +33,7 @@ pub(super) fn are_all_checks(
         .all(|demand| matches!(demand.source, Source::Check(check) if holds(check)))
 }
 
-/// Why a program may do without a capability, if all its uses are of a kind that programs often do without. SELinux's records do not
+/// The reason why a program may do without a capability, if all its uses are of a kind that programs often do without. SELinux's records do not
 /// say which kind, and are of the same checks.
 fn perhaps_done_without(
     evidence: &[&Demand<'_>],

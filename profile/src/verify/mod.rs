@@ -1,4 +1,4 @@
-//! Compares a run with a minimized set with the profile that the set is of.
+//! Compares a run with a minimized set with the profile that the set comes from.
 //!
 //! The profile, the run's own profile (recorded with [`crate::profile::Profile::verifies`]), and what was seen from outside go in, a
 //! [`Verification`] comes out. `docs/verify.md` explains the rules to users.
@@ -132,7 +132,7 @@ fn without_failure(exit: Option<bool>, outside: &Outside) -> Verdict {
     }
 }
 
-/// What the run lacked and the profiled run did not.
+/// Returns the capabilities that the run lacked and the profiled run did not.
 fn lacking<'a>(profile: &Profile, run: &'a Profile) -> Vec<&'a Need> {
     let needs = run.denied_needs.iter();
     needs

@@ -1,11 +1,11 @@
-//! Who refused, and what would allow it, in words.
+//! The part of the kernel that refused, and the remedy, in words.
 
 use super::facts::{DeviceRule, ReadOnly};
 use crate::{Capability, CapabilitySet};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// Who refused a system call.
+/// The part of the system that refused a system call.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Cause {
@@ -13,11 +13,11 @@ pub enum Cause {
     Capability {
         /// The capability.
         capability: Capability,
-        /// What it lets a process do there; empty if the atlas does not know the place.
+        /// The act that it allows a process there; empty if the atlas does not know the place.
         to: String,
         /// Capabilities that would do as well.
         alternatives: CapabilitySet,
-        /// What else would do.
+        /// The alternatives.
         unless: Option<String>,
         /// The kernel's function that asked.
         function: String,
@@ -28,7 +28,7 @@ pub enum Cause {
         capability: Capability,
         /// True if the process holds it in its own namespace.
         held: bool,
-        /// What it lets a process do there.
+        /// The act that it allows a process there.
         to: String,
         /// The kernel's function that asked.
         function: String,
@@ -124,7 +124,7 @@ pub enum Cause {
     },
     /// A rule of the control group.
     Device {
-        /// What was asked.
+        /// The device, and the refused access.
         rule: DeviceRule,
     },
     /// The process has restricted itself, or was started so.
@@ -164,7 +164,7 @@ pub enum Cause {
     FileCapabilities {
         /// The executable.
         path: String,
-        /// What the bounding set lacks.
+        /// The capabilities that the bounding set lacks.
         lacking: CapabilitySet,
     },
     /// Yama.
@@ -199,7 +199,7 @@ pub enum Cause {
     },
 }
 
-/// What is concluded from the facts.
+/// The conclusions from the facts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Explanation {
     /// The cause, if there is one; else each that the facts allow, likeliest first.
@@ -250,7 +250,7 @@ impl Cause {
             .unwrap_or_default()
     }
 
-    /// What would allow the call; `None` where capprof does not know.
+    /// The remedy that would allow the call; `None` if capprof does not know one.
     pub fn remedy(&self) -> Option<String> {
         Some(match self {
             Self::Capability {
@@ -444,7 +444,7 @@ impl Cause {
 }
 
 impl Cause {
-    /// What AppArmor refused, where it is the cause; else nothing.
+    /// AppArmor's refusals, if they are the cause; else nothing.
     fn of_apparmor(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self::Apparmor {
             profile,

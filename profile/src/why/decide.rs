@@ -1,4 +1,4 @@
-//! From facts to the cause.
+//! Finds the cause of a refusal from the facts.
 
 use super::cause::{Cause, Explanation};
 use super::facts::{CheckedNamespace, Errno, Facts, FileKind, RefusedCheck};

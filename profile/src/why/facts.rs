@@ -1,4 +1,4 @@
-//! What is known of a system call that was refused.
+//! The facts about a refused system call.
 
 use super::seccomp::Answer;
 use crate::{Capability, CapabilitySet};
@@ -73,7 +73,7 @@ pub struct IdRange {
     pub count: u32,
 }
 
-/// With which credentials the call was made. Ids are those of the initial user namespace.
+/// The credentials of the call. Ids are those of the initial user namespace.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Credentials {
     /// Real user.
@@ -131,7 +131,7 @@ pub enum CheckedNamespace {
 pub struct RefusedCheck {
     /// The capability.
     pub capability: Capability,
-    /// Of which user namespace.
+    /// The user namespace.
     pub target: CheckedNamespace,
     /// Asked of credentials that are not the process's own: a file system's mounter's, another task's.
     pub foreign: bool,
@@ -151,7 +151,7 @@ impl RefusedCheck {
     }
 }
 
-/// What a call wants of the file that it names.
+/// The access that a call asks for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Intent {
     /// To read it, or list it.
@@ -178,7 +178,7 @@ pub struct Intent {
     pub real_ids: bool,
 }
 
-/// What a file is.
+/// The kind of a file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum FileKind {
     /// A regular file.
@@ -209,7 +209,7 @@ pub struct AclEntry {
     pub id: u32,
 }
 
-/// Who makes a mount read-only.
+/// The origin of a read-only mount.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ReadOnly {
@@ -243,7 +243,7 @@ pub struct Mount {
 pub struct PathComponent {
     /// As the process sees it.
     pub path: String,
-    /// What it is.
+    /// Its kind.
     pub kind: FileKind,
     /// Permission bits, with set-user-ID and sticky.
     pub mode: u32,
@@ -316,12 +316,12 @@ pub struct AvcRefusal {
     pub check: Option<RefusedCheck>,
 }
 
-/// What AppArmor refused during the call.
+/// AppArmor's refusals during the call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ApparmorDenial {
     /// The profile that has no rule for it; empty if it is not known.
     pub profile: String,
-    /// What it does not allow: `mount /tmp/`.
+    /// The refused act: `mount /tmp/`.
     pub denied: String,
     /// The record's serial number; `None` if a `deny` rule keeps AppArmor from making one.
     pub serial: Option<u64>,
@@ -329,16 +329,16 @@ pub struct ApparmorDenial {
     pub check: Option<RefusedCheck>,
 }
 
-/// What a security module says of the process.
+/// A security module's facts about the process.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Modules {
     /// SELinux's context, if SELinux is on.
     pub selinux: Option<String>,
     /// True if that is enforced.
     pub selinux_enforcing: bool,
-    /// What SELinux refused this thread in this call, in this order.
+    /// SELinux's refusals to this thread in this call, in this order.
     pub avc: Vec<AvcRefusal>,
-    /// What AppArmor refused this thread in this call, in this order.
+    /// AppArmor's refusals to this thread in this call, in this order.
     pub apparmor_denials: Vec<ApparmorDenial>,
     /// AppArmor's profile, if it confines the process.
     pub apparmor: Option<String>,
@@ -355,17 +355,17 @@ pub struct Facts {
     pub call: String,
     /// Its arguments.
     pub arguments: [u64; 6],
-    /// What it failed with.
+    /// The error.
     pub error: Errno,
-    /// What it wanted of the file that it named.
+    /// The access that it asked for.
     pub intent: Intent,
     /// The same for a second name.
     pub second_intent: Intent,
-    /// With which credentials.
+    /// The credentials of the call.
     pub credentials: Credentials,
     /// Capabilities that the process was refused, in this order.
     pub checks: Vec<RefusedCheck>,
-    /// What the process's seccomp filters answer to the call; `None` if it has none.
+    /// The answer of the process's seccomp filters to the call; `None` if it has none.
     pub seccomp: Option<Answer>,
     /// The way to what it named.
     pub walk: Option<Walk>,

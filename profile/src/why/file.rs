@@ -152,7 +152,7 @@ fn walks(facts: &Facts) -> impl Iterator<Item = (&Walk, Intent)> {
     .filter_map(|(walk, intent)| Some((walk?, intent)))
 }
 
-/// What would have been written: the file, or the directory of an entry.
+/// The object of the write: the file, or the directory of an entry.
 fn written(walk: &Walk, intent: Intent) -> impl Iterator<Item = &PathComponent> {
     let directory =
         (intent.create && walk.last.is_none()) || intent.remove || intent.exclusive || intent.link;

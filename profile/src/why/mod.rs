@@ -1,4 +1,4 @@
-//! Why a system call was refused: from what was seen of it to who refused, and what would allow it.
+//! Finds out why a system call was refused: the part of the kernel that refused it, and the remedy.
 //!
 //! [`facts`] says what a collector may know of a refusal, [`decide()`] makes an [`Explanation`] of it. Nothing is guessed: where the facts allow
 //! two causes, both are named, and where they allow none, the cause is [`Cause::Unknown`]. docs/why.md has a section for each cause.

@@ -1,9 +1,9 @@
-//! Refusals that security modules have told: the records of SELinux and AppArmor.
+//! Refusals by security modules: the records of SELinux and AppArmor.
 
 use super::cause::Cause;
 use super::facts::{Modules, RefusedCheck};
 
-/// What SELinux and AppArmor refused in this call.
+/// Refusals by SELinux and AppArmor in this call.
 ///
 /// A module that refuses a capability does not always fail the call: the kernel asks for some only to see if the process has them. `decides` is
 /// true of the checks for which the call fails.

@@ -1,4 +1,4 @@
-//! Which refusal matters most.
+//! Sorts refusals by importance.
 
 use super::report::Refusal;
 

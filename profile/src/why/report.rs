@@ -1,4 +1,4 @@
-//! What `capprofctl why` says.
+//! The output of `capprofctl why`.
 
 use super::cause::Explanation;
 use serde::{Deserialize, Serialize};
@@ -26,7 +26,7 @@ pub struct Refusal {
     pub order: u64,
     /// The part that refused, and what would allow it.
     pub explanation: Explanation,
-    /// What would allow it, for each cause.
+    /// The remedy for each cause.
     pub remedies: Vec<String>,
 }
 
@@ -37,6 +37,6 @@ pub struct RefusalReport {
     pub refusals: Vec<Refusal>,
     /// Exit status of the command as a shell has it; `None` for containers.
     pub exit_status: Option<i32>,
-    /// What could not be seen, a line each.
+    /// The gaps, a line each.
     pub missing: Vec<String>,
 }

@@ -1,4 +1,4 @@
-//! Seccomp filters: what they answer to a system call (seccomp(2), kernel/seccomp.c, net/core/filter.c).
+//! Seccomp filters: runs a filter to find its answer to a system call (seccomp(2), kernel/seccomp.c, net/core/filter.c).
 
 use serde::{Deserialize, Serialize};
 
@@ -23,7 +23,7 @@ impl From<u64> for Instruction {
     }
 }
 
-/// What a filter looks at (`struct seccomp_data`).
+/// The input of a filter (`struct seccomp_data`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SeccompData {
     /// The number.
@@ -53,7 +53,7 @@ impl SeccompData {
     }
 }
 
-/// What filters answer.
+/// The answer of filters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Answer {

@@ -1,4 +1,4 @@
-//! How crun reads its arguments: glibc's argp with `ARGP_IN_ORDER`.
+//! crun's way of reading its arguments: glibc's argp with `ARGP_IN_ORDER`.
 
 use super::error::Error;
 use super::options::{Flag, Takes};

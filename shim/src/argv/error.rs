@@ -1,4 +1,4 @@
-//! What is wrong with an argument list.
+//! The errors of an argument list.
 
 use crate::family::Family;
 

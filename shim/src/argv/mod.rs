@@ -21,7 +21,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use step::{Step, Word};
 
-/// What stands before the subcommand.
+/// The options before the subcommand.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Globals {
     /// `--log`.
@@ -37,15 +37,15 @@ pub struct Globals {
 }
 
 impl Globals {
-    /// Returns true if the runtime refuses these options by itself and creates nothing. An option that capprof does not know is no such
-    /// reason: the subcommand was found nevertheless.
+    /// Returns true if the runtime refuses these options by itself and creates nothing. An option that capprof does not know
+    /// does not count: the subcommand was found nevertheless.
     pub fn is_refused_by_the_runtime(&self) -> bool {
         self.problem
             .as_ref()
             .is_some_and(Error::is_refused_by_the_runtime)
     }
 
-    /// Why a container must not be created with such options.
+    /// The reason why a container must not be created with such options.
     pub fn refusal(&self) -> Option<&Error> {
         self.problem
             .as_ref()
@@ -65,7 +65,7 @@ impl Globals {
     }
 }
 
-/// What stands after the subcommand.
+/// The arguments after the subcommand.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Command {
     /// `--bundle` of `create` and `run`.
@@ -74,7 +74,7 @@ pub struct Command {
     pub configuration: Option<Value>,
     /// `--process` of `exec`.
     pub process: Option<Value>,
-    /// What each `--cap` of `exec` names.
+    /// The capabilities of each `--cap` of `exec`.
     pub capabilities: Vec<OsString>,
     /// `--preserve-fds` of `create`, `run` and `exec`.
     pub preserved_descriptors: Option<OsString>,
@@ -86,7 +86,7 @@ pub struct Command {
     pub log_format: Option<OsString>,
     /// The container's id: the first positional argument.
     pub id: Option<OsString>,
-    /// How many positional arguments there are.
+    /// The number of positional arguments.
     pub positional: usize,
     /// `--detach` of `run` and `exec`.
     pub detach: bool,
@@ -241,7 +241,7 @@ pub fn replace(
     arguments.insert((subcommand + 1).min(arguments.len()), word);
 }
 
-/// How a list is read.
+/// The way to read a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Rules {
     /// urfave/cli v1.22.1 (runc 1.0 and 1.1 as released).
@@ -255,7 +255,7 @@ enum Rules {
 }
 
 impl Rules {
-    /// Those of a family's versions, the most common first.
+    /// The ways of a family's versions, the most common first.
     fn of(family: Family) -> &'static [Self] {
         match family {
             Family::Runc => &[Self::UrfaveNew, Self::UrfaveOld, Self::UrfaveThree],

@@ -3,7 +3,7 @@
 use crate::family::Family;
 use std::ffi::OsStr;
 
-/// What follows an option.
+/// The value of an option.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Takes {
     /// Nothing.
@@ -14,7 +14,7 @@ pub(super) enum Takes {
     Perhaps,
 }
 
-/// Who has an option.
+/// The families that have an option.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Has {
     Both,

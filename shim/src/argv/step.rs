@@ -29,7 +29,7 @@ impl<'a> Word<'a> {
         self.text.as_bytes()
     }
 
-    /// What stands from a byte on to the end of the argument.
+    /// The rest of an argument, from a byte on.
     pub(super) fn from(&self, offset: usize) -> Value {
         Value {
             text: OsString::from_vec(self.bytes()[offset..].to_vec()),
@@ -48,7 +48,7 @@ impl<'a> Word<'a> {
 pub struct Value {
     /// The value itself.
     pub text: OsString,
-    /// Which argument it ends, counted from the argument after the subcommand.
+    /// The index of its last argument, counted from the argument after the subcommand.
     pub word: usize,
     /// The byte of that argument at which it begins.
     pub offset: usize,
@@ -62,7 +62,7 @@ impl PartialEq for Value {
 
 impl Eq for Value {}
 
-/// What the next arguments are.
+/// The meaning of the next arguments.
 pub(super) enum Step {
     /// Options with their values, and how many arguments they took.
     Options(Vec<(&'static Flag, Option<Value>)>, usize),

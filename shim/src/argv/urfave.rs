@@ -1,4 +1,4 @@
-//! How runc reads its arguments: Go's `flag` below urfave/cli v1 in released versions, urfave/cli v3 in those to come.
+//! runc's way of reading its arguments: Go's `flag` below urfave/cli v1 in released versions, urfave/cli v3 in future ones.
 
 use super::error::Error;
 use super::options::{Flag, GLOBAL, Takes};

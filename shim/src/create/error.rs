@@ -1,4 +1,4 @@
-//! What keeps a container from being created.
+//! The errors that keep a container from being created.
 
 use crate::limit;
 use crate::{annotations, bundle, label, rewrite};
@@ -6,7 +6,7 @@ use capprof_store::document::Ambiguity;
 use capprof_store::{file, settings};
 use std::path::PathBuf;
 
-/// What kept a container from being profiled, and so from being created.
+/// The error that keeps a container from being profiled, and so from being created.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The configuration file of capprof.
@@ -31,7 +31,7 @@ pub enum Error {
     Output {
         /// The directory.
         path: PathBuf,
-        /// Why it cannot be used.
+        /// The reason why it cannot be used.
         source: std::io::Error,
     },
     /// The configuration does not allow that directory.
@@ -47,7 +47,7 @@ pub enum Error {
     Ambiguous {
         /// The file.
         path: PathBuf,
-        /// What does.
+        /// The ambiguity.
         source: Ambiguity,
     },
     /// A container cannot be profiled or limited from a checkpoint.
@@ -65,7 +65,7 @@ pub enum Error {
     Rewrite {
         /// The file.
         path: PathBuf,
-        /// What is not.
+        /// The fault.
         source: rewrite::Error,
     },
     /// There is no hook to run.
@@ -74,7 +74,7 @@ pub enum Error {
     /// JSON cannot hold the path.
     #[error("{what} {}: it must be UTF-8, because it goes into config.json", path.display())]
     NotUnicode {
-        /// Whose path.
+        /// The role of the path.
         what: &'static str,
         /// The path.
         path: PathBuf,
@@ -100,7 +100,7 @@ pub enum Error {
     /// No SELinux label.
     #[error(transparent)]
     Label(#[from] label::Error),
-    /// What is to be enforced is unknown or does not suit.
+    /// The profile or list to enforce is unknown or unsuitable.
     #[error("{mode}: {source}")]
     Limit {
         /// The value of `io.capprof.mode`.
@@ -111,7 +111,7 @@ pub enum Error {
     /// A file or directory of the recording cannot be written.
     #[error(transparent)]
     File(#[from] file::Error),
-    /// What came through a pipe cannot be passed on.
+    /// A configuration from a pipe cannot be passed on.
     #[error("pass on {}: {source}", path.display())]
     PassOn {
         /// The pipe.

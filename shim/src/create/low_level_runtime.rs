@@ -1,4 +1,4 @@
-//! What the process will become for a container.
+//! The low-level runtime of one call: its binary, options and state directory.
 
 use crate::argv::{Command, Globals};
 use crate::bundle::{self, Configuration};
@@ -20,14 +20,14 @@ pub struct LowLevelRuntime<'a> {
     pub globals: &'a Globals,
     /// The state directory.
     pub state: &'a Path,
-    /// What containers are run for that do not say so.
+    /// The mode of containers that ask for none.
     pub mode: DefaultMode,
     /// The administrator's settings.
     pub settings: &'a settings::Content,
 }
 
 impl LowLevelRuntime<'_> {
-    /// Where the runtime keeps the state of a container.
+    /// Returns the directory of the runtime's state of a container.
     pub(super) fn state_of(&self, id: &OsStr) -> PathBuf {
         runtime::root(self.globals.root.as_deref(), self.family).join(id)
     }

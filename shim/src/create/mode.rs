@@ -1,4 +1,4 @@
-//! What a mode makes of a container.
+//! The effects of a mode on a container.
 
 use super::error::Error;
 use crate::annotations::{CapabilityLimit, Request, RequestedMode};
@@ -11,21 +11,21 @@ use capprof_profile::settings::{RelaxSeccomp, Settings};
 use capprof_store::profiles::Store;
 use serde_json::Value;
 
-/// What a mode makes of a container.
+/// The effects of a mode on a container.
 pub(super) struct ModeSettings {
     /// The mode, as it is written down.
     pub(super) mode: recording::Mode,
     /// The recording whose profile is enforced.
     pub(super) profile: Option<String>,
-    /// What the container's process gets.
+    /// The sets and the label of the container's process.
     pub(super) sets: Sets,
     /// True if its AppArmor profile is removed.
     pub(super) relax_apparmor: bool,
-    /// What happens to its seccomp filter.
+    /// The change to its seccomp filter.
     pub(super) relax_seccomp: RelaxSeccomp,
     /// The SELinux label that it gets.
     pub(super) label: Option<recording::Label>,
-    /// Which hooks run with it.
+    /// The hooks that run with it.
     pub(super) hooks: Hooks,
 }
 
@@ -110,7 +110,7 @@ impl ModeSettings {
         }
     }
 
-    /// As it will be enforced, and recorders watch.
+    /// The set is enforced, and recorders watch.
     fn verifying(
         limit: &CapabilityLimit,
         settings: &Settings,

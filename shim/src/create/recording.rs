@@ -1,4 +1,4 @@
-//! The beginning of a recording: its directory, what is known of its container, and the configuration that the runtime gets.
+//! Begins a recording: makes its directory, describes its container, and rewrites the configuration.
 
 use super::error::Error;
 use super::low_level_runtime::LowLevelRuntime;
@@ -28,15 +28,15 @@ use serde_json::{Map, Value};
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// What is known of a recording before its configuration is rewritten.
+/// The facts about a recording before its configuration is rewritten.
 pub(super) struct NewRecording<'a> {
     pub(super) settings: &'a Settings,
     pub(super) request: Request,
-    /// What docker knows of the container, if it is one of docker's.
+    /// docker's facts about the container, if it is one of docker's.
     pub(super) docker: Option<Docker>,
     /// The container's.
     pub(super) id: &'a str,
-    /// Where the runtime will keep the container's state.
+    /// The directory of the runtime's state of the container.
     pub(super) state: PathBuf,
     pub(super) target: &'a LowLevelRuntime<'a>,
 }
@@ -192,7 +192,7 @@ impl NewRecording<'_> {
         })
     }
 
-    /// What the runtime gives a process whose configuration it gets unchanged.
+    /// Returns the sets that the runtime gives a process with an unchanged configuration.
     ///
     /// crun takes names in lower case. runc gives a process without `capabilities` none, from 1.3 on all that it holds itself.
     fn given(

@@ -33,13 +33,13 @@ const BOOLEAN: &str = "booleans/capprof_recording";
 /// The categories that policies usually have (`mcs_num_cats`): c0 to c1023.
 const CATEGORIES: u32 = 1024;
 
-/// How many labels are remembered. An access vector cache holds some 500 decisions: what lies further back is in none.
+/// The number of labels that are remembered. An access vector cache holds some 500 decisions: what lies further back is in none.
 const REMEMBERED: usize = 20_000;
 
-/// How many pairs of categories are tried.
+/// The number of pairs of categories to try.
 const ATTEMPTS: u32 = 256;
 
-/// Why no label could be made.
+/// The reason why no label could be made.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// Scope `domain` is wanted and the policy module is not there.
@@ -47,7 +47,7 @@ pub enum Error {
         "choose an SELinux label: scope domain needs capprof's policy module, which is not loaded (semodule -i /usr/share/capprof/selinux/capprof.cil)"
     )]
     NoModule,
-    /// The engine's label is no context with a level.
+    /// The engine's label is not a context with a level.
     #[error(
         "choose an SELinux label: {label}: expected user:role:type:level; a policy without levels (MCS or MLS) cannot tell recordings apart"
     )]
@@ -138,7 +138,7 @@ impl Level {
             match part.split_once('.') {
                 Some((first, last)) => {
                     let (first, last) = (number(first)?, number(last)?);
-                    // A policy's categories are counted in an array of bits; a number beyond any policy is no category.
+                    // A policy's categories are counted in an array of bits; a number beyond any policy is not a category.
                     if last >= 65_536 {
                         return None;
                     }
@@ -231,7 +231,7 @@ impl Wanted {
     }
 }
 
-/// What the running processes of the host use.
+/// The categories that the running processes of the host use.
 #[derive(Debug, Default)]
 struct InUse {
     contexts: BTreeSet<String>,

@@ -425,7 +425,7 @@ fn ids_are_the_runtimes_affair() {
         assert!(fixture.create("create", id).status.success(), "{id}");
     }
     assert_eq!(fixture.recordings().len(), ids.len());
-    // Paths are no ids, and both runtimes say so themselves.
+    // Paths are not ids, and both runtimes say so themselves.
     for id in ["..", "."] {
         fs::create_dir_all(fixture.path("root")).unwrap();
         assert!(fixture.create("create", id).status.success(), "{id}");

@@ -60,7 +60,7 @@ fn recovery_that_hangs_or_fails_or_is_missing_stops_nothing() {
         started.elapsed()
     );
     assert!(fixture.path("bin/recover").exists());
-    // A script that is no program.
+    // A script that is not a program.
     fs::write(fixture.path("bin/capprof-hook"), "").unwrap();
     assert!(fixture.run(&["delete", "x"]).status.success());
     fs::remove_file(fixture.path("bin/capprof-hook")).unwrap();

@@ -1,4 +1,4 @@
-//! What later runs add to a stored profile.
+//! Adds the results of later runs to a stored profile.
 
 use super::error::Error;
 use super::load::{load, read};
@@ -12,7 +12,7 @@ use std::time::Duration;
 /// The file name of the latest run that verified the profile.
 pub const RUN: &str = "verification.json";
 
-/// How long to wait for another process that writes to a profile.
+/// The time to wait for another process that writes to a profile.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A profile as JSON.

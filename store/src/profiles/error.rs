@@ -1,4 +1,4 @@
-//! What may go wrong with the store.
+//! The errors of the store.
 
 use crate::file;
 use crate::trust;
@@ -30,7 +30,7 @@ pub enum Error {
     Schema {
         /// The file.
         path: PathBuf,
-        /// What it says of itself.
+        /// The schema that it names.
         schema: String,
     },
     /// The store holds nothing.
@@ -42,7 +42,7 @@ pub enum Error {
     /// Nothing goes by that name.
     #[error("no profile \"{wanted}\" in {}: `capprofctl list` shows all", path.display())]
     NotFound {
-        /// What was asked for.
+        /// The name that the caller asked for.
         wanted: String,
         /// The store.
         path: PathBuf,
@@ -50,17 +50,17 @@ pub enum Error {
     /// Something was lost in each recording that goes by that name.
     #[error("profile \"{wanted}\" is incomplete ({recording}: {reason}): record it again")]
     Incomplete {
-        /// What was asked for.
+        /// The name that the caller asked for.
         wanted: String,
         /// The newest recording.
         recording: String,
-        /// What it lost.
+        /// The losses.
         reason: String,
     },
     /// Profiles of several programs go by that name.
     #[error("\"{wanted}\" names profiles of different programs: {}: name one of these", found.join(", "))]
     AmbiguousName {
-        /// What was asked for.
+        /// The name that the caller asked for.
         wanted: String,
         /// The newest recording of each.
         found: Vec<String>,
@@ -68,7 +68,7 @@ pub enum Error {
     /// Several go by that beginning.
     #[error("\"{wanted}\" is the beginning of several ids: {}", found.join(", "))]
     Ambiguous {
-        /// What was asked for.
+        /// The name that the caller asked for.
         wanted: String,
         /// A few of them.
         found: Vec<String>,

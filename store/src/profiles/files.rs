@@ -1,4 +1,4 @@
-//! The files of a result.
+//! The files of a stored result.
 
 use super::error::Error;
 use crate::file::{self, Attributes, OpenDirectory};

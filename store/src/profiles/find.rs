@@ -1,4 +1,4 @@
-//! Profiles found by the names that users give them.
+//! Finds profiles by the names that users give them.
 
 use super::error::Error;
 use super::files::PROFILE;
@@ -235,7 +235,7 @@ fn others_listed(all: &Listing, found: &StoredProfile) -> Result<Vec<(String, Pa
 /// Containers and recordings whose ids begin in one way.
 #[derive(Default)]
 struct Beginning {
-    /// With the file of the newest recording.
+    /// The file of the newest recording.
     containers: BTreeMap<String, PathBuf>,
     recordings: Vec<(String, PathBuf)>,
 }

@@ -21,10 +21,10 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::SystemTime;
 
-/// How many bytes of the index are read at once.
+/// The number of bytes of the index to read at once.
 const BUFFER: usize = 64 << 10;
 
-/// How many bytes of the index are worth a thread of its own.
+/// The number of bytes of the index that are worth a thread.
 const WORTH_A_THREAD: u64 = 256 << 10;
 
 /// All profiles of a store, as they were when the listing was made.
@@ -259,7 +259,7 @@ impl Listing {
                 Known::Entry(_) | Known::Unreadable => {}
             }
         }
-        // If a crash loses it, it is made again.
+        // The index is made again if a crash loses it.
         Ok(file::write_unsynced(
             path,
             &content,
@@ -379,7 +379,7 @@ impl Rows<'_> {
     }
 }
 
-/// What has become of what a line of the index says.
+/// A line of the index, compared with the store.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Holds {
     Right,
@@ -388,7 +388,7 @@ enum Holds {
     Gone,
 }
 
-/// How the index is out of date.
+/// The way in which the index is out of date.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Outdated {
     /// It has a container that is gone.
@@ -435,7 +435,7 @@ impl<'a> Directory<'a> {
     }
 }
 
-/// What there is now of a container that the index does not have as it is.
+/// The profiles of a container whose entries in the index are out of date.
 struct Look {
     entries: Vec<Entry>,
     /// Profiles that cannot be read: recording, container, and why.

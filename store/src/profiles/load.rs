@@ -1,4 +1,4 @@
-//! Profiles read from their files.
+//! Reads profiles from their files.
 
 use super::error::Error;
 use crate::file;

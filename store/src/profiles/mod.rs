@@ -1,4 +1,4 @@
-//! Where profiles are kept when bundles are gone.
+//! The store of profiles, which outlives bundles.
 //!
 //! ```text
 //! /var/lib/capprof/profiles/<container id>/<recording id>/     root-only

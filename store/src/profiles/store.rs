@@ -1,4 +1,4 @@
-//! The store's place, and what lies where in it.
+//! The store's directory, and the paths of its files.
 
 use super::error::Error;
 use super::files::PROFILE;

@@ -1,4 +1,4 @@
-//! What is shown of a profile, and the names that its workload goes by.
+//! The summary of a profile, and the names of its workload.
 
 use capprof_profile::CapabilitySet;
 use capprof_profile::observation::ProgramExit;
@@ -7,7 +7,7 @@ use capprof_profile::recording::Workload;
 use capprof_profile::verification::Verdict;
 use serde::{Deserialize, Serialize};
 
-/// What `list` shows of a profile.
+/// The summary of a profile that `list` shows.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Summary {
     /// See `Profile::schema`.
@@ -160,7 +160,7 @@ fn is_image(image: &str, wanted: &str) -> bool {
     match image.strip_prefix(wanted) {
         // A port is followed by the path, a tag by nothing.
         Some(rest) => rest.is_empty() || (rest.starts_with([':', '@']) && !rest.contains('/')),
-        // What has no tag is `latest`.
+        // An image without a tag is `latest`.
         None => wanted.strip_suffix(":latest") == Some(image),
     }
 }

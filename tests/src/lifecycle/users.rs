@@ -13,7 +13,7 @@ pub(super) const BODIES: [(&str, Body); 2] = [
     ),
 ];
 
-/// A process that is not root runs as in production: what it fails without is told, and is no member of the set.
+/// A process that is not root runs as in production: the report names a capability that it fails without, and the set does not have it.
 fn a_user_other_than_root_is_granted_the_bounding_set_alone(
     environment: &Arc<Environment>,
     runtime: &Runtime,

@@ -1,4 +1,4 @@
-//! What a profile is held against.
+//! The capabilities that a check allows a profile.
 
 use anyhow::{Context, bail};
 use capprof_profile::CapabilitySet;
@@ -7,7 +7,7 @@ use capprof_store::file;
 use capprof_store::profiles::Store;
 use std::path::{Path, PathBuf};
 
-/// What is allowed.
+/// The allowed capabilities.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Allowed {
     /// How messages call it.

@@ -23,7 +23,7 @@ const SARIF: &str = "https://json.schemastore.org/sarif-2.1.0.json";
 /// The value of `schema` in JSON.
 const SCHEMA: &str = "capprof.check/v1";
 
-/// For people: each finding, or that there is none.
+/// The form for people: each finding, or a line that there is none.
 pub(super) fn text(outcome: &CheckOutcome<'_>) -> String {
     if outcome.findings.is_empty() {
         return format!(
@@ -41,7 +41,7 @@ pub(super) fn text(outcome: &CheckOutcome<'_>) -> String {
     text
 }
 
-/// For scripts.
+/// The form for scripts.
 pub(super) fn json(outcome: &CheckOutcome<'_>) -> Value {
     let beyond: CapabilitySet = outcome
         .findings

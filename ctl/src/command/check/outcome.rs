@@ -1,4 +1,4 @@
-//! What a profile wants beyond what is allowed.
+//! The result of a check: the needs of a profile beyond the allowed capabilities.
 
 use super::allowed::Allowed;
 use crate::command::diff::because;
@@ -10,7 +10,7 @@ use capprof_profile::profile::Profile;
 pub(super) struct Finding {
     /// The capability, if it is one.
     pub(super) capability: Option<Capability>,
-    /// What is wrong, in one line.
+    /// The fault, in one line.
     pub(super) message: String,
 }
 

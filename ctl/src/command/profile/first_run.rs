@@ -16,13 +16,13 @@ use std::time::{Duration, Instant};
 /// How often to look for the profile.
 const INTERVAL: Duration = Duration::from_millis(20);
 
-/// How long the profile may be in coming when the container is gone.
+/// The time limit of the profile after the container is gone.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// How long to wait for the poststop hook before looking whether it will never come.
+/// The time to wait for the poststop hook before looking whether it will never come.
 const RECOVER_AFTER: Duration = Duration::from_secs(3);
 
-/// How long a program is given to end when it is asked to; what it does then belongs to what it needs.
+/// The time that a program has to end after it is asked to. Its needs at the end are needs too.
 const GRACE: Duration = Duration::from_secs(10);
 
 /// Longer than any user waits.
@@ -32,20 +32,20 @@ const FOR_EVER: Duration = Duration::from_secs(10 * 365 * 86_400);
 pub(super) struct FirstRun<'a> {
     pub(super) launch: &'a Launch,
     pub(super) store: &'a Store,
-    /// Where recordings in progress are kept.
+    /// The state directory, which has the recordings in progress.
     pub(super) state: &'a Path,
     /// A shell command that succeeds if the workload works.
     pub(super) check: Option<&'a str>,
-    /// How long the container is used, if that was said.
+    /// The time for which the container is used, if the user gave one.
     pub(super) duration: Option<Duration>,
-    /// How long nothing new may come before it is enough, if that was said.
+    /// The time without news after which the run ends, if the user gave one.
     pub(super) until_quiet: Option<Duration>,
-    /// How long the check is given.
+    /// The time limit of the check.
     pub(super) timeout: Duration,
     pub(super) interrupted: &'a AtomicBool,
 }
 
-/// What the first step left.
+/// The result of the first step.
 pub(super) struct Recorded {
     /// The profile.
     pub(super) profile: Profile,

@@ -87,7 +87,7 @@ struct Course<'a> {
     command: &'a [OsString],
     launch: &'a Launch,
     interrupted: &'a AtomicBool,
-    /// Where what the container writes in later runs goes.
+    /// The destination of the container's output in later runs.
     log: &'a Path,
     progress: StepDisplay,
 }
@@ -161,7 +161,7 @@ impl Course<'_> {
         })
     }
 
-    /// How long a later run may take.
+    /// The time limit of a later run.
     fn limit(&self, profile: &Profile) -> Duration {
         match (&self.options.check, self.options.duration) {
             (Some(_), _) => self.options.timeout,
@@ -175,7 +175,7 @@ impl Course<'_> {
         }
     }
 
-    /// How long a run of the search may take. A check that took a second does not succeed after a minute.
+    /// The time limit of a run of the search. A check that took a second does not succeed after a minute.
     fn limit_in_search(&self, profile: &Profile) -> Duration {
         let limit = self.limit(profile);
         match (&self.options.check, next_step::lasted(profile)) {

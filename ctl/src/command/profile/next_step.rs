@@ -1,4 +1,4 @@
-//! What a person does who did not get a verified answer.
+//! The advice to a user whose answer is not verified.
 
 use super::first_run::{Recorded, quoted};
 
@@ -10,7 +10,7 @@ use capprof_profile::profile::Profile;
 use capprof_profile::verification::Verdict;
 use std::time::Duration;
 
-/// What is wrong, and what to do next, in one line.
+/// Returns the fault and the next step, in one line.
 pub(super) fn line(
     profile: &Profile,
     recorded: &Recorded,
@@ -28,7 +28,7 @@ pub(super) fn line(
         .check
         .as_deref()
         .map_or_else(String::new, |check| format!(" --check {}", quoted(check)));
-    // What ran a program that is no container is gone.
+    // The bundle of a program that is not a container is gone.
     let verify = match Launch::parse(&options.command).is_ok() {
         true => format!("capprofctl verify {id}{check} -- {command}"),
         false => format!("capprofctl profile{check} -- {command}"),
@@ -96,7 +96,7 @@ pub(super) fn doubtful(profile: &Profile) -> CapabilitySet {
         .collect()
 }
 
-/// How long the recording took.
+/// The length of the recording.
 pub(super) fn lasted(profile: &Profile) -> Option<Duration> {
     let time = |text: &str| text.parse::<jiff::Timestamp>().ok();
     let begun = time(&profile.origin.started)?;

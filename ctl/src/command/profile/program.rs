@@ -1,4 +1,4 @@
-//! A program that is no container: it runs in a bundle that shares everything with the host, so that the same recorders see it.
+//! A program that is not a container: it runs in a bundle that shares everything with the host, so that the same recorders see it.
 
 use crate::launch::Launcher;
 use anyhow::{Context, bail};
@@ -111,7 +111,7 @@ fn configuration(first: &OsStr, words: &[OsString]) -> anyhow::Result<Value> {
     }))
 }
 
-/// What this process has and passes on (proc_pid_status(5)).
+/// The properties of this process that the program inherits (proc_pid_status(5)).
 struct Own {
     permitted: CapabilitySet,
     umask: u32,

@@ -1,4 +1,4 @@
-//! What is shown of the steps: a line for each, and on a terminal the time that a run may still take.
+//! Shows the steps: a line for each, and on a terminal the time that a run may still take.
 
 use crate::output;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -8,7 +8,7 @@ use std::time::Duration;
 /// The steps on standard error.
 pub(super) struct StepDisplay {
     bar: Option<ProgressBar>,
-    /// How many steps have begun.
+    /// The number of steps that have begun.
     number: usize,
     /// How many there are at most; 0 while that is not known.
     pub(super) last: usize,

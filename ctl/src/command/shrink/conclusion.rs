@@ -1,4 +1,4 @@
-//! What came out of a search: told, and kept in the profile.
+//! The result of a search: printed, and stored in the profile.
 
 use super::runner::{WORKERS, Worker};
 use super::search::{Conclusion, Search, Stop};
@@ -121,7 +121,7 @@ fn keep(
     Ok(Exit::Success)
 }
 
-/// Why what was left out had looked needed, a line each.
+/// The reasons why the omitted capabilities had looked needed, a line each.
 fn explain(profile: &Profile, left_out: CapabilitySet) -> String {
     let mut text = String::new();
     for need in &profile.findings.needed {

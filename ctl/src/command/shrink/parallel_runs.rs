@@ -1,4 +1,4 @@
-//! Runs that go on at the same time, a thread each.
+//! Runs that go on at the same time, each in a thread.
 
 use super::plan::{Ask, Next};
 use super::runner::{RunResult, SetRunner, Worker};
@@ -9,7 +9,7 @@ use std::sync::mpsc::{Receiver, Sender};
 use std::thread::{Scope, ScopedJoinHandle};
 use std::time::{Duration, Instant};
 
-/// What the runs tell, and where they run.
+/// The runs in progress, and their messages.
 pub(super) struct ParallelRuns<'scope, 'env> {
     pub(super) busy: HashMap<Worker, Busy<'scope>>,
     pub(super) messages: Sender<Message>,
@@ -27,7 +27,7 @@ pub(super) struct Busy<'scope> {
     stop: Arc<AtomicBool>,
 }
 
-/// What a run tells.
+/// A message of a run.
 pub(super) struct Message {
     pub(super) worker: Worker,
     pub(super) what: RunEvent,
@@ -35,7 +35,7 @@ pub(super) struct Message {
 
 /// How far a run has come.
 pub(super) enum RunEvent {
-    /// What it came to, `None` if it was stopped; and after how long.
+    /// The run's result, `None` if it was stopped; and the run's length.
     Verdict(Option<RunResult>, Duration),
     /// Nothing of it is left.
     Ended,
@@ -101,7 +101,7 @@ impl<'scope> ParallelRuns<'scope, '_> {
         running.map(|busy| busy.next.ask).collect()
     }
 
-    /// How many containers are only being removed.
+    /// The number of containers that are being removed.
     pub(super) fn ending(&self) -> usize {
         self.busy.values().filter(|busy| busy.judged).count()
     }
@@ -115,7 +115,7 @@ impl<'scope> ParallelRuns<'scope, '_> {
         }
     }
 
-    /// What the runs are for, in words.
+    /// Returns the purpose of the runs, in words.
     pub(super) fn what(&self) -> String {
         let running = self.busy.values().filter(|busy| !busy.judged);
         let what: Vec<&str> = running.map(|busy| busy.next.what.as_str()).collect();

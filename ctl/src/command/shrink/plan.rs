@@ -1,4 +1,4 @@
-//! Which runs a search asks for, and which are worth making before it does.
+//! Plans a search: the run that it needs next, and runs that are worth making before it needs them.
 //!
 //! A search is decided by what its runs came to and by nothing else: it is gone through again from its beginning with what is known, up to
 //! the first run that is not. What would come after that run is found in the same way, with its outcome assumed.
@@ -12,7 +12,7 @@ use std::collections::{HashMap, HashSet};
 pub(super) struct Ask {
     /// The container's capabilities.
     pub(super) set: CapabilitySet,
-    /// To see whether the same comes out again.
+    /// True if the run repeats another, to see if the result is the same.
     pub(super) again: bool,
 }
 
@@ -22,7 +22,7 @@ impl Ask {
     }
 }
 
-/// What a search comes to.
+/// The result of a search.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum SearchOutcome {
     /// This set has passed twice, and no smaller one that was tried.
@@ -41,7 +41,7 @@ pub(super) struct Next {
     pub(super) ask: Ask,
     /// In words.
     pub(super) what: String,
-    /// How many more runs there can be at most, this one included.
+    /// The largest number of runs that can still come, this one included.
     pub(super) left: usize,
     /// The smallest set that has passed.
     pub(super) smallest: CapabilitySet,
@@ -49,14 +49,14 @@ pub(super) struct Next {
     chance: f64,
 }
 
-/// Where a search stands.
+/// The state of a search.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Step {
     Run(Next),
     Done(SearchOutcome),
 }
 
-/// What a search begins with.
+/// The sets with which a search begins.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Course {
     /// The profile's set.
@@ -78,7 +78,7 @@ const OFTEN_DONE_WITHOUT: f64 = 0.7;
 /// A run that is less likely to be asked for is not begun before it is: it takes processor time from the others.
 const WORTH: f64 = 0.1;
 
-/// How many outcomes are looked at for each run that may go on at the same time.
+/// The number of outcomes that a plan looks at for each run in progress.
 const OUTCOMES: usize = 16;
 
 impl Course {
@@ -249,11 +249,11 @@ impl Course {
 /// How much may be begun.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Room {
-    /// How many runs may go on at the same time.
+    /// The number of runs that may go on at the same time.
     pub(super) jobs: usize,
-    /// Of these, how many containers are only being removed.
+    /// The number of these containers that are being removed.
     pub(super) ending: usize,
-    /// How many runs there may still be, those included that go on.
+    /// The number of runs that may still come, with those in progress.
     pub(super) runs: usize,
 }
 
@@ -262,11 +262,11 @@ pub(super) struct Room {
 pub(super) struct Plan {
     /// Runs to be begun.
     pub(super) begin: Vec<Next>,
-    /// What the search may still ask for. Other runs that go on are of no use.
+    /// The runs that the search may still need. Other runs in progress are useless.
     pub(super) useful: HashSet<Ask>,
 }
 
-/// Where a search may come to, with the ways there.
+/// The possible ends of a search, with the ways to each.
 struct Tree {
     nodes: Vec<Node>,
 }
@@ -276,7 +276,7 @@ struct Node {
     /// How likely the search comes here.
     chance: f64,
     assumed: HashMap<Ask, bool>,
-    /// Where it comes to if the run fails and if it passes.
+    /// The next nodes: if the run fails, and if it passes.
     follow: Option<[usize; 2]>,
 }
 
@@ -333,7 +333,7 @@ impl Tree {
         matches!(&self.nodes[0].step, Step::Run(next) if next.ask == ask)
     }
 
-    /// How many runs there can still be from a node on, but for those that have begun.
+    /// The number of runs that can still begin from a node on.
     fn most(&self, at: usize, begun: &HashSet<Ask>) -> usize {
         let node = &self.nodes[at];
         let Step::Run(next) = &node.step else {
@@ -367,7 +367,7 @@ mod tests {
         }
     }
 
-    /// What a search came to, and how many runs it made.
+    /// The result of a search, and the number of its runs.
     struct Made {
         outcome: SearchOutcome,
         runs: usize,

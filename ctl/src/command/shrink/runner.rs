@@ -1,4 +1,4 @@
-//! One run of the container with a set, and whether it did what it should.
+//! Runs the container with one set, and finds out if it works.
 
 use crate::launch::{By, Launch, Prepared, RunMode};
 use crate::process;
@@ -9,12 +9,12 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-/// What a run came to.
+/// The result of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct RunResult {
     /// True if it did what it should.
     pub(super) passed: bool,
-    /// By what this was seen.
+    /// The grounds.
     pub(super) why: String,
 }
 
@@ -30,7 +30,7 @@ pub(super) struct SetRunner<'a> {
     pub(super) profile: &'a str,
     /// A command for `sh -c`, in whose environment CAPPROF_CONTAINER_ID is the container's id.
     pub(super) check: Option<&'a str>,
-    /// How long a run may take.
+    /// The time limit of a run.
     pub(super) timeout: Duration,
     /// `capprof`.
     pub(super) binary: &'a Path,
@@ -44,7 +44,7 @@ pub(super) struct SetRunner<'a> {
     pub(super) interrupted: &'a AtomicBool,
 }
 
-/// Of runs that go on at the same time, the files of one.
+/// The number of a run among those in progress. It has files of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Worker(pub(super) usize);
 
@@ -58,12 +58,12 @@ impl Worker {
 }
 
 impl SetRunner<'_> {
-    /// Where the engine writes the container's id.
+    /// The file into which the engine writes the container's id.
     fn id_file(&self, worker: Worker) -> PathBuf {
         worker.file(self.directory, "id")
     }
 
-    /// Where the last run's output goes.
+    /// The destination of the last run's output.
     pub(super) fn log(&self, worker: Worker) -> PathBuf {
         worker.file(self.directory, "log")
     }

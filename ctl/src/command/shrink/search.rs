@@ -1,4 +1,4 @@
-//! The search under way: its runs, how many there may be, and what is shown of it.
+//! A search in progress: its runs, their limit, and the display.
 
 use super::parallel_runs::{Message, ParallelRuns, RunEvent};
 use super::plan::{Ask, Course, Next, Room, SearchOutcome, Step};
@@ -17,7 +17,7 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc;
 use std::time::Duration;
 
-/// What ends a search early.
+/// The reasons to end a search early.
 pub(super) enum Stop {
     Interrupted,
     Budget,
@@ -30,7 +30,7 @@ impl From<anyhow::Error> for Stop {
     }
 }
 
-/// What a search comes to.
+/// The result of a search.
 pub(super) enum Conclusion {
     Found(CapabilitySet),
     Stopped(CapabilitySet, Stop),
@@ -39,7 +39,7 @@ pub(super) enum Conclusion {
     Unstable(CapabilitySet, String),
 }
 
-/// What a search of this profile begins with.
+/// Returns the sets with which a search of this profile begins.
 pub(super) fn course(profile: &Profile, empty_fails: bool) -> Course {
     let findings = &profile.findings;
     let named: CapabilitySet = findings
@@ -56,7 +56,7 @@ pub(super) fn course(profile: &Profile, empty_fails: bool) -> Course {
     }
 }
 
-/// How many runs a search may make.
+/// The number of runs that a search may make.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limits {
     /// The largest number in all, if the user gave one besides what is promised.
@@ -70,9 +70,9 @@ pub(super) struct Search<'a> {
     pub(super) runner: &'a SetRunner<'a>,
     pub(super) state: SearchState,
     path: PathBuf,
-    /// How many runs there may be.
+    /// The largest number of runs.
     budget: usize,
-    /// How many of them at the same time.
+    /// The number of runs at the same time.
     jobs: usize,
     /// Runs that could not be made.
     failed: HashMap<Ask, anyhow::Error>,
@@ -214,7 +214,7 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// What all runs until now have come to.
+    /// The results of all runs so far.
     fn known(&self) -> HashMap<Ask, bool> {
         let runs = self.state.runs.iter();
         runs.map(|run| (run.ask(), run.passed)).collect()

@@ -1,4 +1,4 @@
-//! What is known of a search so far, kept next to the profile, so that it can go on after an interruption.
+//! The state of a search, stored next to the profile, so that an interrupted search can go on.
 
 use super::plan::Ask;
 use anyhow::{Context, bail};
@@ -13,7 +13,7 @@ pub(super) const STATE: &str = "shrink.json";
 /// The value of [`SearchState::schema`].
 const SCHEMA: &str = "capprof.shrink/v1";
 
-/// What a search is made of: with another one, old verdicts say nothing.
+/// The input of a search. The verdicts of another input do not count.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct SearchInput {
     pub(super) command: Vec<String>,
@@ -28,7 +28,7 @@ pub(super) struct SearchState {
     pub(super) schema: String,
     pub(super) recording: String,
     pub(super) question: SearchInput,
-    /// How many runs there will be at most.
+    /// The largest number of runs.
     pub(super) promised: usize,
     /// A container of an earlier call may still be running.
     pub(super) running: bool,
@@ -47,12 +47,12 @@ pub(super) struct SearchRun {
     pub(super) passed: bool,
     pub(super) why: String,
     pub(super) milliseconds: u64,
-    /// To see whether the same comes out again: no answer to be used for the search.
+    /// True if the run repeats another, to see if the result is the same. The search does not use its result.
     pub(super) again: bool,
 }
 
 impl SearchRun {
-    /// What it was made for.
+    /// Returns the request of the search that this run answers.
     pub(super) fn ask(&self) -> Ask {
         Ask {
             set: self.set,
@@ -62,7 +62,7 @@ impl SearchRun {
 }
 
 impl SearchState {
-    /// How many runs there were.
+    /// The number of runs.
     pub(super) fn made(&self) -> usize {
         self.runs.len() + self.stopped
     }

@@ -1,4 +1,4 @@
-//! What is changed of a service while it is recorded, and how that is undone.
+//! Changes a service for the length of a recording, and undoes the changes.
 
 use super::service::Service;
 use crate::output;

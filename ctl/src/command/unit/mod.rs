@@ -1,4 +1,4 @@
-//! `capprofctl unit`: what a systemd service uses, as a drop-in.
+//! `capprofctl unit`: profiles a systemd service and makes a drop-in of the answer.
 
 mod change;
 mod recording;
@@ -30,7 +30,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 use watch::{Until, Watched};
 
-/// How long a service without a check must run with the drop-in, if it was recorded for longer.
+/// The time that a service without a check must run with the drop-in, at most as long as its recording.
 const LONG_ENOUGH: Duration = Duration::from_secs(30);
 
 /// Records a service, prints what it used as a drop-in, and installs that if it is asked to and the service works with it.
@@ -119,7 +119,7 @@ fn print(course: &Course<'_>, id: &str, format: Format, text: &str) -> anyhow::R
     }
 }
 
-/// Where the drop-in is installed.
+/// The directory of the drop-in.
 fn installed(service: &Service) -> PathBuf {
     Path::new("/etc/systemd/system")
         .join(format!("{}.d", service.name))

@@ -1,4 +1,4 @@
-//! What systemd says of a service, and what it is told to do.
+//! Asks systemd about a service, and starts and stops it.
 
 use crate::running::sets_of;
 use anyhow::bail;

@@ -1,4 +1,4 @@
-//! How long a service is recorded.
+//! Decides when the recording of a service ends.
 
 use super::service::Service;
 use crate::live::{self, News, Stream};
@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 /// How often it is looked whether something has changed.
 const TICK: Duration = Duration::from_millis(50);
 
-/// What ends a recording, besides the service's own end and Ctrl-C.
+/// The conditions that end a recording, besides the service's own end and Ctrl-C.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Until<'a> {
     /// Nothing else.
@@ -26,12 +26,12 @@ pub(super) enum Until<'a> {
     Quiet(Duration),
 }
 
-/// What was seen of a service that was watched.
+/// The result of watching a service.
 #[derive(Debug)]
 pub(super) struct Watched {
     /// The result of the check.
     pub(super) check: Option<Check>,
-    /// What is wrong with the service.
+    /// The fault of the service.
     pub(super) failure: Option<String>,
     /// True if the user wanted to stop.
     pub(super) was_interrupted: bool,

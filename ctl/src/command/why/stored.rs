@@ -1,4 +1,4 @@
-//! What a finished recording has kept of refusals: the capabilities that were asked for and missing, and what the system calls came to.
+//! The refusals that a finished recording has stored: the missing capabilities, and the results of the system calls.
 
 use crate::render;
 use anyhow::bail;
@@ -14,7 +14,7 @@ use capprof_store::profiles::Store;
 const NOT_KEPT: &str = "of a finished recording, refusals without a missing capability (file modes, mounts, seccomp filters, device rules): \
                         `capprofctl why CONTAINER` sees them while it runs, `capprofctl why -- COMMAND` of a command";
 
-/// What was refused in a recording; of one that was granted everything, in the run that verified it.
+/// Returns the refusals of a recording. For a recording that was granted everything, returns those of the run that verified it.
 ///
 /// # Errors
 /// Nothing was refused because everything was granted, and it was not verified; or what system calls came to was not recorded.

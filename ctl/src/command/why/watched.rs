@@ -56,7 +56,7 @@ fn is_ready(hook: &mut Child) -> bool {
     output.is_some_and(|output| output.read_exact(&mut [0]).is_ok())
 }
 
-/// What a shell would have in `$?`.
+/// The exit status as a shell reports it in `$?`.
 fn shell_status(status: &io::Result<ExitStatus>) -> u8 {
     let status = match status {
         Ok(status) => status

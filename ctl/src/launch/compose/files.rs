@@ -1,4 +1,4 @@
-//! The files that compose reads where none is given, so that one can be added to them.
+//! Finds the files that compose reads by default, so that another can be added to them.
 //!
 //! Sources: compose 1.29, compose/config/config.py; compose-go 2, cli/options.go.
 
@@ -21,7 +21,7 @@ const FORMER_NAMES: [&str; 4] = [
     "compose.yaml",
 ];
 
-/// What is read in addition.
+/// The additional files.
 const OVERRIDES: [&str; 4] = [
     "compose.override.yml",
     "compose.override.yaml",

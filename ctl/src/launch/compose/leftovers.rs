@@ -24,7 +24,7 @@ const INTERVAL: Duration = Duration::from_millis(150);
 pub(crate) struct Leftovers {
     /// docker's program with its global options.
     docker: Vec<OsString>,
-    /// Where the override file is.
+    /// The directory of the override file.
     directory: TempDir,
     /// Networks that were there before.
     networks: BTreeSet<String>,
@@ -51,7 +51,7 @@ impl Leftovers {
         })
     }
 
-    /// Where the override file is.
+    /// The directory of the override file.
     pub(super) fn directory(&self) -> &Path {
         self.directory.path()
     }

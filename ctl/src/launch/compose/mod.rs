@@ -34,13 +34,13 @@ pub(super) struct Compose {
     pub(super) called: usize,
     /// compose's global options.
     globals: Vec<Given>,
-    /// Where `run` or `up` stands.
+    /// The index of `run` or `up`.
     pub(super) verb: usize,
     /// True if it is `up`.
     pub(super) is_up: bool,
     /// The service.
     pub(super) service: String,
-    /// What compose makes, from the first run on.
+    /// The leftovers of compose, from the first run on.
     leftovers: Arc<OnceLock<Leftovers>>,
     version: OnceLock<(u32, u32, u32)>,
 }
@@ -197,7 +197,7 @@ impl Compose {
         }
     }
 
-    /// What compose says to this, with the same global options.
+    /// Returns the output of compose for these arguments, with the same global options.
     fn said(&self, words: &[OsString], further: &[&str]) -> anyhow::Result<String> {
         let output = command(&words[..self.verb])
             .args(further)

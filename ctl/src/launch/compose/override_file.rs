@@ -9,17 +9,17 @@ pub(crate) struct OverrideFile<'a> {
     pub(crate) service: &'a str,
     /// The runtime, as docker knows it; `None`: as the project has it.
     pub(crate) runtime: Option<&'a str>,
-    /// What capprof is told.
+    /// The instructions to capprof.
     pub(crate) marks: Vec<(&'static str, String)>,
     /// True if they are written as annotations, not as labels.
     pub(crate) annotations: bool,
     /// The label by which the container is found.
     pub(crate) found_by: (&'static str, String),
-    /// What the service gets in the place of `privileged`.
+    /// The replacement for the service's `privileged`.
     pub(crate) instead: Option<PrivilegedReplacement<'a>>,
 }
 
-/// What takes the place of `privileged`.
+/// The replacement for `privileged`.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct PrivilegedReplacement<'a> {
     /// The capabilities; `None`: those that the project says.

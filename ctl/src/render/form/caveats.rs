@@ -1,4 +1,4 @@
-//! What has to be known or done besides pasting a form.
+//! Warnings that belong to a form: facts to know, and steps besides pasting it.
 
 use super::super::form_kind::FormKind;
 use super::super::printable::printable;
@@ -10,7 +10,7 @@ use super::unable::Unable;
 use capprof_profile::{Capability, CapabilitySet};
 use std::collections::BTreeMap;
 
-/// What else to do or know, a line each; an error if no form works.
+/// Returns further steps and facts, a line each; an error if no form works.
 pub(super) fn caveats(engine: FormKind, workload: &FormInput<'_>) -> Result<Vec<String>, Unable> {
     let mut caveats = Vec::new();
     if !workload.unsettled.is_empty() {
@@ -52,7 +52,7 @@ pub(super) fn caveats(engine: FormKind, workload: &FormInput<'_>) -> Result<Vec<
     Ok(caveats)
 }
 
-/// What else has to allow the capabilities.
+/// The other policies that must allow the capabilities.
 fn allowed(engine: FormKind, set: CapabilitySet) -> Option<String> {
     match engine {
         // nomad, drivers/shared/capabilities/defaults.go: docker's without NET_RAW.
@@ -147,7 +147,7 @@ fn for_other_users(engine: FormKind, workload: &FormInput<'_>) -> Result<Vec<Str
     let name = engine.runs_by().name();
     let enforce = enforce(engine, workload);
     if workload.no_new_privileges {
-        // Ambient capabilities are no new privileges.
+        // Ambient capabilities are not new privileges.
         if let Some(enforce) = enforce {
             return Ok(vec![format!(
                 "{name} gives user {uid} no ambient capabilities, and no_new_privs keeps it from file capabilities: {enforce}"

@@ -1,4 +1,4 @@
-//! What a form is made of.
+//! The input of a form.
 
 use super::super::form_kind::FormKind;
 use super::names::is_plain;
@@ -8,7 +8,7 @@ use capprof_profile::privileges::Privileges;
 use capprof_profile::profile::Profile;
 use capprof_profile::{Capability, CapabilitySet};
 
-/// What a form is made of.
+/// The input of a form.
 #[derive(Clone, Debug)]
 pub(crate) struct FormInput<'a> {
     /// The engine that ran it; docker where that is not known.
@@ -18,7 +18,7 @@ pub(crate) struct FormInput<'a> {
     pub(super) uid: u32,
     pub(super) no_new_privileges: bool,
     pub(super) minimized: CapabilitySet,
-    /// What it asks for and does not have today; it was not tried if it works without.
+    /// The capabilities that it asks for and does not have today. No run has shown yet if it works without them.
     pub(super) unsettled: CapabilitySet,
     pub(super) ambient: CapabilitySet,
     pub(super) programs: Vec<(Capability, &'a String)>,
@@ -121,7 +121,7 @@ impl<'a> From<&'a Profile> for FormInput<'a> {
 }
 
 impl<'a> From<&'a Merged> for FormInput<'a> {
-    /// Of several workloads, what holds for the most restricted: a user other than root, no_new_privs.
+    /// For several workloads, the values of the most restricted one: a user other than root, no_new_privs.
     fn from(merged: &'a Merged) -> Self {
         let image = match merged.workloads.as_slice() {
             [one] => one.image.as_deref(),

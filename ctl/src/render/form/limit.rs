@@ -1,4 +1,4 @@
-//! Limits of processes, within which the kernel does not check a capability.
+//! Resource limits of processes, below which the kernel does not check a capability.
 
 use super::super::form_kind::FormKind;
 use capprof_profile::privileges::{EngineGrants, ResourceLimit};

@@ -34,7 +34,7 @@ use super::form_kind::FormKind;
 use super::privileged::Replacement;
 use capprof_profile::Capability;
 
-/// What is to be pasted, and what has to be known besides.
+/// The text to paste, and the comments on it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Form {
     /// Caveats, a line each.

@@ -1,4 +1,4 @@
-//! Capabilities and images as they stand in forms.
+//! Capabilities and images as forms write them.
 
 use capprof_profile::{Capability, CapabilitySet};
 
@@ -21,7 +21,7 @@ pub(super) fn is_plain(text: &str) -> bool {
             .all(|character| character.is_ascii_alphanumeric() || "._-/:@".contains(character))
 }
 
-/// What docker, containerd and their clients give (moby, oci/caps/defaults.go; containerd, pkg/oci/spec.go).
+/// The default set of docker, containerd and their clients (moby, oci/caps/defaults.go; containerd, pkg/oci/spec.go).
 pub(super) fn docker_default() -> CapabilitySet {
     use capprof_profile::Capability as C;
     [

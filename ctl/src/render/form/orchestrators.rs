@@ -1,4 +1,4 @@
-//! The set in the words of what runs containers on many hosts.
+//! The set in the words of orchestrators, which run containers on many hosts.
 
 use super::super::privileged::Replacement;
 use super::engines::{kubernetes, quoted};

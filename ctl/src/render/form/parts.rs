@@ -1,4 +1,4 @@
-//! The answer in parts, for `apply` and compose, which write it into files.
+//! The answer in parts, which `apply` and compose write into files.
 
 use super::super::form_kind::FormKind;
 use super::super::privileged::Replacement;
@@ -9,12 +9,12 @@ use super::names::short_names;
 use super::unable::Unable;
 use capprof_profile::CapabilitySet;
 
-/// What a workload is to be given.
+/// The answer for a workload.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Parts {
     /// The capabilities.
     pub(crate) set: CapabilitySet,
-    /// Those that a user other than root must have ambient; empty for root.
+    /// The capabilities that a user other than root must have ambient; empty for root.
     pub(crate) ambient: CapabilitySet,
     /// Devices: the path, and how they are opened (`rw`).
     pub(crate) devices: Vec<(String, String)>,
@@ -26,7 +26,7 @@ pub(crate) struct Parts {
     pub(crate) limits: Vec<(String, String)>,
     /// True if the process runs with no_new_privs today.
     pub(crate) no_new_privileges: bool,
-    /// What has to be known besides, a line each.
+    /// The comments, a line each.
     pub(crate) caveats: Vec<String>,
 }
 

@@ -8,7 +8,7 @@ use capprof_profile::privileges::ResourceLimit;
 use capprof_profile::profile::{Need, Reason};
 use capprof_profile::{Capability, CapabilitySet};
 
-/// What can take the place of a capability. All uses of the capability decide.
+/// The substitute for a capability. It depends on all uses of the capability.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Substitute {
     /// mm/mlock.c `can_do_mlock()`, `do_mlock()`, mm/mmap.c: asked only beyond RLIMIT_MEMLOCK.

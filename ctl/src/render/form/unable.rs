@@ -1,4 +1,4 @@
-//! Why there is no form.
+//! The error of an engine that has no form for a workload.
 
 use super::super::form_kind::FormKind;
 
@@ -8,6 +8,6 @@ use super::super::form_kind::FormKind;
 pub(crate) struct Unable {
     /// The engine.
     pub(crate) engine: FormKind,
-    /// Why, and what to do instead.
+    /// The reason, and the remedy.
     pub(crate) reason: String,
 }

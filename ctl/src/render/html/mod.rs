@@ -51,7 +51,7 @@ pub(crate) fn html(profile: &Profile) -> String {
     page.into_string() + "\n"
 }
 
-/// What was run.
+/// The workload, and its command.
 fn workload(profile: &Profile) -> Markup {
     let command = printable(&profile.origin.process.args.join(" "));
     html! {

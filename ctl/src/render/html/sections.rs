@@ -54,7 +54,7 @@ fn risk(risk: Risk) -> Markup {
     html! { span class=(format!("risk {}", risk.word())) { (risk.word()) } }
 }
 
-/// What the risk words in a table mean.
+/// The meanings of the risk words in a table.
 fn legend(risks: impl Iterator<Item = Risk>) -> Markup {
     let risks: std::collections::BTreeSet<Risk> = risks.collect();
     html! {
@@ -64,7 +64,7 @@ fn legend(risks: impl Iterator<Item = Risk>) -> Markup {
     }
 }
 
-/// What is taken away, and what that prevents.
+/// The capabilities that are taken away, and the acts that this prevents.
 pub(super) fn dropped(profile: &Profile) -> Markup {
     let dropped = most_dangerous_first(SetChange::of(profile).dropped);
     html! {
@@ -115,7 +115,7 @@ pub(super) fn verification(profile: &Profile) -> Markup {
     }
 }
 
-/// What else of `--privileged` was used.
+/// The other privileges of `--privileged` that it used.
 pub(super) fn beyond(profile: &Profile) -> Markup {
     let lines = profile
         .privileges
@@ -134,7 +134,7 @@ pub(super) fn beyond(profile: &Profile) -> Markup {
     }
 }
 
-/// What could not be seen, what was refused, and what works without.
+/// The blind spots, the refusals, and the workload's result without them.
 pub(super) fn limits(profile: &Profile) -> Markup {
     let spots = answer::blind_spots(profile.findings.blind_spots.iter());
     let optional = answer::optional(profile);

@@ -1,4 +1,4 @@
-//! The time line: when each capability was used over the container's life.
+//! The time line: the times at which each capability was used during the container's life.
 
 use super::super::evidence::{duration, uses};
 use capprof_profile::profile::{Need, Profile};
@@ -110,7 +110,7 @@ fn position(milliseconds: u64, life: u64) -> f64 {
     }
 }
 
-/// How long the container was recorded, in milliseconds; at least until the last use.
+/// The length of the recording in milliseconds, at least until the last use.
 fn life(profile: &Profile) -> u64 {
     let parse = |time: &str| time.parse::<Timestamp>().ok();
     let recorded = parse(&profile.origin.started)

@@ -1,4 +1,4 @@
-//! What the default seccomp filters refuse.
+//! The system calls that the default seccomp filters refuse.
 
 use super::super::form_kind::FormKind;
 use capprof_profile::CapabilitySet;

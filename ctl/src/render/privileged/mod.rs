@@ -1,4 +1,4 @@
-//! What a privileged container used besides capabilities, and what replaces `--privileged`.
+//! The use that a privileged container made of its other privileges, and a replacement for `--privileged`.
 //!
 //! - `--device`, `--device-cgroup-rule`, `--sysctl`: docker-run(1), podman-run(1), podman-systemd.unit(5), the compose specification,
 //!   systemd.resource-control(5). Kubernetes gives devices through device plugins alone.

@@ -1,4 +1,4 @@
-//! What takes the place of `--privileged`, in the words of each engine.
+//! The replacement for `--privileged` in the words of each engine.
 
 use super::super::form_kind::FormKind;
 use super::filter::refused;
@@ -20,7 +20,7 @@ pub(crate) fn options(
         .collect()
 }
 
-/// What an engine takes in the place of `--privileged`.
+/// An engine's replacement for `--privileged`.
 #[derive(Debug, Default)]
 pub(crate) struct Replacement {
     /// `/dev/kvm`, and how it is opened: `rw`.
@@ -29,7 +29,7 @@ pub(crate) struct Replacement {
     pub(crate) rules: Vec<String>,
     /// Name and value.
     pub(crate) sysctls: Vec<(String, String)>,
-    /// What no option says, for comments.
+    /// Facts that no option expresses, for comments.
     pub(crate) caveats: Vec<String>,
 }
 
@@ -91,7 +91,7 @@ impl Replacement {
         }
     }
 
-    /// What was used and the form has no words for.
+    /// Uses that the form has no words for.
     fn without_option(&self, engine: FormKind) -> Vec<String> {
         let mut lines = Vec::new();
         if engine.runs_by() == FormKind::Kubernetes {
@@ -249,7 +249,7 @@ pub(crate) const PING_GROUPS: &str = "net.ipv4.ping_group_range";
 /// All groups, which docker allows by default (moby, daemon/oci_linux.go).
 pub(crate) const ALL_GROUPS: &str = "0 2147483647";
 
-/// What podman sets by default (containers/common, pkg/config/default.go).
+/// podman's defaults (containers/common, pkg/config/default.go).
 const PODMAN_PING_GROUPS: &str = "0 0";
 
 /// The groups that made ping sockets, as [`PING_GROUPS`] takes them. A range without others is also valid in a user namespace that has few

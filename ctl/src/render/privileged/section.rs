@@ -1,4 +1,4 @@
-//! The section of a report on what was used besides capabilities.
+//! The section of a report on privileges besides capabilities.
 
 use super::super::form_kind::FormKind;
 use super::filter::refused;
@@ -121,7 +121,7 @@ fn calls(privileges: &Privileges) -> Vec<String> {
     lines
 }
 
-/// What a system call is about.
+/// The objects of a system call.
 #[derive(PartialEq, Eq)]
 enum Group {
     Mounts,

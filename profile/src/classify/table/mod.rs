@@ -1,4 +1,4 @@
-//! The table of rules, in the order in which they are tried.
+//! The table of rules, in the order in which the classification tries them.
 
 mod argument;
 mod credentials;

@@ -66,7 +66,7 @@ fn overcommit_without_a_stack() {
             Dismissed,
         );
     }
-    // clone(2) asks also for namespaces, which is no probe; known to be silent, it can only be the probe.
+    // clone(2) asks also for namespaces, which is not a probe; known to be silent, it can only be the probe.
     is_used(&check(Capability::SYS_ADMIN, "clone", &[]));
     let silent = Observation {
         audit: Audit::Silent,

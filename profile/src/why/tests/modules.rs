@@ -1,4 +1,4 @@
-//! Security modules: what their records say, and what they leave open.
+//! Tests of security modules' records.
 
 use super::{check, only, reads, refused, refused_file, step};
 use crate::Capability;
