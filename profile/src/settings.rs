@@ -1,4 +1,4 @@
-//! What the administrator can set: the keys of `/etc/capprof/config.toml`.
+//! The administrator's settings: the keys of `/etc/capprof/config.toml`.
 
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 /// Where recordings in progress are kept. On a tmpfs: it must be gone after a reboot, as what it speaks of is.
 pub const STATE_DIRECTORY: &str = "/run/capprof";
 
-/// Which recorders a recording wants.
+/// The recorders of a recording.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Recorders {
@@ -32,7 +32,7 @@ pub enum Scope {
     Host,
 }
 
-/// What a process that does not run as root is granted while it is profiled.
+/// The sets of a process that does not run as root, while it is profiled.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum GrantNonRoot {
@@ -45,7 +45,7 @@ pub enum GrantNonRoot {
     Ambient,
 }
 
-/// What happens to seccomp rules that answer with an error while a container is profiled.
+/// The treatment of seccomp rules that answer with an error, while a container is profiled.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum RelaxSeccomp {
@@ -59,7 +59,7 @@ pub enum RelaxSeccomp {
     Keep,
 }
 
-/// What a container is run for that does not say so by an annotation.
+/// The mode of a container without an annotation for it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum DefaultMode {
@@ -72,7 +72,7 @@ pub enum DefaultMode {
     Off,
 }
 
-/// Which capability is chosen where the kernel would have been content with any of several.
+/// The choice of a capability where the kernel would have accepted any of several.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Preference {
@@ -106,7 +106,7 @@ pub struct Settings {
     pub relax_apparmor: bool,
     /// `default` (default) or `weaker`.
     pub prefer: Preference,
-    /// Where results are kept. Default `/var/lib/capprof`.
+    /// The store's directory. Default `/var/lib/capprof`.
     pub store: PathBuf,
     /// The directories in or below which annotation `io.capprof.output` may name one. Default `/`: anywhere.
     pub output_directories: Vec<PathBuf>,
@@ -116,7 +116,7 @@ pub struct Settings {
     pub retention_workload: u32,
     /// After how many days from the end of the recording `capprofctl prune` removes a result; 0 keeps all. Default 0.
     pub retention_days: u32,
-    /// Where recordings in progress are kept; a tmpfs. Default `/run/capprof`.
+    /// The state directory, on a tmpfs. Default `/run/capprof`.
     pub state: PathBuf,
     /// Seconds after which the runtime kills a hook. Default 120: of hundreds of containers that start at once, each waits for the others.
     pub hook_timeout: u32,
@@ -153,7 +153,7 @@ impl Default for Settings {
 pub struct BadValue {
     /// The key.
     pub key: &'static str,
-    /// What it was set to, as TOML.
+    /// The value, as TOML.
     pub value: String,
     /// Why it cannot be used.
     pub reason: &'static str,

@@ -1,4 +1,4 @@
-//! A store that stays tidy: removing profiles, and choosing those that are shown.
+//! Selects and removes profiles of the store.
 
 use crate::file;
 use crate::profiles::{
@@ -15,12 +15,12 @@ use std::thread;
 /// How many threads remove: a removal mostly waits for the file system.
 const THREADS: usize = 4;
 
-/// Which profiles [`Store::prune`] removes: those that all of its conditions allow to go.
+/// The conditions of [`Store::prune`], which removes the profiles that meet all of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Prune {
     /// Those of recordings that ended before this time, as recording ids begin ([`crate::time::compact`]).
     pub before: Option<String>,
-    /// Those of which so many newer ones of the same workload exist.
+    /// The workload has at least so many newer profiles.
     pub keep: Option<usize>,
 }
 
@@ -34,7 +34,7 @@ impl Prune {
     }
 }
 
-/// What [`Store::prune`] did, or would do.
+/// The result of [`Store::prune`], or of its dry run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Pruned {
     /// Recording ids of what was removed, newest first.

@@ -4,7 +4,7 @@ use super::document::{Error as DocumentError, Node, YamlFile, quoted};
 use super::edited::{Edited, Error, plain_name};
 use crate::render::Parts;
 
-/// What an answer may change of a service.
+/// The parts of a service that an answer may change.
 const KEYS: [&str; 7] = [
     "privileged",
     "cap_drop",

@@ -1,4 +1,4 @@
-//! Results that come into the store, and those that leave it.
+//! Adds results to the store, and removes them.
 
 use super::error::Error;
 use super::files::{Files, PROFILE};
@@ -71,7 +71,7 @@ fn create_directory(path: &Path) -> Result<(), Error> {
 }
 
 fn write_directory(directory: &Path, files: &Files) -> Result<(), Error> {
-    // A directory of that name can only be left by a killed process with our pid.
+    // Only a killed process with our pid can have left a directory of that name.
     let _ = fs::remove_dir_all(directory);
     file::create_directory(directory)?;
     for (name, content) in files.named() {

@@ -1,4 +1,4 @@
-//! An index of the store: what `list` shows of each profile, so that a hundred thousand of them need not be read.
+//! The index of the store: summaries of all profiles, so that `list` need not read a hundred thousand files.
 //!
 //! It lies next to the profiles and is only a cache: of each directory and each profile it keeps which version of the file it
 //! was made from, and what has another version now is read again. Each process that reads the store writes it; without it, all profiles are read.
@@ -22,7 +22,7 @@ use std::time::{Duration, SystemTime};
 /// Its name in the store.
 pub(super) const NAME: &str = "index";
 
-/// What its first line is. Another version's index is none.
+/// Its first line. An index of another version does not count.
 pub(super) const HEADER: &str = "capprof.index/v5";
 
 /// How long the digest at the beginning of a line is, in hexadecimal digits with a tabulator after them.
@@ -66,7 +66,7 @@ pub(super) fn digest(value: &impl Hash) -> u64 {
     hasher.finish()
 }
 
-/// What is known of one profile.
+/// The entry of one profile.
 #[derive(Debug)]
 pub(super) struct Entry {
     pub(super) recording: String,
@@ -151,12 +151,12 @@ impl Entry {
     }
 }
 
-/// What a line with these parts begins with.
+/// Returns the begin of a line with these parts.
 fn check(parts: &[u8]) -> String {
     format!("{:016x}\t", digest(&parts))
 }
 
-/// What a line says of a profile whose directories have these names.
+/// Returns the entry in a line, of a profile whose directories have these names.
 fn summary_of(row: Row, recording: &str, container: &str) -> Summary {
     let [image, pod, pod_namespace, container_name, engine, service] = row.4;
     Summary {
@@ -206,7 +206,7 @@ impl<'line> Line<'line> {
         })
     }
 
-    /// What it says of the profile; `None` if another version of capprof wrote it.
+    /// Returns the summary in it; `None` if another version of capprof wrote it.
     pub(super) fn entry(&self) -> Option<Entry> {
         let row: Row = serde_json::from_slice(self.row).ok()?;
         Some(Entry {
@@ -230,7 +230,7 @@ pub(super) struct Listed<'a> {
     pub(super) known: Known<'a>,
 }
 
-/// What is known of it.
+/// Its entry.
 pub(super) enum Known<'a> {
     /// As the index has it: a line, and where its second part begins.
     Row(&'a [u8], usize),
