@@ -3,13 +3,28 @@
 use crate::container::{Container, Tools};
 use crate::whole;
 use anyhow::{Context, ensure};
+use capprof_profile::Capability;
 use libbpf_rs::{MapCore, MapFlags, MapHandle};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// The number of programs that are kept of one recording: `LIMIT_PROGRAMS` in the program.
 const LIMIT: usize = 4096;
+
+fn wait_for(file: &Path) -> anyhow::Result<()> {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !file.exists() {
+        ensure!(
+            Instant::now() < deadline,
+            "the container does not make {}",
+            file.display()
+        );
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    Ok(())
+}
 
 pub(crate) fn a_recording_that_reaches_its_limits_leaves_room_for_others(
     tools: &Tools,
@@ -18,11 +33,7 @@ pub(crate) fn a_recording_that_reaches_its_limits_leaves_room_for_others(
     let greedy = Container::shell(tools, script)?;
     let mut other = None;
     let evidence = greedy.run_with(|greedy| {
-        let deadline = Instant::now() + Duration::from_secs(60);
-        while !greedy.root().join("done").exists() {
-            ensure!(Instant::now() < deadline, "the programs do not end");
-            std::thread::sleep(Duration::from_millis(50));
-        }
+        wait_for(&greedy.root().join("done"))?;
         other = Some(Container::new(tools, &["/bin/probe", "programs-50"])?.run()?);
         Ok(())
     })?;
@@ -120,12 +131,17 @@ pub(crate) fn each_limit_that_is_reached_is_named(tools: &Tools) -> anyhow::Resu
     Ok(())
 }
 
-/// Fills what a pinned map has room for, does `work`, and empties it again.
-fn with_full<T>(name: &str, work: impl FnOnce() -> T) -> anyhow::Result<T> {
+/// A map of the programs that are loaded.
+fn pinned(name: &str) -> anyhow::Result<MapHandle> {
     let set = fs::read_dir("/sys/fs/bpf/capprof")?
         .next()
         .context("nothing is pinned")??;
-    let map = MapHandle::from_pinned_path(set.path().join(name))?;
+    Ok(MapHandle::from_pinned_path(set.path().join(name))?)
+}
+
+/// Fills what a pinned map has room for, does `work`, and empties it again.
+fn with_full<T>(name: &str, work: impl FnOnce() -> T) -> anyhow::Result<T> {
+    let map = pinned(name)?;
     let size = usize::try_from(map.key_size())?;
     let value = vec![0; usize::try_from(map.value_size())?];
     // No time since boot and no namespace has such a number.
@@ -170,6 +186,91 @@ pub(crate) fn a_map_without_room_for_another_recording_is_named(
             .losses
             .iter()
             .any(|line| line.contains("mount namespace could not be registered")),
+        "{:?}",
+        evidence.losses
+    );
+    Ok(())
+}
+
+/// How many call paths of one kind of check are told apart: `PATHS` in the program.
+const PATHS: u32 = 64;
+
+/// `mix()` of the program.
+fn mix(digest: u64, word: u64) -> u64 {
+    let digest = (digest ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    digest ^ (digest >> 29)
+}
+
+/// Where `struct check` of the program has the number of the path, the digest of its frames, and the number of frames to compare.
+const PATH: usize = 24;
+const DIGEST: usize = 80;
+const DEPTH: usize = 92;
+
+fn word(bytes: &[u8], at: usize) -> u64 {
+    let mut word = [0; 8];
+    word.copy_from_slice(&bytes[at..at + 8]);
+    u64::from_ne_bytes(word)
+}
+
+/// Makes the only row of CAP_SYS_CHROOT one of as many call paths as are told apart, none of which occurs.
+fn use_up_paths() -> anyhow::Result<()> {
+    let checks = pinned("checks")?;
+    let is_chroot = |row: &Vec<u8>| {
+        u32::try_from(word(row, 16) & 0xffff_ffff) == Ok(Capability::SYS_CHROOT.number().into())
+    };
+    let rows: Vec<(Vec<u8>, Vec<u8>)> = checks
+        .keys()
+        .filter_map(|key| Some((checks.lookup(&key, MapFlags::ANY).ok()??, key)))
+        .filter(|(row, _)| is_chroot(row))
+        .map(|(row, key)| (key, row))
+        .collect();
+    let [(key, row)] = &rows[..] else {
+        anyhow::bail!("{} rows of CAP_SYS_CHROOT", rows.len());
+    };
+    // digest_of() of the program: the kind without the number of the path.
+    let (second, third) = (word(row, 8), word(row, 16));
+    let kind = [
+        word(row, 0),
+        second << 32 | second >> 32,
+        word(row, 24) >> 32 << 32 | third >> 32 << 16 | third & 0xffff_ffff,
+    ];
+    let kind = kind.into_iter().fold(1, mix);
+    ensure!(word(key, 8) == mix(kind, 0), "the digest is another one");
+    for path in 0..PATHS {
+        let (mut key, mut row) = (key.clone(), row.clone());
+        key[8..].copy_from_slice(&mix(kind, path.into()).to_ne_bytes());
+        row[PATH..PATH + 4].copy_from_slice(&path.to_ne_bytes());
+        row[DIGEST..DIGEST + 8].copy_from_slice(&u64::from(path).to_ne_bytes());
+        row[DEPTH..DEPTH + 4].fill(0);
+        checks.update(&key, &row, MapFlags::ANY)?;
+    }
+    Ok(())
+}
+
+pub(crate) fn call_paths_beyond_those_told_apart_are_named(tools: &Tools) -> anyhow::Result<()> {
+    let script = "/bin/probe chroot; touch /done; while [ ! -e /go ]; do sleep 0.1; done; /bin/probe chroot-1000; touch /end; sleep 60";
+    let evidence = Container::shell(tools, script)?.run_with(|container| {
+        wait_for(&container.root().join("done"))?;
+        use_up_paths()?;
+        fs::write(container.root().join("go"), "")?;
+        wait_for(&container.root().join("end"))
+    })?;
+    let lost = "1000 capability checks came from more call paths than are told apart";
+    ensure!(
+        evidence.losses.iter().any(|line| line.starts_with(lost)),
+        "{:?}",
+        evidence.losses
+    );
+    Ok(())
+}
+
+pub(crate) fn arguments_that_are_gone_when_they_are_read_are_named(
+    tools: &Tools,
+) -> anyhow::Result<()> {
+    let evidence = Container::new(tools, &["/bin/probe", "capset-unsteady"])?.run()?;
+    let lost = "calls of capset(2) had arguments that could not be read";
+    ensure!(
+        evidence.losses.iter().any(|line| line.contains(lost)),
         "{:?}",
         evidence.losses
     );

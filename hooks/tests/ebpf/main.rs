@@ -26,7 +26,7 @@ use std::time::Duration;
 
 type Test = fn(&Tools) -> anyhow::Result<()>;
 
-const TESTS: [(&str, Test); 52] = [
+const TESTS: [(&str, Test); 54] = [
     (
         "devices_are_opened_or_asked_about",
         devices_are_opened_or_asked_about,
@@ -116,6 +116,14 @@ const TESTS: [(&str, Test); 52] = [
     (
         "mounters_of_overlays_that_are_not_told_apart_are_named",
         limits::mounters_of_overlays_that_are_not_told_apart_are_named,
+    ),
+    (
+        "call_paths_beyond_those_told_apart_are_named",
+        limits::call_paths_beyond_those_told_apart_are_named,
+    ),
+    (
+        "arguments_that_are_gone_when_they_are_read_are_named",
+        limits::arguments_that_are_gone_when_they_are_read_are_named,
     ),
     (
         "call_paths_of_one_system_call_are_told_apart",

@@ -25,6 +25,7 @@
 #include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <sys/xattr.h>
+#include <time.h>
 #include <unistd.h>
 
 static struct __user_cap_header_struct header = { _LINUX_CAPABILITY_VERSION_3, 0 };
@@ -52,6 +53,16 @@ static void *leave(void *unused)
 {
 	usleep(50000);
 	exit(7);
+	return unused;
+}
+
+static struct __user_cap_data_struct *unsteady;
+
+/* Takes the page away again and again, which reads as zeros when it is touched next. */
+static void *take_away(void *unused)
+{
+	for (;;)
+		madvise(unsteady, 4096, MADV_DONTNEED);
 	return unused;
 }
 
@@ -150,6 +161,14 @@ static void act(const char *action)
 		must(syscall(SYS_capset, &header, sets), action);
 		sets[0].inheritable |= 1 << CAP_KILL;
 		must(syscall(SYS_capset, &header, sets), action);
+	} else if (!strcmp(action, "capset-unsteady")) {
+		/* The kernel has read the sets when it asks for the capability, and the page is gone. */
+		time_t stop = time(NULL) + 5;
+
+		unsteady = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		must(-pthread_create(&thread, NULL, take_away, NULL), action);
+		while (time(NULL) < stop)
+			must(syscall(SYS_capset, &header, unsteady), action);
 	} else if (!strcmp(action, "securebits")) {
 		must(prctl(PR_SET_SECUREBITS, 1 << 4), action);
 	} else if (!strcmp(action, "memfd")) {
