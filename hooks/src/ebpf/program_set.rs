@@ -5,7 +5,6 @@ use super::error::{Error, describe};
 use super::layout::{Container, MAPS, State, VERSION};
 use super::method::Method;
 use super::programs;
-use super::refused_checks;
 use super::standby::{self, standby_for};
 use capprof_profile::settings::STATE_DIRECTORY;
 use capprof_store::file;
@@ -290,7 +289,7 @@ impl ProgramSet {
     /// How many ends of system calls were skipped by all programs that follow refused checks, at most, since these were loaded. They find most
     /// losses themselves (`bpf/results.h`).
     pub(super) fn missed_results(&self) -> u64 {
-        let pins = refused_checks::program_pins();
+        let pins = result_pins();
         let skipped = pins.map(|pin| recursion_misses(&pin).unwrap_or(u64::MAX));
         skipped.min().unwrap_or(0)
     }
@@ -328,6 +327,12 @@ impl ProgramSet {
         }
         Ok(names)
     }
+}
+
+/// The pins of the programs that follow refused checks, from which [`ProgramSet::missed_results`] reads.
+pub(super) fn result_pins() -> impl Iterator<Item = PathBuf> {
+    let names = programs::results().iter();
+    names.map(|name| directory().join(format!("program-{name}")))
 }
 
 /// The content of the map `state` of a loaded set.

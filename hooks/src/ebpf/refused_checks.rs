@@ -3,7 +3,7 @@
 
 use super::error::{Error, describe};
 use super::layout::Task;
-use super::program_set::{ProgramSet, directory, is_pinned, lock, remove_pin};
+use super::program_set::{ProgramSet, directory, is_pinned, lock, remove_pin, result_pins};
 use super::programs;
 use super::slot;
 use std::path::PathBuf;
@@ -38,7 +38,7 @@ fn attach() -> Result<(), Error> {
     let mut loaded = programs::load_results(directory())
         .map_err(|reason| Error::pin("attach", directory(), &reason))?;
     // The links come last: they say that all is there.
-    for (name, pin) in programs::results().iter().zip(program_pins()) {
+    for (name, pin) in programs::results().iter().zip(result_pins()) {
         let program = loaded
             .object
             .progs_mut()
@@ -62,16 +62,10 @@ fn link_pins() -> impl Iterator<Item = PathBuf> {
     names.map(|name| directory().join(format!("link-{name}")))
 }
 
-/// The pins of the programs, from which [`ProgramSet::missed_results`] reads.
-pub(super) fn program_pins() -> impl Iterator<Item = PathBuf> {
-    let names = programs::results().iter();
-    names.map(|name| directory().join(format!("program-{name}")))
-}
-
 /// Removes the pins, and with them the programs. Returns true if any was there.
 fn remove_pins() -> Result<bool, Error> {
     let mut found = false;
-    for pin in link_pins().chain(program_pins()) {
+    for pin in link_pins().chain(result_pins()) {
         found |= remove_pin(&pin)?;
     }
     Ok(found)
@@ -80,7 +74,7 @@ fn remove_pins() -> Result<bool, Error> {
 /// Unloads the programs, if no recording wants them any more. Returns true if they were there.
 pub(super) fn release(set: &ProgramSet) -> Result<bool, Error> {
     let mut found = false;
-    for pin in link_pins().chain(program_pins()) {
+    for pin in link_pins().chain(result_pins()) {
         found |= is_pinned(&pin)?;
     }
     if !found {
