@@ -26,6 +26,7 @@ mod object;
 mod probe;
 mod program_set;
 pub(crate) mod programs;
+mod real_time;
 mod refused_checks;
 mod service_cgroups;
 mod slot;

@@ -5,6 +5,7 @@ use super::error::{Error, describe};
 use super::layout::{Container, MAPS, State, VERSION};
 use super::method::Method;
 use super::programs;
+use super::real_time::RealTime;
 use super::standby::{self, standby_for};
 use capprof_profile::settings::STATE_DIRECTORY;
 use capprof_store::file;
@@ -58,6 +59,8 @@ pub(super) struct ProgramSet {
     loaded: Loaded,
     /// The maps, in the order of [`MAPS`], each from its first use on.
     maps: [OnceCell<MapHandle>; MAPS.len()],
+    /// Until the process has no more use for the maps.
+    _real_time: RealTime,
 }
 
 impl ProgramSet {
@@ -87,6 +90,7 @@ impl ProgramSet {
 
     /// Opens the set; `None` if none is pinned.
     pub(super) fn open() -> Result<Option<Self>, Error> {
+        let real_time = RealTime::begin();
         let path = directory().join(LAST);
         let map = match open_map(&path) {
             Ok(map) => map,
@@ -114,6 +118,7 @@ impl ProgramSet {
             state,
             loaded,
             maps: [const { OnceCell::new() }; MAPS.len()],
+            _real_time: real_time,
         }))
     }
 

