@@ -231,7 +231,7 @@ fn use_up_paths() -> anyhow::Result<()> {
     let (second, third) = (word(row, 8), word(row, 16));
     let kind = [
         word(row, 0),
-        second << 32 | second >> 32,
+        second.rotate_left(32),
         word(row, 24) >> 32 << 32 | third >> 32 << 16 | third & 0xffff_ffff,
     ];
     let kind = kind.into_iter().fold(1, mix);
