@@ -255,7 +255,7 @@ pub(crate) fn call_paths_beyond_those_told_apart_are_named(tools: &Tools) -> any
         fs::write(container.root().join("go"), "")?;
         wait_for(&container.root().join("end"))
     })?;
-    let lost = "1000 capability checks came from more call paths than are told apart";
+    let lost = "1000 capability checks came from more call paths than capprof tells apart";
     ensure!(
         evidence.losses.iter().any(|line| line.starts_with(lost)),
         "{:?}",
