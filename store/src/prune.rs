@@ -177,6 +177,7 @@ fn remove(profile: &Path) -> Result<(), file::Error> {
 mod tests {
     use super::*;
     use crate::profiles::Files;
+    use crate::profiles::tests::ids;
     use capprof_profile::fixtures::{full_evidence, host, recording, reports};
     use capprof_profile::profile::Profile;
     use capprof_profile::recording::ProcessSets;
@@ -209,15 +210,6 @@ mod tests {
         edit(&mut profile);
         let files = Files::new(&profile, b"{}".to_vec()).unwrap();
         store.add(&profile, &files, 0).unwrap();
-    }
-
-    fn ids(store: &Store) -> Vec<String> {
-        let (summaries, errors) = store.select(None, None, |_| true).unwrap();
-        assert!(errors.is_empty(), "{errors:?}");
-        summaries
-            .into_iter()
-            .map(|summary| summary.recording_id)
-            .collect()
     }
 
     fn filled() -> (TempDir, Store) {

@@ -29,4 +29,4 @@ pub use store::Store;
 pub use summary::{Summary, VerificationSummary};
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

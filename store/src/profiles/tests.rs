@@ -22,7 +22,8 @@ fn add(store: &Store, container_id: &str, id: &str, retention: u32) -> Result<()
     store.add(&profile, &files, retention)
 }
 
-fn ids(store: &Store) -> Vec<String> {
+/// The ids of all recordings in the store.
+pub(crate) fn ids(store: &Store) -> Vec<String> {
     let (summaries, errors) = store.select(None, None, |_| true).unwrap();
     assert!(errors.is_empty(), "{errors:?}");
     summaries

@@ -90,16 +90,13 @@ impl<'a> From<&'a Profile> for FormInput<'a> {
             unsettled: profile.unsettled(),
             ambient: profile.answer().1.ambient.difference(profile.unsettled()),
             privileges: profile.privileges.as_ref(),
-            programs: profile
-                .findings
-                .needed
-                .iter()
-                .flat_map(|need| {
-                    need.programs
-                        .iter()
-                        .map(|program| (need.capability, program))
-                })
-                .collect(),
+            programs: programs_of(
+                profile
+                    .findings
+                    .needed
+                    .iter()
+                    .map(|need| (need.capability, &need.programs)),
+            ),
             // Others of its workload may have needed more than that recording.
             recording: Some(profile.origin.recording_id.as_str())
                 .filter(|_| profile.united.is_empty()),
@@ -141,15 +138,12 @@ impl<'a> From<&'a Merged> for FormInput<'a> {
             unsettled: CapabilitySet::EMPTY,
             ambient: merged.minimized_sets.ambient,
             privileges: merged.privileges.as_ref(),
-            programs: merged
-                .needed
-                .iter()
-                .flat_map(|need| {
-                    need.programs
-                        .iter()
-                        .map(|program| (need.capability, program))
-                })
-                .collect(),
+            programs: programs_of(
+                merged
+                    .needed
+                    .iter()
+                    .map(|need| (need.capability, &need.programs)),
+            ),
             recording: None,
             binds_unasked: false,
             instead: Vec::new(),
@@ -158,6 +152,17 @@ impl<'a> From<&'a Merged> for FormInput<'a> {
             }),
         }
     }
+}
+
+/// Each capability with each program that needs it.
+fn programs_of<'a, P: IntoIterator<Item = &'a String>>(
+    needed: impl Iterator<Item = (Capability, P)>,
+) -> Vec<(Capability, &'a String)> {
+    let pairs = |(capability, programs): (_, P)| {
+        let programs = programs.into_iter();
+        programs.map(move |program| (capability, program))
+    };
+    needed.flat_map(pairs).collect()
 }
 
 /// The form in which a workload is given to the engine that ran it.
