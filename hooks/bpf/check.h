@@ -84,6 +84,25 @@ static __always_inline u64 digest_of(const struct check_kind *kind)
 	return digest;
 }
 
+extern void bpf_preempt_disable(void) __ksym __weak; /* Linux 6.10 */
+extern void bpf_preempt_enable(void) __ksym __weak;
+
+/*
+ * bpf_get_stack() into the frames of a check. The kernel takes a buffer of the processor for that (kernel/events/callchain.c,
+ * get_callchain_entry()), and gives no other task of the processor a stack trace while one is preempted there.
+ */
+static __always_inline long get_stack(void *ctx, u64 *stack)
+{
+	long bytes;
+
+	if (!settings.preempts || !bpf_ksym_exists(bpf_preempt_disable))
+		return bpf_get_stack(ctx, stack, FRAMES * sizeof(*stack), 0);
+	bpf_preempt_disable();
+	bytes = bpf_get_stack(ctx, stack, FRAMES * sizeof(*stack), 0);
+	bpf_preempt_enable();
+	return bytes;
+}
+
 /* Traces the check's call path, sets scratch->key to the row of that path and counts the check there. Returns 0 if there is no room. */
 static __noinline int count_by_trace(void *ctx, struct container *container, struct check_scratch *scratch)
 {
@@ -100,7 +119,7 @@ static __noinline int count_by_trace(void *ctx, struct container *container, str
 	fresh->tgid = bpf_get_current_pid_tgid() >> 32;
 	fresh->depth = 0;
 	bpf_get_current_comm(fresh->comm, sizeof(fresh->comm));
-	fresh->frames = bpf_get_stack(ctx, fresh->stack, sizeof(fresh->stack), 0);
+	fresh->frames = get_stack(ctx, fresh->stack);
 	if (fresh->frames > 0) {
 		fresh->frames /= sizeof(u64);
 	} else {
