@@ -15,6 +15,17 @@ from table import BARE, FLOOR, compiled, in_turns, memory, run, system_calls
 
 # A program that does nothing: nothing in the place of a hook or of the shim can be faster.
 EMPTY = "int main(void) { return 0; }"
+# crun fails if a hook ends before crun has written the container's state to it.
+EMPTY_HOOK = """
+#include <unistd.h>
+int main(void)
+{
+	char state[4096];
+	while (read(0, state, sizeof(state)) > 0) {
+	}
+	return 0;
+}
+"""
 # In place of a runtime: the shim asks it for its version once and remembers the answer.
 EMPTY_RUNTIME = """
 #include <stdio.h>
@@ -88,7 +99,7 @@ class Place:
 
 def whole(table, work, program, builds, count):
     """`run` of a trivial container: bare; bare with an empty shim and two empty hooks; and under each build."""
-    empty = compiled(EMPTY, os.path.join(work, "empty"), "-static-pie")
+    empty = compiled(EMPTY_HOOK, os.path.join(work, "empty"), "-static-pie")
     shim = compiled(EMPTY_SHIM, os.path.join(work, "empty-shim"), "-static-pie")
     root = os.path.join(work, "runtime")
     plain = Bundle(os.path.join(work, "plain"), program)
