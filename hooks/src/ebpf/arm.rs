@@ -71,6 +71,7 @@ pub fn arm(
         refused: set.refused().to_vec(),
         armed_ns: slot,
         missed: set.missed(),
+        missed_results: set.missed_results(),
         results,
         layers: recording
             .container

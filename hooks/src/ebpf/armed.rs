@@ -17,6 +17,9 @@ pub struct EbpfState {
     pub armed_ns: u64,
     /// How many runs of its programs the kernel had skipped by then (`recursion_misses`).
     pub missed: u64,
+    /// The same of the programs that follow refused checks; `None` if it was not known, or in a state of an earlier version.
+    #[serde(default)]
+    pub missed_results: Option<u64>,
     /// The recorder's treatment of refused checks; `None` unless the recording verifies.
     #[serde(default)]
     pub results: Option<Refusals>,

@@ -261,8 +261,9 @@ fn account(
                 .to_owned(),
         });
     }
+    let results = results_can_be_lost(armed.missed_results, set.missed_results());
     for (loss, (count, what)) in container.losses.iter().zip(LOSSES).enumerate() {
-        if *count == 0 || (loss == REPEATED && set.missed_results() == 0) {
+        if *count == 0 || (loss == REPEATED && !results) {
             continue;
         }
         let line = match Table::of_loss(loss) {
@@ -290,6 +291,12 @@ fn account(
     }
 }
 
+/// Whether a repeated system call can be one whose result was lost. It was if the kernel skipped all programs at its end, whose skipped runs it
+/// counts: before the recording, and now.
+fn results_can_be_lost(before: Option<u64>, now: Option<u64>) -> bool {
+    now.is_none_or(|now| now > before.unwrap_or(0))
+}
+
 fn capset(key: &CapsetKey, count: u64, program: Option<&Executable>) -> Capset {
     Capset {
         program: program.map(|known| known.comm.clone()).unwrap_or_default(),
@@ -301,5 +308,20 @@ fn capset(key: &CapsetKey, count: u64, program: Option<&Executable>) -> Capset {
         ambient: CapabilitySet::from_bits(key.ambient),
         as_root: program.is_some_and(|known| known.as_root),
         count,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_skipped_before_a_recording_are_none_of_its_losses() {
+        assert!(!results_can_be_lost(Some(7), Some(7)));
+        assert!(results_can_be_lost(Some(7), Some(8)));
+        // The state of an earlier version has no number, and a kernel may give none.
+        assert!(results_can_be_lost(None, Some(1)));
+        assert!(!results_can_be_lost(None, Some(0)));
+        assert!(results_can_be_lost(Some(7), None));
     }
 }

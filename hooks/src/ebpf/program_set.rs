@@ -291,12 +291,10 @@ impl ProgramSet {
             .sum()
     }
 
-    /// How many ends of system calls were skipped by all programs that follow refused checks, at most, since these were loaded. They find most
-    /// losses themselves (`bpf/results.h`).
-    pub(super) fn missed_results(&self) -> u64 {
-        let pins = result_pins();
-        let skipped = pins.map(|pin| recursion_misses(&pin).unwrap_or(u64::MAX));
-        skipped.min().unwrap_or(0)
+    /// How many ends of system calls were skipped by all programs that follow refused checks, at most, since these were loaded; `None` if the
+    /// kernel does not say. They find most losses themselves (`bpf/results.h`).
+    pub(super) fn missed_results(&self) -> Option<u64> {
+        result_pins().filter_map(|pin| recursion_misses(&pin)).min()
     }
 
     /// Asks the kernel for the names of addresses, as many as the map takes.
