@@ -56,7 +56,7 @@ const SCENARIOS: [Scenario; 11] = [
     },
     Scenario {
         name: "nobody",
-        shows: "+ list -q -> 0",
+        shows: "+ delete -f nobody -> 0",
         modes: ALL,
         script: "
             for c in start state kill delete pause resume ps events update 'delete --force' 'exec' 'checkpoint --image-path i'; do
