@@ -1,6 +1,6 @@
 //! Packs the atlas (`atlas/table`, `atlas/sites`) into one text for the library: a list of strings, each once, then a line of numbers for each entry (in base 36).
-//! It also makes tables of where they begin, and of the entries of each function, so that a program reads only those that it needs.
-//! Of `atlas/paths.jsonl` it makes constants.
+//! It also makes tables of the offsets of strings and entries, and of the entries of each function, so that a program reads only those that it needs.
+//! It turns `atlas/paths.jsonl` into constants.
 //!
 //! `src/atlas.rs` reads it and says what the numbers mean.
 
@@ -11,7 +11,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
-/// What names a place: file, function, capability, helper, number; and the form in which it was read.
+/// The identity of a place (file, function, capability, helper, number), and the form in which it was read.
 type Place = [String; 6];
 
 /// The strings of the text, each once, at the index of its number.
@@ -32,7 +32,8 @@ impl Strings {
     }
 }
 
-/// What record a question can leave: that of any security module, none by its option, or none because the capability module alone hears it.
+/// The audit record that a check can leave: one by any security module, none because of its option, or none because only the capability module
+/// is called.
 #[derive(Clone, Copy)]
 enum Audit {
     Recorded = 0,
@@ -40,7 +41,7 @@ enum Audit {
     Direct = 2,
 }
 
-/// Of one kernel: whether its amd64 build has a place, which user namespace is asked, and what record that can leave.
+/// The places of one kernel. For each: whether the amd64 build has it, the user namespace that is asked, and the record that the check can leave.
 type Sites = BTreeMap<Place, (bool, String, Audit)>;
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -88,12 +89,12 @@ fn append(text: &mut String, texts: &[String]) -> Vec<usize> {
     begins
 }
 
-/// In which entries names are: pairs of a string's number and an entry's.
+/// The entries by name: pairs of a string's number and an entry's number.
 #[derive(Default)]
 struct Index {
     functions: Vec<(usize, usize)>,
     callers: Vec<(usize, usize)>,
-    /// The entries where a recorder may not see the question.
+    /// The entries where a recorder may not see the check.
     unseen: Vec<usize>,
 }
 
@@ -112,7 +113,7 @@ impl Index {
         }
     }
 
-    /// As tables, the pairs in the order of the names.
+    /// Returns the Rust source of the tables, with the pairs ordered by name.
     fn code(mut self, strings: &Strings) -> Result<String, std::fmt::Error> {
         let mut code = String::new();
         for (name, pairs) in [
@@ -132,7 +133,7 @@ impl Index {
     }
 }
 
-/// The named paths as constants: the functions of each.
+/// Returns the Rust source of the named paths: a constant for each, with its functions.
 fn paths(lines: &str) -> Result<String, Box<dyn Error>> {
     let mut code = String::new();
     for line in lines.lines() {
@@ -215,8 +216,8 @@ fn kernels(directory: &Path) -> Result<Vec<(String, Sites)>, Box<dyn Error>> {
     Ok(found)
 }
 
-/// One entry as a line: numbers of strings, lists of them, for each kernel how many of its places the entry is about
-/// and how many are built, and of few entries what is not seen there.
+/// Returns one entry as a line: numbers of strings, numbers of joined lists, for each kernel the number of the entry's places and the number of
+/// these that are built, and for a few entries the act that a recorder may not see.
 fn record(entry: &Value, kernels: &[(String, Sites)], strings: &mut Strings) -> String {
     let text = |name: &str| entry[name].as_str().unwrap_or_default();
     let list = |name: &str| -> Vec<String> {
@@ -256,7 +257,7 @@ fn record(entry: &Value, kernels: &[(String, Sites)], strings: &mut Strings) -> 
                 }
             }
         }
-        // The places of the newest kernel that has them say which namespaces are asked.
+        // The newest kernel that has places of this entry decides which namespaces are listed.
         if !of_kernel.is_empty() {
             namespaces = of_kernel;
         }
@@ -292,7 +293,7 @@ fn record(entry: &Value, kernels: &[(String, Sites)], strings: &mut Strings) -> 
     fields.join(" ")
 }
 
-/// A number in few letters: none for 0, which the empty string has.
+/// Returns a number in base 36. 0 has no digit: it is the number of the empty string, which most fields of an entry have.
 fn base36(mut number: usize) -> String {
     let mut digits = Vec::new();
     while number > 0 {

@@ -15,7 +15,7 @@ const EITHER_OPTION: [(u16, u16); 4] = [(1, 12), (1, 36), (0, 19), (41, 75)];
 /// |---|---|---|
 /// | `DAC_READ_SEARCH` | `DAC_OVERRIDE` | fs/namei.c `generic_permission()`; not open_by_handle_at(2) |
 /// | `PERFMON`, `BPF`, `CHECKPOINT_RESTORE` | `SYS_ADMIN` | include/linux/capability.h `perfmon_capable()`, kernel/bpf/token.c `bpf_token_capable()`, `checkpoint_restore_ns_capable()` |
-/// | `NET_ADMIN` | `SYS_ADMIN` | kernel/bpf/syscall.c, programs of the network |
+/// | `NET_ADMIN` | `SYS_ADMIN` | kernel/bpf/syscall.c, programs for networking |
 /// | `NET_RAW` | `NET_ADMIN` | net/core/sock.c `SO_MARK`, `SO_PRIORITY`; net/ipv4/ip_sockglue.c, net/ipv6/ipv6_sockglue.c transparent proxies, not header options |
 /// | `SYS_RESOURCE` | `SYS_ADMIN` | kernel/fork.c `copy_process()`, fs/pipe.c `alloc_pipe_info()` |
 /// | `SYS_ADMIN` | `SYS_NICE` | block/ioprio.c `ioprio_check_cap()`, which asks for the stronger one first |

@@ -6,7 +6,7 @@
 use crate::{Capability, CapabilitySet};
 use std::sync::OnceLock;
 
-/// Functions on the way to a check that say what it is for where the function that asks decides for many, by name (`atlas/paths.jsonl`).
+/// Named lists of functions (`atlas/paths.jsonl`). On the call path to a check they tell its purpose where the function that asks serves many callers.
 pub mod paths {
     include!(concat!(env!("OUT_DIR"), "/paths.rs"));
 }
@@ -20,11 +20,11 @@ pub enum PlaceClass {
     Less,
     /// Only a hardening is left out.
     Hardening,
-    /// Asked before it is known whether the answer matters.
+    /// The kernel asks before it knows if the answer matters.
     Early,
     /// The kernel asks for itself or on behalf of another process.
     Other,
-    /// A helper that hands the question on for its caller.
+    /// A helper that asks for its caller.
     Helper,
 }
 
@@ -71,7 +71,7 @@ pub struct Site {
     pub file: &'static str,
     /// The function that asks; of a system call `sys_` and its name.
     pub function: &'static str,
-    /// The kernel's function that it asks by.
+    /// The kernel's helper that it calls to ask: `capable`, `ns_capable`.
     pub helper: &'static str,
     /// The capabilities that the kernel checks; empty if an argument holds them.
     pub capabilities: CapabilitySet,
@@ -89,21 +89,22 @@ pub struct Site {
     pub who: Option<&'static str>,
     /// The rule of the classification that this entry belongs to.
     pub rule: Option<&'static str>,
-    /// The program in tests/corpus that passes with and fails without; `prove` for a case of profile/atlas/prove.c.
+    /// The program in tests/corpus that passes with the capability and fails without; `prove` for a case of profile/atlas/prove.c.
     pub proof: Option<&'static str>,
     /// The act of a process at a place where a recorder may not see the check.
     pub unseen: Option<&'static str>,
     /// Capabilities that would do as well.
     pub or: CapabilitySet,
-    /// Capabilities that are asked for besides.
+    /// Capabilities that the kernel checks in addition.
     pub and: CapabilitySet,
-    /// Functions that tell the place apart where its own is inlined.
+    /// Callers that identify the place on a stack where its own function is inlined.
     pub callers: Vec<&'static str>,
     /// The user namespace that is asked, in a word; more than one are joined by `and`.
     pub namespace: &'static str,
     /// True if the kernel asks with the option not to leave an audit record.
     pub silent: bool,
-    /// True if the question can leave an audit record. Where the capability module alone is asked no other security module hears of it.
+    /// True if the check can leave an audit record. It cannot where the kernel calls only the capability module, so that no other security module
+    /// hears of it.
     pub audited: bool,
     /// The number of places in each kernel of [`kernels`], and the number of these in Debian's amd64 build.
     pub places: Vec<(u32, u32)>,
@@ -112,13 +113,14 @@ pub struct Site {
 /// The packed atlas of build.rs: strings, and a line for each entry.
 const PACKED: &str = include_str!(concat!(env!("OUT_DIR"), "/atlas.txt"));
 
-// Where in it the strings and lines begin (`STRINGS`, `LINES`), and which entries a function has, calls by a helper, or asks unseen.
+// The offsets of strings and lines in it (`STRINGS`, `LINES`); the entries by function (`FUNCTIONS`) and by caller (`CALLERS`), and those that a
+// recorder may not see (`UNSEEN`).
 include!(concat!(env!("OUT_DIR"), "/atlas_index.rs"));
 
-/// How many entries there are.
+/// The number of entries.
 const COUNT: usize = LINES.len() - 1;
 
-/// The entries that were asked for: a hook needs a few, and to read them all would be most of its work.
+/// The entries that were read so far: a hook needs a few, and reading all of them would be most of its work.
 static SITES: [OnceLock<Option<Box<Site>>>; COUNT] = [const { OnceLock::new() }; COUNT];
 
 /// A string or a line of the packed text, without its newline.
@@ -133,7 +135,7 @@ fn site(number: usize) -> Option<&'static Site> {
     SITES.get(number)?.get_or_init(read).as_deref()
 }
 
-/// The entries of a name, by an index that is in the order of the names.
+/// Returns the entries of a name from an index that is ordered by name.
 fn entries(index: &'static [(u16, u16)], name: &str) -> impl Iterator<Item = &'static Site> {
     let text = |entry: &(u16, u16)| packed(&STRINGS, entry.0.into()).unwrap_or_default();
     let begin = index.partition_point(|entry| text(entry) < name);
@@ -218,7 +220,7 @@ pub fn kernel_of(release: &str) -> usize {
         .unwrap_or(0)
 }
 
-/// Returns true if a release is not older than the kernels that were read: the table may lack places of those that are.
+/// Returns true if a release is not older than the oldest kernel that was read. The table may lack places of older kernels.
 pub fn covers(release: &str) -> bool {
     kernels()
         .first()
@@ -233,17 +235,17 @@ fn version(text: &str) -> (u32, u32) {
     (parts.next().unwrap_or(0), parts.next().unwrap_or(0))
 }
 
-/// Why a recorder may not see the question at a place.
+/// The reason why a recorder may not see the check at a place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Unseen {
-    /// The kernel compares sets and asks nobody: no recorder sees it.
+    /// The kernel compares sets and calls no function that checks: no recorder sees it.
     Compared,
-    /// security/commoncap.c asks itself, in line: only a tracepoint in the checked function sees it.
+    /// security/commoncap.c calls its own check, which is inlined there: only a tracepoint inside the check sees it.
     InLine,
 }
 
 impl Site {
-    /// Why a recorder may not see the question; `None` where each recorder of its kind sees it.
+    /// Returns the reason why a recorder may not see the check; `None` if every recorder sees it.
     pub fn unseen_because(&self) -> Option<Unseen> {
         self.unseen?;
         Some(match self.helper {
@@ -258,7 +260,7 @@ impl Site {
     }
 }
 
-/// The places of a kernel whose question a recorder may not see; `release` as uname(2) has it.
+/// Returns the places of a kernel where a recorder may not see the check. `release` is that of uname(2).
 pub fn unseen(release: &str) -> impl Iterator<Item = &'static Site> {
     let kernel = kernel_of(release);
     UNSEEN
@@ -277,8 +279,8 @@ pub fn of_function(function: &str) -> impl Iterator<Item = &'static Site> {
     entries(&FUNCTIONS, source_name(function))
 }
 
-/// The entries that a check can belong to: those of the innermost function on the stack that asks for the capability for a purpose of its own,
-/// or that is known to call one that does and that the compiler has put in line. Empty where the table knows none.
+/// Returns the entries that a check can belong to; empty if the table has none. They are those of the innermost function on the stack that asks
+/// for the capability for a purpose of its own, or that calls such a function which the compiler has inlined.
 ///
 /// `functions` are the stack's functions, innermost first, without offsets and suffixes.
 pub fn asked<'a>(
@@ -301,7 +303,7 @@ pub fn asked<'a>(
     Vec::new()
 }
 
-/// The name of a function in the source: system calls go by several on a stack.
+/// Returns the name of a function in the source. On a stack, a system call can have several names.
 fn source_name(function: &str) -> &str {
     ["__do_", "__se_", "__x64_", "__ia32_", "__arm64_"]
         .iter()
@@ -467,7 +469,7 @@ mod tests {
             ),
             ["set the host name"]
         );
-        // Helpers on the way say nothing; their callers do.
+        // Helpers on the stack do not identify the place; their callers do.
         assert_eq!(
             plain(
                 Capability::FOWNER,
@@ -475,7 +477,7 @@ mod tests {
             ),
             ["read another user's file without a trace"]
         );
-        // kill_ok_by_cred() is in line: its caller tells.
+        // kill_ok_by_cred() is inlined: its caller identifies the place.
         assert_eq!(
             plain(
                 Capability::KILL,
@@ -500,7 +502,7 @@ mod tests {
         for _ in 0..10_000 {
             assert!(asked(Capability::SYS_TIME, stack.iter().copied()).is_empty());
         }
-        // 20 ms are the bound where everything is optimized; a debug build on a busy machine gets more.
+        // The bound is 20 ms in an optimized build; a debug build on a busy machine gets more.
         assert!(start.elapsed().as_millis() < if cfg!(debug_assertions) { 2000 } else { 20 });
     }
 }

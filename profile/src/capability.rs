@@ -122,7 +122,7 @@ constants!(
 );
 
 impl Capability {
-    /// The capability with this number; `None` above 63, the most the kernel's sets can hold.
+    /// The capability with this number; `None` above 63, the highest that fits into the kernel's sets.
     pub fn from_number(number: u8) -> Option<Self> {
         (number < 64).then_some(Self(number))
     }
@@ -158,7 +158,7 @@ impl FromStr for Capability {
 
     /// Reads the exact form that config.json uses (`CAP_NET_ADMIN`), or a number.
     ///
-    /// Lower case and missing prefixes are refused, as runc ignores them; crun takes lower case.
+    /// Refuses lower case and names without the prefix: runc ignores both, though crun accepts lower case.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         (0u8..)
             .zip(NAMES)
@@ -193,7 +193,7 @@ impl CapabilitySet {
     /// The empty set.
     pub const EMPTY: Self = Self(0);
 
-    /// The set whose bits are given.
+    /// The set with these bits.
     pub fn from_bits(bits: u64) -> Self {
         Self(bits)
     }
@@ -203,12 +203,12 @@ impl CapabilitySet {
         self.0
     }
 
-    /// Returns true if there is nothing in it.
+    /// Returns true if the set has no member.
     pub fn is_empty(self) -> bool {
         self.0 == 0
     }
 
-    /// How many there are.
+    /// The number of members.
     pub fn len(self) -> u32 {
         self.0.count_ones()
     }
@@ -218,12 +218,12 @@ impl CapabilitySet {
         self.0 & (1 << capability.0) != 0
     }
 
-    /// Adds one.
+    /// Adds a capability.
     pub fn insert(&mut self, capability: Capability) {
         self.0 |= 1 << capability.0;
     }
 
-    /// Takes one out.
+    /// Removes a capability.
     pub fn remove(&mut self, capability: Capability) {
         self.0 &= !(1 << capability.0);
     }
@@ -246,7 +246,7 @@ impl CapabilitySet {
         Self(self.0 & !other.0)
     }
 
-    /// Returns true if all of this one is in the other.
+    /// Returns true if the other set has all members of this one.
     pub fn is_subset(self, other: Self) -> bool {
         self.0 & !other.0 == 0
     }

@@ -2,12 +2,12 @@
 
 use crate::{Capability, CapabilitySet};
 
-/// The answer of a seccomp filter to a system call.
+/// The condition on which a seccomp filter refuses a system call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Filtered {
-    /// Always.
+    /// The filter lets it pass whatever the container holds.
     Never,
-    /// If the container is given one of these; empty: in no case.
+    /// The filter refuses it unless the container is given one of these; empty: it always refuses.
     Unless(&'static [Capability]),
 }
 
@@ -21,7 +21,7 @@ impl Filtered {
     }
 }
 
-/// A system call with what the default filters of docker and of podman say to it.
+/// A system call, with the conditions of docker's and of podman's default filter.
 type Gate = (&'static str, Filtered, Filtered);
 
 /// moby, profiles/seccomp/default_linux.go; containers/common, pkg/seccomp/default_linux.go.
@@ -111,7 +111,7 @@ const GATES: &[Gate] = {
     ]
 };
 
-/// What the default filters of docker and podman say to a system call; `None` if both let it pass always, or it is not known.
+/// The conditions of docker's and podman's default filter for a system call; `None` if both always let it pass, or it is not known.
 pub fn filtered(call: &str) -> Option<(Filtered, Filtered)> {
     GATES
         .iter()
@@ -119,8 +119,8 @@ pub fn filtered(call: &str) -> Option<(Filtered, Filtered)> {
         .map(|(_, docker, podman)| (*docker, *podman))
 }
 
-/// System calls that these filters let pass if a container is given a capability, each with those of which any one will do: docker's, and
-/// podman's where docker's lets it pass always.
+/// System calls that these filters let pass if a container is given a capability. Each comes with the capabilities of which any one will do: by
+/// docker's filter, or by podman's where docker's always lets the call pass.
 pub fn opened_by_capabilities() -> impl Iterator<Item = (&'static str, CapabilitySet)> {
     GATES.iter().filter_map(|(name, docker, podman)| {
         [docker, podman]

@@ -2,8 +2,7 @@
 
 use std::error::Error;
 
-/// An error and its causes on one line. Errors here say their cause themselves (`read FILE: no such file`): what has been said is not
-/// said again.
+/// An error and its causes on one line. Most errors here already contain the text of their cause (`read FILE: no such file`); it is not repeated.
 pub fn line(error: &(dyn Error + 'static)) -> String {
     let mut line = error.to_string();
     let mut cause = error.source();

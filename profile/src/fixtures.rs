@@ -168,7 +168,7 @@ pub fn host() -> HostReport {
     }
 }
 
-/// The profile of a recording in which eBPF alone brought something home.
+/// The profile of a recording in which only eBPF recorded something.
 pub fn profile(recording: &Recording, finished: &str, evidence: Evidence) -> Profile {
     crate::recorded_profile::profile(
         recording,
@@ -279,11 +279,11 @@ fn full_observations() -> Vec<Observation> {
 /// One change that a fuzz test makes to a text.
 #[derive(Clone, Debug)]
 pub struct Edit {
-    /// Where, in 65536ths of the text's length.
+    /// The position, in 65536ths of the text's length.
     pub place: u16,
     /// The number of bytes that are taken out.
     pub removed: u8,
-    /// What is put in their place.
+    /// The bytes that replace them.
     pub inserted: Vec<u8>,
 }
 
@@ -298,7 +298,7 @@ pub fn mutated(text: &[u8], edits: &[Edit]) -> Vec<u8> {
     text
 }
 
-/// What is of interest to a reader of JSON or TOML, for insertions.
+/// Insertions that a parser of JSON or TOML treats in a special way.
 pub const TOKENS: [&[u8]; 24] = [
     b"{",
     b"}",

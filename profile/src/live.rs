@@ -23,13 +23,13 @@ pub enum RowClass {
 /// Checks of one capability by one program in one system call.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Row {
-    /// What was asked for.
+    /// The capability that the kernel checked.
     pub capability: Capability,
     /// The program's name.
     pub program: String,
     /// The system call's name; empty outside of any.
     pub syscall: String,
-    /// What they came to.
+    /// The result of these checks.
     pub class: RowClass,
     /// The number of times.
     pub count: u64,
@@ -42,7 +42,7 @@ pub struct Row {
 /// The answer so far of one recording, with its rows.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Progress {
-    /// Since the recording began, in milliseconds.
+    /// The time since the recording began, in milliseconds.
     pub elapsed_ms: u64,
     /// The checks, a row for each kind.
     pub rows: Vec<Row>,
@@ -50,7 +50,7 @@ pub struct Progress {
     pub profile: Profile,
 }
 
-/// Sums up what recorders saw, by capability, program, system call and class.
+/// Sums up the recorders' observations by capability, program, system call and class.
 pub fn rows(evidence: &[(RecorderName, Evidence)], context: &Context) -> Vec<Row> {
     let mut rows: BTreeMap<_, Row> = BTreeMap::new();
     for check in evidence
@@ -60,7 +60,7 @@ pub fn rows(evidence: &[(RecorderName, Evidence)], context: &Context) -> Vec<Row
         let classification = classify(check, context);
         let class = match classification.decision {
             Decision::Needed(_) => RowClass::Used,
-            // What does not matter where it is granted does not where it is refused.
+            // A check that would not count if granted does not count if refused.
             Decision::Denied if UNGRANTED.contains(&classification.rule.name) => RowClass::Refused,
             Decision::Denied | Decision::Dismissed | Decision::Optional => RowClass::Dismissed,
         };

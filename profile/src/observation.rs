@@ -38,7 +38,7 @@ impl RecorderName {
 pub enum CheckAnswer {
     /// The process had the capability in the namespace that was asked about.
     Granted,
-    /// It had not.
+    /// The process did not have it.
     Denied,
 }
 
@@ -50,7 +50,7 @@ pub enum Namespace {
     Own,
     /// The initial user namespace, and the container lives in another one: such a check can never be granted to it.
     Initial,
-    /// A descendant of the container's own, and the process lives in it or below the container's own too.
+    /// A descendant of the container's own, and the process too lives in a descendant.
     Nested,
     /// A descendant of the container's own that another user of the container made, asked of a process that lives in the container's own:
     /// what the process holds there decides (security/commoncap.c, `cap_capable_helper()`).
@@ -146,7 +146,7 @@ impl Results {
             .saturating_add(self.other_error)
     }
 
-    /// Both together.
+    /// Adds the numbers of another.
     pub fn add(&mut self, other: &Self) {
         for (to, from) in [
             (&mut self.success, other.success),
@@ -171,7 +171,7 @@ pub enum ProgramExit {
 }
 
 impl ProgramExit {
-    /// From a status as wait(2) gives it.
+    /// Converts a status that wait(2) returned.
     pub fn from_wait_status(status: i32) -> Self {
         let byte = |bits: i32| u8::try_from(bits).unwrap_or_default();
         match status & 0x7f {
@@ -185,7 +185,7 @@ impl ProgramExit {
     /// Returns true if it ended by an error of its own: a status that stands for one, or a signal that is not used to stop a container.
     pub fn is_failure(self) -> bool {
         match self {
-            // Above stand statuses by which shells tell of signals.
+            // From 128 on shells report signals.
             Self::Code(code) => (1..128).contains(&code),
             Self::Signal(signal) => [
                 4,  // SIGILL
@@ -209,7 +209,7 @@ impl std::fmt::Display for ProgramExit {
     }
 }
 
-/// One kind of capability check, as one recorder saw it, with how often.
+/// One kind of capability check, as one recorder saw it, with the number of times.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Observation {
     /// The recorder that saw it.
@@ -218,7 +218,7 @@ pub struct Observation {
     pub capability: Capability,
     /// The answer.
     pub verdict: CheckAnswer,
-    /// Against which user namespace.
+    /// The user namespace that the kernel asked about.
     pub namespace: Namespace,
     /// The audit option with which the kernel asked.
     pub audit: Audit,
@@ -234,12 +234,12 @@ pub struct Observation {
     pub pre_exec: bool,
     /// Made by a process that joined the container (`exec`).
     pub joined: bool,
-    /// Made by a program that was executed with user id 0 inside the container, as a set-user-ID program is in a container of another user:
-    /// what it uses it has from the bounding set.
+    /// Made by a program that was executed with user id 0 inside the container, like a set-user-ID program in a container of another user: its
+    /// capabilities come from the bounding set.
     #[serde(default)]
     pub as_root: bool,
-    /// Recorder's finding that the system call would have had the same outcome without the capability, from its arguments and the
-    /// credentials at that moment (`setuid(getuid())` with all ids equal; `capset` that raises nothing).
+    /// True if the recorder found, from the arguments and the credentials at that moment, that the system call would have had the same outcome
+    /// without the capability (`setuid(getuid())` with all ids equal; `capset` that raises nothing).
     pub without_effect: bool,
     /// The program's name (`comm`, at most 15 bytes, lossily decoded).
     pub program: String,
@@ -333,7 +333,7 @@ pub struct Capset {
 /// A capability whose use a recording could not have seen.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct BlindSpot {
-    /// Which; `None` where it could be any.
+    /// The capability; `None` where it could be any.
     pub capability: Option<Capability>,
     /// The recorder that could not see it.
     pub recorder: RecorderName,
@@ -408,7 +408,7 @@ pub struct PingSocketUse {
     pub count: u64,
 }
 
-/// Everything that one recorder brings home.
+/// Everything that one recorder collects.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Evidence {
     /// Capability checks.
@@ -427,7 +427,7 @@ pub struct Evidence {
     /// How the container's first process ended, where the recorder knows.
     #[serde(default)]
     pub exit: Option<ProgramExit>,
-    /// Devices opened and made, those that every container has included.
+    /// Devices opened and made, including those that every container has.
     #[serde(default)]
     pub devices: Vec<DeviceUse>,
     /// Entries of /proc/sys written.
@@ -439,7 +439,7 @@ pub struct Evidence {
     /// Ping sockets made.
     #[serde(default)]
     pub ping_sockets: Vec<PingSocketUse>,
-    /// What of `devices` and `sysctls` was not seen, a line each; a recorder that cannot see any of it says nothing.
+    /// The gaps in `devices` and `sysctls`, a line each; empty of a recorder that cannot see any of them.
     #[serde(default)]
     pub unseen: Vec<String>,
     /// True if this recorder looks at `devices` and `sysctls`: if they are empty, nothing was used.

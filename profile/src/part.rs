@@ -1,7 +1,7 @@
 //! The three parts of the answer: capabilities that a container has and uses, that it needs beyond these, and that it only asks for.
 //!
-//! While it is profiled, a container is granted everything. What it then uses and is not given otherwise, it may do without, as it does
-//! today. A single recording cannot tell; a run with nothing but what the container has today can ([`Today`]).
+//! While it is profiled, a container is granted everything. It may do without a capability that it uses then and that its engine does not give,
+//! as it does today. A single recording cannot show that; a run with nothing but what the container has today can ([`Today`]).
 
 use crate::CapabilitySet;
 use serde::{Deserialize, Serialize};
@@ -32,7 +32,7 @@ impl Part {
     }
 }
 
-/// How it was tried out what the workload comes to with nothing but what it has today.
+/// The trial of the workload with nothing but what it has today.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TriedBy {
@@ -42,12 +42,12 @@ pub enum TriedBy {
     Observed,
 }
 
-/// The result of a run with nothing but what the workload has today.
+/// The result of that trial.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Today {
-    /// True if it did what it does with everything.
+    /// True if the workload did the same as with everything granted.
     pub passed: bool,
-    /// How that was tried out.
+    /// The kind of trial.
     pub by: TriedBy,
     /// The capabilities of that run.
     pub set: CapabilitySet,

@@ -15,7 +15,7 @@ pub enum Level {
     Privileged,
     /// Known ways to more privileges are refused.
     Baseline,
-    /// What hardening recommends is demanded.
+    /// The practices that are recommended for hardening are required.
     Restricted,
 }
 
@@ -125,7 +125,7 @@ const SYSCTLS: [&str; 12] = [
     "net.ipv4.tcp_wmem",
 ];
 
-/// How a line on capabilities begins.
+/// The beginning of a line about capabilities.
 const NEEDS: &str = "needs ";
 
 fn baseline(profile: &Profile) -> Vec<String> {

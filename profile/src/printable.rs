@@ -23,7 +23,7 @@ pub fn printable(text: &str) -> String {
 pub fn json(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for character in text.chars() {
-        // Outside strings JSON has nothing else of the kind, and inside none of these stands raw (RFC 8259, section 7).
+        // These three are the only such characters outside strings, and none of them may stand raw inside a string (RFC 8259, sections 2 and 7).
         if is_dangerous(character) && !matches!(character, '\n' | '\r' | '\t') {
             // All of them are in the basic multilingual plane.
             let _ = write!(safe, "\\u{:04x}", u32::from(character));

@@ -1,6 +1,6 @@
 //! What a privileged container uses besides capabilities: devices, entries of /proc/sys, system calls that seccomp filters keep back.
 //!
-//! `--privileged` gives all of it at once. Which of it was used says what can take its place.
+//! `--privileged` gives all of them at once. The uses that were recorded show what can take its place.
 
 use crate::atlas::paths;
 use crate::default_filter::filtered;
@@ -11,26 +11,26 @@ use std::collections::{BTreeMap, BTreeSet};
 /// The privileges besides capabilities in the engine's configuration (runtime-spec, config-linux.md).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EngineGrants {
-    /// Every capability that capprof could give.
+    /// True if the engine gives every capability that capprof could give.
     pub all_capabilities: bool,
-    /// Every device: the rules allow all (`linux.resources.devices`).
+    /// True if the rules allow every device (`linux.resources.devices`).
     pub all_devices: bool,
-    /// No `linux.seccomp`.
+    /// True if there is no `linux.seccomp`.
     pub no_seccomp: bool,
     /// System calls that the seccomp filter refuses and would let pass if the container were given a capability ([`filtered`]).
     #[serde(skip_serializing_if = "BTreeSet::is_empty", default)]
     pub filter_refuses: BTreeSet<String>,
-    /// No `linux.maskedPaths`.
+    /// True if there is no `linux.maskedPaths`.
     pub no_masked_paths: bool,
-    /// No `linux.readonlyPaths`.
+    /// True if there is no `linux.readonlyPaths`.
     pub no_readonly_paths: bool,
     /// Namespaces that are the host's, by their names in `linux.namespaces`; not `user`, which is the host's by default.
     pub host_namespaces: BTreeSet<String>,
     /// Devices that the rules allow one by one.
     #[serde(skip_serializing_if = "BTreeSet::is_empty", default)]
     pub devices: BTreeSet<DeviceNumber>,
-    /// The lowest port that every process may bind, if `linux.sysctl` says (`net.ipv4.ip_unprivileged_port_start`; kernel,
-    /// Documentation/networking/ip-sysctl.rst). Docker says 0.
+    /// The lowest port that every process may bind, if `linux.sysctl` sets it (`net.ipv4.ip_unprivileged_port_start`; kernel,
+    /// Documentation/networking/ip-sysctl.rst). docker sets 0.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub unprivileged_port_start: Option<u16>,
     /// Those of `process.rlimits` within which the kernel makes no capability check, by their names for `--ulimit`: `memlock`, `nice` and
@@ -57,8 +57,8 @@ impl ResourceLimit {
 }
 
 impl EngineGrants {
-    /// Returns true if it is what engines give for `--privileged`: all devices, and nothing else gives these. Of capabilities they give those that
-    /// they know, which may lack the kernel's newest.
+    /// Returns true if engines grant this for `--privileged`. Only that option grants all devices. The capabilities are no sign: an engine grants
+    /// those that it knows, which may lack the kernel's newest.
     pub fn is_privileged(&self) -> bool {
         self.all_devices
     }
@@ -238,7 +238,7 @@ pub struct Privileges {
 }
 
 impl Privileges {
-    /// What the evidence of a recording says about a container to which the engine gives this.
+    /// Returns the privileges of a container with these grants, and their use according to the evidence.
     pub fn of(engine_grants: &EngineGrants, evidence: &[(RecorderName, Evidence)]) -> Self {
         let mut gathered = Gathered {
             engine_grants: engine_grants.clone(),
@@ -299,7 +299,7 @@ impl Privileges {
         gathered.finish()
     }
 
-    /// What either says. In any order and any grouping, and with the same twice, it comes to the same.
+    /// Returns the privileges and uses of both. The operation is commutative, associative and idempotent.
     #[must_use]
     pub fn union(self, other: Self) -> Self {
         let mut gathered = Gathered {
@@ -322,7 +322,7 @@ impl Privileges {
         gathered.finish()
     }
 
-    /// Returns true if there is something to say: the container was privileged, or used a device that it was not given by name.
+    /// Returns true if a report should mention this: the container was privileged, or used a device that it was not given by name.
     pub fn is_beyond(&self) -> bool {
         self.engine_grants.is_privileged()
             || self.devices.iter().any(|device| {
@@ -409,7 +409,7 @@ fn both(one: &str, other: &str) -> String {
         .collect()
 }
 
-/// The system call of a check, if filters keep it back. That it was made is what counts, and not whether the check did.
+/// Returns the system call of a check, if filters keep it back. The call itself matters here, even if the check does not count.
 pub(crate) fn gated(check: &Observation) -> Option<&str> {
     let name = check.syscall.as_ref()?.name.as_str();
     filtered(name)?;

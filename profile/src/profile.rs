@@ -1,4 +1,4 @@
-//! The profile: what a recording comes to. Written as `capprof.json`; the schema is documented in `docs/profile.md`.
+//! The profile: the result of a recording. Written as `capprof.json`; the schema is documented in `docs/profile.md`.
 
 use crate::CapabilitySet;
 use crate::observation::{BlindSpot, PortUse, ProgramExit};
@@ -47,7 +47,7 @@ pub struct Origin {
     pub name: Option<String>,
     /// The workload.
     pub workload: Workload,
-    /// The begin of the recording, RFC 3339 in UTC.
+    /// The start of the recording, RFC 3339 in UTC.
     pub started: String,
     /// The time of its collection.
     pub finished: String,
@@ -59,7 +59,7 @@ pub struct Origin {
     pub host: HostReport,
 }
 
-/// Under which conditions it was recorded.
+/// The conditions of a recording.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Conditions {
     /// The mode of the container.
@@ -98,7 +98,8 @@ pub const START_UNSEEN: &str =
 /// The reason why the profile of a container that still runs is incomplete.
 pub const STILL_RUNS: &str = "the container still runs: its later activity is not known";
 
-/// How a line of [`Findings::notes`] says that a check came from a place that the atlas does not have; capability before it, call site after it.
+/// The text of a line of [`Findings::notes`] about a check from a place that the atlas does not have; the capability precedes it, the call site
+/// follows.
 pub const UNKNOWN_PLACE: &str = "was asked at a place that the atlas does not have";
 
 /// The result of the evidence.
@@ -117,8 +118,8 @@ pub struct Findings {
     pub denied: Vec<CheckSummary>,
     /// The gaps.
     pub blind_spots: Vec<BlindSpot>,
-    /// Ports below 1024 that were bound and that the kernel asked nothing for (`net.ipv4.ip_unprivileged_port_start`): under another engine
-    /// `CAP_NET_BIND_SERVICE` is needed.
+    /// Ports below 1024 that were bound without a capability check (`net.ipv4.ip_unprivileged_port_start`): under another engine they need
+    /// `CAP_NET_BIND_SERVICE`.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub unprivileged_ports: Vec<PortUse>,
     /// Other remarks for the reader, a line each.
@@ -138,7 +139,7 @@ pub struct Profile {
     pub complete: bool,
     /// The losses, a line each.
     pub incomplete_because: Vec<String>,
-    /// Under which conditions it was recorded.
+    /// The conditions of the recording.
     #[serde(flatten)]
     pub conditions: Conditions,
     /// The result of the evidence.
@@ -150,7 +151,7 @@ pub struct Profile {
     /// The recording whose minimized sets this container ran with; `None` for a profile proper.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub verifies: Option<String>,
-    /// While verifying: what was refused and made system calls fail, each as it would have been needed.
+    /// While verifying: the capabilities whose refusal made system calls fail, each as a need.
     #[serde(skip_serializing_if = "Vec::is_empty", default, alias = "missed")]
     pub denied_needs: Vec<Need>,
     /// The verdict on a run with the minimized sets; `None` if it has not been run again.
@@ -171,7 +172,7 @@ pub struct Profile {
 }
 
 impl Profile {
-    /// The same as the answer so far, of a container that still runs.
+    /// Marks the profile as the interim answer of a container that still runs.
     #[must_use]
     pub fn so_far(mut self) -> Self {
         self.complete = false;
@@ -187,7 +188,7 @@ impl Profile {
             .filter(|line| ![START_UNSEEN, STILL_RUNS].contains(&line.as_str()))
     }
 
-    /// Takes in what `capprofctl shrink` found. Without any one member of its set a run failed, so none of them is doubtful any more.
+    /// Adds the result of `capprofctl shrink`. A run failed without any one member of its set, so none of them is unclear any more.
     pub fn take_shrunk(&mut self, shrunk: Shrunk) {
         for need in &mut self.findings.needed {
             if shrunk.set.contains(need.capability) {
@@ -197,8 +198,8 @@ impl Profile {
         self.shrunk = Some(shrunk);
     }
 
-    /// The answer that counts: the shrunk set where there is one; else, where a run with no more than the workload has today passed, what it
-    /// uses of that; else the minimized set.
+    /// The answer that counts: the shrunk set, if there is one; else, if a run with no more than the workload has today passed, the capabilities of
+    /// today that it uses; else the minimized set.
     pub fn answer(&self) -> (CapabilitySet, ProcessSets) {
         let passed = self.today.as_ref().is_some_and(|today| today.passed);
         match &self.shrunk {
@@ -211,7 +212,7 @@ impl Profile {
         }
     }
 
-    /// The sets with which a process has this list and no more: what is in the profile in those sets in which it was needed.
+    /// Returns the five sets that give a process this list and no more. A member of the minimized set is in those sets in which it was needed.
     pub fn sets_of(&self, list: CapabilitySet) -> ProcessSets {
         let beyond = list.difference(self.findings.minimized);
         self.findings

@@ -31,8 +31,8 @@ fn minimized(recording: &Recording, input: &Input<'_>) -> Minimized {
 
 /// Makes the profile of a recording.
 ///
-/// `reports` say what each recorder did, `evidence` is what those that recorded have seen, `finished` when that was (RFC 3339 in
-/// UTC).
+/// `reports` has a report of each recorder, `evidence` the observations of those that recorded, and `finished` is the time of their collection (RFC
+/// 3339 in UTC).
 pub fn profile(
     recording: &Recording,
     reports: Vec<RecorderReport>,

@@ -53,7 +53,7 @@ pub struct FileIdentity {
     pub inode: u64,
 }
 
-/// A systemd service, which is recorded by its control group: from the restart on that begins the recording.
+/// A systemd service. It is recorded by its control group, from the restart that begins the recording.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unit {
     /// `nginx.service`.
@@ -63,7 +63,7 @@ pub struct Unit {
     pub control_group: Option<PathBuf>,
 }
 
-/// What identifies the workload beyond the container's id, as far as the engine says it in annotations.
+/// The identity of the workload beyond the container's id, as far as the engine's annotations have it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Workload {
     /// The image's name.
@@ -87,7 +87,7 @@ pub struct Workload {
 }
 
 impl Workload {
-    /// Returns true if another workload's image is this one, as far as both are known; engines write the same reference in different ways.
+    /// Returns true if both workloads are of the same image, or if one image is not known. Engines write the same reference in different ways.
     pub fn is_of_image(&self, other: &Self) -> bool {
         match (&self.image, &other.image) {
             (Some(one), Some(other)) => whole_reference(one) == whole_reference(other),
@@ -104,7 +104,7 @@ fn whole_reference(image: &str) -> &str {
     image.strip_suffix(":latest").unwrap_or(image)
 }
 
-/// A file or directory of the host that the container has in a place of its own (runtime-spec, config.md, "Mounts").
+/// A file or directory of the host that is mounted into the container (runtime-spec, config.md, "Mounts").
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BindMount {
     /// The path in the container, absolute.
@@ -142,14 +142,14 @@ impl ProcessSets {
         ]
     }
 
-    /// A list in all sets that make it effective for a process of this user; `original` is what the engine asks for.
+    /// Puts a list into all sets that make it effective for a process of this user; `original` has the sets of the engine's configuration.
     pub fn of_list(list: CapabilitySet, uid: u32, original: &Self) -> Self {
         let (inheritable, ambient) = match uid {
             0 => (
                 original.inheritable.intersection(list),
                 original.ambient.intersection(list),
             ),
-            // Another user loses at execve what is not ambient (capabilities(7)).
+            // A user other than root loses at execve every capability that is not ambient (capabilities(7)).
             _ => (list, list),
         };
         Self {
@@ -186,10 +186,10 @@ impl ProcessSets {
     }
 }
 
-/// Where config.json has the seccomp filter, as [`Relaxation::pointer`] says it.
+/// The place of the seccomp filter in config.json, in the form of [`Relaxation::pointer`].
 pub const SECCOMP: &str = "/linux/seccomp";
 
-/// Something in config.json that would have hidden capability checks, and what was done about it.
+/// A setting in config.json that would have hidden capability checks, and the change that capprof made to it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Relaxation {
     /// JSON pointer in config.json (RFC 6901): `/linux/seccomp`, `/process/apparmorProfile`.
@@ -202,14 +202,14 @@ pub struct Relaxation {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Mode {
-    /// It is granted everything, and what it uses is recorded.
+    /// It is granted everything, and the recorders record what it uses.
     #[default]
     Profile,
-    /// It is granted what a profile or a list says, and nothing is recorded.
+    /// It is granted the capabilities of a profile or a list, and nothing is recorded.
     Enforce,
-    /// It is granted what a profile says, and what it lacks is recorded.
+    /// It is granted the capabilities of a profile, and the recorders record which others it lacks.
     Verify,
-    /// It is granted what its engine says, nothing is relaxed, and what it uses and lacks is recorded.
+    /// It is granted the capabilities of its engine's configuration, nothing is relaxed, and the recorders record which it uses and lacks.
     Observe,
 }
 
@@ -299,7 +299,7 @@ pub struct ContainerProcess {
     pub no_new_privileges: bool,
 }
 
-/// The sets of the container, and the sets that it would have without capprof.
+/// The sets that the container runs with, and those that it would have without capprof.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Grant {
     /// Sets in the engine's configuration.
@@ -362,7 +362,7 @@ pub struct Recording {
     /// The container.
     #[serde(flatten)]
     pub container: Container,
-    /// The shim's own process, which became the runtime; of what capprof records from outside, the process that began the recording.
+    /// The shim's own process, which became the runtime; of a recording from outside, the process that began it.
     pub shim: Process,
     /// The container's process.
     #[serde(flatten)]
@@ -378,15 +378,15 @@ pub struct Recording {
 }
 
 impl Recording {
-    /// Returns true if the process can lack what it is asked for, so that what a refusal leads to is recorded: it verifies a set, or is observed with its
-    /// engine's, or it is not root and is not granted its capabilities effective.
+    /// Returns true if the process can lack a capability that the kernel asks for, so that the results of refusals are recorded too: it verifies a set,
+    /// or is observed with its engine's set, or is not root and its capabilities are not effective.
     pub fn follows_refusals(&self) -> bool {
         let granted = &self.grant.granted;
         matches!(self.mode, Mode::Verify | Mode::Observe)
             || (self.process.uid != 0 && granted.ambient != granted.bounding)
     }
 
-    /// Returns true if it is of something that capprof does not run: a container that it was attached to, or a service. Such a recording ends with the
+    /// Returns true if capprof does not run what it records: a container that it was attached to, or a service. Such a recording ends with the
     /// process that began it.
     pub fn is_from_outside(&self) -> bool {
         self.attached.is_some() || self.unit.is_some()

@@ -11,15 +11,15 @@ pub struct RecorderReport {
     pub recorder: RecorderName,
     /// True if it recorded.
     pub recorded: bool,
-    /// How, in words for a reader: `tp_btf/cap_capable`, `audit log, scope domain`; empty if it did not.
+    /// The method, for a reader: `tp_btf/cap_capable`, `audit log, scope domain`; empty if it did not record.
     pub method: String,
     /// How far SELinux was toggled for it: never [`Scope::Auto`]. `None` if it did not record, for eBPF, and in profiles of earlier versions.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub scope: Option<Scope>,
     /// The methods that were tried and refused, a line each.
     pub refused: Vec<String>,
-    /// Why the recorder did not see how the system calls ended in which it saw a refused check, in one line. `None` if it saw that, if nobody
-    /// asked for it, and in profiles of earlier versions.
+    /// The reason, in one line, why the recorder did not see the results of the system calls with refused checks. `None` if it saw them, if it was not
+    /// to follow them, and in profiles of earlier versions.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub results_unseen: Option<String>,
 }
@@ -34,7 +34,7 @@ pub struct RuntimeReport {
     pub path: std::path::PathBuf,
 }
 
-/// The kernel that was asked.
+/// The host of a recording.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HostReport {
     /// `uname -r`.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
-/// Where recordings in progress are kept. On a tmpfs: it must be gone after a reboot, as what it speaks of is.
+/// The directory of recordings in progress. On a tmpfs: it must be gone after a reboot, like the containers that it describes.
 pub const STATE_DIRECTORY: &str = "/run/capprof";
 
 /// The recorders of a recording.
@@ -36,12 +36,12 @@ pub enum Scope {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum GrantNonRoot {
-    /// The bounding set alone, as engines have it. Sees what set-user-ID programs and file capabilities use, and what the process itself was
-    /// refused and failed without.
+    /// The bounding set alone, as engines do. The recording shows the capabilities that set-user-ID programs and file capabilities use, and those
+    /// that the process itself was refused and failed without.
     #[default]
     Bounding,
-    /// All five sets, so that the capabilities are effective after execve. For a workload that fails as this user: sees what it would use, and
-    /// lets programs take paths that they do not take in production.
+    /// All five sets, so that the capabilities are effective after execve. For a workload that fails as this user: the recording shows the
+    /// capabilities that it would use, but its programs may take code paths that they do not take in production.
     Ambient,
 }
 
@@ -49,8 +49,8 @@ pub enum GrantNonRoot {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum RelaxSeccomp {
-    /// `SCMP_ACT_ERRNO` (other than `ENOSYS`), `SCMP_ACT_KILL*`, `SCMP_ACT_TRAP` become `SCMP_ACT_ALLOW`. Where that is also the default action,
-    /// the runtime leaves out all rules that say the same, and has a filter of a few instructions to make instead of one of hundreds.
+    /// `SCMP_ACT_ERRNO` (other than `ENOSYS`), `SCMP_ACT_KILL*` and `SCMP_ACT_TRAP` become `SCMP_ACT_ALLOW`. If that becomes the default action too,
+    /// the runtime leaves out all rules with it, and compiles a filter of a few instructions instead of hundreds.
     #[default]
     Allow,
     /// They become `SCMP_ACT_LOG`, one record in the audit log for each such call.
@@ -63,12 +63,12 @@ pub enum RelaxSeccomp {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum DefaultMode {
-    /// It is granted everything, and what it uses is recorded.
+    /// It is granted everything, and the recorders record what it uses.
     #[default]
     Profile,
-    /// Nothing of it is changed, and what it uses and is refused is recorded.
+    /// capprof changes none of its privileges, and the recorders record what it uses and is refused.
     Observe,
-    /// capprof has no part in it.
+    /// capprof passes it through to the runtime.
     Off,
 }
 
@@ -90,7 +90,7 @@ pub struct Settings {
     /// The low-level runtime: `runc`, `crun`, or an absolute path. A name is looked for in fixed directories, never through PATH.
     /// If capprof is called by a name that ends in `-runc` or `-crun`, that name decides. Default `runc`.
     pub runtime: String,
-    /// What containers without the annotation `io.capprof.mode` are run for: `profile` (default), `observe` or `off`.
+    /// The mode of containers without the annotation `io.capprof.mode`: `profile` (default), `observe` or `off`.
     pub mode: DefaultMode,
     /// `auto`, `ebpf` or `selinux`. Default `auto`: all that work, at least one.
     pub recorders: Recorders,
@@ -98,7 +98,7 @@ pub struct Settings {
     pub scope: Scope,
     /// In scope `host`: the booleans to switch off. Empty (default): those that give the container's domain capabilities, found by asking the policy.
     pub booleans: Vec<String>,
-    /// `ambient` (default) or `bounding`.
+    /// `bounding` (default) or `ambient`.
     pub grant_non_root: GrantNonRoot,
     /// `allow` (default), `log` or `keep`.
     pub relax_seccomp: RelaxSeccomp,
@@ -118,7 +118,7 @@ pub struct Settings {
     pub retention_days: u32,
     /// The state directory, on a tmpfs. Default `/run/capprof`.
     pub state: PathBuf,
-    /// Seconds after which the runtime kills a hook. Default 120: of hundreds of containers that start at once, each waits for the others.
+    /// Seconds after which the runtime kills a hook. Default 120: if hundreds of containers start at once, each hook waits for the others.
     pub hook_timeout: u32,
     /// True if a poststop hook that could not write a result exits with 1. Default `false`: the engine's `delete` succeeds and the journal has the message.
     pub fail_on_error: bool,
@@ -148,7 +148,7 @@ impl Default for Settings {
     }
 }
 
-/// A value that is well-formed and cannot be used.
+/// A value that is well-formed but cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BadValue {
     /// The key.
@@ -160,7 +160,7 @@ pub struct BadValue {
 }
 
 impl Settings {
-    /// Checks what the types alone do not.
+    /// Checks what the types alone cannot.
     ///
     /// # Errors
     /// The first value that cannot be used.

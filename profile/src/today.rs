@@ -13,9 +13,11 @@ pub fn divide(needed: &mut [Need], minimized: &ProcessSets, original: &ProcessSe
     }
 }
 
-/// What a program uses by itself it must hold today, what it gains by executing a file must be in the bounding set.
+/// A capability that a process of another user than root holds by itself must be ambient today; one that it gains by executing a file must be in
+/// the bounding set.
 ///
-/// Only who says that it fails today as a user other than root has it granted ambient capabilities (`grant_non_root`).
+/// Ambient capabilities are granted only with `grant_non_root = "ambient"`, which is for a workload that fails today as this user. So a need
+/// that is carried and not given is beyond what the workload has.
 fn part(need: &Need, minimized: &ProcessSets, original: &ProcessSets) -> Part {
     let capability = need.capability;
     let is_carried = minimized.ambient.contains(capability);
@@ -26,7 +28,7 @@ fn part(need: &Need, minimized: &ProcessSets, original: &ProcessSets) -> Part {
     match need.reason {
         _ if is_given => Part::Held,
         _ if is_carried => Part::Beyond,
-        // Neither can be executed without (execve(2), EPERM).
+        // The kernel does not execute the file without (execve(2), EPERM).
         Reason::FileCapability | Reason::PreExec => Part::Beyond,
         Reason::Used
         | Reason::EnforcingSilent
@@ -73,7 +75,8 @@ impl Profile {
         }
     }
 
-    /// Takes in the result of a run with what the workload has today. If that failed, what it does not have is needed: it is not known which of it.
+    /// Adds the result of a run with the capabilities that the workload has today. If that run failed, those that it does not have count as needed:
+    /// it is not known which of them is missing.
     pub fn settle(&mut self, today: Today) {
         let part = match today.passed {
             true => Part::Asked,

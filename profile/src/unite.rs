@@ -1,7 +1,7 @@
 //! Makes one answer of several recordings of a workload.
 //!
-//! A first start may need what no later one does: a volume is initialised, a user is made. So the answer is what any recording needed. The
-//! newest complete recording is the base, the others add what it lacks.
+//! A first start may need capabilities that no later start needs: it initialises a volume, or makes a user. So the answer is the union of all
+//! needs. The newest complete recording is the base, and the others add what it lacks.
 
 use crate::need::{CheckSummary, Need};
 use crate::observation::{BlindSpot, PortUse};
@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 
 impl Profile {
     /// Returns true if another recording is of the same workload: image, command and user; where no engine says the image, the container's own name or
-    /// id. The engine must have given the same.
+    /// id. The engine must have given both the same.
     pub fn is_of_workload(&self, other: &Self) -> bool {
         let (one, two) = (&self.origin, &other.origin);
         let of_image = match (&one.workload.image, &two.workload.image) {
@@ -31,9 +31,9 @@ impl Profile {
 
 /// Unites recordings of one workload; `None` if there are none. `recordings` come newest first.
 ///
-/// The united profile has the identity of the newest complete recording, one with everything granted before one that was observed, or of the
-/// newest where none is complete. An incomplete recording adds
-/// what it saw; what it lost counts only where no other recording is complete.
+/// The united profile has the identity of the newest complete recording; one with everything granted comes before one that was observed. If
+/// none is complete, it has the identity of the newest. An incomplete recording adds its observations; its losses count only if no other recording
+/// is complete.
 pub fn unite(mut recordings: Vec<Profile>) -> Option<Profile> {
     if recordings.is_empty() {
         return None;
@@ -118,7 +118,8 @@ fn is_observed(profile: &Profile) -> bool {
     profile.conditions.mode == Mode::Observe
 }
 
-/// What a recording without the grant says of what the workload is not given: if it ended well, or as with everything, it works.
+/// Returns what an observed recording proves: the workload works today if the recording ended without an error, or in the same way as with
+/// everything granted.
 fn observed_today(profile: &Profile, base: &Profile) -> Option<Today> {
     if !is_observed(profile) || is_observed(base) || !profile.complete {
         return None;
@@ -170,7 +171,7 @@ impl Kept {
         }
         united.shrunk = None;
         if let Some((mut shrunk, tried)) = self.shrunk {
-            // What no recording had needed when it was shrunk has not been tried out.
+            // shrink has not tried out capabilities that no recording needed at that time.
             let new = united
                 .findings
                 .minimized
@@ -207,13 +208,13 @@ fn add_need(known: &mut Need, other: Need) {
     known.recorders.extend(other.recorders);
     known.recorders.sort();
     known.recorders.dedup();
-    // One that tells is enough.
+    // One recording that settles it is enough.
     known.unclear = known.unclear.take().and(other.unclear);
     add_lines(&mut known.notes, other.notes);
     known.recordings += 1;
 }
 
-/// Takes out what another member does as well in all recordings that needed it.
+/// Removes a capability if another member does as well in all recordings that needed it.
 fn absorb(needs: &mut BTreeMap<Capability, Need>) {
     let capabilities: Vec<Capability> = needs.keys().rev().copied().collect();
     let mut instead_of_others = CapabilitySet::EMPTY;

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
-    /// With the set, the workload did all that was compared as it had done with every capability.
+    /// With the set, the workload did the same as with every capability, as far as that was compared.
     Verified,
     /// It started with the set, and no system call failed for lack of a capability; it got no request.
     StartedOnly,
@@ -20,11 +20,11 @@ pub enum Verdict {
     NotVerified,
 }
 
-/// Something that was held against the profiled run.
+/// A property of a run that is compared with the profiled run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Compared {
-    /// How the container's first process ended.
+    /// The end of the container's first process.
     Exit,
     /// The command that was run next to the container.
     Check,
@@ -45,7 +45,7 @@ pub struct Comparison {
     pub passed: bool,
 }
 
-/// The verdict on a minimized set, and what it rests on.
+/// The verdict on a minimized set, and its grounds.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Verification {
     /// The verdict.

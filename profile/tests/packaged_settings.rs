@@ -1,4 +1,4 @@
-//! The configuration file that packages install: documents every key, and says the truth about the defaults.
+//! The configuration file that packages install documents every key, and its defaults are those of the code.
 
 use capprof_profile::settings::Settings;
 

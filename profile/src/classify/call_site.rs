@@ -1,7 +1,7 @@
 //! Properties of a check that follow from its call site and system call.
 //!
-//! Some kernel functions are inlined or are tail calls and never show on the stack, so each question here is about every function on the
-//! way that answers it. The atlas has their names ([`crate::atlas::paths`]).
+//! A kernel function that is inlined, or that ends in a tail call, never shows on the stack. So each test here accepts any function on the call
+//! path that settles it. The atlas has their names ([`crate::atlas::paths`]).
 
 use crate::atlas::{self, Site, paths};
 use crate::observation::{Audit, Observation};
@@ -26,7 +26,7 @@ pub(super) fn in_syscall(check: &Observation, names: &[&str]) -> bool {
         .is_some_and(|syscall| names.contains(&syscall.name.as_str()))
 }
 
-/// Returns true if the kernel asked with NOAUDIT, as the recorder or the wrapper on the stack tells.
+/// Returns true if the kernel asked with NOAUDIT, according to the recorder or to the wrapper on the stack.
 pub(crate) fn silent(check: &Observation) -> bool {
     match check.audit {
         Audit::Silent => true,
@@ -69,7 +69,7 @@ pub(super) fn listed_as(check: &Observation, rule: &str) -> bool {
     rule_in_atlas(check) == Some(rule)
 }
 
-/// What the atlas knows of the place where the kernel asked; empty where it does not know it. A function that asks both silently and not
+/// Returns the atlas's entries for the place where the kernel asked; empty if the atlas lacks it. A function that asks once silently and once not
 /// has two places.
 pub fn asked_at(check: &Observation) -> Vec<&'static Site> {
     let functions = check.call_site.iter().map(|frame| function(frame));

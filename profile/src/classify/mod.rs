@@ -1,10 +1,10 @@
 //! Classifies an observation: decides if the answer to the check mattered, and names the rule that decided.
 //!
-//! Pure: an [`Observation`] and the little that must be known of the container go in, a [`Classification`] comes out.
-//! One rule is one entry of the table [`rules`] goes through; the first that applies decides. A check is dismissed only by a rule that says why;
-//! what no rule knows counts. `docs/classification.md` describes each rule for users, and a test holds it against this table.
+//! Pure: an [`Observation`] and a few facts about the container go in, a [`Classification`] comes out.
+//! One rule is one entry of the table that [`rules`] lists; the first that applies decides. Only a rule that says why can dismiss a check;
+//! a check that no rule knows counts. `docs/classification.md` describes each rule for users, and a test compares it with this table.
 //!
-//! Where things are: `rule` has the types, `call_site` the questions that rules put to an observation, and `table` the rules by subject, in
+//! Where things are: `rule` has the types, `call_site` the tests that rules apply to an observation, and `table` the rules by subject, in
 //! the order in which they are tried.
 
 mod call_site;
@@ -25,7 +25,7 @@ pub use rule::{Classification, Context, Decision, Rule};
 pub use table::{HARD_LINK, SYSCTL};
 pub(crate) use table::{REFUSED, SHARED_MEMORY_LOCK, SILENT_UNKNOWN_SITE};
 
-/// Gives an observation its class. Every observation gets one.
+/// Classifies an observation. Every observation gets a class.
 pub fn classify(observation: &Observation, context: &Context) -> Classification {
     let listed = rule_in_atlas(observation);
     let rule = table::tried()
@@ -38,7 +38,7 @@ pub fn classify(observation: &Observation, context: &Context) -> Classification 
         };
     }
     let rule = match rule.decision {
-        // A probe that was refused is a probe all the same.
+        // A refused probe is still a probe.
         Decision::Dismissed | Decision::Optional => rule,
         _ if observation.namespace == Namespace::Initial => &INITIAL_NAMESPACE,
         _ => &REFUSED,
@@ -49,7 +49,7 @@ pub fn classify(observation: &Observation, context: &Context) -> Classification 
     }
 }
 
-/// All rules, in the order in which they are tried, then the ones that apply where none of these does.
+/// All rules, in the order in which they are tried, and after them those for a check that none of them knows or that was refused.
 pub fn rules() -> impl Iterator<Item = &'static Rule> {
     table::tried().chain([&USED, &REFUSED, &INITIAL_NAMESPACE])
 }

@@ -1,4 +1,4 @@
-//! Uses that programs often do without.
+//! Uses of a capability that programs can often do without.
 
 use super::call_site::asked_in;
 use crate::Capability;
@@ -23,20 +23,20 @@ const BUFFER_FORCED: [Argument; 2] = [
 /// systemd-tmpfiles, as the kernel cuts off its name (TASK_COMM_LEN).
 const SYSTEMD_TMPFILES: &str = "systemd-tmpfile";
 
-/// Uses that programs are known to do without. Whether this program does, a single run in which everything is granted cannot tell, so they
-/// count; `tests/servers/expected.toml` has the programs that were run without.
+/// Uses that some programs are known to do without. A single run with everything granted cannot show if this program is one of them, so these
+/// uses count; `tests/servers/expected.toml` has the programs that were run without.
 static OFTEN_DONE_WITHOUT: &[Use] = &[
-    // kernel/audit.c audit_receive_msg(): a session that PAM reports. OpenSSH takes a refusal for fatal.
+    // kernel/audit.c audit_receive_msg(): a session that PAM reports. OpenSSH treats a refusal as fatal.
     Use {
         capability: Capability::AUDIT_WRITE,
         applies: |check| asked_in(check, paths::AUDIT_MESSAGE),
-        why: "PAM goes on if it may not report a session, sshd does not",
+        why: "PAM goes on if it may not report a session; sshd does not",
     },
     // kernel/signal.c check_kill_permission(): Apache, Postfix and sshd ignore the error of kill(2); HAProxy's workers stay.
     Use {
         capability: Capability::KILL,
         applies: |check| asked_in(check, paths::SIGNAL),
-        why: "a process that is sent a signal to end often ends by other means too",
+        why: "a process often ends even if the signal to end does not reach it",
     },
     // kernel/nsproxy.c copy_namespaces() in clone(2), unshare_nsproxy_namespaces(): vsftpd.
     Use {
@@ -50,7 +50,7 @@ static OFTEN_DONE_WITHOUT: &[Use] = &[
         applies: |check| asked_in(check, paths::LIMIT_OR_SCORE),
         why: "programs mostly keep limits and scores that they may not change",
     },
-    // net/core/sock.c sk_setsockopt(): systemd, iproute2 and others set the plain option as well.
+    // net/core/sock.c sk_setsockopt(): systemd, iproute2 and others also set the option that needs no capability.
     Use {
         capability: Capability::NET_ADMIN,
         applies: |check| {
@@ -59,7 +59,7 @@ static OFTEN_DONE_WITHOUT: &[Use] = &[
                 .as_ref()
                 .is_some_and(|option| BUFFER_FORCED.contains(option))
         },
-        why: "programs mostly keep a buffer within the limit if they may not exceed it",
+        why: "programs mostly accept a buffer within the limit if they may not exceed it",
     },
     // security/commoncap.c cap_prctl_drop(): sudo, setpriv, systemd.
     Use {
@@ -91,14 +91,14 @@ static OFTEN_DONE_WITHOUT: &[Use] = &[
         applies: |check| asked_in(check, paths::PROCESS_ENVIRONMENT),
         why: "programs mostly leave out the environment of other users' processes if they may not read it",
     },
-    // fs/namei.c may_open() with O_NOATIME: git, tar and others open the file again without. It asks by inode_owner_or_capable(), which is not
-    // in the trace where its last call is a jump.
+    // fs/namei.c may_open() with O_NOATIME: git, tar and others open the file again without that flag. may_open() asks through
+    // inode_owner_or_capable(), which is missing from the trace where it ends in a tail call.
     Use {
         capability: Capability::FOWNER,
         applies: |check| asked_in(check, paths::FILE_OPEN_FLAGS),
-        why: "programs mostly read a file with a new access time if they may not do without",
+        why: "programs mostly let a read update the access time if they may not prevent that",
     },
-    // fs/attr.c setattr_copy(), fs/posix_acl.c, fs/inode.c: systemd-tmpfiles. No program can tell a refusal, so the run itself passes.
+    // fs/attr.c setattr_copy(), fs/posix_acl.c, fs/inode.c: systemd-tmpfiles. The system call succeeds all the same, so a run without it passes.
     Use {
         capability: Capability::FSETID,
         applies: |_| true,
@@ -114,18 +114,18 @@ static OFTEN_DONE_WITHOUT: &[Use] = &[
         },
         why: "systemd logs that it may not make a directory or link, and goes on",
     },
-    // git status and others write the index anew if files have other times than in the index: builtin/commit.c, cmd_status(). A commit
-    // also makes objects by mkdir(2), link(2) and unlink(2).
+    // git status and others rewrite the index if the times of files differ from those in the index: builtin/commit.c, cmd_status(). A commit
+    // also makes objects, with mkdir(2), link(2) and unlink(2).
     Use {
         capability: Capability::DAC_OVERRIDE,
         applies: |check| {
             let call = check.syscall.as_ref().map(|call| call.name.as_str());
-            // A file that it reads has another place.
+            // A lookup on the way to a file that git only reads is no such use.
             check.program == "git"
                 && matches!(call, Some("openat" | "rename"))
                 && !asked_in(check, paths::FILE_LOOKUP)
         },
-        why: "git goes on if it may not write the index anew",
+        why: "git goes on if it may not rewrite the index",
     },
     // pg_ctlcluster of postgresql-common looks at the cluster's directory as root, then once more as its owner.
     Use {
@@ -135,7 +135,7 @@ static OFTEN_DONE_WITHOUT: &[Use] = &[
     },
 ];
 
-/// What is known of programs that use a capability in this way, if they often do without.
+/// Returns the reason why a program may do without a use, if programs often do; else `None`.
 pub(crate) fn often_done_without(check: &Observation) -> Option<&'static str> {
     OFTEN_DONE_WITHOUT
         .iter()

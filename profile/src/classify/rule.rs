@@ -64,7 +64,7 @@ pub struct Classification {
     pub rule: &'static Rule,
 }
 
-/// What a rule asks whose places the atlas lists under its name: nothing more.
+/// The condition of a rule that applies only to places that the atlas lists under its name: no check beyond these.
 pub(super) fn in_atlas(_: &Observation, _: &Context) -> bool {
     false
 }

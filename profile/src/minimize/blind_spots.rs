@@ -85,9 +85,9 @@ fn shared_memory_lock(entry: &Classified<'_>, set: CapabilitySet) -> Option<Blin
     )
 }
 
-/// kernel/user_namespace.c `verify_root_map()` looks at a bit that `create_user_ns()` has kept: nothing asks. Who writes a map from inside can map
-/// itself alone (`new_idmap_permitted()`), so this is about root; a parent that writes a child's map is asked. A program that eBPF saw start as
-/// another user is root only if it used `CAP_SETUID`.
+/// kernel/user_namespace.c `verify_root_map()` tests a bit that `create_user_ns()` has stored, so no check is made then. A process that writes the
+/// map from inside can map only itself (`new_idmap_permitted()`), so this is about root; for a parent that writes its child's map the kernel
+/// makes a check. A program that eBPF saw start as another user is root only if it used `CAP_SETUID`.
 fn id_map(entry: &Classified<'_>, set: CapabilitySet) -> Option<BlindSpot> {
     let check = entry.check;
     let maps = classify::asked_in(check, paths::ID_MAP);
@@ -142,7 +142,7 @@ fn nested_unclear(
     })
 }
 
-/// Ports below 1024 that were bound and that the kernel asked nothing for.
+/// Ports below 1024 that were bound without a capability check.
 pub(super) fn unasked_ports(input: &Input<'_>) -> Vec<PortUse> {
     let Some(start) = input.unprivileged_port_start else {
         return Vec::new();
@@ -157,7 +157,7 @@ pub(super) fn unasked_ports(input: &Input<'_>) -> Vec<PortUse> {
         .collect()
 }
 
-/// net/ipv4/af_inet.c `inet_port_requires_bind_service()`: a program that binds a port at or above the sysctl's value is not asked.
+/// net/ipv4/af_inet.c `inet_port_requires_bind_service()`: the kernel makes no check for a port at or above the sysctl's value.
 fn unprivileged_ports(input: &Input<'_>, set: CapabilitySet) -> Option<BlindSpot> {
     let start = input.unprivileged_port_start.filter(|port| *port < 1024)?;
     let (recorder, evidence) = input
@@ -184,7 +184,7 @@ fn unprivileged_ports(input: &Input<'_>, set: CapabilitySet) -> Option<BlindSpot
     })
 }
 
-/// security/commoncap.c, `cap_task_prctl()`: raising a capability that is ambient already changes nothing that could be seen.
+/// security/commoncap.c, `cap_task_prctl()`: a program that raises a capability which is already ambient leaves no trace.
 fn ambient_from_the_start(input: &Input<'_>, set: CapabilitySet) -> Option<BlindSpot> {
     let unseen = input.granted.ambient.difference(set);
     let (recorder, _) = input.evidence.first()?;
@@ -197,7 +197,7 @@ fn ambient_from_the_start(input: &Input<'_>, set: CapabilitySet) -> Option<Blind
     })
 }
 
-/// `cap_capable()` is asked before SELinux, which never hears of what was refused there (security/security.c).
+/// The kernel calls `cap_capable()` before SELinux, which never hears of a refusal there (security/security.c).
 fn refused_before_selinux(input: &Input<'_>) -> impl Iterator<Item = BlindSpot> {
     let blind = evidence_of(input, RecorderName::Selinux).is_some()
         && input.mode == Mode::Profile
@@ -214,8 +214,8 @@ fn refused_before_selinux(input: &Input<'_>) -> impl Iterator<Item = BlindSpot> 
 
 /// Returns true if the other recorder would have seen it.
 ///
-/// eBPF helps SELinux, because it sees all checks. The reverse does not hold: what eBPF misses by name is asked by security/commoncap.c
-/// of itself, inlined, and no other security module hears of it.
+/// eBPF helps SELinux, because it sees all checks. The reverse does not hold: where eBPF names a capability as a blind spot, security/commoncap.c
+/// calls its own check, inlined, and no other security module hears of it.
 fn covered(spot: &BlindSpot, recorder: RecorderName, input: &Input<'_>) -> bool {
     recorder == RecorderName::Selinux
         && recorded_completely(input, RecorderName::Ebpf)

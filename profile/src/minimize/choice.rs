@@ -23,7 +23,7 @@ pub(super) fn choose(demands: &[Demand<'_>], input: &Input<'_>) -> CapabilitySet
     for (asked, options) in &open {
         set.insert(preferred(*asked, CapabilitySet::from_bits(*options), input));
     }
-    // What was chosen for one demand may be superfluous by what was chosen for another.
+    // The choice for one demand may make the choice for another superfluous.
     for capability in set.difference(forced).iter() {
         let mut without = set;
         without.remove(capability);
@@ -38,8 +38,8 @@ pub(super) fn choose(demands: &[Demand<'_>], input: &Input<'_>) -> CapabilitySet
     set
 }
 
-/// The one to take where several would do: what was asked for, but never CAP_SYS_ADMIN if anything less would do; and by
-/// [`Preference::Default`] one that the engine had given to this container rather than one that it had not.
+/// Returns the capability to take where several would do: the one that the kernel asked for, but never CAP_SYS_ADMIN if a weaker one would do.
+/// With [`Preference::Default`], one that the engine gives this container comes before one that it does not give.
 fn preferred(asked: Capability, options: CapabilitySet, input: &Input<'_>) -> Capability {
     let mut weaker = options;
     weaker.remove(Capability::SYS_ADMIN);

@@ -10,9 +10,9 @@ use crate::{Capability, CapabilitySet};
 
 /// One reason to have a capability.
 pub(super) struct Demand<'a> {
-    /// What the kernel asked for, or what a program listed.
+    /// The capability that the kernel asked for, or that a program listed.
     pub(super) asked: Capability,
-    /// That, and what would have done instead.
+    /// The same capability, and those that would have done instead.
     pub(super) options: CapabilitySet,
     pub(super) reason: Reason,
     pub(super) source: Source<'a>,
@@ -57,7 +57,7 @@ pub(super) fn demands<'a>(
         .collect();
     for (recorder, evidence) in input.evidence {
         for execution in &evidence.executions {
-            // Without the effective bit the program starts with what there is, and what it uses of that is seen.
+            // Without the effective bit the program starts with fewer capabilities, and the recorders see which of them it uses.
             let Some(capabilities) = execution.file_capabilities.filter(|file| file.effective)
             else {
                 continue;
@@ -107,9 +107,9 @@ pub(super) fn demands<'a>(
 
 /// The capabilities that a program asked to keep by name.
 ///
-/// capset(2) fails with EPERM for a capability that is not held, so a program that sets a fixed list needs all of it whether it uses it or
-/// not. A program that starts from what it holds and takes something away needs nothing of the kind. The two are told apart by size: a set
-/// with more than half of what was held, where that was as much as the recording had granted, is not a list.
+/// capset(2) fails with EPERM for a capability that is not held, so a program that sets a fixed list needs all of it, used or not. A program that
+/// drops some of the capabilities that it holds does not need the rest. The size tells the two apart: a set with more than half of the held
+/// capabilities, where the program held all that the recording had granted, is not a list.
 fn listed(capset: &Capset, granted: CapabilitySet) -> CapabilitySet {
     let all_held = capset.held.len() * 2 >= granted.len();
     [capset.permitted, capset.effective, capset.inheritable]

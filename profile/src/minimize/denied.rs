@@ -1,4 +1,4 @@
-//! The capabilities that a container lacked because it was not granted everything.
+//! The capabilities that a container needed and lacked while it was not granted everything.
 
 use super::choice::choose;
 use super::demand::{Demand, Source, demands};
@@ -8,9 +8,11 @@ use crate::alternative::alternatives;
 use crate::observation::{CheckAnswer, Namespace, Observation};
 use crate::profile::Need;
 
-/// What was refused, made its system call fail, and would have counted had it been granted: what the container's sets lack.
+/// Returns the needs that the container's sets do not satisfy: those of checks that were refused, that made their system call fail, and that
+/// would have counted if granted.
 ///
-/// Asked of a recording that follows refusals ([`crate::recording::Recording::follows_refusals`]). What the process had been given and had dropped by itself is not lacking.
+/// For a recording that follows refusals ([`crate::recording::Recording::follows_refusals`]). A capability that the process was given and dropped
+/// by itself is not lacking.
 pub fn denied_needs(input: &Input<'_>) -> Vec<Need> {
     let refused: Vec<Observation> = input
         .evidence
@@ -30,11 +32,11 @@ pub fn denied_needs(input: &Input<'_>) -> Vec<Need> {
         .collect();
     let classified: Vec<Classified<'_>> = refused
         .iter()
-        // The kernel goes on asking for what would do instead when the first is refused: it would not have.
+        // After a refusal the kernel asks for the alternative. It would not have asked if the first had been granted.
         .filter(|check| !refused.iter().any(|first| was_asked_instead(check, first)))
         .map(|check| Classified::new(check, &input.context))
         .collect();
-    // Programs that are executed as root, by their set-user-ID bit, have all that the bounding set has.
+    // A program that is executed as root, by its set-user-ID bit, has all capabilities of the bounding set.
     let given = |demand: &Demand<'_>| match &demand.source {
         Source::Check(check) if input.context.uid != 0 && !check.as_root => input.granted.ambient,
         _ => input.granted.bounding,

@@ -8,8 +8,8 @@ use crate::profile::CheckSummary;
 use crate::{Capability, CapabilitySet};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// SELinux sees neither the kernel's call site nor system call arguments. Where eBPF, with nothing lost, saw a capability asked for only
-/// in ways that do not count, SELinux saw the same checks.
+/// SELinux sees neither the kernel's call site nor system call arguments. If eBPF lost nothing, and saw a capability asked for only in ways that
+/// do not count, SELinux's records are of the same checks.
 pub(super) fn dismiss_what_ebpf_saw_through(
     input: &Input<'_>,
     classified: &mut [Classified<'_>],
@@ -30,8 +30,8 @@ pub(super) fn dismiss_what_ebpf_saw_through(
         }
         match decision {
             Decision::Needed(_) => needed.insert(check.capability),
-            // Neither silent checks nor those with other credentials, which have another label, leave a record of the container's. The
-            // credentials of an overlayfs that the container mounted itself have the container's label.
+            // Silent checks leave no record, and checks with other credentials leave one with another label than the container's. The credentials
+            // of an overlayfs that the container mounted itself do have the container's label.
             Decision::Dismissed | Decision::Optional
                 if !classify::silent(check) && (!check.overridden || check.own_mount) =>
             {

@@ -1,7 +1,7 @@
 //! System calls that the engine's seccomp filter allows only with a capability that the kernel does not check.
 //!
-//! docker's filter, for example, has `set_mempolicy` only for containers with `CAP_SYS_NICE`, and new user namespaces only with
-//! `CAP_SYS_ADMIN`. capprof relaxes the filter while a container is profiled; in production it is there again.
+//! docker's filter, for example, allows `set_mempolicy` only to containers with `CAP_SYS_NICE`, and new user namespaces only to those with
+//! `CAP_SYS_ADMIN`. capprof relaxes the filter while a container is profiled; in production the filter is in force again.
 
 use super::input::Input;
 use crate::default_filter::opened_by_capabilities;
@@ -19,9 +19,8 @@ pub(super) struct FilteredCall {
     pub(super) program: String,
 }
 
-/// Those of which the kernel makes no check that tells that they were made, or not with all arguments: unshare(2) of what is not a namespace,
-/// open_tree(2) that copies no mount, quotactl(2) of one's own quota, syslog(2) where kernel.dmesg_restrict is 0, and the calls on other
-/// processes where these are the caller's own.
+/// System calls that no capability check reveals, or not with all arguments: unshare(2) of something other than a namespace, open_tree(2) that
+/// copies no mount, quotactl(2) of one's own quota, syslog(2) where kernel.dmesg_restrict is 0, and calls on other processes of the same user.
 const WITHOUT_TRACE: [&str; 14] = [
     "get_mempolicy",
     "kcmp",
@@ -45,8 +44,9 @@ fn refused<'a>(input: &Input<'a>) -> impl Iterator<Item = (&'static str, Capabil
     opened_by_capabilities().filter(move |(name, _)| refuses.contains(*name))
 }
 
-/// What could be called and what the filter would refuse without a capability: what it refuses, where it was relaxed, else what it lets pass
-/// because the container holds one. An engine's filter that refuses none of them is not one of those that go by capabilities.
+/// Returns the system calls that the container could make and that the filter would refuse without a capability. If the filter was relaxed, they are
+/// those that it refuses, else those that it lets pass because the container holds a capability. An engine's filter that refuses none at all does
+/// not depend on capabilities.
 fn passing(input: &Input<'_>) -> Vec<(&'static str, CapabilitySet)> {
     if input.filter_relaxed {
         return refused(input).collect();
@@ -61,7 +61,7 @@ fn passing(input: &Input<'_>) -> Vec<(&'static str, CapabilitySet)> {
     }
 }
 
-/// The calls that were made, as far as that left a trace.
+/// The calls that were made, as far as they left a trace.
 pub(super) fn calls(input: &Input<'_>) -> Vec<(RecorderName, FilteredCall)> {
     let mut made = Vec::new();
     for (name, opened_by) in passing(input) {
@@ -82,7 +82,7 @@ fn programs(input: &Input<'_>, name: &str) -> BTreeSet<(RecorderName, String)> {
     let mut programs = BTreeSet::new();
     for (recorder, evidence) in input.evidence {
         for check in &evidence.observations {
-            // Of the two ways to make a user namespace the filters have both or neither.
+            // The filters allow both ways to make a user namespace, or neither.
             let makes_user_namespace = name == "unshare"
                 && (check.by_owner || check.namespace == Namespace::Nested)
                 && !check.pre_exec;

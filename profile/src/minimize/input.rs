@@ -22,7 +22,7 @@ pub struct Input<'a> {
     pub preference: Preference,
     /// A report for each recorder.
     pub reports: &'a [RecorderReport],
-    /// What they brought home.
+    /// The evidence of each recorder that recorded.
     pub evidence: &'a [(RecorderName, Evidence)],
     /// The mode of the container.
     pub mode: Mode,
@@ -34,7 +34,7 @@ pub struct Input<'a> {
     pub filter_relaxed: bool,
 }
 
-/// An observation with what the rules made of it.
+/// An observation with its classification.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Classified<'a> {
     pub(super) check: &'a Observation,

@@ -1,9 +1,9 @@
 //! Makes the minimized set of all evidence, with the reason for each member.
 //!
 //! Pure. Each check that counts is a *demand*: a set of capabilities of which any one would have satisfied the kernel. The
-//! minimized set satisfies all demands. A demand that only one capability satisfies decides itself; the others take what is
-//! there already, else what `Preference` says. More evidence therefore never takes a capability out of the set, unless
-//! another one has come in that satisfies the same demand.
+//! minimized set satisfies all demands. Where only one capability satisfies a demand, there is no choice; the other demands take a member that is
+//! already in the set, else the one that `Preference` says. More evidence therefore never takes a capability out of the set, unless another one
+//! has come in that satisfies the same demand.
 
 mod blind_spots;
 mod choice;

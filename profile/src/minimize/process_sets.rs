@@ -16,7 +16,7 @@ pub(super) fn sets(input: &Input<'_>, demands: &[Demand<'_>], set: CapabilitySet
             ambient: input.original.ambient.intersection(set),
         };
     }
-    // What a set-user-ID program or one with file capabilities has of its own, it gains from the bounding set alone.
+    // A set-user-ID program, or one with file capabilities, gains these from the bounding set alone.
     let gained = |check: &Observation| {
         check.executable.as_ref().is_some_and(|executable| {
             input
@@ -40,7 +40,7 @@ pub(super) fn sets(input: &Input<'_>, demands: &[Demand<'_>], set: CapabilitySet
             Source::Check(_) | Source::List(..) => carried = carried.union(satisfied_by),
         }
     }
-    // What the process had not been granted in a set, it used from the bounding set: a set-user-ID program or a file's capabilities gave it.
+    // A capability that was not granted in one of these sets, the process had from the bounding set, by a set-user-ID program or file capabilities.
     let granted = input.granted;
     ProcessSets {
         bounding: set,

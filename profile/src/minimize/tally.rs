@@ -12,7 +12,7 @@ pub(super) enum Field {
     Site,
 }
 
-/// Sums by recorder. Two recorders saw the same checks, so the larger sum stands.
+/// Sums by recorder. Two recorders see the same checks, so the larger sum is the result.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
     counts: BTreeMap<RecorderName, u64>,

@@ -33,8 +33,8 @@ pub(super) fn are_all_checks(
         .all(|demand| matches!(demand.source, Source::Check(check) if holds(check)))
 }
 
-/// The reason why a program may do without a capability, if all its uses are of a kind that programs often do without. SELinux's records do not
-/// say which kind, and are of the same checks.
+/// Returns the reason why a program may do without a capability, if all its uses are of a kind that programs often do without. Only eBPF's
+/// observations decide: SELinux's records are of the same checks and do not tell the kind.
 fn perhaps_done_without(
     evidence: &[&Demand<'_>],
     all: &[Demand<'_>],
@@ -53,7 +53,7 @@ fn perhaps_done_without(
             .iter()
             .filter(|demand| demand.source.recorder() == RecorderName::Ebpf)
     };
-    // What is used and often done without may all the same be in a list that the program insists on.
+    // Other uses decide before lists do: a list may contain a capability that the program can do without.
     let used: Vec<_> = telling()
         .filter(|demand| !matches!(demand.source, Source::List(..)))
         .collect();
@@ -67,8 +67,9 @@ fn perhaps_done_without(
         .map(|reasons| reasons.into_iter().collect::<Vec<_>>().join("; "))
 }
 
-/// fs/proc/base.c `environ_open()`: /proc/PID/environ is its user's own (mode 400), so that its mode is asked about first, and then the process. Taken
-/// for that if a program opened no other file that its mode kept from it: of both there were as many.
+/// fs/proc/base.c `environ_open()`: /proc/PID/environ belongs to the process's user and has mode 400, so the kernel checks the mode first, and then
+/// the access to the process. A check of a mode is taken for one of these if there were no more of them than of the latter, that is, if the
+/// mode of no other file kept the program out.
 fn environments(check: &Observation, all: &[Demand<'_>]) -> Option<&'static str> {
     let by_mode = [Capability::DAC_OVERRIDE, Capability::DAC_READ_SEARCH]
         .contains(&check.capability)
@@ -95,12 +96,12 @@ fn environments(check: &Observation, all: &[Demand<'_>]) -> Option<&'static str>
 const HELPER: &str =
     "a helper with file capabilities that cannot be started is sometimes done without";
 
-/// Returns true if the container's own program is another.
+/// Returns true if this is not the container's own program.
 fn is_helper(execution: &Execution, program: &str) -> bool {
     execution.path.file_name() != Path::new(program).file_name()
 }
 
-/// A capability that only a helper uses, which cannot be started without it: no process asks for it if the helper is not started.
+/// Returns a reason if a helper that cannot be started without the capability made the check: no process asks for it if the helper is not started.
 fn of_helper(check: &Observation, all: &[Demand<'_>], program: &str) -> Option<&'static str> {
     let of_file = |demand: &Demand<'_>| {
         demand.asked == check.capability

@@ -247,7 +247,7 @@ fn a_recording_without_the_grant_settles_what_it_worked_without() {
     assert_eq!(well.answer().0, set(&[Capability::CHOWN]));
     assert_eq!(well.today.map(|today| today.by), Some(TriedBy::Observed));
     assert_eq!(well.conditions.mode, Mode::Profile);
-    // That it failed may be for want of it, or not.
+    // The missing capability may be the reason of the failure, or not.
     let badly = observed(ProgramExit::Code(1));
     assert_eq!(badly.today, None);
     assert_eq!(badly.unsettled(), set(&[Capability::SYS_TIME]));

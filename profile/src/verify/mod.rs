@@ -1,4 +1,4 @@
-//! Compares a run with a minimized set with the profile that the set comes from.
+//! Judges a minimized set: compares a run with the set to the profile that the set comes from.
 //!
 //! The profile, the run's own profile (recorded with [`crate::profile::Profile::verifies`]), and what was seen from outside go in, a
 //! [`Verification`] comes out. `docs/verify.md` explains the rules to users.
@@ -13,10 +13,10 @@ use crate::profile::{Origin, Profile};
 use crate::recording::SECCOMP;
 use crate::verification::{Compared, Comparison, Outside, RunEnd, Verdict, Verification};
 
-/// Compares a run with the profile whose set it had.
+/// Compares a run to the profile whose set it had.
 ///
-/// What is compared decides: the exit status of a program that ended by itself, and the check. A system call that failed for lack of a
-/// capability that the profiled run had decides if neither of these speaks for the set, or if the user asks for that.
+/// The exit status of a program that ended by itself, and the check, decide. A system call that failed for lack of a capability that the profiled
+/// run had decides only if neither of these speaks for the set, or if the user asks for it.
 pub fn judge(profile: &Profile, run: &Profile, outside: &Outside) -> Verification {
     let mut verification = Verification {
         verdict: Verdict::NotVerified,
@@ -95,7 +95,7 @@ pub fn judge(profile: &Profile, run: &Profile, outside: &Outside) -> Verificatio
     verification
 }
 
-/// In what a run is not of the workload that was profiled, a line each: its image, its command, its user.
+/// Returns the differences between the workload of a run and the profiled one, a line each: image, command, user.
 pub fn differences(profile: &Profile, run: &Profile) -> Vec<String> {
     let mut differences = Vec::new();
     let mut compare = |what: &str, profiled: String, now: String| {
@@ -122,7 +122,7 @@ pub fn differences(profile: &Profile, run: &Profile) -> Vec<String> {
 fn without_failure(exit: Option<bool>, outside: &Outside) -> Verdict {
     let ended = match outside.end {
         RunEnd::Itself(_) => true,
-        // By annotation: an end as the one before is taken for the program's own.
+        // An annotation asked for this run: an exit that can be compared to the profiled one is taken for the program's own end.
         RunEnd::Unknown => exit.is_some(),
         RunEnd::Stopped => false,
     };
@@ -140,7 +140,7 @@ fn lacking<'a>(profile: &Profile, run: &'a Profile) -> Vec<&'a Need> {
         .collect()
 }
 
-/// Returns true if the profiled run was refused it as well, and did not use it either.
+/// Returns true if the profiled run was refused the same capability and did not use it.
 fn was_refused_before(profile: &Profile, need: &Need) -> bool {
     profile.findings.denied.iter().any(|entry| {
         entry.capability == need.capability && UNGRANTED.contains(&entry.rule.as_str())
@@ -316,7 +316,7 @@ fn explain(profile: &Profile, run: &Profile, verification: &mut Verification) {
         "relaxed while profiling, and in force in this run: {}",
         places.join(", ")
     ));
-    // docker and podman let a filter pass mount, chroot and the like only with their capability: the check after it is not seen.
+    // The filters of docker and podman let mount, chroot and the like pass only with their capability: the kernel's own check is not reached.
     if places.contains(&SECCOMP) {
         verification.notes.push(
             "the seccomp filter may have refused a system call before any capability was asked for: verify once more without it, with docker and \
@@ -326,7 +326,7 @@ fn explain(profile: &Profile, run: &Profile, verification: &mut Verification) {
     }
 }
 
-/// Says so if the engine could not have given these sets and capprof did.
+/// Adds a note if capprof gave sets that the engine could not have given.
 fn note_sets(run: &Profile, verification: &mut Verification) {
     let (asked, had) = (&run.conditions.original, &run.conditions.granted);
     let beyond = [

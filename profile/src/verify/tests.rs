@@ -210,7 +210,7 @@ fn of_what_the_kernel_asks_in_turn_the_first_is_named() {
         verification.suggested,
         [Capability::DAC_READ_SEARCH].into_iter().collect()
     );
-    // Where the second was asked more often, it was asked first somewhere, and does for both.
+    // If the second was asked for more often, it was asked for first somewhere, and one capability does for both.
     let verification = judge(
         &profile(&GIVEN, SUCCESS),
         &run(
@@ -252,7 +252,7 @@ fn a_program_that_goes_on_is_verified_unless_that_is_not_enough() {
             [Capability::SETUID].into_iter().collect()
         );
     }
-    // Today it is refused the same, and may well work.
+    // Today the same is refused, and the workload may work nevertheless.
     let today = Outside {
         today: true,
         ..watched(RunEnd::Stopped)
@@ -271,7 +271,7 @@ fn a_check_decides() {
         &checked(false),
         &["the check curl localhost: exit status 7 (3 tries)"],
     );
-    // Passing while it lived does not make up for another end.
+    // A check that passed while it ran does not make up for a different exit.
     gives(
         &before,
         &now,

@@ -9,7 +9,7 @@ pub(super) const WRITE: u32 = 2;
 /// To execute, or to pass through a directory.
 pub(super) const EXECUTE: u32 = 1;
 
-/// True if mode or access control list let the process, without any capability.
+/// Returns true if the mode or the access control list allows the access without any capability.
 pub(super) fn allowed(
     credentials: &Credentials,
     uid: u32,

@@ -17,7 +17,7 @@ pub enum Cause {
         to: String,
         /// Capabilities that would do as well.
         alternatives: CapabilitySet,
-        /// The alternatives.
+        /// The alternative to a capability.
         unless: Option<String>,
         /// The kernel's function that asked.
         function: String,
@@ -101,11 +101,11 @@ pub enum Cause {
         /// The mount point.
         mount: String,
     },
-    /// chattr(1) +i or +a
+    /// A file with an attribute of chattr(1): `+i` or `+a`.
     Immutable {
         /// The file.
         path: String,
-        /// +a
+        /// True for `+a`.
         append_only: bool,
     },
     /// A seccomp filter.
@@ -127,14 +127,14 @@ pub enum Cause {
         /// The device, and the refused access.
         rule: DeviceRule,
     },
-    /// The process has restricted itself, or was started so.
+    /// A Landlock domain: the process has restricted itself, or inherited the restriction.
     Landlock {
         /// The object.
         path: String,
     },
     /// SELinux.
     Selinux {
-        /// `SOURCE may not PERMISSION TARGET:CLASS`; without a record the process's context, which is not known to have refused anything.
+        /// `SOURCE may not PERMISSION TARGET:CLASS`; if there is no record, the process's context alone.
         rule: String,
         /// The serial number of the audit record. `None`: SELinux may have refused, and left no record.
         serial: Option<u64>,
@@ -169,25 +169,25 @@ pub enum Cause {
     },
     /// Yama.
     Yama {
-        /// kernel.yama.ptrace_scope
+        /// The value of kernel.yama.ptrace_scope.
         scope: i64,
     },
     /// A limit of resources.
     Limit {
-        /// `RLIMIT_NOFILE`, or `pids.max`
+        /// Its name: `RLIMIT_NOFILE`, `pids.max`.
         name: String,
         /// Its value.
         value: u64,
-        /// The capability that is above it.
+        /// The capability that lifts it.
         capability: Option<Capability>,
     },
     /// A sysctl.
     Sysctl {
-        /// `kernel.dmesg_restrict`
+        /// Its name: `kernel.dmesg_restrict`.
         name: String,
         /// Its value.
         value: String,
-        /// The value or condition that allows.
+        /// The value or condition that allows the call.
         allows: String,
         /// Capabilities of which any one would do.
         capabilities: CapabilitySet,
@@ -204,13 +204,13 @@ pub enum Cause {
 pub struct Explanation {
     /// The cause, if there is one; else each that the facts allow, likeliest first.
     pub causes: Vec<Cause>,
-    /// What else is to be known: a set-user-ID bit that was ignored.
+    /// Other facts for the reader: a set-user-ID bit that was ignored.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub notes: Vec<String>,
 }
 
 impl Explanation {
-    /// One cause, and no other is possible.
+    /// Returns the explanation with one cause, where no other is possible.
     pub fn sure(cause: Cause) -> Self {
         Self {
             causes: vec![cause],
@@ -218,7 +218,7 @@ impl Explanation {
         }
     }
 
-    /// True if the cause is a capability that the process lacks where it counts.
+    /// Returns true if the cause is a capability that the process lacks in the user namespace that the kernel asks.
     pub fn is_about_capabilities(&self) -> bool {
         self.causes.iter().all(|cause| {
             matches!(
@@ -378,7 +378,7 @@ fn device(rule: &DeviceRule) -> String {
 }
 
 impl Cause {
-    /// What the owner, mode, mount or flags of a file are, where they are the cause; else nothing.
+    /// Writes the owner, mode, mount or flags of a file if they are the cause; else nothing.
     fn of_a_file(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::UnmappedOwner { path, uid, gid } => write!(
@@ -444,7 +444,7 @@ impl Cause {
 }
 
 impl Cause {
-    /// AppArmor's refusals, if they are the cause; else nothing.
+    /// Writes AppArmor's refusals if they are the cause; else nothing.
     fn of_apparmor(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self::Apparmor {
             profile,

@@ -9,7 +9,7 @@ use crate::classify;
 use crate::default_filter::opened_by_capabilities;
 use crate::{Capability, CapabilitySet};
 
-/// Finds out who refused.
+/// Finds the part of the system that refused.
 pub fn decide(facts: &Facts) -> Explanation {
     let mut explanation = match by_filter(facts) {
         Some(cause) => Explanation::sure(cause),
@@ -19,7 +19,7 @@ pub fn decide(facts: &Facts) -> Explanation {
     explanation
 }
 
-/// A filter that answers with the very error: the call has not run, so that nothing else can be the cause.
+/// Returns the seccomp filter as the cause if it answers with exactly this error: the call has not run, so nothing else can be the cause.
 fn by_filter(facts: &Facts) -> Option<Cause> {
     let error = match facts.seccomp? {
         Answer::Errno(error) if Errno(error) == facts.error => error,
@@ -54,7 +54,7 @@ fn after_filter(facts: &Facts) -> Explanation {
 fn not_permitted(facts: &Facts) -> Explanation {
     let mut by_modules = modules::refused(&facts.modules, |check| is_decisive(facts, check));
     if !by_modules.is_empty() {
-        // Of two that refused, one may have been passed over.
+        // Besides a module's refusal, a refused capability may have failed the call.
         if !modules::is_about_capabilities(&facts.modules)
             && let Some((check, sites)) = deciding(facts)
         {
@@ -70,7 +70,7 @@ fn not_permitted(facts: &Facts) -> Explanation {
     causes.dedup();
     if let Some((check, sites)) = deciding(facts) {
         let cause = by_check(facts, check, &sites);
-        // Asked before it was known whether it matters: what forbids the call by itself may be the cause too.
+        // If the kernel asked before it knew whether that matters, a reason that needs no check may be the cause too.
         causes.retain(|_| is_early(&sites));
         causes.insert(0, cause);
         return Explanation {
@@ -100,7 +100,7 @@ fn not_permitted(facts: &Facts) -> Explanation {
     }
 }
 
-/// Modes for which the kernel asks for no capability before it refuses.
+/// Returns true for causes where the kernel refuses without asking for a capability.
 fn needs_no_check(cause: &Cause) -> bool {
     match cause {
         Cause::UnmappedOwner { .. } | Cause::NotExecutable { .. } => true,
@@ -109,8 +109,8 @@ fn needs_no_check(cause: &Cause) -> bool {
     }
 }
 
-/// The refused check that explains the error, with the atlas's entries for it: the last one that refuses. Where one place asks for several
-/// capabilities one after the other, the first of them, which is the narrower one.
+/// Returns the refused check that explains the error, with the atlas's entries for it. It is the last check that fails the call; where one place
+/// asks for several capabilities one after the other, it is the first of them, the narrower capability.
 fn deciding(facts: &Facts) -> Option<(&RefusedCheck, Vec<&'static atlas::Site>)> {
     let mut found: Option<(&RefusedCheck, Vec<&'static atlas::Site>)> = None;
     for check in facts.checks.iter().rev() {
@@ -127,7 +127,7 @@ fn deciding(facts: &Facts) -> Option<(&RefusedCheck, Vec<&'static atlas::Site>)>
     found
 }
 
-/// The call site without the functions that only hand the question on.
+/// The call site without the helpers through which it asks.
 fn place(check: &RefusedCheck) -> Vec<&str> {
     check
         .functions()
@@ -140,13 +140,13 @@ fn is_helper(name: &str) -> bool {
         || atlas::of_function(name).any(|site| site.class == PlaceClass::Helper)
 }
 
-/// True if the kernel fails the call because of the refused check, and not if it only asks before it knows whether that matters.
+/// Returns true if the kernel fails the call because of the refused check. False for a check before the kernel knows whether it matters.
 fn is_decisive(facts: &Facts, check: &RefusedCheck) -> bool {
     let sites = atlas::asked(check.capability, check.functions());
     matters(facts, check, &sites) && !is_early(&sites)
 }
 
-/// True if the place asks before the kernel knows whether the answer matters.
+/// Returns true if the place asks before the kernel knows whether the answer matters.
 fn is_early(sites: &[&'static atlas::Site]) -> bool {
     !sites.is_empty() && sites.iter().all(|site| site.class == PlaceClass::Early)
 }
@@ -214,7 +214,7 @@ fn by_check(facts: &Facts, check: &RefusedCheck, sites: &[&'static atlas::Site])
     }
 }
 
-/// Security modules that could have refused, none of which says so.
+/// Returns filters and security modules that could have refused and left no sign of it.
 fn confinement(facts: &Facts) -> Vec<Cause> {
     let modules = &facts.modules;
     let mut causes = Vec::new();
@@ -257,8 +257,8 @@ fn confinement(facts: &Facts) -> Vec<Cause> {
     causes
 }
 
-/// True if a security module is the only one left that can have refused: the way was walked to its end, mode and capabilities let the process,
-/// and the file system has no opinion of its own.
+/// Returns true if only a security module can have refused: the path was walked to its end, mode and capabilities allow the access, and the file
+/// system makes no permission checks of its own.
 fn is_last_possible(facts: &Facts) -> bool {
     if facts.error != Errno::EACCES && facts.error != Errno::EXDEV {
         return false;
@@ -274,7 +274,7 @@ fn is_last_possible(facts: &Facts) -> bool {
     })
 }
 
-/// File systems that go by mode, owner and list alone.
+/// File systems that decide by mode, owner and access control list alone.
 const PLAIN: [&str; 7] = ["ext4", "xfs", "btrfs", "tmpfs", "overlay", "ext3", "f2fs"];
 
 fn unknown(facts: &Facts) -> Cause {
@@ -283,7 +283,7 @@ fn unknown(facts: &Facts) -> Cause {
     }
 }
 
-/// Returns true if the cause is a security module of which only its being there is known.
+/// Returns true if the cause is a security module that is active and left no record.
 fn is_without_a_record(cause: &Cause) -> bool {
     matches!(
         cause,

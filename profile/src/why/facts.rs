@@ -69,7 +69,7 @@ pub struct IdRange {
     pub inside: u32,
     /// The first id in the initial namespace.
     pub outside: u32,
-    /// The number of times.
+    /// The number of ids.
     pub count: u32,
 }
 
@@ -92,16 +92,16 @@ pub struct Credentials {
     pub bounding: CapabilitySet,
     /// How deep the user namespace is; 0 is the initial one.
     pub user_level: u32,
-    /// Users of the namespace; empty if unknown.
+    /// The namespace's map of user ids; empty if unknown.
     pub uid_map: Vec<IdRange>,
-    /// Groups of the namespace; empty if unknown.
+    /// The namespace's map of group ids; empty if unknown.
     pub gid_map: Vec<IdRange>,
     /// No new privileges (prctl(2), `PR_SET_NO_NEW_PRIVS`).
     pub no_new_privileges: bool,
 }
 
 impl Credentials {
-    /// True if user and group have ids in the process's user namespace; true if the maps are not known.
+    /// Returns true if user and group have ids in the process's user namespace, and if the maps are not known.
     pub fn maps(&self, uid: u32, gid: u32) -> bool {
         let within = |map: &[IdRange], id: u32| {
             map.is_empty()
@@ -133,7 +133,7 @@ pub struct RefusedCheck {
     pub capability: Capability,
     /// The user namespace.
     pub target: CheckedNamespace,
-    /// Asked of credentials that are not the process's own: a file system's mounter's, another task's.
+    /// True if the checked credentials are not the process's own but, for example, those of a file system's mounter or of another task.
     pub foreign: bool,
     /// The kernel's functions, innermost first.
     pub call_site: Vec<String>,
@@ -145,7 +145,7 @@ impl RefusedCheck {
         self.call_site.iter().map(String::as_str)
     }
 
-    /// True if one of these functions is on the way to the check.
+    /// Returns true if one of these functions is on the call path to the check.
     pub(super) fn is_asked_in(&self, names: &[&str]) -> bool {
         self.functions().any(|name| names.contains(&name))
     }
@@ -164,11 +164,11 @@ pub struct Intent {
     pub create: bool,
     /// The entry must not be there (`O_EXCL`, mkdir, …).
     pub exclusive: bool,
-    /// To take an entry out of its directory.
+    /// To remove an entry from its directory.
     pub remove: bool,
     /// To change mode, owner, times or attributes.
     pub attributes: bool,
-    /// Not to follow a link in the last place.
+    /// Not to follow a symbolic link in the last component.
     pub no_follow: bool,
     /// To make a hard link to it.
     pub link: bool,
@@ -224,24 +224,24 @@ pub enum ReadOnly {
 /// A mount.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Mount {
-    /// Where, as the process sees it.
+    /// The mount point, as the process sees it.
     pub point: String,
-    /// Read-only.
+    /// The origin of its being read-only; `None` if it is writable.
     pub read_only: Option<ReadOnly>,
-    /// Without set-user-ID.
+    /// True if set-user-ID bits have no effect.
     pub nosuid: bool,
-    /// Without execution.
+    /// True if no file on it can be executed.
     pub noexec: bool,
-    /// Without devices.
+    /// True if no device node on it can be opened.
     pub nodev: bool,
     /// The type of file system, if known.
     pub file_system: String,
 }
 
-/// A file or directory on the way that the call named.
+/// A file or directory on the path that the call named.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PathComponent {
-    /// As the process sees it.
+    /// Its path, as the process sees it.
     pub path: String,
     /// Its kind.
     pub kind: FileKind,
@@ -253,9 +253,9 @@ pub struct PathComponent {
     pub gid: u32,
     /// The access control list, if it has one.
     pub acl: Vec<AclEntry>,
-    /// chattr +i
+    /// True after `chattr +i`.
     pub immutable: bool,
-    /// chattr +a
+    /// True after `chattr +a`.
     pub append_only: bool,
     /// Numbers of a device.
     pub device: (u32, u32),
@@ -263,18 +263,18 @@ pub struct PathComponent {
     pub mount: Mount,
 }
 
-/// The way to what a call named.
+/// The walk of a path that a call named.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Walk {
     /// The name as the process sees it, from its root directory.
     pub name: String,
     /// Directories passed, and symbolic links followed, in this order.
     pub passed: Vec<PathComponent>,
-    /// What is there now; `None` if nothing is.
+    /// The file at its end; `None` if there is none now.
     pub last: Option<PathComponent>,
-    /// False if the way could not be walked to its end for another reason than a missing entry.
+    /// False if the path could not be walked to its end for another reason than a missing entry.
     pub whole: bool,
-    /// What runs the file: of a script the interpreter, of a program its loader, each with the way to it.
+    /// The programs that run the file, each with the walk to it: a script's interpreter, a program's loader.
     pub interpreters: Vec<Walk>,
     /// The file's capabilities, and whether they are made effective.
     pub file_capabilities: Option<(CapabilitySet, bool)>,
@@ -308,7 +308,7 @@ pub struct DeviceRule {
 /// A record that SELinux made of what it refused during the call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AvcRefusal {
-    /// `SOURCE may not PERMISSION TARGET:CLASS`
+    /// The refusal in words: `SOURCE may not PERMISSION TARGET:CLASS`.
     pub rule: String,
     /// The record's serial number, by which ausearch(8) finds it.
     pub serial: u64,
@@ -329,12 +329,12 @@ pub struct ApparmorDenial {
     pub check: Option<RefusedCheck>,
 }
 
-/// A security module's facts about the process.
+/// The facts of the security modules about the process.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Modules {
     /// SELinux's context, if SELinux is on.
     pub selinux: Option<String>,
-    /// True if that is enforced.
+    /// True if SELinux is in enforcing mode.
     pub selinux_enforcing: bool,
     /// SELinux's refusals to this thread in this call, in this order.
     pub avc: Vec<AvcRefusal>,
@@ -348,7 +348,7 @@ pub struct Modules {
     pub lockdown: Option<String>,
 }
 
-/// All that is known.
+/// All facts that are known about a refusal.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Facts {
     /// The system call's name.
@@ -367,9 +367,9 @@ pub struct Facts {
     pub checks: Vec<RefusedCheck>,
     /// The answer of the process's seccomp filters to the call; `None` if it has none.
     pub seccomp: Option<Answer>,
-    /// The way to what it named.
+    /// The walk of the path that it named.
     pub walk: Option<Walk>,
-    /// The way to the second name.
+    /// The walk of the second path.
     pub second_walk: Option<Walk>,
     /// The device that was asked about.
     pub device: Option<DeviceRule>,
@@ -381,6 +381,6 @@ pub struct Facts {
     pub modules: Modules,
     /// The pids controller refused a process of this control group.
     pub pids_limit: Option<u64>,
-    /// The program is set-user-ID and its mount (true) or no_new_privs (false) ignored that.
+    /// `Some` if the program is set-user-ID or set-group-ID and that was ignored: because of its mount (true) or of no_new_privs (false).
     pub ignored_setuid: Option<bool>,
 }

@@ -5,13 +5,13 @@ use super::cause::Cause;
 use super::facts::{Errno, Facts, FileKind, Intent, Mount, PathComponent, Walk};
 use crate::{Capability, CapabilitySet};
 
-/// A step that mode, owner or list refuse, without regard to capabilities.
+/// A step that mode, owner or access control list refuse.
 struct Refused<'a> {
     step: &'a PathComponent,
     wanted: u32,
 }
 
-/// The first step that mode, owner or access control list refuse, and which capability is missing; capabilities that the process holds count.
+/// Returns the first step that mode, owner or access control list refuse and for which the process holds no sufficient capability.
 fn refused_by_mode<'a>(facts: &Facts, walk: &'a Walk, intent: Intent) -> Option<Refused<'a>> {
     let user = match intent.real_ids {
         true => facts.credentials.uid,
@@ -47,7 +47,7 @@ fn refused_by_mode<'a>(facts: &Facts, walk: &'a Walk, intent: Intent) -> Option<
     check(last, wanted)
 }
 
-/// True if a capability that the process holds counts for this file and is enough.
+/// Returns true if the process holds a sufficient capability that counts for this file.
 fn overrides(facts: &Facts, step: &PathComponent, wanted: u32) -> bool {
     let credentials = &facts.credentials;
     !is_sysctl(step)
@@ -57,12 +57,12 @@ fn overrides(facts: &Facts, step: &PathComponent, wanted: u32) -> bool {
             .any(|capability| credentials.effective.contains(capability))
 }
 
-/// Files below /proc/sys go by their mode alone (fs/proc/proc_sysctl.c, `sysctl_perm()`).
+/// Returns true for a file below /proc/sys, where the mode alone decides (fs/proc/proc_sysctl.c, `sysctl_perm()`).
 fn is_sysctl(step: &PathComponent) -> bool {
     step.mount.file_system == "proc" && step.path.contains("/sys/")
 }
 
-/// The capabilities of which any one lets a process do that in spite of the mode (fs/namei.c, `generic_permission()`).
+/// The capabilities of which any one allows that access in spite of the mode (fs/namei.c, `generic_permission()`).
 fn would_do(step: &PathComponent, wanted: u32) -> CapabilitySet {
     if is_sysctl(step) {
         return CapabilitySet::default();
@@ -80,7 +80,7 @@ fn would_do(step: &PathComponent, wanted: u32) -> CapabilitySet {
     }
 }
 
-/// Refused by mode; `None` if mode and capabilities would let the process.
+/// Returns the cause if the mode refuses; `None` if mode and capabilities allow the access.
 pub(super) fn by_mode(facts: &Facts) -> Option<Cause> {
     let walks = [
         (facts.walk.as_ref(), facts.intent),
@@ -142,7 +142,7 @@ fn describe(facts: &Facts, refused: &Refused<'_>) -> Cause {
     }
 }
 
-/// The walks of the call, each with what it wants there.
+/// The walks of the call, each with the access that it asks for.
 fn walks(facts: &Facts) -> impl Iterator<Item = (&Walk, Intent)> {
     [
         (facts.walk.as_ref(), facts.intent),
@@ -165,13 +165,13 @@ fn written(walk: &Walk, intent: Intent) -> impl Iterator<Item = &PathComponent> 
     .flatten()
 }
 
-/// True for what engines lay over directories that a container is not to see (runtime-spec, config-linux.md, "Masked Paths").
+/// Returns true for a mount with which engines hide a path from the container (runtime-spec, config-linux.md, "Masked Paths").
 fn hides(mount: &Mount) -> bool {
     mount.file_system == "tmpfs"
         && (mount.point.starts_with("/proc/") || mount.point.starts_with("/sys/"))
 }
 
-/// EROFS
+/// Returns the cause of `EROFS`.
 pub(super) fn read_only(facts: &Facts) -> Option<Cause> {
     walks(facts).find_map(|(walk, intent)| {
         written(walk, intent).find_map(|step| {
@@ -185,7 +185,7 @@ pub(super) fn read_only(facts: &Facts) -> Option<Cause> {
     })
 }
 
-/// Refusals that no capability is asked for, each of which is enough for the error.
+/// Refusals for which the kernel asks for no capability. Each suffices for the error.
 pub(super) fn by_flags(facts: &Facts) -> Vec<Cause> {
     let mut causes = Vec::new();
     for (walk, intent) in walks(facts) {

@@ -1,7 +1,7 @@
 //! Finds out why a system call was refused: the part of the kernel that refused it, and the remedy.
 //!
-//! [`facts`] says what a collector may know of a refusal, [`decide()`] makes an [`Explanation`] of it. Nothing is guessed: where the facts allow
-//! two causes, both are named, and where they allow none, the cause is [`Cause::Unknown`]. docs/why.md has a section for each cause.
+//! [`facts`] are what a collector can know of a refusal; [`decide()`] turns them into an [`Explanation`]. It guesses nothing: if the facts allow
+//! two causes, it names both, and if they allow none, the cause is [`Cause::Unknown`]. docs/why.md has a section for each cause.
 
 mod access;
 mod cause;

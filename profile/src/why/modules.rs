@@ -5,8 +5,8 @@ use super::facts::{Modules, RefusedCheck};
 
 /// Refusals by SELinux and AppArmor in this call.
 ///
-/// A module that refuses a capability does not always fail the call: the kernel asks for some only to see if the process has them. `decides` is
-/// true of the checks for which the call fails.
+/// A module that refuses a capability does not always fail the call: the kernel asks for some only to see if the process has them. `decides`
+/// returns true for a check that fails the call.
 pub(super) fn refused(modules: &Modules, decides: impl Fn(&RefusedCheck) -> bool) -> Vec<Cause> {
     let fails = |check: &Option<RefusedCheck>| check.as_ref().is_none_or(&decides);
     let by_selinux = modules
@@ -26,12 +26,13 @@ pub(super) fn refused(modules: &Modules, decides: impl Fn(&RefusedCheck) -> bool
             denied: Some(denial.denied.clone()),
             serial: denial.serial,
         });
-    // The kernel asks module after module, and the first that refuses is the last that is asked; the same of what one module is asked.
+    // The kernel asks one module after the other and stops at the first refusal, so the last refusal is the one that counts. The same holds for
+    // several refusals of one module.
     let mut causes: Vec<Cause> = by_selinux.chain(by_apparmor).collect();
     causes.split_off(causes.len().saturating_sub(1))
 }
 
-/// True if all that was refused is a capability, which the process holds otherwise.
+/// Returns true if the modules refused capabilities and nothing else.
 pub(super) fn is_about_capabilities(modules: &Modules) -> bool {
     let mut checks = modules
         .avc

@@ -2,8 +2,8 @@
 
 use super::report::Refusal;
 
-/// Calls that programs make to find out what they may do, and go on without: glibc's clone3, numactl's memory policies, the event rings of
-/// libuv.
+/// Calls with which programs find out what they may do, and without which they go on: glibc's clone3, numactl's memory policies, the event
+/// rings of libuv.
 const PROBES: [&str; 22] = [
     "access",
     "clone3",
@@ -29,7 +29,7 @@ const PROBES: [&str; 22] = [
     "userfaultfd",
 ];
 
-/// True if programs make this call to see whether they may.
+/// Returns true if programs make this call to see whether they may.
 pub fn is_probe(call: &str) -> bool {
     PROBES.contains(&call)
 }
@@ -43,7 +43,7 @@ pub fn rank(refusals: &mut [Refusal]) {
             (false, false) => 2,
             (false, true) => 3,
         };
-        // Of several fatal ones the last came nearest to the end.
+        // Of several fatal refusals the last came closest to the end.
         let order = match refusal.fatal {
             true => u64::MAX - refusal.order,
             false => refusal.order,

@@ -18,13 +18,13 @@ pub struct Refusal {
     pub error: String,
     /// The number of times.
     pub count: u64,
-    /// The process ended with an error, and this was the last thing that it was refused.
+    /// True if the process ended with an error, and this was its last refusal.
     pub fatal: bool,
-    /// Programs make this call to see whether they may.
+    /// True if programs make this call to see whether they may.
     pub probe: bool,
     /// The order in which refusals were first seen.
     pub order: u64,
-    /// The part that refused, and what would allow it.
+    /// The part of the system that refused.
     pub explanation: Explanation,
     /// The remedy for each cause.
     pub remedies: Vec<String>,

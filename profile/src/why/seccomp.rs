@@ -63,7 +63,7 @@ pub enum Answer {
     Errno(i32),
     /// Kill the process or thread, or send it SIGSYS.
     Kill,
-    /// Ask another process, which may have it fail with any error.
+    /// Ask another process, which may let it fail with any error.
     Supervisor,
     /// The filters could not be read.
     Unreadable,

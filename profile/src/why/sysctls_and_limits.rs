@@ -5,7 +5,7 @@ use super::facts::{CheckedNamespace, Errno, Facts, PathComponent, RefusedCheck};
 use crate::atlas::paths;
 use crate::{Capability, CapabilitySet};
 
-/// The kernel's function that asked, past those that hand the question on.
+/// The kernel's function that asked, without the helpers through which it asked.
 pub(super) fn function(check: &RefusedCheck) -> String {
     check
         .functions()
@@ -14,7 +14,7 @@ pub(super) fn function(check: &RefusedCheck) -> String {
         .to_owned()
 }
 
-/// Sysctls that decide whether a capability is asked for: call, capability, sysctl, and from which value on it refuses.
+/// Sysctls that decide if the kernel asks for a capability: call, capability, sysctl, the value above which it asks, and the condition for the remedy.
 const SYSCTLS: [(&str, Capability, &str, i64, &str); 10] = [
     (
         "perf_event_open",
@@ -88,13 +88,13 @@ const SYSCTLS: [(&str, Capability, &str, i64, &str); 10] = [
     ),
 ];
 
-/// `CLONE_NEWUSER`
+/// `CLONE_NEWUSER` of clone(2) and unshare(2).
 const NEW_USER: u64 = 0x1000_0000;
 /// Actions of syslog(2) that every process may do, where kernel.dmesg_restrict is 0.
 const READ_ALL: u64 = 3;
 const SIZE_BUFFER: u64 = 10;
 
-/// What a refused check means in calls where more than the capability decides.
+/// Returns the cause of a refused check in calls where something else than the capability can decide as well.
 pub(super) fn by_check(facts: &Facts, check: &RefusedCheck) -> Option<Cause> {
     by_owner(facts, check)
         .or_else(|| by_limit_of(facts, check))
@@ -108,7 +108,7 @@ fn by_sysctl(facts: &Facts, check: &RefusedCheck) -> Option<Cause> {
         .iter()
         .find(|(call, capability, ..)| *call == facts.call && *capability == check.capability)?;
     let value = *facts.sysctls.get(*name)?;
-    // For every program that may run BPF at all, another type of program asks for more.
+    // Sysctls with special values or conditions; all others refuse above the value of the table.
     let applies = match *name {
         "kernel.unprivileged_userns_clone" => {
             value == 0
@@ -144,7 +144,7 @@ fn by_sysctl(facts: &Facts, check: &RefusedCheck) -> Option<Cause> {
     })
 }
 
-/// Files and their owners.
+/// Returns the owner of a file as the cause, if the check is about it.
 fn by_owner(facts: &Facts, check: &RefusedCheck) -> Option<Cause> {
     let foreign = |step: &&PathComponent| step.uid != facts.credentials.fsuid;
     let walk = facts.walk.as_ref();
@@ -184,7 +184,7 @@ fn limit(facts: &Facts, name: &str, capability: Option<Capability>) -> Option<Ca
     })
 }
 
-/// Calls in which a capability lifts a limit.
+/// Returns a limit as the cause, in calls where the capability lifts that limit.
 fn by_limit_of(facts: &Facts, check: &RefusedCheck) -> Option<Cause> {
     let name = match (facts.call.as_str(), check.capability) {
         ("setpriority", Capability::SYS_NICE) => "RLIMIT_NICE",
@@ -196,7 +196,6 @@ fn by_limit_of(facts: &Facts, check: &RefusedCheck) -> Option<Cause> {
         ("mlock" | "mlock2" | "mlockall" | "shmctl" | "mmap", Capability::IPC_LOCK) => {
             "RLIMIT_MEMLOCK"
         }
-        ("setrlimit" | "prlimit64", Capability::SYS_RESOURCE) => return None,
         _ => return None,
     };
     limit(facts, name, Some(check.capability))
@@ -210,7 +209,7 @@ fn by_yama(facts: &Facts, check: &RefusedCheck) -> Option<Cause> {
         .map(|scope| Cause::Yama { scope: *scope })
 }
 
-/// Filters and Landlock domains need a process that gains nothing by executing.
+/// Seccomp filters and Landlock domains need a process that gains nothing by executing.
 fn by_new_privileges(facts: &Facts, check: &RefusedCheck) -> Option<Cause> {
     let call = matches!(
         facts.call.as_str(),
@@ -222,7 +221,7 @@ fn by_new_privileges(facts: &Facts, check: &RefusedCheck) -> Option<Cause> {
     })
 }
 
-/// Calls that are refused without any capability being asked for.
+/// Returns the causes of refusals for which the kernel asks for no capability.
 pub(super) fn without_check(facts: &Facts) -> Vec<Cause> {
     let sysctl = |name: &str, refuses: &dyn Fn(i64) -> bool, allows: &str| {
         facts
@@ -282,13 +281,13 @@ fn sets_files(facts: &Facts) -> bool {
     }
 }
 
-/// socket(AF_INET or AF_INET6, SOCK_DGRAM, IPPROTO_ICMP or IPPROTO_ICMPV6)
+/// Returns true for socket(AF_INET or AF_INET6, SOCK_DGRAM, IPPROTO_ICMP or IPPROTO_ICMPV6).
 fn is_ping(facts: &Facts) -> bool {
     let [family, kind, protocol, ..] = facts.arguments;
     matches!((family, protocol), (2, 1) | (10, 58)) && kind & 0xf == 2
 }
 
-/// Errors of limits.
+/// Returns the limits that can have caused the error.
 pub(super) fn by_limit(facts: &Facts) -> Vec<Cause> {
     let used_up = |name: &str| {
         let (value, used) = facts.limits.get(name)?;
@@ -340,10 +339,10 @@ fn is_limited(facts: &Facts, name: &str) -> bool {
         .is_some_and(|(value, _)| *value != u64::MAX)
 }
 
-/// Namespaces that this user may make (namespaces(7)): one that is set to 0 is the cause; else any of those asked for.
+/// Returns the limit on a user's namespaces (namespaces(7)) as the cause: one that is 0, else the first of those that the call needs.
 fn namespaces(facts: &Facts) -> Option<Cause> {
     let flags = facts.arguments[0];
-    [
+    let limits: Vec<(&str, i64)> = [
         (NEW_USER, "user.max_user_namespaces"),
         (0x0002_0000, "user.max_mnt_namespaces"),
         (0x0400_0000, "user.max_uts_namespaces"),
@@ -355,18 +354,19 @@ fn namespaces(facts: &Facts) -> Option<Cause> {
     ]
     .into_iter()
     .filter(|(flag, _)| flags & flag != 0)
-    .find_map(|(_, name)| {
-        let value = facts.sysctls.get(name)?;
-        Some(Cause::Sysctl {
-            name: name.to_owned(),
-            value: value.to_string(),
-            allows: " with a higher value".to_owned(),
-            capabilities: CapabilitySet::default(),
-        })
+    .filter_map(|(_, name)| Some((name, *facts.sysctls.get(name)?)))
+    .collect();
+    let zero = limits.iter().find(|(_, value)| *value == 0);
+    let (name, value) = zero.or(limits.first())?;
+    Some(Cause::Sysctl {
+        name: (*name).to_owned(),
+        value: value.to_string(),
+        allows: " with a higher value".to_owned(),
+        capabilities: CapabilitySet::default(),
     })
 }
 
-/// fork(2): the kernel asks for capabilities where RLIMIT_NPROC is reached, and for none where the control group's limit is.
+/// fork(2): at RLIMIT_NPROC the kernel asks for capabilities, at the control group's limit it does not.
 fn processes(facts: &Facts) -> Vec<Cause> {
     let by_user = facts
         .checks

@@ -1,4 +1,4 @@
-//! Checks with other credentials than the program's, or without an effect on what the system call does.
+//! Checks with other credentials than the program's, or without an effect on the system call.
 
 use crate::Capability;
 use crate::atlas::paths;
@@ -9,16 +9,16 @@ use crate::classify::rule::{Decision, Rule};
 use crate::observation::Observation;
 
 pub(super) static RULES: &[Rule] = &[
-    // fs/open.c do_faccessat(): looks and does nothing; older kernels, and newer ones for users with capabilities, exchange the
-    // credentials for it. What the program does with the answer asks for itself.
+    // fs/open.c do_faccessat(): only looks. Older kernels, and newer ones for users with capabilities, override the credentials for that.
+    // If the program acts on the answer, the kernel checks that act by itself.
     Rule {
         name: "asked-by-access",
         explanation: "the program asked with access(2) whether it may, and was told yes: counts only if it acts on the answer",
         decision: Decision::Optional,
         applies: |check, _| in_syscall(check, ACCESS) && !(check.overridden && in_overlayfs(check)),
     },
-    // Overlayfs that the container mounted itself works with the container's credentials. What it asks for at each look at a layer
-    // (private extended attributes, file handles) its mounter has shown to hold, or the file system does without.
+    // An overlayfs that the container mounted itself works with the container's credentials. Of the capabilities that it asks for at each access to
+    // a layer (private extended attributes, file handles), its mounter has shown that it holds them, or overlayfs goes on without.
     Rule {
         name: "own-overlay",
         explanation: "asked by overlayfs that the container mounted itself, for its own bookkeeping: a process that may mount it may do that, or it goes on without",
@@ -28,9 +28,9 @@ pub(super) static RULES: &[Rule] = &[
                 && (check.overridden && check.own_mount || is_mounting_overlay(check))
         },
     },
-    // override_creds(): overlayfs with its mounter's credentials, coredumps, binfmt_misc. Not so where a user's own request is carried
-    // out with credentials that it chose or had before: io_uring, cgroup.procs, the opener of a file, a tracer; nor where the container mounted
-    // the overlayfs itself.
+    // override_creds(): overlayfs with its mounter's credentials, core dumps, binfmt_misc. The rule does not apply where the kernel carries out a
+    // user's own request with credentials that the user chose or had before (io_uring, cgroup.procs, the opener of a file, a tracer), nor to an
+    // overlayfs that the container mounted itself.
     Rule {
         name: "overridden-credentials",
         explanation: "the kernel asked on its own behalf, with other credentials than the program's (overlayfs)",
@@ -47,8 +47,8 @@ pub(super) static RULES: &[Rule] = &[
         decision: Decision::Dismissed,
         applies: |check, _| check.without_effect,
     },
-    // fs/attr.c notify_change() turns the loss of the set-user-ID bit into a change of mode, and setattr_prepare() then asks about the
-    // set-group-ID bit, which chown(2) itself has dealt with unless the group may not execute the file.
+    // To clear the set-user-ID bit, fs/attr.c notify_change() changes the mode, and setattr_prepare() then asks about the set-group-ID bit.
+    // chown(2) has already cleared that bit itself, except where the group may not execute the file.
     Rule {
         name: "chown-mode",
         explanation: "asked while the owner of a set-user-ID file was changed; without it a set-group-ID bit without group execution is cleared",
@@ -61,9 +61,9 @@ pub(super) static RULES: &[Rule] = &[
     },
 ];
 
-/// Returns true if overlayfs asked for itself: its private extended attributes and file handles (fs/overlayfs/super.c, namei.c, export.c), whether a
-/// set-ID bit survives a copy, which comes with the mode that is set afterwards, whether a layer can be read without marking it as read, and
-/// the times of a copy, which it goes on without.
+/// Returns true if overlayfs asked for its own purposes (fs/overlayfs/super.c, namei.c, export.c): for its private extended attributes and file
+/// handles; if a set-ID bit survives a copy, where overlayfs sets the mode afterwards anyway; to read a layer without a new access time; and to
+/// set the times of a copy, where it goes on without.
 fn is_overlay_bookkeeping(check: &Observation) -> bool {
     match check.capability {
         Capability::SYS_ADMIN => asked_in(check, paths::ATTRIBUTE_PERMISSION),
@@ -74,13 +74,13 @@ fn is_overlay_bookkeeping(check: &Observation) -> bool {
     }
 }
 
-/// Returns true if overlayfs asked for file handles while it was mounted, which kernels before 6.7 do before they exchange the credentials.
+/// Returns true if overlayfs asked for file handles while it was mounted. Kernels before 6.7 do that before they override the credentials.
 fn is_mounting_overlay(check: &Observation) -> bool {
     !check.overridden && asked_in(check, paths::OVERLAY_HANDLE)
 }
 
-/// Returns true if the innermost function of overlayfs had not yet exchanged the credentials (fs/overlayfs/inode.c): these functions look at the file as
-/// the program sees it first, then at the layer's.
+/// Returns true if the innermost function of overlayfs had not yet overridden the credentials (fs/overlayfs/inode.c): these functions first check
+/// the file as the program sees it, then the layer's file.
 fn before_overlay_exchanged(check: &Observation) -> bool {
     let frames: Vec<&str> = check
         .call_site

@@ -1,7 +1,7 @@
-//! Places where the kernel asks only to decide about a detail: what it shows, how it accounts, which hardening it leaves out.
+//! Places where the kernel asks only to settle a detail: how much it shows, how it accounts, which hardening it leaves out.
 //!
-//! The atlas has the places of most of these rules (`rule` in `profile/atlas/table`). The others go by what data cannot say: which function
-//! called one that decides for many (access to a process, to a file).
+//! The atlas has the places of most of these rules (`rule` in `profile/atlas/table`). The others depend on the caller of a function that serves
+//! many (access to a process, to a file), which the data cannot express.
 
 use crate::Capability;
 use crate::atlas::paths;
@@ -77,7 +77,7 @@ pub(super) static RULES: &[Rule] = &[
         decision: Decision::Optional,
         applies: in_atlas,
     },
-    // fs/exec.c would_dump(), in line in begin_new_exec(): whether the process may be traced and dumped.
+    // fs/exec.c would_dump(), inlined in begin_new_exec(): decides if the process may be traced and dumped.
     Rule {
         name: "would-dump",
         explanation: "asked when a program was executed that may not be read; without it the process cannot be traced or dumped by its user",
@@ -131,7 +131,7 @@ pub(super) static RULES: &[Rule] = &[
         decision: Decision::Optional,
         applies: in_atlas,
     },
-    // The atlas has the place; it is the only one that asks silently, which a check whose stack was lost shows.
+    // The atlas has the place. No other place asks for this capability silently, so the rule recognises a check whose stack was lost.
     Rule {
         name: "label-read",
         explanation: "without it a label that the loaded policy does not know is shown as unlabeled",

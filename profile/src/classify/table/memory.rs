@@ -5,7 +5,7 @@ use crate::classify::rule::{Decision, Rule};
 use crate::observation::{Audit, Observation};
 
 pub(super) static RULES: &[Rule] = &[
-    // mm/util.c __vm_enough_memory() of every mapping, fork, page of stack: security/commoncap.c cap_vm_enough_memory() asks with NOAUDIT.
+    // mm/util.c __vm_enough_memory(), at every mapping, fork and growth of the stack: security/commoncap.c cap_vm_enough_memory() asks with NOAUDIT.
     Rule {
         name: "overcommit",
         explanation: "asked at every growth of memory, to decide who may use the last 3 %",
@@ -18,7 +18,7 @@ pub(super) static RULES: &[Rule] = &[
     },
 ];
 
-/// Returns true if the overcommit probe is the only one that these system calls make for CAP_SYS_ADMIN, for checks whose stack was lost.
+/// Returns true if the overcommit probe is the only silent check for CAP_SYS_ADMIN in the system call; for checks whose stack was lost.
 ///
 /// clone(2) and unshare(2) ask also for new namespaces, but not silently; brk(2) and page faults ask for nothing else at all.
 fn only_overcommit_asks(check: &Observation) -> bool {

@@ -50,7 +50,7 @@ pub(crate) static REFUSED: Rule = Rule {
     applies: |_, _| false,
 };
 
-/// Refused for good.
+/// Refused, whatever the container holds.
 pub(super) static INITIAL_NAMESPACE: Rule = Rule {
     name: "initial-namespace",
     explanation: "asked of the initial user namespace, and the container is in another: no capability set can grant it",

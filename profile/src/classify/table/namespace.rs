@@ -11,8 +11,9 @@ pub(super) static RULES: &[Rule] = &[
         decision: Decision::Dismissed,
         applies: |check, _| check.by_owner,
     },
-    // The same: a process in a nested namespace holds there what its maker gave it. A process outside that is not the owner is asked for what
-    // it holds in the container's own namespace, and that counts. SELinux cannot tell which of the two it was; minimize makes a blind spot of it.
+    // The same function: the capabilities that a process holds in a nested namespace come from the maker of that namespace. For a process outside
+    // it that is not the owner, those count that it holds in the container's own namespace. SELinux's record is the same for both; minimize turns
+    // it into a blind spot.
     Rule {
         name: "nested-namespace",
         explanation: "asked of a user namespace that the container made for itself, by a process that lives in it and holds everything there",

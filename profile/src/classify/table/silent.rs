@@ -9,8 +9,8 @@ use crate::profile::Reason;
 pub(crate) const SILENT_UNKNOWN_SITE: &str = "silent-unknown-site";
 
 pub(super) static RULES: &[Rule] = &[
-    // The atlas has the places (filters, Landlock domains, a tracer's access, namespaces of others) and says which ask silently. Where what
-    // decides an early question was not seen, it counts.
+    // The atlas has the places (filters, Landlock domains, a tracer's access, namespaces of others) and says which ask silently. An early check
+    // counts if no rule above could tell from its arguments that it did not matter.
     Rule {
         name: "enforced-silently",
         explanation: "the kernel asks without an audit record, and refuses the system call without",

@@ -6,7 +6,7 @@ use crate::classify::call_site::asked_in;
 use crate::classify::rule::{Decision, Rule};
 use crate::profile::Reason;
 
-/// The rule of link(2), which [`crate::minimize`] makes a blind spot of.
+/// The rule of link(2), which [`crate::minimize`] turns into a blind spot.
 pub const HARD_LINK: &str = "hard-link";
 
 pub(super) static RULES: &[Rule] = &[
@@ -22,7 +22,7 @@ pub(super) static RULES: &[Rule] = &[
         },
     },
     // fs/namei.c may_linkat(): safe_hardlink_source() asks for read and write access; the file's owner may link it nevertheless.
-    // The recorder cannot see the owner. git links its own read-only files all the time; minimize makes a blind spot of it.
+    // The recorder cannot see the owner. git links its own read-only files all the time; minimize turns that into a blind spot.
     Rule {
         name: HARD_LINK,
         explanation: "asked when a file is hard-linked, which its owner may do without",

@@ -10,8 +10,8 @@ use crate::profile::Reason;
 pub const SYSCTL: &str = "sysctl";
 
 pub(super) static RULES: &[Rule] = &[
-    // The permissions callbacks of namespaced sysctls are asked on every look at the file, before it is known what for; see
-    // fs/proc/proc_sysctl.c sysctl_perm(). The recorder tells who only reads, or may write as the host's root.
+    // The permissions callback of a namespaced sysctl runs at every access to the file, before the kernel knows the kind of access; see
+    // fs/proc/proc_sysctl.c sysctl_perm(). The recorder finds out if the process only reads, or may write as the host's root.
     Rule {
         name: "sysctl-write",
         explanation: "a sysctl was written, or opened for it, that this process may not write without",
@@ -53,7 +53,7 @@ const READING: &[&str] = &[
     "getdents64",
 ];
 
-/// Returns true if the file's mode lets this container's root write all the same.
+/// Returns true if the file's mode lets this container's root write without the capability.
 ///
 /// net/sysctl_net.c keeps the mode (test_perm() lets the initial namespace's root write); kernel/pid.c accepts the pid namespace's root;
 /// kernel/ucount.c (/proc/sys/user) and ipc/ipc_sysctl.c (next_id) accept no user.

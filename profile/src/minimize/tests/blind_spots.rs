@@ -69,7 +69,7 @@ fn a_refusal_for_want_of_a_grant_is_a_blind_spot() {
         Some(Capability::SYS_RESOURCE)
     );
     assert_eq!(result.findings.denied[0].rule, "refused");
-    // SELinux hears nothing of it at all.
+    // SELinux never hears of it.
     let mut case = Case::default();
     case.granted.bounding.remove(Capability::SYS_RESOURCE);
     case.evidence(RecorderName::Selinux);
@@ -138,7 +138,7 @@ fn hard_links_and_id_maps_are_blind_spots() {
         result.findings.blind_spots[0].capability,
         Some(Capability::SETFCAP)
     );
-    // Another user than root maps itself alone.
+    // A user other than root maps only itself.
     let by = |as_root| Observation {
         as_root,
         ..map.clone()
@@ -172,7 +172,7 @@ fn selinux_alone_in_scope_host_is_never_complete() {
     let lines = case.minimize().incomplete_because;
     assert_eq!(lines.len(), 1, "{lines:?}");
     assert!(lines[0].starts_with("SELinux alone, in scope host, leaves no record of 1 of the 41"));
-    // eBPF sees all of it, and what a container was not given it cannot use.
+    // eBPF sees all of it, and a container cannot use a capability that it was not given.
     case.evidence(RecorderName::Ebpf);
     assert_eq!(case.minimize().incomplete_because, [""; 0]);
     let mut case = of_scope(Scope::Host);

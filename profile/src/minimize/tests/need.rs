@@ -32,7 +32,7 @@ fn a_list_that_a_program_sets_is_needed() {
         Reason::CapsetCompatibility
     );
     assert_eq!(result.findings.needed[0].syscalls, ["capset"]);
-    // A list set again by who holds no more than that is a list still.
+    // A program that sets a list again while it holds no more than the list still needs the list.
     case.evidence(RecorderName::Ebpf).capsets = vec![capset(list, list, list)];
     assert_eq!(case.minimize().findings.minimized, list);
 }
@@ -54,7 +54,7 @@ fn all_but_a_few_is_no_list() {
         result.findings.notes[0]
             .starts_with("chronyd set its capabilities to what it held but for CAP_SYS_BOOT")
     );
-    // Raising one by name while keeping all permitted is a list of one.
+    // A program that raises one by name and keeps all permitted has a list of one.
     case.evidence(RecorderName::Ebpf).capsets = vec![capset(all, all, set(&[Capability::NET_RAW]))];
     assert_eq!(
         case.minimize().findings.minimized,
@@ -96,7 +96,7 @@ fn what_programs_often_do_without_is_unclear_and_counts() {
         &["ns_capable", "elsewhere"],
     );
     assert_eq!(unclear(&Case::seen(vec![report, other]).minimize()), None);
-    // SELinux alone does not know how.
+    // SELinux alone does not know the kind of use.
     assert_eq!(
         unclear(&Case::seen(vec![record(Capability::KILL)]).minimize()),
         None

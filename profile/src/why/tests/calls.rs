@@ -246,12 +246,33 @@ fn limits_are_told_if_they_are_used_up() {
 }
 
 #[test]
+fn of_several_limits_on_namespaces_the_one_that_is_zero_is_the_cause() {
+    let cause = |users: i64, networks: i64| {
+        let mut facts = refused("unshare", Errno::ENOSPC);
+        facts.arguments[0] = 0x5000_0000;
+        for (name, value) in [("user", users), ("net", networks)] {
+            facts
+                .sysctls
+                .insert(format!("user.max_{name}_namespaces"), value);
+        }
+        only(&facts).to_string()
+    };
+    assert_eq!(cause(15000, 0), "sysctl user.max_net_namespaces is 0");
+    assert_eq!(cause(0, 15000), "sysctl user.max_user_namespaces is 0");
+    // Any of them may be used up: the first stands for all.
+    assert_eq!(
+        cause(15000, 15000),
+        "sysctl user.max_user_namespaces is 15000"
+    );
+}
+
+#[test]
 fn landlock_is_told_if_nothing_else_is_left() {
     let file = step("/f", FileKind::File, 0o644, 0);
     let mut facts = refused_file("openat", Errno::EACCES, reads(), file);
     facts.modules.landlock = Some(true);
     assert!(matches!(only(&facts), Cause::Landlock { .. }));
-    // A file system that has an opinion of its own.
+    // A file system with permission checks of its own.
     let last = facts.walk.as_mut().unwrap().last.as_mut().unwrap();
     last.mount.file_system = "nfs4".to_owned();
     assert_eq!(decide(&facts).causes.len(), 2);

@@ -81,7 +81,7 @@ fn a_capability_that_selinux_refuses_is_the_cause_where_it_decides() {
     let rule = "container_t may not sys_admin container_t:capability";
     facts.modules.avc = avc(rule, Some(sets_the_name));
     assert_eq!(causes(&facts), ["selinux"]);
-    // The kernel's reserve of memory, which no call fails for with this error.
+    // The kernel's reserve of memory: no call fails with this error because of it.
     let reserve = check(
         Capability::SYS_ADMIN,
         "security_vm_enough_memory_mm __vm_enough_memory",
