@@ -5,11 +5,11 @@ use capprof_profile::CapabilitySet;
 use capprof_profile::profile::Profile;
 use serde_json::{Map, Value, json};
 
-/// The text of the engine's configuration with its capability sets replaced by the minimized ones, and nothing else touched: key order,
-/// numbers and all that is not looked at survive. A configuration without a `process` object stays as it is.
+/// Returns the text of the engine's configuration with the minimized capability sets. Everything else stays: the order of keys, numbers, and members
+/// that capprof does not know. A configuration without a `process` object stays as it is.
 ///
 /// # Errors
-/// It is not JSON. What the shim has accepted is.
+/// It is not JSON. A configuration that the shim has accepted is.
 pub fn minimized_configuration(original: &str, profile: &Profile) -> serde_json::Result<Vec<u8>> {
     let mut document = Document::parse(original)?;
     if let Some(process) = document
@@ -22,7 +22,7 @@ pub fn minimized_configuration(original: &str, profile: &Profile) -> serde_json:
     Ok(document.write(original))
 }
 
-/// Gives a process of config.json exactly these sets, by their names there; others stay as they are.
+/// Gives a process of config.json exactly these sets, by their names there; other sets stay as they are.
 pub fn set_capabilities(process: &mut Map<String, Value>, sets: &[(&str, CapabilitySet)]) {
     let capabilities = process
         .entry("capabilities")
@@ -32,7 +32,7 @@ pub fn set_capabilities(process: &mut Map<String, Value>, sets: &[(&str, Capabil
     }
     if let Some(capabilities) = capabilities.as_object_mut() {
         for (name, set) in sets.iter().copied() {
-            // A set that was not there and would be empty stays away.
+            // An empty set is not added where there was none.
             if !set.is_empty() || capabilities.contains_key(name) {
                 capabilities.insert(name.to_owned(), names(set));
             }
@@ -77,15 +77,15 @@ mod tests {
             minimized(text),
             text.replace(r#"["CAP_CHOWN","CAP_NET_RAW"]"#, r#"["CAP_CHOWN"]"#)
         );
-        // Nothing to write them to.
+        // There is no process to write them to.
         let hooks = r#"{"ociVersion":"1.2.0"}"#;
         assert_eq!(minimized(hooks), hooks);
-        // No capabilities at all in the original means none: the sets are written out.
+        // An original without `capabilities` grants none, so all sets are written out.
         assert_eq!(
             minimized(r#"{"process":{}}"#),
             r#"{"process":{"capabilities":{"bounding":["CAP_CHOWN"],"effective":["CAP_CHOWN"],"permitted":["CAP_CHOWN"]}}}"#
         );
-        // What runtimes take, a strict reader would not.
+        // A strict reader would refuse some of what runtimes accept.
         let odd = format!(
             r#"{{"process":{{"env":["X=\ud800"]}},"x":{}1{}}}"#,
             "[".repeat(1000),

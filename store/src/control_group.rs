@@ -4,14 +4,14 @@ use crate::mountinfo::{self, MountEntry};
 use std::fs;
 use std::path::PathBuf;
 
-/// The name by which the hierarchy of version 2 is asked for: `/proc/PID/cgroup` lists no controllers for it.
+/// The name of the hierarchy of version 2 in the functions here: `/proc/PID/cgroup` lists no controllers for it.
 pub const VERSION_2: &str = "";
 
 /// The file with the processes of a control group, in each group of each hierarchy.
 pub const PROCESSES: &str = "cgroup.procs";
 
-/// Where the hierarchy of a controller of version 1, or that of version 2, is mounted from its root on, as far as this thread's mount namespace
-/// shows it. `None` if it is not mounted.
+/// Returns the mount point of the hierarchy of a version 1 controller, or of the version 2 hierarchy, in this thread's mount namespace. It must be
+/// mounted from its root on. `None` if it is not.
 pub fn mount(controller: &str) -> Option<PathBuf> {
     mounted(&own_mounts()?, controller)
         .filter(|mount| mount.is_whole)
@@ -38,7 +38,7 @@ fn own_mounts() -> Option<String> {
     fs::read_to_string("/proc/thread-self/mountinfo").ok()
 }
 
-/// The mounts of a hierarchy, the latest first: that one covers the others.
+/// The mounts of a hierarchy, the latest first: it covers the others.
 fn mounted(mounts: &str, controller: &str) -> impl Iterator<Item = Mount> {
     let is_wanted = move |entry: &MountEntry<'_>| match entry.file_system {
         "cgroup2" => controller == VERSION_2,
@@ -71,7 +71,8 @@ fn listed(groups: &str, controller: &str) -> Option<String> {
 
 /// The directory of a control group that is named as [`of()`] or systemd names it. `None` if it is the root, or not there.
 ///
-/// A process outside systemd's cgroup namespace sees its hierarchy mounted from a group on, and systemd names groups from there on.
+/// systemd in a cgroup namespace of its own names groups from the root of that namespace. A process outside sees the hierarchy mounted from that
+/// group on, so the name is valid below the mount point.
 pub fn directory(controller: &str, group: &str) -> Option<PathBuf> {
     let group = group.strip_prefix('/').filter(|group| !group.is_empty())?;
     mounted(&own_mounts()?, controller)
@@ -108,7 +109,7 @@ mod tests {
             all(&twice, VERSION_2),
             [Path::new("/control groups"), Path::new("/sys/fs/cgroup")]
         );
-        // A part of the hierarchy, as a container is shown it, is not the root.
+        // The part of the hierarchy that a container sees is not the root.
         let part = "28 24 0:25 /../.. /mnt rw shared:9 - cgroup2 cgroup rw\n";
         assert!(all(part, VERSION_2).is_empty());
         let mount = Mount {
@@ -131,7 +132,7 @@ mod tests {
         assert_eq!(of("pids"), None);
     }
 
-    /// The mount namespace is one of a thread of its own.
+    /// A thread of its own has the mount namespace.
     #[test]
     fn the_hierarchy_is_found_and_used_where_else_it_is_mounted() {
         use nix::mount::{MntFlags, MsFlags, mount as mount_at, umount2};

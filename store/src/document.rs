@@ -1,5 +1,5 @@
-//! A configuration of which only the parts that capprof looks at are taken apart. The rest stays text: it keeps every byte, and a large
-//! configuration costs no more than reading over it.
+//! A configuration of which capprof parses only the parts that it looks at. The rest stays text: it keeps every byte, and a large configuration
+//! costs no more than one pass over it.
 
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::ops::Range;
 
-/// What is taken apart: members of the configuration, and of two objects in it. `true`: an object of which only some members are.
+/// The members that are parsed, of the configuration and of two objects in it. `true`: an object of which only some members are parsed.
 const TAKEN_APART: [(&str, &str, bool); 14] = [
     ("", "process", true),
     ("", "linux", true),
@@ -30,26 +30,26 @@ const TAKEN_APART: [(&str, &str, bool); 14] = [
 /// A parsed configuration. It goes with the text that it was parsed from.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Document {
-    /// All members in their order, those that are left as text with `null` for a value.
+    /// All members in their order. A member that stays text has the value `null`.
     pub value: Value,
     /// Its place in a configuration, as a JSON pointer.
     root: &'static str,
-    /// Where in the text the values are that are left as text, by JSON pointer of their object and key.
+    /// The positions of values that stay text, by the JSON pointer of their object and their key.
     aside: BTreeMap<(&'static str, String), Range<usize>>,
-    /// The first key that runtimes read differently.
+    /// The first key that runtimes read in different ways.
     ambiguity: Option<Ambiguity>,
     /// True if one such key is an annotation.
     in_annotations: bool,
 }
 
-/// A key that runc and crun, or two versions of one of them, read differently. runc takes the last of two, merged with the first, and does not
-/// mind upper and lower case; crun takes the first, exactly as it is spelled.
+/// A key that runc and crun, or two versions of one of them, read in different ways. Of two equal keys runc takes the last, merged with the first,
+/// and it ignores case; crun takes the first, and only in the exact spelling.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Ambiguity {
     /// It occurs twice in one object.
     #[error("key {0} occurs twice, which runtimes read differently: remove one")]
     Twice(String),
-    /// It is a member that capprof looks at, but for upper and lower case.
+    /// It differs from a member that capprof looks at in case only.
     #[error("key {0} is {1} to some runtimes and unknown to others: write {1}")]
     Spelling(String, &'static str),
 }
@@ -63,7 +63,7 @@ impl Document {
         Self::parse_from(text, "")
     }
 
-    /// Parses a process of `exec --process`, which is what stands at `/process` of a configuration.
+    /// Parses the process of `exec --process`, which has the form of `/process` in a configuration.
     ///
     /// # Errors
     /// The text is not JSON.
@@ -80,10 +80,10 @@ impl Document {
         Ok(document)
     }
 
-    /// Makes sure that every runtime reads the parts that are taken apart as they are read here.
+    /// Makes sure that every runtime reads the parsed parts in the same way as capprof.
     ///
     /// # Errors
-    /// The first key of which that cannot be said.
+    /// The first key for which that is not sure.
     pub fn check(&self) -> Result<(), Ambiguity> {
         self.ambiguity.clone().map_or(Ok(()), Err)
     }
@@ -93,7 +93,7 @@ impl Document {
         !self.in_annotations
     }
 
-    /// One value: an object is taken apart as far as the table says.
+    /// Parses one value: an object as far as the table says.
     fn part(&mut self, text: &str, part: &str, pointer: &'static str) -> serde_json::Result<Value> {
         if !part.trim_start().starts_with('{') {
             return serde_json::from_str(part);
@@ -111,7 +111,7 @@ impl Document {
                 Some((_, "process", true)) => self.part(text, raw.get(), "/process")?,
                 Some((_, "linux", true)) => self.part(text, raw.get(), "/linux")?,
                 Some((_, name, _)) => {
-                    // The keys of annotations are free.
+                    // Annotations may have any key.
                     let Keys(ambiguity) = match *name {
                         "annotations" => Keys(serde_json::from_str::<FreeKeys>(raw.get())?.0),
                         _ => serde_json::from_str(raw.get())?,
@@ -136,7 +136,7 @@ impl Document {
         self.ambiguity = self.ambiguity.take().or(ambiguity);
     }
 
-    /// A member that is left as text, parsed; null where there is none or it is not JSON. It stays text.
+    /// Parses a member that stays text, without a change to the document; null if there is no such member or it is not JSON.
     pub fn look(&self, text: &str, holder: &'static str, key: &str) -> Value {
         self.aside
             .get(&(holder, key.to_owned()))
@@ -145,7 +145,7 @@ impl Document {
             .unwrap_or_default()
     }
 
-    /// Writes the configuration, with what was left as text taken from there.
+    /// Writes the configuration. Members that stayed text are copied from `text`.
     pub fn write(&self, text: &str) -> Vec<u8> {
         let mut output = Vec::with_capacity(text.len() + 4096);
         self.write_part(text, &self.value, Some(self.root), &mut output);
@@ -250,7 +250,7 @@ const LOOKED_AT: [&str; 39] = [
     "user",
 ];
 
-/// The fault of a key of an object.
+/// The ambiguity of a key of an object, if it has one.
 fn ambiguous(key: &str, again: bool) -> Option<Ambiguity> {
     if again {
         return Some(Ambiguity::Twice(key.to_owned()));
@@ -261,7 +261,7 @@ fn ambiguous(key: &str, again: bool) -> Option<Ambiguity> {
         .map(|name| Ambiguity::Spelling(key.to_owned(), name))
 }
 
-/// As Go's `encoding/json` compares keys: without regard to case, and with the two letters that fold to ASCII ones.
+/// Folds a key as Go's `encoding/json` does to compare keys: without case, and with the two letters that fold to ASCII ones.
 fn folded(key: &str) -> impl Iterator<Item = char> + '_ {
     key.chars().map(|letter| match letter {
         '\u{17f}' => 's',
@@ -270,10 +270,10 @@ fn folded(key: &str) -> impl Iterator<Item = char> + '_ {
     })
 }
 
-/// The first ambiguous key in a value and all that is in it.
+/// The first ambiguous key in a value, at any depth.
 struct Keys(Option<Ambiguity>);
 
-/// The same for an object whose keys are free.
+/// The same for an object that may have any key.
 struct FreeKeys(Option<Ambiguity>);
 
 impl<'de> Deserialize<'de> for Keys {
@@ -416,7 +416,7 @@ mod tests {
         for text in [
             "{}",
             r#"{"process":{"user":{"uid":1.5e3}},"linux":{"namespaces":[{"type":"pid"},{"type":"mount"}]}}"#,
-            // What is not looked at is the runtime's affair.
+            // capprof leaves to the runtime what it does not look at itself.
             r#"{"x":{"a":1,"a":2},"process":{"env":[{"a":1,"a":2}]}}"#,
             r#"{"annotations":{"Process":"a","process":"b"}}"#,
         ] {
@@ -486,7 +486,7 @@ mod tests {
         ] {
             assert!(Document::parse(text).is_err(), "{text}");
         }
-        // Where capprof looks, serde_json's limit holds; elsewhere depth costs nothing, and is the runtime's to judge.
+        // serde_json's limit on depth holds only for the parts that capprof parses; elsewhere the runtime decides.
         let deep = format!("{}1{}", "[".repeat(100_000), "]".repeat(100_000));
         assert!(Document::parse(&format!(r#"{{"process":{{"args":{deep}}}}}"#)).is_err());
         let aside = format!(r#"{{"x":{deep}}}"#);

@@ -1,4 +1,4 @@
-//! Drop-ins for systemd services (systemd.unit(5)) that are there as long as the process that wrote them, and never longer than until a reboot.
+//! Drop-ins for systemd services (systemd.unit(5)) that exist as long as the process that wrote them, and never longer than until a reboot.
 
 use crate::file::{self, Attributes, Error};
 use crate::process;
@@ -12,10 +12,10 @@ const DIRECTORY: &str = "/run/systemd/system";
 /// The name of the file. It sorts after all others, so its assignments count.
 const NAME: &str = "zz-capprofctl.conf";
 
-/// The begin of its first line. The number and the start time of the process that wrote it follow.
+/// The beginning of its first line. The id and the start time of the process that wrote it follow.
 const OWNER: &str = "# capprofctl ";
 
-/// What a drop-in says that gives the service other capabilities: a service that was started with it must be started again without.
+/// The setting of a drop-in that changes the service's capabilities. A service that was started with it must be restarted without it.
 const CAPABILITIES: &str = "CapabilityBoundingSet=";
 
 /// A drop-in whose process is gone.
@@ -51,12 +51,12 @@ pub fn write(unit: &str, owner: Process, text: &str) -> Result<(), Error> {
     file::write(&path, text.as_bytes(), Attributes::Mode(0o644))
 }
 
-/// The process that has a drop-in for this service now; `None` if none has.
+/// Returns the process that owns a drop-in for this service now; `None` if there is none.
 pub fn owner(unit: &str) -> Option<Process> {
     read(&path(unit)).and_then(|(owner, _)| process::exists(owner).then_some(owner))
 }
 
-/// Removes the drop-in of a service, and its directory if nothing else is in it. One that is gone already is no error.
+/// Removes the drop-in of a service, and its directory if that is then empty. It is no error if the drop-in does not exist.
 ///
 /// # Errors
 /// [`Error`].

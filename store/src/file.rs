@@ -62,10 +62,10 @@ pub fn read(path: &Path) -> Result<Vec<u8>, Error> {
 /// Reads a whole file that any user may have written: a regular file of at most `largest` bytes.
 ///
 /// # Errors
-/// [`Error`]. A device, a FIFO or a larger file is refused before anything of it is read.
+/// [`Error`]. It refuses a device, a FIFO or a larger file before it reads anything.
 pub fn read_regular(path: &Path, largest: u64) -> Result<Vec<u8>, Error> {
     let refuse = |reason: String| error("read", path)(io::Error::other(reason));
-    // It must not wait for a FIFO without a writer.
+    // Without O_NONBLOCK, the open would wait for a FIFO that has no writer.
     let file = File::options()
         .read(true)
         .custom_flags((OFlags::NONBLOCK | OFlags::NOCTTY).bits().cast_signed())
@@ -76,7 +76,7 @@ pub fn read_regular(path: &Path, largest: u64) -> Result<Vec<u8>, Error> {
         return Err(refuse("not a regular file".to_owned()));
     }
     let mut content = Vec::new();
-    // It may grow while it is read.
+    // The file may grow while it is read.
     if metadata.len() <= largest {
         file.take(largest.saturating_add(1))
             .read_to_end(&mut content)
@@ -100,7 +100,7 @@ pub fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, Error> {
 /// Puts a JSON document at `path` as [`write()`] does, readable by its owner alone, with a newline at its end.
 ///
 /// # Errors
-/// [`Error`]; then what stood there before is unchanged.
+/// [`Error`]; then an existing file is unchanged.
 pub fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<(), Error> {
     let mut content = serde_json::to_vec_pretty(value).map_err(error("write", path))?;
     content.push(b'\n');
@@ -110,7 +110,7 @@ pub fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<(), Error> {
 /// Returns true if there is a file or directory at `path`, links followed.
 ///
 /// # Errors
-/// [`Error`]: it is not known. Not to know is not the same as not to be there.
+/// [`Error`]: it is not known if it exists, which is not the same as its absence.
 pub fn exists(path: &Path) -> Result<bool, Error> {
     path.try_exists().map_err(error("look for", path))
 }
@@ -141,7 +141,7 @@ pub fn directory_identity(path: &Path) -> Result<FileIdentity, Error> {
     }
 }
 
-/// Removes a file. One that is gone already is no error.
+/// Removes a file. It is no error if the file does not exist.
 ///
 /// # Errors
 /// [`Error`].
@@ -163,7 +163,7 @@ pub fn create_directory(path: &Path) -> Result<(), Error> {
         .map_err(error("create directory", path))
 }
 
-/// Removes a directory and everything in it. A directory that is gone already is no error.
+/// Removes a directory and everything in it. It is no error if the directory does not exist.
 ///
 /// # Errors
 /// [`Error`].
@@ -174,7 +174,8 @@ pub fn remove_directory(path: &Path) -> Result<(), Error> {
     }
 }
 
-/// Locks a directory against all other processes that do the same (flock(2)), until the returned value is dropped or the process becomes another program.
+/// Locks a directory against other callers of this function (flock(2)), until the returned value is dropped or the process executes another
+/// program.
 ///
 /// # Errors
 /// It cannot be opened, or another process has held it for as long as `patience`.
@@ -207,8 +208,8 @@ pub fn write(path: &Path, content: &[u8], attributes: Attributes<'_>) -> Result<
     directory.write(name, content, attributes)
 }
 
-/// As [`write()`], but without waiting for the disk: after a crash of the machine the file may be empty. For what is of no use by then, or
-/// lies elsewhere too.
+/// As [`write()`], but without waiting for the disk: after a crash of the machine the file may be empty. For a file that is of no use by then, or
+/// that has a copy elsewhere.
 ///
 /// # Errors
 /// As [`write()`].
@@ -230,7 +231,7 @@ fn parent(path: &Path) -> Result<(OpenDirectory, &OsStr), Error> {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
-    // The file is what the caller knows of.
+    // The error names the file, because the caller knows only that.
     let descriptor = open(directory, DIRECTORY, Mode::empty()).map_err(error("write", path))?;
     let directory = OpenDirectory {
         descriptor,
@@ -244,7 +245,7 @@ const DIRECTORY: OFlags = OFlags::RDONLY
     .union(OFlags::DIRECTORY)
     .union(OFlags::CLOEXEC);
 
-/// A directory that is held open: what is written into it lands there, even if its path leads elsewhere by then.
+/// A directory that is held open: files are written into this directory, even if its path leads elsewhere by then.
 #[derive(Debug)]
 pub struct OpenDirectory {
     descriptor: OwnedFd,
@@ -263,7 +264,7 @@ impl OpenDirectory {
         })
     }
 
-    /// Opens a directory that must be the very one that it was before, and to which no link may lead. `former` is what it was, if that is
+    /// Opens a directory that must be the same as before; no symbolic link may lead to it. `former` is its identity from then, if that is
     /// known.
     ///
     /// # Errors
@@ -351,7 +352,7 @@ impl OpenDirectory {
                 )
             };
             let descriptor = match create() {
-                // It can only be left by a killed process with our pid: no other process writes it.
+                // Only a killed process with our pid can have left it: no other process writes a file of this name.
                 Err(Errno::EXIST) => {
                     self.unlink(&temporary)?;
                     create()?
@@ -401,7 +402,7 @@ impl OpenDirectory {
         Ok(())
     }
 
-    /// Removes the temporary files that killed processes have left of writing the files of these names.
+    /// Removes the temporary files that killed processes left while they wrote files of these names.
     ///
     /// # Errors
     /// [`Error`].
@@ -429,7 +430,7 @@ impl OpenDirectory {
     }
 }
 
-/// The name of the file that a process writes before it takes the place of the one of this name.
+/// Returns the name of the temporary file that a process writes before it renames it to this name.
 fn temporary(name: &OsStr, pid: u32) -> OsString {
     let mut temporary = OsString::from(".");
     temporary.push(name);
@@ -447,8 +448,8 @@ fn writer(name: &OsStr, found: &OsStr) -> Option<i32> {
         .ok()
 }
 
-/// Gives a file the SELinux label of the one that it will replace. What the policy gives a new file in that directory is
-/// nearly always the same; where it is not and may not be changed, the content matters more.
+/// Gives a file the SELinux label of the file that it will replace. The policy's label for a new file in that directory is nearly always the
+/// same. If it differs and may not be changed, the write goes on: the content matters more.
 fn copy_label(path: &Path, file: &File) {
     const LABEL: &str = "security.selinux";
     // The kernel's own limit for contexts is a page.
@@ -533,7 +534,7 @@ mod tests {
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
     }
 
-    /// A process that is gone, and one that writes just now.
+    /// One process is gone, and one is writing.
     #[test]
     fn temporary_files_of_killed_processes_are_removed() {
         let directory = tempfile::tempdir().unwrap();

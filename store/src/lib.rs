@@ -1,23 +1,23 @@
-//! Files that capprof keeps on disk, and questions to the host that go with them.
+//! Files that capprof keeps on disk, and what it asks the host in connection with them.
 //!
 //! | module | what |
 //! |---|---|
-//! | [`mod@file`] | files that are written whole or not at all; the error of every file operation |
-//! | [`process`] | whether a process is still the one it was |
+//! | [`mod@file`] | atomic writes of files; the error of every file operation |
+//! | [`process`] | processes, and if one still exists |
 //! | [`random`] | random numbers |
 //! | [`time`] | points in time as text |
 //! | [`settings`] | `/etc/capprof/config.toml` |
 //! | [`recording`] | the directory of a recording in progress |
 //! | [`config_json`] | edits of the bundle's configuration |
 //! | [`mountinfo`] | the mounts that a process sees |
-//! | [`control_group`] | where control groups are mounted, and which one a process is in |
-//! | [`systemctl`] | what systemd is told to do, and asked |
+//! | [`control_group`] | the mount points of control groups, and the group of a process |
+//! | [`systemctl`] | calls of systemctl(1) |
 //! | [`drop_in`] | drop-ins for systemd services that last as long as a process |
-//! | [`document`] | the bundle's configuration as text that is taken apart only where it is looked at |
+//! | [`document`] | the bundle's configuration, parsed only where capprof looks at it |
 //! | [`selinux_contexts`] | the contexts that the policy has for containers |
 //! | [`profiles`] | the store of finished profiles |
-//! | [`trust`] | who could have written a file |
-//! | [`prune`] | which of them are shown, and which go |
+//! | [`trust`] | the users who could have written a file |
+//! | [`prune`] | the selection and removal of profiles |
 
 pub mod config_json;
 pub mod control_group;

@@ -17,7 +17,7 @@ pub struct MountEntry<'a> {
     pub super_options: &'a str,
 }
 
-/// The mounts of a list, in the order in which they were made. A line that is not understood is left out.
+/// Parses a list of mounts, in the order in which they were made. A line that it cannot parse is left out.
 pub fn entries(list: &str) -> impl DoubleEndedIterator<Item = MountEntry<'_>> {
     list.lines().filter_map(entry)
 }
@@ -38,7 +38,7 @@ fn entry(line: &str) -> Option<MountEntry<'_>> {
     })
 }
 
-/// Returns true if a list of options has this one.
+/// Returns true if a list of options contains this option.
 pub fn has_option(options: &str, name: &str) -> bool {
     options.split(',').any(|option| option == name)
 }

@@ -5,15 +5,15 @@ use capprof_profile::recording::{Process, ProcessSets};
 use std::fs::{self, File};
 use std::io::{self, Read};
 
-/// Returns the process with this id, as it is now; `None` if there is none, or if it has ended and its parent has not waited for it yet.
+/// Returns the process that has this id now; `None` if there is none, or if it is a zombie.
 pub fn find(pid: i32) -> Option<Process> {
     with_parent(pid).map(|(process, _)| process)
 }
 
-/// As [`find()`], with the number of the process's parent; 0 is in another pid namespace.
+/// As [`find()`], with the id of the process's parent. 0 is a parent in another pid namespace, or none.
 pub fn with_parent(pid: i32) -> Option<(Process, i32)> {
     let stat = Stat::read(pid)?;
-    // A first thread that has ended is a zombie, too, as long as others run.
+    // A first thread that has ended is in state Z too, as long as other threads run.
     let has_ended = stat.state == "Z" && stat.threads <= 1;
     let process = Process {
         pid,
@@ -22,7 +22,7 @@ pub fn with_parent(pid: i32) -> Option<(Process, i32)> {
     (!has_ended).then_some((process, stat.parent))
 }
 
-/// All processes that /proc shows, with the numbers of their parents.
+/// All processes that /proc shows, with the ids of their parents.
 pub fn all() -> Vec<(Process, i32)> {
     fs::read_dir("/proc")
         .into_iter()
@@ -31,7 +31,7 @@ pub fn all() -> Vec<(Process, i32)> {
         .collect()
 }
 
-/// Returns true if this very process has not ended.
+/// Returns true if exactly this process has not ended.
 pub fn exists(process: Process) -> bool {
     find(process.pid) == Some(process)
 }
@@ -60,15 +60,14 @@ pub fn capabilities(pid: i32) -> io::Result<ProcessSets> {
     })
 }
 
-/// Reads a process's file in /proc. The kernel does not say how long it is, and without room for all of it would be asked for one small piece after
-/// another.
+/// Reads a process's file in /proc. The kernel does not report its length, so `fs::read` would read it in many small pieces.
 fn read(pid: i32, name: &str) -> io::Result<Vec<u8>> {
     let mut content = Vec::with_capacity(4096);
     File::open(format!("/proc/{pid}/{name}"))?.read_to_end(&mut content)?;
     Ok(content)
 }
 
-/// The fields of `/proc/PID/stat` that are of use here.
+/// The fields of `/proc/PID/stat` that are used here.
 struct Stat {
     /// Field 3.
     state: String,
@@ -83,7 +82,7 @@ struct Stat {
 impl Stat {
     fn read(pid: i32) -> Option<Self> {
         let stat = read(pid, "stat").ok()?;
-        // The name in parentheses may hold anything, parentheses and spaces included: count from the last one.
+        // The name in parentheses may contain anything, parentheses and spaces included: fields are counted from the last parenthesis.
         let after_name = stat.iter().rposition(|byte| *byte == b')')?;
         let text = String::from_utf8_lossy(stat.get(after_name + 2..)?);
         let mut fields = text.split(' ');

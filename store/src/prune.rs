@@ -12,20 +12,20 @@ use std::sync::PoisonError;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-/// How many threads remove: a removal mostly waits for the file system.
+/// The number of threads that remove profiles: a removal mostly waits for the file system.
 const THREADS: usize = 4;
 
 /// The conditions of [`Store::prune`], which removes the profiles that meet all of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Prune {
-    /// Those of recordings that ended before this time, as recording ids begin ([`crate::time::compact`]).
+    /// The recording ended before this time, which has the form at the beginning of recording ids ([`crate::time::compact`]).
     pub before: Option<String>,
-    /// The workload has at least so many newer profiles.
+    /// The workload has at least this many newer profiles.
     pub keep: Option<usize>,
 }
 
 impl Prune {
-    /// Returns true if a profile may go that is the `number`th of its workload, and whose recording ended then.
+    /// Returns true if a profile may be removed that is the `number`th of its workload and whose recording ended at this time.
     fn allows(&self, number: usize, ended: &str) -> bool {
         self.before
             .as_ref()
@@ -37,20 +37,20 @@ impl Prune {
 /// The result of [`Store::prune`], or of its dry run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Pruned {
-    /// Recording ids of what was removed, newest first.
+    /// The recording ids of the removed profiles, newest first.
     pub removed: Vec<String>,
-    /// How many profiles are left.
+    /// The number of profiles that are left.
     pub kept: usize,
-    /// How many of these are left only because the answer for their workload rests on them.
+    /// The number of these that are left only because the answer for their workload rests on them.
     pub needed: usize,
 }
 
 impl Store {
-    /// Profiles, newest first, of recordings that began no earlier than `since` (as recording ids begin), as far as `accept` wants them, and no
-    /// more than `limit`. Those that cannot be read come along as errors.
+    /// Returns at most `limit` profiles, newest first: those of recordings that began no earlier than `since` (a time as in recording ids) and
+    /// that `accept` accepts. Profiles that cannot be read are returned as errors.
     ///
     /// # Errors
-    /// [`Error::File`]. A store that does not exist holds nothing.
+    /// [`Error::File`]. A store that does not exist counts as empty.
     pub fn select(
         &self,
         since: Option<&str>,
@@ -66,10 +66,10 @@ impl Store {
         Ok((summaries, listing.into_errors()))
     }
 
-    /// Removes the profiles of these recordings, and the directories of containers that have no other. What is gone already is no error.
+    /// Removes the profiles of these recordings, and the directories of containers that have no other. It is no error if one does not exist.
     ///
     /// # Errors
-    /// [`Error::File`], the first; the others are removed all the same.
+    /// The first [`Error::File`]; the other profiles are removed nevertheless.
     pub fn remove(&self, recordings: &HashSet<String>) -> Result<(), Error> {
         let paths: Vec<PathBuf> = self
             .newest_first()?
@@ -80,8 +80,8 @@ impl Store {
         remove_all(&paths)
     }
 
-    /// Removes the profiles that one of these rules names; with `dry_run` it only says what would go. A recording that its workload's answer rests
-    /// on stays as long as another recording of the workload does. A profile that cannot be read counts as a workload of its own.
+    /// Removes the profiles that meet one of these rules; with `dry_run` it only says which. A recording on which its workload's answer rests stays
+    /// as long as another recording of the workload stays. A profile that cannot be read counts as a workload of its own.
     ///
     /// # Errors
     /// [`Error::File`].
@@ -133,7 +133,7 @@ impl Store {
     }
 }
 
-/// Removes the directories of these profiles by several threads.
+/// Removes the directories of these profiles with several threads.
 fn remove_all(profiles: &[PathBuf]) -> Result<(), Error> {
     let next = AtomicUsize::new(0);
     let failure = Mutex::new(None);
@@ -153,13 +153,13 @@ fn remove_all(profiles: &[PathBuf]) -> Result<(), Error> {
     failure.map_or(Ok(()), |error| Err(error.into()))
 }
 
-/// Removes a profile's directory, and the container's if nothing else is in it.
+/// Removes a profile's directory, and the container's directory if that is then empty.
 fn remove(profile: &Path) -> Result<(), file::Error> {
     let Some(recording) = profile.parent() else {
         return Ok(());
     };
-    // Where the profile is, all is: it goes first, so that no process reads half of it. Most results have these two files and no other, and need not be
-    // listed.
+    // A directory with a profile counts as complete, so the profile goes first. Most results have only these two files, and their directory need not
+    // be listed.
     for name in [PROFILE, CONFIGURATION] {
         let _ = fs::remove_file(recording.join(name));
     }
@@ -167,7 +167,7 @@ fn remove(profile: &Path) -> Result<(), file::Error> {
         file::remove_directory(recording)?;
     }
     if let Some(container) = recording.parent() {
-        // Fails if there are others.
+        // This fails, as it should, if the container has other profiles.
         let _ = fs::remove_dir(container);
     }
     Ok(())
@@ -279,7 +279,7 @@ mod tests {
         assert!(!directory.path().join("profiles/a").exists());
     }
 
-    /// The index knows the workload of what has been read before; what has come since counts all the same.
+    /// The index knows the workloads of the profiles that were read before; newer ones count too.
     #[test]
     fn what_is_new_counts_in_addition_to_what_is_known() {
         let (_directory, store) = filled();
@@ -313,7 +313,7 @@ mod tests {
         );
     }
 
-    /// A container may run for months: what it used is known at its end.
+    /// A container may run for months, and only its end completes the recording.
     #[test]
     fn a_profile_is_as_old_as_the_end_of_its_recording() {
         let directory = tempfile::tempdir().unwrap();
@@ -358,7 +358,7 @@ mod tests {
         profile.findings.minimized = [capability].into_iter().collect();
     }
 
-    /// A first start fills a volume, and no later one does: without its recording the workload could not be started anew.
+    /// Only the first start fills a volume: without its recording the workload could not be set up again.
     #[test]
     fn what_the_answer_of_a_workload_rests_on_stays_while_the_workload_does() {
         let directory = tempfile::tempdir().unwrap();
@@ -413,7 +413,7 @@ mod tests {
         assert_eq!(ids(&store), [id(5), id(4), id(3), id(1)]);
         let pruned = store.prune(&[old("20260105T000000Z")], false).unwrap();
         assert_eq!((pruned.kept, pruned.needed), (4, 3));
-        // Nobody has run it since.
+        // It has not run since.
         let pruned = store.prune(&[old("20260106T000000Z")], false).unwrap();
         assert_eq!((pruned.kept, pruned.needed), (0, 0));
         assert!(ids(&store).is_empty());

@@ -6,15 +6,15 @@ use std::io;
 
 /// A random number, by getrandom(2) itself.
 ///
-/// Not by the crate of that name: it looks the function up by dlsym(3), finds none in a program that is linked statically, and reads
-/// /dev/urandom instead. That is refused to docker (`dockerd_t`) by Debian's SELinux policy.
+/// Not through the crate of that name: it looks the function up with dlsym(3), finds none in a statically linked program, and reads
+/// /dev/urandom instead. Debian's SELinux policy refuses that to docker (`dockerd_t`).
 ///
 /// # Errors
 /// The system call fails.
 pub fn number() -> io::Result<u64> {
     let mut bytes = [0; 8];
     loop {
-        // So few bytes are given whole or not at all (random(7)).
+        // getrandom returns so few bytes all at once or not at all (random(7)).
         match getrandom(&mut bytes, GetRandomFlags::empty()) {
             Ok(_) => return Ok(u64::from_ne_bytes(bytes)),
             Err(Errno::INTR) => {}

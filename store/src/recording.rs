@@ -8,11 +8,11 @@
 //!     bundle/config.json     by the shim: the same for a runc that gets a bundle of its own (Delivery::Bundle)
 //!     armed.json             by the prestart hook (see the hook crate)
 //!     evidence.json          by the poststop hook or recovery: what the recorders saw
-//!     pending.json           by the poststop hook or recovery, where the result could not be stored: why
+//!     pending.json           by the poststop hook or recovery, if the result could not be stored: the reason
 //! ```
 //!
-//! The container key is a hash of the container's id, so that `exec`, `delete` and the next `create` find the recordings that may be
-//! meant by reading the directory alone. One is meant if its runtime's root is the same directory ([`is_of`]).
+//! The container key is a hash of the container's id, so that `exec`, `delete` and the next `create` find the candidates by reading the
+//! directory alone. A candidate is of the container if its runtime's root is the same directory ([`is_of`]).
 
 use crate::file::{self, Attributes};
 use crate::process;
@@ -54,7 +54,7 @@ pub struct Pending {
     pub problem: String,
 }
 
-/// A recording's directory, and what lies in it.
+/// A recording's directory, and the files in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Directory(PathBuf);
 
@@ -106,7 +106,7 @@ impl Directory {
         };
         let mut found: Vec<(String, Self)> = Vec::new();
         for entry in entries {
-            // A recording that is missing here would be taken for one that is gone.
+            // Callers would take a recording that is missing here for one that has ended.
             let entry = entry.map_err(file::error("list", &path))?;
             let Ok(name) = entry.file_name().into_string() else {
                 continue;
@@ -195,7 +195,7 @@ impl Directory {
         file::exists(&self.0.join(ARMED))
     }
 
-    /// Reads what the prestart hook wrote down; `None` if it has not.
+    /// Reads the prestart hook's file; `None` if there is none.
     ///
     /// # Errors
     /// [`file::Error`].
@@ -224,7 +224,7 @@ impl Directory {
         file::write(&path, &content, Attributes::Mode(0o600))
     }
 
-    /// Notes why a recording that has ended stays, for people who ask.
+    /// Writes down why a recording that has ended stays, for `capprofctl`.
     ///
     /// # Errors
     /// [`file::Error`].
@@ -235,7 +235,7 @@ impl Directory {
         self.save_json(PENDING, &pending)
     }
 
-    /// Reads why a recording that has ended has stayed; `None` if it has not.
+    /// Reads why a recording that has ended is still there; `None` if no reason was written.
     ///
     /// # Errors
     /// [`file::Error`].
@@ -246,20 +246,20 @@ impl Directory {
         }
     }
 
-    /// Removes the directory and all in it.
+    /// Removes the directory and everything in it.
     ///
-    /// `recording.json` goes first: without it the rest means nothing. A process that is killed in between leaves a directory that the next
-    /// sweep removes, and not a recording whose evidence is gone.
+    /// `recording.json` goes first, because without it the rest has no meaning. A process that is killed in between leaves a directory that the next
+    /// sweep removes, not a recording without its evidence.
     ///
     /// # Errors
-    /// [`file::Error`]. One that is gone already is no error.
+    /// [`file::Error`]. It is no error if the directory does not exist.
     pub fn remove(&self) -> Result<(), file::Error> {
         file::remove(&self.0.join(RECORDING))?;
         file::remove_directory(&self.0)
     }
 }
 
-/// The recordings that have ended and could not be finished, with why. What cannot be read of one is left out.
+/// The recordings that have ended and could not be finished, with the reasons. One whose reason cannot be read is left out.
 ///
 /// # Errors
 /// [`file::Error`]: the state directory cannot be listed.
@@ -278,11 +278,11 @@ const INCOMPLETE_AFTER: Duration = Duration::from_secs(60);
 
 /// Returns true if no hook will finish this recording any more, because its container is gone and its poststop hook never ran, or failed.
 ///
-/// A recording of something that capprof does not run ends with the process that began it, whether the container or service lives or not.
-/// Otherwise that is so if all of these hold: the shim, which became the runtime, is gone; the container's first process is gone (or the prestart hook
-/// never got as far as writing `armed.json`); the runtime has no state directory of that container. A directory whose shim died before
-/// it had written `recording.json` counts after a minute. A poststop hook may be at work all the same, since runc removes its state before it
-/// runs the hooks: a process that finishes a recording locks its directory first.
+/// A recording of something that capprof does not run is abandoned when the process that began it is gone, whether the container or service still
+/// runs or not. Any other is abandoned if all of these hold: the shim, which became the runtime, is gone; the container's first process is gone, or
+/// the prestart hook never wrote `armed.json`; the runtime has no state directory of that container. A directory whose shim died before it
+/// wrote `recording.json` counts as abandoned after a minute. A poststop hook may nevertheless be at work, since runc removes its state before it
+/// runs the hooks. So a process that finishes a recording locks its directory first.
 pub fn is_abandoned(directory: &Directory) -> bool {
     match directory.load() {
         Ok(recording) if recording.is_from_outside() => !process::exists(recording.shim),
@@ -305,9 +305,9 @@ pub fn is_abandoned(directory: &Directory) -> bool {
     }
 }
 
-/// Returns true if a recording's container ran and has ended, deleted or not: what the recording has toggled is of no use to it any more.
+/// Returns true if a recording's container ran and has ended, deleted or not: it no longer needs what the recording has toggled.
 ///
-/// That is so of a container that its engine is about to delete, too. For recovery on request, not for the sweep at every call.
+/// That includes a container that its engine is about to delete. For recovery on request, not for the sweep at every call.
 pub fn has_ended(directory: &Directory) -> bool {
     directory
         .load()
@@ -317,7 +317,7 @@ pub fn has_ended(directory: &Directory) -> bool {
             .is_ok_and(|armed| armed.is_some_and(|armed| !process::exists(armed.init)))
 }
 
-/// The file by which a service's recording tells that the service's control group is recorded.
+/// The file that exists in a service's recording from the moment when the service's control group is recorded.
 pub const JOINED: &str = "joined";
 
 /// The part of [`ARMED`] that every program can use. The hook itself writes more into that file.
@@ -339,7 +339,7 @@ pub fn container_key(id: &OsStr) -> String {
 }
 
 /// Returns true if a recording is of the container that a runtime keeps as `state` (`<--root>/<id>`). The two roots are compared by device
-/// and inode, for one directory has many names.
+/// and inode, because one directory has many names.
 pub fn is_of(recording: &Recording, state: &Path) -> bool {
     let own = &recording.container.runtime.state;
     let root = |state: &Path| {
@@ -350,7 +350,7 @@ pub fn is_of(recording: &Recording, state: &Path) -> bool {
     own == state || (own.file_name() == state.file_name() && is_same_root())
 }
 
-/// Returns true if the runtime has made the container from the configuration that it found.
+/// Returns true if the runtime has made the container, so that it has read its configuration.
 ///
 /// runc writes `state.json`, crun `status`, both after they have read it.
 pub fn is_in_runtime_state(recording: &Recording) -> bool {
@@ -416,7 +416,7 @@ mod tests {
                 .save(&example(state.path(), runtime_state.clone(), shim))
                 .unwrap();
         };
-        // A shim is just filling it.
+        // Its shim is just filling it.
         assert!(!is_abandoned(&directory));
         with(own());
         assert!(!is_abandoned(&directory));
@@ -444,7 +444,7 @@ mod tests {
         assert!(has_ended(&directory));
     }
 
-    /// A link that leads to itself, which cannot be followed (ELOOP): it is not known if anything is there.
+    /// A link that leads to itself cannot be followed (ELOOP), so it is not known if a file is there.
     fn make_unreadable(path: &Path) {
         let _ = fs::remove_file(path);
         std::os::unix::fs::symlink(path, path).unwrap();
@@ -462,7 +462,7 @@ mod tests {
             ))
             .unwrap();
         assert!(is_abandoned(&directory));
-        // Its container may live: what the prestart hook wrote down cannot be read.
+        // Its container may live: the prestart hook's file cannot be read.
         make_unreadable(&directory.path().join(ARMED));
         assert!(directory.is_armed().is_err());
         assert!(!is_abandoned(&directory));
@@ -517,7 +517,7 @@ mod tests {
         let state = tempfile::tempdir().unwrap();
         let root = state.path().join("root");
         let recording = example(state.path(), root.join("a"), gone());
-        // Before there is one, by its spelling alone.
+        // Before the root exists, its spelling alone counts.
         assert!(is_of(&recording, &root.join("a")));
         let link = state.path().join("link");
         std::os::unix::fs::symlink(&root, &link).unwrap();

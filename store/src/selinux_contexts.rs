@@ -14,7 +14,7 @@ pub fn container_process() -> Option<String> {
     process(&list)
 }
 
-/// The entry `process` of such a list.
+/// Returns the entry `process` of such a list.
 fn process(list: &str) -> Option<String> {
     list.lines().find_map(|line| {
         let (key, value) = line.split_once('=')?;

@@ -26,7 +26,7 @@ pub enum Error {
         /// The reason, on one line, with the line number.
         message: String,
     },
-    /// A value that is well-formed and makes no sense.
+    /// A value that is well-formed but makes no sense.
     #[error("read configuration {}: {key} = {value}: {reason}", path.display())]
     Value {
         /// The file.
@@ -45,7 +45,7 @@ pub fn path() -> PathBuf {
     std::env::var_os(VARIABLE).map_or_else(|| PathBuf::from(PATH), PathBuf::from)
 }
 
-/// The content of a configuration file, for a program that asks for its essentials first and for all of it later.
+/// The content of a configuration file, for a program that needs its essentials first and all settings later.
 #[derive(Debug)]
 pub struct Content {
     path: PathBuf,
@@ -93,8 +93,8 @@ impl Content {
         Ok(settings)
     }
 
-    /// The defaults with nothing but the runtime, the mode, and the directories of state and store from the file, even if the rest of it is wrong:
-    /// `kill` and `delete` must go on working.
+    /// The runtime, the mode, and the directories of state and store from the file, and the defaults for all else. An error in the rest of the file does
+    /// not matter: `kill` and `delete` must go on working.
     pub fn essentials(&self) -> Settings {
         let mut essentials = Settings::default();
         let table = self

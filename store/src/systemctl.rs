@@ -61,7 +61,7 @@ pub fn run<S: AsRef<OsStr>>(words: &[S]) -> Result<String, Error> {
     })
 }
 
-/// Has systemd read the units again.
+/// Makes systemd read the units again.
 ///
 /// # Errors
 /// [`Error`].
@@ -77,13 +77,13 @@ pub fn stop(unit: &str) -> Result<(), Error> {
     run(&["stop", unit]).map(drop)
 }
 
-/// Has systemd forget how often a service was started and how often it failed (systemd.unit(5), `StartLimitBurst=`): what failed with other
-/// settings must not keep it from starting with its own. systemd may have nothing to forget, so a failure is no error.
+/// Resets systemd's counters of a service's starts and failures (systemd.unit(5), `StartLimitBurst=`): failures with capprof's settings must not
+/// keep it from starting with its own. systemd may have no counter to reset, so a failure is no error.
 pub fn forget_failures(unit: &str) {
     let _ = run(&["reset-failed", unit]);
 }
 
-/// Starts a service again, or for the first time.
+/// Restarts a service, or starts it if it does not run.
 ///
 /// # Errors
 /// [`Error`].
@@ -92,7 +92,7 @@ pub fn restart(unit: &str) -> Result<(), Error> {
     run(&["restart", unit]).map(drop)
 }
 
-/// Starts a service again if it runs.
+/// Restarts a service if it runs.
 ///
 /// # Errors
 /// [`Error`].

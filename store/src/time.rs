@@ -12,7 +12,7 @@ pub fn rfc3339(time: Timestamp) -> String {
     time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
-/// A point in time without separators, to the second, as ids begin that sort by time: `20261123T150102Z`.
+/// A point in time to the second and without separators: `20261123T150102Z`. Ids that sort by time begin with it.
 pub fn compact(time: Timestamp) -> String {
     time.strftime("%Y%m%dT%H%M%SZ").to_string()
 }

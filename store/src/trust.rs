@@ -16,10 +16,10 @@ pub struct Untrusted {
     pub what: String,
 }
 
-/// Checks that only root and the caller could have written `file`: not the file, nor a directory from `top` down to it.
+/// Checks that only root and the caller could have written `file`, and any directory from `top` down to it.
 ///
 /// # Errors
-/// The first that does not hold. What cannot be looked at is an error too.
+/// The first file or directory of which that is not true, or that cannot be looked at.
 pub fn check(file: &Path, top: &Path) -> Result<(), Untrusted> {
     let below: Vec<&Path> = file
         .ancestors()
@@ -33,7 +33,7 @@ pub fn check(file: &Path, top: &Path) -> Result<(), Untrusted> {
         };
         let it = fs::symlink_metadata(path)
             .map_err(|error| untrusted(format!("cannot be looked at ({error})")))?;
-        // The administrator may have made the store itself a link; what that leads to is below.
+        // The administrator may have made the store itself a link: the check of its target follows.
         if it.is_symlink() && path != top {
             return Err(untrusted("is a link".to_owned()));
         }

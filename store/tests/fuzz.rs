@@ -1,4 +1,4 @@
-//! What is read from others, with anything in it: no panic, no endless wait, and nothing is changed that is not meant to be.
+//! Arbitrary input in files that others write: no panic, no endless wait, and no unintended change.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
@@ -10,7 +10,7 @@ mod fuzz {
     use proptest::prelude::*;
     use std::fs;
 
-    /// What engines write.
+    /// Configurations as engines write them.
     const CONFIGURATIONS: [&str; 4] = [
         include_str!("../../shim/tests/rewrite/docker.in.json"),
         include_str!("../../shim/tests/rewrite/podman.in.json"),
@@ -34,7 +34,7 @@ mod fuzz {
         prop::collection::vec(edit, 0..4)
     }
 
-    /// Blanks apart. A text that this reader of JSON cannot take apart whole, for a lone surrogate, is not compared.
+    /// Returns true if both texts say the same, apart from blanks. A text that serde_json cannot parse whole, because of a lone surrogate, is not compared.
     fn says_the_same(written: &[u8], text: &str) -> bool {
         match serde_json::from_str::<serde_json::Value>(text) {
             Ok(value) => serde_json::from_slice::<serde_json::Value>(written)

@@ -16,14 +16,14 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 impl Store {
-    /// Adds a result, and removes the oldest ones of the same container beyond `retention` (0 keeps all), but for those that the answer for their
-    /// workload rests on.
+    /// Adds a result, and removes the oldest results of the same container beyond `retention` (0 keeps all), except those on which the answer for
+    /// their workload rests.
     ///
-    /// The result appears whole: its directory is written under another name, synced, and renamed. Adding a recording again replaces it, unless
-    /// that would put an incomplete profile in the place of a complete one: then the stored one stays.
+    /// The result appears at once: its directory is written under another name, synced, and renamed. Adding a recording again replaces it, except
+    /// that an incomplete profile never replaces a complete one.
     ///
     /// # Errors
-    /// Any but those of reading. With an error of the operations `list` and `remove` the result has been added.
+    /// Any but those of reading. After an error of the operations `list` and `remove` the result has been added.
     pub fn add(&self, profile: &Profile, files: &Files, retention: u32) -> Result<(), Error> {
         let container = self
             .profiles()
@@ -56,12 +56,12 @@ impl Store {
     }
 }
 
-/// Creates a directory of the store where there is none.
+/// Creates a directory of the store if there is none.
 fn create_directory(path: &Path) -> Result<(), Error> {
     match file::create_directory(path) {
         Err(error) if error.source.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         Err(error) if error.source.kind() == io::ErrorKind::NotFound => {
-            // Only the store's own parents can be missing here; they are the distribution's and keep its modes.
+            // Only parents of the store can be missing here. They belong to the distribution, so they get the usual mode.
             let parent = path.parent().unwrap_or(Path::new("/"));
             fs::create_dir_all(parent).map_err(file::error("create directory", path))?;
             Ok(file::create_directory(path)?)
@@ -98,7 +98,7 @@ fn retain(container: &Path, just_added: &str, retention: u32) -> Result<(), Erro
             continue;
         };
         if name.starts_with('.') {
-            // `.RECORDING.PID`, which that process writes, or wrote.
+            // `.RECORDING.PID`: process PID writes it, or wrote it before it was killed.
             let writer = name.rsplit_once('.').and_then(|(_, pid)| pid.parse().ok());
             if writer.is_none_or(|pid| process::find(pid).is_none()) {
                 file::remove_directory(&entry.path())?;
@@ -124,7 +124,7 @@ fn retain(container: &Path, just_added: &str, retention: u32) -> Result<(), Erro
         }
     }
     for (_, path) in old {
-        // Such a recording stays only while its workload is recorded in this container.
+        // A recording on which the answer rests stays only while its workload is recorded in this container.
         let known = contribution(&path)
             .and_then(|(workload, contribution)| Some((kept.get_mut(&workload)?, contribution)));
         match known {
@@ -135,7 +135,7 @@ fn retain(container: &Path, just_added: &str, retention: u32) -> Result<(), Erro
     Ok(())
 }
 
-/// The workload of a recording, and what the recording contributes to its answer; `None` if its profile cannot be read.
+/// The workload of a recording, and the recording's contribution to its answer; `None` if the profile cannot be read.
 fn contribution(recording: &Path) -> Option<(String, Contribution)> {
     let profile = load(recording.join(PROFILE)).ok()?.profile;
     let workload = workload(&profile);

@@ -19,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 type Document = serde_json::Map<String, serde_json::Value>;
 
 impl Store {
-    /// Stores the record of a run that verified a profile next to that profile, in place of any earlier one.
+    /// Stores the record of a run that verified a profile next to that profile. It replaces an earlier record.
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Encode`], [`Error::File`].
@@ -68,7 +68,7 @@ impl Store {
         })
     }
 
-    /// Writes what `capprofctl shrink` found into a profile of this store ([`Profile::take_shrunk`]).
+    /// Writes the result of `capprofctl shrink` into a profile of this store ([`Profile::take_shrunk`]).
     ///
     /// # Errors
     /// [`Error::NotFound`], and those of reading and writing; then the profile is as it was.
@@ -90,7 +90,7 @@ impl Store {
         })
     }
 
-    /// Writes what a change makes of the needs of a profile, and a field with what it returns.
+    /// Applies a change to the needs of a profile and writes them, with the value that the change returns as a field.
     fn change_needs(
         &self,
         recording_id: &str,

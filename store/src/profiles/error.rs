@@ -33,13 +33,13 @@ pub enum Error {
         /// The schema that it names.
         schema: String,
     },
-    /// The store holds nothing.
+    /// The store is empty.
     #[error("no profile in {}: run a container with capprof as its runtime first", path.display())]
     Empty {
         /// The store.
         path: PathBuf,
     },
-    /// Nothing goes by that name.
+    /// No profile has that name.
     #[error("no profile \"{wanted}\" in {}: `capprofctl list` shows all", path.display())]
     NotFound {
         /// The name that the caller asked for.
@@ -47,7 +47,7 @@ pub enum Error {
         /// The store.
         path: PathBuf,
     },
-    /// Something was lost in each recording that goes by that name.
+    /// Each recording of that name is incomplete.
     #[error("profile \"{wanted}\" is incomplete ({recording}: {reason}): record it again")]
     Incomplete {
         /// The name that the caller asked for.
@@ -57,7 +57,7 @@ pub enum Error {
         /// The losses.
         reason: String,
     },
-    /// Profiles of several programs go by that name.
+    /// Profiles of several programs have that name.
     #[error("\"{wanted}\" names profiles of different programs: {}: name one of these", found.join(", "))]
     AmbiguousName {
         /// The name that the caller asked for.
@@ -65,7 +65,7 @@ pub enum Error {
         /// The newest recording of each.
         found: Vec<String>,
     },
-    /// Several go by that beginning.
+    /// Several ids begin like this.
     #[error("\"{wanted}\" is the beginning of several ids: {}", found.join(", "))]
     Ambiguous {
         /// The name that the caller asked for.

@@ -37,14 +37,14 @@ impl Files {
             bytes
         };
         Ok(Self {
-            // People look at it with cat(1).
+            // Users look at it with cat(1), so nothing in it may control a terminal.
             profile: line(printable::json(&encoded).into_bytes()),
             configuration: line(configuration),
         })
     }
 
-    /// Writes both into a directory, each whole or not at all, readable by their owner alone. What killed processes left of doing the same is
-    /// removed.
+    /// Writes both files into a directory, each atomically and readable by their owner alone. It removes the temporary files that killed
+    /// processes left there.
     ///
     /// # Errors
     /// [`file::Error`].
@@ -52,7 +52,7 @@ impl Files {
         self.write_by(OpenDirectory::write, directory)
     }
 
-    /// As [`write_to()`](Self::write_to), for a place that is not the only one: it does not wait for the disk.
+    /// As [`write_to()`](Self::write_to), but without waiting for the disk: for a second copy.
     ///
     /// # Errors
     /// [`file::Error`].
@@ -75,7 +75,7 @@ impl Files {
     }
 
     pub(super) fn named(&self) -> [(&'static str, &[u8]); 2] {
-        // The profile last: where it is, all is.
+        // The profile comes last: a directory with a profile is complete.
         [
             (CONFIGURATION, &self.configuration),
             (PROFILE, &self.profile),

@@ -14,8 +14,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 impl Store {
-    /// Finds the answer for a workload: as [`find_recording()`](Self::find_recording), united with the other recordings of the same workload
-    /// ([`unite`]), unless a file or a recording's own id is asked for.
+    /// Finds the answer for a workload: the profile of [`find_recording()`](Self::find_recording), united with the other recordings of the same workload
+    /// ([`unite`]), unless the caller asks for a file or a recording's id.
     ///
     /// # Errors
     /// Any of reading.
@@ -34,7 +34,8 @@ impl Store {
         }
     }
 
-    /// The same for what is to be enforced: by the profiles themselves, if only root could have written them.
+    /// Returns the other recordings of the workload of a profile that is to be enforced. It reads the profiles themselves, not the index, and
+    /// takes only those that only root could have written.
     fn others_trusted(&self, found: &StoredProfile) -> Result<Vec<(String, PathBuf)>, Error> {
         let is_other = |path: &Path| {
             self.is_trusted(path)
@@ -50,7 +51,7 @@ impl Store {
             .collect())
     }
 
-    /// A recording with the others of its workload, as far as they can be read.
+    /// Unites a recording with the others of its workload, as far as they can be read.
     fn united(found: StoredProfile, others: Vec<(String, PathBuf)>) -> StoredProfile {
         let mut paths = BTreeMap::new();
         let mut recordings = Vec::new();
@@ -75,8 +76,8 @@ impl Store {
         }
     }
 
-    /// Finds one recording's profile: `latest` or `last`; a path of a file, or of a directory with a `capprof.json` in it; a recording's id;
-    /// a container's id or a name (annotation, container, pod, image), of several recordings the newest; or the unique beginning of an id.
+    /// Finds one recording's profile by: `latest` or `last`; a path of a file, or of a directory with a `capprof.json` in it; a recording's id;
+    /// a container's id or a name (annotation, container, pod, image), where the newest of several recordings counts; the unique beginning of an id.
     ///
     /// # Errors
     /// Any of reading.
@@ -123,7 +124,7 @@ impl Store {
         }
     }
 
-    /// A recording united with the others of its workload, as [`find_complete()`](Self::find_complete) does it.
+    /// Unites a recording with the others of its workload, as [`find_complete()`](Self::find_complete) does.
     ///
     /// # Errors
     /// Any of reading.
@@ -137,9 +138,9 @@ impl Store {
         trust::check(path, &self.0).is_ok()
     }
 
-    /// Finds the complete profile of a recording's id; or that of the workload that goes by a container's id, the name that an annotation gave, or a name that an engine
-    /// gave (container, pod, image), in this order, and in full, united with the workload's other recordings: what is enforced must not depend
-    /// on what other workloads are in the store. Nothing is taken for a path, because the author of a pod may have written it.
+    /// Finds a complete profile: by a recording's id, or a workload's, united with its other recordings, by a container's id, the name of an
+    /// annotation, or an engine's name (container, pod, image), in this order. Names must match in full, so that the enforced set does not depend
+    /// on other workloads in the store. Nothing is taken for a path, because the author of a pod may have written the name.
     ///
     /// # Errors
     /// Any of reading; [`Error::Incomplete`]; [`Error::Untrusted`]; [`Error::AmbiguousName`] where an engine's name stands for several
@@ -213,7 +214,7 @@ impl Store {
     }
 }
 
-/// The other recordings that may be of a recording's workload, by the index: recording's id and file, newest first.
+/// The other recordings that may be of a recording's workload, according to the index: recording's id and file, newest first.
 fn others_listed(all: &Listing, found: &StoredProfile) -> Result<Vec<(String, PathBuf)>, Error> {
     let texts = Summary::texts_of_workload(&found.profile);
     let is_other = |listed: &Listed<'_>| {
@@ -232,7 +233,7 @@ fn others_listed(all: &Listing, found: &StoredProfile) -> Result<Vec<(String, Pa
     Ok(others)
 }
 
-/// Containers and recordings whose ids begin in one way.
+/// Containers and recordings whose ids have the same beginning.
 #[derive(Default)]
 struct Beginning {
     /// The file of the newest recording.
@@ -252,7 +253,7 @@ impl Beginning {
         }
     }
 
-    /// The file of the only one.
+    /// Returns the file of the only match.
     fn the_only(self, wanted: &str, store: &Path) -> Result<PathBuf, Error> {
         let wanted = wanted.to_owned();
         let mut paths = self
@@ -278,7 +279,7 @@ impl Beginning {
     }
 }
 
-/// Reads a profile's file, or that in a directory.
+/// Reads a profile from a file, or from the file in a directory.
 fn load_path(wanted: &str) -> Result<StoredProfile, Error> {
     let path = Path::new(wanted);
     load(match path.is_dir() {
@@ -287,7 +288,7 @@ fn load_path(wanted: &str) -> Result<StoredProfile, Error> {
     })
 }
 
-/// Returns true if a file is asked for; an image's name has slashes too.
+/// Returns true if the name is a path. An image's name has slashes too.
 fn is_path(wanted: &str) -> bool {
     ["/", "./", "../"]
         .iter()

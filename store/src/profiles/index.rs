@@ -1,8 +1,8 @@
-//! The index of the store: summaries of all profiles, so that `list` need not read a hundred thousand files.
+//! The index of the store: the summaries of all profiles, so that `list` need not read a hundred thousand files.
 //!
-//! It lies next to the profiles and is only a cache: of each directory and each profile it keeps which version of the file it
-//! was made from, and what has another version now is read again. Each process that reads the store writes it; without it, all profiles are read.
-//! A line begins with a digest of its rest, so that a damaged one is noticed.
+//! It lies next to the profiles and is only a cache. For each directory and each profile it keeps the version that it was made from; if the
+//! version is another now, the file is read again. Each process that reads the store updates it; without it, all profiles are read.
+//! A line begins with a digest of its rest, so that damage is noticed.
 
 use super::files::PROFILE;
 use super::load::load;
@@ -25,14 +25,13 @@ pub(super) const NAME: &str = "index";
 /// Its first line. An index of another version does not count.
 pub(super) const HEADER: &str = "capprof.index/v5";
 
-/// How long the digest at the beginning of a line is, in hexadecimal digits with a tabulator after them.
+/// The length of the digest at the beginning of a line: hexadecimal digits, and a tab.
 const CHECK: usize = 17;
 
-/// A file that changed this short a time ago may change again without having another version: clocks of file systems are coarse.
+/// A file that changed less than this time ago may change again and keep its version: clocks of file systems are coarse.
 pub(super) const YOUNG: Duration = Duration::from_secs(2);
 
-/// Which version of a file or directory something was read from: a digest of its inode, size and times, and when it changed last, in seconds
-/// since the epoch.
+/// The version of a file or directory: a digest of its inode, size and times, and the time of its last change in seconds since the epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Version(u64, i64);
 
@@ -48,7 +47,7 @@ impl Version {
         Self(digest, found.st_mtime.max(found.st_ctime))
     }
 
-    /// Returns true if a file that changes from now on has another one for certain.
+    /// Returns true if every change from now on is sure to give the file another version.
     fn is_settled(&self, now: SystemTime) -> bool {
         let changed = u64::try_from(self.1)
             .ok()
@@ -59,7 +58,7 @@ impl Version {
     }
 }
 
-/// A number that stands for a value. Another compiler's may differ: then all profiles are read again.
+/// A digest of a value. A build with another compiler may compute another: then all profiles are read again.
 pub(super) fn digest(value: &impl Hash) -> u64 {
     let mut hasher = DefaultHasher::new();
     value.hash(&mut hasher);
@@ -71,10 +70,10 @@ pub(super) fn digest(value: &impl Hash) -> u64 {
 pub(super) struct Entry {
     pub(super) recording: String,
     pub(super) container: String,
-    /// How many profiles the container has, and the version of its directory, so that a missing line is noticed.
+    /// The number of the container's profiles, and the version of its directory, so that a missing line is noticed.
     pub(super) of: (usize, Version),
     pub(super) version: Version,
-    /// A digest of what it has in common with the others of its workload.
+    /// The digest that all profiles of its workload share.
     pub(super) workload: u64,
     pub(super) summary: Summary,
 }
@@ -88,7 +87,7 @@ pub(super) struct Head<'line>(
     pub(super) Version,
 );
 
-/// The second part, after a tabulator, as short as possible: the workload's digest; then of the summary the recording's and the container's id where they
+/// The second part, after a tab, as short as possible: the workload's digest; then of the summary the recording's and the container's id where they
 /// are not the directories' names, the name, the workload, the end, whether it is complete, the two sets as bits, the exit status and the verdict.
 type Row = (
     u64,
@@ -105,7 +104,7 @@ type Row = (
 );
 
 impl Entry {
-    /// Returns true if the files have another version for certain as soon as they change from now on.
+    /// Returns true if every change of the files from now on is sure to give them another version.
     pub(super) fn is_settled(&self, now: SystemTime) -> bool {
         self.version.is_settled(now) && self.of.1.is_settled(now)
     }
@@ -151,7 +150,7 @@ impl Entry {
     }
 }
 
-/// Returns the begin of a line with these parts.
+/// Returns the beginning of a line with these parts.
 fn check(parts: &[u8]) -> String {
     format!("{:016x}\t", digest(&parts))
 }
@@ -189,7 +188,7 @@ pub(super) struct Line<'line> {
 }
 
 impl<'line> Line<'line> {
-    /// Takes a line apart, which ends with a newline; `None` if it is damaged.
+    /// Parses a line, with its newline; `None` if it is damaged.
     pub(super) fn parse(text: &'line [u8]) -> Option<Self> {
         let (begin, rest) = text.split_at_checked(CHECK)?;
         let parts = rest.strip_suffix(b"\n")?;
@@ -232,9 +231,9 @@ pub(super) struct Listed<'a> {
 
 /// Its entry.
 pub(super) enum Known<'a> {
-    /// As the index has it: a line, and where its second part begins.
+    /// From the index: a line, and the position of its second part.
     Row(&'a [u8], usize),
-    /// As it was read from its file.
+    /// From its file.
     Entry(&'a Entry),
     /// It cannot be read.
     Unreadable,
@@ -249,9 +248,9 @@ impl Listed<'_> {
             .join(PROFILE)
     }
 
-    /// Returns false if its summary has this text nowhere.
+    /// Returns false if its summary cannot contain this text.
     pub(super) fn may_say(&self, text: &str) -> bool {
-        // JSON may write other characters in another way.
+        // JSON may escape other characters.
         let is_plain = !text
             .contains(|character: char| character.is_control() || ['"', '\\'].contains(&character));
         match self.known {
@@ -260,7 +259,7 @@ impl Listed<'_> {
         }
     }
 
-    /// What `list` shows of it, and a digest of what it has in common with the others of its workload; `None` if it cannot be read.
+    /// Returns the summary that `list` shows, and the digest that all profiles of its workload share; `None` if it cannot be read.
     pub(super) fn summary(&self) -> Option<(Cow<'_, Summary>, u64)> {
         match self.known {
             Known::Row(line, row) => match serde_json::from_slice::<Row>(line.get(row..)?) {

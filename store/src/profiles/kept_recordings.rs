@@ -1,4 +1,4 @@
-//! Which recordings the answer for a workload rests on: what tidies the store removes none of these while the workload is recorded.
+//! The recordings on which the answer for a workload rests. Retention and `prune` remove none of these while other recordings of the workload stay.
 
 use super::summary::Summary;
 use capprof_profile::CapabilitySet;
@@ -8,7 +8,7 @@ use capprof_profile::CapabilitySet;
 pub(crate) struct Contribution {
     needed: CapabilitySet,
     is_complete: bool,
-    /// Runs were made with its answer, by `verify` or `shrink`.
+    /// True if `verify` or `shrink` ran the workload with its answer.
     is_tried: bool,
 }
 
@@ -22,7 +22,7 @@ impl From<&Summary> for Contribution {
     }
 }
 
-/// What the kept recordings of one workload contribute together.
+/// The contribution of all kept recordings of one workload.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct KeptRecordings(Option<Contribution>);
 
@@ -39,8 +39,8 @@ impl KeptRecordings {
         });
     }
 
-    /// Returns true if the workload's answer is another without this recording: it alone needed a capability, it alone is complete, or its answer
-    /// alone was tried. False if no other recording of the workload is kept: then the workload goes with it.
+    /// Returns true if the workload's answer differs without this recording: only it needed some capability, only it is complete, or only its
+    /// answer was tried. False if no other recording of the workload is kept: then the whole workload may go.
     pub(crate) fn rests_on(&self, one: Contribution) -> bool {
         self.0.is_some_and(|known| {
             !one.needed.is_subset(known.needed)

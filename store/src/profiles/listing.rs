@@ -1,4 +1,4 @@
-//! All profiles of a store, newest first, without keeping them in memory: from the index where that is right, and from their files where it is not.
+//! All profiles of a store, newest first, without keeping them in memory: from the index where it is up to date, else from their files.
 
 use super::error::Error;
 use super::files::PROFILE;
@@ -24,7 +24,7 @@ use std::time::SystemTime;
 /// The number of bytes of the index to read at once.
 const BUFFER: usize = 64 << 10;
 
-/// The number of bytes of the index that are worth a thread.
+/// The number of bytes of the index for which another thread pays off.
 const WORTH_A_THREAD: u64 = 256 << 10;
 
 /// All profiles of a store, as they were when the listing was made.
@@ -33,11 +33,11 @@ pub struct Listing {
     /// The index; `None` if there is none that can be trusted.
     index: Option<File>,
     digests: RandomState,
-    /// Digests, in ascending order, of the containers of which the index says just what there is.
+    /// Digests, in ascending order, of the containers for which the index is up to date.
     known: Vec<u64>,
     /// The readable profiles of all other containers, newest first.
     others: Vec<Entry>,
-    /// Profiles that cannot be read, newest first: recording, container, and why.
+    /// Profiles that cannot be read, newest first: recording, container, and the error.
     unreadable: Vec<(String, String, Error)>,
 }
 
@@ -51,7 +51,7 @@ impl fmt::Debug for Listing {
 }
 
 impl Listing {
-    /// Compares the index with the files, reads what it lacks, and rewrites it if it was not right.
+    /// Compares the index with the files, reads what it lacks, and rewrites it if it was out of date.
     ///
     /// # Errors
     /// [`Error::File`]: the store cannot be listed.
@@ -101,8 +101,8 @@ impl Listing {
         Ok(listing)
     }
 
-    /// Calls `work` with each readable profile that began no earlier than `since` (as recording ids begin) and that `accept` accepts, newest first,
-    /// and with no more of them than `limit`.
+    /// Calls `work` with at most `limit` readable profiles, newest first: those of recordings that began no earlier than `since` (a time as in
+    /// recording ids) and that `accept` accepts.
     ///
     /// # Errors
     /// [`Error::File`]: the index cannot be read; and those of `work`.
@@ -134,7 +134,7 @@ impl Listing {
         !self.unreadable.is_empty()
     }
 
-    /// Returns why profiles cannot be read, newest first.
+    /// Returns the errors of profiles that cannot be read, newest first.
     pub fn into_errors(self) -> Vec<Error> {
         self.unreadable
             .into_iter()
@@ -168,8 +168,8 @@ impl Listing {
         metadata.map_or(0, |it| it.map_or(0, |metadata| metadata.len()))
     }
 
-    /// Finds the containers of which the index says just what there is. Asking for versions is most of the work, which several processors do in a
-    /// part of the time, each for `part` bytes of the index.
+    /// Finds the containers for which the index is up to date. Most of the work is to ask the kernel for versions, so several threads share it, each
+    /// with `part` bytes of the index.
     fn compare(&mut self, directory: &Directory<'_>, part: u64) -> Outdated {
         let Some(index) = &self.index else {
             return Outdated::default();
@@ -227,7 +227,7 @@ impl Listing {
         outdated
     }
 
-    /// Adds to these containers what the index says of them: a profile's file may be as it was though another of its container is not.
+    /// Adds the index's entries to these containers: one profile of a container may have changed while another has not.
     fn remember(&self, containers: &mut HashMap<String, Vec<Entry>>) -> Result<(), Error> {
         let Some(index) = &self.index else {
             return Ok(());
@@ -259,7 +259,7 @@ impl Listing {
                 Known::Entry(_) | Known::Unreadable => {}
             }
         }
-        // The index is made again if a crash loses it.
+        // A crash may lose the index: it can be made again.
         Ok(file::write_unsynced(
             path,
             &content,
@@ -309,12 +309,12 @@ fn next_line(reader: &mut BufReader<After<'_>>, text: &mut Vec<u8>) -> Result<bo
 pub(super) struct Rows<'a> {
     listing: &'a Listing,
     reader: Option<BufReader<After<'a>>>,
-    /// The line that was read last: itself, where its row begins, and its names.
+    /// The line that was read last; then the position of its row, and its names.
     line: Vec<u8>,
     row: usize,
     recording: String,
     container: String,
-    /// The line was not returned yet.
+    /// True if that line was not returned yet.
     has_line: bool,
     others: &'a [Entry],
     unreadable: &'a [(String, String, Error)],
@@ -356,7 +356,7 @@ impl Rows<'_> {
         }))
     }
 
-    /// Reads the next line of a container of which the index says just what there is, unless one is waiting to be returned.
+    /// Reads the next line of a container for which the index is up to date, unless a line is waiting to be returned.
     fn read_line(&mut self) -> Result<(), Error> {
         while let (false, Some(reader)) = (self.has_line, &mut self.reader) {
             if !next_line(reader, &mut self.line)? {
@@ -416,7 +416,7 @@ impl<'a> Directory<'a> {
         }
     }
 
-    /// The version of what is there at a path in it; `None` if there is nothing.
+    /// The version of the file at a path in it; `None` if there is none.
     fn version(&self, path: &str) -> Option<Version> {
         let found = statat(&self.descriptor, path, AtFlags::empty()).ok()?;
         Some(Version::of(&found))
@@ -438,12 +438,12 @@ impl<'a> Directory<'a> {
 /// The profiles of a container whose entries in the index are out of date.
 struct Look {
     entries: Vec<Entry>,
-    /// Profiles that cannot be read: recording, container, and why.
+    /// Profiles that cannot be read: recording, container, and the error.
     errors: Vec<(String, String, Error)>,
 }
 
 impl Look {
-    /// Returns true if this may be kept: it says all that there is, and what changes later will have another version.
+    /// Returns true if this belongs into the index: it lacks nothing, and every later change is sure to have another version.
     fn is_news(&self, now: SystemTime) -> bool {
         !self.entries.is_empty()
             && self.errors.is_empty()
@@ -451,7 +451,7 @@ impl Look {
     }
 }
 
-/// Looks at these containers, with what the index says of them; leaves out those that are gone meanwhile.
+/// Reads these containers, with their entries in the index; leaves out those that have gone in the meantime.
 fn look_at_each(
     mut containers: Vec<(String, Vec<Entry>)>,
     directory: &Directory<'_>,
@@ -484,7 +484,7 @@ fn look_at_each(
     })
 }
 
-/// Looks at a container's directory; `None` if it is gone. A profile whose file has the version of a known one is not read.
+/// Reads a container's directory; `None` if it is gone. A profile whose file has a known version is not read again.
 fn look(
     directory: &Directory<'_>,
     container: &str,
@@ -509,7 +509,7 @@ fn look(
             });
             continue;
         }
-        // Of an older version than what is read, if another process writes in between: then it is read again next time.
+        // The version is taken before the file is read. If another process writes in between, the next listing reads the file again.
         let error = match (load(path.join(&recording).join(PROFILE)), version) {
             (Ok(found), Some(version)) => {
                 entries.push(Entry {
@@ -522,7 +522,7 @@ fn look(
                 });
                 continue;
             }
-            // It came in between.
+            // The profile was added in between.
             (Ok(found), None) => Error::NotFound {
                 wanted: found.profile.origin.recording_id,
                 path: found.path,

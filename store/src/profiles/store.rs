@@ -17,15 +17,15 @@ impl Store {
         Self(path.into())
     }
 
-    /// All profiles, newest first, without those that cannot be read, whose errors come along.
+    /// All profiles that can be read, newest first, and the errors of the others.
     ///
     /// # Errors
-    /// [`Error::File`]. A store that does not exist holds nothing.
+    /// [`Error::File`]. A store that does not exist counts as empty.
     pub fn list(&self) -> Result<(Vec<Summary>, Vec<Error>), Error> {
         self.select(None, None, |_| true)
     }
 
-    /// The same, to be read one after another, as often as needed, without keeping them in memory.
+    /// The same, as a listing that can be read repeatedly and does not keep the profiles in memory.
     ///
     /// # Errors
     /// As [`list()`](Self::list).
@@ -33,8 +33,8 @@ impl Store {
         Listing::of(&self.0, &self.profiles())
     }
 
-    /// Calls `look` with each profile, newest first: the recording's id, the profile's file, and, if it can be read, its summary and a digest of what
-    /// it has in common with the others of its workload.
+    /// Calls `look` with each profile, newest first: the recording's id, the profile's file, and, if it can be read, its summary and the digest
+    /// that all profiles of its workload share.
     pub(crate) fn each_with_workload(
         &self,
         mut look: impl FnMut(&str, PathBuf, Option<(&Summary, u64)>),
@@ -66,7 +66,7 @@ impl Store {
         self.0.join("profiles")
     }
 
-    /// (recording id, container id, the profile's file) of all, by recording id, which begins with the time.
+    /// Returns the recording id, container id and file of all profiles, ordered by the recording id, which begins with the time.
     pub(crate) fn newest_first(&self) -> Result<Vec<(String, String, PathBuf)>, Error> {
         let mut all = Vec::new();
         for (container, path) in directories(&self.profiles())? {
@@ -79,8 +79,8 @@ impl Store {
     }
 }
 
-/// The name of an id's directory. runc accepts `[\w+-.]+` and so `..` too, crun anything without a slash; a leading dot, which marks
-/// unfinished directories here, is escaped.
+/// Returns the name of an id's directory. runc accepts ids of `[\w+-.]+`, so also `..`, and crun anything without a slash. A leading dot is escaped:
+/// it marks unfinished directories here.
 pub(super) fn directory_name(id: &str) -> Result<String, Error> {
     if id.is_empty() || [".", ".."].contains(&id) || id.len() > 250 || id.contains(['/', '\0']) {
         return Err(Error::Id(id.to_owned()));

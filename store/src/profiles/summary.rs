@@ -60,7 +60,7 @@ impl From<Profile> for Summary {
             minimized: profile.findings.minimized,
             answer,
             exit: profile.exit,
-            // A verdict on another set says nothing of this one.
+            // A verdict on another set says nothing about this one.
             verification: profile
                 .verification
                 .filter(|verification| verification.sets.bounding == answer)
@@ -73,7 +73,7 @@ impl From<Profile> for Summary {
 }
 
 impl Summary {
-    /// Returns true if the workload goes by this name: the annotation's, the container's in its pod, the pod's, the image's, or the compose service's.
+    /// Returns true if this is a name of the workload: of the annotation, the container in its pod, the pod, the image, or the compose service.
     pub(super) fn is_called(&self, wanted: &str) -> bool {
         [
             &self.name,
@@ -99,7 +99,7 @@ impl Summary {
         }
     }
 
-    /// Texts of which each summary has one that [may be of this profile's workload](Self::may_be_of_workload).
+    /// Returns texts of which every summary contains one that [may be of this profile's workload](Self::may_be_of_workload).
     pub(super) fn texts_of_workload(profile: &Profile) -> Vec<&str> {
         let origin = &profile.origin;
         match &origin.workload.image {
@@ -113,27 +113,27 @@ impl Summary {
         }
     }
 
-    /// A text that each summary has which [answers to](Self::answers_to) this name.
+    /// Returns a text that every summary contains which [answers to](Self::answers_to) this name.
     pub(super) fn text_of_answer(wanted: &str) -> &str {
         let name = familiar(wanted);
         name.strip_suffix(":latest").unwrap_or(name)
     }
 
-    /// Returns true if this name may mean the workload: its container's id, one of its names, or its image, which may be named
-    /// without what registries and engines add, `nginx` for `docker.io/library/nginx:latest`.
+    /// Returns true if this name may mean the workload: its container's id, one of its names, or its image. The image's registry and tag may be
+    /// left out, `nginx` for `docker.io/library/nginx:latest`.
     pub fn answers_to(&self, wanted: &str) -> bool {
         self.container_id == wanted || self.is_called(wanted) || self.is_of_image(wanted)
     }
 
-    /// Returns true if the workload's image is meant, as for [`answers_to()`](Self::answers_to).
+    /// Returns true if the name may mean the workload's image, by the rule of [`answers_to()`](Self::answers_to).
     pub fn is_of_image(&self, wanted: &str) -> bool {
         let image = self.workload.image.as_deref();
         image.is_some_and(|image| is_image(image, wanted))
     }
 }
 
-/// A text that two profiles of one workload have in common: name, image, container in the pod, command, user, and what the engine gives. A
-/// container without image and name is a workload of its own. Profiles with one text are [`Profile::is_of_workload`] of each other.
+/// Returns a text that is the same for all profiles of a workload: name, image, container in the pod, command, user, and the engine's grants. A
+/// container without image and name is a workload of its own. [`Profile::is_of_workload`] is true of two profiles with the same text.
 pub(super) fn workload(profile: &Profile) -> String {
     let origin = &profile.origin;
     let workload = &origin.workload;
@@ -154,18 +154,18 @@ pub(super) fn workload(profile: &Profile) -> String {
     format!("{parts:?}")
 }
 
-/// Returns true if an image is meant by a name that may lack the default registry and the tag. A tag that is named must be the image's.
+/// Returns true if the name, which may lack the default registry and the tag, means the image. If it has a tag, that must be the image's.
 fn is_image(image: &str, wanted: &str) -> bool {
     let (image, wanted) = (familiar(image), familiar(wanted));
     match image.strip_prefix(wanted) {
-        // A port is followed by the path, a tag by nothing.
+        // A path follows a port; nothing follows a tag.
         Some(rest) => rest.is_empty() || (rest.starts_with([':', '@']) && !rest.contains('/')),
         // An image without a tag is `latest`.
         None => wanted.strip_suffix(":latest") == Some(image),
     }
 }
 
-/// A reference without the registry and the name space that docker takes for granted (distribution's `reference.FamiliarString`).
+/// Returns a reference without docker's default registry and name space (distribution's `reference.FamiliarString`).
 fn familiar(reference: &str) -> &str {
     let path = reference.strip_prefix("docker.io/").unwrap_or(reference);
     path.strip_prefix("library/").unwrap_or(path)

@@ -55,7 +55,7 @@ fn a_result_lies_in_root_only_directories() {
         );
     }
     assert_eq!(fs::read_dir(place.parent().unwrap()).unwrap().count(), 1);
-    // Once more, as after a crash between writing and forgetting.
+    // The same recording again, as after a crash between the addition and the removal of the recording's directory.
     add(&store, "web.1+a_b-c", "20260101T000000Z-00000001", 20).unwrap();
     assert_eq!(ids(&store), ["20260101T000000Z-00000001"]);
 }
@@ -103,7 +103,7 @@ fn the_oldest_of_a_container_go_and_others_stay() {
             "20200101T000000Z-00000009"
         ]
     );
-    // The one just added stays even if a clock was set back.
+    // The newly added one stays even if the clock was set back.
     add(&store, "a", "20250101T000000Z-00000005", 1).unwrap();
     assert_eq!(
         ids(&store),
@@ -265,8 +265,8 @@ fn the_recordings_of_a_workload_are_united() {
     );
 }
 
-/// A user other than root has what another recording needed in the sets in which it was needed there: from the bounding set, as a set-user-ID
-/// program has it.
+/// For a user other than root, a capability of another recording is in those sets in which that recording needed it: a set-user-ID program needs
+/// only the bounding set.
 #[test]
 fn sets_are_those_of_the_recording_that_needed_them() {
     let directory = tempfile::tempdir().unwrap();
@@ -311,7 +311,7 @@ fn the_only_recording_that_needed_something_is_kept() {
         needing(&store, "a", &id(day), Capability::SETUID, 1);
     }
     assert_eq!(ids(&store), [id(4), id(1)]);
-    // What a later one needs too is not kept for it.
+    // A recording is not kept for a need that a later one has too.
     needing(&store, "a", &id(5), Capability::CHOWN, 1);
     assert_eq!(ids(&store), [id(5), id(4)]);
 }
@@ -437,7 +437,8 @@ fn a_damaged_profile_is_told_and_hides_no_other() {
     );
 }
 
-/// Runs without a member of the set failed; runs without what was left out passed, and say nothing of why it had looked needed.
+/// Runs without a member of the set failed. Runs without the capabilities that were left out passed; they do not explain why those had looked
+/// needed.
 #[test]
 fn what_shrink_tried_is_not_doubtful_any_more() {
     const ID: &str = "20260101T000000Z-00000001";

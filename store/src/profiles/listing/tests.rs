@@ -41,7 +41,7 @@ impl Place {
             .join(PROFILE)
     }
 
-    /// The store as a reader sees it when all that was written is old enough to be kept.
+    /// The store as a reader sees it when all files are old enough for the index.
     fn look(&self) -> Vec<String> {
         let later = SystemTime::now() + 2 * YOUNG;
         let store = self.directory.path();
@@ -220,7 +220,7 @@ fn a_damaged_line_is_not_believed() {
     place.add("db", SECOND);
     let expected = place.look();
     let index = place.index();
-    // A crash may leave zeros in the place of what was written.
+    // A crash may leave zeros in place of the content.
     for at in HEADER.len() + 1..index.len() {
         let mut damaged = index.clone().into_bytes();
         damaged[at] = 0;
