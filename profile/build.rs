@@ -5,6 +5,7 @@
 //! `src/atlas.rs` reads it and says what the numbers mean.
 
 use serde_json::Value;
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 use std::error::Error;
 use std::fmt::Write as _;
@@ -19,16 +20,32 @@ type Place = [String; 6];
 struct Strings {
     numbers: HashMap<String, usize>,
     list: Vec<String>,
+    /// How often the number of each was asked for.
+    uses: Vec<usize>,
 }
 
 impl Strings {
     fn number(&mut self, text: &str) -> usize {
-        if let Some(number) = self.numbers.get(text) {
-            return *number;
+        let next = self.list.len();
+        let number = *self.numbers.entry(text.into()).or_insert(next);
+        if number == next {
+            self.list.push(text.into());
+            self.uses.push(0);
         }
-        self.numbers.insert(text.into(), self.list.len());
-        self.list.push(text.into());
-        self.list.len() - 1
+        self.uses[number] += 1;
+        number
+    }
+
+    /// The same strings with new numbers: the empty one stays 0, and the shortest go to those that are used most.
+    fn by_use(self) -> Self {
+        let mut order: Vec<usize> = (1..self.list.len()).collect();
+        order.sort_by_key(|number| Reverse(self.uses[*number]));
+        let mut sorted = Self::default();
+        sorted.number("");
+        for number in order {
+            sorted.number(&self.list[number]);
+        }
+        sorted
     }
 }
 
@@ -53,16 +70,23 @@ fn main() -> Result<(), Box<dyn Error>> {
         paths(&fs::read_to_string("atlas/paths.jsonl")?)?,
     )?;
     let kernels = kernels(Path::new("atlas/sites"))?;
-    let mut strings = Strings::default();
-    strings.number("");
-    let mut lines = Vec::new();
-    let mut index = Index::default();
+    let mut entries: Vec<Value> = Vec::new();
     for path in files(Path::new("atlas/table"), "jsonl")? {
         for line in fs::read_to_string(path)?.lines() {
-            let entry = serde_json::from_str(line)?;
-            index.add(lines.len(), &entry, &mut strings);
-            lines.push(record(&entry, &kernels, &mut strings));
+            entries.push(serde_json::from_str(line)?);
         }
+    }
+    let mut strings = Strings::default();
+    strings.number("");
+    for entry in &entries {
+        record(entry, &kernels, &mut strings);
+    }
+    let mut strings = strings.by_use();
+    let mut index = Index::default();
+    let mut lines = Vec::new();
+    for (number, entry) in entries.iter().enumerate() {
+        index.add(number, entry, &mut strings);
+        lines.push(record(entry, &kernels, &mut strings));
     }
     let names: Vec<&str> = kernels.iter().map(|(name, _)| name.as_str()).collect();
     let (mut text, mut code) = (String::new(), String::new());
