@@ -263,6 +263,8 @@ def sites_of(text, parse):
         if site["function"] in (None, "?"):
             heads = [m for m in HEAD.finditer(source) if source.count("\n", 0, m.start()) < site["line"]]
             site["function"] = heads[-1].group(1) if heads else "?"
+    # A helper whose definition begins with a line of its type calls nobody there.
+    found = [site for site in found if site["function"] != site["helper"]]
     found.sort(key=lambda site: site["line"])
     count = Counter()
     for site in found:

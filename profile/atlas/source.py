@@ -147,8 +147,8 @@ class Built:
 
     def holds(self, condition):
         """Whether a conditional directive's branch is compiled; what is not about options alone is taken to be."""
-        opposite = condition.startswith("!CONFIG_") or condition.startswith("!0")
-        text = condition[1:] if opposite else condition
+        text = condition.lstrip("! ")
+        opposite = condition[:len(condition) - len(text)].count("!") % 2 == 1
         if text.strip() == "0":
             return opposite
         match = re.fullmatch(r"\s*(?:defined\s*\(?|IS_ENABLED\(|IS_BUILTIN\()?\s*(CONFIG_\w+)\s*\)?\s*", text)

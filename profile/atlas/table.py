@@ -2,6 +2,7 @@
 """The reviewed table and the extracts it is held against."""
 
 import json
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -77,25 +78,38 @@ def differences(kernel):
 # Helpers that accept CAP_SYS_ADMIN as well, and helpers that ask somebody else than the process that makes the system call.
 SYS_ADMIN_TOO = ("perfmon_capable", "bpf_capable", "bpf_net_capable", "bpf_token_capable", "checkpoint_restore_ns_capable", "checkpoint_restore_ns_capable_noaudit")
 ASK_OTHERS = ("file_ns_capable", "ptracer_capable", "has_ns_capability")
+# The name of an ioctl, or of a mark that its kind carries; an error is no name.
+NAME = re.compile(r"\b(?!E[A-Z]+\b)[A-Z][A-Z0-9_]{4,}\b")
+# Functions in headers that are called by their address: the compiler puts them into no caller.
+BY_ADDRESS = ("pid_mfd_noexec_dointvec_minmax",)
 
 
-def contradictions(entry, audit):
-    """What an entry says of a place that the helper's own code contradicts; `audit` are the kinds of record that its places can leave."""
-    if len(audit) > 1:
+def contradictions(entry, found):
+    """What an entry says of its places, `found` in the extracts, that the helper's own code or the extracts contradict."""
+    if len({site["silent"] for site in found}) > 1:
         yield "its places leave an audit record and leave none: it needs an entry for each"
+    if "proof" in entry and all(site["built"] == "no" for site in found):
+        yield "no kernel is built with it: it has no `proof`"
     if entry["class"] == "helper":
         return
+    if entry["file"].endswith(".h") and "callers" not in entry and entry["function"] not in BY_ADDRESS:
+        yield "a function of a header is in line where it is called: `callers`"
     if entry["helper"] in SYS_ADMIN_TOO and entry["capability"] != "SYS_ADMIN" and "SYS_ADMIN" not in entry.get("or", []):
         yield f"{entry['helper']}() accepts SYS_ADMIN: it belongs into `or`"
     if entry["helper"] in ASK_OTHERS and "who" not in entry:
         yield f"{entry['helper']}() asks another than the caller: `who`"
     if entry["helper"] == "cap_raised" and entry["class"] == "refuses" and "unseen" not in entry:
         yield "no recorder sees that sets are compared: `unseen`"
+    if entry["class"] == "other" and "who" not in entry and "rule" not in entry:
+        yield "somebody else is asked: `who`, or the `rule` that knows why not"
+    # "The driver's ioctl" reads as all of them, but many drivers let some pass.
+    if re.search(r"\bioctls?\b", entry["without"]) and not re.search(r"\bany\b", entry["without"]) and not NAME.search(entry["without"]):
+        yield "names no ioctl(2): name those that are refused, or say that it is any"
 
 
 def problems():
     """What is wrong with the table by itself and against the extracts, one line each."""
-    by_place, used, audit = index(), set(), {}
+    by_place, used = index(), {}
     for kernel in kernels():
         for site in sites(kernel):
             entry = entry_of(by_place, site)
@@ -103,8 +117,7 @@ def problems():
                 place = f"{site['file']}: {site['function']} asks for {site['capability']} ({site['helper']} {site['n']})"
                 yield f"{kernel}: {place}: no entry, or it was read in another form"
             else:
-                used.add(json.dumps(entry))
-                audit.setdefault(json.dumps(entry), set()).add(site["silent"])
+                used.setdefault(json.dumps(entry), []).append(site)
     seen = Counter()
     for where, entry in entries():
         missing = [name for name in REQUIRED if name not in entry]
@@ -118,6 +131,6 @@ def problems():
             yield f"{where}: `decides` stands with the class `early`, and only there"
         if json.dumps(entry) not in used:
             yield f"{where}: no kernel has it"
-        yield from (f"{where}: {text}" for text in contradictions(entry, audit.get(json.dumps(entry), set())))
+        yield from (f"{where}: {text}" for text in contradictions(entry, used.get(json.dumps(entry), [])))
         seen.update((*key(entry, n), digest) for n in entry["n"] for digest in entry["read"])
     yield from (f"{' '.join(map(str, place))}: {times} entries" for place, times in seen.items() if times > 1)
