@@ -39,6 +39,7 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 #include "arguments.h"
 #include "effect.h"
 #include "path.h"
+#include "object.h"
 #include "check.h"
 #include "standby.h"
 

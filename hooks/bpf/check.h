@@ -131,6 +131,7 @@ static __noinline int count_by_trace(void *ctx, struct container *container, str
 		return 1;
 	if (scratch->room && has_room(container, TABLE_CHECKS, LIMIT_CHECKS)) {
 		name_row(scratch, scratch->room - 1);
+		read_object(scratch->place);
 		if (bpf_map_update_elem(&checks, key, fresh, BPF_NOEXIST) == 0) {
 			count_rows(container, TABLE_CHECKS, 1);
 			return 1;

@@ -17,9 +17,11 @@
 #define PATH_NAME 256
 #define PATH_DEPTH 32
 #define EXTENTS 5 /* UID_GID_MAP_MAX_BASE_EXTENTS */
+#define OBJECT_TEXT 136 /* a text of this length without its NUL, or longer, is cut */
+#define OBJECT_DETAIL 16
 #define REFUSALS 16 /* kinds of refused checks in one system call */
 
-enum capability { CAP_FSETID = 4, CAP_SETGID = 6, CAP_SETUID = 7, CAP_SETPCAP = 8, CAP_NET_ADMIN = 12, CAP_SYS_ADMIN = 21, CAP_SYS_RESOURCE = 24, CAP_SETFCAP = 31, CAP_CHECKPOINT_RESTORE = 40 };
+enum capability { CAP_DAC_OVERRIDE = 1, CAP_DAC_READ_SEARCH = 2, CAP_FSETID = 4, CAP_SETGID = 6, CAP_SETUID = 7, CAP_SETPCAP = 8, CAP_NET_ADMIN = 12, CAP_SYS_ADMIN = 21, CAP_SYS_RESOURCE = 24, CAP_SETFCAP = 31, CAP_CHECKPOINT_RESTORE = 40 };
 
 #define CAP_OPT_NOAUDIT 2 /* include/linux/security.h */
 
@@ -123,6 +125,15 @@ struct check_key {
 	u64 digest; /* digest of the kind */
 };
 
+/* What the system call was about in which a check was made for the first time: see object.h. */
+struct object {
+	u64 arguments[4];
+	u32 read; /* 1: the arguments are those of the system call */
+	s32 length; /* of the text with its NUL; 0: there is none; or a negative error number */
+	char detail[OBJECT_DETAIL]; /* the type of a file system, or family and port of a socket address */
+	char text[OBJECT_TEXT]; /* a path, or another name, as the program passed it */
+};
+
 struct check {
 	struct check_kind kind;
 	u64 count;
@@ -135,6 +146,7 @@ struct check {
 	u8 offsets[DEPTH];
 	u64 results[RESULTS]; /* of the system calls, if the check was refused and the recording wants results */
 	u64 stack[FRAMES];
+	struct object object;
 };
 
 /* Refused checks of a system call that has not returned. */

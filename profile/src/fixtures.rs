@@ -42,6 +42,7 @@ pub fn check(capability: Capability, syscall: &str, call_site: &[&str]) -> Obser
         argument: None,
         call_site: call_site.iter().map(|frame| (*frame).to_owned()).collect(),
         path: None,
+        object: None,
         count: 1,
         first_ms: 5,
         last_ms: 5,

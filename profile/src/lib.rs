@@ -14,6 +14,7 @@ pub mod fixtures;
 pub mod live;
 pub mod minimize;
 pub mod need;
+pub mod object;
 pub mod observation;
 pub mod part;
 pub mod pod_security;

@@ -1,6 +1,7 @@
 //! The needs of a program, and the checks that do not count, each with a summary of the evidence.
 
 use crate::Capability;
+use crate::object::Object;
 use crate::observation::{RecorderName, Results};
 use crate::part::Part;
 use serde::{Deserialize, Serialize};
@@ -47,6 +48,9 @@ pub struct Need {
     pub syscalls: Vec<String>,
     /// Kernel functions on the way to the check, from the one that asked outwards, joined with ` < `; most frequent first.
     pub sites: Vec<String>,
+    /// The objects that it was used on, the first one first; [`Object::MOST`] at most.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub objects: Vec<Object>,
     /// The number of checks.
     pub count: u64,
     /// First use, in milliseconds since the recording was armed.

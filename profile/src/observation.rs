@@ -1,5 +1,6 @@
 //! The observations of a recorder.
 
+use crate::object::Object;
 use crate::{Capability, CapabilitySet};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -258,6 +259,9 @@ pub struct Observation {
     /// The object's path, where known (audit PATH records).
     #[serde(with = "crate::serde_path::optional", default)]
     pub path: Option<PathBuf>,
+    /// The object of the first one's system call, where the recorder reads it (eBPF).
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub object: Option<Object>,
     /// The number of times.
     pub count: u64,
     /// The time of the first one, in milliseconds since the recording was armed.

@@ -4,6 +4,7 @@
 //! needs. The newest complete recording is the base, and the others add what it lacks.
 
 use crate::need::{CheckSummary, Need};
+use crate::object::Object;
 use crate::observation::{BlindSpot, PortUse};
 use crate::part::{Today, TriedBy};
 use crate::profile::Profile;
@@ -202,6 +203,7 @@ fn add_need(known: &mut Need, other: Need) {
     add_lines(&mut known.programs, other.programs);
     add_lines(&mut known.syscalls, other.syscalls);
     add_lines(&mut known.sites, other.sites);
+    Object::add_to(&mut known.objects, other.objects);
     known.count += other.count;
     known.first_ms = known.first_ms.min(other.first_ms);
     known.last_ms = known.last_ms.max(other.last_ms);

@@ -2,8 +2,9 @@
 
 use super::argument::Arguments;
 use super::armed::{EbpfState, Refusals};
+use super::call_object;
 use super::executables::Executable;
-use super::layout::{self, Check, CheckKey, check};
+use super::layout::{self, Check, CheckKey, CheckKind, check};
 use super::program_set::ProgramSet;
 use super::symbols::{Symbols, audit};
 use capprof_profile::Capability;
@@ -38,8 +39,10 @@ pub(super) fn observations(
             continue;
         };
         let program = known.get(&key.program);
+        let name = program.map_or_else(|| layout::text(&row.comm), |known| known.comm.clone());
         let observation = Observation {
-            program: program.map_or_else(|| layout::text(&row.comm), |known| known.comm.clone()),
+            object: call_object::object(&name, &syscall(key), &row.object),
+            program: name,
             executable: program.and_then(|known| known.path.clone()),
             as_root: program.is_some_and(|known| known.as_root),
             ..observation(armed, &arguments, capability, row, symbols.call_site(stack))
@@ -79,7 +82,7 @@ fn observation(
     let key = &row.kind;
     let milliseconds = |nanoseconds: u64| nanoseconds.saturating_sub(armed.armed_ns) / 1_000_000;
     let has = |flag: u32| key.flags & flag != 0;
-    let syscall = syscall(key.syscall, has(check::COMPAT));
+    let syscall = syscall(key);
     Observation {
         recorder: RecorderName::Ebpf,
         capability,
@@ -114,6 +117,7 @@ fn observation(
         syscall: Some(syscall),
         call_site,
         path: None,
+        object: None,
         count: row.count,
         first_ms: milliseconds(row.first_ns),
         last_ms: milliseconds(row.last_ns),
@@ -129,7 +133,11 @@ fn add(all: &mut Observation, observation: &Observation) {
     if let (Some(all), Some(results)) = (&mut all.results, &observation.results) {
         all.add(results);
     }
-    if observation.first_ms < all.first_ms {
+    let is_earlier = observation.first_ms < all.first_ms;
+    if observation.object.is_some() && (is_earlier || all.object.is_none()) {
+        all.object.clone_from(&observation.object);
+    }
+    if is_earlier {
         all.first_ms = observation.first_ms;
         all.pid = observation.pid;
     }
@@ -166,7 +174,11 @@ fn sysctl_without_effect(flags: u32, call_site: &[String]) -> bool {
     flags & check::OPEN_WRITE == 0 && !has(paths::FILE_WRITE) && !has(paths::ACCESS_CALL)
 }
 
-fn syscall(number: i32, compat: bool) -> Syscall {
+fn syscall(kind: &CheckKind) -> Syscall {
+    named(kind.syscall, kind.flags & check::COMPAT != 0)
+}
+
+fn named(number: i32, compat: bool) -> Syscall {
     let name = match (usize::try_from(number), compat) {
         (Ok(number), false) => syscalls::Sysno::new(number)
             .map_or_else(|| number.to_string(), |known| known.name().to_owned()),

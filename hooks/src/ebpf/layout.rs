@@ -74,6 +74,12 @@ pub(super) const FRAMES: usize = 28;
 /// `DEPTH` in the program.
 const DEPTH: usize = 8;
 
+/// `OBJECT_TEXT` in the program.
+pub(super) const OBJECT_TEXT: usize = 136;
+
+/// `OBJECT_DETAIL` in the program.
+pub(super) const OBJECT_DETAIL: usize = 16;
+
 /// Length of `struct program`'s path: `PATH + PATH_NAME`.
 const PATH: usize = 1024 + 256;
 
@@ -191,6 +197,15 @@ layouts! {
         argument: u32,
     }
 
+    /// `struct object`.
+    struct Object as "object" {
+        arguments: [u64; 4],
+        read: u32,
+        length: i32,
+        detail: [u8; OBJECT_DETAIL],
+        text: [u8; OBJECT_TEXT],
+    }
+
     /// `struct check`.
     struct Check as "check" {
         kind: CheckKind,
@@ -207,6 +222,7 @@ layouts! {
         /// In the order of `enum result`.
         results: [u64; RESULTS],
         stack: [u64; FRAMES],
+        object: Object,
     }
 
     /// `struct program_key`.

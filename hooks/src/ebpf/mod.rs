@@ -9,6 +9,7 @@ mod armed;
 mod attach;
 mod batch;
 mod btf;
+mod call_object;
 mod cgroup;
 mod checks;
 mod collect;

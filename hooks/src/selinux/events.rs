@@ -410,6 +410,7 @@ impl EventCollector {
                 argument: None,
                 call_site: Vec::new(),
                 path: key.path.clone(),
+                object: None,
                 count: 0,
                 first_ms: milliseconds,
                 last_ms: milliseconds,

@@ -3,7 +3,8 @@
 use crate::container::{Container, Tools, is_overcommit};
 use crate::{hides_capset, of, one, rest, whole};
 use anyhow::{Context, bail, ensure};
-use capprof_profile::observation::{Audit, CheckAnswer, Namespace, Observation};
+use capprof_profile::object::Object;
+use capprof_profile::observation::{Audit, CheckAnswer, Evidence, Namespace, Observation};
 use capprof_profile::{Capability, CapabilitySet};
 
 pub(crate) fn user_namespaces_have_classes(tools: &Tools) -> anyhow::Result<()> {
@@ -185,6 +186,12 @@ pub(crate) fn compat_system_calls_have_their_own_table(tools: &Tools) -> anyhow:
     let check = one(&evidence, Capability::SYS_CHROOT)?;
     let call = check.syscall.as_ref().context("no system call")?;
     ensure!(call.name == "chroot" && call.number == 61, "{call:?}");
+    // Its path is in another register, and the numbers of others stand for calls with a path in the other table.
+    ensure!(check.object.is_none(), "{:?}", check.object);
+    if cfg!(target_arch = "x86_64") {
+        let check = one(&evidence, Capability::SYS_BOOT)?;
+        ensure!(check.object.is_none(), "{:?}", check.object);
+    }
     Ok(())
 }
 
@@ -204,5 +211,90 @@ pub(crate) fn reading_a_sysctl_has_no_effect(tools: &Tools) -> anyhow::Result<()
         checks.iter().any(|check| !check.without_effect),
         "{checks:#?}"
     );
+    Ok(())
+}
+
+/// The objects of a capability's checks that have one.
+fn objects(evidence: &Evidence, capability: Capability) -> anyhow::Result<Vec<Object>> {
+    Ok(of(evidence, capability)?
+        .into_iter()
+        .filter_map(|check| check.object.clone())
+        .collect())
+}
+
+fn has(objects: &[Object], wanted: impl Fn(&Object) -> bool) -> anyhow::Result<()> {
+    ensure!(objects.iter().any(wanted), "{objects:#?}");
+    Ok(())
+}
+
+pub(crate) fn a_check_has_the_object_of_its_system_call(tools: &Tools) -> anyhow::Result<()> {
+    let evidence = Container::new(tools, &["/bin/probe", "objects"])?.run()?;
+    whole(&evidence)?;
+    let is =
+        |path: &'static str| move |object: &Object| object.path.as_deref() == Some(path.as_ref());
+    let of_call = |call: &str, capability| {
+        let all = objects(&evidence, capability)?;
+        anyhow::Ok(
+            all.into_iter()
+                .filter(|object| object.syscall == call)
+                .collect::<Vec<_>>(),
+        )
+    };
+    has(
+        &of_call("openat", Capability::DAC_OVERRIDE)?,
+        is("/tmp/theirs"),
+    )?;
+    has(&of_call("fchownat", Capability::CHOWN)?, is("/tmp/theirs"))?;
+    let made = of_call("mknodat", Capability::MKNOD)?;
+    has(&made, is("device"))?;
+    has(&made, |object| object.device.as_deref() == Some("c 1:3"))?;
+    let mounts = of_call("mount", Capability::SYS_ADMIN)?;
+    has(&mounts, |object| {
+        is("/mnt")(object) && object.file_system.as_deref() == Some("tmpfs")
+    })?;
+    has(&of_call("bind", Capability::NET_BIND_SERVICE)?, |object| {
+        object.port == Some(81)
+    })?;
+    has(&of_call("kill", Capability::KILL)?, |object| {
+        object.process.is_some_and(|it| it > 1)
+    })?;
+    has(&of_call("setuid", Capability::SETUID)?, |object| {
+        object.user == Some(12345)
+    })?;
+    has(&of_call("chroot", Capability::SYS_CHROOT)?, is("/tmp"))?;
+    let sockets = of_call("connect", Capability::DAC_OVERRIDE)?;
+    has(&sockets, is("/tmp/socket"))?;
+    Ok(())
+}
+
+pub(crate) fn a_long_path_is_cut_and_marked(tools: &Tools) -> anyhow::Result<()> {
+    let evidence = Container::new(tools, &["/bin/probe", "long-chroot"])?.run()?;
+    whole(&evidence)?;
+    let all = objects(&evidence, Capability::SYS_CHROOT)?;
+    let [object] = &all[..] else {
+        bail!("{all:#?}");
+    };
+    let path = object.path.as_ref().context("no path")?;
+    let long = "/".repeat(4000);
+    ensure!(object.cut && path.as_os_str().len() == 134, "{object:?}");
+    ensure!(long.starts_with(&path.display().to_string()), "{object:?}");
+    Ok(())
+}
+
+pub(crate) fn an_object_that_cannot_be_read_is_absent(tools: &Tools) -> anyhow::Result<()> {
+    let evidence = Container::new(tools, &["/bin/probe", "chown-by-descriptor"])?.run()?;
+    whole(&evidence)?;
+    ensure!(objects(&evidence, Capability::CHOWN)?.is_empty());
+    // The memory of the program that executes another one is gone when most checks are made.
+    let overcommit = evidence
+        .observations
+        .iter()
+        .filter(|seen| is_overcommit(seen));
+    let executed = overcommit.filter(|seen| {
+        seen.syscall
+            .as_ref()
+            .is_some_and(|call| call.name.starts_with("execve"))
+    });
+    ensure!(executed.into_iter().all(|seen| seen.object.is_none()));
     Ok(())
 }

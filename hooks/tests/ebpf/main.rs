@@ -26,7 +26,7 @@ use std::time::Duration;
 
 type Test = fn(&Tools) -> anyhow::Result<()>;
 
-const TESTS: [(&str, Test); 54] = [
+const TESTS: [(&str, Test); 57] = [
     (
         "devices_are_opened_or_asked_about",
         devices_are_opened_or_asked_about,
@@ -174,6 +174,18 @@ const TESTS: [(&str, Test); 54] = [
     (
         "compat_system_calls_have_their_own_table",
         arguments::compat_system_calls_have_their_own_table,
+    ),
+    (
+        "a_check_has_the_object_of_its_system_call",
+        arguments::a_check_has_the_object_of_its_system_call,
+    ),
+    (
+        "a_long_path_is_cut_and_marked",
+        arguments::a_long_path_is_cut_and_marked,
+    ),
+    (
+        "an_object_that_cannot_be_read_is_absent",
+        arguments::an_object_that_cannot_be_read_is_absent,
     ),
     (
         "reading_a_sysctl_has_no_effect",

@@ -23,6 +23,7 @@
 #include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <sys/xattr.h>
 #include <time.h>
@@ -90,6 +91,43 @@ static int write_again(const char *path, const struct stat *status, int kind, st
 	if (length > 0)
 		(void)!pwrite(entry, value, length, 0);
 	return close(entry);
+}
+
+/* Returns a process of another user. */
+static int other_user(const char *action)
+{
+	int child = fork();
+
+	must(child, action);
+	if (child)
+		return usleep(100000), child;
+	must(syscall(SYS_setuid, 12345), action);
+	pause();
+	_exit(0);
+}
+
+/* System calls with objects of all kinds, each of which needs a capability of user 1000. */
+static void objects(const char *action)
+{
+	struct sockaddr_in port = { .sin_family = AF_INET, .sin_port = htons(81) };
+	struct sockaddr_un path = { .sun_family = AF_UNIX, .sun_path = "/tmp/socket" };
+	int inet = socket(AF_INET, SOCK_STREAM, 0), local = socket(AF_UNIX, SOCK_STREAM, 0);
+
+	must(close(creat("/tmp/theirs", 0600)), action);
+	must(syscall(SYS_fchownat, AT_FDCWD, "/tmp/theirs", 12345, 12345, 0), action);
+	must(syscall(SYS_openat, AT_FDCWD, "/tmp/theirs", O_WRONLY), action);
+	must(syscall(SYS_mknodat, open("/tmp", O_RDONLY), "device", S_IFCHR | 0600, makedev(1, 3)), action);
+	must(mkdir("/mnt", 0755), action);
+	must(mount("none", "/mnt", "tmpfs", 0, NULL), action);
+	must(bind(inet, (void *)&port, sizeof(port)), action);
+	must(bind(local, (void *)&path, sizeof(path)), action);
+	must(listen(local, 1), action);
+	must(chmod("/tmp/socket", 0), action);
+	must(lchown("/tmp/socket", 12345, 12345), action);
+	must(connect(socket(AF_UNIX, SOCK_STREAM, 0), (void *)&path, sizeof(path)), action);
+	must(kill(other_user(action), SIGKILL), action);
+	must(chroot("/tmp"), action);
+	must(syscall(SYS_setuid, 12345), action);
 }
 
 static void act(const char *action)
@@ -193,9 +231,22 @@ static void act(const char *action)
 		__asm__ volatile("int $0x80" : "+a"(result) : "b"((long)path) : "memory");
 		if (result)
 			exit(2);
+		/* reboot(2) with no magic. Its number is that of symlink(2) in the other table, where the path would be in this register. */
+		result = 88;
+		__asm__ volatile("int $0x80" : "+a"(result) : "b"(0L), "c"(0L), "d"(0L), "S"(path), "D"(path) : "memory");
+		if (result != -EINVAL)
+			exit(2);
 #else
 		exit(2);
 #endif
+	} else if (!strcmp(action, "objects")) {
+		objects(action);
+	} else if (!strcmp(action, "long-chroot")) {
+		memset(buffer, '/', 4000);
+		buffer[4000] = 0;
+		must(chroot(buffer), action);
+	} else if (!strcmp(action, "chown-by-descriptor")) {
+		must(fchown(creat("/tmp/mine", 0600), 12345, 12345), action);
 	} else if (!strcmp(action, "refusals")) {
 		/* Checks that are refused to a process without capabilities, in system calls that come to different ends. */
 		struct rlimit one_page = { 4096, 4096 };

@@ -5,6 +5,7 @@ use super::difference::difference;
 use super::input::Input;
 use super::tally::{Field, Tally};
 use super::unclear::{are_all_checks, unclear};
+use crate::object::Object;
 use crate::part::Part;
 use crate::profile::{Need, Reason};
 use crate::{Capability, CapabilitySet};
@@ -59,6 +60,7 @@ pub(super) fn need(
         programs: tally.list(Field::Program),
         syscalls: tally.list(Field::Syscall),
         sites: tally.list(Field::Site),
+        objects: objects(evidence),
         count: tally.count(),
         first_ms: tally.first.unwrap_or_default(),
         last_ms: tally.last.unwrap_or_default(),
@@ -138,6 +140,24 @@ fn tally(evidence: &[&Demand<'_>]) -> Tally {
         }
     }
     tally
+}
+
+/// The objects of the checks, the first one first.
+fn objects(evidence: &[&Demand<'_>]) -> Vec<Object> {
+    let mut known: Vec<(u64, &Object)> = evidence
+        .iter()
+        .filter_map(|demand| match demand.source {
+            Source::Check(check) => Some((check.first_ms, check.object.as_ref()?)),
+            _ => None,
+        })
+        .collect();
+    known.sort();
+    let mut objects = Vec::new();
+    Object::add_to(
+        &mut objects,
+        known.into_iter().map(|(_, object)| object.clone()),
+    );
+    objects
 }
 
 /// The meaning of a reason, for a sentence.

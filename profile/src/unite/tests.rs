@@ -1,10 +1,13 @@
 use super::*;
 use crate::fixtures::{check, host, recording, reports};
+use crate::object::Object;
 use crate::observation::{Evidence, Observation, ProgramExit, RecorderName};
 use crate::part::{Part, Today, TriedBy};
 use crate::profile::Shrunk;
 use crate::recorded_profile::tests::is_valid;
 use crate::recording::Recording;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 
 /// What makes a recording one of another workload, or not.
 type Change<'a> = &'a dyn Fn(&mut Profile);
@@ -41,6 +44,38 @@ fn needs(day: u32, capabilities: &[Capability]) -> Profile {
         capabilities.iter().copied().map(used).collect(),
         |_| {},
     )
+}
+
+fn opened(path: &[u8], first_ms: u64) -> Observation {
+    Observation {
+        first_ms,
+        object: Some(Object {
+            program: "program".to_owned(),
+            syscall: "openat".to_owned(),
+            path: Some(OsStr::from_bytes(path).into()),
+            cut: true,
+            ..Object::default()
+        }),
+        ..used(Capability::CHOWN)
+    }
+}
+
+#[test]
+fn objects_of_all_recordings_are_kept_the_first_ones_first() {
+    let early = vec![opened(b"/b", 9), opened(b"/\xff", 3), opened(b"/b", 1)];
+    let early = of_day(1, early, |_| {});
+    let late = of_day(2, vec![opened(b"/c", 1), opened(b"/b", 2)], |_| {});
+    let paths = |profile: &Profile| -> Vec<Vec<u8>> {
+        let objects = profile.findings.needed[0].objects.iter();
+        objects
+            .filter_map(|object| Some(object.path.as_ref()?.as_os_str().as_bytes().to_vec()))
+            .collect()
+    };
+    assert_eq!(paths(&early), [&b"/b"[..], b"/\xff"]);
+    is_valid(&early);
+    let united = unite(vec![late, early]).unwrap();
+    assert_eq!(paths(&united), [&b"/c"[..], b"/b", b"/\xff"]);
+    is_valid(&united);
 }
 
 #[test]

@@ -53,11 +53,11 @@ fn no_other_site_is_taken_for_a_sysctl() {
 
 #[test]
 fn system_calls_have_names_by_table() {
-    assert_eq!(syscall(-1, false).name, "-1");
-    assert_eq!(syscall(999_999, false).name, "999999");
+    assert_eq!(named(-1, false).name, "-1");
+    assert_eq!(named(999_999, false).name, "999999");
     #[cfg(target_arch = "x86_64")]
     {
-        assert_eq!(syscall(165, false).name, "mount");
-        assert_eq!(syscall(21, true).name, "mount");
+        assert_eq!(named(165, false).name, "mount");
+        assert_eq!(named(21, true).name, "mount");
     }
 }

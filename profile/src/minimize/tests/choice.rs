@@ -35,6 +35,7 @@ fn rsyslogd_needs_what_it_used_and_nothing_else() {
             programs: vec!["rsyslogd".into()],
             syscalls: vec!["syslog".into()],
             sites: vec!["capable < check_syslog_permissions < do_syslog".into()],
+            objects: vec![],
             count: 3,
             first_ms: 5,
             last_ms: 90,
