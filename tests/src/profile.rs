@@ -16,7 +16,7 @@ use std::process::{Output, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-const BODIES: [(&str, Body); 5] = [
+const BODIES: [(&str, Body); 6] = [
     (
         "one_command_gives_a_verified_answer",
         one_command_gives_a_verified_answer,
@@ -32,6 +32,10 @@ const BODIES: [(&str, Body); 5] = [
     (
         "an_interrupt_leaves_nothing_and_loses_nothing",
         an_interrupt_leaves_nothing_and_loses_nothing,
+    ),
+    (
+        "a_report_says_what_a_capability_was_used_on",
+        a_report_says_what_a_capability_was_used_on,
     ),
     (
         "profiles_are_compared_checked_and_removed",
@@ -228,6 +232,48 @@ fn a_program_that_is_no_container(
     // runc runs the prestart hook twice here.
     ensure!(!follows_system_calls(), "still attached");
     nothing_is_left(&container)
+}
+
+fn a_report_says_what_a_capability_was_used_on(
+    environment: &Arc<Environment>,
+    runtime: &Runtime,
+) -> anyhow::Result<()> {
+    let program = [
+        "/bin/corpus",
+        "seq",
+        "net_bind_service",
+        "mknod",
+        "sys_admin-mount",
+        "kill-child",
+        "dac_override-create",
+    ];
+    let container = Container::new(environment, runtime, &program)?;
+    let output = container.run()?;
+    ensure!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let id = container.profile()?.origin.recording_id;
+    for format in ["text", "markdown", "html"] {
+        let output = container
+            .ctl(&["report", "--format", format, &id])?
+            .output()?;
+        let said = expect(&output, 0)?;
+        // Lines are wrapped.
+        let words = said.split_whitespace().collect::<Vec<_>>().join(" ");
+        for part in [
+            "bound port 80",
+            "created device c 1:3 at null",
+            "mounted tmpfs at /tmp/mount-",
+            "signalled process ",
+            "became user 12345",
+            "made the directory entry",
+        ] {
+            ensure!(words.contains(part), "not said: {part}: {said}");
+        }
+    }
+    Ok(())
 }
 
 fn profiles_are_compared_checked_and_removed(

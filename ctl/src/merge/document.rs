@@ -1,5 +1,6 @@
 //! The merged profile as a document.
 
+use capprof_profile::object::Object;
 use capprof_profile::observation::{BlindSpot, RecorderName};
 use capprof_profile::privileges::Privileges;
 use capprof_profile::profile::{self, Reason};
@@ -105,6 +106,17 @@ pub(crate) enum SetName {
     Ambient,
 }
 
+/// The first object of the earliest run that knows one. The order of members is that by which the earliest is found.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(crate) struct FirstObject {
+    /// The begin of that run.
+    pub(crate) started: String,
+    /// Its recording id.
+    pub(crate) run: String,
+    /// What it was used on.
+    pub(crate) object: Object,
+}
+
 /// A capability that at least one run needed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct MergedNeed {
@@ -128,6 +140,9 @@ pub(crate) struct MergedNeed {
     pub(crate) first_seen: String,
     /// That run's recording id.
     pub(crate) first_run: String,
+    /// What it was used on, if a run knows that.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) first_object: Option<FirstObject>,
 }
 
 /// Many profiles in one.

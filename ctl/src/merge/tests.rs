@@ -4,6 +4,7 @@ use super::document::{Error, Merged};
 use super::*;
 use capprof_profile::fixtures;
 use capprof_profile::fixtures::check;
+use capprof_profile::object::Object;
 use capprof_profile::observation::{BlindSpot, RecorderName};
 use capprof_profile::observation::{Evidence, Observation};
 use capprof_profile::profile::Profile;
@@ -55,6 +56,31 @@ fn merge(documents: &[Vec<u8>], mixed: bool) -> Result<Merged, Error> {
 
 fn json<T: Serialize>(value: &T) -> Vec<u8> {
     serde_json::to_vec(value).unwrap()
+}
+
+#[test]
+fn the_first_object_is_that_of_the_earliest_run_that_has_one() {
+    let on = |path: &str| Observation {
+        object: Some(Object {
+            program: "program".to_owned(),
+            syscall: "openat".to_owned(),
+            path: Some(path.into()),
+            ..Object::default()
+        }),
+        ..read_file()
+    };
+    let documents = [
+        json(&run(1, vec![read_file()], true)),
+        json(&run(2, vec![on("/early")], true)),
+        json(&run(3, vec![on("/late")], true)),
+    ];
+    let all = merge(&documents, false).unwrap();
+    let first = all.needed[0].first_object.clone().unwrap();
+    assert_eq!(first.run, "20261102T000000Z-00000002");
+    assert_eq!(first.object.path, Some("/early".into()));
+    let late_ones = json(&merge(&documents[1..], false).unwrap());
+    let turned = [documents[2].clone(), late_ones, documents[0].clone()];
+    assert_eq!(merge(&turned, false).unwrap(), all);
 }
 
 #[test]

@@ -1,6 +1,9 @@
 //! Unites documents, one after the other.
 
-use super::document::{Error, Identity, Merged, MergedNeed, MergedRun, SCHEMA, SetName};
+use super::document::{
+    Error, FirstObject, Identity, Merged, MergedNeed, MergedRun, SCHEMA, SetName,
+};
+use capprof_profile::object::Object;
 use capprof_profile::observation::{BlindSpot, RecorderName};
 use capprof_profile::privileges::Privileges;
 use capprof_profile::profile::{self, Reason};
@@ -43,6 +46,8 @@ struct SourceNeed {
     syscalls: BTreeSet<String>,
     count: u64,
     recorders: BTreeSet<RecorderName>,
+    #[serde(default)]
+    objects: Vec<Object>,
 }
 
 #[derive(Clone, Debug)]
@@ -53,6 +58,7 @@ struct Evidence {
     syscalls: BTreeSet<String>,
     recorders: BTreeSet<RecorderName>,
     sets: BTreeSet<SetName>,
+    first_object: Option<FirstObject>,
 }
 
 /// A union in the making.
@@ -104,6 +110,11 @@ impl Merge {
                     syscalls: need.syscalls.clone(),
                     recorders: need.recorders.clone(),
                     sets: sets_with(need.capability, &profile.minimized_sets),
+                    first_object: need.objects.first().map(|object| FirstObject {
+                        started: profile.started.to_string(),
+                        run: profile.recording_id.to_string(),
+                        object: object.clone(),
+                    }),
                 },
             );
         }
@@ -143,6 +154,7 @@ impl Merge {
                     syscalls: need.syscalls,
                     recorders: need.recorders,
                     sets: need.sets,
+                    first_object: need.first_object,
                 },
             );
         }
@@ -190,6 +202,12 @@ impl Merge {
                 known.syscalls.extend(evidence.syscalls);
                 known.recorders.extend(evidence.recorders);
                 known.sets.extend(evidence.sets);
+                known.first_object = known
+                    .first_object
+                    .take()
+                    .into_iter()
+                    .chain(evidence.first_object)
+                    .min();
             }
         }
     }
@@ -284,6 +302,7 @@ fn counted(
             runs: having.count(),
             first_seen: first.map(|(time, _)| time.to_string()).unwrap_or_default(),
             first_run: first.map(|(_, id)| id.to_string()).unwrap_or_default(),
+            first_object: evidence.first_object,
         });
     }
     needed

@@ -1,5 +1,6 @@
 //! The evidence for one member of the answer, in words.
 
+use super::object;
 use super::risk::{Risk, words};
 use super::shortened::first_few;
 use super::why::{purpose, reason, would_do};
@@ -19,6 +20,8 @@ pub(super) struct Use<'a> {
     pub(super) sentence: String,
     /// The objects of its use, if they are known: devices, sysctls, files.
     pub(super) objects: Vec<String>,
+    /// The first use: `opened /var/log/nginx/error.log`.
+    pub(super) first: Option<String>,
     /// The time and the number of uses: `at start, 2 times`.
     pub(super) when: String,
     /// Doubts, and what would do instead, a line each.
@@ -83,9 +86,22 @@ fn one<'a>(need: &'a Need, profile: &Profile) -> Use<'a> {
         risk: known.risk,
         sentence,
         objects: objects(need, profile),
+        first: object::first(need),
         when: when(need),
         notes,
         details: details(need, purpose.map(|(_, without)| without)),
+    }
+}
+
+impl Use<'_> {
+    /// The sentence with the objects, and then the first use.
+    pub(super) fn full_sentence(&self, shown: impl Fn(&[String]) -> String) -> String {
+        let objects = (!self.objects.is_empty()).then(|| shown(&self.objects));
+        [Some(self.sentence.clone()), objects, self.first.clone()]
+            .into_iter()
+            .flatten()
+            .collect::<Vec<_>>()
+            .join(": ")
     }
 }
 
@@ -165,6 +181,11 @@ fn details(need: &Need, without: Option<String>) -> Vec<String> {
     if !need.syscalls.is_empty() {
         lines.push(format!("system calls: {}", need.syscalls.join(", ")));
     }
+    lines.extend(
+        need.objects
+            .iter()
+            .map(|used_on| format!("{} ({})", object::with_program(used_on), used_on.syscall)),
+    );
     lines.extend(need.sites.iter().map(|site| format!("kernel: {site}")));
     let recorders: Vec<&str> = need
         .recorders

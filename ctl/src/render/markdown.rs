@@ -111,10 +111,7 @@ fn evidence(text: &mut String, profile: &Profile) {
     }
     text.push_str("## Evidence\n\n| capability | risk | what for | when |\n|---|---|---|---|\n");
     for one in &uses {
-        let mut what = escaped(&one.sentence);
-        if !one.objects.is_empty() {
-            let _ = write!(what, ": {}", escaped(&one.objects.join(", ")));
-        }
+        let mut what = escaped(&one.full_sentence(|objects| objects.join(", ")));
         for note in &one.notes {
             let _ = write!(what, "; {}", escaped(note));
         }

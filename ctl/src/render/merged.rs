@@ -1,5 +1,6 @@
 //! The report of many runs in one.
 
+use super::object;
 use super::page::Page;
 use super::printable::printable;
 use super::risk::words;
@@ -47,6 +48,10 @@ fn needs(page: &mut Page<'_>, merged: &Merged) {
                 format!("lets {} {}", first_few(&programs), known.does)
             }
             other => format!("{}: {}", first_few(&programs), reason(other)),
+        };
+        let sentence = match &need.first_object {
+            Some(first) => format!("{sentence}: {}", object::with_program(&first.object)),
+            None => sentence,
         };
         page.labelled(&label, &sentence, styles.capability);
         let indent = label.chars().count().saturating_add(4);

@@ -10,6 +10,7 @@ mod html;
 mod list;
 mod markdown;
 mod merged;
+mod object;
 mod observed;
 mod one_line;
 mod page;

@@ -2,6 +2,7 @@
 
 use super::*;
 use capprof_profile::fixtures;
+use capprof_profile::object::Object;
 use capprof_profile::profile::Profile;
 use capprof_profile::recorded_profile::profile;
 use capprof_store::profiles::Summary;
@@ -90,9 +91,46 @@ fn an_incomplete_profile_says_so_first() {
 }
 
 #[test]
+fn each_report_says_what_a_capability_was_used_on() {
+    let mut profile = full();
+    let object = |path: &str| Object {
+        program: "nginx".to_owned(),
+        syscall: "openat".to_owned(),
+        path: Some(path.into()),
+        ..Object::default()
+    };
+    profile.findings.needed[0].objects = vec![object("/first"), object("/second")];
+    let said = text(&profile, Detail::default(), &Styles::default());
+    assert!(
+        said.contains("opened /first") && !said.contains("/second"),
+        "{said}"
+    );
+    assert!(
+        said.lines().all(|line| line.chars().count() <= 80),
+        "{said}"
+    );
+    let detail = Detail {
+        verbose: true,
+        ..Detail::default()
+    };
+    let said = text(&profile, detail, &Styles::default());
+    assert!(said.contains("nginx opened /second (openat)"), "{said}");
+    assert!(markdown(&profile).contains("opened /first"));
+    assert!(html(&profile).contains("opened /first"));
+    // With several programs, the clause names the one that it is about.
+    profile.findings.needed[0].programs = vec!["nginx".to_owned(), "sh".to_owned()];
+    let said = text(&profile, Detail::default(), &Styles::default());
+    assert!(said.contains("nginx opened /first"), "{said}");
+}
+
+#[test]
 fn nothing_from_the_container_reaches_the_terminal_as_an_escape_sequence() {
     let mut profile = full();
     profile.findings.needed[0].programs = vec!["\u{1b}[2Jevil\n".to_owned()];
+    profile.findings.needed[0].objects = vec![Object {
+        path: Some("/\u{1b}[2Jevil\n\u{9b}".into()),
+        ..Object::default()
+    }];
     profile.origin.process.args = vec!["\u{1b}]0;title\u{7}".to_owned()];
     profile.findings.notes = vec!["\u{1b}[31m".to_owned()];
     profile.findings.blind_spots[0].reason = "\u{1b}c".to_owned();

@@ -90,10 +90,7 @@ fn member(page: &mut Page<'_>, one: &Use<'_>, width: usize, detail: Detail) {
         one.need.capability.to_string(),
         one.risk.word()
     );
-    let mut sentence = one.sentence.clone();
-    if !one.objects.is_empty() {
-        sentence.push_str(&format!(": {}", first_few(&one.objects)));
-    }
+    let sentence = one.full_sentence(first_few);
     let styles = *page.styles;
     page.labelled(&label, &sentence, styles.capability);
     let indent = label.chars().count().saturating_add(4);

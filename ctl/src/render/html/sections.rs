@@ -43,6 +43,7 @@ fn row(one: &Use<'_>) -> Markup {
             td {
                 p { (printable(&one.sentence)) }
                 @if !one.objects.is_empty() { p { (printable(&one.objects.join(", "))) } }
+                @if let Some(first) = &one.first { p { (printable(first)) } }
                 @for note in &one.notes { p.note { (printable(note)) } }
             }
             td { (one.when) }
