@@ -30,7 +30,7 @@ class Result:
         self.profile = json.loads(files["profile.json"]) if files.get("profile.json") else {}
         self.tests, name = {}, ""
         for line in log.splitlines():
-            test = re.match(r"(ok|not ok) - (?:corpus/crun/auto/Root/|lifecycle/crun/|(?=why/))(.*)", line)
+            test = re.match(r"(ok|not ok) - (?:corpus/crun/auto/Root/|(?:lifecycle|profile)/crun/|(?=why/))(.*)", line)
             if test:
                 name = test[2].split(" # ")[0]
                 self.tests[name] = [f"{test[1]} - {kernel.series}-{kernel.suite}/{test[2]}"]
