@@ -658,7 +658,7 @@ pub(crate) struct ListOptions {
 }
 
 impl ListOptions {
-    /// Returns true if not all profiles are wanted.
+    /// Returns true if an option restricts the list.
     pub(crate) fn chooses(&self) -> bool {
         self.name.is_some()
             || self.since.is_some()
@@ -698,7 +698,7 @@ pub(crate) enum CheckFormat {
     Junit,
 }
 
-/// How many profiles are looked at for names to complete.
+/// The number of profiles that completion looks at for names.
 const COMPLETED: usize = 200;
 
 /// The names of profiles, for a shell that completes one.

@@ -1,13 +1,13 @@
 //! Delta debugging: makes a set that passes a test smaller, until no member can be left out.
 //!
-//! After Zeller and Hildebrandt, "Simplifying and Isolating Failure-Inducing Input" (2002), with the complements alone: what a part of
-//! the set does by itself is no use where most of it is needed. Parts are left out one after the other, round and round, finer and finer;
-//! what was left out once stays out. The test need not be monotone: a smaller set may pass where a larger one fails.
+//! After Zeller and Hildebrandt, "Simplifying and Isolating Failure-Inducing Input" (2002), but it tests only complements: where most of the set is
+//! needed, a part by itself rarely passes. Parts are left out one after the other, in rounds with ever smaller parts; a member that was left out
+//! stays out. The test need not be monotone: a smaller set may pass where a larger one fails.
 
 use capprof_profile::{Capability, CapabilitySet};
 use std::collections::HashMap;
 
-/// A search that its test put an end to.
+/// A search that ended because a test could not be made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Stopped<E> {
     /// The smallest set that has passed.
@@ -30,9 +30,9 @@ pub(crate) struct Question {
 struct Place {
     smallest: CapabilitySet,
     parts: usize,
-    /// The begin of the next part, among the members in kernel order.
+    /// The beginning of the next part, among the members in kernel order.
     start: usize,
-    /// How many parts in a row were all needed.
+    /// The number of parts in a row that were needed.
     needed: usize,
 }
 
@@ -49,7 +49,7 @@ impl Place {
         (self.smallest.difference(left_out), part.len())
     }
 
-    /// What follows the part stands in its place.
+    /// The place after the part was left out: the members after it move up.
     fn passed(self) -> Self {
         let (smallest, length) = self.next();
         let is_last = (self.start + length).is_multiple_of(self.smallest.len() as usize);
@@ -63,7 +63,7 @@ impl Place {
         }
     }
 
-    /// `None` if no part can be left out.
+    /// The place after the part turned out to be needed; `None` if no part can be left out.
     fn failed(self) -> Option<Self> {
         let members = self.smallest.len() as usize;
         let (_, length) = self.next();
@@ -89,12 +89,12 @@ impl Place {
     }
 }
 
-/// Leaves out of a set what its test passes without. The set itself is taken to pass.
+/// Leaves out the members of a set without which its test passes. The set itself is assumed to pass.
 ///
-/// The test is made for a set more than once if the set comes up more than once.
+/// If a set comes up again, it is tested again.
 ///
 /// # Errors
-/// The test was not made; with the smallest set until then.
+/// The test was not made; the error has the smallest set until then.
 pub(crate) fn shrink<E>(
     set: CapabilitySet,
     mut passes: impl FnMut(Question) -> Result<bool, E>,
@@ -123,12 +123,12 @@ pub(crate) fn shrink<E>(
     Ok(place.smallest)
 }
 
-/// How many tests [`shrink`] makes at most of a set with so many members.
+/// The largest number of tests that [`shrink`] makes for a set with this many members.
 pub(crate) fn bound(members: usize) -> usize {
     Bounds::default().of(members, 2)
 }
 
-/// The part that begins at this member, of as many parts as equal as can be, the larger ones first.
+/// Returns the part that begins at this member. The set is divided into this number of parts, as equal as possible, the larger ones first.
 fn part_from(members: &[Capability], start: usize, parts: usize) -> &[Capability] {
     let mut at = 0;
     for index in 0..parts {
@@ -145,7 +145,7 @@ fn length_of(index: usize, members: usize, parts: usize) -> usize {
     members / parts + usize::from(index < members % parts)
 }
 
-/// The beginning of the part that a member is in.
+/// The beginning of the part that contains a member.
 fn aligned(member: usize, members: usize, parts: usize) -> usize {
     let parts = parts.min(members);
     let mut at = 0;
@@ -159,7 +159,7 @@ fn aligned(member: usize, members: usize, parts: usize) -> usize {
     0
 }
 
-/// The most tests from a state on, by members and parts, with none of the parts known to be needed.
+/// The largest number of tests from a state on, by members and parts, if no part is known to be needed.
 #[derive(Default)]
 struct Bounds(HashMap<(usize, usize), usize>);
 
@@ -176,7 +176,7 @@ impl Bounds {
             true => 0,
             false => self.of(members, 2 * parts),
         };
-        // The last part that is tried turns out not to be needed.
+        // The worst case: only the last part that is tried is not needed.
         let fewer = (parts - 1).max(2);
         let one_out = [members / parts, members.div_ceil(parts)]
             .into_iter()
@@ -205,7 +205,7 @@ mod tests {
         let found = shrink(set, |question| {
             runs += 1;
             let left = question.left;
-            // What is promised never grows, and holds.
+            // The promised number never grows, and is kept.
             assert!(left >= 1 && left < before, "{left} after {before}");
             before = left;
             Ok::<bool, Infallible>(oracle(question.set))
@@ -269,7 +269,7 @@ mod tests {
 
         #[test]
         fn monotone(set in 0..1_u64 << 20, ways in proptest::collection::vec(0..1_u64 << 20, 1..4)) {
-            // Passes with any of several sets in it, as alternatives make it.
+            // Passes with any one of several subsets, as capabilities with alternatives do.
             let ways: Vec<u64> = ways.iter().map(|way| way & set).collect();
             let found = check(bits(set), |candidate| ways.iter().any(|way| bits(*way).is_subset(candidate)));
             prop_assert!(ways.contains(&found.bits()));
@@ -284,7 +284,7 @@ mod tests {
 
         #[test]
         fn with_any_answers_the_promise_is_kept(set: u64, answers in proptest::collection::vec(any::<bool>(), 5000)) {
-            // Not even the same answer for the same set.
+            // Here the same set does not even get the same answer.
             let mut made = 0;
             let found = shrink(bits(set), |_| {
                 made += 1;

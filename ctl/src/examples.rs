@@ -3,10 +3,10 @@
 use clap::Command;
 use std::fmt::Write;
 
-/// What it does, and how it is written.
+/// The purpose of an example, and its command line.
 type Example = (&'static str, &'static str);
 
-/// By subcommand.
+/// The examples of each subcommand.
 const EXAMPLES: [(&str, &[Example]); 24] = [
     (
         "profile",
@@ -322,7 +322,7 @@ mod tests {
     use crate::cli::Arguments;
     use clap::{CommandFactory, Parser};
 
-    /// As a shell takes a line apart, as far as examples need it.
+    /// Splits a line into words as a shell does, as far as the examples need it.
     fn words(line: &str) -> Vec<String> {
         let mut words = vec![String::new()];
         for (number, part) in line.split('\'').enumerate() {
@@ -350,7 +350,7 @@ mod tests {
             for (_, line) in of(name) {
                 let words = words(line);
                 assert_eq!(words[1], name);
-                // The help indents it by four, and would break a longer one, which could not be pasted.
+                // The help indents the line by four and would break a longer one, so that it could not be pasted.
                 assert!(line.len() <= 76, "{line}");
                 if let Err(error) = Arguments::try_parse_from(&words) {
                     panic!("{line}: {error}");

@@ -5,9 +5,9 @@ use std::process::ExitCode;
 /// An exit status with a meaning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Exit {
-    /// Done.
+    /// The command did its work.
     Success,
-    /// It could not be done; the reason is on standard error.
+    /// The command failed; the reason is on standard error.
     Error,
     /// The command line was not understood.
     Usage,
@@ -19,7 +19,7 @@ pub(crate) enum Exit {
     WantsMore,
     /// The user interrupted it.
     Interrupted,
-    /// That of the command that was run.
+    /// The exit status of the command that was run.
     Command(u8),
 }
 

@@ -10,7 +10,7 @@ const NAME: &str = "capprof-hook";
 /// Runs a subcommand and returns what it wrote to standard output. It shares this program's standard error.
 ///
 /// # Errors
-/// It was not found, could not be started, or failed; the exit status is told, what it wrote of the reason has been shown.
+/// It was not found, could not be started, or failed. The error has the exit status; the program itself has printed the reason.
 pub(crate) fn run(arguments: &[&OsStr]) -> anyhow::Result<String> {
     let path = find()?;
     let subcommand = arguments
@@ -31,7 +31,7 @@ pub(crate) fn run(arguments: &[&OsStr]) -> anyhow::Result<String> {
     Ok(text)
 }
 
-/// The program, not yet started.
+/// The command that runs the program.
 ///
 /// # Errors
 /// It was not found.
@@ -39,7 +39,7 @@ pub(crate) fn command() -> anyhow::Result<Command> {
     find().map(Command::new)
 }
 
-/// As [`run()`], but what it wrote to standard error becomes the error.
+/// As [`run()`], but its standard error becomes the error.
 ///
 /// # Errors
 /// It was not found, could not be started, or failed.
@@ -60,14 +60,14 @@ pub(crate) fn quiet(arguments: &[&OsStr]) -> anyhow::Result<String> {
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// The arguments that name a directory of recordings in progress; none leave it to the configuration.
+/// The arguments that name a directory of recordings in progress; none if the configuration decides.
 pub(crate) fn state(directory: Option<&Path>) -> Vec<&OsStr> {
     directory
         .map(|directory| vec![OsStr::new("--state"), directory.as_os_str()])
         .unwrap_or_default()
 }
 
-/// The path of this program, as it was when it was first asked for: after a change of the mount namespace the kernel no longer knows it whole
+/// The path of this program at the first call: after a change of the mount namespace the kernel no longer knows the whole path
 /// (proc_pid_exe(5)).
 pub(crate) fn own_program() -> anyhow::Result<PathBuf> {
     static OWN: std::sync::OnceLock<PathBuf> = std::sync::OnceLock::new();
@@ -78,9 +78,10 @@ pub(crate) fn own_program() -> anyhow::Result<PathBuf> {
     Ok(OWN.get_or_init(|| own).clone())
 }
 
-/// Beside this program's own executable, else in the libexec directory of the same prefix.///
+/// Finds the program: next to this program's own executable, else in the libexec directory of the same prefix, of /usr/local, or of /usr.
+///
 /// # Errors
-/// It is at none of these places.
+/// It is in none of these places.
 pub(crate) fn find() -> anyhow::Result<PathBuf> {
     let own = own_program()?;
     let directory = own.parent().unwrap_or(Path::new("/"));

@@ -49,10 +49,10 @@ pub(crate) fn arguments<'a>(
 /// # Errors
 /// It is of another version.
 fn read(line: &str) -> anyhow::Result<Progress> {
-    serde_json::from_str(line).context("read what capprof-hook so-far said")
+    serde_json::from_str(line).context("read the output of capprof-hook so-far")
 }
 
-/// The name that people know the container by.
+/// The container's name for users.
 pub(crate) fn name(profile: &Profile) -> String {
     let origin = &profile.origin;
     let name = match (
@@ -68,13 +68,13 @@ pub(crate) fn name(profile: &Profile) -> String {
     crate::render::printable(&name)
 }
 
-/// The recording in progress that is meant: by its id, its container's id or the beginning of one, or one of its names.
+/// Finds the recording in progress with this id, container's id, beginning of one of these, or name.
 ///
 /// # Errors
 /// There are several.
 pub(crate) fn find(state: &Path, wanted: &str) -> anyhow::Result<Option<Directory>> {
     let mut found = Vec::new();
-    // A user who may not look at the state directory is told what the store has.
+    // A user who may not read the state directory gets the store's profile.
     for directory in Directory::list(state, None).unwrap_or_default() {
         let Ok(recording) = directory.load() else {
             continue;
@@ -105,15 +105,15 @@ pub(crate) fn find(state: &Path, wanted: &str) -> anyhow::Result<Option<Director
     }
 }
 
-/// What is known of recordings in progress, again each time that it has changed. The helper that prints it ends with this process, because no process
-/// reads what it says then.
+/// The interim results of recordings in progress, after each change. The helper that prints them ends with this process, because its pipe then has no
+/// reader.
 pub(crate) struct Stream {
     child: Child,
     lines: Receiver<String>,
 }
 
 impl Stream {
-    /// Of all recordings, or of these; looked at that often.
+    /// Starts the stream for all recordings, or for these; `every` is the time between two looks.
     ///
     /// # Errors
     /// `capprof-hook` could not be run.
@@ -146,7 +146,7 @@ impl Stream {
         Ok(Self { child, lines })
     }
 
-    /// The next news; [`RecvTimeoutError::Disconnected`] where there will be none.
+    /// The next news; [`RecvTimeoutError::Disconnected`] if no more will come.
     pub(crate) fn next(
         &self,
         patience: Duration,
@@ -162,15 +162,14 @@ impl Drop for Stream {
     }
 }
 
-/// What a recording has shown for the first time, and since when there is nothing new: a capability that is used, a capability that is refused to a
-/// program.
+/// The news of a recording, which are capabilities that it uses, or that a program is refused, for the first time; and the time of the last news.
 pub(crate) struct News {
     known: BTreeSet<(RowClass, Capability, String)>,
     last: Instant,
 }
 
 impl News {
-    /// Nothing is known yet, and from now on it is quiet.
+    /// Begins without news; the quiet time counts from now on.
     pub(crate) fn new() -> Self {
         Self {
             known: BTreeSet::new(),
@@ -178,7 +177,7 @@ impl News {
         }
     }
 
-    /// Returns the rows that had not been seen before.
+    /// Returns the rows that are new.
     pub(crate) fn of<'a>(&mut self, progress: &'a Progress) -> Vec<&'a Row> {
         let mut new = Vec::new();
         for row in &progress.rows {
@@ -195,13 +194,13 @@ impl News {
         new
     }
 
-    /// Returns true if nothing new has come for so long.
+    /// Returns true if nothing new has come for this time.
     pub(crate) fn quiet_for(&self, time: Duration) -> bool {
         self.last.elapsed() >= time
     }
 }
 
-/// What one of [`News`] says: `used CAP_CHOWN nginx: chown`.
+/// A row of [`News`] in words: `used CAP_CHOWN nginx: chown`.
 pub(crate) fn told(row: &Row) -> String {
     let what = match row.class {
         RowClass::Used => "used",

@@ -37,7 +37,7 @@ fn main() -> ExitCode {
         .and_then(|matches| cli::Arguments::from_arg_matches(&matches));
     let arguments = match parsed {
         Ok(arguments) => arguments,
-        // Help and version come this way too, and are no errors.
+        // clap returns help and version as errors too; they have the status of success.
         Err(error) => {
             let _ = error.print();
             return match error.use_stderr() {

@@ -8,7 +8,7 @@ use std::io::{self, Write};
 /// Writes to standard output; escape sequences only if that is a terminal that wants them (`NO_COLOR`, `CLICOLOR`, `TERM`).
 ///
 /// # Errors
-/// Those of writing, a closed pipe among them: see [`is_closed`].
+/// Those of writing, including a closed pipe: see [`is_closed`].
 pub(crate) fn print(text: &str) -> anyhow::Result<()> {
     let mut stream = anstream::stdout().lock();
     stream.write_all(text.as_bytes())?;
@@ -16,7 +16,7 @@ pub(crate) fn print(text: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Writes to standard output as it is, for scripts: text in which nothing of a container is left that a terminal would obey.
+/// Writes to standard output without styles, for scripts. The caller has already removed what a terminal would obey.
 ///
 /// # Errors
 /// As [`print()`].
@@ -39,7 +39,7 @@ pub(crate) fn print_json(value: &impl Serialize) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Makes JSON that no terminal obeys of what `serde_json` writes, which is whole characters each time.
+/// Turns the output of `serde_json`, which writes whole characters each time, into JSON that no terminal obeys.
 struct PrintableJson<W>(W);
 
 impl<W: Write> Write for PrintableJson<W> {
@@ -65,7 +65,7 @@ pub(crate) fn print_error(text: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A form on standard output, and on standard error what its syntax has no comments for.
+/// Writes a form to standard output, and its caveats to standard error if its syntax has no comments.
 ///
 /// # Errors
 /// As [`print()`].
@@ -81,12 +81,12 @@ pub(crate) fn styles() -> Styles {
     Styles::coloured()
 }
 
-/// One line on standard error.
+/// Writes an error to standard error, on one line.
 pub(crate) fn error(error: &anyhow::Error) {
     message(&capprof_profile::error::line(error.as_ref()));
 }
 
-/// One line on standard error.
+/// Writes a message to standard error, on one line.
 pub(crate) fn message(text: &str) {
     // If this fails too, there is no place left to report it.
     let _ = writeln!(
@@ -96,7 +96,7 @@ pub(crate) fn message(text: &str) {
     );
 }
 
-/// Returns true if the reader of standard output has gone, as `head` does: no error.
+/// Returns true if the reader of standard output has gone, like `head`, which is no error.
 pub(crate) fn is_closed(error: &anyhow::Error) -> bool {
     error
         .downcast_ref::<io::Error>()

@@ -10,19 +10,19 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-/// How often a process is looked at.
+/// The time between two looks at a process.
 const TICK: Duration = Duration::from_millis(10);
 
 /// The time that capprofctl waits for the engine's program between two attempts to remove its container.
 const PAUSE: Duration = Duration::from_millis(250);
 
-/// The time limit of an engine that has just been started to report the id of its container. After it, the engine is told to give up.
+/// The time within which a newly started engine must report its container's id. After it, the engine's program is ended.
 const ID_APPEARS: Duration = Duration::from_secs(3);
 
-/// The time that an engine may take to remove a container, and its program to notice.
+/// The time limit for an engine to remove a container, and for its program to notice.
 const REMOVAL: Duration = Duration::from_secs(60);
 
-/// Set from now on when this program is asked to stop: by Ctrl-C, by SIGTERM, or because the terminal is gone.
+/// Returns a flag that is set from now on when this program is asked to stop: by Ctrl-C, by SIGTERM, or because the terminal is gone.
 ///
 /// # Errors
 /// The signals cannot be caught.
@@ -35,8 +35,8 @@ pub(crate) fn interrupted() -> anyhow::Result<Arc<AtomicBool>> {
     Ok(interrupted)
 }
 
-/// Removes the container and sees the engine's program end. The engine may not have made the container yet, or not said its id: removing is
-/// repeated until its program has ended. `id` is the container's as far as it is known: podman removes the file that says it with the container.
+/// Removes the container and waits for the engine's program to end. The engine may not have made the container yet, or not have reported its id, so
+/// removal is repeated until the program has ended. `id` keeps a known id, because podman removes the file with the id together with the container.
 pub(crate) fn stop(prepared: &Prepared, program: &mut Child, id: &mut Option<String>) {
     let started = Instant::now();
     let mut remove = || {
@@ -57,12 +57,11 @@ pub(crate) fn stop(prepared: &Prepared, program: &mut Child, id: &mut Option<Str
             break;
         }
     }
-    // It may have been made, or its id been said, after the last look.
+    // The container may have been made, or its id reported, after the last look.
     remove();
 }
 
-/// Asks the container's program to end, and waits so long for the engine's program to notice. What a program does when it ends is a part of what it
-/// needs.
+/// Asks the container's program to end, and waits this long for the engine's program to notice. Capabilities that a program needs to end count too.
 pub(crate) fn ask_to_end(
     prepared: &Prepared,
     program: &mut Child,
@@ -77,20 +76,20 @@ pub(crate) fn ask_to_end(
         &mut prepared.container.stop(id, grace.as_secs()),
         grace + REMOVAL,
     );
-    // Some engines return before the program has ended, and of a container in the background nothing but that is to be seen.
+    // Some engines return before the program has ended. For a container in the background this is all that can be seen.
     if !prepared.container.detached {
         ends_within(program, grace);
     }
 }
 
-/// Removes a container; of one that is gone nothing is said.
+/// Removes a container; a container that is gone is no error.
 pub(crate) fn remove(container: &LaunchedContainer, id: &str) {
     for mut command in container.remove(id) {
         run_quietly(&mut command, REMOVAL);
     }
 }
 
-/// Runs a command without input and output. It is ended if it takes longer than `limit`; how it ended does not matter.
+/// Runs a command without input and output. It is ended if it takes longer than `limit`; its result does not matter.
 fn run_quietly(command: &mut Command, limit: Duration) {
     let child = command
         .stdin(Stdio::null())
@@ -105,7 +104,7 @@ fn run_quietly(command: &mut Command, limit: Duration) {
     }
 }
 
-/// Returns true if a process has ended or does so soon.
+/// Returns true if a process ends within this time.
 pub(crate) fn ends_within(child: &mut Child, patience: Duration) -> bool {
     let deadline = Instant::now() + patience;
     while matches!(child.try_wait(), Ok(None)) {
@@ -117,7 +116,7 @@ pub(crate) fn ends_within(child: &mut Child, patience: Duration) -> bool {
     true
 }
 
-/// Ends a process, and what it has started in its group where it has one of its own.
+/// Ends a process, and all others in its process group if it has one of its own.
 pub(crate) fn end(child: &mut Child) {
     if let Ok(id) = i32::try_from(child.id()) {
         let _ = killpg(Pid::from_raw(id), Signal::SIGKILL);

@@ -23,10 +23,10 @@ const TICK: Duration = Duration::from_millis(50);
 /// The time to wait before a check that failed is run again.
 pub(crate) const PAUSE: Duration = Duration::from_millis(250);
 
-/// How often it is looked for news of a recording.
+/// The time between two looks for news of a recording.
 pub(crate) const LOOK: Duration = Duration::from_millis(500);
 
-/// The least time that a check gets which is started just before the time is over.
+/// The least time limit of a check that is started just before the time is over.
 const LAST_CHECK: Duration = Duration::from_secs(1);
 
 /// The first of the statuses by which engines say that they failed themselves (docker-run(1), "Exit Status").
@@ -46,16 +46,16 @@ pub(crate) enum Streams<'a> {
 /// The time at which the check runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum CheckTime<'a> {
-    /// While the container's program runs, which the recording in this state directory tells.
+    /// While the container's program runs; the recording in this state directory shows when.
     WhileRunning(&'a Path),
-    /// From the moment on in which the engine says the container's id, and once more after the program has ended with status 0.
+    /// From the moment when the engine reports the container's id, and once more after the program has ended with status 0.
     FromTheBeginning,
 }
 
 /// The conditions under which a run has shown enough.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Quiet<'a> {
-    /// Nothing new has come for so long.
+    /// The time for which nothing new has come.
     pub(crate) time: Duration,
     /// The state directory, which has the recordings in progress.
     pub(crate) state: &'a Path,
@@ -76,7 +76,7 @@ pub(crate) struct Trial<'a> {
     pub(crate) interrupted: &'a [&'a AtomicBool],
     /// The standard streams of its program.
     pub(crate) streams: Streams<'a>,
-    /// True if a container that has ended by itself is removed, as one that was stopped is.
+    /// True if a container that has ended by itself is removed too, like one that was stopped.
     pub(crate) removes_ended: bool,
     /// The time that a program has to end after it is asked to, before its container is removed.
     pub(crate) grace: Duration,
@@ -100,7 +100,7 @@ pub(crate) enum TrialEnd {
 /// The result of watching a run.
 #[derive(Clone, Debug)]
 pub(crate) struct Observed {
-    /// The container's id, if the engine said it in time.
+    /// The container's id, if the engine reported it in time.
     pub(crate) container: Option<String>,
     /// How it ended.
     pub(crate) end: TrialEnd,
@@ -114,15 +114,15 @@ impl Trial<'_> {
     /// Runs the container. Nothing is left running, even after an error.
     ///
     /// # Errors
-    /// The engine or the check cannot be started, or the engine does not say the container's id.
+    /// The engine or the check cannot be started, or the engine does not report the container's id.
     pub(crate) fn run(&self) -> anyhow::Result<Observed> {
         self.run_and_tell(|_| ())
     }
 
-    /// The same, and tells what was seen before it removes the container, which takes an engine as long as to start it.
+    /// The same, but calls `seen` with the result before it removes the container, because removal takes an engine as long as a start.
     ///
     /// # Errors
-    /// As of [`Self::run`]; nothing is told then.
+    /// As for [`Self::run`]; then `seen` is not called.
     pub(crate) fn run_and_tell(&self, seen: impl FnOnce(&Observed)) -> anyhow::Result<Observed> {
         let mut client = self.start()?;
         let mut run = Run {
@@ -169,7 +169,7 @@ impl Trial<'_> {
         })
     }
 
-    /// Removes a container whose program has ended, unless it goes by itself, as it does where it was started at all.
+    /// Removes a container whose program has ended, unless its engine removes it, which an engine does only for a container that was started.
     fn remove_ended(&self, observed: &anyhow::Result<Observed>, id: Option<&str>) {
         let container = &self.prepared.container;
         let was_started = matches!(observed, Ok(Observed { end: TrialEnd::Itself(Some(status)), .. }) if *status < ENGINE_FAILED);
@@ -184,7 +184,7 @@ impl Trial<'_> {
         match self.streams {
             // A program that reads a terminal must be in its foreground process group (termios(3)).
             Streams::Inherited | Streams::Shown if std::io::stdin().is_terminal() => {}
-            // Ctrl-C is for this program, which then removes the container.
+            // Only this program gets Ctrl-C; it then removes the container.
             Streams::Inherited | Streams::Shown => {
                 command.process_group(0);
             }
@@ -255,7 +255,7 @@ impl Run<'_> {
                 && let Some(pid) = self.process(time)
             {
                 if self.run_check(pid)? {
-                    // A program that ends just then has an end of its own. A check from the beginning may have passed before the program started.
+                    // If the program is just ending, that end counts, not the stop. A check from the beginning may have passed before the program started.
                     if let CheckTime::WhileRunning(_) = time {
                         std::thread::sleep(TICK);
                         if self.waiter.is_none() && client.try_wait()?.is_some() {
@@ -307,15 +307,15 @@ impl Run<'_> {
         let Some(status) = client.try_wait().context("wait for the engine")? else {
             return Ok(None);
         };
-        // It may have said the id just before.
+        // The engine may have reported the id just before it ended.
         self.container = self.container.take().or_else(|| container.id());
         if !container.detached || !status.success() {
             let code = status.code().and_then(|code| u8::try_from(code).ok());
             return Ok(Some((code, status.to_string())));
         }
-        // It only started the container.
+        // The engine's command only started the container, so another command waits for its end.
         let Some(id) = &self.container else {
-            bail!("run the container: the engine did not say its id");
+            bail!("run the container: the engine did not report its id");
         };
         let mut wait = container.wait(id);
         wait.stdin(Stdio::null())
@@ -328,7 +328,7 @@ impl Run<'_> {
 
     /// The container's first process, if it is time for the check: its id in the initial pid namespace if that is known.
     fn process(&self, time: CheckTime<'_>) -> Option<Option<i32>> {
-        // The check is told it: without, it would look at something else.
+        // The check gets the id in its environment; without it, the check would look at another container.
         let id = self.container.as_ref()?;
         let CheckTime::WhileRunning(state) = time else {
             return Some(None);
@@ -347,13 +347,13 @@ impl Run<'_> {
                         let runs = capprof_store::process::exists(init) && is_the_program(init.pid);
                         runs.then_some(Some(init.pid))
                     }
-                    // Nothing was armed, so no hook has written it down.
+                    // Nothing was armed, so no hook has written the process down.
                     Mode::Enforce => is_in_runtime_state(&recording).then_some(None),
                 }
             })
     }
 
-    /// Runs the check once. Returns true if it succeeded. If it takes too long it has failed, and all that it started is ended.
+    /// Runs the check once. Returns true if it succeeded. A check that takes too long has failed; it is ended with all its children.
     fn run_check(&mut self, pid: Option<i32>) -> anyhow::Result<bool> {
         let Some(command) = self.check.as_ref().map(|check| check.command.clone()) else {
             return Ok(false);
@@ -377,10 +377,10 @@ impl Run<'_> {
     }
 }
 
-/// Runs a check to its end; `None` if it took too long or the user wants to stop. Then all that it started is ended.
+/// Runs a check to its end; `None` if it took too long or the user wants to stop. Then it is ended with all its children.
 ///
 /// # Errors
-/// It cannot be started.
+/// The check cannot be started.
 pub(crate) fn status_of_check(
     mut shell: Command,
     deadline: Instant,
@@ -407,7 +407,7 @@ pub(crate) fn status_of_check(
     }
 }
 
-/// Counts a try of a check that ended so.
+/// Counts a try of a check that ended with this status.
 pub(crate) fn tried(check: &mut Check, status: Option<ExitStatus>) {
     check.tries += 1;
     check.passed = status.is_some_and(|status| status.success());
@@ -418,15 +418,15 @@ pub(crate) fn tried(check: &mut Check, status: Option<ExitStatus>) {
     };
 }
 
-/// Returns true if a container's first process is the container's program, and no longer the runtime that becomes it: it has another root directory
-/// than this process, or, where a bundle has none of its own, another name than runtimes have.
+/// Returns true if a container's first process is already the container's program, and no longer the runtime that executes it: it has another root
+/// directory than this process or, if the bundle has no root of its own, another name than a runtime.
 fn is_the_program(pid: i32) -> bool {
     let identity = |path: &str| fs::metadata(path).map(|root| (root.dev(), root.ino())).ok();
     let root = identity(&format!("/proc/{pid}/root/"));
     if root.is_some() && root != identity("/") {
         return true;
     }
-    // runc calls itself `runc:[2:INIT]`; crun has the number of a descriptor for a name where it executes a copy of itself.
+    // runc calls itself `runc:[2:INIT]`; crun, where it executes a copy of itself, is named like a descriptor's number.
     let name = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
     let name = name.trim();
     let is_runtime = ["runc", "crun", "capprof", "exe"]
@@ -435,7 +435,7 @@ fn is_the_program(pid: i32) -> bool {
     !name.is_empty() && !is_runtime && name.parse::<u32>().is_err()
 }
 
-/// The status that `docker wait` and its likes print.
+/// The status that `docker wait` and similar commands print.
 fn reported(waiter: &mut Child) -> Option<u8> {
     let mut text = String::new();
     waiter.stdout.as_mut()?.read_to_string(&mut text).ok()?;

@@ -147,7 +147,7 @@ fn single_forms_are_for_scripts() {
         ),
         (
             "podman",
-            // What to know of it is a comment.
+            // The caveat is a comment.
             "# not rootless: no container in a user namespace of its own can be granted SYSLOG\n\
              podman run --cap-drop=all --cap-add=SYSLOG IMAGE\n",
         ),
@@ -377,7 +377,7 @@ fn help_fits_a_terminal_of_80_columns() {
         .take_while(|line| !line.is_empty())
         .filter(|line| line.starts_with("  ") && !line.starts_with("   "))
         .filter_map(|line| line.split_whitespace().next())
-        // clap's own has no help.
+        // clap's own subcommand has no help.
         .filter(|name| *name != "help")
         .collect();
     assert!(subcommands.contains(&"profile"), "{whole}");

@@ -1,4 +1,4 @@
-//! The built `capprofctl` and profiles with anything in them: it answers or refuses, and nothing of a container reaches the terminal as a command.
+//! The built `capprofctl` with arbitrary profiles: it answers or refuses, and no text of a container reaches the terminal as a command.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
@@ -80,7 +80,7 @@ mod fuzz {
     fn nothing_of_a_container_commands_the_terminal() {
         fn poison(value: &mut serde_json::Value, at: &str) {
             match value {
-                // What is one of a few words, and what is a path of kernel functions, cannot come from a container.
+                // Members with a fixed choice of words, and paths of kernel functions, cannot come from a container.
                 serde_json::Value::String(text)
                     if [
                         "name",

@@ -69,7 +69,7 @@ fn the_list_shows_an_image_however_it_is_written() {
     );
     put(store.path(), DAYS[1], image("nginx:1.27"));
     put(store.path(), DAYS[2], image("docker.io/bitnami/nginx:1"));
-    // What goes by this name, and is no such image.
+    // It has this name, but not this image.
     put(store.path(), DAYS[3], |profile| {
         profile["name"] = "redis".into();
     });
@@ -143,7 +143,7 @@ fn prune_without_options_does_what_the_configuration_says() {
         for day in &DAYS[..4] {
             put(store.path(), day, image("web"));
         }
-        // Still there at the end of the year 9999.
+        // This profile stays: its recording ends in the year 9999.
         put(store.path(), DAYS[4], |profile| {
             image("other")(profile);
             profile["finished"] = "9999-12-31T00:00:00Z".into();

@@ -15,7 +15,7 @@ const KEYS: [&str; 7] = [
     "ulimits",
 ];
 
-/// The services.
+/// Returns the names of the services.
 ///
 /// # Errors
 /// It is no YAML.
@@ -128,7 +128,7 @@ fn limits(document: &mut YamlFile, service: &Node, parts: &Parts, name: &str) ->
     Ok(())
 }
 
-/// The error of a mapping on one line, into which nothing can be put.
+/// The error of a mapping on one line, to which no line can be added.
 fn flow(mapping: &Node, key: &str, name: &str) -> Error {
     DocumentError::Flow {
         line: mapping.line + 1,
@@ -137,7 +137,7 @@ fn flow(mapping: &Node, key: &str, name: &str) -> Error {
     .into()
 }
 
-/// As a list or as a mapping, whichever is there.
+/// Sets sysctls in the form that the service uses, list or mapping.
 fn sysctls(
     document: &mut YamlFile,
     service: &Node,
@@ -172,7 +172,7 @@ fn sysctls(
     Ok(())
 }
 
-/// Nothing changed but what may.
+/// Makes sure that the edit changed nothing but the parts in [`KEYS`].
 fn is_sound(was: &YamlFile, edited: &str, name: &str) -> Result<(), DocumentError> {
     let now = YamlFile::parse(edited)?;
     let rest = |document: &YamlFile| -> Option<Vec<Node>> {

@@ -1,4 +1,4 @@
-//! A YAML file as text, with the places of its entries: edits touch whole lines and leave all else as it is.
+//! A YAML file as text, with the places of its entries: edits touch whole lines and leave everything else as it is.
 
 use saphyr_parser::{Event, Parser, ScalarStyle, Span};
 use std::collections::BTreeMap;
@@ -15,7 +15,7 @@ pub(crate) enum Error {
         /// The parser's message.
         what: String,
     },
-    /// It is written in a form in which lines cannot be exchanged.
+    /// It is written in a form that cannot be edited line by line.
     #[error("line {line}: {what} is written in braces: write it over several lines")]
     Flow {
         /// The line, from 1.
@@ -55,7 +55,7 @@ pub(super) enum NodeKind {
     Alias(usize),
 }
 
-/// Nodes are equal if what they say is.
+/// Nodes are equal if their content is, wherever they stand.
 impl PartialEq for Node {
     fn eq(&self, other: &Self) -> bool {
         self.kind == other.kind
@@ -96,7 +96,7 @@ impl Node {
         self.entry(key).map(|(_, value)| value)
     }
 
-    /// The same without these entries.
+    /// Returns the node without these entries.
     pub(super) fn without(&self, keys: &[&str]) -> Self {
         let mut node = self.clone();
         if let NodeKind::Mapping(entries) = &mut node.kind {
@@ -171,7 +171,7 @@ impl YamlFile {
         self.edits.push((lines, with));
     }
 
-    /// Takes an entry out.
+    /// Removes an entry.
     pub(super) fn remove(&mut self, mapping: &Node, key: &str) {
         if let Some((name, value)) = mapping.entry(key) {
             self.replace(name.line..value.end.max(name.line + 1), Vec::new());
@@ -207,7 +207,7 @@ impl YamlFile {
         self.replace(mapping.end..mapping.end, lines);
     }
 
-    /// Makes a list have exactly these items, or these too. Items that stay keep their lines; `same` brings names to one form.
+    /// Gives a list exactly these items, or adds them. Items that stay keep their lines; `same` normalizes a name for comparison.
     pub(super) fn set_list(
         &mut self,
         mapping: &Node,
@@ -295,9 +295,9 @@ impl YamlFile {
         }
     }
 
-    /// The text with all edits. What follows a line break stays as it is, the last one too.
+    /// Returns the text with all edits. It keeps its line breaks, and ends with one only if it did before.
     pub(super) fn text(mut self, original: &str) -> String {
-        // From the end on, so that numbers of lines stay right; of edits in one place, those that came first stand first.
+        // From the end backwards, so that line numbers stay valid. Edits in one place keep their order.
         self.edits
             .sort_by_key(|(range, _)| std::cmp::Reverse((range.start, range.end)));
         for (range, lines) in merged(self.edits) {
@@ -312,7 +312,7 @@ impl YamlFile {
     }
 }
 
-/// Insertions in one place made into one: those that belong deeper come first, others in the order in which they were asked for.
+/// Joins insertions in one place: the deeper ones come first, the others in the order in which they were made.
 fn merged(edits: Vec<(Range<usize>, Vec<String>)>) -> Vec<(Range<usize>, Vec<String>)> {
     let depth = |lines: &Vec<String>| {
         lines
@@ -377,7 +377,7 @@ impl Builder {
         match event {
             Event::Scalar(text, style, anchor, _) => {
                 let mut scalar = node(NodeKind::Scalar(text.into_owned()), anchor, false);
-                // One that is not there is where the parser has read on to.
+                // For an empty value the parser reports the position that it has read on to.
                 if scalar.range.is_empty() {
                     scalar.end = 0;
                 }
@@ -427,7 +427,7 @@ impl Builder {
                 node.end = span.end.line();
                 node.range.end = span.end.index();
             }
-            // Where a block ends, the parser has read on to what comes next.
+            // At the end of a block the parser has already read on to the next token.
             false => {
                 node.end = children
                     .iter()

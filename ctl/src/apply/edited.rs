@@ -5,7 +5,7 @@ use super::document::Error as DocumentError;
 /// The reason why an answer cannot be put into a file.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
-    /// It is none of the known kinds.
+    /// It is of no known kind.
     #[error("neither a compose file, a Kubernetes manifest, a .container nor a .service unit")]
     Kind,
     /// There is no such service in it.
@@ -15,7 +15,7 @@ pub(crate) enum Error {
         what: &'static str,
         /// The name that was asked for.
         name: String,
-        /// What there is.
+        /// The names that exist.
         known: String,
     },
     /// The text cannot be edited.

@@ -14,7 +14,7 @@ const PODS: [&[&str]; 3] = [
 /// The lists of containers in it.
 const LISTS: [&str; 2] = ["containers", "initContainers"];
 
-/// The containers.
+/// Returns the names of the containers.
 ///
 /// # Errors
 /// It is no YAML.
@@ -118,7 +118,7 @@ fn context(document: &mut YamlFile, container: &Node, parts: &Parts) {
             }
         }
         old => {
-            // In braces, empty, or absent: it is written again, with the entries that stay.
+            // A securityContext in braces, empty, or absent is written again, with the entries that stay.
             let mut lines = Vec::new();
             let indent = " ".repeat(keys + 2);
             for (key, value) in old.map_or(&[] as &[_], |(_, context)| context.entries()) {
@@ -154,7 +154,8 @@ fn context(document: &mut YamlFile, container: &Node, parts: &Parts) {
     }
 }
 
-/// Nothing changed but what may: the containers of this name are compared without these members, and all else as it is.
+/// Makes sure that the edit changed nothing else: the containers of this name are compared without the members that an answer sets, everything
+/// else as it is.
 fn is_sound(was: &YamlFile, edited: &str, name: &str) -> Result<(), DocumentError> {
     let now = YamlFile::parse(edited)?;
     let rest = |document: &YamlFile| -> Vec<Node> {
@@ -187,7 +188,7 @@ fn stripped(node: &Node, name: &str) -> Node {
     node
 }
 
-/// A container without what an answer says of its securityContext, and without that if nothing is left of it.
+/// Returns a container without the members of its securityContext that an answer sets, and without the securityContext if it is then empty.
 fn bare(container: &Node) -> Node {
     let mut bare = container.clone();
     if let NodeKind::Mapping(entries) = &mut bare.kind {

@@ -1,4 +1,4 @@
-//! Puts an answer into the file that starts the workload, and leaves all else of it as it is.
+//! Puts an answer into the file that starts the workload, and leaves the rest of the file as it is.
 
 mod compose;
 mod document;
@@ -27,10 +27,10 @@ pub(crate) enum FileFormat {
     Systemd,
 }
 
-/// The kind of a file, by its name and what is in it.
+/// Returns the kind of a file, by its name and content.
 ///
 /// # Errors
-/// [`Error::Kind`], and that it is no YAML.
+/// [`Error::Kind`]; or it is no YAML.
 pub(crate) fn kind(path: &Path, text: &str) -> Result<FileFormat, Error> {
     match path.extension().and_then(|extension| extension.to_str()) {
         Some("container") => Ok(FileFormat::Quadlet),
@@ -49,7 +49,7 @@ pub(crate) fn kind(path: &Path, text: &str) -> Result<FileFormat, Error> {
     }
 }
 
-/// The names that answers can be put under: services of a compose file, containers of a manifest; empty for a unit, which has one.
+/// Returns the names that can have an answer: services of a compose file, containers of a manifest; empty for a unit, which takes one answer.
 ///
 /// # Errors
 /// It is no YAML.
@@ -61,7 +61,7 @@ pub(crate) fn names(kind: FileFormat, text: &str) -> Result<Vec<String>, Error> 
     }
 }
 
-/// Puts an answer in. `name` is the service or container; a unit has none.
+/// Puts an answer into the text. `name` is the service or container; a unit has none.
 ///
 /// # Errors
 /// Any [`Error`]; then nothing was changed.

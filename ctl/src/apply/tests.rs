@@ -272,7 +272,7 @@ fn a_file_is_known_by_its_name_and_content() {
     assert!(matches!(kind("a.yaml", "a: b"), Err(Error::Kind)));
 }
 
-/// The container had a limit within which the kernel did not check a capability.
+/// The container had a limit, and within it the kernel did not check a capability.
 #[test]
 fn a_limit_in_the_place_of_a_capability_is_added_once() {
     let with = |kind: FileFormat, text: &str, limits: &[(&str, &str)]| {

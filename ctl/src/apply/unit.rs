@@ -55,7 +55,7 @@ pub(super) fn systemd(text: &str, parts: &Parts) -> Edited {
 
 /// A unit, by logical lines: a line that ends with a backslash goes on.
 struct Unit {
-    /// Each with its line breaks inside.
+    /// The logical lines, each with the line breaks inside it.
     lines: Vec<String>,
     section: &'static str,
 }
@@ -131,7 +131,7 @@ impl Unit {
             .map_or(start + 1, |last| last + 1)
     }
 
-    /// Puts lines where the first assignment to one of the keys was, and takes all of them out.
+    /// Replaces all assignments to these keys by new lines, at the place of the first.
     fn exchange(&mut self, keys: &[&str], lines: Vec<String>) {
         let old = self.assignments(keys);
         for number in old.iter().rev() {
@@ -141,7 +141,7 @@ impl Unit {
         self.lines.splice(at..at, lines);
     }
 
-    /// Adds an assignment unless there is one that has this in it.
+    /// Adds an assignment unless an existing one contains `known`.
     fn add(&mut self, key: &str, value: &str, known: &str) {
         let there = self
             .assignments(&[key])
@@ -154,7 +154,7 @@ impl Unit {
         }
     }
 
-    /// Takes a word out of all assignments to a key, and the assignment if nothing is left.
+    /// Removes a word from all assignments to a key, and an assignment that is then empty.
     fn take_word(&mut self, key: &str, word: &str) {
         for number in self.assignments(&[key]).into_iter().rev() {
             let Some(line) = self.lines.get_mut(number) else {

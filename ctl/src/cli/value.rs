@@ -22,12 +22,12 @@ pub(crate) enum Error {
     Capability(String),
 }
 
-/// A point in time, given as one or as a span before now.
+/// A point in time, given directly or as a span before now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Point(Timestamp);
 
 impl Point {
-    /// As recording ids begin.
+    /// The point in time in the form at the beginning of recording ids.
     pub(crate) fn compact(&self) -> String {
         capprof_store::time::compact(self.0)
     }

@@ -12,10 +12,10 @@ use capprof_store::file::{self, Attributes};
 use capprof_store::profiles::Store;
 use similar::TextDiff;
 
-/// Puts answers into a file, or shows what that would change.
+/// Puts answers into a file, or shows the change.
 ///
 /// # Errors
-/// The file cannot be read, is of no known kind, or there is no verified profile for it. The file is as it was then.
+/// The file cannot be read, is of no known kind, or has no verified profile. Then it is unchanged.
 pub(crate) fn run(store: &Store, options: &ApplyOptions) -> anyhow::Result<Exit> {
     let path = options.file.as_path();
     let context = || format!("apply {}", path.display());
@@ -48,7 +48,7 @@ pub(crate) fn run(store: &Store, options: &ApplyOptions) -> anyhow::Result<Exit>
     Ok(Exit::Success)
 }
 
-/// The engine in whose words a kind of file is written.
+/// The form that matches a kind of file.
 fn engine(kind: FileFormat) -> FormKind {
     match kind {
         FileFormat::Compose => FormKind::Compose,
@@ -58,7 +58,7 @@ fn engine(kind: FileFormat) -> FormKind {
     }
 }
 
-/// The names in the file whose answer is to be put in, with their profiles.
+/// The names in the file that get an answer, with their profiles.
 fn wanted(
     store: &Store,
     kind: FileFormat,
@@ -77,7 +77,7 @@ fn wanted(
         (_, Some(name)) => vec![name.to_owned()],
         (_, None) => apply::names(kind, text)?,
     };
-    // One name must have its profile; of several, those count that have one.
+    // A single name must have a profile. Of several, those without one are left out.
     if let [name] = names.as_slice() {
         let profile = found(store, kind, name, options)?;
         let profile = verified(profile, options)?;
@@ -116,7 +116,7 @@ fn found(
     }
 }
 
-/// Only what was tried out goes into a file, unless that is asked for.
+/// Accepts a profile for the file only if its set was verified, or if the user takes unverified sets.
 fn verified(profile: Profile, options: &ApplyOptions) -> anyhow::Result<Profile> {
     let id = &profile.origin.recording_id;
     if options.unverified {

@@ -11,7 +11,7 @@ use std::cmp::Reverse;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
-/// Capabilities that give a container's processes the host, or much of it (capabilities(7)): worth more than others to be dropped.
+/// Capabilities that give a container's processes control of the host, or of much of it (capabilities(7)): dropping them is worth most.
 const POWERFUL: [Capability; 12] = [
     Capability::SYS_ADMIN,
     Capability::SYS_MODULE,
@@ -43,7 +43,7 @@ struct Entry {
 #[derive(Debug, Serialize)]
 struct Seen {
     recording: String,
-    /// The begin of the recording, RFC 3339 in UTC.
+    /// The start of the recording, RFC 3339 in UTC.
     since: String,
     used: CapabilitySet,
     /// The capabilities that it has and did not use, although a use would have been seen.
@@ -51,7 +51,7 @@ struct Seen {
     refused: CapabilitySet,
 }
 
-/// Shows all containers that run, those first of which most is to be dropped.
+/// Shows all running containers; those come first that have most to drop.
 ///
 /// # Errors
 /// `capprof-hook` could not be run, or failed.
@@ -112,7 +112,7 @@ fn entry(container: &Running, recordings: &[Progress]) -> Entry {
         id: container.id.clone(),
         privileged: container.is_privileged(),
         has: match progress {
-            // A container that is profiled has everything only for now.
+            // A container that is being profiled has all capabilities only until it ends.
             Some(progress) => progress.profile.conditions.original.bounding,
             None => container.sets().bounding,
         },
@@ -131,7 +131,7 @@ fn entry(container: &Running, recordings: &[Progress]) -> Entry {
     }
 }
 
-/// How much there is to be dropped; more counts of what was observed than of what merely is there.
+/// Ranks a container by how much it can drop. Observed containers rank above those of which only the set is known.
 fn worth(entry: &Entry) -> (bool, usize, bool) {
     let droppable = entry.seen.as_ref().map_or(entry.has, |seen| seen.unused);
     let weight = droppable

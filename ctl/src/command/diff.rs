@@ -16,7 +16,7 @@ const SCHEMA: &str = "capprof.diff/v1";
 #[derive(Debug, Serialize)]
 struct Difference<'a> {
     schema: &'static str,
-    /// The recording that is compared with.
+    /// The recording that the other one is compared with.
     from: &'a str,
     to: &'a str,
     /// True if nothing was lost in either.
@@ -24,7 +24,7 @@ struct Difference<'a> {
     more: CapabilitySet,
     less: CapabilitySet,
     both: CapabilitySet,
-    /// The evidence for what is in `more`.
+    /// The evidence for the members of `more`.
     needed: Vec<&'a Need>,
 }
 

@@ -10,10 +10,10 @@ use std::ffi::OsStr;
 use std::fmt::Write;
 use std::path::Path;
 
-/// Shows what the hook binary finds out about this host; recordings in progress are looked for where the configuration says, or in `state`.
+/// Shows the hook binary's report on this host. It looks for recordings in progress in `state`, else in the configured directory.
 ///
 /// # Errors
-/// It could not be run, or what it says cannot be read.
+/// The hook binary could not be run, or its report cannot be read.
 pub(crate) fn run(state: Option<&Path>, format: ListFormat) -> anyhow::Result<Exit> {
     let mut arguments = vec![OsStr::new("doctor")];
     arguments.extend(hook::state(state));
@@ -22,14 +22,14 @@ pub(crate) fn run(state: Option<&Path>, format: ListFormat) -> anyhow::Result<Ex
         ListFormat::Json => output::print_raw(&printable::json(&json))?,
         ListFormat::Text => {
             let report: Value =
-                serde_json::from_str(&json).context("read what capprof-hook doctor said")?;
+                serde_json::from_str(&json).context("read the output of capprof-hook doctor")?;
             output::print(&text(&report))?;
         }
     }
     Ok(Exit::Success)
 }
 
-/// The report for people. What this version does not know is shown all the same, by its names.
+/// The report for people. Members that this version does not know are shown by their names.
 fn text(report: &Value) -> String {
     let mut text = String::new();
     let recorders = report.get("recorders").and_then(Value::as_object);
@@ -54,7 +54,7 @@ fn text(report: &Value) -> String {
         let _ = writeln!(text, "{name}: {state}");
         let mut shown = vec!["usable", "method", "selinux"];
         if let Some(attempts) = recorder.get("attempts").and_then(Value::as_array) {
-            // They say the same as `refused`, and what works besides.
+            // They repeat `refused`, and add the methods that work.
             shown.extend(["attempts", "refused"]);
             for attempt in attempts {
                 let field = |name| attempt.get(name).and_then(Value::as_str);
@@ -129,7 +129,7 @@ fn one_line(entry: &Value) -> String {
         Value::String(line) => line.clone(),
         Value::Object(fields) => fields
             .iter()
-            // The heading says already whose it is.
+            // The heading already names the recorder.
             .filter(|(key, _)| *key != "recorder")
             .filter_map(|(_, value)| match value {
                 Value::Null => None,

@@ -7,7 +7,7 @@ use anyhow::bail;
 use capprof_profile::Capability;
 use capprof_profile::atlas;
 
-/// Prints what a capability is asked for, or what a place in the kernel asks for.
+/// Prints the purposes for which the kernel checks a capability, or the checks at a place in the kernel.
 ///
 /// # Errors
 /// The subject is neither a capability nor a function or file of the atlas, or the kernel is none that was read.

@@ -7,7 +7,7 @@ use crate::output;
 use anyhow::bail;
 use std::path::PathBuf;
 
-/// Registers the runtime with an engine, and asks the engine if it finds it.
+/// Registers the runtime with an engine, and asks the engine if it finds the runtime.
 ///
 /// # Errors
 /// The engine's configuration cannot be read, understood or written.
@@ -21,7 +21,7 @@ pub(crate) fn install(options: &EngineOptions) -> anyhow::Result<Exit> {
     Ok(done)
 }
 
-/// Takes the runtime out of an engine's configuration.
+/// Removes the runtime from an engine's configuration.
 ///
 /// # Errors
 /// As [`install`]; or containers of this runtime exist, which are named.

@@ -8,7 +8,7 @@ use capprof_profile::verification::Verdict;
 use capprof_store::profiles::{Listing, Store, Summary};
 use std::borrow::Cow;
 
-/// Prints the profiles that are asked for, newest first; those that cannot be read are told on standard error.
+/// Prints the chosen profiles, newest first; errors of those that cannot be read go to standard error.
 ///
 /// # Errors
 /// The store cannot be listed, or a profile in it cannot be read.
@@ -46,7 +46,7 @@ fn each(
     listing.each(since.as_deref(), options.limit, accept, work)
 }
 
-/// Prints the table. It reads the profiles twice, first for the widths of the columns, because a hundred thousand of them take much memory.
+/// Prints the table. It reads the profiles twice, first for the widths of the columns: a hundred thousand of them would take too much memory.
 fn print_table(listing: &Listing, options: &ListOptions) -> anyhow::Result<()> {
     /// The number of bytes that are printed at once.
     const PIECE: usize = 64 << 10;

@@ -62,15 +62,15 @@ pub(crate) fn run(store: &Store, options: &MergeOptions) -> anyhow::Result<Exit>
     })
 }
 
-/// All profiles in the store that go by a name.
+/// Adds all profiles in the store that have this name.
 fn add_stored(merge: &mut Merge, store: &Store, name: &str) -> anyhow::Result<()> {
     let (summaries, errors) = store.select(None, None, |summary| summary.answers_to(name))?;
-    // What cannot be read may be one of them.
+    // A profile that cannot be read may be one of them.
     if let Some(error) = errors.into_iter().next() {
         return Err(error.into());
     }
     if summaries.is_empty() {
-        // A recording's id, the beginning of one, or nothing that is there.
+        // It may be a recording's id, or the beginning of one; else this is the error.
         return add(merge, &store.find_recording(name)?.path);
     }
     for summary in summaries {
@@ -85,7 +85,7 @@ fn add(merge: &mut Merge, path: &Path) -> anyhow::Result<()> {
         .with_context(|| format!("read {}", path.display()))
 }
 
-/// JSON documents one after the other, as `cat` of files and `journalctl --output=cat` give them. No more than the one that is being read is kept.
+/// Adds a stream of JSON documents, as `cat` of files and `journalctl --output=cat` write it. Only the current document is in memory.
 fn add_stream(merge: &mut Merge) -> anyhow::Result<()> {
     let mut documents = Documents::default();
     let mut input = std::io::stdin().lock();
@@ -98,16 +98,16 @@ fn add_stream(merge: &mut Merge) -> anyhow::Result<()> {
     }
 }
 
-/// Documents of a stream, of which the last may not have come to its end yet.
+/// The documents of a stream that have been read so far; the last may be incomplete.
 #[derive(Default)]
 struct Documents {
     bytes: Vec<u8>,
-    /// How many have been added.
+    /// The number of added documents.
     added: usize,
 }
 
 impl Documents {
-    /// Reads on, by as much again as there is of a document. Returns true at the end of the stream.
+    /// Reads as many bytes again as it already has of the incomplete document. Returns true at the end of the stream.
     fn read_from(&mut self, input: &mut impl Read) -> anyhow::Result<bool> {
         const LEAST: usize = 1 << 20;
         let more = self.bytes.len().max(LEAST);
@@ -118,7 +118,7 @@ impl Documents {
         Ok(read == 0)
     }
 
-    /// Adds those that are whole.
+    /// Adds the complete documents.
     fn add_to(&mut self, merge: &mut Merge, is_end: bool) -> anyhow::Result<()> {
         let mut documents =
             serde_json::Deserializer::from_slice(&self.bytes).into_iter::<Document<'_>>();
@@ -152,14 +152,14 @@ impl Documents {
 #[serde(transparent)]
 struct Document<'a>(#[serde(borrow)] &'a RawValue);
 
-/// The profiles below a directory, as the store lays them out or otherwise. Links are not followed.
+/// Finds the profiles below a directory, in the store's layout or any other. Links are not followed.
 fn find(directory: &Path, found: &mut Vec<PathBuf>) -> anyhow::Result<()> {
     let context = || format!("list {}", directory.display());
     for entry in fs::read_dir(directory).with_context(context)? {
         let entry = entry.with_context(context)?;
         let kind = entry.file_type().with_context(context)?;
         if kind.is_dir() {
-            // The store's unfinished results.
+            // Names with a leading dot are the store's unfinished results.
             if !entry.file_name().as_encoded_bytes().starts_with(b".") {
                 find(&entry.path(), found)?;
             }

@@ -43,7 +43,7 @@ const COMPLETE: &str = "CAPPROFCTL_COMPLETE";
 /// The error that stopped it.
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     if let Command::Report { .. } | Command::List(_) = &arguments.command {
-        // First, since what is asked for may be what is missing.
+        // This comes first, because the missing recording may be the one that the user asks for.
         tell_pending(&settings::essentials(&settings::path()).state);
     }
     match &arguments.command {
@@ -118,8 +118,8 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     }
 }
 
-/// Says on standard error which recordings are not in the store although their container is gone. A user who may not look at the state directory
-/// is told nothing.
+/// Names on standard error the recordings that are not in the store although their container is gone. Prints nothing for a user who may not read
+/// the state directory.
 fn tell_pending(state: &Path) {
     for (directory, pending) in recording::pending(state).unwrap_or_default() {
         output::message(&format!(
@@ -201,12 +201,12 @@ fn manual(command: &clap::Command) -> anyhow::Result<String> {
     })
 }
 
-/// zsh calls the script's file as the function `_capprofctl` when it completes for the first time in a session (zshcompsys(1), "Autoloaded files"). It
-/// only makes the completer known, and must call it then.
+/// zsh calls the script's file as the function `_capprofctl` at the first completion in a session (zshcompsys(1), "Autoloaded files"). The script
+/// itself only registers the completer, so it must also call it then.
 const ZSH_FIRST: &str =
     "[[ $funcstack[1] != _capprofctl ]] || _clap_dynamic_completer_capprofctl \"$@\"\n";
 
-/// Prints the script that has a shell ask this program for completions, and so for the names of profiles.
+/// Prints the script with which a shell asks this program for completions, so that it completes the names of profiles too.
 fn completions(shell: clap_complete::Shell) -> anyhow::Result<Exit> {
     let mut script = Vec::new();
     let name = shell.to_string();
@@ -229,7 +229,7 @@ fn completions(shell: clap_complete::Shell) -> anyhow::Result<Exit> {
     Ok(Exit::Success)
 }
 
-/// Answers a shell that asks for completions; returns true if one did.
+/// Answers a shell that asks for completions. Returns true if a shell asked.
 ///
 /// # Errors
 /// The shell is not known, or does not read the answer.

@@ -15,7 +15,7 @@ use std::ffi::OsStr;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-/// How often to look if the user wants to stop, and if a container has ended.
+/// The time between two looks if the user wants to stop, and if a container has ended.
 const TICK: Duration = Duration::from_millis(200);
 
 /// A container that is observed.
@@ -25,7 +25,7 @@ struct Observed {
     directory: Directory,
 }
 
-/// Attaches to containers that run, waits for their end, the end of the time or Ctrl-C, detaches, and shows what was seen.
+/// Attaches to running containers, waits for their end, the end of the time or Ctrl-C, detaches, and shows the result.
 ///
 /// # Errors
 /// There is no such container, or none could be attached to.

@@ -10,7 +10,7 @@ use capprof_store::prune::Prune;
 use capprof_store::time;
 use jiff::{SignedDuration, Timestamp};
 
-/// Removes old profiles, and those of which enough newer ones exist: by the options, or without them by the configuration.
+/// Removes profiles that are old, or that have enough newer ones of their workload, by the options, else by the configuration.
 ///
 /// # Errors
 /// The store cannot be read, or a profile cannot be removed.
@@ -56,7 +56,7 @@ pub(crate) fn run(settings: &Settings, options: &PruneOptions) -> anyhow::Result
     Ok(Exit::Success)
 }
 
-/// What the configuration says: at most so many of a workload, and none older than so many days.
+/// The rules of the configuration: the number of profiles of a workload, and their age in days.
 fn configured(settings: &Settings) -> anyhow::Result<Vec<Prune>> {
     let mut rules = Vec::new();
     if settings.retention_workload > 0 {

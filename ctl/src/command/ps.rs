@@ -70,7 +70,7 @@ fn mode(mode: Mode) -> &'static str {
     }
 }
 
-/// A time in the largest unit that it has one of: `42s`, `7m`, `3h`, `12d`.
+/// A time in the largest unit of which it is at least one: `42s`, `7m`, `3h`, `12d`.
 pub(crate) fn age(milliseconds: u64) -> String {
     let seconds = milliseconds / 1000;
     match seconds {
@@ -81,7 +81,7 @@ pub(crate) fn age(milliseconds: u64) -> String {
     }
 }
 
-/// Writes what is known so far to the store.
+/// Stores the interim results of recordings in progress.
 ///
 /// # Errors
 /// There is no such recording, or `capprof-hook` failed.

@@ -5,10 +5,10 @@ use crate::{hook, output};
 use std::ffi::OsStr;
 use std::path::Path;
 
-/// Has the hook binary finish what is abandoned where the configuration says, or in `state`, and shows what it did.
+/// Makes the hook binary finish abandoned recordings, in `state` or else in the configured directory, and shows its output.
 ///
 /// # Errors
-/// It could not be run, or something could not be finished.
+/// The hook binary could not be run, or a recording could not be finished.
 pub(crate) fn run(state: Option<&Path>, stopped: bool, unload: bool) -> anyhow::Result<Exit> {
     let mut arguments = vec![OsStr::new("recover")];
     arguments.extend(hook::state(state));

@@ -19,10 +19,10 @@ fn so_far(state: &Path, directory: &Directory, wanted: &str) -> anyhow::Result<P
         .with_context(|| format!("{wanted}: its program has not been started yet"))
 }
 
-/// Prints one profile, or what is known so far of a container that still runs.
+/// Prints one profile, or the interim result of a container that still runs.
 ///
 /// # Errors
-/// It was not found or cannot be read, or the engine asked for cannot carry it out.
+/// The profile was not found or cannot be read, or the chosen engine cannot carry the answer out.
 pub(crate) fn run(
     store: &Store,
     state: &Path,
@@ -37,7 +37,7 @@ pub(crate) fn run(
     match format {
         Format::Form(kind) => {
             output::form(&render::form(kind, &profile)?)?;
-            // The reader of a single form does not see the report's first line.
+            // A single form does not contain the report's first line, which says so.
             if !profile.complete {
                 output::message(&format!(
                     "{} is incomplete: {}",

@@ -25,7 +25,7 @@ pub(crate) fn run(store: &Store, wanted: &[String], all: bool) -> anyhow::Result
         if found.is_empty() {
             let found = store.find_recording(name)?;
             let id = found.profile.origin.recording_id;
-            // A file that lies elsewhere is not this command's to remove.
+            // This command does not remove a file outside the store.
             let stored = store.find_recording(&id).context("remove profile")?;
             if stored.path != found.path {
                 anyhow::bail!(

@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-/// How often the keyboard is looked at.
+/// The time between two looks at the keyboard.
 const TICK: Duration = Duration::from_millis(100);
 
 /// The column by which the rows are sorted.
@@ -43,7 +43,7 @@ impl Order {
 /// Ctrl-C, which is not a signal on a terminal in raw mode.
 const INTERRUPT: u8 = 3;
 
-/// What is typed, byte by byte. The thread that reads ends with this process.
+/// Receives the user's input, byte by byte. The thread that reads it ends with this process.
 fn keys() -> Receiver<u8> {
     let (sender, keys) = mpsc::channel();
     std::thread::spawn(move || {
@@ -114,7 +114,7 @@ impl Table {
         );
     }
 
-    /// Takes out what is not recorded any more.
+    /// Removes the recordings that have ended.
     fn forget(&mut self, state: &Path) {
         let present: Vec<String> = Directory::list(state, None)
             .unwrap_or_default()
@@ -132,7 +132,7 @@ impl Table {
                 let since = u64::try_from(then.elapsed().as_millis()).unwrap_or(0);
                 lines.iter().map(move |line| Line {
                     ago: line.ago + since,
-                    // What has not changed since the last look is not told again.
+                    // The hook does not send a recording that has not changed, so its rate is zero by now.
                     rate: if since > 5000 { 0.0 } else { line.rate },
                     ..line.clone()
                 })
@@ -194,15 +194,15 @@ impl Table {
     }
 }
 
-/// Shows what the containers that are recorded use and are refused, until the user wants to stop or none of them is left.
+/// Shows what recorded containers use and are refused, until the user wants to stop or no recording is left.
 ///
 /// # Errors
-/// There is no such recording, `capprof-hook` could not be run, or the terminal does not do what it is told.
+/// There is no such recording, `capprof-hook` could not be run, or the terminal could not be controlled.
 pub(crate) fn run(state: &Path, wanted: Option<&str>, every: Duration) -> anyhow::Result<Exit> {
     let directories = match wanted {
         Some(wanted) => vec![super::watch::recording(state, wanted)?],
         None => {
-            // The stream of news ends alike where there are none and where they may not be read.
+            // This returns the error if the recordings may not be read; the stream would end as if there were none.
             Directory::list(state, None)?;
             Vec::new()
         }
@@ -215,7 +215,7 @@ pub(crate) fn run(state: &Path, wanted: Option<&str>, every: Duration) -> anyhow
     }
 }
 
-/// Reads all news there is, for so long; false if there will be none any more.
+/// Reads all available news, for at most this long. Returns false if no more will come.
 fn read(table: &mut Table, stream: &Stream, patience: Duration) -> anyhow::Result<bool> {
     let until = Instant::now() + patience;
     loop {
@@ -227,7 +227,7 @@ fn read(table: &mut Table, stream: &Stream, patience: Duration) -> anyhow::Resul
     }
 }
 
-/// The table again and again, an empty line between.
+/// Prints the table repeatedly, with an empty line in between.
 fn as_lines(
     state: &Path,
     stream: &Stream,

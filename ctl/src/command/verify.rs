@@ -38,7 +38,7 @@ pub(crate) struct Options<'a> {
     pub(crate) timeout: Duration,
     /// True if a first run shows that the check succeeds with everything granted.
     pub(crate) baseline: bool,
-    /// True if it is run with no more than it has today.
+    /// True if it runs with no more than it has today.
     pub(crate) today: bool,
     /// True if a run of another image, command or user is judged.
     pub(crate) anyway: bool,
@@ -46,7 +46,7 @@ pub(crate) struct Options<'a> {
     pub(crate) strict: bool,
     /// The engine's command line.
     pub(crate) command: &'a [OsString],
-    /// Where what the container writes goes; then the verdict is not printed either. Without it, both are shown.
+    /// The file for the container's output; then the verdict is not printed either. `None` if both are shown.
     pub(crate) log: Option<&'a Path>,
 }
 
@@ -69,8 +69,8 @@ impl<'a> From<&'a VerifyOptions> for Options<'a> {
 /// Runs a workload with nothing but its minimized set, and writes the verdict into the profile.
 ///
 /// # Errors
-/// There is no such profile, the command line is not understood, the run was of another workload, or it left no record. The profile is as it
-/// was then.
+/// There is no such profile, the command line is not understood, the run was of another workload, or it left no record. Then the profile is
+/// unchanged.
 pub(crate) fn run(store: &Store, state: &Path, options: &Options<'_>) -> anyhow::Result<Exit> {
     let profile = store.find(options.profile)?.profile;
     let id = profile.origin.recording_id.as_str();
@@ -104,7 +104,7 @@ pub(crate) fn run(store: &Store, state: &Path, options: &Options<'_>) -> anyhow:
     let run_mode = RunMode {
         mode: "verify",
         profile: Some(id.to_owned()),
-        // The recording alone does not know what others of its workload needed.
+        // The recording alone lacks the needs of the other recordings of its workload.
         capabilities: (set != answer || !profile.united.is_empty()).then_some(set),
     };
     let runner = Runner {
@@ -149,7 +149,7 @@ fn exit(verdict: Verdict) -> Exit {
     }
 }
 
-/// Sees that the check succeeds with everything granted; false if the user wants to stop.
+/// Makes sure that the check succeeds with everything granted. Returns false if the user wants to stop.
 fn see_baseline(runner: &Runner<'_>, profile: &Profile, check: &str) -> anyhow::Result<bool> {
     let everything = RunMode {
         mode: "enforce",
@@ -221,7 +221,7 @@ fn settle(
     )?)
 }
 
-/// The record that the poststop hook left of a run.
+/// Waits for the record that the poststop hook leaves of a run.
 fn wait_for_run(
     store: &Store,
     profile: &str,
@@ -232,7 +232,7 @@ fn wait_for_run(
     let started = Instant::now();
     let mut recovery = started + RECOVER_AFTER;
     loop {
-        // Asked first: the recording goes after its result has been stored.
+        // This comes first: the recording is removed only after its result has been stored.
         let is_over = seen
             .observed
             .container
@@ -255,7 +255,7 @@ fn wait_for_run(
                 seen.observed.status
             );
         }
-        // podman removes the file with the id together with the container, which may be gone before this program has read it; or there was none.
+        // podman removes the file with the id together with the container, maybe before this program has read it; or there was no container.
         let patience = match seen.observed.container {
             Some(_) => PATIENCE,
             None => 2 * RECOVER_AFTER,
@@ -268,7 +268,7 @@ fn wait_for_run(
             );
         }
         if recovery < Instant::now() {
-            // crun runs no poststop hook where the program could not be started.
+            // crun runs no poststop hook if the program could not be started.
             let arguments = [
                 OsStr::new("recover"),
                 OsStr::new("--state"),

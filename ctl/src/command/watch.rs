@@ -10,10 +10,10 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::RecvTimeoutError;
 use std::time::Duration;
 
-/// How often it is looked for news.
+/// The time between two looks for news.
 const INTERVAL: Duration = Duration::from_millis(500);
 
-/// The recording in progress that is meant.
+/// Finds the recording in progress that the user means.
 ///
 /// # Errors
 /// There is none, or several.
@@ -26,8 +26,8 @@ pub(crate) fn recording(state: &Path, wanted: &str) -> anyhow::Result<Directory>
     }
 }
 
-/// Prints a line for each capability that is used or refused for the first time, until the recording ends, nothing new has come for so long,
-/// or the user wants to stop.
+/// Prints a line for each capability that is used or refused for the first time, until the recording ends, nothing new has come for the time
+/// `quiet`, or the user wants to stop.
 ///
 /// # Errors
 /// There is no such recording, or `capprof-hook` could not be run.

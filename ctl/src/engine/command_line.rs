@@ -1,12 +1,12 @@
-//! The options of a daemon's command line that stand in for its configuration file.
+//! The options of a daemon's command line that replace settings of its configuration file.
 
 use super::directory::entries;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-/// The values of an option of a daemon (`--data-root` of `dockerd`): of every one that runs with this root directory, and of those that would be
-/// started by what is below: unit files and the files with variables for them.
+/// The values of an option of a daemon (`--data-root` of `dockerd`): those of every daemon that runs with this root directory, and those in the unit
+/// files, and their files of variables, below it.
 pub(super) fn values(root: &Path, daemon: &str, unit: &str, option: &str) -> Vec<String> {
     let running = entries(&root.join("proc"))
         .into_iter()
@@ -65,7 +65,7 @@ fn has_root(process: &Path, root: &Path) -> bool {
     }
 }
 
-/// `--option VALUE` and `--option=VALUE`; with one dash, as Go's own parser has it, too.
+/// Finds `--option VALUE` and `--option=VALUE`; also with one dash, as Go's own parser accepts it.
 fn in_words(words: &[String], option: &str) -> Vec<String> {
     let after = |word: &str| {
         let name = word.trim_start_matches('-');

@@ -1,7 +1,7 @@
 //! `/etc/containerd/config.toml` (containerd-config.toml(5)).
 //!
-//! Edited in place and not by a drop-in: containerd before 2.0 does not merge a plugin's configuration from an imported file, but puts it
-//! in place of the whole (containerd issue 5837), and the node's network would be gone.
+//! Edited in place and not by a drop-in: containerd before 2.0 does not merge a plugin's configuration from an imported file but replaces the
+//! whole section (containerd issue 5837), so the node would lose its network settings.
 
 use super::kind::{Engine, NAME};
 use anyhow::{Context, bail};
@@ -9,20 +9,20 @@ use std::fs;
 use std::path::Path;
 use toml_edit::{Array, DocumentMut, Item, RawString, Table, TableLike, value};
 
-/// The runtime that containerd has where none is configured, and uses where no handler is asked for.
+/// The runtime that containerd has if none is configured, and uses if a pod names no handler.
 const BUILT_IN: &str = "runc";
 
 /// containerd's shim for runtimes with the command line of runc.
 const RUNTIME_TYPE: &str = "io.containerd.runc.v2";
 
-/// Stands above the table of the built-in runtime where it had to be written.
+/// The comment above the table of the built-in runtime, if capprofctl had to write that.
 const NOTE: &str =
     "# Built in, but only as long as no other runtime is configured. Added by capprofctl.";
 
 /// The configuration with the runtime handler added.
 ///
 /// # Errors
-/// It is no TOML, of a version without plugins by name, or holds something else where tables belong.
+/// It is no TOML, of a version without plugins by name, or has something else in the place of a table.
 pub(super) fn add(before: Option<&str>, runtime: &str) -> anyhow::Result<String> {
     let mut document: DocumentMut = before.unwrap_or("version = 2\n").parse()?;
     let plugin = plugin(&document)?;
@@ -40,14 +40,14 @@ pub(super) fn add(before: Option<&str>, runtime: &str) -> anyhow::Result<String>
         document.as_table_mut(),
         &["plugins", plugin, "containerd", "runtimes"],
     )?;
-    // The first configured runtime takes the place of the built-in one, without which the whole plugin does not start.
+    // The first configured runtime replaces the built-in one, and without its default runtime the whole plugin does not start.
     if runtimes.is_empty() && default == BUILT_IN {
         let mut built_in = Table::new();
         built_in["runtime_type"] = value(RUNTIME_TYPE);
         built_in.decor_mut().set_prefix(format!("\n{NOTE}\n"));
         runtimes.insert(BUILT_IN, Item::Table(built_in));
     }
-    // As on this node: with the wrong cgroup driver pods fail.
+    // The same cgroup driver as the node's other runtimes: with the wrong one pods fail.
     let systemd_cgroup = runtimes
         .get("runc")
         .and_then(|runc| runc.get("options")?.get("SystemdCgroup")?.as_bool());
@@ -138,7 +138,7 @@ pub(super) fn remove(before: &str) -> anyhow::Result<Option<String>> {
     Ok((text.trim() != "version = 2").then_some(text))
 }
 
-/// Where containerd is configured to keep what concerns its running tasks.
+/// The configured directory of containerd's running tasks.
 pub(super) fn state(root: &Path) -> Option<String> {
     let text = fs::read_to_string(Engine::Containerd.configuration(root)).ok()?;
     let document: DocumentMut = text.parse().ok()?;
@@ -165,7 +165,7 @@ fn plugin(document: &DocumentMut) -> anyhow::Result<&'static str> {
     }
 }
 
-/// The table at the end of the path; those that are missing are made, without headers of their own.
+/// Returns the table at the end of the path. Missing tables are made, without headers of their own.
 fn descend<'a>(
     from: &'a mut dyn TableLike,
     path: &[&str],
@@ -247,7 +247,7 @@ mod tests {
         let without = remove(&changed).unwrap().unwrap();
         assert!(runc(&without).is_some(), "{without}");
 
-        // Where others are configured already, or another is the default, it is not built in any more.
+        // If other runtimes are already configured, or another is the default, runc is no longer built in.
         for before in [
             "version = 2\n[plugins.\"io.containerd.grpc.v1.cri\".containerd.runtimes.crun]\nruntime_type = \"io.containerd.runc.v2\"\n",
             "version = 2\n[plugins.\"io.containerd.grpc.v1.cri\".containerd]\ndefault_runtime_name = \"crun\"\n",

@@ -10,10 +10,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// The engine's containers of this runtime, a line each.
+/// Returns the engine's containers of this runtime, a line each.
 ///
 /// # Errors
-/// They cannot be found out.
+/// The engine's containers cannot be listed.
 pub(crate) fn of(engine: Engine, root: &Path) -> anyhow::Result<Vec<String>> {
     let mut found = match engine {
         Engine::Docker => docker(root),
@@ -34,7 +34,7 @@ fn docker(root: &Path) -> Vec<String> {
             .and_then(|configuration| Some(configuration.get("data-root")?.as_str()?.to_owned())),
     );
     data.extend(command_line::values(root, "dockerd", "docker", "data-root"));
-    // With userns-remap, `UID.GID` of the first id stands in between.
+    // With userns-remap, there is a directory `UID.GID` of the first id in between.
     let is_remapped = |directory: &PathBuf| {
         directory.file_name().is_some_and(|name| {
             name.as_encoded_bytes()
@@ -68,7 +68,7 @@ fn docker(root: &Path) -> Vec<String> {
         .collect()
 }
 
-/// By podman's client: its store is a data base of its own.
+/// Finds them with podman's client, because podman keeps them in a data base of its own.
 fn podman() -> anyhow::Result<Vec<String>> {
     let ask = |arguments: &[&str]| {
         let output = match Command::new("podman").args(arguments).output() {
@@ -106,7 +106,7 @@ fn podman() -> anyhow::Result<Vec<String>> {
         .collect())
 }
 
-/// Finds them by the files that containerd's shims keep next to the bundles of their tasks. docker's are docker's.
+/// Finds them by the files that containerd's shims keep next to the bundles of their tasks. docker's containers are left to [`docker`].
 fn containerd(root: &Path) -> Vec<String> {
     let mut state = vec!["/run/containerd".to_owned()];
     state.extend(containerd::state(root));
@@ -123,7 +123,7 @@ fn containerd(root: &Path) -> Vec<String> {
         .flat_map(|namespace| entries(&namespace))
         .filter(|bundle| {
             json(&bundle.join("options.json")).is_some_and(|options| {
-                // Once by the name in Go, once by that of protobuf's JSON.
+                // Once the name in Go, once that in protobuf's JSON.
                 ["BinaryName", "binary_name", "binaryName"]
                     .iter()
                     .filter_map(|key| options.get(key)?.as_str())
@@ -148,7 +148,7 @@ fn containerd(root: &Path) -> Vec<String> {
         .collect()
 }
 
-/// From the command lines of the monitors that CRI-O starts, one for each container.
+/// Finds them by the command lines of the monitors that CRI-O starts, one for each container.
 fn crio(root: &Path) -> Vec<String> {
     entries(&root.join("proc"))
         .into_iter()
@@ -187,7 +187,7 @@ fn named(directory: &Path, name: Option<String>) -> String {
     }
 }
 
-/// The directories that these paths lead to below the root, each once.
+/// The directories to which these paths lead below the root, each once.
 fn different(root: &Path, paths: Vec<String>) -> BTreeSet<PathBuf> {
     paths
         .iter()
@@ -203,7 +203,7 @@ fn json(path: &Path) -> Option<Value> {
 pub(super) mod tests {
     use super::*;
 
-    /// Makes a file below a root that is not a host's.
+    /// Makes a file below a root directory for tests.
     pub(in super::super) fn write(root: &Path, name: &str, text: &str) {
         let path = root.join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -252,7 +252,7 @@ pub(super) mod tests {
                 "{\"Runtime\": \"capprof\"}",
             );
         }
-        // What the daemon left elsewhere before it was told so is its own as well.
+        // Containers in the daemon's default directory are its own too, although it now has another.
         assert_eq!(of(Engine::Docker, root.path()).unwrap(), ["1", "1"]);
     }
 

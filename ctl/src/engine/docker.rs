@@ -10,7 +10,7 @@ use std::path::Path;
 /// The configuration with the runtime added.
 ///
 /// # Errors
-/// It is no JSON object, or holds something else where the runtimes belong.
+/// It is no JSON object, or has something else in the place of the runtimes.
 pub(super) fn add(before: Option<&str>, runtime: &str) -> anyhow::Result<String> {
     let mut configuration = parse(before)?;
     let runtimes = configuration.entry("runtimes").or_insert(Value::Null);
@@ -34,7 +34,7 @@ pub(super) fn add(before: Option<&str>, runtime: &str) -> anyhow::Result<String>
     {
         return Ok(text.to_owned());
     }
-    // No runtimeArgs: for those dockerd writes a shell wrapper, which stays between it and the runtime.
+    // No runtimeArgs: dockerd would write a shell wrapper for them, which stays between it and the runtime.
     runtimes.insert(NAME.to_owned(), json!({ "path": runtime }));
     write(&configuration, before)
 }
@@ -70,7 +70,7 @@ pub(super) fn remove(before: &str) -> anyhow::Result<Option<String>> {
 }
 
 fn parse(text: Option<&str>) -> anyhow::Result<Map<String, Value>> {
-    // dockerd takes an empty file, and `null`, for an empty configuration, and a byte order mark for nothing.
+    // dockerd reads an empty file, and `null`, as an empty configuration, and ignores a byte order mark.
     let text = text.map(|text| text.strip_prefix('\u{feff}').unwrap_or(text));
     match text.filter(|text| !text.trim().is_empty()) {
         None => Ok(Map::new()),

@@ -6,8 +6,8 @@ use toml_edit::DocumentMut;
 const PODMAN: &str = include_str!("../../../packaging/podman/50-capprof.conf");
 const CRIO: &str = include_str!("../../../packaging/crio/50-capprof.conf.in");
 
-/// podman, containers.conf(5): as the packages install it, with another directory in front where the binaries are elsewhere. With crun below it,
-/// `wrapped`, the runtime can do what crun can.
+/// podman, containers.conf(5): as the packages install it, with another directory in front if the binaries are elsewhere. If the low-level runtime,
+/// `wrapped`, is crun, the runtime has crun's features.
 pub(super) fn podman(runtime: &str, wrapped: &str) -> String {
     let text = match is_crun(wrapped) {
         true => PODMAN.replace(
@@ -30,7 +30,7 @@ pub(super) fn podman(runtime: &str, wrapped: &str) -> String {
         })
 }
 
-/// CRI-O, crio.conf(5). CRI-O looks where the low-level runtime keeps its containers, `wrapped`, which capprof's configuration names.
+/// CRI-O, crio.conf(5). CRI-O reads the state directory of the low-level runtime, `wrapped`, which capprof's configuration names.
 pub(super) fn crio(runtime: &str, wrapped: &str) -> String {
     let root = match is_crun(wrapped) {
         true => "/run/crun",
@@ -64,7 +64,7 @@ mod tests {
 
     #[test]
     fn a_handler_is_found_in_what_crio_shows() {
-        // What is as by default is a comment there.
+        // Default values are comments there.
         let shown = |handlers: &str| {
             format!(
                 "[crio]\n# root = \"/var/lib/containers/storage\"\n[crio.runtime]\n# no_pivot = false\n{handlers}[crio.image]\n"

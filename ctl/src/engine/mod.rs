@@ -1,7 +1,7 @@
 //! Registers the runtime `capprof` with engines.
 //!
-//! What an engine's configuration holds besides stays as it is, down to comments where the format has any. The file as it was is kept
-//! next to it. All paths are below a root, which is `/` but for tests and for images.
+//! Everything else in an engine's configuration stays as it is, including comments where the format has any. The former file is kept next to it.
+//! All paths are below a root, which is `/` except for tests and images.
 
 mod command_line;
 mod containerd;
@@ -25,7 +25,7 @@ pub(crate) use kind::Engine;
 const BACKUP: &str = ".before-capprof";
 
 impl Engine {
-    /// What makes the engine read its configuration again, which is this text now.
+    /// Returns the command that makes the engine read its configuration again. `text` is the new configuration.
     pub(crate) fn reload(self, text: Option<&str>) -> Option<&'static str> {
         match self {
             // Without the member, a reload leaves dockerd with the runtimes that it had.
@@ -69,7 +69,7 @@ impl Engine {
         })
     }
 
-    /// The file that names the engine's runtimes, where the engine's command line says.
+    /// The file that names the engine's runtimes, according to the engine's command line.
     fn file(self, root: &Path) -> anyhow::Result<PathBuf> {
         let usual = self.configuration(root);
         if self != Self::Docker {
@@ -99,10 +99,10 @@ impl Engine {
         }
     }
 
-    /// Asks the engine about its configuration. Returns what it says for sure, or nothing if it cannot be asked now.
+    /// Asks the engine about its configuration. Returns its answer, or nothing if it cannot be asked now.
     ///
     /// # Errors
-    /// It does not find the runtime, or cannot read its configuration.
+    /// The engine does not find the runtime, or cannot read its configuration.
     pub(crate) fn asked(self, root: &Path) -> anyhow::Result<Option<&'static str>> {
         if root != Path::new("/") {
             return Ok(None);
@@ -119,7 +119,7 @@ impl Engine {
             Self::Docker => command.args(["--validate", "--config-file"]).arg(&path),
             Self::Podman => command.args(["--runtime", kind::NAME, "info"]),
             Self::Containerd => command.arg("--config").arg(&path).args(["config", "dump"]),
-            // crio.conf and its drop-ins, as a start would read them. Until then, a daemon that runs does not find a new handler.
+            // This reads crio.conf and its drop-ins as a start would. A running daemon finds a new handler only after a restart.
             Self::Crio => command.arg("config"),
         };
         let output = match command.stdin(Stdio::null()).output() {
@@ -185,7 +185,7 @@ impl Engine {
     }
 }
 
-/// A file, as it is and as it is to be; `None` where there is none.
+/// A file before and after the change; `None` stands for no file.
 #[derive(Debug)]
 pub(crate) struct FileChange {
     pub(crate) path: PathBuf,
@@ -204,7 +204,7 @@ impl FileChange {
         };
         fs::create_dir_all(directory)
             .with_context(|| format!("create directory {}", directory.display()))?;
-        // Followed, where the configuration is a link: what it points to is what is edited.
+        // If the configuration is a symbolic link, the file that it points to is edited.
         let path = fs::canonicalize(&self.path).unwrap_or_else(|_| self.path.clone());
         let backup = match &self.before {
             None => None,

@@ -1,4 +1,4 @@
-//! Takes a command line that runs a container apart.
+//! Parses a command line that runs a container.
 
 use super::compose::Compose;
 use super::launcher::Launcher;
@@ -40,14 +40,14 @@ pub(crate) struct Launch {
     /// The position of `run`: there, or after `container`.
     pub(super) run: usize,
     pub(super) options: Scan,
-    /// The container's id, where the command line says it.
+    /// The container's id, if the command line has it.
     pub(super) id: Option<String>,
     pub(super) detached: bool,
-    /// The set for the engine's own options, besides what capprof is told; `None`: the command line keeps its own.
+    /// The set for the engine's own options, in addition to capprof's annotations; `None`: the command line keeps its own options.
     pub(super) also: Option<CapabilitySet>,
-    /// Options for what the form gives besides capabilities.
+    /// Options for the privileges besides capabilities that the form gives.
     pub(super) form: Vec<String>,
-    /// compose's command line, where it is one.
+    /// compose's command line, if it is one.
     pub(super) compose: Option<Compose>,
     /// The same as `form` for a file of compose.
     pub(super) parts: Option<render::Parts>,
@@ -56,10 +56,10 @@ pub(crate) struct Launch {
 }
 
 impl Launch {
-    /// Understands a command line: the engine by the name of its program, then global options, then `run`.
+    /// Parses a command line: the engine by the name of its program, then global options, then `run`.
     ///
     /// # Errors
-    /// Another program, another command, an option that is not known, one that contradicts what is to be added.
+    /// It has another program or command, an unknown option, or an option that contradicts those that capprofctl adds.
     pub(crate) fn parse(command: &[OsString]) -> anyhow::Result<Self> {
         let command = without_sudo(command)?;
         let program = command.first().context("no command after --")?;
@@ -148,7 +148,7 @@ impl Launch {
         let given = || before.given.iter().chain(&self.options.given);
         for Given { name, value, .. } in given() {
             let value = value.as_deref().unwrap_or_default().to_string_lossy();
-            // The shim that containerd uses for runc is the one that runs capprof.
+            // containerd's shim for runc also runs capprof.
             if OURS.contains(name) && !(engine == Launcher::Ctr && value == "io.containerd.runc.v2")
             {
                 bail!("{engine} --{name}: leave it out; capprofctl gives its own");
@@ -258,13 +258,13 @@ impl Launch {
         self.engine
     }
 
-    /// Has the engine's own options ask for this set, too, as its user will: a seccomp filter, for example, is made from what they say.
+    /// Makes the engine's own options ask for this set too, as its user will: the engine makes a seccomp filter, for example, from its options.
     pub(crate) fn with_options(mut self, set: CapabilitySet) -> Self {
         self.also = Some(set).filter(|_| self.engine.family().is_none());
         self
     }
 
-    /// The set that this engine's form has for a workload: docker alone lets every process of a container bind ports below 1024.
+    /// The set that this engine's form has for a workload: only docker lets every process of a container bind ports below 1024.
     pub(crate) fn set_of(&self, profile: &Profile, set: CapabilitySet) -> CapabilitySet {
         let mut set = set;
         let binds = !profile.findings.unprivileged_ports.is_empty();
@@ -274,7 +274,7 @@ impl Launch {
         set
     }
 
-    /// Has the container get what the form gives besides capabilities: devices and sysctls.
+    /// Gives the container the devices and sysctls that the form gives besides capabilities.
     pub(crate) fn with_form(mut self, profile: &Profile, set: CapabilitySet) -> Self {
         let form = match self.engine {
             Launcher::Docker | Launcher::Nerdctl => render::FormKind::Docker,
@@ -291,7 +291,7 @@ impl Launch {
         self
     }
 
-    /// Sees that two containers can run from the command line at the same time.
+    /// Makes sure that two containers can run from the command line at the same time.
     ///
     /// # Errors
     /// They would have the same name, address or port of the host.
@@ -321,7 +321,7 @@ impl Launch {
         Ok(())
     }
 
-    /// Asks docker whether it is there.
+    /// Makes sure that docker's daemon answers.
     ///
     /// # Errors
     /// It does not answer.
@@ -332,7 +332,7 @@ impl Launch {
         }
     }
 
-    /// Returns true if the engine has annotations; in their place docker has labels.
+    /// Returns true if the engine has annotations. An older docker has only labels.
     pub(super) fn annotates(&self) -> bool {
         self.engine != Launcher::Docker
             || *self.annotates.get_or_init(|| {
@@ -369,7 +369,7 @@ impl Launch {
 /// Returns the command line after `sudo`, or the whole if there is none.
 ///
 /// # Errors
-/// This process is not root, or `sudo` is told something that matters.
+/// This process is not root, or `sudo` has an option that matters.
 pub(crate) fn without_sudo(command: &[OsString]) -> anyhow::Result<&[OsString]> {
     sudo::strip(command, nix::unistd::geteuid().is_root())
 }
@@ -381,7 +381,7 @@ fn is_set(value: &str, key: &str) -> bool {
         .is_some_and(|rest| rest.is_empty() || rest.starts_with('='))
 }
 
-/// A configuration that says for itself what capprof is to do with it goes before the environment.
+/// Refuses a configuration with annotations of its own for capprof: they would override the environment variables.
 fn refuse_annotations(configuration: &Path) -> anyhow::Result<()> {
     let context = || format!("read {}", configuration.display());
     let content = fs::read(configuration).with_context(context)?;

@@ -1,4 +1,4 @@
-//! Command lines of engines with anything in them: understood or refused, without a panic.
+//! Arbitrary command lines of engines: they are parsed or refused, without a panic.
 
 use super::Launch;
 use proptest::prelude::*;

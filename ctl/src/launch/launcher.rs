@@ -73,7 +73,7 @@ impl Launcher {
         }
     }
 
-    /// What `--privileged` gives besides capabilities, with the option for each.
+    /// The privileges besides capabilities that `--privileged` gives, with the option for each.
     pub(super) fn privileged(self) -> &'static str {
         match self {
             Self::Podman => {

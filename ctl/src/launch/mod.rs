@@ -1,7 +1,7 @@
-//! An engine's command line that runs a container, understood as far as it must be to run it through capprof.
+//! An engine's command line that runs a container, parsed as far as necessary to run it through capprof.
 //!
-//! New options go directly after `run`, so that the words after it need not be understood for them. These words are read to find what contradicts
-//! them, and refused rather than guessed at where that cannot be done.
+//! New options go directly after `run`, so they do not depend on the words that follow. Those words are parsed only to find options that contradict
+//! the new ones. Where that is not certain, the command line is refused.
 
 mod command_line;
 mod compose;

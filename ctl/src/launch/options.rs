@@ -1,7 +1,7 @@
 //! Options of engines' command lines. Those that take a value matter, because the image and its command come after them.
 //!
 //! Sources: `docker --help` and `docker run --help` (20.10 to 28), podman(1) and podman-run(1) (4.3 to 5.6), nerdctl's
-//! docs/command-reference.md (2.1), `ctr run --help` (containerd 1.6 to 2.1). An option that is in no table is not guessed at.
+//! docs/command-reference.md (2.1), `ctr run --help` (containerd 1.6 to 2.1). An option that is in no table counts as unknown.
 
 use std::ffi::{OsStr, OsString};
 use std::ops::Range;
@@ -25,14 +25,14 @@ pub(super) enum Syntax {
     Go,
 }
 
-/// An option as it stands on a command line.
+/// An option on a command line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Given {
     /// Its long name.
     pub(super) name: &'static str,
-    /// Its value; of one that stands alone, what it was set to, if anything.
+    /// Its value. An option without a value may have one after `=`: `--rm=false`.
     pub(super) value: Option<OsString>,
-    /// The words that it takes.
+    /// The words that belong to it.
     pub(super) words: Range<usize>,
     /// True if it is one of several letters in one argument.
     pub(super) in_cluster: bool,
@@ -49,13 +49,13 @@ impl Given {
     }
 }
 
-/// What was found between a command and the first word that is none of its options.
+/// The options between a command and the first word that is not one of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Scan {
     pub(super) given: Vec<Given>,
     /// The first word that is neither option nor value.
     pub(super) end: usize,
-    /// The first option that is in no table and has no value glued on: what follows it may be its value, so nothing after it is certain.
+    /// The first option that is in no table and has no value after `=`: the next word may be its value, so nothing after it is certain.
     pub(super) unknown: Option<String>,
 }
 
@@ -100,7 +100,7 @@ pub(super) fn scan(words: &[OsString], start: usize, table: &Table) -> Scan {
     scan
 }
 
-/// One option by its name. Without a next word to go on with, it is unknown.
+/// Parses one option by its name. Returns no next word if the option is unknown.
 fn long(words: &[OsString], at: usize, body: &[u8], table: &Table) -> (Vec<Given>, Option<usize>) {
     let (name, glued) = match body.iter().position(|byte| *byte == b'=') {
         Some(position) => (&body[..position], Some(owned(&body[position + 1..]))),
@@ -122,7 +122,7 @@ fn long(words: &[OsString], at: usize, body: &[u8], table: &Table) -> (Vec<Given
             let value = words.get(at + 1).cloned();
             (vec![given(name, value, at..at + 2)], Some(at + 2))
         }
-        // It takes no other word, even if it is unknown.
+        // The value is in the same word, so the next word is certain even if the option is unknown.
         (None, Some(_)) => (Vec::new(), Some(at + 1)),
         (None, None) => (Vec::new(), None),
     }

@@ -1,4 +1,4 @@
-//! Makes a command line that does the same as the user's, but through capprof.
+//! Makes a command line that does the same as the user's, with capprof as the runtime.
 
 use super::command_line::Launch;
 use super::launcher::Launcher;
@@ -8,18 +8,18 @@ use capprof_profile::{Capability, CapabilitySet};
 use std::ffi::OsString;
 use std::path::Path;
 
-/// What the container is to be run for: `io.capprof.mode` and the annotations that go with it.
+/// The mode of the run: `io.capprof.mode` and the annotations that go with it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct RunMode {
     /// `enforce`, for example.
     pub(crate) mode: &'static str,
-    /// The recording whose profile says what it gets.
+    /// The recording whose profile has the container's set.
     pub(crate) profile: Option<String>,
     /// The part of that set that it gets; without a profile, its whole set.
     pub(crate) capabilities: Option<CapabilitySet>,
 }
 
-/// Annotations, the environment variables that mean the same to a runtime that is called without an engine, and what both are set to.
+/// Annotations; the environment variables with the same meaning for a runtime that is called without an engine; and the value of both.
 type Pairs = Vec<(&'static str, &'static str, String)>;
 
 impl RunMode {
@@ -57,7 +57,7 @@ pub(crate) enum By<'a> {
         /// The name under which docker knows it.
         name: &'a str,
     },
-    /// By capprof as its runtime, which grants everything and records: the command line keeps all that it says.
+    /// By capprof as its runtime, which grants everything and records: the command line keeps all its options.
     Recording {
         /// The binary.
         binary: &'a Path,
@@ -71,7 +71,7 @@ pub(crate) enum By<'a> {
 }
 
 impl Launch {
-    /// The command line that runs the container so, with its id in `id_file` where the engine chooses it.
+    /// Returns the command line that runs the container in this way. The engine writes the id into `id_file` if it chooses it.
     ///
     /// # Errors
     /// The engine has no options for it.
@@ -149,7 +149,7 @@ impl Launch {
         })
     }
 
-    /// Makes capprof the runtime: by `words`, the engine's program with its global options, or by what is `added` to those of `run`.
+    /// Makes capprof the runtime: in `words`, the engine's program with its global options, or in `added`, the new options of `run`.
     fn through(
         &self,
         binary: &Path,
@@ -159,7 +159,7 @@ impl Launch {
     ) {
         match self.engine {
             Launcher::Docker => added.push(format!("--runtime={name}").into()),
-            // A global option.
+            // --runtime is a global option of podman.
             Launcher::Podman => {
                 words.splice(1..1, [OsString::from("--runtime"), binary.into()]);
             }
@@ -169,18 +169,18 @@ impl Launch {
         }
     }
 
-    /// The annotations that tell capprof what to do, each with the environment variable in its place.
+    /// The annotations that instruct capprof, each with the environment variable that can replace it.
     pub(super) fn pairs(&self, by: By<'_>) -> Pairs {
         match by {
             By::Capprof { run_mode, .. } => run_mode.pairs(),
             // The administrator's configuration, or an environment variable, may choose another mode.
             By::Recording { output, .. } => {
                 let mut pairs = vec![("io.capprof.mode", "CAPPROF_MODE", "profile".to_owned())];
-                // These remove a container with `--rm` before its id can be asked for.
+                // These engines remove a container with `--rm` before capprofctl can ask for its id.
                 if self.compose.is_some()
                     || matches!(self.engine, Launcher::Podman | Launcher::Nerdctl)
                 {
-                    // No variable stands for it.
+                    // There is no variable for it.
                     pairs.push(("io.capprof.output", "", output.display().to_string()));
                 }
                 pairs
@@ -189,7 +189,7 @@ impl Launch {
         }
     }
 
-    /// The words that are left out: what is replaced by what is added.
+    /// The words to leave out, because new options replace them.
     pub(super) fn dropped(
         &self,
         own_sets: bool,
@@ -231,7 +231,7 @@ impl Launch {
                     .chain(add)
                     .collect()
             }
-            // It knows no word for all.
+            // ctr has no word for all capabilities.
             Launcher::Ctr => {
                 let add = set.iter().map(|name| ("--cap-add", name.to_string()));
                 let all: CapabilitySet = Capability::all().collect();

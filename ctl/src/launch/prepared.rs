@@ -78,7 +78,7 @@ impl LaunchedContainer {
         lines.iter().map(|line| self.command(line, id)).collect()
     }
 
-    /// What asks its program to end, and where the engine does so, ends it after `seconds`.
+    /// The command that asks the container's program to end. Some engines kill it after `seconds`.
     pub(crate) fn stop(&self, id: &str, seconds: u64) -> Command {
         let seconds = seconds.to_string();
         match self.engine {

@@ -12,10 +12,10 @@ use std::path::Path;
 const FOUND_BY: &str = "capprofctl.run";
 
 impl Launch {
-    /// The command line that runs the service so; its container has a label with this file's name.
+    /// Returns the command line that runs the service in this way; its container has a label with this file's name.
     ///
     /// # Errors
-    /// There is no compose file, `up` would replace a container, or the file that is added cannot be written.
+    /// There is no compose file, `up` would replace a container, or the override file cannot be written.
     pub(super) fn prepare_service(
         &self,
         compose: &Compose,
@@ -49,7 +49,7 @@ impl Launch {
         if compose.is_up && !self.detached {
             words.push("--detach".into());
         }
-        // Version 1 gives the program a terminal unless it is told not to, and fails where there is none.
+        // Version 1 gives the program a terminal by default, and fails if there is none.
         let has_terminal = std::io::stdin().is_terminal() && matches!(by, By::Recording { .. });
         let given = |name: &str| self.options.given.iter().any(|given| given.name == name);
         if !compose.is_up && compose.called == 1 && !has_terminal && !given("no-TTY") {

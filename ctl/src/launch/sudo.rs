@@ -4,7 +4,7 @@ use anyhow::bail;
 use std::ffi::OsString;
 use std::path::Path;
 
-/// Options that change nothing for a process that is root already.
+/// Options without effect for a process that is already root.
 const HARMLESS: [&str; 10] = [
     "-n",
     "--non-interactive",
@@ -18,7 +18,7 @@ const HARMLESS: [&str; 10] = [
     "--reset-timestamp",
 ];
 
-/// Returns the command line after `sudo`, or the whole if there is none. A process that is root already loses nothing without it.
+/// Returns the command line after `sudo`, or the whole if there is none. A process that is already root does not need it.
 ///
 /// # Errors
 /// This process is not root; `sudo` has an option that means something else than to become root.

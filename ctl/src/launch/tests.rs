@@ -361,7 +361,7 @@ fn what_cannot_be_followed_is_refused_and_says_what_to_do() {
         assert!(error.contains(expected), "{line}: {error}");
         assert!(!error.contains('\n'), "{error}");
     }
-    // An unknown option that contradicts nothing does not matter.
+    // An unknown option does not matter if nothing after it could contradict the new options.
     assert!(prepare("docker run --new y --rm nginx").is_ok());
     assert!(prepare("docker run --annotation other=x --restart=no nginx").is_ok());
 }

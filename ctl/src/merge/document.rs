@@ -24,7 +24,7 @@ pub(crate) enum Error {
     /// They are of different workloads.
     #[error("merge: {field} differs: {one} and {other}")]
     Different {
-        /// In what they differ.
+        /// The property in which they differ.
         field: &'static str,
         /// One of them.
         one: String,
@@ -47,10 +47,10 @@ pub(crate) struct Identity {
     pub(crate) original: ProcessSets,
 }
 
-/// One of the recordings that were merged, as short as possible in memory: there may be a hundred thousand of them.
+/// One of the merged recordings. It takes as little memory as possible, because there may be a hundred thousand of them.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct MergedRun {
-    /// Its begin, RFC 3339 in UTC.
+    /// Its start, RFC 3339 in UTC.
     pub(crate) started: Box<str>,
     /// The time of its collection.
     pub(crate) finished: Box<str>,
@@ -132,11 +132,11 @@ pub(crate) struct MergedNeed {
     pub(crate) syscalls: BTreeSet<String>,
     /// The recorders that saw it.
     pub(crate) recorders: BTreeSet<RecorderName>,
-    /// In which sets it is needed.
+    /// The sets in which it is needed.
     pub(crate) sets: BTreeSet<SetName>,
-    /// How many runs needed it.
+    /// The number of runs that needed it.
     pub(crate) runs: usize,
-    /// The begin of the first of them.
+    /// The start of the first of them.
     pub(crate) first_seen: String,
     /// That run's recording id.
     pub(crate) first_run: String,
@@ -162,14 +162,14 @@ pub(crate) struct Merged {
     pub(crate) minimized: CapabilitySet,
     /// The same as five sets.
     pub(crate) minimized_sets: ProcessSets,
-    /// Evidence per capability, in kernel order; one that an alternative in the set makes superfluous is here and not in
+    /// Evidence per capability, in kernel order. A capability that an alternative in the set makes superfluous is here but not in
     /// [`Merged::minimized`].
     pub(crate) needed: Vec<MergedNeed>,
     /// The start of the last run that needed a capability for the first time. Null if nothing is needed.
     pub(crate) last_new: Option<String>,
-    /// How many complete runs began after that without a new one.
+    /// The number of complete runs that began after that and needed nothing new.
     pub(crate) runs_since_last_new: usize,
-    /// What runs could not see, without what others found needed.
+    /// The blind spots of all runs, except for capabilities that another run found to be needed.
     pub(crate) blind_spots: BTreeSet<BlindSpot>,
     /// The privileges besides capabilities of all runs, and their use; `None` if no profile has them.
     #[serde(skip_serializing_if = "Option::is_none", default)]

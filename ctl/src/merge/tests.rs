@@ -178,7 +178,7 @@ fn an_alternative_that_another_run_needed_stands_in() {
         [Capability::DAC_OVERRIDE].into_iter().collect()
     );
     assert_eq!(merged.needed.len(), 2);
-    // Not where one run needed it where nothing else would do.
+    // It stays if one run needed it in a place where nothing else would do.
     let handle = check(
         Capability::DAC_READ_SEARCH,
         "open_by_handle_at",

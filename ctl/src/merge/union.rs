@@ -173,12 +173,12 @@ impl Merge {
     }
 
     fn add_workload(&mut self, workload: Identity) {
-        // The key orders them and tells equals; that it is JSON is of no account.
+        // The key sorts the workloads and shows which are equal; any other unique text would do.
         let key = serde_json::to_string(&workload).unwrap_or_default();
         self.workloads.entry(key).or_insert(workload);
     }
 
-    /// Two documents that claim to be of one recording and differ: the same one is taken whichever comes first.
+    /// Adds a run. Of two different documents that claim to be of one recording, the choice does not depend on their order.
     fn add_run(&mut self, id: Box<str>, run: MergedRun) {
         self.runs
             .entry(id)
@@ -280,7 +280,7 @@ impl Merge {
     }
 }
 
-/// Each need with the runs that had it.
+/// The needs, each with the number of runs that had it.
 fn counted(
     needs: BTreeMap<Capability, Evidence>,
     runs: &BTreeMap<Box<str>, MergedRun>,
@@ -322,8 +322,8 @@ fn sets_with(capability: Capability, sets: &ProcessSets) -> BTreeSet<SetName> {
     .collect()
 }
 
-/// All that was needed, without what another member could stand in for in every run. Of two that could stand in for each other the
-/// one with the lower number stays.
+/// Returns all needed capabilities, without those that another member could replace in every run. Of two that could replace each other, the one with
+/// the lower number stays.
 fn minimized(needed: &[MergedNeed]) -> CapabilitySet {
     let mut set: CapabilitySet = needed.iter().map(|need| need.capability).collect();
     for need in needed.iter().rev() {

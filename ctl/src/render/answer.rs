@@ -10,10 +10,10 @@ use capprof_profile::recording::Mode;
 use capprof_profile::verification::Verdict;
 use capprof_profile::{Capability, CapabilitySet};
 
-/// The number of dropped capabilities that the answer names.
+/// The number of dropped capabilities that the headline names.
 const AMONG: usize = 2;
 
-/// The name of what was profiled.
+/// The name of the profiled workload.
 pub(super) fn name(profile: &Profile) -> String {
     let origin = &profile.origin;
     origin
@@ -23,12 +23,12 @@ pub(super) fn name(profile: &Profile) -> String {
         .unwrap_or_else(|| short_id(&origin.container_id))
 }
 
-/// The command line of its process, shortened; empty where it has none.
+/// The command line of its process, shortened; empty if it has none.
 pub(super) fn command(profile: &Profile) -> String {
     shortened(&profile.origin.process.args.join(" "), 60)
 }
 
-/// The capabilities that the answer keeps, adds and takes away.
+/// The capabilities that the answer keeps, adds and drops.
 pub(super) struct SetChange {
     /// The engine's set today.
     pub(super) had: CapabilitySet,
@@ -52,7 +52,7 @@ impl SetChange {
             kept: had.intersection(set),
             beyond: set.difference(had),
             unsettled,
-            // What an observed container may have used unseen stays.
+            // A capability that an observed container may have used unseen stays.
             dropped: match profile.conditions.mode {
                 Mode::Observe => observed::unused(profile),
                 _ => had.difference(set),
@@ -95,7 +95,7 @@ pub(super) fn headline(profile: &Profile) -> String {
     parts.join(" · ")
 }
 
-/// The gaps of the recorders, in words.
+/// The recorders' losses, in words.
 pub(super) fn lost(profile: &Profile) -> &'static str {
     match (profile.complete, profile.losses().next()) {
         (true, _) => "nothing lost",
@@ -105,7 +105,7 @@ pub(super) fn lost(profile: &Profile) -> &'static str {
     }
 }
 
-/// The checks without which the program goes on with less. A hard link is none: blind spots say what it needs.
+/// The checks without which the program goes on with less. A hard link is not among them: a blind spot says what it needs.
 pub(super) fn optional(profile: &Profile) -> Vec<&CheckSummary> {
     let dismissed = profile.findings.dismissed.iter();
     dismissed
@@ -181,7 +181,7 @@ pub(super) fn remarks(profile: &Profile) -> Vec<String> {
     lines
 }
 
-/// A process that is not root holds nothing effective; what it failed without.
+/// Remarks on a process that is not root: its capabilities are not effective, and some system calls failed for lack of them.
 fn other_user(profile: &Profile) -> Vec<String> {
     let uid = profile.origin.process.uid;
     if uid == 0 || !profile.conditions.original.ambient.is_empty() {
@@ -204,7 +204,7 @@ fn other_user(profile: &Profile) -> Vec<String> {
     lines
 }
 
-/// The level of the Pod Security Standards that admits the answer, and what stands in the way of the next.
+/// The level of the Pod Security Standards that admits the answer, and the obstacles to the next.
 pub(super) fn pod_security(profile: &Profile) -> String {
     let standing = Admission::of(profile);
     match (standing.level, standing.obstacles.is_empty()) {
@@ -219,7 +219,7 @@ pub(super) fn pod_security(profile: &Profile) -> String {
     }
 }
 
-/// How it was recorded: `recorded 2026-… by eBPF (tp_btf/cap_capable), run by runc on Linux 6.12; RECORDING`.
+/// The circumstances of the recording: `recorded 2026-… by eBPF (tp_btf/cap_capable), run by runc on Linux 6.12; RECORDING`.
 pub(super) fn recorded(profile: &Profile) -> String {
     let witnesses = profile
         .conditions
@@ -242,7 +242,7 @@ pub(super) fn recorded(profile: &Profile) -> String {
     )
 }
 
-/// The blind spots: each reason, and the capabilities that it holds for.
+/// The blind spots: each reason, with the capabilities that it concerns.
 pub(super) fn blind_spots<'a>(
     spots: impl Iterator<Item = &'a capprof_profile::observation::BlindSpot>,
 ) -> Vec<(String, &'a str)> {

@@ -24,7 +24,7 @@ impl Kernel {
             .unwrap_or_default()
     }
 
-    /// The number of places that an entry stands for.
+    /// The number of places that an entry covers.
     fn places(self, site: &Site) -> u32 {
         site.places
             .get(self.index)
@@ -32,7 +32,7 @@ impl Kernel {
     }
 }
 
-/// One purpose: the sentence, and what it is like without.
+/// One purpose: the act, the effect without the capability, and the class.
 type Purpose = (&'static str, &'static str, PlaceClass);
 
 /// The purposes of one capability in one kernel, by subsystem.
@@ -90,7 +90,7 @@ pub(crate) fn capability(capability: Capability, kernel: Kernel, styles: &Styles
     text
 }
 
-/// The entries of one function or file, with everything that is known of them.
+/// The entries of one function or file, with all details.
 pub(crate) fn sites(sites: &[&Site], kernel: Kernel, styles: &Styles) -> String {
     let mut text = String::new();
     for site in sites {
@@ -216,7 +216,7 @@ fn names(capabilities: CapabilitySet, between: &str) -> String {
     names.join(between)
 }
 
-/// The kernels that have an entry's places, and how many are in Debian's build.
+/// The kernels that have an entry's places, with the number of places in Debian's build.
 fn versions(site: &Site) -> String {
     let shown = atlas::kernels().iter().zip(&site.places);
     let shown: Vec<_> = shown
@@ -238,13 +238,13 @@ fn upper_first(text: &str) -> String {
     })
 }
 
-/// A text as mdoc(7) wants it: nothing in it is a macro or an escape.
+/// Escapes text for mdoc(7), so that nothing in it is a macro or an escape sequence.
 fn roff(text: &str) -> String {
     let text = text
         .replace('\\', "\\e")
         .replace('-', "\\-")
         .replace('\'', "\\(aq");
-    // A word that begins a line with a dot, or is the name of a macro, would be one.
+    // A word would be taken for a macro if it begins a line with a dot, or if it has a macro's name.
     text.split(' ')
         .map(|word| {
             match word.len() == 2

@@ -3,7 +3,7 @@
 use super::printable::printable;
 use super::styles::Styles;
 
-/// A table with these titles, each line with a newline; nothing without rows.
+/// A table with these titles, each line with a newline; empty if there are no rows.
 pub(crate) fn columns(titles: &[&str], rows: &[Vec<String>], styles: &Styles) -> String {
     if rows.is_empty() {
         return String::new();

@@ -7,7 +7,7 @@ use super::why::{purpose, reason, would_do};
 use capprof_profile::part::Part;
 use capprof_profile::profile::{Need, Profile, Reason};
 
-/// Until when a use belongs to the start, in milliseconds since the recording was armed.
+/// Uses before this time belong to the start, in milliseconds since the recording was armed.
 const START: u64 = 10_000;
 
 /// One member of the answer.
@@ -24,13 +24,13 @@ pub(super) struct Use<'a> {
     pub(super) first: Option<String>,
     /// The time and the number of uses: `at start, 2 times`.
     pub(super) when: String,
-    /// Doubts, and what would do instead, a line each.
+    /// Doubts and alternatives, a line each.
     pub(super) notes: Vec<String>,
-    /// The kernel's side of it, for `--verbose`, a line each.
+    /// System calls and kernel functions, for `--verbose`, a line each.
     pub(super) details: Vec<String>,
 }
 
-/// The members of the answer that were seen, in the kernel's order.
+/// The members of the answer whose use was seen, in kernel order.
 pub(super) fn uses(profile: &Profile) -> Vec<Use<'_>> {
     profile
         .findings
@@ -105,7 +105,7 @@ impl Use<'_> {
     }
 }
 
-/// Devices that were made, sysctls that were written, by programs that used the capability for that.
+/// The devices that were made and the sysctls that were written by programs that used the capability for that.
 fn objects(need: &Need, profile: &Profile) -> Vec<String> {
     let Some(privileges) = &profile.privileges else {
         return Vec::new();

@@ -2,12 +2,12 @@
 
 use std::fmt;
 
-/// Whom the form is for.
+/// The engine or tool that a form is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum FormKind {
     /// The command `docker run`.
     Docker,
-    /// Options of `docker run` and `podman run`, the words alone.
+    /// Options of `docker run` and `podman run` without the command.
     DockerOptions,
     /// The command `podman run`.
     Podman,
@@ -122,7 +122,7 @@ impl FormKind {
         }
     }
 
-    /// The engine that carries the form out, where several forms end in one.
+    /// The engine that carries the form out: several forms can lead to the same engine.
     pub(crate) fn runs_by(self) -> Self {
         match self {
             Self::DockerOptions | Self::Compose | Self::Ecs | Self::Nomad => Self::Docker,
@@ -132,7 +132,7 @@ impl FormKind {
         }
     }
 
-    /// Returns true if docker sets up the network, where every process may bind ports below 1024 and make ping sockets.
+    /// Returns true if docker sets up the network. There every process may bind ports below 1024 and make ping sockets.
     pub(crate) fn is_dockers(self) -> bool {
         matches!(self, Self::Docker | Self::DockerOptions | Self::Compose)
     }

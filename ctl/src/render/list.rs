@@ -27,7 +27,7 @@ impl List {
         }
     }
 
-    /// The line above all rows; empty if there is none.
+    /// The line above all rows; empty if there are no rows.
     pub(crate) fn heading(&self, styles: &Styles) -> String {
         let mut text = String::new();
         if self.widths != [0; 6] {

@@ -157,7 +157,7 @@ fn list(text: &mut String, title: &str, lines: impl Iterator<Item = String>) {
     text.push('\n');
 }
 
-/// Text in which nothing is markup: neither Markdown nor HTML (CommonMark, "Backslash escapes").
+/// Escapes text, so that nothing in it is Markdown or HTML (CommonMark, "Backslash escapes").
 fn escaped(text: &str) -> String {
     let mut safe = String::new();
     for letter in printable(text).chars() {
@@ -166,7 +166,7 @@ fn escaped(text: &str) -> String {
         }
         safe.push(letter);
     }
-    // What would begin a list, a heading or an entity.
+    // Characters that would begin an image or an entity.
     let safe = safe.replace('&', "\\&").replace("![", "\\![");
     match safe.starts_with(['-', '+']) {
         true => format!("\\{safe}"),

@@ -72,7 +72,7 @@ fn needs(page: &mut Page<'_>, merged: &Merged) {
     }
 }
 
-/// Of what it is, and how many capabilities it needs.
+/// The workload, and the number of capabilities that it needs.
 fn head(page: &mut Page<'_>, merged: &Merged) {
     let runs = merged.runs.len();
     if !merged.complete {

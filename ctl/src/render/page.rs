@@ -5,7 +5,7 @@ use super::styles::{Styles, styled};
 use anstyle::Style;
 use textwrap::{Options, WordSplitter, wrap};
 
-/// The number of columns that a line has at most, where its words allow it.
+/// The largest width of a line, if its words allow it.
 pub(super) const WIDTH: usize = 80;
 
 /// The page.
@@ -40,7 +40,7 @@ impl<'a> Page<'a> {
         self.styled(&line);
     }
 
-    /// Text from the first column on; its further lines are indented.
+    /// Text from the first column on; the lines after the first are indented.
     pub(super) fn paragraph(&mut self, text: &str, style: Style) {
         self.wrapped(text, "", "  ", style);
     }
@@ -62,7 +62,7 @@ impl<'a> Page<'a> {
         );
     }
 
-    /// Text below a label's own.
+    /// Text below that of a label.
     pub(super) fn hanging(&mut self, indent: usize, text: &str, style: Style) {
         let indent = " ".repeat(indent);
         self.wrapped(text, &indent, &indent, style);
@@ -93,7 +93,7 @@ impl<'a> Page<'a> {
     }
 }
 
-/// Text in lines of the page's width. A word that is longer stays whole, because it may be a path or a name to copy.
+/// Breaks text into lines of the page's width. A longer word stays whole, because it may be a path or a name to copy.
 fn broken(text: &str, first: &str, further: &str) -> Vec<String> {
     let options = Options::new(WIDTH)
         .initial_indent(first)

@@ -4,14 +4,14 @@
 
 use capprof_profile::{Capability, CapabilitySet};
 
-/// How far a process gets that misuses a capability, in a container with nothing else to hold it.
+/// The reach of a process that misuses a capability, in a container where nothing else restricts it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Risk {
     /// It takes over the host.
     Critical,
-    /// It reaches the host's settings, its network, or what other containers do.
+    /// It reaches the host's settings, its network, or other containers.
     High,
-    /// It is any user within the container, or disturbs its neighbours.
+    /// It acts as any user within the container, or disturbs its neighbours.
     Medium,
     /// It gains little.
     Low,
@@ -54,7 +54,7 @@ pub(crate) struct Words {
     pub(crate) prevents: &'static str,
 }
 
-/// One capability in plain words. A capability that is newer than this version is as dangerous as the most dangerous one.
+/// One capability in plain words. A capability that this version does not know counts as most dangerous.
 pub(crate) fn words(capability: Capability) -> Words {
     let row = TABLE
         .iter()

@@ -1,4 +1,4 @@
-//! Sections that the report of one run and that of many have in common.
+//! Sections that are common to the report of one run and that of many.
 
 use super::answer;
 use super::form::{FormInput, form};
@@ -36,7 +36,7 @@ impl Page<'_> {
         }
     }
 
-    /// The answer in the syntax of the engine that was used, or of each.
+    /// The answer in the syntax of the engine that was used, or of all engines.
     pub(super) fn forms<'b>(&mut self, workload: impl Into<FormInput<'b>>, all: bool) {
         let workload = workload.into();
         for engine in workload.engines(all) {
@@ -75,7 +75,7 @@ fn continued(command: &str) -> Vec<String> {
     let mut lines = Vec::new();
     let mut line = String::from("  ");
     for part in parts(command) {
-        // Two more for the blank and the backslash.
+        // Space for the blank and the backslash is included.
         if line.len() + part.len() + 3 > WIDTH && !line.trim().is_empty() {
             lines.push(format!("{line} \\"));
             line = format!("    {part}");

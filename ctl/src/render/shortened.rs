@@ -10,7 +10,7 @@ pub(crate) fn first_few(names: &[String]) -> String {
     }
 }
 
-/// At most so many characters, the last of which says that something is missing.
+/// At most this many characters. The last one shows that something is missing.
 pub(super) fn shortened(text: &str, length: usize) -> String {
     if text.chars().count() <= length {
         return text.to_owned();
@@ -20,7 +20,7 @@ pub(super) fn shortened(text: &str, length: usize) -> String {
     short
 }
 
-/// An id as docker and podman show it, where it is one of theirs.
+/// An id as docker and podman show it, if it has their form.
 pub(super) fn short_id(id: &str) -> String {
     match id.len() == 64 && id.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         true => id.chars().take(12).collect(),

@@ -3,7 +3,7 @@
 use super::printable::printable;
 use anstyle::{AnsiColor, Style};
 
-/// How the parts of a report are set off. The default has no escape sequences, for files and pipes; [`Styles::coloured`] for terminals.
+/// The styles of a report's parts. The default has no escape sequences, for files and pipes; [`Styles::coloured`] is for terminals.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Styles {
     pub(super) heading: Style,

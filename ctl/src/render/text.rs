@@ -1,4 +1,4 @@
-//! The report that a person reads in ten seconds: the answer, the form to paste, and why.
+//! The report that a user reads in ten seconds: the answer, the form to paste, and the reasons.
 
 use super::answer;
 use super::evidence::{Use, uses};
@@ -10,12 +10,12 @@ use anstyle::Style;
 use capprof_profile::profile::{CheckSummary, Profile};
 use capprof_profile::verification::Verdict;
 
-/// How much a report says.
+/// The detail of a report.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Detail {
-    /// Kernel functions, checks that do not count, and what was relaxed too.
+    /// True if it also shows kernel functions, checks that do not count, and relaxations.
     pub(crate) verbose: bool,
-    /// The form of every engine instead of that which was used.
+    /// True if it shows the form of every engine instead of only the one that was used.
     pub(crate) all_forms: bool,
 }
 
@@ -208,7 +208,7 @@ fn relaxed(page: &mut Page<'_>, profile: &Profile) {
     }
 }
 
-/// How it was recorded, and what the report leaves out.
+/// The circumstances of the recording, and the omissions of the report.
 fn foot(page: &mut Page<'_>, profile: &Profile, detail: Detail) {
     page.text.push('\n');
     let faint = page.styles.faint;

@@ -3,7 +3,7 @@
 use super::printable::printable;
 use capprof_profile::verification::{Compared, Verdict, Verification};
 
-/// The verdict on a minimized set and what it rests on, each line with a newline.
+/// The verdict on a minimized set and its grounds, each line with a newline.
 pub(crate) fn verdict(verification: &Verification) -> String {
     let mut text = String::new();
     let mut line = |line: String| {

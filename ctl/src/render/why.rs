@@ -4,7 +4,7 @@ use capprof_profile::Capability;
 use capprof_profile::atlas::{self, Site};
 use capprof_profile::profile::{Need, Reason};
 
-/// How many purposes of a function that asks for several are named.
+/// The number of purposes that are named of a function with several.
 const PURPOSES: usize = 2;
 
 /// The reason in a few words.
@@ -25,7 +25,7 @@ pub(super) fn would_do(others: impl Iterator<Item = Capability>) -> String {
     format!("{} would do instead", others.join(" or "))
 }
 
-/// What the first place was asked for, as the atlas has it: in plain words, and what it is like without, with the function that asks.
+/// The purpose of the check at the first place, from the atlas: in plain words, and the effect without the capability, with the function that asks.
 pub(crate) fn purpose(need: &Need) -> Option<(String, String)> {
     let functions = need.sites.first()?.split(" < ").map(function);
     let places = atlas::asked(need.capability, functions);

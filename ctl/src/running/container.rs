@@ -11,15 +11,15 @@ use std::path::PathBuf;
 /// A container that runs.
 #[derive(Debug)]
 pub(crate) struct Running {
-    /// The id that its engine gave; of a bare process its number.
+    /// The id that its engine gave; for a bare process, its number.
     pub(crate) id: String,
     /// Its first process.
     pub(crate) init: Process,
     /// `runc` or `crun`; empty for a bare process.
     pub(crate) runtime: &'static str,
-    /// The runtime's state directory of it.
+    /// Its directory in the runtime's state.
     pub(crate) state: PathBuf,
-    /// The engine's configuration, where it can be read.
+    /// The engine's configuration, if it can be read.
     pub(crate) configuration: Option<Configuration>,
     /// Its name.
     pub(crate) workload: Workload,
@@ -51,7 +51,7 @@ impl Running {
         })
     }
 
-    /// The name that people know it by.
+    /// Its name for users.
     pub(crate) fn name(&self) -> String {
         match (&self.workload.pod, &self.workload.container) {
             (Some(pod), Some(container)) => format!("{pod}/{container}"),
@@ -69,7 +69,7 @@ impl Running {
         self.id == wanted || self.name() == wanted || names.contains(&Some(wanted))
     }
 
-    /// What the container's processes may have: as the engine says it, else as the first one has it.
+    /// The sets of the container: those of the engine's configuration, else those of its first process.
     pub(crate) fn sets(&self) -> ProcessSets {
         self.configuration
             .as_ref()
@@ -89,7 +89,7 @@ impl Running {
     }
 }
 
-/// The sets of a process; none of one that is gone.
+/// The sets of a process; empty if it is gone.
 pub(crate) fn sets_of(pid: i32) -> ProcessSets {
     process::capabilities(pid).unwrap_or_default()
 }

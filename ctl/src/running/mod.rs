@@ -1,6 +1,6 @@
 //! Finds running containers of any engine, from the state of low-level runtimes and from /proc.
 //!
-//! No engine is asked: it may be restarting, and what it knows lies in files.
+//! No engine is asked, because it may be restarting, and its knowledge is in files too.
 
 mod container;
 mod recording;
@@ -16,7 +16,7 @@ use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// All containers that run, those that a Kubernetes pod is made of aside; `roots` are further directories in which a runtime keeps its own.
+/// All running containers, except the sandboxes of Kubernetes pods. `roots` are further directories in which a runtime keeps its containers.
 pub(crate) fn all(roots: &[PathBuf]) -> Vec<Running> {
     let mut running: Vec<Running> = state::all(roots)
         .into_iter()
@@ -35,7 +35,7 @@ pub(crate) fn all(roots: &[PathBuf]) -> Vec<Running> {
     running
 }
 
-/// The container that is meant: by its id, the beginning of one, its name, its pod, or the number of one of its processes.
+/// Finds the container with this id, beginning of an id, name or pod, or with a process of this number.
 ///
 /// # Errors
 /// There is none, or several.
@@ -75,7 +75,7 @@ fn positions(all: &[Running], is_meant: impl Fn(&Running) -> bool) -> Vec<usize>
         .collect()
 }
 
-/// The container of a process, else the process as one of its own.
+/// The container of a process, else the process as a container of its own.
 fn of_process(pid: i32, all: Vec<Running>) -> anyhow::Result<Running> {
     let Some(init) = process::find(pid) else {
         bail!("no process {pid} runs here, and no container of that name");
@@ -102,7 +102,7 @@ fn of_process(pid: i32, all: Vec<Running>) -> anyhow::Result<Running> {
     }))
 }
 
-/// Lines of /proc/PID/cgroup that name a container by its id: those with a path that is long enough for one.
+/// The lines of /proc/PID/cgroup that name a container by its id: those whose path is long enough for an id.
 fn control_groups(pid: i32) -> Vec<String> {
     fs::read_to_string(format!("/proc/{pid}/cgroup"))
         .unwrap_or_default()

@@ -1,4 +1,4 @@
-//! The recording of a container that runs already.
+//! The recording of a container that already runs.
 
 use super::container::{Running, sets_of};
 use anyhow::Context;
@@ -17,7 +17,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// Writes down what is to be recorded. Nothing is armed yet.
+/// Describes the recording of a running container. It arms nothing.
 ///
 /// # Errors
 /// The state directory cannot be written.
@@ -33,7 +33,7 @@ pub(crate) fn begin(running: &Running, settings: &Settings) -> anyhow::Result<Di
     )
 }
 
-/// Writes down what is to be recorded, with the engine's configuration; of what has none, with as much of one as the recording says itself.
+/// Writes the description of a recording, with the engine's configuration. If there is none, it writes the part that follows from the recording.
 ///
 /// # Errors
 /// The state directory cannot be written.
@@ -153,7 +153,7 @@ fn container(running: &Running) -> Container {
     }
 }
 
-/// What the configuration says of the process, else what the process itself shows now.
+/// The process according to the configuration, else according to /proc.
 fn described_process(running: &Running) -> ContainerProcess {
     let pid = running.init.pid;
     let process = running

@@ -1,4 +1,4 @@
-//! Reads the state that runc and crun store of their containers.
+//! Reads the state that runc and crun keep for their containers.
 
 use capprof_profile::recording::Process;
 use capprof_store::{file, process};
@@ -16,8 +16,8 @@ pub(super) struct RuntimeState {
     pub(super) bundle: Option<PathBuf>,
 }
 
-/// Where runtimes keep their containers, each component of a path that is `*` stands for every directory: runc and crun by themselves, under
-/// podman and under CRI-O; under docker; under containerd; as another user than root.
+/// The directories in which runtimes keep their containers; `*` stands for every directory: runc and crun by themselves, under podman and under
+/// CRI-O; under docker; under containerd; for a user other than root.
 const ROOTS: [&str; 8] = [
     "/run/runc",
     "/run/crun",
@@ -63,7 +63,7 @@ fn expanded(pattern: &str) -> Vec<PathBuf> {
     places
 }
 
-/// libcontainer, `State`.
+/// Reads runc's state (libcontainer, `State`).
 fn of_runc(state: &Path) -> Option<RuntimeState> {
     #[derive(Deserialize)]
     struct State {
@@ -94,7 +94,7 @@ fn of_runc(state: &Path) -> Option<RuntimeState> {
     })
 }
 
-/// crun, `libcrun_container_status_t`.
+/// Reads crun's state (`libcrun_container_status_t`).
 fn of_crun(state: &Path) -> Option<RuntimeState> {
     #[derive(Deserialize)]
     struct Status {

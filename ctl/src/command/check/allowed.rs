@@ -10,12 +10,12 @@ use std::path::{Path, PathBuf};
 /// The allowed capabilities.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Allowed {
-    /// How messages call it.
+    /// Its name in messages.
     pub(super) name: String,
     pub(super) allowed: CapabilitySet,
     /// The level of the Pod Security Standards, if it is one.
     pub(super) level: Option<Level>,
-    /// The file that says what is allowed, if it is one, as the user named it.
+    /// The file that lists the allowed capabilities, as the user named it; `None` if there is none.
     pub(super) file: Option<PathBuf>,
 }
 

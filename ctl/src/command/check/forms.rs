@@ -64,8 +64,8 @@ pub(super) fn json(outcome: &CheckOutcome<'_>) -> Value {
     })
 }
 
-/// The Static Analysis Results Interchange Format (OASIS SARIF 2.1.0), which code hosts show next to changes. A finding's place is the file that says what
-/// is allowed, since a change of that file is what would allow it; code hosts show no finding without a file.
+/// The Static Analysis Results Interchange Format (OASIS SARIF 2.1.0), which code hosts show next to changes. A finding points to the file with the
+/// allowed capabilities, because a change of that file would allow it; code hosts show no finding without a file.
 pub(super) fn sarif(outcome: &CheckOutcome<'_>) -> Value {
     let mut place = json!({
         "logicalLocations": [{"name": render::title(outcome.profile), "kind": "container"}],
@@ -112,7 +112,7 @@ fn rule_id(capability: Option<Capability>) -> String {
     capability.map_or_else(|| "conditions".to_owned(), |it| it.to_string())
 }
 
-/// A rule in SARIF (3.49, reportingDescriptor): that a capability is needed and not allowed, or that something else stands in the way.
+/// A rule in SARIF (3.49, reportingDescriptor): for a capability that is needed and not allowed, or for any other obstacle.
 fn rule(capability: Option<Capability>) -> Value {
     let Some(capability) = capability else {
         return json!({
@@ -146,7 +146,7 @@ fn uri_reference(path: &Path) -> String {
     uri
 }
 
-/// JUnit's XML, as CI systems read it: a case for each capability that is needed, and one for each finding that is none.
+/// JUnit's XML, as CI systems read it: a case for each needed capability, and one for each finding about something else.
 pub(super) fn junit(outcome: &CheckOutcome<'_>) -> String {
     let mut cases: Vec<(String, Option<&str>)> = outcome
         .profile
@@ -195,7 +195,7 @@ pub(super) fn junit(outcome: &CheckOutcome<'_>) -> String {
     xml
 }
 
-/// Text in XML (Extensible Markup Language 1.0, 2.2 and 2.4); characters that no document may hold become `?`.
+/// Escapes text for XML (Extensible Markup Language 1.0, 2.2 and 2.4); characters that no document may contain become `?`.
 fn escaped(text: &str) -> String {
     let mut escaped = String::new();
     for character in text.chars() {

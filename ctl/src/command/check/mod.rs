@@ -11,7 +11,7 @@ use allowed::Allowed;
 use capprof_store::profiles::Store;
 use outcome::{CheckOutcome, findings};
 
-/// Holds a profile against what is allowed; status 5 if it wants more, 3 if it is incomplete.
+/// Compares a profile with the allowed capabilities; status 5 if it needs more, 3 if it is incomplete.
 ///
 /// # Errors
 /// The profile or the limit was not found or cannot be read.

@@ -5,7 +5,7 @@ use crate::command::diff::because;
 use capprof_profile::Capability;
 use capprof_profile::profile::Profile;
 
-/// Something that a profile wants and the limit does not allow.
+/// A need of a profile that the limit does not allow.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Finding {
     /// The capability, if it is one.
@@ -21,7 +21,7 @@ pub(super) struct CheckOutcome<'a> {
     pub(super) findings: Vec<Finding>,
 }
 
-/// All that the limit does not allow, and what may be missing from the profile.
+/// Returns all needs that the limit does not allow, and the gaps of the profile.
 pub(super) fn findings(profile: &Profile, limit: &Allowed) -> Vec<Finding> {
     let mut findings: Vec<Finding> = profile
         .answer()

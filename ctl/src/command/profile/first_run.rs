@@ -13,7 +13,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// How often to look for the profile.
+/// The time between two looks for the profile.
 const INTERVAL: Duration = Duration::from_millis(20);
 
 /// The time limit of the profile after the container is gone.
@@ -22,7 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// The time to wait for the poststop hook before looking whether it will never come.
 const RECOVER_AFTER: Duration = Duration::from_secs(3);
 
-/// The time that a program has to end after it is asked to. Its needs at the end are needs too.
+/// The time that a program has to end after it is asked to. Capabilities that it needs while it ends count too.
 const GRACE: Duration = Duration::from_secs(10);
 
 /// Longer than any user waits.
@@ -127,7 +127,7 @@ impl FirstRun<'_> {
         (profile.origin.container_id == container).then_some(profile.origin.recording_id)
     }
 
-    /// The profile, once the poststop hook has written it.
+    /// Waits until the poststop hook has written the profile.
     fn wait_for_profile(
         &self,
         observed: &Observed,
@@ -138,7 +138,7 @@ impl FirstRun<'_> {
         let mut recovery = started + RECOVER_AFTER;
         loop {
             let container = observed.container.as_deref();
-            // Asked first: the recording goes after its result has been stored.
+            // This comes first: the recording is removed only after its result has been stored.
             let is_over = container.is_some_and(|container| {
                 !crate::command::verify::is_recorded(self.state, container)
             });
@@ -181,7 +181,7 @@ impl FirstRun<'_> {
     }
 }
 
-/// The command line as a person would type it.
+/// The command line as a user would type it.
 fn shown(prepared: &Prepared) -> String {
     let variables = prepared
         .environment
@@ -194,7 +194,7 @@ fn shown(prepared: &Prepared) -> String {
     variables.chain(words).collect::<Vec<_>>().join(" ")
 }
 
-/// A word for a shell.
+/// Quotes a word for a shell.
 pub(super) fn quoted(word: &str) -> String {
     let plain = |byte: char| byte.is_ascii_alphanumeric() || "-_=/.,:@%+".contains(byte);
     match !word.is_empty() && word.chars().all(plain) {

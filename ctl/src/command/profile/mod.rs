@@ -20,16 +20,16 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 use step_display::StepDisplay;
 
-/// How much longer than while it was profiled a program is given.
+/// The factor by which a later run may take longer than the profiled one.
 const LONGER: u32 = 3;
 
-/// The least time that a program is given which ended by itself when it was profiled.
+/// The least time limit for a program that ended by itself when it was profiled.
 const LEAST: Duration = Duration::from_secs(30);
 
-/// The least time that a check is given in the search, in which most runs fail, each at the end of its time.
+/// The least time limit of a check in the search. Most runs of a search fail, and each of these takes its whole time.
 const LEAST_IN_SEARCH: Duration = Duration::from_secs(10);
 
-/// Profiles a container, runs it again with nothing but what it used, leaves out what is doubtful if it does without, and prints one answer.
+/// Profiles a container, runs it again with only the capabilities that it used, leaves out doubtful ones if it works without, and prints one answer.
 ///
 /// # Errors
 /// The command line is not understood, or the container left no profile.
@@ -115,7 +115,7 @@ impl Course<'_> {
         if recorded.was_interrupted {
             return Ok(Exit::Interrupted);
         }
-        // A set that something may be missing from need not be tried, nor one by a check that looks at something else.
+        // It is no use to try a set that may lack something, or to try it with a check that failed even with everything granted.
         if !profile.complete || recorded.check.as_ref().is_some_and(|check| !check.passed) {
             return Ok(Exit::NotVerified);
         }
@@ -142,18 +142,18 @@ impl Course<'_> {
         let shrunk = self.again(profile)?;
         let exit = match shrunk.answer().0 == before {
             true => exit,
-            // What is printed is what was verified.
+            // The answer is printed only after exactly that set was verified.
             false => self.verify(&shrunk, false)?,
         };
         self.standing(profile, exit)
     }
 
-    /// The profile as it is in the store by now.
+    /// Reads the profile from the store again, with its latest results.
     fn again(&self, profile: &Profile) -> anyhow::Result<Profile> {
         Ok(self.store.find(&profile.origin.recording_id)?.profile)
     }
 
-    /// What a run that passed comes to: one that only started has not been asked for anything.
+    /// The exit status after a run that passed. If the workload only started, it got no request, so nothing is verified.
     fn standing(&self, profile: &Profile, exit: Exit) -> anyhow::Result<Exit> {
         Ok(match exit {
             Exit::Success if !next_step::is_verified(&self.again(profile)?) => Exit::NotVerified,
@@ -166,7 +166,7 @@ impl Course<'_> {
         match (&self.options.check, self.options.duration) {
             (Some(_), _) => self.options.timeout,
             (None, Some(duration)) => duration,
-            // As long as there was something to see, and the quiet time after it.
+            // As long as news came in the profiled run, and the quiet time after that.
             (None, None) if self.options.until_quiet.is_some() => {
                 next_step::lasted(profile).unwrap_or(self.options.timeout)
             }
@@ -175,7 +175,7 @@ impl Course<'_> {
         }
     }
 
-    /// The time limit of a run of the search. A check that took a second does not succeed after a minute.
+    /// The time limit of a run of the search. A check that took a second will not succeed only after a minute.
     fn limit_in_search(&self, profile: &Profile) -> Duration {
         let limit = self.limit(profile);
         match (&self.options.check, next_step::lasted(profile)) {
@@ -184,7 +184,7 @@ impl Course<'_> {
         }
     }
 
-    /// Runs it with the answer, or with what of it the engine gives today.
+    /// Runs it with the answer, or with the part of the answer that the engine gives today.
     fn verify(&mut self, profile: &Profile, today: bool) -> anyhow::Result<Exit> {
         let set = match today {
             true => profile.todays_set(),

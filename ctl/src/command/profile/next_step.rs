@@ -85,7 +85,7 @@ pub(super) fn is_verified(profile: &Profile) -> bool {
         .is_some_and(|verification| verification.verdict == Verdict::Verified)
 }
 
-/// Members of the set of which only a run without them tells whether they are needed.
+/// Members of the set that may not be needed, which only a run without them can show.
 pub(super) fn doubtful(profile: &Profile) -> CapabilitySet {
     profile
         .findings
@@ -96,7 +96,7 @@ pub(super) fn doubtful(profile: &Profile) -> CapabilitySet {
         .collect()
 }
 
-/// The length of the recording.
+/// Returns the length of the recording.
 pub(super) fn lasted(profile: &Profile) -> Option<Duration> {
     let time = |text: &str| text.parse::<jiff::Timestamp>().ok();
     let begun = time(&profile.origin.started)?;

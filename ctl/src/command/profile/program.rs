@@ -29,7 +29,7 @@ impl Program {
         let Some(first) = words.first().filter(|first| !Launcher::is_program(first)) else {
             return Ok(None);
         };
-        // Found first, because capprof is next to it.
+        // This comes first: the path is no longer known in the new mount namespace, and capprof is next to this program.
         crate::hook::own_program()?;
         leave_the_hosts_mounts()?;
         let directory = tempfile::Builder::new()
@@ -59,7 +59,7 @@ impl Program {
 }
 
 /// Gives this process, and so the runtime, a mount namespace of its own (mount_namespaces(7)): runc and crun mount the root over itself before they
-/// run a program in it, and would leave that to the host. What the host mounts still appears here.
+/// run a program in it, and that mount would stay on the host. New mounts of the host still appear here.
 fn leave_the_hosts_mounts() -> anyhow::Result<()> {
     nix::sched::unshare(CloneFlags::CLONE_NEWNS)
         .and_then(|()| {
@@ -94,7 +94,7 @@ fn configuration(first: &OsStr, words: &[OsString]) -> anyhow::Result<Value> {
     Ok(json!({
         "ociVersion": "1.0.2",
         "root": {"path": "/"},
-        // crun refuses a configuration without.
+        // crun refuses a configuration without this member.
         "mounts": [],
         "annotations": {"io.capprof.name": text(name)?},
         "process": {

@@ -10,12 +10,12 @@ pub(super) struct StepDisplay {
     bar: Option<ProgressBar>,
     /// The number of steps that have begun.
     number: usize,
-    /// How many there are at most; 0 while that is not known.
+    /// The largest possible number of steps; 0 while that is not known.
     pub(super) last: usize,
 }
 
 impl StepDisplay {
-    /// Nothing is shown yet.
+    /// Makes a display that shows nothing yet.
     pub(super) fn new() -> Self {
         Self {
             bar: None,
@@ -24,7 +24,7 @@ impl StepDisplay {
         }
     }
 
-    /// A step begins.
+    /// Shows that a step begins.
     pub(super) fn step(&mut self, what: &str) {
         self.finish();
         self.number += 1;
@@ -35,7 +35,7 @@ impl StepDisplay {
         output::message(&format!("step {}{of}: {what}", self.number));
     }
 
-    /// A run begins that takes at most so long and that shows nothing itself.
+    /// Shows a bar for a run that takes at most this long and that shows nothing itself.
     pub(super) fn wait(&mut self, limit: Duration) {
         if !std::io::stderr().is_terminal() {
             return;
@@ -50,7 +50,7 @@ impl StepDisplay {
         self.bar = Some(bar);
     }
 
-    /// Takes the bar away.
+    /// Removes the bar.
     pub(super) fn finish(&mut self) {
         if let Some(bar) = self.bar.take() {
             bar.finish_and_clear();

@@ -17,7 +17,7 @@ use std::path::Path;
 /// The configuration with the shrunk sets, next to the minimized one.
 const CONFIGURATION: &str = "config.shrunk.json";
 
-/// Tells and keeps what came out.
+/// Prints the result and stores it.
 ///
 /// # Errors
 /// The search itself failed, its result is not reliable, or it cannot be written.
@@ -44,7 +44,7 @@ pub(super) fn conclude(
     }
 }
 
-/// Says why there is no result.
+/// Returns the reason why there is no result.
 fn refuse(search: &Search<'_>, conclusion: Conclusion) -> anyhow::Result<Exit> {
     match conclusion {
         Conclusion::FullFails(why) => bail!(

@@ -20,7 +20,7 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::time::Duration;
 
-/// Finds a smaller set that still passes, writes it into the profile, and tells what came out.
+/// Finds a smaller set that still passes, writes it into the profile, and prints the result.
 ///
 /// # Errors
 /// The profile, the command line or the check cannot be used; the profile's own set does not pass.
@@ -33,7 +33,7 @@ pub(crate) fn run(
 ) -> anyhow::Result<Exit> {
     let mut found = store.find(wanted)?;
     let recording = found.profile.origin.recording_id.clone();
-    // What enforces it finds it by its recording, in the store.
+    // capprof looks up the enforced profile in the store, by its recording.
     if store.find_complete(&recording)?.path != found.path {
         bail!(
             "{}: not in the store, from which capprof takes what it enforces",

@@ -1,4 +1,4 @@
-//! Runs that go on at the same time, each in a thread.
+//! Parallel runs, each in a thread.
 
 use super::plan::{Ask, Next};
 use super::runner::{RunResult, SetRunner, Worker};
@@ -17,13 +17,13 @@ pub(super) struct ParallelRuns<'scope, 'env> {
     pub(super) scope: &'scope Scope<'scope, 'env>,
 }
 
-/// A run that goes on.
+/// A run in progress.
 pub(super) struct Busy<'scope> {
     pub(super) next: Next,
-    /// It has told what it came to; its container is being removed.
+    /// True if its result is known and its container is being removed.
     pub(super) judged: bool,
     pub(super) thread: ScopedJoinHandle<'scope, anyhow::Result<()>>,
-    /// Set when it is of no use.
+    /// Set when the search no longer needs the run.
     stop: Arc<AtomicBool>,
 }
 
@@ -33,15 +33,15 @@ pub(super) struct Message {
     pub(super) what: RunEvent,
 }
 
-/// How far a run has come.
+/// An event in the life of a run.
 pub(super) enum RunEvent {
     /// The run's result, `None` if it was stopped; and the run's length.
     Verdict(Option<RunResult>, Duration),
-    /// Nothing of it is left.
+    /// The run and its container are gone.
     Ended,
 }
 
-/// Tells of the end, also of a thread that panics.
+/// Sends the last message when it is dropped, so also if the thread panics.
 struct End {
     worker: Worker,
     messages: Sender<Message>,
@@ -90,12 +90,12 @@ impl<'scope> ParallelRuns<'scope, '_> {
         );
     }
 
-    /// Waits until a run tells something.
+    /// Waits for the next message of a run.
     pub(super) fn next(&self) -> Option<Message> {
         self.receiver.recv().ok()
     }
 
-    /// The runs whose outcome is not known yet.
+    /// The runs whose result is not known yet.
     pub(super) fn running(&self) -> HashSet<Ask> {
         let running = self.busy.values().filter(|busy| !busy.judged);
         running.map(|busy| busy.next.ask).collect()
@@ -106,7 +106,7 @@ impl<'scope> ParallelRuns<'scope, '_> {
         self.busy.values().filter(|busy| busy.judged).count()
     }
 
-    /// Stops runs of no use.
+    /// Stops all runs but these.
     pub(super) fn keep(&self, useful: &HashSet<Ask>) {
         for busy in self.busy.values() {
             if !useful.contains(&busy.next.ask) {

@@ -1,7 +1,7 @@
 //! Plans a search: the run that it needs next, and runs that are worth making before it needs them.
 //!
-//! A search is decided by what its runs came to and by nothing else: it is gone through again from its beginning with what is known, up to
-//! the first run that is not. What would come after that run is found in the same way, with its outcome assumed.
+//! The results of its runs determine a search, and nothing else does. So it is replayed from its beginning with the known results, up to the
+//! first run whose result is not known. The same replay, with an assumed result of that run, finds the runs that would follow.
 
 use crate::delta_debugging::{self, Stopped};
 use capprof_profile::CapabilitySet;
@@ -25,9 +25,9 @@ impl Ask {
 /// The result of a search.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum SearchOutcome {
-    /// This set has passed twice, and no smaller one that was tried.
+    /// This set has passed twice, and no smaller set that was tried has passed.
     Found(CapabilitySet),
-    /// Nothing passes.
+    /// Even the full set fails.
     FullFails,
     /// It passes without any capability.
     EmptyPasses,
@@ -39,13 +39,13 @@ pub(super) enum SearchOutcome {
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Next {
     pub(super) ask: Ask,
-    /// In words.
+    /// Its purpose, in words.
     pub(super) what: String,
     /// The largest number of runs that can still come, this one included.
     pub(super) left: usize,
     /// The smallest set that has passed.
     pub(super) smallest: CapabilitySet,
-    /// How likely it passes, as far as one can tell beforehand.
+    /// The estimated probability that it passes.
     chance: f64,
 }
 
@@ -61,28 +61,29 @@ pub(super) enum Step {
 pub(super) struct Course {
     /// The profile's set.
     pub(super) minimized: CapabilitySet,
-    /// Its blind spots, which are tried where that set does not pass.
+    /// Its blind spots, which are added if that set does not pass.
     pub(super) unseen: CapabilitySet,
-    /// Members that programs are known to do without.
+    /// Members that programs can often do without.
     pub(super) unclear: CapabilitySet,
-    /// True if it has to fail without any capability.
+    /// True if the search first makes sure that the workload fails without any capability.
     pub(super) empty_fails: bool,
 }
 
-/// How likely it is that a smaller set fails where a larger one does.
+/// The probability that a set fails if a larger set has failed.
 const SURE: f64 = 0.97;
 
-/// How likely an unclear member is not needed.
+/// The probability that an unclear member is not needed.
 const OFTEN_DONE_WITHOUT: f64 = 0.7;
 
-/// A run that is less likely to be asked for is not begun before it is: it takes processor time from the others.
+/// The least probability at which a run is begun before the search asks for it: each run takes processor time from the others.
 const WORTH: f64 = 0.1;
 
 /// The number of outcomes that a plan looks at for each run in progress.
 const OUTCOMES: usize = 16;
 
 impl Course {
-    /// The most runs that there can be: the profile's set; if that fails, with the blind spots; none, if asked; the search; its result again.
+    /// The largest possible number of runs: the profile's set; if that fails, the set with the blind spots; the empty set, if asked for; the
+    /// search; and its result once more.
     pub(super) fn promise(&self) -> usize {
         let count = |set: CapabilitySet| set.len() as usize;
         let plain = 1 + delta_debugging::bound(count(self.minimized));
@@ -93,7 +94,7 @@ impl Course {
         plain.max(with_unseen) + usize::from(self.empty_fails) + 1
     }
 
-    /// The next run, with what these runs are known, or assumed, to have come to.
+    /// Returns the next step of the search after these results, known or assumed.
     pub(super) fn step(&self, known: &HashMap<Ask, bool>) -> Step {
         let passes = |set: CapabilitySet| known.get(&Ask::once(set)).copied();
         let run = |set: CapabilitySet, what: String, left: usize, chance: f64| {
@@ -135,7 +136,7 @@ impl Course {
         self.search(full, known)
     }
 
-    /// The same from where it is known that the whole set passes.
+    /// The same from the point where the whole set is known to pass.
     fn search(&self, full: CapabilitySet, known: &HashMap<Ask, bool>) -> Step {
         let passes = |set: CapabilitySet| known.get(&Ask::once(set)).copied();
         let searched =
@@ -168,8 +169,8 @@ impl Course {
         }
     }
 
-    /// How likely a set passes from which these have been left out already. Mostly a set fails that is part of one that failed, and passes with
-    /// one that passed in it. For the rest, members are needed as often as those of which it is known (Laplace's rule of succession).
+    /// Estimates the probability that a set passes. A subset of a set that failed mostly fails, and a superset of a set that passed mostly passes. For
+    /// any other, a member is assumed to be needed as often as the members of which that is known (Laplace's rule of succession).
     fn chance(
         &self,
         set: CapabilitySet,
@@ -206,8 +207,8 @@ impl Course {
         chance
     }
 
-    /// The runs that are worth making now, the one that the search waits for first: of those that it may ask for next the most likely, as many
-    /// as there is room for, whatever they come to.
+    /// Returns the runs that are worth making now. The run that the search waits for comes first; then the likeliest of those that it may ask for next,
+    /// as many as there is room for, whatever the results will be.
     pub(super) fn plan(
         &self,
         known: &HashMap<Ask, bool>,
@@ -246,7 +247,7 @@ impl Course {
     }
 }
 
-/// How much may be begun.
+/// The room for further runs.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Room {
     /// The number of runs that may go on at the same time.
@@ -257,7 +258,7 @@ pub(super) struct Room {
     pub(super) runs: usize,
 }
 
-/// What is to be done now.
+/// The next actions.
 #[derive(Clone, Debug)]
 pub(super) struct Plan {
     /// Runs to be begun.
@@ -273,7 +274,7 @@ struct Tree {
 
 struct Node {
     step: Step,
-    /// How likely the search comes here.
+    /// The probability that the search gets here.
     chance: f64,
     assumed: HashMap<Ask, bool>,
     /// The next nodes: if the run fails, and if it passes.
@@ -281,7 +282,7 @@ struct Node {
 }
 
 impl Tree {
-    /// Follows the most likely ways first, as far as so many nodes go.
+    /// Grows the tree along the likeliest branches first, up to this number of nodes.
     fn grow(course: &Course, known: &HashMap<Ask, bool>, nodes: usize) -> Self {
         let root = Node {
             step: course.step(known),
@@ -318,7 +319,7 @@ impl Tree {
         tree
     }
 
-    /// The runs that may be asked for, and how likely; the likeliest first.
+    /// The runs that the search may ask for with their probabilities, the likeliest first.
     fn likeliest(&self) -> impl Iterator<Item = (&Next, f64)> {
         let mut nodes: Vec<&Node> = self.nodes.iter().collect();
         nodes.sort_by(|one, other| other.chance.total_cmp(&one.chance));
@@ -373,7 +374,7 @@ mod tests {
         runs: usize,
     }
 
-    /// Makes a search with so many runs at a time, of which `ends` says which ends next.
+    /// Makes a search with this many parallel runs; `ends` chooses the run that ends next.
     fn search(
         course: &Course,
         jobs: usize,
@@ -395,7 +396,7 @@ mod tests {
                 runs: promise - made,
             };
             let plan = course.plan(&known, &running.iter().copied().collect(), room);
-            // What is of no use is stopped, and counts.
+            // A run that is no longer needed is stopped, and still counts.
             let before = running.len();
             running.retain(|ask| plan.useful.contains(ask));
             made += before - running.len();
@@ -417,7 +418,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(60))]
 
-        /// Whatever the order in which runs end, and whether or not a smaller set fails where a larger one does.
+        /// The order in which runs end does not matter, nor if a smaller set passes where a larger one fails.
         #[test]
         fn several_at_a_time_come_to_the_same_within_the_same_promise(
             minimized in 0..1_u64 << 7,

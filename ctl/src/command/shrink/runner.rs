@@ -18,7 +18,7 @@ pub(super) struct RunResult {
     pub(super) why: String,
 }
 
-/// Tells whether a container does what it should.
+/// Finds out if a container does what it should.
 ///
 /// Without a check the program has to end by itself with status 0. With one, the check has to succeed while the container runs, or when it has
 /// ended with status 0; until then it is repeated.
@@ -71,7 +71,7 @@ impl SetRunner<'_> {
     /// The command that runs the container with this set.
     ///
     /// # Errors
-    /// The engine cannot be told.
+    /// The engine has no options for the set.
     pub(super) fn prepare(&self, set: CapabilitySet, worker: Worker) -> anyhow::Result<Prepared> {
         let id_file = self.id_file(worker);
         if self.engine_options {
@@ -87,16 +87,16 @@ impl SetRunner<'_> {
             binary: self.binary,
             name: self.runtime,
         };
-        // A seccomp filter is made from what the engine's own options say.
+        // The engine makes its seccomp filter from its own options.
         let launch = self.launch.clone().with_options(set);
         launch.prepare(by, &id_file)
     }
 
-    /// Runs the container, tells `judged` what it came to, and removes it whatever happened. It is told `None` if `stop` was set, or the user
-    /// wants to stop.
+    /// Runs the container, passes the result to `judged`, and removes the container in any case. The result is `None` if `stop` was set, or if the
+    /// user wants to stop.
     ///
     /// # Errors
-    /// The engine or the check cannot be started; nothing is told.
+    /// The engine or the check cannot be started; then `judged` is not called.
     pub(super) fn run(
         &self,
         set: CapabilitySet,
@@ -153,7 +153,7 @@ impl SetRunner<'_> {
         Some(RunResult { passed, why })
     }
 
-    /// Removes what an earlier call of this program, which was killed, has left running.
+    /// Removes the containers that an earlier call of this program left running when it was killed.
     pub(super) fn remove_left_over(&self) -> anyhow::Result<()> {
         for worker in (0..WORKERS).map(Worker) {
             let container = self.prepare(CapabilitySet::EMPTY, worker)?.container;
@@ -169,7 +169,7 @@ impl SetRunner<'_> {
 /// The most runs at the same time.
 pub(super) const WORKERS: usize = 16;
 
-/// The last thing that was written, for an error that the engine or capprof had.
+/// The last line of output, which has the error of the engine or of capprof.
 fn last_line(log: &Path) -> String {
     let content = fs::read(log).unwrap_or_default();
     let text = String::from_utf8_lossy(&content).into_owned();

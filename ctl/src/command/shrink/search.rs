@@ -59,9 +59,9 @@ pub(super) fn course(profile: &Profile, empty_fails: bool) -> Course {
 /// The number of runs that a search may make.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limits {
-    /// The largest number in all, if the user gave one besides what is promised.
+    /// The largest total, if the user gave one.
     pub(super) runs: Option<usize>,
-    /// At the same time.
+    /// The number of runs at the same time.
     pub(super) jobs: usize,
 }
 
@@ -116,7 +116,7 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// Says what is going to happen, the number of runs above all.
+    /// Announces the search, above all the number of runs.
     pub(super) fn announce(&self, profile: &Profile) -> anyhow::Result<()> {
         for message in self
             .runner
@@ -138,7 +138,7 @@ impl<'a> Search<'a> {
             self.budget,
             self.runner.timeout.as_secs()
         ));
-        // Not before: it stands in the line that has been begun last.
+        // Only now, because the bar is drawn in the last line that was begun.
         self.bar.set_position(self.state.made() as u64);
         if self.terminal {
             self.bar.enable_steady_tick(Duration::from_secs(1));
@@ -151,7 +151,7 @@ impl<'a> Search<'a> {
         Ok(file::write_json(&self.path, &self.state)?)
     }
 
-    /// Makes runs until it is known what the search comes to.
+    /// Makes runs until the result of the search is known.
     pub(super) fn find(&mut self, course: &Course) -> Result<Conclusion, Stop> {
         let (messages, receiver) = mpsc::channel();
         std::thread::scope(|scope| {
@@ -200,7 +200,7 @@ impl<'a> Search<'a> {
             let plan = course.plan(&known, &runs.running(), room);
             runs.keep(&plan.useful);
             for next in plan.begin {
-                // What could not be run is looked at when the search waits for it.
+                // The error of a run counts only when the search waits for that run.
                 if !self.failed.contains_key(&next.ask) {
                     self.begin(next, runs)?;
                 }
@@ -234,7 +234,7 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// What is left falls faster than runs are made.
+    /// Adapts the bar: the number of possible further runs falls faster than runs are made.
     fn expect(&self, left: usize) {
         let length = self.budget.min(self.state.made() + left);
         self.bar.set_length(length as u64);
@@ -255,7 +255,7 @@ impl<'a> Search<'a> {
         Ok(())
     }
 
-    /// Waits until a run tells something, and keeps it.
+    /// Waits for the next message of a run, and stores its result.
     fn wait(&mut self, runs: &mut ParallelRuns<'_, '_>) {
         let Some(Message { worker, what }) = runs.next() else {
             return;
@@ -268,7 +268,7 @@ impl<'a> Search<'a> {
                 busy.judged = true;
                 match verdict {
                     Some(verdict) => self.add(&busy.next, &verdict, elapsed),
-                    // Stopped since it was of no use: nothing is known, and it counts as a run.
+                    // It was stopped because the search no longer needs it: there is no result, but it counts as a run.
                     None if !self.runner.interrupted.load(Ordering::Relaxed) => {
                         self.state.stopped += 1;
                     }

@@ -30,9 +30,9 @@ pub(super) struct SearchState {
     pub(super) question: SearchInput,
     /// The largest number of runs.
     pub(super) promised: usize,
-    /// A container of an earlier call may still be running.
+    /// True if a container of an earlier call may still be running.
     pub(super) running: bool,
-    /// The search has come to its end.
+    /// True if the search has come to its end.
     pub(super) finished: bool,
     pub(super) runs: Vec<SearchRun>,
     /// Runs that were stopped when another one had made them useless.
@@ -105,7 +105,7 @@ impl SearchState {
                         known.question.timeout
                     );
                 }
-                // A promise that was given is not raised.
+                // The number of runs that was promised does not grow.
                 let promised = known.promised;
                 Ok(Self {
                     promised,

@@ -9,7 +9,8 @@ use capprof_profile::error::line;
 use capprof_store::{drop_in, systemctl};
 use std::path::Path;
 
-/// A drop-in that lasts as long as this value. When it goes, the service is what it was: it runs with its own settings if it ran, and else does not.
+/// A drop-in that exists as long as this value. When it is dropped, the service is restored: it runs with its own settings if it ran before, and is
+/// stopped if it did not.
 #[derive(Debug)]
 pub(super) struct ServiceChange {
     unit: String,
@@ -19,8 +20,8 @@ pub(super) struct ServiceChange {
 }
 
 impl ServiceChange {
-    /// Writes a drop-in that has the service's control group recorded from its start on, and that says this of its capabilities. The service is not
-    /// started again yet.
+    /// Writes a drop-in that makes capprof record the service's control group from its start on, and that contains these settings for its
+    /// capabilities. It does not restart the service.
     ///
     /// # Errors
     /// Another process has one, the file cannot be written, or systemd does not read it.
@@ -34,7 +35,7 @@ impl ServiceChange {
             bail!("{}: process {} records it already", service.name, owner.pid);
         }
         let hook = crate::hook::find()?;
-        // Nothing that goes wrong there keeps the service from starting.
+        // No error of that command keeps the service from starting.
         let text = format!(
             "[Service]\nExecCondition=-+{} join {}\n{}",
             quoted(&hook),
@@ -52,7 +53,7 @@ impl ServiceChange {
         Ok(change)
     }
 
-    /// The service keeps running as it does: its settings are its own by now.
+    /// Removes the drop-in and leaves the service running as it is: by now its own settings are the same.
     pub(super) fn keep(mut self) {
         self.is_other = false;
     }
@@ -72,14 +73,14 @@ impl Drop for ServiceChange {
             (true, false) => {}
             (false, _) => {
                 tell(systemctl::stop(&self.unit).map_err(Into::into));
-                // That it failed with other settings says nothing of it.
+                // Failures with other settings must not count against the service.
                 systemctl::forget_failures(&self.unit);
             }
         }
     }
 }
 
-/// A word of a command line, as systemd reads it (systemd.service(5), "COMMAND LINES"; systemd.unit(5), "SPECIFIERS").
+/// Quotes a word of a command line for systemd (systemd.service(5), "COMMAND LINES"; systemd.unit(5), "SPECIFIERS").
 fn quoted(path: &Path) -> String {
     let text = path.to_string_lossy();
     let text = text.replace('\\', "\\\\").replace('"', "\\\"");

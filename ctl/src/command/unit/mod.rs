@@ -33,10 +33,10 @@ use watch::{Until, Watched};
 /// The time that a service without a check must run with the drop-in, at most as long as its recording.
 const LONG_ENOUGH: Duration = Duration::from_secs(30);
 
-/// Records a service, prints what it used as a drop-in, and installs that if it is asked to and the service works with it.
+/// Records a service, prints a drop-in with the capabilities that it used, and installs it if the user asks for that and the service works with it.
 ///
 /// # Errors
-/// There is no such service, it cannot be recorded, or it does not start with its own settings either. Then it has these again.
+/// There is no such service, it cannot be recorded, or it does not start even with its own settings. It has these again then.
 pub(crate) fn run(settings: &Settings, options: &UnitOptions) -> anyhow::Result<Exit> {
     if !nix::unistd::geteuid().is_root() {
         bail!("unit: this needs root, for eBPF and systemd: run it with sudo");
@@ -144,8 +144,8 @@ impl Course<'_> {
         Ok((profile, watched))
     }
 
-    /// Starts the service, recorded from its first command on, and watches it. What ran before is recorded too, so that its end is seen. Returns
-    /// the recording's id, and what undoes the change of the service.
+    /// Starts the service, recorded from its first command on, and watches it. If it already ran, the old processes are recorded too, so that
+    /// their end is seen. Returns the recording's id, and the value that undoes the change of the service.
     fn run(
         &self,
         until: Until<'_>,
@@ -179,7 +179,7 @@ impl Course<'_> {
             }
             let watched = match (&started, verified) {
                 (Err(_), None) => None,
-                // What it lacks keeps it from starting.
+                // A service that does not start with the set has failed the trial.
                 (Err(error), Some(_)) => Some(Watched {
                     check: None,
                     failure: Some(error.to_string()),
@@ -193,7 +193,7 @@ impl Course<'_> {
                 )?),
             };
             if !self.was_active {
-                // What a service does at its end belongs to what it needs.
+                // Capabilities that a service needs while it stops count too.
                 systemctl::stop(&service.name)?;
             }
             match watched {
@@ -213,7 +213,7 @@ impl Course<'_> {
         let parts = Parts::of(FormKind::Systemd, profile)?;
         let own = self.service.sets().ambient;
         Ok(match profile.origin.process.uid {
-            // What is not in the bounding set cannot be ambient: systemd would not start it.
+            // A capability outside the bounding set cannot be ambient: systemd would not start the service.
             0 => (parts.set, own.intersection(parts.set)),
             _ => (parts.set, parts.ambient),
         })
@@ -270,7 +270,7 @@ impl Course<'_> {
         self.write(text, change)
     }
 
-    /// Compares a run with the drop-in with the recording, and stores the verdict in the profile.
+    /// Compares a run with the drop-in to the recording, and stores the verdict in the profile.
     fn passed(&self, profile: &Profile, run: &str, tried: &Watched) -> anyhow::Result<bool> {
         let id = &profile.origin.recording_id;
         let name = &self.service.name;
@@ -310,7 +310,7 @@ impl Course<'_> {
         Ok(passed)
     }
 
-    /// Installs the drop-in that was tried, which the service keeps running with.
+    /// Installs the drop-in that was tried. The service keeps running with it.
     fn write(&self, text: &str, change: ServiceChange) -> anyhow::Result<Exit> {
         let path = installed(&self.service);
         let tried = self.service.again()?.sets();
@@ -338,7 +338,7 @@ impl Course<'_> {
             systemctl::restart(&self.service.name)?;
         }
         bail!(
-            "{} does not take effect, and is not installed: another drop-in says otherwise ({})",
+            "{} does not take effect, and is not installed: another drop-in overrides it ({})",
             path.display(),
             now.drop_ins()
         )

@@ -13,7 +13,7 @@ use capprof_store::recording::Directory;
 use capprof_store::{drop_in, time};
 use std::path::PathBuf;
 
-/// Writes down that a service is to be recorded with these sets: its own, or those of the profile that it verifies. Nothing is armed yet.
+/// Describes the recording of a service with these sets: its own, or those of the profile that it verifies. It arms nothing.
 ///
 /// # Errors
 /// The state directory cannot be written.

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 
-/// What is asked of it (systemctl(1), `show`).
+/// The properties that systemd is asked for (systemctl(1), `show`).
 const PROPERTIES: [&str; 17] = [
     "Id",
     "LoadState",
@@ -43,7 +43,7 @@ pub(super) struct Service {
 }
 
 impl Service {
-    /// The service of this name, or of which this is an alias; `.service` may be left out.
+    /// Finds the service with this name or alias; `.service` may be left out.
     ///
     /// # Errors
     /// There is none, or systemd cannot be asked.
@@ -78,7 +78,7 @@ impl Service {
         }
     }
 
-    /// The same, as it is now.
+    /// Asks systemd for the service's present state.
     ///
     /// # Errors
     /// As [`find()`](Self::find).
@@ -98,7 +98,7 @@ impl Service {
         )
     }
 
-    /// What is wrong with it; `None` if it runs since it was started, or has ended with success.
+    /// Returns the fault of the service; `None` if it has run since it was started, or has ended with success.
     pub(super) fn failure(&self) -> Option<String> {
         let state = self.property("ActiveState");
         let result = self.property("Result");
@@ -141,8 +141,8 @@ impl Service {
         }
     }
 
-    /// The sets that its program starts with, as its unit says them: `AmbientCapabilities=` and `CapabilityBoundingSet=`, and what the user makes
-    /// of them (capabilities(7)).
+    /// The sets with which its program starts: those that follow from `AmbientCapabilities=`, `CapabilityBoundingSet=` and the user
+    /// (capabilities(7)).
     pub(super) fn sets(&self) -> ProcessSets {
         let ceiling = sets_of(1).bounding;
         let of = |name| set(self.property(name)).intersection(ceiling);

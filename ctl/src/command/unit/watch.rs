@@ -10,7 +10,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// How often it is looked whether something has changed.
+/// The time between two looks for a change.
 const TICK: Duration = Duration::from_millis(50);
 
 /// The conditions that end a recording, besides the service's own end and Ctrl-C.
@@ -37,7 +37,7 @@ pub(super) struct Watched {
     pub(super) was_interrupted: bool,
 }
 
-/// Watches a service that runs until there was enough to see, or it has ended.
+/// Watches a running service until the condition is met, or the service has ended.
 ///
 /// # Errors
 /// The check cannot be started, systemd cannot be asked, or the recording cannot be read.
@@ -98,7 +98,7 @@ struct Watch<'a> {
 }
 
 impl Watch<'_> {
-    /// Returns true if there was enough to see since then. What is new is shown where that decides.
+    /// Returns true if the condition is met. Prints news if the condition is that none comes.
     fn is_enough(&mut self, started: Instant) -> anyhow::Result<bool> {
         match self.until {
             Until::Interrupted => Ok(false),

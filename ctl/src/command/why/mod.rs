@@ -15,12 +15,12 @@ use std::process::{Command, ExitStatus};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-/// Runs a command, watches a container that runs, or reads what a finished recording has kept, and tells what was refused and why. The exit status
-/// is the command's.
+/// Runs a command, watches a running container, or reads a finished recording, and reports the refusals and their causes. The exit status is
+/// the command's.
 ///
 /// # Errors
-/// The hook binary could not watch; there is no such container and no such recording. That the command could not be started is no error of ours, but
-/// a status of 126 or 127.
+/// The hook binary could not watch, or there is no such container and no such recording. A command that could not be started is no error of this
+/// program: it has the status 126 or 127.
 pub(crate) fn run(
     options: &WhyOptions,
     store: impl Fn() -> anyhow::Result<Store>,
@@ -33,7 +33,7 @@ pub(crate) fn run(
         Some(container) => {
             let pid = match process_of(container) {
                 Ok(pid) => pid,
-                // What does not run may have left a recording.
+                // A container that does not run may have left a recording.
                 Err(error) => {
                     let store = store()?;
                     return match store.find(container) {
@@ -48,13 +48,13 @@ pub(crate) fn run(
             None
         }
     };
-    let text = fs::read_to_string(report.path()).context("read what capprof-hook why wrote")?;
+    let text = fs::read_to_string(report.path()).context("read the report of capprof-hook why")?;
     if text.is_empty() {
-        // It has said why.
+        // The hook binary has printed the reason.
         return Ok(Exit::Error);
     }
     let mut report: RefusalReport =
-        serde_json::from_str(&text).context("read what capprof-hook why wrote")?;
+        serde_json::from_str(&text).context("read the report of capprof-hook why")?;
     report.exit_status = status.map(i32::from);
     show(&report, options)?;
     Ok(status.map_or(Exit::Success, Exit::Command))
@@ -65,7 +65,7 @@ fn finished(report: &RefusalReport, options: &WhyOptions) -> anyhow::Result<Exit
     Ok(Exit::Success)
 }
 
-/// Signals of the terminal reach the helper by themselves, and this process waits for what it makes of them.
+/// Waits for the helper to end. The terminal sends its signals to the helper as well, so this process ignores them and lets the helper react.
 fn run_to_its_end(command: &mut Command) -> anyhow::Result<ExitStatus> {
     let seen = Arc::<AtomicBool>::default();
     for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGQUIT] {
@@ -90,7 +90,7 @@ fn show(report: &RefusalReport, options: &WhyOptions) -> anyhow::Result<()> {
     }
 }
 
-/// The first process of a container that runs, named as its engine or runtime names it, or by its number.
+/// Finds the first process of a running container, by the name in its engine or runtime, or by the process's id.
 fn process_of(container: &str) -> anyhow::Result<u32> {
     if let Ok(pid) = container.parse() {
         return Ok(pid);

@@ -10,14 +10,14 @@ use capprof_profile::why::report::{Refusal, RefusalReport};
 use capprof_profile::why::{Cause, Explanation};
 use capprof_store::profiles::Store;
 
-/// What no recording keeps.
+/// The remark on the kinds of refusal that no recording keeps.
 const NOT_KEPT: &str = "of a finished recording, refusals without a missing capability (file modes, mounts, seccomp filters, device rules): \
                         `capprofctl why CONTAINER` sees them while it runs, `capprofctl why -- COMMAND` of a command";
 
 /// Returns the refusals of a recording. For a recording that was granted everything, returns those of the run that verified it.
 ///
 /// # Errors
-/// Nothing was refused because everything was granted, and it was not verified; or what system calls came to was not recorded.
+/// Everything was granted, so nothing was refused, and no run verified it; or the results of system calls were not recorded.
 pub(super) fn report(store: &Store, profile: &Profile) -> anyhow::Result<RefusalReport> {
     let id = &profile.origin.recording_id;
     let run = store.run_of(id)?;

@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-/// How often the command is looked at.
+/// The time between two looks at the command.
 const TICK: Duration = Duration::from_millis(10);
 
 /// Runs the command while the hook watches what this process starts. Returns the command's exit status as a shell has it in `$?`; `None` if the
@@ -23,7 +23,7 @@ const TICK: Duration = Duration::from_millis(10);
 /// The hook does not start the command: under SELinux, the command would run in the hook's domain.
 ///
 /// # Errors
-/// The hook could not be started, or signals not be caught.
+/// The hook could not be started, or signals could not be caught.
 pub(super) fn run(hook: &mut Command, command: &[OsString]) -> anyhow::Result<Option<u8>> {
     let (program, arguments) = command.split_first().context("the command is missing")?;
     hook.arg("--").arg(program);
@@ -44,7 +44,7 @@ pub(super) fn run(hook: &mut Command, command: &[OsString]) -> anyhow::Result<Op
             Some(shell_status(&result))
         }
     };
-    // Says that the command has ended.
+    // The closed pipe tells the hook that the command has ended.
     drop(hook.stdin.take());
     hook.wait().context("wait for capprof-hook")?;
     Ok(status)
@@ -68,7 +68,7 @@ fn shell_status(status: &io::Result<ExitStatus>) -> u8 {
     u8::try_from(status).unwrap_or(u8::MAX)
 }
 
-/// Signals that would end this process before the command. Those of the terminal reach the command by themselves, the others are passed on.
+/// Signals that would end this process before the command. The terminal sends its own to the command as well; this process passes on the others.
 struct PassedOn([(i32, Signal, Arc<AtomicBool>); 2]);
 
 impl PassedOn {
@@ -97,7 +97,7 @@ impl PassedOn {
                 if seen.swap(false, Ordering::Relaxed)
                     && let Ok(pid) = i32::try_from(child.id())
                 {
-                    // It may have ended meanwhile.
+                    // The command may have ended in the meantime.
                     let _ = kill(Pid::from_raw(pid), *signal);
                 }
             }

@@ -1,4 +1,4 @@
-//! Finds the files that compose reads by default, so that another can be added to them.
+//! Finds the files that compose reads by default, so that capprofctl can add another.
 //!
 //! Sources: compose 1.29, compose/config/config.py; compose-go 2, cli/options.go.
 
@@ -29,7 +29,7 @@ const OVERRIDES: [&str; 4] = [
     "docker-compose.override.yaml",
 ];
 
-/// A variable of the environment, or else of the file `.env` in the project's directory.
+/// A variable of the environment, else of the file `.env` in the project's directory.
 fn variable(name: &str, directory: &Path) -> Option<OsString> {
     std::env::var_os(name).or_else(|| {
         let text = fs::read_to_string(directory.join(".env")).ok()?;

@@ -1,5 +1,5 @@
 //! Containers and networks that compose makes because of the override file. capprofctl finds them by that file and removes them in the end.
-//! What was there before stays.
+//! Those that existed before stay.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -10,23 +10,23 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
-/// The label of the project, which compose gives to all that it makes.
+/// The label of the project, which compose puts on everything that it makes.
 const PROJECT: &str = "com.docker.compose.project";
 
 /// The label with the files of the project.
 const FILES: &str = "com.docker.compose.project.config_files";
 
-/// How often docker is asked for a container that is not there yet.
+/// The time between two questions to docker for a container that does not exist yet.
 const INTERVAL: Duration = Duration::from_millis(150);
 
-/// What is left over of one project.
+/// The leftovers of one project.
 #[derive(Debug)]
 pub(crate) struct Leftovers {
     /// docker's program with its global options.
     docker: Vec<OsString>,
     /// The directory of the override file.
     directory: TempDir,
-    /// Networks that were there before.
+    /// Networks that existed before.
     networks: BTreeSet<String>,
     known: Mutex<Known>,
 }
@@ -38,10 +38,10 @@ struct Known {
 }
 
 impl Leftovers {
-    /// Nothing has been made yet.
+    /// Begins with no leftovers.
     ///
     /// # Errors
-    /// There is no room for a directory.
+    /// The directory for the override file cannot be made.
     pub(super) fn new(docker: &[OsString]) -> std::io::Result<Self> {
         Ok(Self {
             docker: docker.to_vec(),
@@ -56,7 +56,7 @@ impl Leftovers {
         self.directory.path()
     }
 
-    /// The id of the container with this label, once there is one; asked for not too often.
+    /// The id of the container with this label, once it exists. docker is not asked more often than each [`INTERVAL`].
     pub(crate) fn container(&self, label: &str) -> Option<String> {
         let mut known = self.known.lock().ok()?;
         if known.asked.is_some_and(|asked| asked.elapsed() < INTERVAL) {
@@ -72,7 +72,7 @@ impl Leftovers {
         Some(id.to_owned())
     }
 
-    /// The containers of services that this one depends on, and that were made for it; each with its project.
+    /// The containers that were made for services on which this one depends, each with its project.
     fn others(&self) -> Vec<(String, String)> {
         let filter = format!("label={PROJECT}");
         let format = format!("{{{{.ID}}}} {{{{.Label \"{PROJECT}\"}}}} {{{{.Label \"{FILES}\"}}}}");
@@ -95,7 +95,7 @@ impl Drop for Leftovers {
         let others = self.others();
         if !others.is_empty() {
             let ids = || others.iter().map(|(id, _)| id.as_str());
-            // A database, for example, is to find its files whole again.
+            // They are stopped first so that a database, for example, leaves its files in a consistent state.
             said(&self.docker, ["stop"].into_iter().chain(ids()));
             let remove = ["rm", "--force", "--volumes"];
             said(&self.docker, remove.into_iter().chain(ids()));
@@ -105,7 +105,7 @@ impl Drop for Leftovers {
         let other = others.into_iter().next().map(|(_, project)| project);
         if let Some(project) = project.or(other) {
             let now = networks(&self.docker, &format!("{PROJECT}={project}"));
-            // One that is in use stays.
+            // docker does not remove a network that is in use.
             for network in now.difference(&self.networks) {
                 said(&self.docker, ["network", "rm", network]);
             }
@@ -126,7 +126,7 @@ fn networks(docker: &[OsString], label: &str) -> BTreeSet<String> {
     said(docker, words).lines().map(str::to_owned).collect()
 }
 
-/// What docker says; nothing if it fails. Ctrl-C is for this program, which then tidies up.
+/// Returns docker's output; nothing if it fails. Only this program gets Ctrl-C, and then tidies up.
 fn said<'a>(docker: &[OsString], words: impl IntoIterator<Item = &'a str>) -> String {
     let Some((program, globals)) = docker.split_first() else {
         return String::new();

@@ -1,7 +1,7 @@
-//! `docker compose run` and `docker compose up`, understood as far as they must be to run one service through capprof.
+//! `docker compose run` and `docker compose up`, parsed as far as necessary to run one service through capprof.
 //!
-//! What is to be added to the service is in an override file, which compose reads after the user's own files. These are never changed, and what other
-//! services are made of stays the same, so that compose leaves those alone that run.
+//! The additions to the service are in an override file, which compose reads after the user's own files. These are never changed, and the
+//! configuration of other services stays the same, so that compose does not touch those that run.
 
 mod files;
 mod leftovers;
@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, OnceLock};
 
-/// The first version that lets an override file take away what the others say.
+/// The first version in which an override file can remove settings of the other files.
 const REPLACES: (u32, u32, u32) = (2, 24, 4);
 
 /// The first version that is sure to know annotations.
@@ -30,7 +30,7 @@ const ANNOTATES: (u32, u32, u32) = (2, 21, 0);
 pub(super) struct Compose {
     /// docker's program with its global options.
     pub(super) docker: Vec<OsString>,
-    /// How many words call compose: `docker compose`, `docker-compose`.
+    /// The number of words that call compose: `docker compose`, `docker-compose`.
     pub(super) called: usize,
     /// compose's global options.
     globals: Vec<Given>,
@@ -46,10 +46,10 @@ pub(super) struct Compose {
 }
 
 impl Compose {
-    /// Understands a command line, with the options of `run` or `up`; `None` if it is none of compose's.
+    /// Parses a command line, with the options of `run` or `up`; `None` if it is none of compose's.
     ///
     /// # Errors
-    /// Another engine's compose; another command than `run` and `up`; an option that is not known or contradicts what is to be added.
+    /// It has another engine's compose, another command than `run` and `up`, or an option that is unknown or contradicts the additions.
     pub(super) fn of(words: &[OsString], globals: &Table) -> anyhow::Result<Option<(Self, Scan)>> {
         let Some((docker, called)) = called(words, globals)? else {
             return Ok(None);
@@ -97,10 +97,10 @@ impl Compose {
         Ok(Some((compose, scan)))
     }
 
-    /// What compose makes on account of the file that is added; it goes with the last that holds this.
+    /// The leftovers of compose because of the override file. They are removed when the last owner drops this value.
     ///
     /// # Errors
-    /// There is no room for the file.
+    /// The directory for the file cannot be made.
     pub(super) fn leftovers(&self) -> anyhow::Result<Arc<OnceLock<Leftovers>>> {
         if self.leftovers.get().is_none() {
             let leftovers = Leftovers::new(&self.docker).context("create temporary directory")?;
@@ -109,17 +109,17 @@ impl Compose {
         Ok(Arc::clone(&self.leftovers))
     }
 
-    /// Returns true if it knows annotations.
+    /// Returns true if this compose knows annotations.
     pub(super) fn annotates(&self, words: &[OsString]) -> bool {
         self.version(words) >= ANNOTATES
     }
 
-    /// Returns true if an override file can take away what the others say.
+    /// Returns true if an override file can remove settings of the other files.
     pub(super) fn replaces(&self, words: &[OsString]) -> bool {
         self.version(words) >= REPLACES
     }
 
-    /// By what it says itself; the oldest if it says nothing.
+    /// The version that compose reports; the oldest if it reports none.
     fn version(&self, words: &[OsString]) -> (u32, u32, u32) {
         *self.version.get_or_init(|| {
             let output = command(&words[..self.called])
@@ -157,7 +157,7 @@ impl Compose {
         Ok(files.into_iter().flat_map(option).collect())
     }
 
-    /// The files that compose would find.
+    /// The files that compose would read by default.
     fn found(&self, words: &[OsString]) -> anyhow::Result<Vec<PathBuf>> {
         let here = std::env::current_dir().context("find the working directory")?;
         let directory = self
@@ -176,12 +176,12 @@ impl Compose {
         Ok(found)
     }
 
-    /// Sees that the project has the service: an override file would make one.
+    /// Makes sure that the project has the service: the override file would create one.
     ///
     /// # Errors
-    /// It has not, or its files are not understood.
+    /// The project has no such service, or compose cannot read its files.
     pub(super) fn refuse_unknown_service(&self, words: &[OsString]) -> anyhow::Result<()> {
-        // Former versions do not list services of profiles.
+        // Older versions do not list services that belong to profiles.
         if !self.replaces(words) {
             return Ok(());
         }
@@ -213,10 +213,10 @@ impl Compose {
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
-    /// Sees that `up` takes no container away that is there.
+    /// Makes sure that `up` does not replace an existing container.
     ///
     /// # Errors
-    /// There is one.
+    /// The service has a container.
     pub(super) fn refuse_to_replace(&self, words: &[OsString]) -> anyhow::Result<()> {
         if !self.is_up {
             return Ok(());
@@ -233,7 +233,7 @@ impl Compose {
     }
 }
 
-/// docker's program with its global options, and how many words call compose.
+/// docker's program with its global options, and the number of words that call compose.
 fn called(words: &[OsString], globals: &Table) -> anyhow::Result<Option<(Vec<OsString>, usize)>> {
     let name = words
         .first()
@@ -255,7 +255,7 @@ fn called(words: &[OsString], globals: &Table) -> anyhow::Result<Option<(Vec<OsS
     }
 }
 
-/// Returns true if a program is compose's, or one that takes its place.
+/// Returns true if a program is compose, or a replacement for it.
 pub(super) fn is_program(name: &str) -> bool {
     ["docker-compose", "podman-compose"].contains(&name)
 }
@@ -269,7 +269,7 @@ fn refuse_unknown(name: &str, scan: &Scan) -> anyhow::Result<()> {
     }
 }
 
-/// What cannot go with what is added.
+/// Refuses options that do not go together with the additions.
 fn refuse<'a>(name: &str, given: impl Iterator<Item = &'a Given>) -> anyhow::Result<()> {
     const CONTRADICT: [(&str, &str); 13] = [
         ("abort-on-container-exit", "capprofctl waits for the end"),
@@ -315,7 +315,7 @@ fn command(words: &[OsString]) -> Command {
     command
 }
 
-/// `2.26.1-4`, `v2.35.0`.
+/// Parses a version: `2.26.1-4`, `v2.35.0`.
 fn version(said: &str) -> (u32, u32, u32) {
     let said = said.trim().trim_start_matches('v');
     let mut numbers = said

@@ -3,7 +3,7 @@
 use capprof_profile::CapabilitySet;
 use std::fmt::Write;
 
-/// What the override file says of the service, in addition to the project or in place of what it says.
+/// The settings of the service in the override file, in addition to the project's or instead of them.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct OverrideFile<'a> {
     pub(crate) service: &'a str,
@@ -22,11 +22,11 @@ pub(crate) struct OverrideFile<'a> {
 /// The replacement for `privileged`.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct PrivilegedReplacement<'a> {
-    /// The capabilities; `None`: those that the project says.
+    /// The capabilities; `None`: those of the project.
     pub(crate) set: Option<CapabilitySet>,
     /// True if the project's own `cap_add` and `cap_drop` can be left out (compose 2.24.4).
     pub(crate) replaces: bool,
-    /// Devices: the path, and how they are opened.
+    /// Devices: the path, and the access.
     pub(crate) devices: &'a [(String, String)],
     /// Device rules.
     pub(crate) rules: &'a [String],
@@ -35,7 +35,7 @@ pub(crate) struct PrivilegedReplacement<'a> {
 }
 
 impl OverrideFile<'_> {
-    /// The file.
+    /// Returns the text of the file.
     pub(crate) fn text(&self) -> String {
         let mut text = format!("services:\n  {}:\n", quoted(self.service));
         let mut line = |line: &str| {
@@ -44,7 +44,7 @@ impl OverrideFile<'_> {
         if let Some(runtime) = self.runtime {
             line(&format!("runtime: {}", quoted(runtime)));
         }
-        // A container that comes back cannot be judged, nor can several.
+        // A container that restarts cannot be judged, nor can several.
         line("restart: \"no\"");
         line("deploy: {replicas: 1, restart_policy: {condition: none}}");
         let (key, value) = &self.found_by;
@@ -113,7 +113,7 @@ fn list(items: &[String]) -> String {
     format!("[{}]", items.join(", "))
 }
 
-/// A string in double quotes, which are JSON's and YAML's alike; a dollar sign would begin a variable.
+/// A string in double quotes, the same in JSON and YAML. A dollar sign is doubled, because it would begin a variable.
 fn quoted(text: &str) -> String {
     serde_json::Value::from(text.replace('$', "$$")).to_string()
 }

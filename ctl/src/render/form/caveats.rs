@@ -1,4 +1,4 @@
-//! Warnings that belong to a form: facts to know, and steps besides pasting it.
+//! Caveats that belong to a form: facts to know, and steps besides pasting it.
 
 use super::super::form_kind::FormKind;
 use super::super::printable::printable;
@@ -88,7 +88,7 @@ fn allowed(engine: FormKind, set: CapabilitySet) -> Option<String> {
     }
 }
 
-/// How an engine is told to give everything, which makes all that is taken away void.
+/// The setting with which an engine gives everything, so that dropping a capability has no effect.
 fn privileged_option(engine: FormKind) -> Option<&'static str> {
     match engine {
         FormKind::Docker
@@ -100,14 +100,14 @@ fn privileged_option(engine: FormKind) -> Option<&'static str> {
         FormKind::Compose | FormKind::Kubernetes => Some("privileged: true"),
         FormKind::Quadlet => Some("PodmanArgs=--privileged"),
         FormKind::Nomad => Some("privileged = true"),
-        // These say themselves that it is not.
+        // These forms contain the opposite setting.
         FormKind::Kustomize | FormKind::Helm | FormKind::Scc | FormKind::Ecs => None,
         FormKind::Systemd => None,
     }
 }
 
-/// What the kernel asks of the initial user namespace in every place (`capable()`, in all of Linux 5.8 to 6.18 but a time namespace's own
-/// offsets). tests/corpus proves it of programs; capabilities of which only some uses are such are not here.
+/// Capabilities that the kernel checks against the initial user namespace at every place (`capable()`, in all of Linux 5.8 to 6.18 except for a time
+/// namespace's own offsets). tests/corpus proves it with programs. Capabilities for which that is true of only some uses are not here.
 const INITIAL: [Capability; 14] = [
     Capability::AUDIT_CONTROL,
     Capability::AUDIT_READ,
@@ -125,7 +125,7 @@ const INITIAL: [Capability; 14] = [
     Capability::WAKE_ALARM,
 ];
 
-/// How a user other than root gets what it is to have.
+/// The ways in which a user other than root gets the capabilities.
 fn for_other_users(engine: FormKind, workload: &FormInput<'_>) -> Result<Vec<String>, Unable> {
     let uid = workload.uid;
     let carried = workload.ambient;
@@ -147,7 +147,7 @@ fn for_other_users(engine: FormKind, workload: &FormInput<'_>) -> Result<Vec<Str
     let name = engine.runs_by().name();
     let enforce = enforce(engine, workload);
     if workload.no_new_privileges {
-        // Ambient capabilities are not new privileges.
+        // no_new_privs does not affect ambient capabilities.
         if let Some(enforce) = enforce {
             return Ok(vec![format!(
                 "{name} gives user {uid} no ambient capabilities, and no_new_privs keeps it from file capabilities: {enforce}"
@@ -186,8 +186,8 @@ fn for_other_users(engine: FormKind, workload: &FormInput<'_>) -> Result<Vec<Str
     Ok(caveats)
 }
 
-/// Programs to which a file capability can be given, each with its own: every user who may execute the file has them afterwards. So none to what
-/// executes what it is told, none that makes its holder root or opens every file, and none that several programs use.
+/// Programs that can have file capabilities, each with those that it needs. Afterwards every user who may execute the file has them. So no program
+/// that executes others gets any, and no file gets a capability that makes its holder root or opens every file, or that several programs use.
 fn setcap_candidates<'a>(workload: &FormInput<'a>) -> Vec<(&'a String, CapabilitySet)> {
     let carried = workload.ambient;
     let mut by_program: BTreeMap<&String, CapabilitySet> = BTreeMap::new();
@@ -210,7 +210,7 @@ fn setcap_candidates<'a>(workload: &FormInput<'a>) -> Vec<(&'a String, Capabilit
     by_program.into_iter().collect()
 }
 
-/// With these on a file its user becomes root, or reads and writes what is root's.
+/// With one of these on a file, its user can become root, or read and write root's files.
 const NEVER_ON_A_FILE: [Capability; 14] = [
     Capability::CHOWN,
     Capability::DAC_OVERRIDE,
@@ -228,7 +228,7 @@ const NEVER_ON_A_FILE: [Capability; 14] = [
     Capability::MKNOD,
 ];
 
-/// Returns true if a program executes or loads what its user tells it to: shells, interpreters, and programs that change the user.
+/// Returns true if a program executes or loads code of its user's choice: shells, interpreters, and programs that change the user.
 fn executes_others(program: &str) -> bool {
     const NAMES: [&str; 26] = [
         "ash", "awk", "bash", "busybox", "csh", "dash", "doas", "env", "find", "fish", "gosu",
@@ -239,7 +239,7 @@ fn executes_others(program: &str) -> bool {
     NAMES.contains(&plain) || plain.starts_with("python")
 }
 
-/// How capprof gives the sets by `io.capprof.mode=enforce`, for engines that carry annotations and give no ambient capabilities.
+/// Explains how capprof gives the sets with `io.capprof.mode=enforce`, for engines that carry annotations and give no ambient capabilities.
 fn enforce(engine: FormKind, workload: &FormInput<'_>) -> Option<String> {
     match engine {
         FormKind::Docker => {

@@ -1,4 +1,4 @@
-//! The set in the words of each engine.
+//! The set in the syntax of each engine.
 
 use super::super::form_kind::FormKind;
 use super::super::privileged::Replacement;
@@ -34,7 +34,7 @@ pub(super) fn command(engine: FormKind, workload: &FormInput<'_>, beyond: &Repla
 }
 
 /// `securityContext` of a container, lines each with a newline.
-/// With `merged` it is laid over another, which may say that the container is privileged.
+/// With `merged` it is merged into another one, which may make the container privileged.
 pub(super) fn kubernetes(workload: &FormInput<'_>, merged: bool) -> String {
     let mut text = String::from("securityContext:\n");
     if merged && workload.is_privileged() {
@@ -59,7 +59,7 @@ pub(super) fn compose(workload: &FormInput<'_>) -> String {
     text
 }
 
-/// `"CHOWN", "KILL"`
+/// Quotes names as JSON and YAML do: `"CHOWN", "KILL"`.
 pub(super) fn quoted(set: CapabilitySet) -> String {
     short_names(set)
         .into_iter()
@@ -104,7 +104,7 @@ pub(super) fn nixos(workload: &FormInput<'_>, beyond: &Replacement) -> String {
     text
 }
 
-/// containerd gives what [`docker_default`] lists, and ctr has no word for all of them.
+/// containerd gives the capabilities of [`docker_default`], and ctr has no word for all of them.
 pub(super) fn ctr(workload: &FormInput<'_>, beyond: &Replacement) -> String {
     let set = workload.minimized;
     let mut words: Vec<String> = docker_default()
@@ -123,7 +123,7 @@ pub(super) fn ctr(workload: &FormInput<'_>, beyond: &Replacement) -> String {
             .iter()
             .map(|(path, _)| format!("--device={path}")),
     );
-    // Without any there is nothing to change.
+    // If no capability differs, there is no option.
     let words: String = words.iter().map(|word| format!("{word} ")).collect();
     format!("ctr run {words}{} ID\n", workload.plain_image())
 }

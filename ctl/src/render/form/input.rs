@@ -11,7 +11,7 @@ use capprof_profile::{Capability, CapabilitySet};
 /// The input of a form.
 #[derive(Clone, Debug)]
 pub(crate) struct FormInput<'a> {
-    /// The engine that ran it; docker where that is not known.
+    /// The engine that ran it; docker if that is not known.
     pub(super) used: FormKind,
     pub(super) name: Option<&'a str>,
     pub(super) image: Option<&'a str>,
@@ -23,31 +23,31 @@ pub(crate) struct FormInput<'a> {
     pub(super) ambient: CapabilitySet,
     pub(super) programs: Vec<(Capability, &'a String)>,
     pub(super) privileges: Option<&'a Privileges>,
-    /// What mode `enforce` finds the sets by; `None`: by nothing but a list.
+    /// The recording by which mode `enforce` finds the sets; `None`: only a list can give them.
     pub(super) recording: Option<&'a str>,
     /// True if CAP_NET_BIND_SERVICE was used for nothing but binding a port below 1024.
     pub(super) only_binds: bool,
-    /// True if a port below 1024 was bound without being asked for it, as docker sets up the network.
+    /// True if a port below 1024 was bound without a capability check, because of the network that docker sets up.
     pub(super) binds_unasked: bool,
     /// Limits and sysctls that can replace a capability and grant less.
     pub(super) instead: Vec<Substitute>,
 }
 
 impl<'a> FormInput<'a> {
-    /// The image's name, if it can stand in a command line as it is.
+    /// The image's name, if it needs no quoting in a command line.
     pub(super) fn plain_image(&self) -> &'a str {
         self.image
             .filter(|image| is_plain(image) && !image.starts_with('-'))
             .unwrap_or("IMAGE")
     }
 
-    /// The workload's name, if it can stand in a form as it is.
+    /// The workload's name, if it needs no quoting in a form.
     pub(super) fn plain_name(&self) -> Option<&'a str> {
         self.name
             .filter(|name| is_plain(name) && !name.contains(['/', ':', '@']))
     }
 
-    /// The forms to show: that of the engine that was used, or each.
+    /// The forms to show: that of the engine that was used, or all.
     pub(crate) fn engines(&self, all: bool) -> Vec<FormKind> {
         match all {
             true => FormKind::ALL.to_vec(),
@@ -55,7 +55,7 @@ impl<'a> FormInput<'a> {
         }
     }
 
-    /// Returns true if the engine gave it all that `--privileged` gives.
+    /// Returns true if the engine gave it everything that `--privileged` gives.
     pub(super) fn is_privileged(&self) -> bool {
         self.privileges
             .is_some_and(|privileges| privileges.engine_grants.is_privileged())
@@ -71,7 +71,7 @@ impl<'a> FormInput<'a> {
     }
 }
 
-/// Returns true if a need for CAP_NET_BIND_SERVICE goes where net.ipv4.ip_unprivileged_port_start is 0.
+/// Returns true if a need for CAP_NET_BIND_SERVICE disappears when net.ipv4.ip_unprivileged_port_start is 0.
 fn only_binds<'s>(mut syscalls: impl Iterator<Item = &'s String>) -> bool {
     syscalls.next().is_some_and(|first| first == "bind") && syscalls.next().is_none()
 }
@@ -97,13 +97,13 @@ impl<'a> From<&'a Profile> for FormInput<'a> {
                     .iter()
                     .map(|need| (need.capability, &need.programs)),
             ),
-            // Others of its workload may have needed more than that recording.
+            // Other recordings of the workload may have needed more than this one.
             recording: Some(profile.origin.recording_id.as_str())
                 .filter(|_| profile.united.is_empty()),
             only_binds: profile.findings.needed.iter().any(|need| {
                 need.capability == Capability::NET_BIND_SERVICE
                     && only_binds(need.syscalls.iter())
-                    // What else needs it (a file capability, a list) stands in the notes.
+                    // Notes name other reasons for it (a file capability, a list).
                     && need.notes.is_empty()
             }),
             binds_unasked: !profile.findings.unprivileged_ports.is_empty(),
@@ -154,7 +154,7 @@ impl<'a> From<&'a Merged> for FormInput<'a> {
     }
 }
 
-/// Each capability with each program that needs it.
+/// Pairs of a capability and a program that needs it.
 fn programs_of<'a, P: IntoIterator<Item = &'a String>>(
     needed: impl Iterator<Item = (Capability, P)>,
 ) -> Vec<(Capability, &'a String)> {
@@ -165,10 +165,10 @@ fn programs_of<'a, P: IntoIterator<Item = &'a String>>(
     needed.flat_map(pairs).collect()
 }
 
-/// The form in which a workload is given to the engine that ran it.
+/// The form for the engine that ran the workload.
 fn used(profile: &Profile) -> FormKind {
     let workload = &profile.origin.workload;
-    // A program with the host's own file system is no container: what starts it is a service.
+    // A program with the host's own file system is no container, but a service can start it.
     let is_of_host = |privileges: &Privileges| {
         let namespaces = &privileges.engine_grants.host_namespaces;
         namespaces.contains("mount")

@@ -4,7 +4,7 @@ use super::super::form_kind::FormKind;
 use capprof_profile::privileges::{EngineGrants, ResourceLimit};
 use capprof_profile::{Capability, CapabilitySet};
 
-/// A limit in the words of an engine; `None` if the engine has none.
+/// A limit in the syntax of an engine; `None` if the engine has no option for it.
 pub(super) fn words(engine: FormKind, name: &str, limit: ResourceLimit) -> Option<String> {
     let (soft, hard) = (number(limit.soft), number(limit.hard));
     Some(match engine {
@@ -28,7 +28,7 @@ pub(super) fn words(engine: FormKind, name: &str, limit: ResourceLimit) -> Optio
         FormKind::Ecs => format!(
             "\"ulimits\": [{{\"name\": \"{name}\", \"softLimit\": {soft}, \"hardLimit\": {hard}}}]"
         ),
-        // Pods have no limits of processes, and ctr has one option, for open files.
+        // Pods have no resource limits of processes, and ctr has only the option for open files.
         FormKind::Kubernetes
         | FormKind::Kustomize
         | FormKind::Helm
@@ -66,7 +66,7 @@ fn number(limit: u64) -> String {
     }
 }
 
-/// How a line of [`kept()`] begins that names the option for the limit.
+/// The beginning of a line of [`kept()`] that names the option for the limit.
 pub(super) const KEPT: &str = "the container had this limit";
 
 /// Limits that the container had and that must stay unless it is given the capability, a line each.
@@ -96,7 +96,7 @@ pub(super) fn assignments(
         .collect()
 }
 
-/// The limits that the container had in the place of a capability which the set does not have.
+/// The limits that made a capability unnecessary which the set does not have.
 fn instead_of_capabilities(
     granted: &EngineGrants,
     set: CapabilitySet,

@@ -1,14 +1,14 @@
-//! The minimized set in the words of an engine, ready to paste.
+//! The minimized set in the syntax of an engine, ready to paste.
 //!
-//! Only what the engine can carry out is written. What a process that does not run as root gets of the capabilities that it is
-//! given differs:
+//! A form contains only settings that the engine can carry out. Engines differ in the sets that they give a process that does not run as
+//! root:
 //!
-//! - podman puts what `--cap-add` names into the ambient set of a user other than root (pkg/specgen/generate/security_linux.go).
-//! - docker does not (moby/moby#8460), nor do containerd and CRI-O for Kubernetes (kubernetes/kubernetes#56374): there it reaches the
-//!   bounding set, from which programs with file capabilities and set-user-ID programs take it, unless no_new_privs is on.
+//! - podman puts the capabilities of `--cap-add` into the ambient set of a user other than root (pkg/specgen/generate/security_linux.go).
+//! - docker does not (moby/moby#8460), nor do containerd and CRI-O for Kubernetes (kubernetes/kubernetes#56374): there they reach only the
+//!   bounding set, from which programs with file capabilities and set-user-ID programs gain them, unless no_new_privs is set.
 //! - systemd has `AmbientCapabilities=`.
 //!
-//! Mode `enforce` gives them too where the engine can carry annotations: docker from 24 on, and pods.
+//! Mode `enforce` also gives ambient capabilities if the engine can carry annotations: docker from 24 on, and pods.
 
 mod caveats;
 mod engines;
@@ -59,7 +59,7 @@ impl Form {
         comments + &self.body
     }
 
-    /// The caveats that [`Form::text`] cannot hold.
+    /// The caveats that [`Form::text`] cannot contain.
     pub(crate) fn untold(&self) -> &[String] {
         match self.comments {
             true => &[],

@@ -13,7 +13,7 @@ pub(super) fn short_names(set: CapabilitySet) -> Vec<String> {
     set.iter().map(Capability::short_name).collect()
 }
 
-/// Letters, digits and marks that mean nothing to a shell or in YAML.
+/// Returns true if the text has only letters, digits and marks without a special meaning to a shell or in YAML.
 pub(super) fn is_plain(text: &str) -> bool {
     !text.is_empty()
         && text

@@ -1,4 +1,4 @@
-//! The set in the words of orchestrators, which run containers on many hosts.
+//! The set in the syntax of orchestrators, which run containers on many hosts.
 
 use super::super::privileged::Replacement;
 use super::engines::{kubernetes, quoted};
@@ -19,7 +19,7 @@ pub(super) fn kustomize(workload: &FormInput<'_>) -> String {
     )
 }
 
-/// OpenShift, security.openshift.io/v1, with the limits of `restricted-v2` for all that is not about capabilities.
+/// OpenShift, security.openshift.io/v1, with the limits of `restricted-v2` for everything but capabilities.
 pub(super) fn scc(workload: &FormInput<'_>) -> String {
     let name = workload
         .plain_name()

@@ -16,13 +16,13 @@ pub(crate) struct Parts {
     pub(crate) set: CapabilitySet,
     /// The capabilities that a user other than root must have ambient; empty for root.
     pub(crate) ambient: CapabilitySet,
-    /// Devices: the path, and how they are opened (`rw`).
+    /// Devices: the path, and the access (`rw`).
     pub(crate) devices: Vec<(String, String)>,
     /// Device rules, as in `--device-cgroup-rule`.
     pub(crate) rules: Vec<String>,
     /// Sysctls: name and value.
     pub(crate) sysctls: Vec<(String, String)>,
-    /// Limits that stand for a capability which the set does not have: name and value in the engine's words.
+    /// Limits that make a capability unnecessary which the set does not have: name and value in the engine's syntax.
     pub(crate) limits: Vec<(String, String)>,
     /// True if the process runs with no_new_privs today.
     pub(crate) no_new_privileges: bool,
@@ -31,7 +31,7 @@ pub(crate) struct Parts {
 }
 
 impl Parts {
-    /// For one engine. That the container is privileged today goes without saying: it is what is taken out.
+    /// Returns the parts for one engine. There is no caveat about `--privileged`, because `apply` removes it.
     ///
     /// # Errors
     /// The engine cannot carry it out.

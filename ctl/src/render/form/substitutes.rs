@@ -1,4 +1,4 @@
-//! Limits and sysctls that can take the place of a capability and give less than it.
+//! Limits and sysctls that can replace a capability and grant less.
 
 use super::super::form_kind::FormKind;
 use super::super::privileged::{ALL_GROUPS, PING_GROUPS};
@@ -11,11 +11,12 @@ use capprof_profile::{Capability, CapabilitySet};
 /// The substitute for a capability. It depends on all uses of the capability.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Substitute {
-    /// mm/mlock.c `can_do_mlock()`, `do_mlock()`, mm/mmap.c: asked only beyond RLIMIT_MEMLOCK.
+    /// RLIMIT_MEMLOCK: the kernel asks only above it (mm/mlock.c `can_do_mlock()`, `do_mlock()`, mm/mmap.c).
     LockedMemory,
-    /// kernel/sched/syscalls.c `user_check_sched_setscheduler()`: asked beyond RLIMIT_RTPRIO, and for processes of other users.
+    /// RLIMIT_RTPRIO: the kernel asks only above it, and for processes of other users (kernel/sched/syscalls.c
+    /// `user_check_sched_setscheduler()`).
     RealTime,
-    /// net/ipv4/ping.c `ping_init_sock()`: ping asks for a raw socket where its group may not have a plain one.
+    /// net.ipv4.ping_group_range: ping needs a raw socket only if its group may not make a ping socket (net/ipv4/ping.c `ping_init_sock()`).
     Ping,
 }
 
@@ -25,7 +26,8 @@ const LOCKING: [&str; 6] = ["mlock", "mlock2", "mlockall", "mmap", "mremap", "br
 const SCHEDULING: [&str; 3] = ["sched_setscheduler", "sched_setparam", "sched_setattr"];
 
 impl Substitute {
-    /// For one need that has no other reason (a file capability, a list passed to capset(2)), which its notes name.
+    /// Returns the substitute for a need. A need with another reason (a file capability, a list passed to capset(2)), which its notes name, has
+    /// none.
     pub(super) fn of(need: &Need) -> Option<Self> {
         let is_used_alone =
             need.reason == Reason::Used && !need.notes.iter().any(|note| note.starts_with("also "));
@@ -68,7 +70,7 @@ impl Substitute {
         }
     }
 
-    /// In the words of an engine; `None` if it has none.
+    /// The substitute in the syntax of an engine; `None` if it has no option for it.
     fn words(self, engine: FormKind) -> Option<String> {
         match self {
             Self::LockedMemory => limit::words(engine, "memlock", ResourceLimit::NONE),
@@ -78,7 +80,7 @@ impl Substitute {
     }
 }
 
-/// The sysctl by which ping works without a raw socket, in the words of an engine; `None` if it has none.
+/// The sysctl with which ping works without a raw socket, in the syntax of an engine; `None` if it has no option for it.
 fn ping(engine: FormKind) -> Option<String> {
     const NAME: &str = PING_GROUPS;
     const ALL: &str = ALL_GROUPS;
@@ -97,12 +99,12 @@ fn ping(engine: FormKind) -> Option<String> {
                 "in the pod's own securityContext, sysctls: [{{name: {NAME}, value: \"{ALL}\"}}]"
             )
         }
-        // The form of options has no room for a blank; the others have no word for it.
+        // An option with a blank is not possible in the form of options; the others have no setting for it.
         FormKind::DockerOptions | FormKind::Scc | FormKind::Ctr | FormKind::Systemd => return None,
     })
 }
 
-/// Returns a line for each member of the set that something else can replace.
+/// Returns a line for each member of the set that has a substitute.
 pub(super) fn lines(engine: FormKind, known: &[Substitute], set: CapabilitySet) -> Vec<String> {
     let of_set = |one: &&Substitute| set.contains(one.capability());
     let line = |one: &Substitute| {

@@ -239,7 +239,7 @@ fn another_user_gets_no_advice_that_the_engine_cannot_carry_out() {
          io.capprof.capabilities: CAP_NET_RAW\n\
          securityContext:\n  capabilities:\n    drop: [\"ALL\"]\n    add: [\"NET_RAW\"]\n"
     );
-    // compose's own annotations are nothing that this was ever run with.
+    // docker's advice must not refer to annotations of compose, with which this container never ran.
     assert!(
         !form(FormKind::Compose, &profile)
             .unwrap()
@@ -256,7 +256,7 @@ fn another_user_gets_no_advice_that_the_engine_cannot_carry_out() {
         form(FormKind::Systemd, &profile).unwrap().text(),
         "[Service]\nCapabilityBoundingSet=CAP_NET_RAW\nAmbientCapabilities=CAP_NET_RAW\n"
     );
-    // no_new_privs takes file capabilities away as well.
+    // no_new_privs also disables file capabilities.
     let profile = workload(1000, true, &[Capability::NET_RAW]);
     let unable = form(FormKind::Compose, &profile).unwrap_err().to_string();
     assert!(unable.contains("run it with podman"), "{unable}");
@@ -315,7 +315,7 @@ fn a_port_bound_under_docker_takes_the_capability_everywhere_else() {
         program: "dnsmasq".to_owned(),
         count: 1,
     }];
-    // ctr names what it takes away.
+    // ctr's options name the dropped capabilities.
     for engine in FormKind::ALL
         .into_iter()
         .filter(|engine| *engine != FormKind::Ctr)
@@ -366,7 +366,7 @@ fn a_limit_that_the_container_had_is_named_unless_it_has_the_capability() {
         pod.contains("a program that used it needs IPC_LOCK"),
         "{pod}"
     );
-    // A file gets the limit, and so nothing has to be said of it.
+    // A file gets the limit itself, so there is no caveat about it.
     let parts = Parts::of(FormKind::Quadlet, &profile).unwrap();
     assert_eq!(parts.limits, [("memlock".to_owned(), "-1:-1".to_owned())]);
     assert!(parts.caveats.is_empty(), "{:?}", parts.caveats);
@@ -407,7 +407,7 @@ fn limits_that_do_as_well_are_named_in_the_engines_words() {
         assert_eq!(said(&locks, engine), Some(line));
     }
     assert_eq!(said(&locks, FormKind::Kubernetes), None);
-    // docker does not give it, and it may be done without.
+    // docker does not give it, and the program may do without.
     let mut not_given = locks.clone();
     not_given.findings.needed[0].part = capprof_profile::part::Part::Asked;
     assert!(said(&not_given, FormKind::Docker).is_some());

@@ -2,7 +2,7 @@
 
 use super::super::form_kind::FormKind;
 
-/// An engine that cannot give this workload what it needs, and what to do instead, on one line.
+/// The engine cannot give this workload its capabilities; on one line, with the remedy.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{engine} cannot give this workload its capabilities: {reason}")]
 pub(crate) struct Unable {

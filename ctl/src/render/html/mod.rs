@@ -1,6 +1,6 @@
 //! The report as one HTML file: nothing to load, no script, light and dark, for the screen, the phone and paper.
 //!
-//! maud escapes all text, that of the container too.
+//! maud escapes all text, including that from the container.
 
 mod sections;
 mod time_line;
@@ -67,7 +67,7 @@ fn workload(profile: &Profile) -> Markup {
     }
 }
 
-/// The answer in numbers, and what is wrong with it.
+/// The answer in numbers, and the warnings.
 fn summary(profile: &Profile) -> Markup {
     let change = SetChange::of(profile);
     let (class, standing) = match profile.verification.as_ref().map(|one| one.verdict) {
@@ -152,7 +152,7 @@ fn forms(profile: &Profile) -> Markup {
     }
 }
 
-/// Lines whose control characters are gone.
+/// Replaces the control characters in lines.
 fn lines(text: &str) -> String {
     text.lines()
         .map(|line| printable(line) + "\n")

@@ -10,7 +10,7 @@ use super::super::verdict::verdict;
 use capprof_profile::profile::{CheckSummary, Profile};
 use maud::{Markup, html};
 
-/// Each member of the answer, with what it is for.
+/// The members of the answer, each with its purpose.
 pub(super) fn evidence(profile: &Profile) -> Markup {
     let uses = uses(profile);
     html! {
@@ -65,7 +65,7 @@ fn legend(risks: impl Iterator<Item = Risk>) -> Markup {
     }
 }
 
-/// The capabilities that are taken away, and the acts that this prevents.
+/// The dropped capabilities, and the acts that this prevents.
 pub(super) fn dropped(profile: &Profile) -> Markup {
     let dropped = most_dangerous_first(SetChange::of(profile).dropped);
     html! {
@@ -95,7 +95,7 @@ pub(super) fn dropped(profile: &Profile) -> Markup {
     }
 }
 
-/// How the answer was tried out.
+/// The trial of the answer.
 pub(super) fn verification(profile: &Profile) -> Markup {
     html! {
         section aria-labelledby="tried" {
@@ -135,7 +135,7 @@ pub(super) fn beyond(profile: &Profile) -> Markup {
     }
 }
 
-/// The blind spots, the refusals, and the workload's result without them.
+/// The blind spots and the refusals.
 pub(super) fn limits(profile: &Profile) -> Markup {
     let spots = answer::blind_spots(profile.findings.blind_spots.iter());
     let optional = answer::optional(profile);
@@ -162,7 +162,7 @@ pub(super) fn limits(profile: &Profile) -> Markup {
     }
 }
 
-/// The kernel's side of it, folded away.
+/// Kernel functions and checks, folded away.
 pub(super) fn kernel(profile: &Profile) -> Markup {
     let checks = |title: &str, checks: &[CheckSummary]| {
         html! {

@@ -5,7 +5,7 @@ use capprof_profile::profile::{Need, Profile};
 use jiff::Timestamp;
 use maud::{Markup, html};
 
-/// How wide the drawing is in its own units.
+/// The width of the drawing in its own units.
 const WIDTH: f64 = 1000.0;
 
 /// The least width at which a use can be seen.
@@ -27,7 +27,7 @@ const TICKS: [u64; 9] = [
     360_000_000,
 ];
 
-/// The section; empty where nothing was used.
+/// The section; empty if nothing was used.
 pub(super) fn section(profile: &Profile) -> Markup {
     let uses = uses(profile);
     let life = life(profile);
@@ -100,7 +100,7 @@ fn label(tick: u64) -> String {
     }
 }
 
-/// Where a point in time lies, from 0 to 1.
+/// The position of a point in time, from 0 to 1.
 fn position(milliseconds: u64, life: u64) -> f64 {
     #[expect(clippy::cast_precision_loss)]
     let scale = |value: u64| (value as f64 / KNEE).ln_1p();
@@ -110,7 +110,7 @@ fn position(milliseconds: u64, life: u64) -> f64 {
     }
 }
 
-/// The length of the recording in milliseconds, at least until the last use.
+/// The length of the recording in milliseconds; it includes at least the last use.
 fn life(profile: &Profile) -> u64 {
     let parse = |time: &str| time.parse::<Timestamp>().ok();
     let recorded = parse(&profile.origin.started)

@@ -1,8 +1,8 @@
-//! The use that a privileged container made of its other privileges, and a replacement for `--privileged`.
+//! The privileges besides capabilities that a privileged container used, and a replacement for `--privileged`.
 //!
 //! - `--device`, `--device-cgroup-rule`, `--sysctl`: docker-run(1), podman-run(1), podman-systemd.unit(5), the compose specification,
-//!   systemd.resource-control(5). Kubernetes gives devices through device plugins alone.
-//! - Every container may make device nodes; to open them takes a rule (runc, libcontainer/specconv, `AllowedDevices`).
+//!   systemd.resource-control(5). Kubernetes gives devices only through device plugins.
+//! - Every container may make device nodes, but needs a rule to open them (runc, libcontainer/specconv, `AllowedDevices`).
 //! - docker's and podman's default AppArmor profiles refuse mount(2) and writes to most of /proc/sys (moby, profiles/apparmor/template.go; containers/common,
 //!   pkg/apparmor/apparmor_linux_template.go).
 

@@ -1,4 +1,4 @@
-//! The replacement for `--privileged` in the words of each engine.
+//! The replacement for `--privileged` in the syntax of each engine.
 
 use super::super::form_kind::FormKind;
 use super::filter::refused;
@@ -7,7 +7,7 @@ use capprof_profile::CapabilitySet;
 use capprof_profile::default_filter::mounts;
 use capprof_profile::privileges::{Device, Privileges};
 
-/// What `docker run` and `podman run` take in the place of `--privileged` besides capabilities, as words of a command line.
+/// The options of `docker run` and `podman run` that replace `--privileged`, besides those for capabilities, as words of a command line.
 pub(crate) fn options(
     engine: FormKind,
     privileges: &Privileges,
@@ -23,18 +23,18 @@ pub(crate) fn options(
 /// An engine's replacement for `--privileged`.
 #[derive(Debug, Default)]
 pub(crate) struct Replacement {
-    /// `/dev/kvm`, and how it is opened: `rw`.
+    /// Devices: the path and the access, `/dev/kvm` and `rw`.
     pub(crate) devices: Vec<(String, String)>,
-    /// `c 10:237 rw`
+    /// Device rules: `c 10:237 rw`.
     pub(crate) rules: Vec<String>,
-    /// Name and value.
+    /// Sysctls: name and value.
     pub(crate) sysctls: Vec<(String, String)>,
     /// Facts that no option expresses, for comments.
     pub(crate) caveats: Vec<String>,
 }
 
 impl Replacement {
-    /// For one engine and the capabilities that the container is to get.
+    /// The replacement for one engine and these capabilities of the container.
     pub(crate) fn of(engine: FormKind, privileges: &Privileges, set: CapabilitySet) -> Self {
         let mut it = Self::default();
         let is_beyond = privileges.is_beyond();
@@ -51,7 +51,7 @@ impl Replacement {
         it
     }
 
-    /// Adds what the container used.
+    /// Adds the devices and sysctls that the container used.
     fn used(&mut self, privileges: &Privileges) {
         for device in privileges.devices.iter().filter(|one| one.is_opened()) {
             self.device(device);
@@ -70,7 +70,7 @@ impl Replacement {
         let Some(range) = ping_groups(privileges) else {
             return;
         };
-        // With the host's network, or as a service of the host, a process has the host's sysctl.
+        // In the host's network namespace, or as a service of the host, a process has the host's sysctl.
         let is_hosts = engine == FormKind::Systemd
             || privileges.engine_grants.host_namespaces.contains("network");
         let is_default = engine.is_dockers()
@@ -83,7 +83,7 @@ impl Replacement {
 
     fn device(&mut self, device: &Device) {
         let access: String = device.access.replace('m', "");
-        // Programs that make a node themselves look first whether it is there.
+        // A program that makes a node itself first looks if it exists.
         let node = device.node.as_ref().filter(|node| is_plain(node, "._-/"));
         match node {
             Some(node) => self.devices.push((format!("/dev/{node}"), access)),
@@ -91,7 +91,7 @@ impl Replacement {
         }
     }
 
-    /// Uses that the form has no words for.
+    /// Uses for which the engine has no option.
     fn without_option(&self, engine: FormKind) -> Vec<String> {
         let mut lines = Vec::new();
         if engine.runs_by() == FormKind::Kubernetes {
@@ -156,7 +156,7 @@ impl Replacement {
             .collect()
     }
 
-    /// The same as option and value.
+    /// The same as pairs of option and value.
     fn words(&self) -> Vec<(&'static str, String)> {
         let devices = self
             .devices
@@ -229,7 +229,7 @@ impl Replacement {
             .devices
             .iter()
             .map(|(path, access)| format!("DeviceAllow={path} {access}"));
-        // By number: systemd looks for it below /dev/char and /dev/block.
+        // systemd finds a device by its number below /dev/char and /dev/block.
         let numbered = self.rules.iter().filter_map(|rule| {
             let mut words = rule.split(' ');
             let kind = match words.next()? {
@@ -252,8 +252,8 @@ pub(crate) const ALL_GROUPS: &str = "0 2147483647";
 /// podman's defaults (containers/common, pkg/config/default.go).
 const PODMAN_PING_GROUPS: &str = "0 0";
 
-/// The groups that made ping sockets, as [`PING_GROUPS`] takes them. A range without others is also valid in a user namespace that has few
-/// groups. `None` if no group made one.
+/// The groups that made ping sockets, as a value of [`PING_GROUPS`]. The range contains no other groups, so that it is valid in a user namespace with
+/// few groups. `None` if no group made one.
 fn ping_groups(privileges: &Privileges) -> Option<String> {
     let groups = || privileges.ping_sockets.iter().map(|socket| socket.group);
     if groups().any(|group| group.is_none()) {
@@ -262,7 +262,7 @@ fn ping_groups(privileges: &Privileges) -> Option<String> {
     Some(format!("{} {}", groups().min()??, groups().max()??))
 }
 
-/// What the filters and profiles that the engine gives a container by default keep back.
+/// The uses that the engine's default filter and profile keep back.
 fn kept_back(engine: FormKind, privileges: &Privileges, set: CapabilitySet) -> Vec<String> {
     let mut caveats = Vec::new();
     if !privileges.sysctls.is_empty() {
@@ -278,7 +278,7 @@ fn kept_back(engine: FormKind, privileges: &Privileges, set: CapabilitySet) -> V
     let option = |what: &str| match engine {
         FormKind::Compose => format!("security_opt: [\"{what}\"]"),
         FormKind::Nomad => format!("security_opt = [\"{what}\"]"),
-        // It has no option for a filter.
+        // ECS has no option for a filter.
         FormKind::Ecs if what.starts_with("seccomp=") => "what ECS cannot do".to_owned(),
         FormKind::Ecs => format!("dockerSecurityOptions: [\"{}\"]", what.replace('=', ":")),
         FormKind::Quadlet => match what.strip_prefix("seccomp=") {
@@ -304,7 +304,7 @@ fn kept_back(engine: FormKind, privileges: &Privileges, set: CapabilitySet) -> V
     caveats
 }
 
-/// The form's words for a /proc/sys that can be written to.
+/// The engine's setting for a writable /proc/sys.
 fn writable_sysctls(engine: FormKind) -> &'static str {
     match engine {
         FormKind::Docker | FormKind::DockerOptions => "--security-opt systempaths=unconfined",

@@ -8,7 +8,7 @@ use capprof_profile::default_filter::{enters_namespaces, mounts};
 use capprof_profile::privileges::{Device, Privileges, Sysctl};
 use std::collections::BTreeSet;
 
-/// What `--privileged` gives and no recorder looks at (docs/privileged.md).
+/// Privileges of `--privileged` whose use no recorder sees (docs/privileged.md).
 const NOT_OBSERVED: [&str; 3] = [
     "system calls that ask for no capability and that the default seccomp filters keep back: add_key, io_uring_setup, keyctl, \
      personality, request_key, userfaultfd",
@@ -16,7 +16,7 @@ const NOT_OBSERVED: [&str; 3] = [
     "what AppArmor and SELinux would have refused",
 ];
 
-/// The section of a report, a line each; empty where there is nothing to say. `set` are the capabilities that the container is to get.
+/// The section of a report, in lines; empty if there is nothing to report. `set` has the capabilities that the container will get.
 pub(crate) fn section(privileges: &Privileges, set: CapabilitySet) -> Vec<String> {
     if !privileges.is_beyond() {
         return Vec::new();
@@ -95,7 +95,7 @@ fn sysctl(sysctl: &Sysctl, privileges: &Privileges) -> String {
     )
 }
 
-/// The system calls, by what they are about.
+/// The system calls, grouped by subject.
 fn calls(privileges: &Privileges) -> Vec<String> {
     let mut lines = Vec::new();
     for (title, group) in [

@@ -1,4 +1,4 @@
-//! Tests of both.
+//! Tests of the section and of the replacement.
 
 use super::super::form_kind::FormKind;
 use super::value::set_to;
@@ -113,7 +113,7 @@ fn nothing_is_said_of_an_ordinary_container() {
     assert_eq!(section(&ordinary, set()), Vec::<String>::new());
     let replacement = Replacement::of(FormKind::Docker, &ordinary, set());
     assert!(replacement.options().is_empty() && replacement.caveats.is_empty());
-    // Opened without having been given: by a rule of many devices, for example.
+    // It was opened although it was not given by name: a rule for many devices, for example, allows that.
     ordinary.engine_grants.devices.clear();
     assert!(!section(&ordinary, set()).is_empty());
 }

@@ -3,8 +3,8 @@
 use super::super::printable::printable;
 use capprof_profile::privileges::Sysctl;
 
-/// What a sysctl is to be set to before the container starts; `None` where that is not known, or cannot be: what belongs to one
-/// network interface is not there yet.
+/// The value that a sysctl must have when the container starts. `None` if it is not known, or cannot be set then: a sysctl of a single network
+/// interface does not exist yet.
 pub(super) fn set_to(sysctl: &Sysctl) -> Option<&str> {
     let mut values = sysctl.values.iter();
     let value = values.next().filter(|_| values.next().is_none())?;
@@ -17,7 +17,7 @@ pub(super) fn set_to(sysctl: &Sysctl) -> Option<&str> {
     (plain && !of_interface && printable(value) == *value).then_some(value)
 }
 
-/// Letters, digits and these marks alone.
+/// Returns true if the text has only letters, digits and these marks.
 pub(super) fn is_plain(text: &str, marks: &str) -> bool {
     text.chars()
         .all(|letter| letter.is_ascii_alphanumeric() || marks.contains(letter))
