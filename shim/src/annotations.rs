@@ -7,7 +7,7 @@ use capprof_profile::settings::{DefaultMode, Scope};
 use serde_json::Value;
 use std::path::PathBuf;
 
-/// An annotation, or the environment variable in its place, that cannot be followed.
+/// An annotation, or the environment variable that replaces it, that capprof cannot follow.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// Its value is not one of those allowed.
@@ -31,31 +31,31 @@ pub enum Error {
 /// The requested mode of a container.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RequestedMode {
-    /// capprof has no part in it.
+    /// capprof passes it to the runtime unchanged.
     Off,
-    /// It is granted everything, and its use is recorded.
+    /// It is granted everything, and recorders record its use.
     Profile,
-    /// It is granted this and no more.
+    /// It is granted this set and no more.
     Enforce(CapabilityLimit),
-    /// It is granted this part of a profile and no more, and what it lacks is recorded.
+    /// It is granted this part of a profile and no more, and recorders record what it lacks.
     Verify(CapabilityLimit),
-    /// It is granted nothing more, and what it uses and lacks is recorded.
+    /// It is granted only what its engine gives, and recorders record what it uses and lacks.
     Observe,
 }
 
-/// What a container is limited to: a profile's sets, a list, or a list in the sets in which a profile has it. One of them is there.
+/// The limit of a container: a profile's sets, a list, or a list in those sets in which a profile has it. At least one member is present.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CapabilityLimit {
     /// The name by which the profile is found; see [`capprof_store::profiles::Store::find_complete`].
     pub profile: Option<String>,
-    /// Nothing but these.
+    /// The list; `None` if the profile alone decides.
     pub capabilities: Option<CapabilitySet>,
 }
 
 /// Looks up an environment variable by its name.
 pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
 
-/// The sources for what a configuration's annotations leave open.
+/// The sources for settings that a configuration's annotations leave open.
 #[derive(Clone, Copy)]
 pub(crate) struct Elsewhere<'a> {
     /// The caller's environment.
@@ -83,8 +83,8 @@ pub struct Request {
 /// `io.capprof.judge`.
 /// A Kubernetes sandbox ("pause") container is left alone.
 ///
-/// The environment is asked for `CAPPROF_MODE`, `CAPPROF_PROFILE` and `CAPPROF_CAPABILITIES` if none of the three annotations is there: a
-/// person who calls capprof can set them without editing a configuration. Where neither says the mode, the administrator's counts.
+/// If none of the first three annotations is present, the environment variables `CAPPROF_MODE`, `CAPPROF_PROFILE` and `CAPPROF_CAPABILITIES`
+/// count: a user who calls capprof can set them without editing a configuration. If neither has a mode, the administrator's mode counts.
 ///
 /// # Errors
 /// A value is not one of those allowed.
@@ -96,7 +96,7 @@ pub(crate) fn request(configuration: &Value, elsewhere: Elsewhere<'_>) -> Result
     ]
     .into_iter()
     .any(|key| get(key) == Some("sandbox"));
-    // Then no other annotation is read, and nothing is refused.
+    // Then no other annotation is read, so none can be wrong.
     if sandbox || is_off(configuration, elsewhere.environment) {
         return Ok(Request {
             mode: RequestedMode::Off,
@@ -157,7 +157,7 @@ pub(crate) fn request(configuration: &Value, elsewhere: Elsewhere<'_>) -> Result
     })
 }
 
-/// The annotations that choose a mode and what is enforced, and the variables in their place.
+/// The annotations that choose a mode and the enforced set, and the variables that replace them.
 const KEYS: [&str; 3] = [
     "io.capprof.mode",
     "io.capprof.profile",
@@ -165,7 +165,7 @@ const KEYS: [&str; 3] = [
 ];
 const VARIABLES: [&str; 3] = ["CAPPROF_MODE", "CAPPROF_PROFILE", "CAPPROF_CAPABILITIES"];
 
-/// Returns true if the environment says `off`. It counts where the configuration has none of the three annotations, or cannot be read.
+/// Returns true if the environment says `off`. That counts if the configuration has none of the three annotations, or cannot be read.
 pub fn environment_says_off(environment: Environment<'_>) -> bool {
     environment(VARIABLES[0]).as_deref() == Some("off")
 }
@@ -181,7 +181,7 @@ fn is_off(configuration: &Value, environment: Environment<'_>) -> bool {
     }
 }
 
-/// The program that judges the run: `capprofctl verify` names itself, by the annotation or by the variable in its place.
+/// The program that judges the run: `capprofctl verify` names itself, in the annotation or in the variable that replaces it.
 fn judge(configuration: &Value, environment: Environment<'_>) -> Result<JudgedBy, Error> {
     let (key, value) = match annotation(configuration, "io.capprof.judge") {
         Some(value) => ("annotation io.capprof.judge", Some(value.to_owned())),
@@ -201,7 +201,7 @@ fn judge(configuration: &Value, environment: Environment<'_>) -> Result<JudgedBy
     }
 }
 
-/// The mode, with what is to be enforced: the annotations', else the environment's.
+/// The mode with its limit: that of the annotations, else that of the environment.
 fn mode(
     configuration: &Value,
     elsewhere: Elsewhere<'_>,
@@ -226,7 +226,7 @@ fn mode(
     };
     match mode.as_deref() {
         None | Some("profile" | "observe") => {
-            // The author of such an annotation wants a limit, and would get none.
+            // The author of such an annotation wants a limit, but would get none.
             for (key, value) in [(of_profile, profile), (of_capabilities, capabilities)] {
                 if let Some(value) = value {
                     let expected = "goes with modes enforce and verify only".to_owned();
@@ -271,13 +271,13 @@ fn mode(
     }
 }
 
-/// What is enforced: a list, a profile, or a part of one; `None` if neither is named.
+/// The limit to enforce: a list, a profile, or a part of one; `None` if neither is named.
 fn enforced(
     capabilities: Option<CapabilitySet>,
     profile: Option<String>,
     name: Option<&str>,
 ) -> Option<RequestedMode> {
-    // A container is enforced under the name under which it was profiled.
+    // The name under which a container was profiled also finds its profile when it is enforced.
     let profile = match capabilities {
         None => profile.or_else(|| name.map(str::to_owned)),
         Some(_) => profile,
@@ -290,7 +290,7 @@ fn enforced(
     ))
 }
 
-/// Parses a list of names. A number counts as misspelt; the error has the first name that is.
+/// Parses a list of names. A number counts as misspelt. The error has the first misspelt name.
 fn parse_capabilities(list: &str) -> Result<CapabilitySet, UnknownCapability> {
     list.split(',')
         .map(str::trim)
@@ -302,8 +302,8 @@ fn parse_capabilities(list: &str) -> Result<CapabilitySet, UnknownCapability> {
         .collect()
 }
 
-/// What the engine says of the workload. Keys: containerd `pkg/cri/annotations`, CRI-O `pkg/annotations` and the kubelet's labels,
-/// nerdctl `pkg/labels`, image-spec `annotations.md`. docker and podman say nothing here, see [`crate::engine`].
+/// The engine's facts about the workload. Keys: containerd `pkg/cri/annotations`, CRI-O `pkg/annotations` and the kubelet's labels,
+/// nerdctl `pkg/labels`, image-spec `annotations.md`. docker and podman write none of them, see [`crate::engine`].
 pub fn workload(configuration: &Value) -> Workload {
     let first = |keys: &[&str]| {
         keys.iter()
@@ -576,7 +576,7 @@ mod tests {
             ("io.capprof.scope", "all"),
             ("io.capprof.mode", "enforce"),
             ("io.capprof.mode", "verify"),
-            // Without the mode these would be profiled, with everything.
+            // Without a mode these would be profiled, with all capabilities.
             ("io.capprof.profile", "web"),
             ("io.capprof.capabilities", ""),
         ] {

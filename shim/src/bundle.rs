@@ -1,8 +1,8 @@
-//! The files that the low-level runtime would read: where they are, and what is in them. They are never written to.
+//! The files that the low-level runtime would read: their paths and their content. They are never written to.
 //!
-//! They are read as JSON values, and not by the types of the crate oci-spec: these refuse configurations that are valid and that runc and crun take
-//! (`findings/oci-spec-scheduler-flags.sh`), put capabilities where a configuration has none (`findings/oci-spec-default-capabilities.sh`), and lose
-//! members that they do not know. capprof must hand over every configuration that the runtime below accepts, and change nothing but its own members.
+//! They are read as JSON values and not through the types of the crate oci-spec. Those types refuse valid configurations that runc and crun accept
+//! (`findings/oci-spec-scheduler-flags.sh`), add capabilities where a configuration has none (`findings/oci-spec-default-capabilities.sh`), and lose
+//! members that they do not know. capprof must pass on every configuration that the low-level runtime accepts, and change only its own members.
 
 use capprof_store::document::Document;
 use rustix::fs::OFlags;
@@ -37,31 +37,31 @@ pub enum Error {
         /// The reason.
         source: io::Error,
     },
-    /// A directory, a FIFO, a device.
+    /// It is a directory, a FIFO or a device.
     #[error("read {}: not a regular file", path.display())]
     NotRegular {
         /// Its name.
         path: PathBuf,
     },
-    /// Larger than any configuration.
+    /// It is larger than any configuration.
     #[error("read {}: it has more than the {LARGEST} bytes that are accepted", path.display())]
     TooLarge {
         /// The file.
         path: PathBuf,
     },
-    /// JSON is UTF-8.
+    /// It is not UTF-8, which JSON is.
     #[error("read {}: not JSON: not UTF-8", path.display())]
     NotUnicode {
         /// The file.
         path: PathBuf,
     },
-    /// Nothing in it.
+    /// It is empty.
     #[error("read {}: the file is empty", path.display())]
     Empty {
         /// The file.
         path: PathBuf,
     },
-    /// Not JSON.
+    /// It is not JSON.
     #[error("read {}: not JSON: {source}", path.display())]
     Malformed {
         /// The file.
@@ -72,9 +72,9 @@ pub enum Error {
 }
 
 impl Error {
-    /// Returns true if the runtime cannot reach the file either, says so in its own words, and creates nothing.
+    /// Returns true if the runtime cannot reach the file either, so that it reports the error itself and creates nothing.
     ///
-    /// A file that capprof may not read is another matter: a policy may give to the runtime what it does not give to capprof.
+    /// A file that capprof may not read is another matter: a policy may let the runtime read it, but not capprof.
     pub fn is_refused_by_the_runtime(&self) -> bool {
         match self {
             Self::Bundle { source, .. } | Self::Read { source, .. } => matches!(
@@ -99,12 +99,12 @@ pub struct Configuration {
     pub is_consumed: bool,
     /// Its content, byte for byte.
     pub content: String,
-    /// The same, taken apart.
+    /// The same, parsed.
     pub document: Document,
 }
 
 impl Configuration {
-    /// Finds and reads the configuration of a bundle; `named` is what crun's `--config` says.
+    /// Finds and reads the configuration of a bundle; `named` is the value of crun's `--config`.
     ///
     /// # Errors
     /// Any [`Error`].
@@ -118,7 +118,7 @@ impl Configuration {
         if !bundle.is_dir() {
             return Err(failed(io::ErrorKind::NotADirectory.into()));
         }
-        // crun, src/create.c: a name that is given is looked for from the working directory, except the usual one.
+        // crun, src/create.c: a given name is relative to the working directory, except the usual one.
         let named = named.filter(|name| *name != USUAL).map(Path::new);
         let (path, bytes) = match named {
             None => {
@@ -147,7 +147,7 @@ impl Configuration {
     }
 }
 
-/// Reads a file that is a regular one, no link, and not too large.
+/// Reads a regular file that is not too large. A symbolic link is an error.
 fn read_regular(path: &Path) -> Result<Vec<u8>, Error> {
     let failed = |source| Error::Read {
         path: path.to_owned(),
@@ -175,7 +175,7 @@ fn read_regular(path: &Path) -> Result<Vec<u8>, Error> {
     read_all(path, file)
 }
 
-/// Reads all that a file, a pipe or a descriptor (`/dev/stdin`, `/dev/fd/5`) gives.
+/// Reads a file, a pipe or a descriptor (`/dev/stdin`, `/dev/fd/5`) to its end.
 ///
 /// # Errors
 /// [`Error::Read`], [`Error::TooLarge`].

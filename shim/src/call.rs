@@ -1,4 +1,4 @@
-//! Handles a command line: does capprof's part, and starts the low-level runtime.
+//! Handles a command line: does capprof's part, and becomes the low-level runtime.
 
 use crate::annotations;
 use crate::argv::{self, Command, Globals};
@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 /// The error that keeps the low-level runtime from starting.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The arguments of `create`, `run`, `restore` or `exec`.
+    /// The arguments of `create`, `run`, `restore` or `exec` are wrong.
     #[error("read arguments of {subcommand}: {source}")]
     Arguments {
         /// The subcommand.
@@ -38,7 +38,7 @@ pub enum Error {
     /// The process cannot be profiled or limited.
     #[error(transparent)]
     Exec(#[from] exec::Error),
-    /// It is not known whether a limit holds for a container.
+    /// It is not known if a container has a limit.
     #[error(
         "exec: {source}; what the container is limited to is not known: see capprofctl recover"
     )]
@@ -49,7 +49,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// The exit status: that with which the runtime itself fails so.
+    /// The exit status: that of the runtime for such an error.
     fn status(&self, family: Family) -> i32 {
         match (self, family) {
             (Self::Exec(_) | Self::Recording { .. }, Family::Runc) => 255,
@@ -58,7 +58,7 @@ impl Error {
     }
 }
 
-/// Becomes the low-level runtime, or reports why not and returns the exit status.
+/// Becomes the low-level runtime, or reports the error and returns the exit status.
 pub fn main(arguments: Vec<OsString>) -> i32 {
     let own_name = arguments
         .first()
@@ -101,13 +101,13 @@ struct Call {
     family: Family,
     /// The state directory.
     state: PathBuf,
-    /// The mode of containers that ask for none.
+    /// The mode of containers without an annotation for it.
     mode: DefaultMode,
     /// The administrator's settings.
     settings: settings::Content,
 }
 
-/// The recording of a container, and where it is.
+/// The recording of a container, with its directory.
 type Recorded = (Directory, Recording);
 
 impl Call {
@@ -139,12 +139,12 @@ impl Call {
             .unwrap_or_default()
     }
 
-    /// Makes a container, or leaves that to the runtime if capprof has no part in it or the runtime will refuse it.
+    /// Prepares the creation of a container. Leaves it to the runtime if the mode is `off`, or if the runtime will refuse it.
     fn create(&mut self, subcommand: &OsStr, position: usize) -> Result<Infallible, Error> {
         let Some(command) = self.understood(subcommand)? else {
             return self.hand_over(None);
         };
-        // Otherwise the runtime explains how it wants to be called, and creates nothing.
+        // Otherwise the runtime prints its usage and creates nothing.
         if command.positional != 1 || command.help {
             return self.hand_over(None);
         }
@@ -241,12 +241,12 @@ impl Call {
             .unwrap_or(self.family)
     }
 
-    /// The recording of the container that the arguments name, if there is one.
+    /// Returns the recording of the container that the arguments name, if there is one.
     ///
     /// # Errors
-    /// There may be one, and it cannot be read.
+    /// There may be one that cannot be read.
     fn recorded(&self, subcommand: &OsStr) -> Result<Option<Recorded>, file::Error> {
-        // Which root it is depends on the runtime, unless the caller says it.
+        // The root depends on the runtime, unless the caller gives it.
         for family in [self.family, self.family.other()] {
             for command in argv::readings(subcommand, self.rest(), family) {
                 let Some(id) = &command.id else { continue };
@@ -260,11 +260,11 @@ impl Call {
         Ok(None)
     }
 
-    /// The latest recording of the container with this id whose state the runtime keeps there. One that capprof was attached to is none of the
-    /// shim's.
+    /// Returns the latest recording of the container with this id and this state directory. A recording that capprof attached to a running container
+    /// does not count: the shim did not make it.
     fn recorded_as(&self, state: &Path, id: &OsStr) -> Result<Option<Recorded>, file::Error> {
         let directories = match Directory::list(&self.state, Some(&container_key(id))) {
-            // The state directory of another user, to whom this container cannot belong.
+            // The state directory belongs to another user, so this container has no recording in it.
             Err(error)
                 if error.source.kind() == std::io::ErrorKind::PermissionDenied
                     && !state::is_own(&self.state) =>
@@ -279,7 +279,7 @@ impl Call {
                     return Ok(Some((directory, recording)));
                 }
                 Ok(_) => {}
-                // Its shim has not come to that, so there is no container yet.
+                // Its shim has not described it yet, so there is no container yet.
                 Err(_) if !directory.is_described()? => {}
                 Err(error) => return Err(error),
             }
@@ -287,7 +287,7 @@ impl Call {
         Ok(None)
     }
 
-    /// Returns true if a container with an enforced limit is meant by arguments that cannot be read: its id is among them.
+    /// Returns true if arguments that cannot be parsed contain the id of a container with an enforced limit.
     fn names_a_limited_container(&self) -> bool {
         Directory::list(&self.state, None)
             .unwrap_or_default()
@@ -307,11 +307,11 @@ impl Call {
         std::mem::replace(&mut self.found, Ok(PathBuf::new()))
     }
 
-    /// Becomes the runtime that a container was created with, else the one that is configured.
+    /// Becomes the runtime that created the container, else the configured one.
     fn hand_over(&mut self, recorded: Option<Recorded>) -> Result<Infallible, Error> {
         if let Some((_, recording)) = recorded {
             let family = self.family_of(&recording);
-            // If it has been removed meanwhile, the configured one is the best that is left.
+            // If it has been removed since, the configured one is the best that is left.
             let _ = runtime::hand_over(&recording.container.runtime.path, family, &self.arguments);
         }
         let path = self.low_level()?;

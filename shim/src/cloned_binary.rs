@@ -1,9 +1,9 @@
 //! crun's binary on a read-only mount of its own, which crun calls its cloned binary.
 //!
-//! A container could overwrite the runtime through `/proc/PID/exe` (CVE-2019-5736). crun therefore looks first whether its binary is on a
-//! read-only mount, and else makes one (open_tree(2), mount_setattr(2)) and executes itself again from there: each call of it starts twice
-//! (crun `src/libcrun/cloned_binary.c`). capprof, which executes it anyway, does so from such a mount at once. The mount has no place in
-//! any tree and ends with the last process that runs from it.
+//! A container could overwrite the runtime through `/proc/PID/exe` (CVE-2019-5736). crun therefore checks first if its binary is on a read-only
+//! mount. If not, it makes one (open_tree(2), mount_setattr(2)) and executes itself again from there, so every call starts it twice
+//! (crun `src/libcrun/cloned_binary.c`). capprof executes it from such a mount at once. The mount is detached, and it ends with the last process
+//! that runs from it.
 
 use crate::mount_attributes::{self, Change};
 use rustix::fd::OwnedFd;
@@ -15,7 +15,7 @@ use std::path::Path;
 /// Opens the file on a read-only mount of its own. The descriptor can be executed, not read, and is closed by execve(2).
 ///
 /// # Errors
-/// `EPERM` without CAP_SYS_ADMIN over the mount namespace, `ENOSYS` before Linux 5.12, and what open_tree(2) names.
+/// `EPERM` without CAP_SYS_ADMIN over the mount namespace, `ENOSYS` before Linux 5.12, and those of open_tree(2).
 pub(crate) fn open(path: &Path) -> io::Result<OwnedFd> {
     let mount = open_tree(
         CWD,

@@ -1,8 +1,9 @@
 //! Hands a rewritten configuration to the low-level runtime. The engine's own file stays as it is.
 //!
-//! crun has an option for it. runc always reads the bundle's config.json: it is started in a mount namespace in which another file is mounted
-//! there (`mount_namespace`). Where that is not possible (no CAP_SYS_ADMIN; a policy that forbids the mount; a container without a mount
-//! namespace of its own, which would stay in that one), runc gets a bundle in the recording's directory, and names it in the container's state.
+//! crun has an option for that. runc always reads the bundle's config.json, so it runs in a mount namespace in which another file is mounted
+//! over it (`mount_namespace`). Sometimes that is not possible: without CAP_SYS_ADMIN, under a policy that forbids the mount, or for a container
+//! without a mount namespace of its own, which would stay in that one. Then runc gets a bundle in the recording's directory, and names that in the
+//! container's state.
 
 use crate::argv::{self, Command};
 use crate::bundle::Configuration;
@@ -22,7 +23,7 @@ use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd, RawFd};
 use std::path::Path;
 
-/// The arguments of the runtime's, which name another file where the caller's list named the engine's.
+/// The runtime's arguments, in which capprof's file replaces the engine's.
 #[derive(Debug)]
 pub struct CommandLine<'a> {
     /// The whole list with the program's name at its head.
@@ -53,7 +54,7 @@ pub fn deliver(
     let path = directory.configuration();
     let write = |path: &Path, document: &Document| {
         let text = document.write(&source.content);
-        // Of no use after a crash of the machine.
+        // The file is of no use after a crash of the machine.
         file::write_unsynced(path, &text, Attributes::Mode(0o600))
     };
     match family {
@@ -83,10 +84,10 @@ pub fn deliver(
     }
 }
 
-/// Shows runc, which makes the process of `exec` from the bundle's config.json, the one that the container was created with.
+/// Shows runc the configuration that the container was created with, because it makes the process of `exec` from the bundle's config.json.
 ///
 /// # Errors
-/// What `mount_namespace::enter` names. A bundle without configuration is runc's to refuse.
+/// Those of `mount_namespace::enter`. A bundle without a configuration is no error here: runc will refuse it.
 pub fn show_again(directory: &Directory, bundle: &Path) -> io::Result<()> {
     match bundle.join("config.json").canonicalize() {
         Ok(file) => mount_namespace::enter(&directory.configuration(), &file),
@@ -107,7 +108,7 @@ pub fn in_memory(
 ) -> io::Result<()> {
     let mut file = File::from(memfd_create("capprof", MemfdFlags::CLOEXEC)?);
     file.write_all(content)?;
-    // Above those that a container is to get: runc and crun close the others, or have them closed at execve.
+    // It must be above those that the container gets: runc and crun close the others, or mark them to be closed at execve.
     let descriptor = above(&OwnedFd::from(file), first_free(line.command))?;
     let path = format!("/proc/self/fd/{descriptor}");
     line.replace(present, option, OsStr::new(&path));
@@ -139,8 +140,8 @@ fn has_own_mounts(configuration: &Value) -> bool {
         .any(|namespace| namespace.get("type").and_then(Value::as_str) == Some("mount"))
 }
 
-/// The configuration for another bundle: what is relative to the bundle (runtime-spec, config.md: `root.path`, sources of bind mounts) is
-/// made absolute.
+/// Returns the configuration for another bundle: paths relative to the bundle (runtime-spec, config.md: `root.path`, sources of bind mounts) become
+/// absolute.
 fn with_absolute_paths(mut document: Document, bundle: &Path) -> Document {
     let absolute = |value: &mut Value| {
         let path = value

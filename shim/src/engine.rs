@@ -1,7 +1,7 @@
-//! What docker and podman know of a container and do not say in its configuration: the names of its image and its own, its service, its labels.
+//! Facts about a container that docker and podman do not write into its configuration: the names of the container and its image, service, labels.
 //!
-//! Both keep it in files that they have written before they call the runtime, and both tell, by what they have mounted and where the
-//! bundle lies, where these files are. A running engine is not asked, because it waits for the runtime.
+//! Both engines write them into files before they call the runtime. The sources of their mounts, and the path of the bundle, show where these
+//! files are. The engine itself cannot be asked, because it waits for the runtime.
 
 use capprof_profile::recording::Workload;
 use rustix::fs::OFlags;
@@ -19,16 +19,16 @@ const LIMIT: u64 = 16 << 20;
 /// The prefix of capprof's own labels.
 const OWN: &str = "io.capprof.";
 
-/// Adds what the engine knows to what the configuration's annotations have said, which comes first.
+/// Adds the engine's facts to those of the configuration's annotations, which take precedence.
 ///
-/// A file that is missing, unreadable or not understood adds nothing: a container must not fail because a name is missing.
+/// A file that is missing, unreadable or malformed adds nothing: a container must not fail because a name is missing.
 pub fn complete(
     mut workload: Workload,
     docker: Option<&Docker>,
     id: &str,
     bundle: &Path,
 ) -> Workload {
-    // The annotations of a pod say all that there is.
+    // The annotations of a pod have all facts.
     if workload.engine.is_some() && workload.image.is_some() && workload.container.is_some() {
         return workload;
     }
@@ -43,7 +43,7 @@ pub fn complete(
     workload
 }
 
-/// A container of docker's, as docker keeps it: its file is read once for each create.
+/// A container of docker, from docker's own file, which is read once for each create.
 #[derive(Debug)]
 pub struct Docker {
     /// `DATA-ROOT/containers/ID`.
@@ -52,8 +52,8 @@ pub struct Docker {
 }
 
 impl Docker {
-    /// Reads `DATA-ROOT/containers/ID/config.v2.json`; `None` if the container is none of docker's. From the same directory docker mounts `hosts`,
-    /// `hostname`, `resolv.conf` and `mounts/shm`.
+    /// Reads `DATA-ROOT/containers/ID/config.v2.json`; `None` if it is not a container of docker. docker mounts `hosts`, `hostname`, `resolv.conf`
+    /// and `mounts/shm` from the same directory.
     pub fn of(id: &str, configuration: &Value) -> Option<Self> {
         let directory = directory(id, configuration)?;
         let container = json(&directory.join("config.v2.json"))?;
@@ -63,10 +63,10 @@ impl Docker {
         })
     }
 
-    /// The labels that stand for annotations, which docker has from version 24 on: those that begin with `io.capprof.`.
+    /// The labels that replace annotations, which docker has only from version 24 on: those that begin with `io.capprof.`.
     ///
-    /// A label of the image does not count, because the builder of an image must not choose how it is profiled or what it is granted; where the
-    /// image's labels cannot be read, no label counts.
+    /// A label of the image does not count, because the builder of an image must not choose its mode or its capabilities. If the image's labels
+    /// cannot be read, no label counts.
     pub fn labels(&self) -> BTreeMap<String, String> {
         let labels = self.container.config.labels.iter().flatten();
         let own: BTreeMap<String, String> = labels
@@ -105,7 +105,7 @@ impl Known {
     }
 }
 
-/// What docker keeps of a container (moby, container/container.go) and of an image (moby, image/image.go), as far as it matters here.
+/// docker's data of a container (moby, container/container.go) and of an image (moby, image/image.go), as far as they matter here.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Container {
@@ -145,8 +145,8 @@ impl Container {
         }
     }
 
-    /// The labels of its image: `DATA-ROOT/image/DRIVER/imagedb/content/sha256/DIGEST` (moby, image/fs.go). `None` if they cannot be read, as
-    /// where containerd keeps the images.
+    /// The labels of its image: `DATA-ROOT/image/DRIVER/imagedb/content/sha256/DIGEST` (moby, image/fs.go). `None` if they cannot be read, for
+    /// example because containerd keeps the images.
     fn image_labels(&self, directory: &Path) -> Option<BTreeMap<String, String>> {
         #[derive(Deserialize)]
         struct Image {
@@ -180,7 +180,7 @@ impl Container {
     }
 }
 
-/// The directory of a docker container, by what is mounted from it.
+/// The directory of a docker container, found by the files that are mounted from it.
 fn directory(id: &str, configuration: &Value) -> Option<PathBuf> {
     configuration
         .get("mounts")?
@@ -207,8 +207,8 @@ fn directory(id: &str, configuration: &Value) -> Option<PathBuf> {
         })
 }
 
-/// `containers.json` of containers/storage, two directories above the bundle `…/ID/userdata`. Containers that are not to survive a
-/// reboot, like those of `--rm`, are in a list of their own.
+/// Reads `containers.json` of containers/storage, two directories above the bundle `…/ID/userdata`. Containers that do not survive a reboot, like
+/// those of `--rm`, are in a list of their own.
 fn podman(id: &str, bundle: &Path) -> Option<Known> {
     #[derive(Deserialize)]
     struct Entry {
@@ -238,7 +238,7 @@ fn podman(id: &str, bundle: &Path) -> Option<Known> {
     Some(Known::new("podman", &metadata.image_name, &metadata.name))
 }
 
-/// A regular file's content; nothing that could make the reader wait.
+/// Reads a JSON document from a regular file, and from nothing that could make the reader wait.
 fn json<T: for<'de> Deserialize<'de>>(path: &PathBuf) -> Option<T> {
     let file = OpenOptions::new()
         .read(true)
@@ -298,7 +298,7 @@ mod tests {
         let configuration = docker_container(root.path(), "1234");
         let of = |id| completed(Workload::default(), id, Path::new("/run/b"), &configuration);
         assert_eq!(of("1234"), named("docker", "nginx:1.27", "web"));
-        // Hosts of another container, as with --network=container:OTHER.
+        // `hosts` is that of another container, as with --network=container:OTHER.
         assert_eq!(of("5678"), Workload::default());
     }
 
@@ -333,11 +333,11 @@ mod tests {
             found,
             BTreeMap::from([("io.capprof.name".to_owned(), "mine".to_owned())])
         );
-        // Nothing is known of the image.
+        // The image's labels cannot be read.
         let root = tempfile::tempdir().unwrap();
         let configuration = labelled(root.path(), &both, None);
         assert_eq!(labels("1234", &configuration), BTreeMap::new());
-        // An image without labels.
+        // The image has no labels.
         let root = tempfile::tempdir().unwrap();
         let configuration = labelled(root.path(), &both, Some(&Value::Null));
         assert_eq!(labels("1234", &configuration).len(), 2);
@@ -417,7 +417,7 @@ mod tests {
             fs::write(&file, content).unwrap();
             assert_eq!(of(), Workload::default(), "{content}");
         }
-        // An image without a name is known to be docker's.
+        // Even if the image has no name, the engine is known.
         fs::write(&file, "{\"Config\": {\"Image\": \"\"}}").unwrap();
         let unnamed = Workload {
             engine: Some("docker".to_owned()),
@@ -425,7 +425,7 @@ mod tests {
         };
         assert_eq!(of(), unnamed);
         fs::remove_file(&file).unwrap();
-        // No process ever writes to it: opening it for reading would wait.
+        // No process ever writes to it, so opening it for reading would wait.
         nix::unistd::mkfifo(&file, nix::sys::stat::Mode::S_IRUSR).unwrap();
         assert_eq!(of(), Workload::default());
     }

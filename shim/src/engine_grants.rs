@@ -12,7 +12,7 @@ use std::path::PathBuf;
 
 /// Returns the privileges of a configuration. `original` has its capability sets, `held` has those of capprof itself.
 ///
-/// A member that is not as the runtime-spec says counts as absent: the runtime refuses it.
+/// A member that violates the runtime-spec counts as absent: the runtime will refuse it.
 pub fn of(
     source: &bundle::Configuration,
     original: &ProcessSets,
@@ -21,7 +21,7 @@ pub fn of(
     let document = &source.document;
     let mut configuration = json!({"linux": {
         "namespaces": document.value.pointer("/linux/namespaces"),
-        // Only that there is one: a filter is long.
+        // Only its presence: a filter is long.
         "seccomp": document.value.pointer("/linux/seccomp").is_some_and(|filter| !filter.is_null()).then_some(true),
     }});
     for key in ["resources", "maskedPaths", "readonlyPaths", "sysctl"] {
@@ -97,7 +97,7 @@ fn is_about_all(rule: &Value) -> bool {
         && number(rule, "minor").is_none()
 }
 
-/// Returns true if the last rule about every device allows it, to read and to write. Rules of single devices after it take only these away.
+/// Returns true if the last rule about every device allows reading and writing. Later rules about single devices affect only those.
 fn allows_all(rules: &[Value]) -> bool {
     rules
         .iter()
@@ -105,7 +105,7 @@ fn allows_all(rules: &[Value]) -> bool {
         .is_some_and(|rule| {
             let access = rule.get("access").and_then(Value::as_str);
             rule.get("allow") == Some(&Value::Bool(true))
-                // No access at all means every (runtime-spec).
+                // An absent `access` means every access (runtime-spec).
                 && access.is_none_or(|access| access.contains('r') && access.contains('w'))
         })
 }
@@ -127,9 +127,9 @@ fn listed(rule: &Value) -> Option<DeviceNumber> {
     })
 }
 
-/// Namespaces that the container shares with this process: those that it is not given, or by a path that leads to this process's own.
+/// Namespaces that the container shares with this process: those that the configuration does not list, or whose path leads to this process's own.
 fn host_namespaces(configuration: &Value) -> BTreeSet<String> {
-    /// Names in the runtime-spec and in /proc/PID/ns. Not `user` and `time`, which are the host's unless asked for.
+    /// Names in the runtime-spec and in /proc/PID/ns. Not `user` and `time`, which are the host's by default.
     const NAMESPACES: [(&str, &str); 6] = [
         ("cgroup", "cgroup"),
         ("ipc", "ipc"),

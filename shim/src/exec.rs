@@ -1,8 +1,8 @@
-//! `exec` in a container of capprof's: under profiling the process gets what the container's own got; where a limit is enforced, nothing
-//! beyond that; where the container is observed, what it asks for.
+//! `exec` in a container of capprof. In a profiled container the process gets the same capabilities as the container's own process; in a limited
+//! one, nothing beyond the limit; in an observed one, what it asks for.
 //!
-//! Without a file the runtime makes the process from the configuration that the container was created with, and adds what `--cap` names.
-//! A file is read once, and the runtime gets a copy: the caller's stays as it is, even if it is a pipe.
+//! Without a process file the runtime makes the process from the configuration that the container was created with, and adds the capabilities of
+//! `--cap`. A process file is read once, even if it is a pipe, and the runtime gets a copy: the caller's file stays as it is.
 
 use crate::bundle;
 use crate::delivery::{self, CommandLine};
@@ -28,10 +28,10 @@ pub enum Error {
         /// All capabilities that it may have.
         limit: CapabilitySet,
     },
-    /// It cannot be read.
+    /// The process file cannot be read.
     #[error("exec --process: {0}")]
     Read(#[from] bundle::Error),
-    /// It says different things to different runtimes.
+    /// Runtimes read the process file differently.
     #[error("exec --process: read {}: {source}", path.display())]
     Ambiguous {
         /// The file.
@@ -39,7 +39,7 @@ pub enum Error {
         /// The ambiguity.
         source: Ambiguity,
     },
-    /// It is not what the runtime-spec says of a process.
+    /// The process file is not a process of the runtime-spec.
     #[error("exec --process: rewrite {}: {source}", path.display())]
     Rewrite {
         /// The file.
@@ -68,7 +68,7 @@ pub enum Error {
     Capabilities(io::Error),
 }
 
-/// Makes sure that a process that is about to be started in a container gets what the container's recording says.
+/// Makes sure that a new process in a container gets the capabilities that the container's recording says.
 ///
 /// # Errors
 /// Any [`Error`].
@@ -78,7 +78,7 @@ pub fn prepare(
     family: Family,
     line: &mut CommandLine<'_>,
 ) -> Result<(), Error> {
-    // The runtime makes it of the engine's own.
+    // The runtime makes the process from the engine's own configuration.
     if recording.mode == Mode::Observe {
         return Ok(());
     }
@@ -95,7 +95,7 @@ pub fn prepare(
             });
         }
     }
-    // An empty name is none.
+    // An empty name counts as none.
     match line
         .command
         .process
@@ -127,7 +127,7 @@ pub fn prepare(
     }
 }
 
-/// The content of a process file, with the recording's grant and label, or without what is beyond the recording's limit.
+/// The content of a process file: with the recording's grant and label, or without capabilities beyond the recording's limit.
 fn rewritten(path: &Path, recording: &Recording) -> Result<Vec<u8>, Error> {
     let text = bundle::unicode(path, bundle::read_any(path)?)?;
     let mut document = bundle::parse(path, &text, Document::parse_process)?;
@@ -146,7 +146,7 @@ fn rewritten(path: &Path, recording: &Recording) -> Result<Vec<u8>, Error> {
         })
     })?;
     let grant = match recording.mode {
-        // The runtime gives it the container's own, which are within the limit.
+        // Then the runtime gives it the container's own sets, which are within the limit.
         Mode::Enforce | Mode::Verify
             if object
                 .get("capabilities")
@@ -161,7 +161,7 @@ fn rewritten(path: &Path, recording: &Recording) -> Result<Vec<u8>, Error> {
         },
         Mode::Observe => return Ok(text.into_bytes()),
         Mode::Profile => {
-            // A mistake in the configuration fails the next `create`, not the life of a container that runs.
+            // A mistake in capprof's configuration fails the next `create`, not an `exec` in a running container.
             let settings = settings::load(&settings::path()).unwrap_or_default();
             ProcessGrant {
                 sets: Sets::Everything {

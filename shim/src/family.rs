@@ -13,7 +13,7 @@ pub enum Family {
 }
 
 impl Family {
-    /// All, in the order in which a container's state is looked for.
+    /// Both families, in the order in which capprof looks for a container's state.
     pub const ALL: [Self; 2] = [Self::Runc, Self::Crun];
 
     /// `runc` or `crun`.

@@ -1,4 +1,4 @@
-//! Programs that the shim runs besides the runtime: its own hook for recovery, and the runtime for its version.
+//! Programs that the shim runs as children: its own hook for recovery, and the runtime for its version.
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
@@ -53,7 +53,7 @@ fn spawn(program: &Path, arguments: &[&OsStr], stdout: Option<&OwnedFd>) -> nix:
     }
     let environment = [c"PATH=/usr/sbin:/usr/bin:/sbin:/bin".to_owned()];
     let mut actions = PosixSpawnFileActions::init()?;
-    // An engine waits for the end of what it passed on: the runtime alone may hold it.
+    // An engine waits until the pipes that it passed on are closed, so a helper must not hold them.
     let inherited = inherited();
     match stdout {
         Some(stdout) => actions.add_dup2(stdout.as_raw_fd(), 1)?,
@@ -129,7 +129,7 @@ fn inherited() -> Vec<RawFd> {
 
 #[allow(unsafe_code)]
 fn closes_on_exec(descriptor: RawFd) -> bool {
-    // SAFETY: fcntl(F_GETFD) only asks; a descriptor that has been closed meanwhile answers EBADF.
+    // SAFETY: fcntl(F_GETFD) only asks; for a descriptor that has been closed since it fails with EBADF.
     let borrowed = unsafe { BorrowedFd::borrow_raw(descriptor) };
     fcntl(borrowed, FcntlArg::F_GETFD).map_or(true, |flags| {
         FdFlag::from_bits_truncate(flags).contains(FdFlag::FD_CLOEXEC)

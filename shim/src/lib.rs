@@ -1,5 +1,5 @@
-//! `capprof`: an OCI runtime that gives a container every capability and has its use of them recorded, or gives it what a profile says and no
-//! more, and becomes runc or crun.
+//! `capprof`: an OCI runtime that gives a container every capability and records which it uses, or gives it only the capabilities of a profile, and
+//! becomes runc or crun.
 //!
 //! ```text
 //! argv ──▶ call ──▶ create, run ──▶ create ─▶ bundle ─▶ annotations ─▶ limit ─▶ rewrite ─▶ delivery ─┐
@@ -8,7 +8,7 @@
 //!               └──▶ anything else ─────────────────────────────────────────────────────────────────┘
 //! ```
 //!
-//! Nothing is written to standard output, and to standard error only what made it fail: on `create` both are the container's.
+//! It writes nothing to standard output, and only errors to standard error: on `create` both belong to the container.
 
 pub mod annotations;
 pub mod argv;

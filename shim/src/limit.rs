@@ -9,10 +9,10 @@ use serde_json::{Map, Value};
 /// The error that keeps a limit from being enforced.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// There is no such profile, or none to rely on.
+    /// There is no such profile, or it is not reliable.
     #[error(transparent)]
     Store(#[from] profiles::Error),
-    /// It is of another kind of user, whose sets do not suit this one.
+    /// One of the two users is root and the other is not, so the sets do not fit.
     #[error(
         "profile {recording}: it is of a process of user {profiled}, this one is of user {uid}: profile the container as it is to run"
     )]
@@ -29,17 +29,17 @@ pub enum Error {
     Process(#[from] rewrite::Error),
 }
 
-/// A limit in figures.
+/// A limit with its sets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Resolved {
     /// The sets of the process.
     pub sets: ProcessSets,
-    /// The recording of the profile that says so.
+    /// The recording whose profile has the sets.
     pub profile: Option<String>,
 }
 
-/// Finds out which sets a process gets: those of `config.minimized.json` (or what `capprofctl shrink` made of them), where a profile says what
-/// it needs; with a list, that list in the profile's sets; with a list alone, the list in all sets that make it effective for the process's user.
+/// Returns the sets of a process. From a profile: those of `config.minimized.json`, or those that `capprofctl shrink` found. From a profile and a
+/// list: the list in the profile's sets. From a list alone: the list in all sets that make it effective for the process's user.
 ///
 /// # Errors
 /// Any [`Error`].
@@ -68,7 +68,7 @@ pub fn resolve(
     }
     let sets = match limit.capabilities {
         None => profile.answer().1,
-        // In which sets another recording of the workload needed what this one did not, is in that one alone.
+        // The sets of a capability that only another recording of the workload needed are in that recording.
         Some(list) if !list.difference(profile.findings.minimized).is_empty() => {
             store.unite_trusted(found)?.profile.sets_of(list)
         }

@@ -1,7 +1,7 @@
-//! The binary. See the library for what it does.
+//! The binary `capprof`; the library has the documentation.
 //!
-//! It has no Rust `main`: before that, the standard library would set SIGPIPE to be ignored and open `/dev/null` for
-//! closed standard descriptors (std::rt), and the container would inherit both.
+//! It has no Rust `main`, because the standard library (std::rt) would first ignore SIGPIPE and open `/dev/null` for closed standard descriptors,
+//! and the container would inherit both.
 #![no_main]
 
 use std::ffi::{CStr, OsStr, OsString, c_char, c_int};

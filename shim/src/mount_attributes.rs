@@ -8,13 +8,13 @@ use std::io;
 pub(crate) enum Change {
     /// It becomes read-only.
     ReadOnly,
-    /// Mounts in its peers appear in it, and mounts in it do not appear in them.
+    /// New mounts in its peers appear in it, but new mounts in it do not appear in them.
     Slave,
     /// It has no peers.
     Private,
 }
 
-/// Changes the mount whose root a descriptor is. Unlike mount(2), this asks SELinux for nothing.
+/// Changes the mount whose root the descriptor is. Unlike mount(2), this calls no SELinux check.
 ///
 /// # Errors
 /// `EPERM` without CAP_SYS_ADMIN over the mount namespace, `ENOSYS` before Linux 5.12.

@@ -1,9 +1,9 @@
-//! A mount namespace in which a file has another content: how runc, which has no option for it, gets a configuration of its own.
+//! A mount namespace in which another file is mounted over config.json: runc has no option for another configuration.
 //!
 //! The shim leaves the engine's mount namespace for a copy of it, mounts the recording's config.json over the bundle's there, and becomes
-//! the runtime. Only this one process and what it starts see that. The bundle's own file is neither written nor locked, and nothing is left to
-//! put back, whenever the process ends. The mounts stay in their peer groups (mount_namespaces(7)), so that what a container mounts below a
-//! shared volume still reaches the host.
+//! the runtime. Only this process and its children see that. The bundle's own file is neither written nor locked, and nothing has to be restored,
+//! whenever the process ends. The mounts stay in their peer groups (mount_namespaces(7)), so that a container's mounts below a shared volume
+//! still reach the host.
 
 use crate::mount_attributes::{self, Change};
 use nix::sched::{CloneFlags, unshare};
@@ -17,14 +17,14 @@ use std::path::Path;
 /// Enters a mount namespace in which `replacement` is mounted over `file`. Both are absolute, and no component of them is a link.
 ///
 /// # Errors
-/// `EPERM` without CAP_SYS_ADMIN, `ENOSYS` before Linux 5.12, and what the calls name. The process may then be in a namespace in which nothing
-/// has changed.
+/// `EPERM` without CAP_SYS_ADMIN, `ENOSYS` before Linux 5.12, and those of the system calls. The process may then be in a new namespace without
+/// the mount.
 pub(crate) fn enter(replacement: &Path, file: &Path) -> io::Result<()> {
     let replacement = open_tree(CWD, replacement, CLONE)?;
     unshare(CloneFlags::CLONE_NEWNS)?;
     let around = around(file)?;
     let peer = open_tree(&around, "", CLONE | OpenTreeFlags::AT_EMPTY_PATH)?;
-    // What is mounted in a shared mount appears in its peers, those in the engine's namespace among them.
+    // A mount in a shared mount also appears in its peers, and so in the engine's namespace.
     mount_attributes::change(&around, Change::Slave)?;
     move_mount(
         &replacement,
@@ -34,9 +34,9 @@ pub(crate) fn enter(replacement: &Path, file: &Path) -> io::Result<()> {
         MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH,
     )?;
     if join(&peer, &around) == Err(Errno::INVAL) && can_join_peers() {
-        // Only a private mount can be put into a group; else it is a slave that hears of it.
+        // Only a private mount can join a group. On an older kernel it stays a slave, which at least gets new mounts from the group.
         mount_attributes::change(&around, Change::Private)?;
-        // EINVAL: there was no group.
+        // EINVAL: the mount was in no peer group.
         let _ = join(&peer, &around);
     }
     Ok(())
@@ -81,9 +81,9 @@ fn around(file: &Path) -> io::Result<OwnedFd> {
     Err(io::ErrorKind::NotFound.into())
 }
 
-/// Returns true if the kernel can put a mount into a peer group (Linux 5.15). Before, it stays a slave of its group.
+/// Returns true if the kernel can put a mount into a peer group (Linux 5.15). On older kernels the mount stays a slave of its group.
 fn can_join_peers() -> bool {
-    // The flags are looked at before the descriptors: EINVAL or EBADF, never a change.
+    // The kernel checks the flags before the descriptors, so the call fails with EINVAL or EBADF and never changes anything.
     let nothing = move_mount(
         CWD,
         "/nonexistent/from",

@@ -10,7 +10,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 /// Phrases from which podman concludes that the container's own program is missing or must not be executed, so that it
-/// exits with 127 or 126 (libpod/oci_util.go, `getOCIRuntimeError`). What capprof reports is neither.
+/// exits with 127 or 126 (libpod/oci_util.go, `getOCIRuntimeError`). capprof's errors mean neither.
 const MISLEADING: [(&str, &str); 5] = [
     ("permission denied", "access refused (EACCES)"),
     ("operation not permitted", "not allowed (EPERM)"),
@@ -22,7 +22,7 @@ const MISLEADING: [(&str, &str); 5] = [
 /// Writes the message, one line, to the log that the caller named and to standard error.
 ///
 /// With `--log-format json` the log gets exactly one object, `{"level":"error","msg":…,"time":…}`: containerd reads a
-/// stream of such objects, podman a file that holds one. Else it gets a line as logrus writes it, which is what runc does.
+/// stream of such objects, podman a file with one. Else it gets a line in the form of logrus, like runc's.
 /// Standard error gets the whole message even if the log cannot be written.
 pub fn error(globals: &Globals, message: &str) {
     let message = format!("capprof: {}", plain(message));
@@ -66,7 +66,7 @@ fn append(path: &Path, line: &[u8]) -> io::Result<()> {
         .write_all(line)
 }
 
-/// On one line, without the phrases that engines misunderstand.
+/// Returns the message on one line, without the phrases that engines misunderstand.
 fn plain(message: &str) -> String {
     let mut message = printable(&message.replace('\n', " "));
     for (phrase, replacement) in MISLEADING {
@@ -78,7 +78,7 @@ fn plain(message: &str) -> String {
     message
 }
 
-/// As logrus quotes (Go's `%q`, of which only backslash and quote are left in a line without control characters).
+/// Quotes a message as logrus does (Go's `%q`; without control characters only backslash and quote need an escape).
 fn quoted(message: &str) -> String {
     format!("\"{}\"", message.replace('\\', "\\\\").replace('"', "\\\""))
 }

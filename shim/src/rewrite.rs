@@ -1,7 +1,7 @@
 //! Rewrites a configuration.
 //!
-//! A configuration is a JSON value in which keys keep their order and numbers their digits; what capprof does not
-//! own passes through. Field names and meanings: runtime-spec, config.md and config-linux.md.
+//! A configuration is a JSON value in which keys keep their order and numbers their digits. Members that capprof does not change pass through.
+//! Field names and meanings: runtime-spec, config.md and config-linux.md.
 
 use capprof_profile::CapabilitySet;
 use capprof_profile::default_filter::opened_by_capabilities;
@@ -18,7 +18,7 @@ const HOOK: &str = "capprof-hook";
 /// The whole environment of a hook: engines call `delete` with almost none.
 const HOOK_ENVIRONMENT: &str = "PATH=/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// A configuration in which something is not what the runtime-spec says.
+/// A configuration that violates the runtime-spec.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// A member of another kind.
@@ -43,17 +43,17 @@ fn kind(pointer: &str, expected: &'static str) -> Error {
     }
 }
 
-/// The capability sets that a process is to get.
+/// The capability sets for a process.
 #[derive(Clone, Copy, Debug)]
 pub enum Sets {
-    /// All that can be given.
+    /// All capabilities that capprof can give.
     Everything {
         /// The capabilities of capprof itself. It cannot give more.
         held: CapabilitySet,
         /// The sets of a process that does not run as root.
         non_root: GrantNonRoot,
     },
-    /// These.
+    /// Exactly these sets.
     Exactly(ProcessSets),
     /// The sets that it asks for, limited to this set.
     AtMost(CapabilitySet),
@@ -85,16 +85,16 @@ pub struct Plan<'a> {
     pub hook: &'a str,
     /// Absolute path of the recording's directory.
     pub directory: &'a str,
-    /// Seconds.
+    /// The time limit of a hook, in seconds.
     pub timeout: u32,
 }
 
 /// The hooks of a container.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Hooks {
-    /// Prestart, which arms recorders, and poststop, which collects.
+    /// Prestart, which arms the recorders, and poststop, which collects their evidence.
     Record,
-    /// Poststop alone, which removes the recording: until then it tells `exec` the limit.
+    /// Poststop alone, which removes the recording. Until then `exec` finds the limit in it.
     Remove,
 }
 
@@ -114,7 +114,7 @@ pub struct Changes {
 /// Changes a configuration so that its process gets the capabilities, and capprof's hooks run with the container.
 ///
 /// # Errors
-/// Something is not of the kind that the runtime-spec says; then the value is in no useful state.
+/// A member violates the runtime-spec; then the value must not be used any more.
 pub fn rewrite(configuration: &mut Value, plan: &Plan<'_>) -> Result<Changes, Error> {
     let process = member_object(configuration, "", "process")?
         .ok_or_else(|| kind("/process", "an object"))?;
@@ -132,19 +132,19 @@ pub fn rewrite(configuration: &mut Value, plan: &Plan<'_>) -> Result<Changes, Er
     Ok(outcome)
 }
 
-/// Gives a process of config.json, or of `exec --process FILE`, the capabilities and the label, and takes off what would hide checks.
+/// Gives a process of config.json, or of `exec --process FILE`, the capabilities and the label, and relaxes settings that would hide checks.
 ///
 /// # Errors
-/// Something is not of the kind that the runtime-spec says.
+/// A member violates the runtime-spec.
 pub fn grant(process: &mut Map<String, Value>, grant: &ProcessGrant<'_>) -> Result<Changes, Error> {
     let root = uid(process)? == 0;
     let original = sets_of(process)?;
     match grant.sets {
         Sets::Everything { held, non_root } => {
             let names: &[&str] = match (root, non_root) {
-                // execve of a root user fills permitted and effective from bounding; the other two stay the engine's.
+                // At execve, root gets permitted and effective from bounding; the other two sets stay the engine's.
                 (true, _) => &["bounding", "effective", "permitted"],
-                // Without ambient, execve of another user empties them (capabilities(7)).
+                // Without ambient capabilities, execve empties these sets for any other user (capabilities(7)).
                 (false, GrantNonRoot::Ambient) => &[
                     "bounding",
                     "effective",
@@ -187,7 +187,7 @@ pub fn grant(process: &mut Map<String, Value>, grant: &ProcessGrant<'_>) -> Resu
     })
 }
 
-/// The user id of a process inside its container; 0 where it is not given.
+/// The user id of a process inside its container; 0 if it is absent.
 ///
 /// # Errors
 /// It is no 32-bit number.
@@ -204,15 +204,15 @@ pub fn uid(process: &Map<String, Value>) -> Result<u32, Error> {
 /// The five sets of a process. Unknown names are left out, as runc and crun ignore them.
 ///
 /// # Errors
-/// They are not what the runtime-spec says.
+/// They violate the runtime-spec.
 pub fn sets_of(process: &Map<String, Value>) -> Result<ProcessSets, Error> {
     sets_as_read(process, false)
 }
 
-/// The five sets as a runtime reads them that takes names in upper case alone, or in any case.
+/// The five sets as a runtime reads them that accepts names only in upper case, or in any case.
 ///
 /// # Errors
-/// They are not what the runtime-spec says.
+/// They violate the runtime-spec.
 pub fn sets_as_read(process: &Map<String, Value>, any_case: bool) -> Result<ProcessSets, Error> {
     let capabilities = match process.get("capabilities") {
         None | Some(Value::Null) => return Ok(ProcessSets::default()),
@@ -255,8 +255,8 @@ pub fn sets_as_read(process: &Map<String, Value>, any_case: bool) -> Result<Proc
     })
 }
 
-/// Of the system calls that engines' filters open with a capability, those that this filter refuses: by its default action or by a rule of
-/// their own, unless a rule lets them pass with any arguments. (docker's lets clone(2) pass with some flags only.)
+/// Returns the system calls that engines' filters allow with a capability and that this filter refuses: by its default action or by a rule for
+/// them, unless a rule lets them pass with any arguments. (docker's lets clone(2) pass only with some flags.)
 pub fn refused_calls(linux: &Map<String, Value>) -> BTreeSet<String> {
     let Some(seccomp) = linux.get("seccomp").and_then(Value::as_object) else {
         return BTreeSet::new();
@@ -294,10 +294,10 @@ pub fn refused_calls(linux: &Map<String, Value>) -> BTreeSet<String> {
         .collect()
 }
 
-/// Changes rules that refuse system calls so that the calls reach their capability check. Returns what was changed.
+/// Changes rules that refuse system calls, so that the calls reach their capability check. Returns a description of the change.
 ///
-/// An engine makes the filter from the capabilities that it grants, and the filter answers before any check is made.
-/// `ENOSYS` stays: to a program it means "this kernel has no such call", and it makes another one instead (of clone3, for example).
+/// An engine makes the filter from the capabilities that it grants, and the filter answers before the kernel makes any check.
+/// `ENOSYS` stays: to a program it means "this kernel has no such call", and the program uses another one instead (instead of clone3, for example).
 fn relax_seccomp(linux: &mut Map<String, Value>, relax: RelaxSeccomp) -> Option<String> {
     let action = match relax {
         RelaxSeccomp::Keep => return None,
@@ -337,7 +337,7 @@ fn relax_seccomp(linux: &mut Map<String, Value>, relax: RelaxSeccomp) -> Option<
     (!changes.is_empty()).then(|| format!("{} now {action}", changes.join(" and ")))
 }
 
-/// Returns true if the action keeps a system call from the kernel, other than by saying that there is no such call.
+/// Returns true if the action keeps a system call from running, except by the answer that there is no such call.
 fn refuses(holder: &Map<String, Value>, action: &str, errno: &str) -> bool {
     match holder.get(action).and_then(Value::as_str) {
         Some("SCMP_ACT_ERRNO") => {
@@ -351,7 +351,7 @@ fn refuses(holder: &Map<String, Value>, action: &str, errno: &str) -> bool {
     }
 }
 
-/// Prestart last, so that what other hooks do is done; poststop first, since runc stops at the first that fails.
+/// Adds the prestart hook last, after other hooks have done their work, and the poststop hook first, because runc stops at the first that fails.
 fn add_hooks(configuration: &mut Value, plan: &Plan<'_>) -> Result<(), Error> {
     let hook = |stage: &str| {
         json!({
@@ -380,7 +380,7 @@ fn add_hooks(configuration: &mut Value, plan: &Plan<'_>) -> Result<(), Error> {
     Ok(())
 }
 
-/// The member, if it is there and not null.
+/// The member, if it is present and not null.
 fn member_object<'a>(
     value: &'a mut Value,
     holder: &str,

@@ -17,8 +17,8 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
-/// Where a runtime that is given by name is looked for. Not PATH: podman calls `delete` without one, and `create` and `delete` must
-/// find the same.
+/// The directories in which a runtime is looked up by name. Not PATH: podman calls `delete` without it, and `create` and `delete` must find the
+/// same runtime.
 pub const DIRECTORIES: [&str; 6] = [
     "/usr/local/sbin",
     "/usr/local/bin",
@@ -37,13 +37,13 @@ pub enum Error {
         /// The name.
         name: String,
     },
-    /// An absolute path to nothing that can be executed.
+    /// An absolute path that is not an executable file.
     #[error("find the low-level runtime: {} is not an executable file: correct `runtime` in the configuration", path.display())]
     NotExecutable {
         /// The path.
         path: PathBuf,
     },
-    /// All that was found is capprof.
+    /// The only match is capprof.
     #[error(
         "find the low-level runtime: {name} is capprof itself: set `runtime` in the configuration to the real one"
     )]
@@ -61,20 +61,20 @@ pub enum Error {
     },
 }
 
-/// The time that a runtime may take to say its version.
+/// The time limit for a runtime's answer to `--version`.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// The file in the state directory with what runtimes have answered: `<device> <inode> <size> <mtime> <ctime> <family>` a line.
+/// The file in the state directory with the answers of runtimes: a line `<device> <inode> <size> <mtime> <ctime> <family>` for each.
 const ANSWERS: &str = "runtimes";
 
-/// The runtime's name or path: what capprof's own name ends in decides, else the configuration. `family_of` tells a runtime's family.
+/// The runtime's name or path. The end of capprof's own name decides, else the configuration. `family_of` returns a runtime's family.
 pub fn select(own_name: &OsStr, configured: &str, family_of: impl Fn(&Path) -> Family) -> String {
     let own_name = own_name.as_bytes();
     let suffix = Family::ALL
         .into_iter()
         .find(|family| own_name.ends_with(format!("-{family}").as_bytes()));
     match suffix {
-        // Then the configured path is that runtime's, in a place of its own.
+        // Then the configured path is that runtime, in an unusual directory.
         Some(family)
             if configured.starts_with('/') && family_of(Path::new(configured)) == family =>
         {
@@ -85,9 +85,9 @@ pub fn select(own_name: &OsStr, configured: &str, family_of: impl Fn(&Path) -> F
     }
 }
 
-/// The family of a runtime, which is asked for its version. The answer is kept in the state directory for as long as the file does not change.
+/// The family of a runtime, according to its answer to `--version`. The state directory keeps the answer as long as the file does not change.
 ///
-/// A program that names neither runc nor crun is judged by its file name, as is one that cannot be started.
+/// If the answer names neither runc nor crun, or the program cannot be started, its file name decides.
 pub fn family_of(path: &Path, state: &Path) -> Family {
     let by_name = || Family::of_name(path);
     let Ok(metadata) = fs::metadata(path) else {
@@ -127,20 +127,21 @@ pub fn family_of(path: &Path, state: &Path) -> Family {
         let known: Vec<&str> = known.lines().rev().take(REMEMBERED).collect();
         let mut lines: String = known.iter().rev().map(|line| format!("{line}\n")).collect();
         lines.push_str(&format!("{key} {family}\n"));
-        // Without it, the next call asks again.
+        // If this fails, the next call asks again.
         let _ = file::write_unsynced(&answers, lines.as_bytes(), Attributes::Mode(0o600));
     }
     family
 }
 
-/// Returns true if a runtime gives a process without `capabilities` all that it holds itself: runc from 1.3 on (findings/runc-absent-capabilities.sh).
+/// Returns true if a runtime gives a process without `capabilities` all that the runtime itself holds, as runc does from 1.3 on
+/// (findings/runc-absent-capabilities.sh).
 pub fn gives_all_unasked(path: &Path, family: Family) -> bool {
     family == Family::Runc
         && helper::output(path, &[OsStr::new("--version")], PATIENCE)
             .is_ok_and(|answer| is_runc_from_1_3(&answer))
 }
 
-/// `runc version 1.3.6`; the version of a distribution has a suffix.
+/// Parses `runc version 1.3.6`; a distribution's version has a suffix.
 fn is_runc_from_1_3(answer: &[u8]) -> bool {
     let answer = String::from_utf8_lossy(answer);
     let Some(version) = answer.strip_prefix("runc version ") else {
@@ -211,7 +212,7 @@ fn find_in(name: &str, directories: &[&str], own: Option<(u64, u64)>) -> Result<
     })
 }
 
-/// Returns true if it is a file with a permission to execute.
+/// Returns true if the path is a file with a permission to execute.
 pub(crate) fn is_executable(path: &Path) -> bool {
     fs::metadata(path)
         .is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
@@ -244,7 +245,7 @@ fn runc_is_rootless() -> bool {
         && env::var_os("USER").is_none_or(|user| user != "root")
 }
 
-/// The path without `.`, `..` and doubled slashes, from the working directory if it is relative: Go's `filepath.Abs`, which does not look at the file system.
+/// Returns the absolute path without `.`, `..` and doubled slashes, like Go's `filepath.Abs`: it does not look at the file system.
 pub(crate) fn absolute(path: &Path) -> PathBuf {
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let mut clean = PathBuf::new();
@@ -260,9 +261,9 @@ pub(crate) fn absolute(path: &Path) -> PathBuf {
     clean
 }
 
-/// Becomes the runtime: same process, arguments, environment, descriptors, working directory, signals.
+/// Becomes the runtime, with the same process, arguments, environment, descriptors, working directory and signals.
 ///
-/// The program's name becomes the binary's path, since crun chooses handlers by it. crun is executed from a read-only mount, as it would do
+/// The first argument becomes the binary's path, because crun chooses handlers by it. crun is executed from a read-only mount, as it would do
 /// itself.
 ///
 /// # Errors
@@ -288,7 +289,7 @@ pub fn hand_over(path: &Path, family: Family, arguments: &[OsString]) -> Result<
                 CString::new([name.as_bytes(), b"=", value.as_bytes()].concat()).ok()
             })
             .collect();
-        // Returns where it is a script: its interpreter could not open a descriptor that execve closes. The path does.
+        // This fails for a script, because its interpreter cannot open a descriptor that execve closes. Then the path is executed.
         let _ = nix::unistd::fexecve(&binary, &list, &environment);
     }
     nix::unistd::execv(&program, &list).map_err(|error: Errno| failed(error.into()))
@@ -362,14 +363,14 @@ mod tests {
             assert_eq!(family_of(&path, &state), Family::Crun);
             assert_eq!(asked(), 1);
         }
-        // Another program in its place.
+        // Another program replaces it.
         says("runc");
         assert_eq!(family_of(&path, &state), Family::Runc);
-        // A directory that others can write to is not trusted.
+        // The answers in a directory that others can write to are not trusted.
         fs::set_permissions(&state, fs::Permissions::from_mode(0o777)).unwrap();
         assert_eq!(family_of(&path, &state), Family::Runc);
         assert_eq!(asked(), 3);
-        // One that does not say.
+        // This program does not name a family.
         says("something");
         assert_eq!(family_of(&path, &state), Family::Runc);
         assert_eq!(
@@ -409,7 +410,7 @@ mod tests {
             second.join("runc")
         );
         fs::remove_file(second.join("runc")).unwrap();
-        // Under another name, too.
+        // Under another name too.
         std::os::unix::fs::symlink(first.join("runc"), second.join("runc")).unwrap();
         let error = find_in("runc", &directories, own).unwrap_err();
         assert!(matches!(error, Error::Itself { .. }), "{error}");

@@ -1,12 +1,12 @@
-//! The state directory: where it is, and whether it can be trusted.
+//! The state directory: its path, and whether it can be trusted.
 
 use crate::privilege::is_root_of_host;
 use std::fs;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-/// The state directory of the caller: as configured for root, in the user's own runtime directory for others. They cannot profile, but a
-/// limit can be enforced for them.
+/// The state directory of the caller: for root the configured one, for other users one in their own runtime directory. Other users cannot profile,
+/// but they can enforce a limit.
 pub fn directory(configured: PathBuf) -> PathBuf {
     if is_root_of_host() {
         return configured;
@@ -26,8 +26,8 @@ pub fn is_own(directory: &Path) -> bool {
     })
 }
 
-/// Makes the state directory, mode 0700, if it is not there.
+/// Makes the state directory, mode 0700, if it does not exist.
 pub fn create(directory: &Path) {
-    // An error shows when something is written into it.
+    // If this fails, the first write into it reports the error.
     let _ = fs::DirBuilder::new().mode(0o700).create(directory);
 }

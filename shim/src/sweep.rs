@@ -7,10 +7,10 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// The time that recovery may keep a `create` or `delete` waiting. containerd gives the whole of a clean-up five seconds.
+/// The time that recovery may delay a `create` or `delete`. containerd allows five seconds for a whole clean-up.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// The hook's binary, by where capprof itself is: next to it, else in the `libexec` of the same tree, else where it is usually installed.
+/// Finds the hook's binary: next to capprof itself, else in the `libexec` of the same tree, else in the usual directories.
 pub fn hook() -> Option<PathBuf> {
     let own = std::fs::read_link("/proc/self/exe").ok()?;
     let directory = own.parent()?;
@@ -25,8 +25,8 @@ pub fn hook() -> Option<PathBuf> {
         .find(|path| runtime::is_executable(path))
 }
 
-/// Has the hook's binary finish abandoned recordings, if there are any. Nothing that goes wrong here is the caller's concern:
-/// the recordings stay, and the next call tries again.
+/// Runs the hook's binary to finish abandoned recordings, if there are any. An error does not concern the caller: the recordings stay, and the next
+/// call tries again.
 pub fn sweep(state: &Path) {
     let abandoned: Vec<Directory> = Directory::list(state, None)
         .unwrap_or_default()
@@ -37,7 +37,7 @@ pub fn sweep(state: &Path) {
     for directory in abandoned {
         match directory.is_described() {
             Ok(true) => recover = true,
-            // Its shim died before it changed anything.
+            // Its shim died before it had changed anything.
             Ok(false) => {
                 let _ = directory.remove();
             }

@@ -1,4 +1,4 @@
-//! The table of options against what the installed runc and crun say of themselves.
+//! Compares the table of options with the help of the installed runc and crun.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![allow(clippy::print_stderr, reason = "a test that cannot run here says so")]
 
@@ -7,7 +7,7 @@ use capprof::family::Family;
 use std::ffi::{OsStr, OsString};
 use std::process::{Command, Stdio};
 
-/// Options as `--help` shows them, each of its names with whether a value follows as the next argument.
+/// The options that `--help` shows: each name, and true if its value is the next argument.
 fn options(family: Family, subcommand: &str) -> Option<Vec<(String, bool)>> {
     let mut command = Command::new(family.name());
     if !subcommand.is_empty() {
@@ -20,10 +20,10 @@ fn options(family: Family, subcommand: &str) -> Option<Vec<(String, bool)>> {
         .map(str::trim_start)
         .filter(|line| line.starts_with('-'))
         .flat_map(|line| {
-            // The description begins after two blanks, or one where a name is long.
+            // The description begins after two blanks, or after one if a name is long.
             let names = line.split_once("  ").map_or(line, |(names, _)| names);
             let forms: Vec<&str> = names.split(", ").collect();
-            // crun: `-b, --bundle=DIR`, where the letter takes what the long name takes.
+            // crun: `-b, --bundle=DIR`, where the letter takes the same value as the long name.
             let takes = forms
                 .iter()
                 .any(|form| form.contains('=') && !form.contains("[=") || form.contains(" value"));

@@ -1,6 +1,6 @@
-//! What becomes of whole configurations: `tests/rewrite/NAME.in.json` → `NAME.out.json`.
+//! Rewrites whole configurations: `tests/rewrite/NAME.in.json` → `NAME.out.json`.
 //!
-//! `SNAPSHOTS=overwrite cargo test -p capprof --test rewrite` writes the expected files anew.
+//! `SNAPSHOTS=overwrite cargo test -p capprof --test rewrite` writes new expected files.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -57,7 +57,7 @@ fn crun_takes_names_in_lower_case() {
     assert_eq!(read(true), "CAP_CHOWN, CAP_KILL");
 }
 
-/// What becomes of a configuration where a limit is enforced.
+/// The plan for a configuration with an enforced limit.
 fn enforcing(sets: ProcessSets) -> Plan<'static> {
     Plan {
         grant: ProcessGrant {
@@ -240,12 +240,12 @@ fn what_the_filter_refuses_and_a_capability_would_open_is_known() {
     for call in ["mbind", "set_mempolicy", "unshare", "clone", "mount"] {
         assert!(docker.contains(call), "{call}: {docker:?}");
     }
-    // Passed always, or opened by no capability.
+    // They always pass, or no capability opens them.
     for call in ["read", "keyctl"] {
         assert!(!docker.contains(call), "{call}: {docker:?}");
     }
     assert!(refused("runc-spec").is_empty());
-    // A filter that is kept refuses all the same.
+    // A filter that is kept still refuses them.
     let plan = Plan {
         relax_seccomp: RelaxSeccomp::Keep,
         ..plan()
@@ -327,7 +327,7 @@ fn what_is_no_configuration_is_refused_by_name() {
     }
 }
 
-/// Any JSON, with numbers that no machine type holds.
+/// Arbitrary JSON, with numbers that fit no machine type.
 fn any_json() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),
@@ -383,7 +383,7 @@ fn object(fields: Vec<(&'static str, BoxedStrategy<Option<Value>>)>) -> BoxedStr
         .boxed()
 }
 
-/// Any configuration whose members are of the right kinds as far as capprof looks.
+/// An arbitrary configuration in which the members that capprof reads have the right types.
 fn configuration() -> impl Strategy<Value = Value> {
     let capabilities = object(vec![
         ("bounding", maybe(names()).boxed()),
@@ -448,7 +448,7 @@ fn configuration() -> impl Strategy<Value = Value> {
     ])
 }
 
-/// The configuration without what capprof may change, written out: order of keys and digits of numbers count.
+/// The text of a configuration without the members that capprof may change: the order of keys and the digits of numbers count.
 fn outside(mut value: Value) -> String {
     for (holder, keys) in [
         (
@@ -482,7 +482,7 @@ proptest! {
         prop_assert_eq!(&prestart[..prestart.len() - 1], &list(&original, "prestart")[..]);
         prop_assert_eq!(&poststop[1..], &list(&original, "poststop")[..]);
         prop_assert_eq!(&output["hooks"]["createRuntime"], &original["hooks"]["createRuntime"]);
-        // Also through a file.
+        // The same holds for the text of the result.
         let text = output.to_string();
         let read: Value = serde_json::from_str(&text).unwrap();
         prop_assert_eq!(read.to_string(), text);

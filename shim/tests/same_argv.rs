@@ -1,6 +1,6 @@
-//! The argument lists of `create`, as capprof reads them and as the real runc and crun do.
+//! Compares capprof's reading of the argument lists of `create` with that of the real runc and crun.
 //!
-//! In a directory where nothing exists, a runtime complains of the first file that it looks for, and that tells what it has read.
+//! In an empty directory, a runtime's error names the first file that it looks for, and so shows how it has read the arguments.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![allow(clippy::print_stderr, reason = "a test that cannot run here says so")]
 
@@ -41,7 +41,7 @@ fn runtimes() -> Vec<Runtime> {
 }
 
 impl Runtime {
-    /// What the runtime looks for first: crun's `--config`, else the bundle, `.` for none; `None` if it refuses the arguments.
+    /// Returns the file that the runtime looks for first: crun's `--config`, else the bundle, `.` for none; `None` if it refuses the arguments.
     fn reads(&self, arguments: &[OsString]) -> Option<String> {
         let output = Command::new(&self.path)
             .arg("--root")
@@ -53,7 +53,7 @@ impl Runtime {
             .stdin(Stdio::null())
             .output()
             .unwrap();
-        // What runc looks for before it may make its root; crun makes it.
+        // crun makes its root directory; the next call must find the directory empty again.
         let _ = std::fs::remove_dir_all(self.directory.path().join("root"));
         // Only help succeeds.
         if output.status.success() {
@@ -74,7 +74,7 @@ impl Runtime {
             })
     }
 
-    /// The same as capprof reads it: all that versions of the runtime may read.
+    /// Returns capprof's readings: all that versions of the runtime may have.
     fn expected(&self, arguments: &[OsString]) -> Vec<String> {
         argv::readings(OsStr::new("create"), arguments, self.family)
             .into_iter()
@@ -95,7 +95,7 @@ impl Runtime {
             .collect()
     }
 
-    /// Returns true if capprof knows what the runtime reads, or that it refuses. What only another version of runc accepts, this one may refuse.
+    /// Returns true if capprof's readings include the runtime's, or both refuse. This runc may refuse a list that only another version accepts.
     fn agrees(&self, arguments: &[OsString]) -> bool {
         let expected = self.expected(arguments);
         match (self.reads(arguments), self.family) {

@@ -5,7 +5,7 @@ use super::options::{Flag, Takes};
 use super::step::{Step, Word, split, unknown};
 use crate::family::Family;
 
-/// Long names with two dashes, in full or abbreviated; letters with one, in clusters; values glued on or next.
+/// The next step: long names with two dashes, in full or abbreviated; letters with one dash, in clusters; values attached or in the next argument.
 pub(super) fn step(word: Word<'_>, rest: &[Word<'_>], flags: &'static [Flag]) -> Step {
     if word.bytes().starts_with(b"--") {
         long(word, rest, flags)
@@ -73,7 +73,7 @@ fn cluster(word: Word<'_>, rest: &[Word<'_>], flags: &'static [Flag]) -> Step {
     Step::Options(options, 1)
 }
 
-/// The option with this name, or the only one that begins so; else how many begin so.
+/// Returns the option with this name, or the only one with this beginning; else the number of options with this beginning.
 fn find(name: &[u8], flags: &'static [Flag]) -> Result<&'static Flag, usize> {
     let own = || flags.iter().filter(|flag| flag.belongs_to(Family::Crun));
     if let Some(flag) = own().find(|flag| flag.long.as_bytes() == name) {

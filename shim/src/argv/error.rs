@@ -2,10 +2,10 @@
 
 use crate::family::Family;
 
-/// An argument list that cannot be followed. The option is shown as far as it is Unicode.
+/// An argument list that capprof cannot follow. The option is shown as far as it is Unicode.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// An option of a newer runtime: capprof cannot tell what follows it.
+    /// An option of a newer runtime: the next argument may be its value or not.
     #[error(
         "unknown option {0}: {1} may take a value with it or not; write it as {0}=VALUE if it does"
     )]
@@ -16,7 +16,7 @@ pub enum Error {
     /// The list ends where a value should follow.
     #[error("option {0}: its value is missing")]
     MissingValue(String),
-    /// A value where none belongs.
+    /// A value of an option that takes none.
     #[error("option {0}: it takes no such value")]
     UnexpectedValue(String),
     /// Neither option nor argument.
@@ -25,10 +25,10 @@ pub enum Error {
     /// An abbreviation of several options.
     #[error("option {0}: it abbreviates more than one")]
     Ambiguous(String),
-    /// Go's `flag` knows nothing of long and short names of one option; urfave/cli allows only one of them.
+    /// An option by both of its names. Go's `flag` does not know that they are one option, and urfave/cli refuses that.
     #[error("option {0}: it is given by its long and by its short name, which runc refuses")]
     TwoNames(String),
-    /// Two versions of the runtime accept the list, and each takes something else from it.
+    /// Two versions of the runtime accept the list, and read it differently.
     #[error(
         "{0}: versions of {1} read this differently; write options before the container's id, without blanks around an argument"
     )]

@@ -1,10 +1,9 @@
-//! The command line of runc and crun: what capprof must know of it, and nothing else. It is passed on as it came, but for a file that is
-//! replaced by capprof's own.
+//! The command line of runc and crun, as far as capprof must know it. It is passed on unchanged, except for a file that capprof replaces by its
+//! own.
 //!
-//! Each is read as the runtime itself reads it: runc with Go's `flag` below urfave/cli v1, which moves options in front of the positional
-//! arguments, in an older and in a newer way, or with urfave/cli v3; crun with glibc's argp in order. On `create` and `run` an argument list
-//! that several versions of the runtime accept and read differently is refused, because capprof would rewrite one file and the caller might have
-//! meant the other.
+//! capprof reads it in the same way as the runtime: runc with Go's `flag` below urfave/cli v1, which moves options in front of the positional
+//! arguments, in an older and in a newer way, or with urfave/cli v3; crun with glibc's argp in order. On `create` and `run`, capprof refuses an
+//! argument list that versions of the runtime accept and read differently: it would rewrite one file, and the caller might have meant another.
 
 mod argp;
 mod error;
@@ -30,9 +29,9 @@ pub struct Globals {
     pub log_format: Option<OsString>,
     /// `--root`.
     pub root: Option<OsString>,
-    /// Where in the argument list the subcommand stands; `None` if there is none, or the list asks for help or a version.
+    /// The index of the subcommand in the argument list; `None` if there is none, or if the list asks for help or a version.
     pub subcommand: Option<usize>,
-    /// The first thing that the runtime will refuse.
+    /// The first error for which the runtime will refuse the list.
     pub problem: Option<Error>,
 }
 
@@ -52,7 +51,7 @@ impl Globals {
             .filter(|error| !matches!(error, Error::Unknown(..) | Error::Foreign(..)))
     }
 
-    /// These options, with what a subcommand's own list says of them.
+    /// Returns these options, overridden by those after the subcommand.
     #[must_use]
     pub fn with(&self, command: &Command) -> Self {
         let or = |late: &Option<OsString>, early: &Option<OsString>| late.clone().or(early.clone());
@@ -90,7 +89,7 @@ pub struct Command {
     pub positional: usize,
     /// `--detach` of `run` and `exec`.
     pub detach: bool,
-    /// Help is asked for: nothing else will happen.
+    /// True if the list asks for help: the runtime does nothing else.
     pub help: bool,
 }
 
@@ -112,7 +111,7 @@ impl Command {
     }
 }
 
-/// Reads what stands before the subcommand. Never fails: `kill` and `delete` must be found among anything that a newer runtime may understand.
+/// Reads the arguments before the subcommand. It never fails: it must find `kill` and `delete` among all options that a newer runtime may have.
 ///
 /// `arguments` is the whole list with the program's name at its head.
 pub fn globals(arguments: &[OsString], family: Family) -> Globals {
@@ -124,7 +123,7 @@ pub fn globals(arguments: &[OsString], family: Family) -> Globals {
         match next(&words[position..], GLOBAL, family) {
             Step::Positional | Step::Rest => {
                 let known = SUBCOMMANDS.iter().any(|(name, ..)| word.text == *name);
-                // The value of an option that capprof does not know.
+                // It may be the value of an option that capprof does not know.
                 if !known && std::mem::take(&mut after_unknown) {
                     position += 1;
                     continue;
@@ -161,10 +160,10 @@ pub fn globals(arguments: &[OsString], family: Family) -> Globals {
     found
 }
 
-/// Reads what stands after the subcommand by the rules of one runtime; of several versions of it, the first that accepts the list counts.
+/// Reads the arguments after the subcommand by the rules of one runtime. Of its versions, the first that accepts the list counts.
 ///
 /// # Errors
-/// What that runtime refuses, and options that capprof does not know.
+/// Errors for which that runtime refuses the list, and options that capprof does not know.
 pub fn command(
     subcommand: &OsStr,
     arguments: &[OsString],
@@ -180,7 +179,7 @@ pub fn command(
     Err(first.unwrap_or_else(|| Error::Syntax(String::new(), family)))
 }
 
-/// All that versions of the runtime may take from what stands after the subcommand, each once.
+/// Returns all different readings of the arguments after the subcommand by versions of the runtime.
 pub fn readings(subcommand: &OsStr, arguments: &[OsString], family: Family) -> Vec<Command> {
     let mut found = Vec::new();
     for rules in Rules::of(family) {
@@ -193,10 +192,10 @@ pub fn readings(subcommand: &OsStr, arguments: &[OsString], family: Family) -> V
     found
 }
 
-/// Reads what stands after `create`, `run`, `restore` or `exec`.
+/// Reads the arguments after `create`, `run`, `restore` or `exec`.
 ///
 /// # Errors
-/// Those of [`command`], and [`Error::TwoReadings`] where another version of the runtime accepts the list too and takes something else from it.
+/// Those of [`command`], and [`Error::TwoReadings`] if another version of the runtime also accepts the list and reads it differently.
 pub fn command_of_one_reading(
     subcommand: &OsStr,
     arguments: &[OsString],
@@ -207,7 +206,7 @@ pub fn command_of_one_reading(
     } else {
         1..=1
     };
-    // With another number of arguments, a runtime only explains itself.
+    // With another number of arguments, a runtime only prints its usage.
     let mut readings = readings(subcommand, arguments, family);
     readings.retain(|reading| !reading.help && wanted.contains(&reading.positional));
     match readings.len() {
@@ -220,7 +219,8 @@ pub fn command_of_one_reading(
     }
 }
 
-/// Gives an option another value: in its place if it is there, else directly after the subcommand, which is at `subcommand` of the whole list.
+/// Gives an option another value: in its place if it is present, else directly after the subcommand, which has the index `subcommand` in the whole
+/// list.
 pub fn replace(
     arguments: &mut Vec<OsString>,
     subcommand: usize,
@@ -241,7 +241,7 @@ pub fn replace(
     arguments.insert((subcommand + 1).min(arguments.len()), word);
 }
 
-/// The way to read a list.
+/// The rules for reading a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Rules {
     /// urfave/cli v1.22.1 (runc 1.0 and 1.1 as released).
@@ -255,7 +255,7 @@ enum Rules {
 }
 
 impl Rules {
-    /// The ways of a family's versions, the most common first.
+    /// The rules of a family's versions, the most common first.
     fn of(family: Family) -> &'static [Self] {
         match family {
             Family::Runc => &[Self::UrfaveNew, Self::UrfaveOld, Self::UrfaveThree],
@@ -274,7 +274,7 @@ impl Rules {
 fn read(subcommand: &OsStr, arguments: &[OsString], rules: Rules) -> Result<Command, Error> {
     let (flags, has_id) = options::of(subcommand);
     let words = Word::all(arguments);
-    // What follows the id of `exec` is the container's own command.
+    // The arguments after the id of `exec` are the container's own command.
     let is_exec = subcommand == "exec";
     let words = match rules {
         Rules::UrfaveOld if !is_exec => urfave::reorder_old(&words),

@@ -1,4 +1,4 @@
-//! The options of runc and crun. Each subcommand stands here once.
+//! The options of runc and crun, by subcommand.
 
 use crate::family::Family;
 use std::ffi::OsStr;
@@ -8,9 +8,9 @@ use std::ffi::OsStr;
 pub(super) enum Takes {
     /// Nothing.
     Nothing,
-    /// A value, glued on or as the next argument.
+    /// A value, attached or as the next argument.
     Value,
-    /// In crun a value that is glued on, or nothing; in runc nothing.
+    /// In crun an attached value, or nothing; in runc nothing.
     Perhaps,
 }
 
@@ -25,7 +25,7 @@ enum Has {
 /// One option.
 #[derive(Debug)]
 pub(super) struct Flag {
-    /// Name with two dashes.
+    /// The long name, without dashes.
     pub(super) long: &'static str,
     short: &'static str,
     pub(super) takes: Takes,

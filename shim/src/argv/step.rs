@@ -9,7 +9,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 /// An argument with its place in the list that the caller wrote.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Word<'a> {
-    /// Counted from the argument after the subcommand (of [`super::globals`]: from the program's name).
+    /// Its index, counted from the argument after the subcommand (in [`super::globals`], from the program's name).
     pub(super) at: usize,
     pub(super) text: &'a OsStr,
 }
@@ -43,7 +43,7 @@ impl<'a> Word<'a> {
     }
 }
 
-/// The value of an option. Two are equal if their texts are.
+/// The value of an option. Two values are equal if their texts are.
 #[derive(Clone, Debug)]
 pub struct Value {
     /// The value itself.
@@ -64,7 +64,7 @@ impl Eq for Value {}
 
 /// The meaning of the next arguments.
 pub(super) enum Step {
-    /// Options with their values, and how many arguments they took.
+    /// Options with their values, and the number of arguments that they took.
     Options(Vec<(&'static Flag, Option<Value>)>, usize),
     /// No option: a positional argument.
     Positional,
@@ -72,13 +72,13 @@ pub(super) enum Step {
     End,
     /// This and all that follow are positional arguments.
     Rest,
-    /// Help is asked for.
+    /// A request for help.
     Help,
-    /// Not acceptable.
+    /// An argument that the runtime refuses.
     Refused(Error),
 }
 
-/// Splits at the first `=`: a name and how many bytes are before the value.
+/// Splits at the first `=`: the name, and the number of bytes before the value.
 pub(super) fn split(bytes: &[u8]) -> (&[u8], Option<usize>) {
     match bytes.iter().position(|byte| *byte == b'=') {
         Some(position) => (&bytes[..position], Some(position + 1)),
@@ -86,8 +86,8 @@ pub(super) fn split(bytes: &[u8]) -> (&[u8], Option<usize>) {
     }
 }
 
-/// The step over an option that the runtime does not have, as far as capprof knows. One that a newer runtime may have can be passed by if its
-/// value is glued on.
+/// The step over an option that, as far as capprof knows, the runtime does not have. A newer runtime may have it; capprof can skip it if its value
+/// is attached.
 pub(super) fn unknown(word: &Word<'_>, of_the_other: bool, family: Family) -> Step {
     let (name, value) = split(word.bytes());
     let name = OsStr::from_bytes(name).to_string_lossy().into_owned();

@@ -1,7 +1,7 @@
 use super::*;
 use crate::family::Family::{Crun, Runc};
 
-/// What capprof makes of a `create` or `run`: bundle, `--config`, id; `None` where it refuses.
+/// capprof's reading of a `create` or `run`: bundle, `--config`, id; `None` if it refuses.
 type Reading<'a> = Option<(&'a str, Option<&'a str>, &'a str)>;
 
 fn list(words: &[&str]) -> Vec<OsString> {
@@ -45,8 +45,8 @@ fn check(line: &str, family: Family, expected: Reading<'_>) {
     assert_eq!(found, expected, "{family}: {line}: {command:?}");
 }
 
-/// What runc and crun make of a list of arguments: bundle, configuration, id. Tried with runc 1.1.5 and crun 1.8.1; tests/same_argv.rs tries them
-/// again.
+/// The readings of argument lists by runc and crun: bundle, configuration, id. Tried with runc 1.1.5 and crun 1.8.1; tests/same_argv.rs tries them
+/// again with the installed versions.
 const READINGS: [(&str, Reading<'_>, Reading<'_>); 18] = [
     (
         "create --bundle X ID",
@@ -126,7 +126,7 @@ fn one_argument_list_two_readings() {
         check(line, Runc, runc);
         check(line, Crun, crun);
     }
-    // crun takes `-bundle` for `-b undle`, runc takes X for the bundle and misses an id: each of them is right by itself.
+    // crun reads `-bundle` as `-b undle`; runc reads X as the bundle and misses an id. Each is right by its own rules.
     assert_eq!(
         command(OsStr::new("create"), &list(&["-bundle", "X"]), Runc)
             .unwrap()
@@ -139,7 +139,7 @@ fn one_argument_list_two_readings() {
 
 #[test]
 fn a_list_that_versions_of_runc_read_differently_names_the_cure() {
-    // To urfave/cli v3, blanks around an argument are none.
+    // urfave/cli v3 ignores blanks around an argument.
     let arguments = ["--bundle", "X", " ID"].map(OsString::from);
     let error = command_of_one_reading(OsStr::new("create"), &arguments, Runc).unwrap_err();
     assert!(matches!(error, Error::TwoReadings(..)), "{error}");
@@ -157,7 +157,7 @@ fn what_urfave_three_takes_is_taken() {
     assert_eq!(text(found.log.as_ref()), Some("L"));
     assert_eq!(text(found.log_format.as_ref()), Some("json"));
     assert_eq!(value(found.bundle.as_ref()), Some("X"));
-    // A list that the released versions refuse, and one that they read as another number of arguments.
+    // The released versions refuse the first list, and read the second as another number of arguments.
     for line in [
         "create ID --root R --bundle X",
         "create --no-pivot ID --bundle X",
@@ -223,7 +223,7 @@ fn versions_of_runc_that_differ_are_told_apart() {
     let new = of(Rules::UrfaveNew).unwrap();
     assert_eq!(value(new.bundle.as_ref()), Some("-"));
     assert_ne!(of(Rules::UrfaveOld), of(Rules::UrfaveNew));
-    // A boolean option takes the id along in front of what follows, where it ends the options.
+    // A boolean option takes the id along to the front, where the id then ends the options.
     for rules in [Rules::UrfaveOld, Rules::UrfaveNew] {
         let arguments = words("--no-pivot ID --bundle X");
         assert_eq!(
@@ -283,7 +283,7 @@ fn an_unknown_option_is_refused_unless_its_value_is_glued_on() {
 
 #[test]
 fn all_engines_ways_to_create_are_understood_alike() {
-    // As docker, containerd, podman and CRI-O call the runtime.
+    // The calls of docker, containerd, podman and CRI-O.
     for line in [
         "runc --root /run/containerd/runc/k8s.io --log /b/log.json --log-format json --systemd-cgroup create --bundle /b --pid-file /b/init.pid ID",
         "runc --root /run/containerd/runc/k8s.io --debug --log /b/log.json --log-format json create --bundle /b --pid-file /b/init.pid --console-socket /s --no-pivot --no-new-keyring --preserve-fds 2 ID",
@@ -382,7 +382,7 @@ fn all_other_calls_of_engines_name_their_container() {
         let position = globals(&arguments, Runc).subcommand.unwrap();
         assert_eq!(arguments[position], subcommand, "{line}");
         let rest = &arguments[position + 1..];
-        // Where runc's own rules find nothing, crun's do.
+        // If runc's own rules find nothing, crun's rules do.
         let found = Family::ALL
             .into_iter()
             .find_map(|family| command(&arguments[position], rest, family).ok()?.id);
@@ -431,7 +431,7 @@ fn the_subcommand_is_found_after_any_options() {
         ("capprof --new value kill create", Some(3)),
         ("capprof --new=value create ID", Some(2)),
         ("capprof --new=value unheard-of ID", Some(2)),
-        // Of the other runtime.
+        // An option of the other runtime.
         ("capprof --criu /x create ID", Some(3)),
         ("capprof --cgroup-manager cgroupfs create ID", Some(3)),
     ] {
@@ -584,7 +584,7 @@ mod arbitrary {
                     let _ = command(&arguments[position], rest, family);
                     if let Ok(reading) = command_of_one_reading(&arguments[position], rest, family) {
                         prop_assert!(reading.positional <= rest.len());
-                        // What is found was given.
+                        // The values that are found were in the list.
                         let bundle = reading.bundle.as_ref().map(|bundle| &bundle.text);
                         for value in [bundle, reading.id.as_ref()].into_iter().flatten() {
                             let given = rest.iter().any(|given| given.as_bytes().ends_with(value.as_bytes()));

@@ -26,7 +26,7 @@ pub(super) fn go_step(word: Word<'_>, rest: &[Word<'_>], flags: &'static [Flag])
     option(flag, word, value.map(|at| word.from(dashes + at)), rest)
 }
 
-/// `parseFlags` of urfave/cli v3: blanks around an argument do not count, and options of the program stand after a subcommand, too.
+/// `parseFlags` of urfave/cli v3: blanks around an argument do not count, and global options may also follow a subcommand.
 pub(super) fn three_step(word: Word<'_>, rest: &[Word<'_>], flags: &'static [Flag]) -> Step {
     let trimmed = trim(word.text);
     let bytes = trimmed.as_bytes();
@@ -64,12 +64,12 @@ pub(super) fn three_step(word: Word<'_>, rest: &[Word<'_>], flags: &'static [Fla
     option(flag, word, value, rest)
 }
 
-/// The option's value, by what it takes.
+/// Reads the value of an option of this kind.
 fn option(flag: &'static Flag, word: Word<'_>, value: Option<Value>, rest: &[Word<'_>]) -> Step {
     match (flag.takes, value) {
         (Takes::Nothing | Takes::Perhaps, None) => Step::Options(vec![(flag, None)], 1),
         (Takes::Nothing | Takes::Perhaps, Some(value)) => match value.text.as_bytes() {
-            // strconv.ParseBool. A refused help or version is none.
+            // strconv.ParseBool. `--help=false` is no request for help.
             b"1" | b"t" | b"T" | b"true" | b"TRUE" | b"True" => {
                 Step::Options(vec![(flag, None)], 1)
             }
@@ -96,7 +96,7 @@ fn has_name(flag: &Flag, name: &[u8]) -> bool {
     flag.long.as_bytes() == name || matches!(name, [letter] if flag.has_short(*letter))
 }
 
-/// Go's `strings.TrimSpace`, where the argument is Unicode.
+/// Go's `strings.TrimSpace`, if the argument is Unicode.
 pub(super) fn trim(text: &OsStr) -> &OsStr {
     text.to_str().map_or(text, |text| OsStr::new(text.trim()))
 }
@@ -106,7 +106,7 @@ fn trim_start(text: &OsStr) -> &OsStr {
         .map_or(text, |text| OsStr::new(text.trim_start()))
 }
 
-/// `reorderArgs` of urfave/cli v1.22.1: every argument with a dash goes to the front, with the next argument if that has none.
+/// `reorderArgs` of urfave/cli v1.22.1: every argument with a dash goes to the front, together with the next argument if that has no dash.
 pub(super) fn reorder_old<'a>(words: &[Word<'a>]) -> Vec<Word<'a>> {
     let mut options = Vec::new();
     let mut remaining = Vec::new();

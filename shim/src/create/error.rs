@@ -18,7 +18,7 @@ pub enum Error {
     /// config.json cannot be read.
     #[error(transparent)]
     Bundle(#[from] bundle::Error),
-    /// config.json asks capprof for something that means nothing.
+    /// An annotation in config.json has an invalid value.
     #[error("read {}: {source}", path.display())]
     Annotation {
         /// The file.
@@ -26,7 +26,7 @@ pub enum Error {
         /// The reason.
         source: annotations::Error,
     },
-    /// The directory that an annotation wants the result in.
+    /// The directory that an annotation names for the result cannot be used.
     #[error("annotation io.capprof.output={}: {source}: it must be a directory that exists", path.display())]
     Output {
         /// The directory.
@@ -42,7 +42,7 @@ pub enum Error {
         /// The directory, links resolved.
         path: PathBuf,
     },
-    /// config.json says different things to different runtimes.
+    /// Runtimes read config.json differently.
     #[error("read {}: {source}", path.display())]
     Ambiguous {
         /// The file.

@@ -9,7 +9,7 @@ use capprof_store::settings;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-/// The runtime that the process will become, and where.
+/// The runtime that the process will become.
 #[derive(Debug)]
 pub struct LowLevelRuntime<'a> {
     /// Its binary.
@@ -20,14 +20,14 @@ pub struct LowLevelRuntime<'a> {
     pub globals: &'a Globals,
     /// The state directory.
     pub state: &'a Path,
-    /// The mode of containers that ask for none.
+    /// The mode of containers without an annotation for it.
     pub mode: DefaultMode,
     /// The administrator's settings.
     pub settings: &'a settings::Content,
 }
 
 impl LowLevelRuntime<'_> {
-    /// Returns the directory of the runtime's state of a container.
+    /// Returns the directory of a container in the runtime's state.
     pub(super) fn state_of(&self, id: &OsStr) -> PathBuf {
         runtime::root(self.globals.root.as_deref(), self.family).join(id)
     }
@@ -35,7 +35,7 @@ impl LowLevelRuntime<'_> {
     /// Reads the configuration that the arguments name.
     pub(super) fn configuration(&self, command: &Command) -> Result<Configuration, bundle::Error> {
         let bundle = match &command.bundle {
-            // runc takes an empty name for none; to crun it is a directory that does not exist.
+            // runc treats an empty name as no name; to crun it is a directory that does not exist.
             Some(bundle) if !bundle.text.is_empty() || self.family == Family::Crun => &bundle.text,
             _ => OsStr::new("."),
         };

@@ -1,4 +1,4 @@
-//! `create` and `run`: from the engine's configuration to a recording and a rewritten one.
+//! `create` and `run`: from the engine's configuration to a recording and a rewritten configuration.
 
 mod error;
 mod low_level_runtime;
@@ -22,8 +22,8 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 
-/// Starts a recording if the container is to be profiled or limited, and has the runtime read a rewritten configuration; `None` if capprof has
-/// no part in it, and the runtime can have it as it is.
+/// Starts a recording if the container is to be profiled or limited, and makes the runtime read a rewritten configuration. Returns `None` if the
+/// runtime gets the engine's configuration unchanged.
 ///
 /// # Errors
 /// Any [`Error`]; then no recording is left.
@@ -50,7 +50,7 @@ pub fn prepare(
     if !is_root_of_host() {
         match request.mode {
             RequestedMode::Profile | RequestedMode::Verify(_) => return Err(Error::Rootless),
-            // It was asked for nothing but to look, and would see nothing.
+            // capprof was only asked to record, and no recorder works for this user.
             RequestedMode::Observe => return Ok(None),
             RequestedMode::Enforce(_) | RequestedMode::Off => {}
         }
@@ -74,10 +74,10 @@ pub fn prepare(
     Ok(Some(new.start(&source, line)?))
 }
 
-/// Refuses to make a container of a checkpoint, unless capprof changes nothing of it.
+/// Refuses to restore a container from a checkpoint, unless capprof leaves it alone.
 ///
 /// # Errors
-/// [`Error::Restore`], and what is wrong with the configuration.
+/// [`Error::Restore`], and those of the configuration.
 pub fn refuse_restore(
     target: &LowLevelRuntime<'_>,
     line: &mut CommandLine<'_>,
@@ -92,14 +92,14 @@ pub fn refuse_restore(
     }
 }
 
-/// A container that capprof has a part in: its configuration, what is asked of capprof, and what docker knows of it.
+/// A container that capprof profiles or limits: its configuration, the request to capprof, and docker's facts about it.
 struct Wanted {
     source: Configuration,
     request: Request,
     docker: Option<Docker>,
 }
 
-/// The configuration and what it asks for; `None` if it asks to be left alone, has no process, or cannot be reached by the runtime either.
+/// Reads the configuration and its request. Returns `None` if it asks to be left alone, has no process, or cannot be reached by the runtime either.
 fn wanted(
     target: &LowLevelRuntime<'_>,
     line: &mut CommandLine<'_>,
@@ -129,7 +129,7 @@ fn wanted(
         })?;
     let is_off = match request.mode {
         RequestedMode::Off => document.has_clear_annotations(),
-        // What cannot be rewritten safely is left alone: to observe must never keep a container from running.
+        // A configuration that cannot be rewritten safely is left alone: observing must never keep a container from running.
         RequestedMode::Observe => document.has_clear_annotations() && document.check().is_err(),
         _ => false,
     };
@@ -159,7 +159,7 @@ fn wanted(
     Ok(None)
 }
 
-/// The annotations, and the container's labels where docker has no annotations; an annotation comes first.
+/// The annotations, and the container's labels as a substitute; an annotation takes precedence.
 fn with_labels(configuration: &Value, docker: Option<&Docker>) -> Value {
     let mut annotations = configuration["annotations"]
         .as_object()
@@ -172,7 +172,7 @@ fn with_labels(configuration: &Value, docker: Option<&Docker>) -> Value {
     json!({ "annotations": annotations })
 }
 
-/// An environment variable; one that is not UTF-8 is shown as far as it is, and will mean nothing.
+/// An environment variable. Bytes that are not UTF-8 are replaced, so that the value appears in an error as an invalid one.
 fn variable(name: &str) -> Option<String> {
     std::env::var_os(name).map(|value| value.to_string_lossy().into_owned())
 }

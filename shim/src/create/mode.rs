@@ -13,7 +13,7 @@ use serde_json::Value;
 
 /// The effects of a mode on a container.
 pub(super) struct ModeSettings {
-    /// The mode, as it is written down.
+    /// The mode, as the recording has it.
     pub(super) mode: recording::Mode,
     /// The recording whose profile is enforced.
     pub(super) profile: Option<String>,
@@ -30,7 +30,7 @@ pub(super) struct ModeSettings {
 }
 
 impl ModeSettings {
-    /// Decides by what a configuration asks for; `process` is its process.
+    /// Decides by the request of a configuration; `process` is its process.
     ///
     /// # Errors
     /// The limit is unknown, or no label can be made.
@@ -49,7 +49,7 @@ impl ModeSettings {
         }
     }
 
-    /// Everything is granted, what would hide checks is taken off, and recorders watch.
+    /// Everything is granted, settings that would hide checks are relaxed, and recorders record.
     fn profiling(request: &Request, settings: &Settings, process: &Value) -> Result<Self, Error> {
         let held = held().map_err(Error::Capabilities)?;
         let label = label::choose(
@@ -75,7 +75,7 @@ impl ModeSettings {
         })
     }
 
-    /// Only what is asked for is granted; all else stays as the engine wants it.
+    /// Only the limit is granted; everything else stays as in the engine's configuration.
     fn enforcing(
         mode: &'static str,
         limit: &CapabilityLimit,
@@ -97,7 +97,7 @@ impl ModeSettings {
         })
     }
 
-    /// Everything stays as the engine wants it, and recorders watch.
+    /// Everything stays as in the engine's configuration, and recorders record.
     fn observing() -> Self {
         Self {
             mode: recording::Mode::Observe,
@@ -110,7 +110,7 @@ impl ModeSettings {
         }
     }
 
-    /// The set is enforced, and recorders watch.
+    /// The set is enforced, and recorders record.
     fn verifying(
         limit: &CapabilityLimit,
         settings: &Settings,

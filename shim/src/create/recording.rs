@@ -34,15 +34,15 @@ pub(super) struct NewRecording<'a> {
     pub(super) request: Request,
     /// docker's facts about the container, if it is one of docker's.
     pub(super) docker: Option<Docker>,
-    /// The container's.
+    /// The container's id.
     pub(super) id: &'a str,
-    /// The directory of the runtime's state of the container.
+    /// The directory of the container in the runtime's state.
     pub(super) state: PathBuf,
     pub(super) target: &'a LowLevelRuntime<'a>,
 }
 
 impl NewRecording<'_> {
-    /// Makes the recording's directory, writes down what it is of, and hands the rewritten configuration to the runtime.
+    /// Makes the recording's directory, describes the recording, and hands the rewritten configuration to the runtime.
     ///
     /// # Errors
     /// Any [`Error`]; then the directory is gone.
@@ -55,7 +55,7 @@ impl NewRecording<'_> {
         let mode = ModeSettings::of(&self.request, self.settings, process)?;
         let now = jiff::Timestamp::now();
         let id = recording_id(now).map_err(Error::Random)?;
-        // Known before it is made, so that a configuration that cannot be rewritten leaves no directory.
+        // The path is needed before the directory exists: a configuration that cannot be rewritten must leave no directory.
         let key = container_key(self.id.as_ref());
         let expected = Directory::path_of(&self.settings.state, &key, &id);
         let mut document = source.document.clone();
@@ -112,7 +112,7 @@ impl NewRecording<'_> {
         })
     }
 
-    /// All that is known, but for the id, the time and the delivery.
+    /// Describes the recording, except for the id, the time and the delivery.
     fn describe(
         &self,
         source: &bundle::Configuration,
@@ -124,7 +124,7 @@ impl NewRecording<'_> {
         let original = process
             .as_object()
             .map_or(Ok(changes.original), |process| self.given(process, source))?;
-        // If a container is not recorded, its workload is not needed.
+        // A container that is not recorded needs no description of its workload.
         let (workload, engine_grants) = match mode.hooks {
             Hooks::Remove => (Workload::default(), None),
             Hooks::Record => (
@@ -194,7 +194,7 @@ impl NewRecording<'_> {
 
     /// Returns the sets that the runtime gives a process with an unchanged configuration.
     ///
-    /// crun takes names in lower case. runc gives a process without `capabilities` none, from 1.3 on all that it holds itself.
+    /// crun accepts names in lower case. runc gives a process without `capabilities` none; from 1.3 on it gives all that it holds itself.
     fn given(
         &self,
         process: &Map<String, Value>,
@@ -247,14 +247,14 @@ impl NewRecording<'_> {
     }
 }
 
-/// The directory that gets the result, links resolved, and what it is now: until the end the container, or a user, may put another in its place.
+/// The directory for the result, links resolved, with its identity: before the end, the container or a user may replace it by another.
 fn output_directory(path: &Path, allowed: &[PathBuf]) -> Result<(PathBuf, FileIdentity), Error> {
     let failed = |source: io::Error| Error::Output {
         path: path.to_owned(),
         source,
     };
     let resolved = path.canonicalize().map_err(failed)?;
-    // The administrator may have named a link.
+    // The administrator may have named a symbolic link.
     let is_allowed = |directory: &PathBuf| {
         directory
             .canonicalize()
@@ -267,7 +267,8 @@ fn output_directory(path: &Path, allowed: &[PathBuf]) -> Result<(PathBuf, FileId
     Ok((resolved, identity))
 }
 
-/// `20261123T150102Z-1a2b3c4d`: the second, then 16 bits of its fraction and 16 random ones, so that ids sort by time within a second as well.
+/// Makes an id: `20261123T150102Z-1a2b3c4d`. 16 bits of the second's fraction, then 16 random bits follow the time, so that ids sort by time within
+/// a second too.
 ///
 /// # Errors
 /// The kernel gives no random numbers.
@@ -279,7 +280,7 @@ pub fn recording_id(now: jiff::Timestamp) -> std::io::Result<String> {
     Ok(format!("{second}-{fraction:04x}{random:04x}"))
 }
 
-/// This process; the shim is the one that becomes the runtime.
+/// This process. In the shim, it later becomes the runtime.
 pub fn own_process() -> Process {
     let pid = nix::unistd::getpid().as_raw();
     process::find(pid).unwrap_or(Process { pid, start_time: 0 })
@@ -292,7 +293,7 @@ fn unicode<'a>(what: &'static str, path: &'a Path) -> Result<&'a str, Error> {
     })
 }
 
-/// The state directory names what hooks do as root.
+/// Makes sure that no other user can write to the state directory, because its files decide what hooks do as root.
 fn belongs_to_us(state: &Path) -> Result<(), Error> {
     if state::is_own(state) && state::is_own(&state.join("recordings")) {
         Ok(())
@@ -321,7 +322,7 @@ fn has_user_namespace(configuration: &Value) -> bool {
         .any(|namespace| namespace.get("type").and_then(Value::as_str) == Some("user"))
 }
 
-/// The bind mounts of a configuration; one that says nothing readable is the runtime's to refuse.
+/// The bind mounts of a configuration. A malformed one is left out: the runtime will refuse it.
 pub fn bind_mounts(config: &Value, bundle: &Path) -> Vec<BindMount> {
     let mounts = config.pointer("/mounts").and_then(Value::as_array);
     mounts

@@ -1,15 +1,15 @@
-//! The SELinux label of a recording: one that no other recording has, and that keeps what the engine's label gives access to.
+//! The SELinux label of a recording. No other recording has it, and it gives the same access as the engine's label.
 //!
-//! Type: in scope `domain` capprof's own, in scope `host` the engine's. Low level: the engine's, since files made in volumes take it where
-//! the policy has no `default_range` (Debian), and volumes are labelled with it. High level: the low one with two categories that no other process
-//! uses. The extra categories make the label unique and fresh (its decisions are in no cache yet), and engines never choose a label of that
-//! form: theirs have one level.
+//! Type: in scope `domain` capprof's own, in scope `host` the engine's. Low level: the engine's, because volumes are labelled with it, and new files
+//! in volumes take it if the policy has no `default_range` (Debian). High level: the low level with two categories that no other process uses. The
+//! extra categories make the label unique and fresh (no cache has decisions for it yet), and engines never choose a label of that form: theirs
+//! have a single level.
 //!
-//! In a pod, others run at the very level that the engine gave, and the policy lets them reach only levels that theirs dominates: there the
-//! label keeps the plain level, unless another recording has it. The prestart hook empties the access vector cache then.
+//! In a pod, other containers run at exactly the engine's level, and the policy lets them reach only levels that theirs dominates. There the label
+//! keeps the plain level, unless another recording has it. Then the prestart hook empties the access vector cache.
 //!
-//! The shim runs in the engine's domain, which may not even look into selinuxfs on Debian. What cannot be asked here is asked by the prestart
-//! hook, in a domain of its own, before the container starts.
+//! The shim runs in the engine's domain, which may not even read selinuxfs on Debian. The prestart hook asks the questions that the shim cannot ask,
+//! in a domain of its own, before the container starts.
 
 use capprof_profile::recording::{Label, Process};
 use capprof_profile::settings::Settings;
@@ -33,7 +33,7 @@ const BOOLEAN: &str = "booleans/capprof_recording";
 /// The categories that policies usually have (`mcs_num_cats`): c0 to c1023.
 const CATEGORIES: u32 = 1024;
 
-/// The number of labels that are remembered. An access vector cache holds some 500 decisions: what lies further back is in none.
+/// The number of labels that are remembered. An access vector cache holds some 500 decisions, so it has none for older labels.
 const REMEMBERED: usize = 20_000;
 
 /// The number of pairs of categories to try.
@@ -42,7 +42,7 @@ const ATTEMPTS: u32 = 256;
 /// The reason why no label could be made.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Scope `domain` is wanted and the policy module is not there.
+    /// Scope `domain` is wanted and the policy module is not loaded.
     #[error(
         "choose an SELinux label: scope domain needs capprof's policy module, which is not loaded (semodule -i /usr/share/capprof/selinux/capprof.cil)"
     )]
@@ -61,7 +61,7 @@ pub enum Error {
         /// The low level.
         level: String,
     },
-    /// The kernel does not take the label.
+    /// The kernel does not accept the label.
     #[error("choose an SELinux label: {label}: not valid under the loaded policy")]
     Invalid {
         /// The label.
@@ -82,7 +82,7 @@ pub enum Error {
 
 /// The label for a new recording; `None` on a host without SELinux, or if only the eBPF recorder is wanted.
 ///
-/// `scope` is what an annotation asks for, `original` the engine's label or empty, `state` the state directory.
+/// `scope` is the scope to use, `original` the engine's label or empty, `state` the state directory.
 ///
 /// # Errors
 /// The host has SELinux and no label can be made.
@@ -138,7 +138,7 @@ impl Level {
             match part.split_once('.') {
                 Some((first, last)) => {
                     let (first, last) = (number(first)?, number(last)?);
-                    // A policy's categories are counted in an array of bits; a number beyond any policy is not a category.
+                    // A range is expanded, so a number beyond any policy must be refused first.
                     if last >= 65_536 {
                         return None;
                     }
@@ -157,7 +157,7 @@ impl Level {
 }
 
 impl std::fmt::Display for Level {
-    /// As the kernel prints it (security/selinux/ss/mls.c, `mls_sid_to_context()`): three and more in a row as `c1.c3`.
+    /// The kernel's form (security/selinux/ss/mls.c, `mls_sid_to_context()`): three or more in a row are `c1.c3`.
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.write_str(&self.sensitivity)?;
         let mut separator = ':';
@@ -179,7 +179,7 @@ impl std::fmt::Display for Level {
     }
 }
 
-/// A label but for what makes it unique.
+/// A label without the part that makes it unique.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Wanted {
     /// `user:role:type`.
@@ -189,7 +189,7 @@ struct Wanted {
 
 impl Wanted {
     fn from_engine(original: &str, scope: Scope, default: Option<&str>) -> Result<Self, Error> {
-        // Privileged, `label=disable`, an engine that was not told about SELinux: what an ordinary container would have, without categories.
+        // For a privileged container, `label=disable`, or an engine without SELinux support: the label of an ordinary container without categories.
         let unlabelled = original.is_empty();
         let context = if unlabelled {
             default.unwrap_or("system_u:system_r:container_t:s0")
@@ -253,8 +253,8 @@ impl Host {
         }
     }
 
-    /// Returns true if SELinux is on and has a policy: the kernel registers its file system only if it is on, and other security modules use
-    /// /proc/PID/attr, too, with words of another form.
+    /// Returns true if SELinux is enabled and has a policy. The kernel registers selinuxfs only if SELinux is enabled; other security modules also
+    /// use /proc/PID/attr, with text of another form.
     fn has_selinux(&self) -> bool {
         let registered = fs::read_to_string(self.proc.join("filesystems"))
             .is_ok_and(|list| list.split_whitespace().any(|word| word == "selinuxfs"));
@@ -269,7 +269,7 @@ impl Host {
         }
         let loaded = match fs::metadata(self.selinuxfs.join(BOOLEAN)) {
             Ok(_) => true,
-            // A confined engine: nothing of the host can be switched from its domain, so the module's own domain is the only way.
+            // The engine is confined: its domain cannot switch anything on the host, so the module's own domain is the only way.
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => true,
             Err(_) => false,
         };
@@ -320,7 +320,7 @@ impl Host {
         })
     }
 
-    /// The contexts of all processes that may be looked at. Engines run with all categories; those do not count as used.
+    /// The contexts of all processes that this process may look at. Engines run with all categories; those do not count as used.
     fn in_use(&self) -> InUse {
         let mut in_use = InUse::default();
         for entry in fs::read_dir(&self.proc).into_iter().flatten().flatten() {
@@ -347,7 +347,7 @@ impl Host {
         in_use
     }
 
-    /// Asks the kernel whether it takes the context. Where this domain may not ask, the prestart hook will.
+    /// Asks the kernel if it accepts the context. If this domain may not ask, the prestart hook will.
     fn check(&self, context: &str) -> Result<(), Error> {
         let result = OpenOptions::new()
             .write(true)
@@ -363,7 +363,7 @@ impl Host {
 }
 
 fn context(path: &Path) -> Option<String> {
-    // Of each process on the host: one read(2) gives all, at most a page (fs/proc/base.c, proc_pid_attr_read()).
+    // This is done for each process of the host, and one read(2) returns everything: at most a page (fs/proc/base.c, proc_pid_attr_read()).
     let mut content = [0; 4096];
     let length = File::open(path)
         .and_then(|mut file| file.read(&mut content))
@@ -376,13 +376,13 @@ fn context(path: &Path) -> Option<String> {
     (!text.is_empty()).then(|| text.to_owned())
 }
 
-/// One of them at random; `None` if there is none.
+/// Picks one at random; `None` if there is none.
 fn pick(from: &[u32]) -> Result<Option<u32>, Error> {
     let length = match u64::try_from(from.len()) {
         Ok(length) if length > 0 => length,
         _ => return Ok(None),
     };
-    // The slight preference for the first ones does not matter: nothing is kept secret by it.
+    // The slight preference for the first ones does not matter: a label is no secret.
     let index =
         usize::try_from(random::number().map_err(Error::Random)? % length).unwrap_or_default();
     Ok(from.get(index).copied())
@@ -398,7 +398,7 @@ fn recorded(state: &Path, context: &str) -> bool {
     })
 }
 
-/// The labels that were given out since boot: `<pid> <start time> <context>` a line, in the state directory, under a lock.
+/// The labels that were given out since boot, in a locked file in the state directory: a line `<pid> <start time> <context>` for each.
 #[derive(Debug)]
 struct Registry {
     path: PathBuf,
@@ -442,7 +442,7 @@ impl Registry {
             .any(|line| line.rsplit(' ').next() == Some(context))
     }
 
-    /// Returns true if a shim that took the label is still at work: its recording may not be written down yet.
+    /// Returns true if the shim that took the label is still running: its recording may not exist yet.
     fn is_live(&self, context: &str) -> bool {
         self.lines.iter().any(|line| {
             let mut words = line.split(' ');

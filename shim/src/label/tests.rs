@@ -1,4 +1,4 @@
-//! Labels on pretended hosts.
+//! Labels on simulated hosts.
 
 use super::*;
 use proptest::prelude::*;
@@ -155,11 +155,11 @@ fn in_a_pod_the_first_keeps_the_pods_level_and_the_second_does_not() {
     pretended.process(10, ENGINE);
     let first = pretended.label(ENGINE).unwrap();
     assert_eq!(first, "system_u:system_r:capprof_t:s0:c1,c2");
-    // The first's shim is this very process, and alive.
+    // The first one's shim is this process, which is alive.
     let second = pretended.label(ENGINE).unwrap();
     assert_ne!(second, first);
     assert_eq!(levels(&second).0, levels(&first).0);
-    // Long after the first's shim, while its container runs.
+    // The first one's shim is long gone, and its container runs.
     fs::write(pretended.state().join("labels"), format!("1 0 {first}\n")).unwrap();
     pretended.process(11, &first);
     assert_ne!(pretended.label(ENGINE).unwrap(), first);
@@ -181,7 +181,7 @@ fn an_engine_without_labels_gets_the_lowest_level() {
     );
     let pretended = Pretended::new();
     pretended.process(10, "system_u:system_r:init_t:s0");
-    // Everybody runs at s0: that is not a pod.
+    // All processes run at s0, so this is not a pod.
     assert_eq!(levels(&pretended.label("").unwrap()).1.categories.len(), 2);
 }
 

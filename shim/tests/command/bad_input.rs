@@ -154,7 +154,7 @@ fn of_files_of_configurations() {
         return;
     }
     let fixture = Fixture::new(&program("true"));
-    // One that is larger than any engine writes.
+    // This file is larger than any that an engine writes.
     fs::File::create(fixture.config())
         .unwrap()
         .set_len((64 << 20) + 1)
@@ -164,7 +164,7 @@ fn of_files_of_configurations() {
         "it has more than the 67108864 bytes that are accepted",
     );
     fs::remove_file(fixture.config()).unwrap();
-    // These the runtime refuses by itself.
+    // The runtime refuses these by itself.
     assert!(fixture.create("create", "x").status.success());
     fs::create_dir(fixture.config()).unwrap();
     assert!(fixture.create("create", "x").status.success());
@@ -249,7 +249,7 @@ fn of_capprofs_own_surroundings() {
     } else {
         create(&fixture, "find capprof-hook");
     }
-    // In libexec of the same tree.
+    // The hook is in libexec of the same tree.
     fs::create_dir_all(fixture.path("libexec/capprof")).unwrap();
     fs::rename(
         fixture.path("hook"),
@@ -359,7 +359,7 @@ fn of_users() {
     );
     assert_eq!(fs::read(fixture.config()).unwrap(), before);
     assert!(!fixture.state().exists());
-    // The runtime itself is not kept from him.
+    // This user can still run the runtime through capprof.
     let mut off = configuration();
     off["annotations"] = json!({"io.capprof.mode": "off"});
     fixture.write(&off);

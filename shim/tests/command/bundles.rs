@@ -41,7 +41,7 @@ fn the_bundles_configuration_is_never_touched() {
         assert_eq!(text(&bare.stdout), "CapBnd:\t0000000020000420\n");
         assert_eq!(fixture.finished().len(), 0);
         assert_eq!(now(), before);
-        // What is edited while it runs is the next container's.
+        // An edit while the container runs counts only for the next container.
         fs::remove_file(fixture.path("link.json")).unwrap();
         let mut edited = fixture.read();
         edited["hostname"] = json!("edited");
@@ -117,7 +117,7 @@ fn any_bundle_that_runc_reads_is_profiled() {
     }
 }
 
-/// Where runc mounts the root of a container without a mount namespace, on the host, and leaves it. Unmounted when this is dropped.
+/// The path on the host where runc mounts the root of a container without a mount namespace, and leaves it. Unmounted when this is dropped.
 struct Unmounted(PathBuf);
 
 impl Drop for Unmounted {
@@ -130,7 +130,7 @@ impl Drop for Unmounted {
     }
 }
 
-/// Where the shim may not mount, runc gets a bundle of its own.
+/// If the shim may not mount, runc gets a bundle of its own.
 #[test]
 fn a_container_without_a_mount_namespace_gets_a_bundle_of_its_own() {
     let Some(runc) = super::containers() else {

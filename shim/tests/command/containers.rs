@@ -111,7 +111,7 @@ fn a_container_has_all_that_capprof_has() {
         fs::read(directory.original_configuration()).unwrap(),
         original
     );
-    // The prestart hook got what it was promised.
+    // The prestart hook got the documented environment.
     let environment = fs::read_to_string(directory.path().join("environment")).unwrap();
     let environment: Vec<&str> = environment
         .lines()
@@ -124,7 +124,7 @@ fn a_container_has_all_that_capprof_has() {
         serde_json::from_slice(&fs::read(directory.path().join("state.json")).unwrap()).unwrap();
     assert_eq!(state["id"], json!(unique("root")));
 
-    // Another user than root, who holds nothing unless a program gives it.
+    // A user other than root, whose process holds nothing unless a program gives it.
     let mut value: Value = serde_json::from_slice(&original).unwrap();
     value["process"]["user"] = json!({"uid": 1000, "gid": 1000});
     fixture.write(&value);
@@ -148,7 +148,7 @@ fn a_container_lives_through_create_start_exec_kill_and_delete() {
         assert!(output.status.success(), "{arguments:?}: {output:?}");
         text(&output.stdout)
     };
-    // Its standard streams are the container's: a pipe would stay open as long as it lives.
+    // The container inherits the standard streams: a pipe would stay open as long as it lives.
     let status = fixture
         .command(&[
             OsStr::new("--root"),
@@ -193,7 +193,7 @@ fn a_prestart_hook_that_refuses_fails_the_create_with_runcs_message() {
     let output = fixture.create("create", &unique("refused"));
     assert!(!output.status.success());
     assert!(text(&output.stderr).contains("hook"), "{output:?}");
-    // runc runs the poststop hook then.
+    // In that case runc runs the poststop hook.
     assert_eq!(fixture.finished().len(), 1);
 }
 
@@ -211,11 +211,11 @@ fn relaxed_seccomp_profiles_are_accepted() {
                     .unwrap();
             let mut value = fixture.read();
             value["linux"]["seccomp"] = engine["linux"]["seccomp"].clone();
-            // No process listens at the path that is named there.
+            // No process listens at the path in these members.
             if let Some(seccomp) = value["linux"]["seccomp"].as_object_mut() {
                 seccomp.remove("listenerPath");
                 let rules = seccomp["syscalls"].as_array_mut().unwrap();
-                // What runc itself and a shell call besides the short list of the input.
+                // System calls of runc itself and of a shell, in addition to the short list of the input.
                 rules.push(json!({"action": "SCMP_ACT_ALLOW", "names": MORE}));
                 rules.retain(|rule| rule["action"] != "SCMP_ACT_NOTIFY");
             }
@@ -262,7 +262,7 @@ fn containers_of_one_bundle_at_once_do_not_take_each_others_recordings() {
     }
 }
 
-/// All that stat(2) tells of a file, but for when it was read.
+/// Everything that stat(2) reports of a file, except the time of its last access.
 pub(super) fn identity(path: &Path) -> impl PartialEq + std::fmt::Debug + use<> {
     let it = fs::symlink_metadata(path).unwrap();
     (
@@ -390,7 +390,7 @@ fn what_a_container_mounts_in_a_shared_volume_reaches_the_host() {
             .stdin(Stdio::null())
             .output()
             .unwrap();
-        // Under the two names that the directory has.
+        // The directory has two names.
         assert_eq!(text(&output.stdout), "2\n0\n", "{}", program.display());
     }
 }

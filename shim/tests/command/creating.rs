@@ -5,7 +5,7 @@ fn the_runtime_finds_a_rewritten_configuration_and_a_recording() {
     if !root() {
         return;
     }
-    // `ls` knows neither `create` nor its options, and says so; what it was called for has happened before.
+    // `ls` fails, because it knows neither `create` nor its options; capprof has done its work before that.
     let fixture = Fixture::new(&program("true"));
     let original = fs::read(fixture.config()).unwrap();
     fs::set_permissions(fixture.config(), fs::Permissions::from_mode(0o640)).unwrap();
@@ -106,7 +106,7 @@ fn one_id_under_two_roots_is_two_containers() {
                 .unwrap()
                 .starts_with(&key)
         );
-        // Both keep what the engine wrote, not what the first one made of it.
+        // Both recordings keep the engine's configuration, not the one that the first rewrote.
         let kept = fs::read_to_string(directory.original_configuration()).unwrap();
         assert_eq!(kept, super::configuration().to_string());
     }
@@ -138,7 +138,7 @@ fn a_bundle_need_not_be_unicode_nor_the_place_itself() {
     for (_, recording) in fixture.recordings() {
         assert_eq!(recording.container.bundle, odd.canonicalize().unwrap());
     }
-    // The working directory, if none is named.
+    // The bundle is the working directory, if none is named.
     let mut command = fixture.command(&[OsStr::new("create"), OsStr::new("y")]);
     assert!(command.current_dir(&odd).status().unwrap().success());
     assert_eq!(fixture.recordings().len(), 3);
@@ -208,7 +208,7 @@ fn a_runtime_that_cannot_be_started_leaves_everything_as_it_was() {
     }
     let fixture = Fixture::new("/dev/null");
     let broken = fixture.path("runc");
-    // Executable, and no program.
+    // It is executable but no program.
     fs::write(&broken, [0x7f, b'E', b'L', b'F']).unwrap();
     executable(&broken);
     fixture.configure(broken.to_str().unwrap(), "");
@@ -230,7 +230,7 @@ fn crun_is_told_of_a_configuration_of_its_own() {
     if !root() {
         return;
     }
-    // Shows what it is given.
+    // This program shows its arguments.
     let fixture = Fixture::new("runc");
     let crun = fixture.path("crun");
     symlink(program("echo"), &crun).unwrap();
@@ -260,7 +260,7 @@ fn crun_is_told_of_a_configuration_of_its_own() {
         let configuration = directory.configuration().display().to_string();
         (recording, text(&output.stdout), configuration)
     };
-    // From the working directory, not from the bundle.
+    // The name is relative to the working directory, not to the bundle.
     let (recording, shown, configuration) = create(&[
         "create",
         "--config",
@@ -317,7 +317,7 @@ fn a_configuration_through_a_pipe_is_passed_on() {
         fs::read_to_string(directory.original_configuration()).unwrap(),
         configuration().to_string()
     );
-    // In mode off, too: what has been read cannot be read again.
+    // Also in mode off: a pipe that has been read cannot be read again.
     let mut off = configuration();
     off["annotations"] = json!({"io.capprof.mode": "off"});
     let output = fixture.shell(&script(&off, "y"));
@@ -358,7 +358,7 @@ fn mode_off_refuses_nothing() {
         let expected = format!("{}\n", arguments.join(" "));
         assert_eq!(text(&output.stdout), expected, "{output:?}");
     }
-    // Not unless every runtime would find that mode.
+    // The mode counts only if every runtime would find it.
     let twice = odd.to_string().replace(
         "\"io.capprof.mode\"",
         "\"io.capprof.mode\":\"profile\",\"io.capprof.mode\"",
@@ -370,7 +370,7 @@ fn mode_off_refuses_nothing() {
         message.contains("key io.capprof.mode occurs twice"),
         "{message}"
     );
-    // By the variable, where nothing can be read, and where arguments are not understood.
+    // The variable counts if the configuration cannot be read, and if arguments cannot be parsed.
     fs::write(fixture.config(), "{").unwrap();
     for arguments in [
         &["create", "--bundle", bundle, "x"][..],
@@ -382,7 +382,7 @@ fn mode_off_refuses_nothing() {
         assert_eq!(text(&output.stdout), expected, "{output:?}");
         assert!(!create(arguments, None).status.success());
     }
-    // An annotation is stronger than the variable.
+    // An annotation takes precedence over the variable.
     let mut enforced = configuration();
     enforced["annotations"] = json!({"io.capprof.mode": "enforce", "io.capprof.capabilities": ""});
     fixture.write(&enforced);

@@ -1,5 +1,5 @@
-//! The real binary: with the real runc and crun where they matter, and with programs that show what they are given (cat, ls, readlink)
-//! in their place where the hand-over itself is looked at.
+//! The real binary: with the real runc and crun where they matter, and with programs in their place that show their input (cat, ls, readlink)
+//! where the hand-over itself is tested.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![allow(clippy::print_stderr, reason = "a test that cannot run here says so")]
 
@@ -23,7 +23,7 @@ mod executing;
 mod passing_through;
 mod sweeping;
 
-/// Stands next to capprof for capprof-hook, which is not under test here: notes how it was called, and does the least that is needed.
+/// Replaces capprof-hook, which is not under test here, next to capprof: writes down its arguments, and does only what is necessary.
 const HOOK: &str = r#"#!/bin/sh
 here=${0%/*}
 case $1 in
@@ -50,7 +50,7 @@ struct Fixture {
 
 impl Fixture {
     fn new(runtime: &str) -> Self {
-        // On the file system of the binary, so that it can be linked: a copy might be open for writing when another test forks.
+        // On the file system of the binary, so that it can be linked. A copy could still be open for writing in a child of another test (ETXTBSY).
         let directory = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
         let fixture = Self { directory };
         for name in ["bin", "bundle/rootfs"] {
@@ -159,7 +159,7 @@ impl Fixture {
         recordings.remove(0)
     }
 
-    /// What the hook script has moved away at the end of a container.
+    /// The recordings that the hook script moved away at the end of a container.
     fn finished(&self) -> Vec<Directory> {
         fs::read_dir(self.path("bin"))
             .unwrap()
@@ -189,7 +189,7 @@ fn executable(path: &Path) {
     fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
 }
 
-/// As short as a configuration can be.
+/// The shortest possible configuration.
 fn configuration() -> Value {
     json!({
         "ociVersion": "1.0.2",

@@ -5,7 +5,7 @@ fn what_is_said_is_what_the_runtime_says() {
     for name in ["runc", "crun"] {
         let Some(path) = runtime(name) else { continue };
         let fixture = Fixture::new(&path);
-        // A mistake in the configuration is for `create` to complain of.
+        // Only `create` reports a mistake in capprof's configuration.
         fixture.configure(&path, "no_such_key = 1\n");
         let root = fixture.path("root");
         fs::create_dir(&root).unwrap();
@@ -61,7 +61,7 @@ fn what_is_said_is_what_the_runtime_says() {
     }
 }
 
-/// runc's and crun's messages without the time that they begin with.
+/// runc's and crun's messages without the time at their beginning.
 fn without_times(stderr: &[u8]) -> Vec<String> {
     text(stderr)
         .lines()
@@ -83,7 +83,7 @@ fn a_configuration_that_cannot_be_read_stops_nothing() {
     for content in ["[[[", "runtime = 7", "\u{0}"] {
         fs::write(fixture.path("config.toml"), content).unwrap();
         let output = fixture.run(&["--version"]);
-        // The default runtime, which may be missing here, but no complaint of the configuration.
+        // An error may be about the default runtime, which may be missing here, but not about the configuration.
         assert!(
             !text(&output.stderr).contains("configuration /"),
             "{output:?}"
@@ -96,7 +96,7 @@ fn the_runtime_is_called_by_its_own_path_and_with_the_same_bytes() {
     let cat = program("cat");
     let fixture = Fixture::new(&cat);
     let odd = OsString::from_vec(b"a\xff'\" \n --x".to_vec());
-    // cat cannot open the last one; what it was given is on display before.
+    // cat cannot open the last argument, but shows all arguments before that.
     let arguments: [&OsStr; 3] = [OsStr::new("/proc/self/cmdline"), OsStr::new(""), &odd];
     let output = fixture.command(&arguments).output().unwrap();
     let mut expected = cat.clone().into_bytes();
@@ -155,8 +155,8 @@ fn process_descriptors_directory_and_environment_stay() {
     );
 }
 
-/// Elsewhere crun executes itself a second time. A process that opens a running program for writing is told that it is busy, unless the mount
-/// comes first.
+/// From another mount, crun would execute itself a second time. Opening a running program for writing fails with ETXTBSY, except that a read-only
+/// mount is noticed first.
 #[test]
 fn crun_is_executed_from_a_read_only_mount() {
     if fs::metadata("/proc/self").unwrap().uid() != 0 {
