@@ -50,12 +50,12 @@ fn compile(
             "-mcpu=v3",
             "-Wall",
             "-Werror",
-            // Of what a header has, not every program needs all.
+            // No program uses every function of the headers.
             "-Wno-unused-function",
         ])
         .arg(format!("-D__TARGET_ARCH_{target}"))
         .arg(format!("-I{headers}"))
-        // The binary must not tell the paths of this machine.
+        // The binary must not contain the paths of this machine.
         .arg(format!(
             "-fdebug-prefix-map={}=.",
             env::var("CARGO_MANIFEST_DIR")?
@@ -68,7 +68,7 @@ fn compile(
     if !status.success() {
         return Err(format!("{clang} could not compile {source}").into());
     }
-    // Debug sections, of which libbpf needs none, are most of the file.
+    // Debug sections are most of the file, and libbpf needs none of them.
     for strip in ["llvm-strip", "llvm-strip-14"] {
         if let Ok(status) = Command::new(strip).arg("-g").arg(&object).status()
             && status.success()

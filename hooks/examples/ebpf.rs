@@ -39,23 +39,23 @@ fn main() -> anyhow::Result<()> {
             ebpf::forget(&armed)?;
             eprintln_time("release", started);
         }
-        // A process that was there when the hook looked, and is not any more.
+        // A process that has ended since the hook looked at it.
         "arm-gone" => {
             let pid = arguments[2].parse()?;
             let init = Process { pid, start_time: 1 };
             ebpf::arm(&directory().load()?, &directory(), init)?;
         }
-        // By the methods whose names begin so.
+        // Loads by the methods whose names begin like this.
         "load" => {
             let is_wanted = |method: &Method| method.name().starts_with(&arguments[1]);
             let methods: Vec<Method> = Method::ALL.into_iter().filter(is_wanted).collect();
             ebpf::load(&methods)?;
         }
-        // Uses that are not capability checks, and that are not seen.
+        // The kinds of use, besides capability checks, that are not seen.
         "unseen" => println!("{:?}", ebpf::unseen()?),
-        // What makes the kernel side count.
+        // The processes that the kernel side counts.
         "processes" => println!("{:?}", ebpf::processes()?),
-        // As recovery does for a state directory in which no recording is left.
+        // Does what recovery does for a state directory without recordings.
         "sweep" => println!("{:?}", ebpf::sweep(Path::new(&arguments[1]), &[])?),
         "probe" => println!("{}", serde_json::to_string_pretty(&ebpf::probe())?),
         "slots" => println!("{:?}", ebpf::live_slots()?),

@@ -69,8 +69,8 @@ pub fn run(arguments: Vec<OsString>) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The container's state, which the runtime writes to a hook's standard input (Runtime Specification, "POSIX-platform Hooks"). Read to its
-/// end first of all: crun dies of SIGPIPE when a hook has ended before crun has written everything, and leaves the container undeleted.
+/// The container's state, which the runtime writes to a hook's standard input (Runtime Specification, "POSIX-platform Hooks"). A hook reads it to
+/// the end before anything else: if it ended first, crun would die of SIGPIPE and leave the container undeleted.
 fn state() -> anyhow::Result<Vec<u8>> {
     let mut state = Vec::with_capacity(64 << 10);
     std::io::stdin()
@@ -106,7 +106,7 @@ struct Options {
 impl Options {
     fn parse(mut arguments: impl Iterator<Item = OsString>) -> anyhow::Result<Self> {
         let mut options = Self {
-            // Other mistakes in the file must not keep recovery from finding what a container left.
+            // Other mistakes in the file must not keep recovery from finding a container's recording.
             state: settings::essentials(&settings::path()).state,
             stopped: false,
             unload: false,

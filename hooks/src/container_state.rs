@@ -6,11 +6,11 @@ use capprof_store::recording::Directory;
 use oci_spec::runtime::State;
 use std::path::Path;
 
-/// Reads the state and makes sure that it is of the recording's container. A configuration that is copied while it holds a recording's hooks
-/// would call them for another one, and that must neither be recorded as this one nor end its recording.
+/// Parses the state and makes sure that it is that of the recording's container. If a configuration with a recording's hooks is copied, the runtime
+/// calls them for another container, which must neither be recorded as this one nor end its recording.
 ///
 /// # Errors
-/// It is not a state, or another container's.
+/// It is not a state, or it is another container's.
 pub(crate) fn parse(
     text: &[u8],
     directory: &Directory,
@@ -29,7 +29,7 @@ pub(crate) fn parse(
     let bundle = match recording.container.delivery {
         Delivery::Mount => Some(recording.container.bundle.clone()),
         Delivery::Bundle => Some(directory.bundle()),
-        // No part of the recording lies in a bundle, so nobody can copy it from there. crun 1.8 names `/` for a container with a user namespace.
+        // The rewritten configuration is in no bundle, so it cannot be copied from one. crun 1.8 names `/` for a container with a user namespace.
         Delivery::Option => None,
     };
     if let Some(bundle) = bundle.filter(|bundle| !is_same(state.bundle(), bundle)) {
@@ -55,7 +55,7 @@ pub(crate) fn parse(
     Ok(state)
 }
 
-/// Returns true if two paths lead to one directory, as far as they still lead anywhere.
+/// Returns true if two paths lead to the same directory. Paths that no longer exist are compared as text.
 fn is_same(one: &Path, other: &Path) -> bool {
     let resolved = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
     one == other || resolved(one) == resolved(other)

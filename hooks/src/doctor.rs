@@ -36,7 +36,7 @@ pub fn run(state: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A line for each recording: its id, and the container that it is of.
+/// A line for each recording: its id and its container.
 fn in_progress(recordings: &[Directory]) -> Vec<String> {
     recordings
         .iter()

@@ -34,17 +34,17 @@ struct Collected {
 
 /// Finishes a recording: collects the evidence, releases the recorders, writes the result, removes the recording.
 ///
-/// A recording that another process finishes meanwhile, or has finished, is left alone. An error of one step does not stop the others, but
-/// the recording is removed only if its result is in the store. Else it stays with its evidence and says why
-/// ([`Directory::pending`]), and recovery tries again.
+/// A recording that another process is finishing, or has finished, is left alone. An error of one step does not stop the others, but the recording
+/// is removed only if its result is in the store. Else it stays with its evidence and the reason ([`Directory::pending`]), and recovery tries
+/// again.
 ///
 /// # Errors
-/// All that went wrong, joined on one line.
+/// All errors, joined on one line.
 pub fn finish(directory: &Directory) -> anyhow::Result<()> {
     finish_known(directory, None)
 }
 
-/// As [`finish()`]; `recording` is what the directory says it is of, if the caller has read that already.
+/// As [`finish()`]; `recording` is the description in the directory, if the caller has already read it.
 pub(crate) fn finish_known(
     directory: &Directory,
     recording: Option<Recording>,
@@ -53,7 +53,7 @@ pub(crate) fn finish_known(
         return Ok(());
     };
     if !directory.is_described()? {
-        // The shim was killed before it had written what this recording is of, or another process while it removed the recording.
+        // The shim was killed before it had described the recording, or another process was killed while it removed the recording.
         return Ok(directory.remove()?);
     }
     // The shim's file never changes.
@@ -71,9 +71,9 @@ pub(crate) fn finish_known(
     } else {
         keep(directory, &mut problems);
     }
-    // Nothing is armed to enforce, and a user other than root may have run the container.
+    // A recording that enforces has armed nothing, and a user other than root may have run the container.
     if recording.mode != Mode::Enforce {
-        // A prestart hook that was killed while arming has written down nothing, and may have switched something.
+        // A prestart hook that was killed while arming may have switched something without writing it down.
         let (lines, failures) = recorders::sweep(directory.state(), Recorder::switches_host);
         lines.iter().for_each(|line| journal::warning(line));
         problems.extend(failures);
@@ -84,7 +84,7 @@ pub(crate) fn finish_known(
     }
 }
 
-/// Takes the recording for this process alone; `None` if it is gone, or is gone once another process has let it go.
+/// Locks the recording for this process; `None` if it is gone, or if another process removed it before it released the lock.
 ///
 /// A process that does not get the lock waits: an engine removes the bundle as soon as the poststop hook returns, and the result must be there by then.
 pub(crate) fn lock(directory: &Directory) -> anyhow::Result<Option<Flock<OwnedFd>>> {
@@ -98,7 +98,7 @@ pub(crate) fn lock(directory: &Directory) -> anyhow::Result<Option<Flock<OwnedFd
 /// Collects the evidence, releases the recorders, and writes the result. Returns true if the store has it, or if there is none to have.
 ///
 /// # Errors
-/// What was armed cannot be read; then nothing was done.
+/// The prestart hook's file cannot be read; then nothing was done.
 fn conclude(
     directory: &Directory,
     recording: &Recording,
@@ -145,7 +145,7 @@ fn conclude(
     Ok(is_stored)
 }
 
-/// The file of the prestart hook; `None` if another version wrote it. Then sweeping releases the recorders that it armed.
+/// Reads the prestart hook's file; `None` if another version wrote it. Then a sweep releases the recorders that it armed.
 ///
 /// # Errors
 /// It cannot be read.
@@ -166,9 +166,9 @@ fn load_armed(
 /// The collected evidence, and the steps that are left.
 struct Taken<'armed> {
     collected: Collected,
-    /// It is in the recording's directory.
+    /// True if it is in the recording's directory.
     is_kept: bool,
-    /// Have the recorders forget it.
+    /// Functions that make the recorders forget it.
     forget: Vec<Box<dyn FnOnce() -> anyhow::Result<()> + 'armed>>,
 }
 
@@ -191,7 +191,7 @@ fn take<'armed>(
             });
         }
         Err(error) => match error.source.kind() {
-            // It was not written yet, or another version wrote it.
+            // The file was not written yet, or another version wrote it.
             io::ErrorKind::NotFound | io::ErrorKind::InvalidData => {}
             _ => return Err(error.into()),
         },
@@ -217,8 +217,8 @@ fn take<'armed>(
     })
 }
 
-/// Returns false if it is known that the container's program was never started: such a run says nothing of a set. A program whose execution
-/// was refused for lack of a capability counts as started.
+/// Returns false if the container's program is known to have never started: such a run proves nothing about a set. A program whose execution was
+/// refused for lack of a capability counts as started.
 fn has_run(collected: &Collected) -> bool {
     let never_started =
         |evidence: &Evidence| evidence.executed == Some(false) && evidence.observations.is_empty();
@@ -230,7 +230,7 @@ fn has_run(collected: &Collected) -> bool {
             .any(|(_, evidence)| never_started(evidence))
 }
 
-/// Leaves the recording for recovery, and says so.
+/// Leaves the recording for recovery, and adds that to the problems.
 fn keep(directory: &Directory, problems: &mut Vec<String>) {
     let problem = problems.join("; ");
     if let Err(error) = directory.set_pending(&problem) {

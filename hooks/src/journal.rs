@@ -1,7 +1,7 @@
 //! Writes a hook's messages to the system log.
 //!
-//! runc shows a failing hook's standard error in its own message. crun gives hooks /dev/null, so the message is also put on
-//! the runtime's standard error, where engines look for it. Either way the system log has it.
+//! runc shows a failing hook's standard error in its own message. crun gives hooks /dev/null, so the hook also writes the message to the runtime's
+//! standard error, where engines look for it. In both cases the system log gets it.
 
 use capprof_profile::printable::printable;
 use rustix::fs::OFlags;
@@ -15,13 +15,13 @@ use std::os::unix::net::UnixDatagram;
 const ERROR: u8 = (3 << 3) | 3;
 const WARNING: u8 = (3 << 3) | 4;
 
-/// Says on one line, on standard error and in the system log, why something failed. Never fails itself.
+/// Writes an error to standard error and to the system log, on one line. Never fails itself.
 pub fn error(message: &str) {
     let _ = writeln!(io::stderr(), "{}", one_line(message));
     system_log(ERROR, message);
 }
 
-/// The same for a hook that a runtime has started: also on the runtime's standard error where the hook's own is discarded.
+/// The same for a hook that a runtime has started: it also writes to the runtime's standard error if the hook's own is discarded.
 pub fn hook_error(message: &str) {
     error(message);
     if standard_error_is_discarded() {
@@ -33,7 +33,7 @@ fn one_line(message: &str) -> String {
     format!("capprof-hook: {}", printable(&message.replace('\n', " ")))
 }
 
-/// Says what an administrator should know although nothing failed: the start and the end of a toggle, what something else changed meanwhile.
+/// Writes a message for the administrator although nothing failed: the start and the end of a toggle, or another program's change in between.
 pub fn warning(message: &str) {
     system_log(WARNING, message);
 }
@@ -42,9 +42,9 @@ fn standard_error_is_discarded() -> bool {
     fs::read_link("/proc/self/fd/2").is_ok_and(|target| target == *"/dev/null")
 }
 
-/// Writes to the very file that the runtime has open: a file opened a second time has a position of its own, and the runtime's message
-/// would come to lie over this one. To share a descriptor takes the right to trace the runtime, which SELinux does not give to hooks;
-/// a pipe, which is what engines give to a runtime, or a terminal has no position and can as well be opened again.
+/// Writes to the open file of the runtime itself: a file that is opened again has a position of its own, and the runtime's message would overwrite
+/// this one. Sharing the descriptor needs the right to trace the runtime, which SELinux does not give to hooks. But engines give a runtime a pipe
+/// or a terminal, which have no position, so opening these again does as well.
 fn tell_runtime(line: &str) {
     let Some(parent) = rustix::process::getppid() else {
         return;
@@ -64,7 +64,7 @@ fn tell_runtime(line: &str) {
     if !has_position {
         let _ = OpenOptions::new()
             .write(true)
-            // A pipe that is full or has no reader must not hold up a container.
+            // A pipe that is full or has no reader must not delay a container.
             .custom_flags((OFlags::NONBLOCK | OFlags::NOCTTY).bits().cast_signed())
             .open(&path)
             .and_then(|mut stream| stream.write_all(line.as_bytes()));
@@ -75,7 +75,7 @@ fn system_log(priority: u8, message: &str) {
     let Ok(socket) = UnixDatagram::unbound() else {
         return;
     };
-    // A full log socket must not hold up a container.
+    // A full log socket must not delay a container.
     let _ = socket.set_nonblocking(true);
     let _ = socket.send_to(
         format!(

@@ -4,18 +4,18 @@
 //! capprof-hook prestart  DIRECTORY   arm the recorders (OCI hook, state on standard input)
 //! capprof-hook poststop  DIRECTORY   collect, classify, write, restore (OCI hook)
 //! capprof-hook listen    DIRECTORY   listen to audit while a container runs (started by prestart where needed)
-//! capprof-hook attach    DIRECTORY   record a container that runs already, or a service (started by capprofctl observe and unit)
-//! capprof-hook join      DIRECTORY   record what systemd executes in this control group (started by systemd, before a service's program)
-//! capprof-hook detach    DIRECTORY   end that
+//! capprof-hook attach    DIRECTORY   record a running container, or a service (started by capprofctl observe and unit)
+//! capprof-hook join      DIRECTORY   record the programs that systemd executes in this control group (started by systemd, before a service's program)
+//! capprof-hook detach    DIRECTORY   end a recording of attach
 //! capprof-hook so-far    [--state DIRECTORY] [--every MILLISECONDS] [DIRECTORY...]   print the interim results of recordings in progress as JSON
 //! capprof-hook snapshot  [--state DIRECTORY] [DIRECTORY...]   store the interim results
 //! capprof-hook recover   [--state DIRECTORY] [--stopped] [--unload]   finish recordings whose container is gone (or has stopped)
-//! capprof-hook doctor    [--state DIRECTORY]   what can be recorded on this host, as JSON
-//! capprof-hook why REPORT …   which system calls of a command or a container are refused, and why (see the module)
+//! capprof-hook doctor    [--state DIRECTORY]   print what can be recorded on this host, as JSON
+//! capprof-hook why REPORT …   report the refused system calls of a command or a container, and the causes (see the module)
 //! ```
 //!
-//! DIRECTORY is the recording's own, made by the shim. A hook takes everything from there: engines start hooks with no
-//! environment, any working directory, and no PATH. `recover` and `doctor` look where the configuration says unless told otherwise.
+//! DIRECTORY is the recording's own, made by the shim. A hook reads everything from there, because engines start hooks with no environment, an
+//! arbitrary working directory, and no PATH. `recover` and `doctor` use the configured state directory by default.
 //!
 //! Modules, each using only those below it:
 //!

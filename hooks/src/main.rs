@@ -1,4 +1,4 @@
-//! The binary. See the library for what it does.
+//! The binary `capprof-hook`; the library has the documentation.
 
 use capprof_hook::{command_line, journal};
 use std::process::ExitCode;
@@ -7,7 +7,7 @@ fn main() -> ExitCode {
     let arguments: Vec<_> = std::env::args_os().skip(1).collect();
     let tell = match command_line::is_hook(&arguments) {
         true => journal::hook_error,
-        // Recovery is started by a shim, whose standard error is the container's.
+        // A shim may start recovery, and the shim's standard error belongs to the container.
         false => journal::error,
     };
     match command_line::run(arguments) {

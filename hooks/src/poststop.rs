@@ -6,8 +6,8 @@ use capprof_store::recording::Directory;
 /// Finishes the recording, unless `state` is another container's.
 ///
 /// # Errors
-/// What went wrong, if the configuration wants the hook to fail then; else it is only logged, because a hook that fails makes
-/// runc's `delete` fail although the container is gone.
+/// Any error, if the configuration says that the hook fails then. Else errors are only logged, because a failing hook makes runc's `delete` fail
+/// although the container is gone.
 pub fn run(directory: &Directory, state: anyhow::Result<Vec<u8>>) -> anyhow::Result<()> {
     // This is read before finishing, because afterwards the recording is gone.
     let recording = directory.load().ok();
@@ -18,7 +18,7 @@ pub fn run(directory: &Directory, state: anyhow::Result<Vec<u8>>) -> anyhow::Res
         (Some(recording), Ok(state)) => {
             container_state::parse(&state, directory, recording).map(|_| ())
         }
-        // The end of a container must not be missed because its state is missing.
+        // A missing state must not keep the recording from being finished.
         _ => Ok(()),
     };
     match own.and_then(|()| finish::finish_known(directory, recording)) {

@@ -1,4 +1,4 @@
-//! The prestart hook: arms the recorders. Runs between the runtime's set-up of the namespaces and the container's program.
+//! The prestart hook: arms the recorders. It runs after the runtime has set up the namespaces and before the container's program.
 
 use crate::recorder::{ArmedRecorder, Recorder};
 use crate::recorders::{ArmedRecorders, RECORDERS};
@@ -10,12 +10,12 @@ use capprof_store::process;
 use capprof_store::recording::{ARMED, Directory};
 use oci_spec::runtime::State;
 
-/// Arms every recorder that the recording wants. `state` is the container's, as JSON, or why it could not be read.
+/// Arms every recorder that the recording wants. `state` is the container's state as JSON, or the error of reading it.
 ///
 /// # Errors
-/// The recording cannot be read, the state is another container's, or no recorder could be armed. Then the recording is gone, unless it is
-/// another container's: crun runs no poststop hook after a failed create. To observe a container must not keep it from running: what goes wrong
-/// there is only logged.
+/// The recording cannot be read, the state is another container's, or no recorder could be armed. Then the recording is removed, because crun runs
+/// no poststop hook after a failed create; but another container's recording stays. Observing must not keep a container from running, so its
+/// errors are only logged.
 pub fn run(directory: &Directory, state: anyhow::Result<Vec<u8>>) -> anyhow::Result<()> {
     let recording = directory.load()?;
     let state = match state {
@@ -42,7 +42,7 @@ pub fn run(directory: &Directory, state: anyhow::Result<Vec<u8>>) -> anyhow::Res
     }
 }
 
-/// The container's first process, from the state that the runtime hands to its hooks.
+/// The container's first process, from the state that the runtime passes to its hooks.
 fn first_process(state: &State) -> anyhow::Result<Process> {
     let pid = state
         .pid()
@@ -69,7 +69,7 @@ pub(crate) fn arm(
     let result = arm_each(directory, recording, &mut armed)
         .and_then(|()| Ok(directory.save_json(ARMED, &armed)?));
     if result.is_err() {
-        // A recorder that is armed and not written down would stay armed for ever. The first error is reported.
+        // A recorder that was armed but not written down would stay armed for ever. The first error is reported.
         armed.release(directory, recording);
         for forget in armed.forget_each() {
             let _ = forget();
@@ -78,8 +78,8 @@ pub(crate) fn arm(
     result
 }
 
-/// Returns true if the recorders are armed for this process already: runc 1.1 runs the prestart hooks of a container without a mount namespace of its
-/// own twice (libcontainer/process_linux.go; findings/runc-hooks-twice.sh), and what was armed first would belong to no recording.
+/// Returns true if the recorders are already armed for this process. runc 1.1 runs the prestart hooks of a container without a mount namespace of its
+/// own twice (libcontainer/process_linux.go; findings/runc-hooks-twice.sh); the recorders of the first run would then belong to no recording.
 fn is_armed(directory: &Directory, init: Process) -> bool {
     directory
         .load_json::<ArmedRecorders>(ARMED)

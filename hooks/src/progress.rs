@@ -1,4 +1,4 @@
-//! Recordings in progress: prints their state, or stores it, so that it survives a power cut.
+//! Recordings in progress: prints their interim results, or stores them so that they survive a power cut.
 
 use crate::recorders::ArmedRecorders;
 use crate::{ebpf, finish, results};
@@ -52,7 +52,7 @@ pub fn progress(directory: &Directory) -> anyhow::Result<Option<(Recording, Prog
     Ok(Some((recording, progress)))
 }
 
-/// The recordings that are meant: these, else all of the state directory.
+/// The chosen recordings: these, else all of the state directory.
 fn chosen(state: &Path, named: &[Directory]) -> anyhow::Result<Vec<Directory>> {
     match named {
         [] => Ok(Directory::list(state, None)?),
@@ -60,11 +60,11 @@ fn chosen(state: &Path, named: &[Directory]) -> anyhow::Result<Vec<Directory>> {
     }
 }
 
-/// Prints what is known of each recording, a line of JSON each ([`Progress`]). With an interval it goes on, with a line for each that has
-/// changed, until none is left of those that were named, or standard output is closed.
+/// Prints the interim result of each recording, a line of JSON each ([`Progress`]). With an interval it goes on, with a line for each recording
+/// that has changed, until none of the named ones is left, or standard output is closed.
 ///
 /// # Errors
-/// The state directory cannot be listed, or a recording that was named cannot be read.
+/// The state directory cannot be listed, or a named recording cannot be read.
 pub fn tell(state: &Path, named: &[Directory], every: Option<Duration>) -> anyhow::Result<()> {
     let mut known: BTreeMap<String, u64> = BTreeMap::new();
     let mut output = io::stdout().lock();
@@ -94,7 +94,7 @@ pub fn tell(state: &Path, named: &[Directory], every: Option<Duration>) -> anyho
                     known.insert(id, count);
                 }
                 Ok(None) => {}
-                // It may have ended meanwhile.
+                // It may have ended in the meantime.
                 Err(_) if !directory.exists()? => {}
                 Err(error) if !named.is_empty() => return Err(error),
                 Err(_) => {}
@@ -125,15 +125,15 @@ fn is_closed() -> bool {
         })
 }
 
-/// Writes what is known of each recording to the store, under the recording's id: its end replaces it. Prints a line for each.
+/// Stores the interim result of each recording under the recording's id; the final result replaces it. Prints a line for each.
 ///
 /// # Errors
-/// All that went wrong, joined on one line.
+/// All errors, joined on one line.
 pub fn snapshot(state: &Path, named: &[Directory]) -> anyhow::Result<()> {
     let mut problems = Vec::new();
     let mut output = io::stdout().lock();
     for directory in chosen(state, named)? {
-        // Another process may finish a recording meanwhile.
+        // Another process may be finishing the recording.
         let Some(_lock) = finish::lock(&directory)? else {
             continue;
         };
@@ -164,10 +164,10 @@ pub fn snapshot(state: &Path, named: &[Directory]) -> anyhow::Result<()> {
     }
 }
 
-/// Attaches to what a recording is of: a container that runs already, or a service.
+/// Attaches to the subject of a recording: a running container, or a service.
 ///
 /// # Errors
-/// It cannot be recorded. Then the recording is gone, and nothing stays armed.
+/// It cannot be recorded. Then the recording is removed, and nothing stays armed.
 pub fn attach(directory: &Directory) -> anyhow::Result<()> {
     let recording = directory.load()?;
     let init = match recording.unit {

@@ -9,20 +9,19 @@ use serde_json::Value;
 use std::fmt;
 use std::path::Path;
 
-/// A witness of capability use. It is armed for a container by the prestart hook, and asked for its evidence when the container is gone, by
-/// another process.
+/// A recorder of capability use. The prestart hook arms it for a container; when the container is gone, another process collects its evidence.
 pub trait Recorder: Sync {
     /// The recorder's name in profiles.
     fn name(&self) -> observation::RecorderName;
 
-    /// Returns true if the profile must say what this recorder did.
+    /// Returns true if the profile must have a report of this recorder.
     fn is_wanted(&self, recording: &Recording) -> bool;
 
     /// Returns true if the container cannot start unless this recorder is armed.
     fn is_required(&self, recording: &Recording) -> bool;
 
-    /// What the recorder can do on this host, as a JSON object for `capprofctl doctor`. `usable` and `refused` are always there. `state` is
-    /// the state directory.
+    /// Returns the recorder's abilities on this host, as a JSON object for `capprofctl doctor` that always has the members `usable` and `refused`.
+    /// `state` is the state directory.
     fn probe(&self, state: &Path) -> Value;
 
     /// Arms the recorder for a container whose first process is `init`, which has not executed the container's program yet.
@@ -36,15 +35,15 @@ pub trait Recorder: Sync {
         init: Process,
     ) -> anyhow::Result<ArmedRecorder>;
 
-    /// What the recorder saw. `state` is what [`arm`](Self::arm) left. Never fails as a whole: what could not be read is a line in
+    /// Collects the recorder's evidence. `state` is the state that [`arm`](Self::arm) returned. It never fails as a whole: each error is a line in
     /// [`Evidence::losses`].
     fn collect(&self, recording: &Recording, state: &Value) -> Collection;
 
-    /// Gives back what [`arm`](Self::arm) took of the host, but forgets no evidence. What is given back already is no error. Returns a line
-    /// for each thing that an administrator should know.
+    /// Restores what [`arm`](Self::arm) changed on the host, but forgets no evidence. It is no error if that is already restored. Returns lines for
+    /// the administrator.
     ///
     /// # Errors
-    /// Something could not be given back; [`sweep`](Self::sweep) tries again.
+    /// The host could not be restored; [`sweep`](Self::sweep) tries again.
     fn release(
         &self,
         recording: &Recording,
@@ -52,7 +51,7 @@ pub trait Recorder: Sync {
         state: &Value,
     ) -> anyhow::Result<Vec<String>>;
 
-    /// Forgets evidence that another process has collected, and that is on disk by now. What is forgotten already is no error.
+    /// Forgets evidence that another process has collected and that is now on disk. It is no error if it is already forgotten.
     ///
     /// # Errors
     /// Something could not be removed; [`sweep`](Self::sweep) tries again.
@@ -60,20 +59,19 @@ pub trait Recorder: Sync {
         Ok(())
     }
 
-    /// Returns true if recordings switch something of the whole host. What a killed process left of that is not left until recovery.
+    /// Returns true if recordings switch something on the whole host. Leftovers of a killed process are then cleaned up at once, not only by recovery.
     fn switches_host(&self) -> bool;
 
-    /// Gives back what recordings of this state directory have taken that are gone. `live` has the ids of all recordings in it. Returns a
-    /// line for each thing that was done.
+    /// Cleans up after recordings of this state directory that are gone. `live` has the ids of all recordings in it. Returns a line for each action.
     ///
     /// # Errors
-    /// Something could not be given back.
+    /// The host could not be restored.
     fn sweep(&self, state: &Path, live: &[String]) -> anyhow::Result<Vec<String>>;
 
-    /// Removes what the recorder keeps on the host between recordings. Returns a line for each thing that was done.
+    /// Removes everything that the recorder keeps on the host between recordings. Returns a line for each action.
     ///
     /// # Errors
-    /// Something could not be removed.
+    /// A part of it could not be removed.
     fn unload(&self) -> anyhow::Result<Vec<String>> {
         Ok(Vec::new())
     }
@@ -83,7 +81,7 @@ pub trait Recorder: Sync {
 pub struct Collection {
     /// The evidence.
     pub evidence: Evidence,
-    /// Has the recorder forget it, once it is on disk: as [`Recorder::forget`], of what was collected.
+    /// Makes the recorder forget this evidence, like [`Recorder::forget`]; to be called when it is on disk.
     pub forget: Box<dyn FnOnce() -> anyhow::Result<()>>,
 }
 
@@ -97,7 +95,7 @@ impl fmt::Debug for Collection {
 }
 
 impl Collection {
-    /// Evidence that the recorder keeps nothing of.
+    /// Evidence of which the recorder keeps no copy.
     pub fn of(evidence: Evidence) -> Self {
         Self {
             evidence,
@@ -116,7 +114,7 @@ pub struct ArmedRecorder {
 }
 
 impl ArmedRecorder {
-    /// A recorder that records, with what the profile says of it.
+    /// A recorder that records, with its report.
     pub fn recorded(report: RecorderReport, state: Value) -> Self {
         Self {
             report,
@@ -124,7 +122,7 @@ impl ArmedRecorder {
         }
     }
 
-    /// A recorder that does not record, with the reason. It may be armed all the same, and then has a state.
+    /// A recorder that does not record, with the reason. It may nevertheless be armed, and then has a state.
     pub fn refused(
         recorder: observation::RecorderName,
         reason: String,

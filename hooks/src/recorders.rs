@@ -25,7 +25,7 @@ pub struct ArmedRecorders {
 }
 
 impl ArmedRecorders {
-    /// Of a container whose first process this is, and for which nothing is armed yet.
+    /// The content for a container with this first process, before anything is armed.
     pub fn new(init: Process) -> Self {
         Self {
             init,
@@ -48,7 +48,7 @@ impl ArmedRecorders {
             .collect()
     }
 
-    /// Gives back what the recorders took of the host. Returns the errors, a line each.
+    /// Restores what the recorders changed on the host. Returns the errors, a line each.
     pub fn release(&self, directory: &Directory, recording: &Recording) -> Vec<String> {
         let mut errors = Vec::new();
         for (recorder, state) in self.armed() {
@@ -81,8 +81,7 @@ impl ArmedRecorders {
     }
 }
 
-/// Gives back what recordings of a state directory have taken that are gone, by the recorders that are wanted. Returns a line for each thing that
-/// was done, and the errors.
+/// Makes the chosen recorders clean up after recordings of a state directory that are gone. Returns a line for each action, and the errors.
 pub fn sweep(
     state: &Path,
     is_wanted: impl Fn(&'static dyn Recorder) -> bool,
@@ -97,7 +96,7 @@ pub fn sweep(
     })
 }
 
-/// Removes what the recorders keep on the host between recordings. Returns a line for each thing that was done, and the errors.
+/// Removes everything that the recorders keep on the host between recordings. Returns a line for each action, and the errors.
 pub fn unload() -> (Vec<String>, Vec<String>) {
     for_each(Recorder::unload)
 }

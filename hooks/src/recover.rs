@@ -6,13 +6,13 @@ use capprof_store::recording::{Directory, has_ended, is_abandoned};
 use std::io::Write;
 use std::path::Path;
 
-/// Finishes every abandoned recording, releases what recordings that are gone had taken, and prints a line for each thing that it did.
+/// Finishes every abandoned recording, cleans up after recordings that are gone, and prints a line for each action.
 ///
-/// With `stopped` it also finishes recordings of containers that have ended and are not deleted yet. With `unload` it removes what
-/// the recorders keep on the host, if no recording is left.
+/// With `stopped` it also finishes recordings of containers that have ended and are not deleted yet. With `unload` it removes everything that the
+/// recorders keep on the host, if no recording is left.
 ///
 /// # Errors
-/// All that went wrong, joined on one line. An error does not stop the steps that follow.
+/// All errors, joined on one line. An error does not stop the steps that follow.
 pub fn run(state: &Path, stopped: bool, unload: bool) -> anyhow::Result<()> {
     let mut errors = Vec::new();
     let mut done = Vec::new();
@@ -42,7 +42,7 @@ pub fn run(state: &Path, stopped: bool, unload: bool) -> anyhow::Result<()> {
     }
     let mut output = std::io::stdout().lock();
     for line in done {
-        // The sweep that the shim starts has no standard output.
+        // If the shim starts this, there is no standard output, so an error does not matter.
         let _ = writeln!(output, "{line}");
     }
     match errors.is_empty() {

@@ -11,8 +11,8 @@ use capprof_store::recording::Directory;
 use capprof_store::{config_json, profiles};
 use std::io;
 
-/// Writes the result to the store, next to the bundle's config.json, and where an annotation asks for it. Returns true if the store has it:
-/// the other places are the engine's and the container's, and may be gone a moment later.
+/// Writes the result to the store, next to the bundle's config.json, and to the directory of an annotation. Returns true if the store has it: the
+/// other places belong to the engine and to the container, and may be gone a moment later.
 ///
 /// Errors are added to `problems`, a line each.
 pub(crate) fn write(
@@ -34,7 +34,7 @@ pub(crate) fn write(
         Some(verified) => store_run(&store, verified, profile, recording.judge),
     };
     let is_stored = match &stored {
-        // Retention removed the profile while the container ran, so the verdict has no profile.
+        // Retention removed the profile while the container ran, so there is no place for the verdict.
         Err(profiles::Error::NotFound { .. }) => true,
         result => result.is_ok(),
     };
@@ -51,7 +51,7 @@ pub(crate) fn write(
     is_stored
 }
 
-/// Writes what is known of a recording in progress to the store.
+/// Stores the interim result of a recording in progress.
 ///
 /// # Errors
 /// The engine's configuration cannot be read, or the store cannot be written.
@@ -73,13 +73,13 @@ fn copy_to_bundle(recording: &Recording, files: &profiles::Files) -> Result<(), 
     let container = &recording.container;
     match OpenDirectory::open_again(&container.bundle, container.bundle_identity) {
         Ok(bundle) => files.copy_to(&bundle),
-        // It may be gone already, and that is the engine's right.
+        // The engine may have removed the bundle already.
         Err(error) if error.source.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(error),
     }
 }
 
-/// The container may have put a link, or another directory, where an annotation wants the result.
+/// Writes the result to the directory of an annotation, unless the container has replaced that by a link or by another directory.
 fn write_to_output(recording: &Recording, files: &profiles::Files) -> Result<(), file::Error> {
     let results = &recording.results;
     match &results.output {

@@ -1,4 +1,4 @@
-//! systemd services that are recorded: what a drop-in has systemd execute before the service's program, and drop-ins that were left.
+//! Recorded systemd services: the command that a drop-in makes systemd execute before the service's program, and the removal of leftover drop-ins.
 
 use crate::recorder::Recorder;
 use crate::recorders::ArmedRecorders;
@@ -10,8 +10,8 @@ use capprof_store::recording::{ARMED, Directory, JOINED};
 use capprof_store::systemctl;
 use serde::Deserialize;
 
-/// Has what systemd executes in this process's control group from now on be recorded. To record a service must not keep it from starting: what goes
-/// wrong is only logged, and a recording that is gone is passed over in silence.
+/// Makes the recorder record all programs that systemd executes in this process's control group from now on. Recording must not keep a service from
+/// starting, so errors are only logged, and a recording that is gone is ignored.
 pub(crate) fn join(directory: &Directory) {
     if let Ok(true) = directory.exists()
         && let Err(error) = enter(directory)
@@ -37,8 +37,8 @@ fn enter(directory: &Directory) -> anyhow::Result<()> {
     )?)
 }
 
-/// Removes drop-ins whose process is gone, and starts services again that run with the capabilities that such a drop-in gave them. Returns a line
-/// for each thing that was done, and the errors.
+/// Removes drop-ins whose process is gone, and restarts services that run with the capabilities of such a drop-in. Returns a line for each action,
+/// and the errors.
 pub(crate) fn sweep() -> (Vec<String>, Vec<String>) {
     let mut done = Vec::new();
     let mut errors = Vec::new();

@@ -1,4 +1,4 @@
-//! What the end of a recording leaves on disk, where something goes wrong.
+//! The files that the end of a recording leaves if something goes wrong.
 #![allow(clippy::unwrap_used)]
 
 mod recording;
@@ -19,7 +19,7 @@ use tempfile::TempDir;
 
 const ID: &str = "20260101T000000Z-00000001";
 
-/// A recording whose container is gone, and for which no recorder was armed.
+/// A recording whose container is gone and for which no recorder was armed.
 struct Ended {
     root: TempDir,
     directory: Directory,
@@ -48,14 +48,14 @@ impl Ended {
         ended
     }
 
-    /// Changes what the shim wrote.
+    /// Changes the shim's description.
     fn describe(&self, change: impl FnOnce(&mut Value)) {
         let mut description = self.description.clone();
         change(&mut description);
         fs::write(self.file("recording.json"), description.to_string()).unwrap();
     }
 
-    /// What the prestart hook wrote.
+    /// Writes the prestart hook's file.
     fn armed(&self, content: &str) {
         fs::write(self.file("armed.json"), content).unwrap();
     }
@@ -92,11 +92,11 @@ fn a_recording_is_stored_and_removed() {
     assert!(ended.path("bundle/capprof.json").exists());
 }
 
-/// Engines remove the bundle right after the poststop hook: the profile in it is none that was kept.
+/// Engines remove the bundle right after the poststop hook, so the profile in it does not count as kept.
 #[test]
 fn a_store_that_cannot_be_written_loses_nothing() {
     let ended = Ended::new();
-    // Where the store's directory should be there is a file.
+    // A file is in the place of the store's directory.
     fs::write(ended.path("store"), "").unwrap();
     let problem = ended.finish().unwrap_err();
     assert!(
@@ -144,7 +144,7 @@ fn a_recording_whose_configuration_cannot_be_read_is_kept() {
     assert!(ended.is_stored());
 }
 
-/// What runtimes take and a strict reader does not: a lone surrogate, many levels, a key that occurs twice where capprof does not look.
+/// Runtimes accept JSON that a strict reader refuses: a lone surrogate, many levels, a key that occurs twice where capprof does not look.
 #[test]
 fn what_the_shim_takes_is_finished() {
     let ended = Ended::new();
@@ -225,7 +225,7 @@ fn identity(path: &Path) -> Value {
     json!({"device": metadata.dev(), "inode": metadata.ino()})
 }
 
-/// The container, or a user, may replace a directory that was there at create by anything.
+/// The container, or a user, may replace a directory that existed at create by something else.
 #[test]
 fn results_do_not_follow_what_was_put_in_a_directorys_place() {
     for name in ["bundle", "out"] {
@@ -337,7 +337,7 @@ fn verdict(ended: &Ended, profile: &str) -> Verdict {
     profile.verification.unwrap().verdict
 }
 
-/// What the eBPF recorder saw.
+/// Writes evidence of the eBPF recorder.
 fn evidence(ended: &Ended, executed: bool, exit: Option<Value>) {
     let report = json!({"recorder": "ebpf", "recorded": true, "method": "tp_btf/cap_capable", "refused": []});
     let evidence = json!({
@@ -352,7 +352,7 @@ fn evidence(ended: &Ended, executed: bool, exit: Option<Value>) {
 
 #[test]
 fn a_verification_that_never_started_leaves_the_verdict_as_it_was() {
-    // The prestart hook was killed while arming; it armed, and the program was never executed.
+    // Either the prestart hook was killed while arming, or it armed and the program was never executed.
     for was_armed in [false, true] {
         let ended = Ended::new();
         let profile = verified(&ended);

@@ -1,4 +1,4 @@
-//! What `capprof-hook recover` and `doctor` take from the configuration.
+//! The settings that `capprof-hook recover` and `doctor` take from the configuration.
 
 use std::fs;
 use std::process::Command;
@@ -10,7 +10,7 @@ fn the_state_directory_is_that_of_the_configuration_unless_it_is_named() {
     let (configured, named) = (directory.path().join("one"), directory.path().join("two"));
     fs::create_dir_all(configured.join("recordings/key.id")).unwrap();
     fs::create_dir_all(named.join("recordings")).unwrap();
-    // A key that no version knows must not keep recovery from finding what it has to recover.
+    // An unknown key must not keep recovery from finding recordings.
     let text = format!("state = \"{}\"\nno_such_key = 1\n", configured.display());
     fs::write(&configuration, text).unwrap();
     let named = named.to_string_lossy();

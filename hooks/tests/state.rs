@@ -1,4 +1,4 @@
-//! What the hooks do with the container's state on their standard input.
+//! The hooks and the container's state on their standard input.
 
 mod recording;
 
@@ -9,11 +9,11 @@ use std::io::Write;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-/// crun dies of SIGPIPE when a hook has ended before crun has written all of the state, and leaves the container undeleted.
+/// If a hook ends before crun has written the whole state, crun dies of SIGPIPE and leaves the container undeleted.
 #[test]
 fn no_hook_ends_before_its_input_does() {
     let state = tempfile::tempdir().unwrap();
-    // Neither has anything to do: there is no such recording.
+    // Neither hook has anything to do, because there is no such recording.
     let recording = state.path().join("recordings/key.id");
     for hook in ["prestart", "poststop"] {
         let mut child = Command::new(env!("CARGO_BIN_EXE_capprof-hook"))
@@ -34,7 +34,7 @@ fn no_hook_ends_before_its_input_does() {
     }
 }
 
-/// crun runs no poststop hook after a failed create: what prestart leaves would stay.
+/// crun runs no poststop hook after a failed create, so leftovers of the prestart hook would stay.
 #[test]
 fn where_the_state_cannot_be_read_no_recording_is_left() {
     let state = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! The deciding argument of a system call, from the number that `bpf/arguments.h` makes of it.
+//! The deciding argument of a system call, decoded from the number in which `bpf/arguments.h` encodes it.
 
 use capprof_profile::observation::{Argument, Syscall};
 use std::cell::OnceCell;
@@ -7,7 +7,7 @@ use std::fs;
 /// `ARGUMENT_CONGESTION` in the program.
 const CONGESTION: u32 = 1 << 31;
 
-/// Decodes arguments; reads what this host allows at most once.
+/// Decodes arguments. It reads this host's allowed algorithms at most once.
 #[derive(Default)]
 pub(super) struct Arguments {
     allowed: OnceCell<Vec<u32>>,
@@ -41,7 +41,7 @@ impl Arguments {
         }
     }
 
-    /// The first four characters of each algorithm that every process may choose. Which these are is the same in all network namespaces.
+    /// The first four characters of each algorithm that every process may choose. The list is the same in all network namespaces.
     fn allowed(&self) -> &[u32] {
         self.allowed.get_or_init(|| {
             fs::read_to_string("/proc/sys/net/ipv4/tcp_allowed_congestion_control")

@@ -21,19 +21,19 @@ use zerocopy::FromZeros;
 /// `PROC_PID_INIT_INO`, include/linux/proc_ns.h.
 pub(crate) const INITIAL_PID_NAMESPACE: u32 = 0xEFFF_FFFC;
 
-/// Makes the container's first process known to the kernel side, which starts to count when it executes the container's program; or all processes
-/// of a container that runs already, which are counted from now on.
+/// Makes the container's first process known to the kernel side, which starts to count when that process executes the container's program. Of a
+/// running container, makes all processes known, which are counted from now on.
 ///
 /// Loads and pins the program set if that has not been done yet.
 ///
 /// # Errors
-/// Nothing can be attached ([`Error::Refused`] tells what was tried), the process is gone, or it is recorded already. Then nothing stays armed.
+/// Nothing can be attached ([`Error::Refused`] lists the attempts), the process is gone, or it is already recorded. Then nothing stays armed.
 pub fn arm(
     recording: &Recording,
     directory: &Directory,
     init: Process,
 ) -> Result<EbpfState, Error> {
-    // A hook that may not look at process 1 is in a container itself, whose mount namespace is the one that matters.
+    // A hook that may not look at process 1 is in a container itself; then its own mount namespace is the one that matters.
     let unjoinable = [
         namespace("self", "mnt")?,
         namespace("1", "mnt").unwrap_or(0),
@@ -55,7 +55,7 @@ pub fn arm(
     }
     if recording.unit.is_some() {
         container.executed_ns = slot::boot_time();
-        // A service may have several first processes, one after the other. None of them represents the service.
+        // A service may have several main processes, one after the other. None of them represents the service.
         container.init = NO_PROCESS;
     }
     let (slot, results) = match recording.follows_refusals() {
@@ -95,7 +95,7 @@ pub fn arm(
     Ok(armed)
 }
 
-/// Enters a recording that wants the results of refused checks; if they cannot be followed, enters it without them and returns the reason.
+/// Enters a recording that wants the results of refused checks. If the checks cannot be followed, enters it without results and returns the reason.
 fn enter_with_results(
     set: &ProgramSet,
     container: &mut Container,
@@ -124,11 +124,11 @@ fn arm_process(
     task.flags = TASK_PENDING | flags_for(container);
     let tgid = init.pid.unsigned_abs();
     if !tasks::add(set, tgid, &task)? {
-        // The row is of a former process with the same number.
+        // The row belongs to a former process with the same number.
         tasks::remove(set, [tgid])?;
         tasks::add(set, tgid, &task)?;
     }
-    // This is asked after the update, because a process that dies from now on removes its row.
+    // This comes after the update: a process that dies from now on removes its row itself.
     match process::exists(init) {
         true => Ok(()),
         false => Err(Error::Gone { pid: init.pid }),

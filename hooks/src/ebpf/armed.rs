@@ -15,7 +15,7 @@ pub struct EbpfState {
     pub refused: Vec<String>,
     /// The time of arming, nanoseconds of `CLOCK_BOOTTIME`.
     pub armed_ns: u64,
-    /// How many runs of its programs the kernel had skipped by then (`recursion_misses`).
+    /// The number of program runs that the kernel had skipped by then (`recursion_misses`).
     pub missed: u64,
     /// The same of the programs that follow refused checks; `None` if it was not known, or in a state of an earlier version.
     #[serde(default)]

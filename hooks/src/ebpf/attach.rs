@@ -14,7 +14,7 @@ use zerocopy::{FromZeros, IntoBytes};
 /// The number of searches for processes. A process that is not known yet may start others during a search.
 const ROUNDS: usize = 32;
 
-/// Makes sure that the process is there and no other recording's, and that its container's can be told from others.
+/// Makes sure that the process exists, belongs to no other recording, and that its container's processes can be told from others.
 ///
 /// # Errors
 /// [`Error::Gone`], [`Error::Recorded`], [`Error::NoContainer`], [`Error::Pin`].
@@ -37,10 +37,10 @@ pub(super) fn check(init: Process) -> Result<(), Error> {
     }
 }
 
-/// Has all processes of a container join its slot, and those that `exec` will put into it. What they start joins by itself.
+/// Makes all processes of a container join its slot, and those that `exec` will add. Their children join by themselves.
 ///
 /// # Errors
-/// [`Error::Update`], [`Error::Pin`]; [`Error::Gone`] if the first process has ended meanwhile.
+/// [`Error::Update`], [`Error::Pin`]; [`Error::Gone`] if the first process has ended in the meantime.
 pub(super) fn join(
     set: &ProgramSet,
     slot: u64,
@@ -75,7 +75,7 @@ pub(super) fn join(
     }
 }
 
-/// Has a process join a slot. Returns true if the process was not known before.
+/// Makes a process join a slot. Returns true if the process was not known before.
 ///
 /// # Errors
 /// [`Error::Update`], [`Error::Pin`].
@@ -92,7 +92,7 @@ pub(super) fn join_process(
     if !tasks::add(set, key, &task)? {
         return Ok(false);
     }
-    // This is asked after the update, because a process that dies from now on removes its row.
+    // This comes after the update: a process that dies from now on removes its row itself.
     if process::exists(process) {
         return Ok(true);
     }

@@ -8,10 +8,10 @@ use std::ptr;
 
 /// Hands out every row of a hash map, as bytes: key and value.
 ///
-/// One call asks the kernel for many rows: with a call for each row, another process that deletes one would make the kernel start over.
+/// One call asks the kernel for many rows: with a call for each row, the kernel would start over whenever another process deletes a row.
 ///
 /// # Errors
-/// That of `row`, and `unreadable` of the kernel's.
+/// Those of `row`, and the kernel's error, converted by `unreadable`.
 #[allow(unsafe_code)]
 pub(super) fn walk<E>(
     map: &MapHandle,
@@ -35,8 +35,8 @@ pub(super) fn walk<E>(
             true => ptr::null_mut(),
             false => (&raw mut bucket).cast(),
         };
-        // SAFETY: all pointers are to live values; the kernel writes `count` keys and values of the map's own sizes at most, and reads and
-        // writes a number of 32 bits where a batch begins and ends.
+        // SAFETY: all pointers are to live values; the kernel writes at most `count` keys and values of the map's own sizes, and reads and
+        // writes a 32-bit number as the position of a batch.
         let status = unsafe {
             libbpf_sys::bpf_map_lookup_batch(
                 map.as_fd().as_raw_fd(),

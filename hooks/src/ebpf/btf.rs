@@ -1,8 +1,8 @@
-//! The part of the kernel's type information that the programs' reads are adapted by (CO-RE).
+//! The part of the kernel's type information to which libbpf adapts the programs' reads (CO-RE).
 //!
-//! libbpf looks through all types of the kernel, more than a hundred thousand, for each type that a program reads: half of the time of
-//! a first load. It gets only the types whose names the programs use, with the types that these contain. Pointers lead nowhere there: the
-//! programs know the type that one points to by its own name.
+//! libbpf searches all types of the kernel, more than a hundred thousand, for each type that a program reads: half of the time of a first load.
+//! capprof gives it only the types whose names the programs use, and the types that these contain. Pointers there lead nowhere, because the
+//! programs name the type that a pointer points to by itself.
 
 use super::features::types_of_kernel;
 use super::object::OBJECT;
@@ -42,10 +42,10 @@ mod kind {
 /// `BTF_MAGIC` and `BTF_VERSION`, then no flags.
 const BEGIN: [u8; 4] = [0x9f, 0xeb, 1, 0];
 
-/// The length of the header, which newer kernels write with more.
+/// The least length of the header; newer kernels write a longer one.
 const HEADER: u32 = 24;
 
-/// The length of what all types have: name, kind, and size or type.
+/// The length of the part that all types have: name, kind, and size or type.
 const COMMON: usize = 12;
 
 /// The number of `void`.
@@ -54,7 +54,7 @@ const VOID: u32 = 0;
 /// The number of the one pointer.
 const POINTER: u32 = 1;
 
-/// The types of the kernel that the programs know, in memory that libbpf can open as a file.
+/// The kernel's types that the programs know, in a memory file that libbpf can open.
 #[derive(Debug)]
 pub(super) struct Reduced {
     file: File,
@@ -68,7 +68,7 @@ impl Reduced {
     }
 }
 
-/// The kernel's types, reduced to what the programs know. `None` if they cannot be: libbpf then looks through all.
+/// The kernel's types, reduced to those that the programs know. `None` if that fails; libbpf then searches all types.
 pub(super) fn reduced() -> Option<&'static Reduced> {
     static REDUCED: OnceLock<Option<Reduced>> = OnceLock::new();
     let make = || {
@@ -80,7 +80,7 @@ pub(super) fn reduced() -> Option<&'static Reduced> {
     REDUCED.get_or_init(make).as_ref()
 }
 
-/// The kernel's own number of `struct timespec64`, which programs tell it; 0 if it has none.
+/// The kernel's own number of `struct timespec64`, which programs pass to the kernel; 0 if it has none.
 pub(super) fn number_of_timespec64() -> u64 {
     if let Some(reduced) = reduced() {
         return reduced.timespec64.into();
@@ -92,7 +92,8 @@ pub(super) fn number_of_timespec64() -> u64 {
     found.map_or(0, |found| u32::from(found.type_id()).into())
 }
 
-/// Reduces the kernel's type information to what programs know, and finds the number of `struct timespec64` in it. `None` if it is written in a way that is not known here.
+/// Reduces the kernel's type information to the types that the programs know, and finds the number of `struct timespec64` in it. `None` if its
+/// format is unknown.
 fn reduce(kernel: &[u8], object: &[u8]) -> Option<(Vec<u8>, u32)> {
     let own = Types::read(section_of(object)?)?;
     let names: HashSet<&[u8]> = (1..own.count())
@@ -108,7 +109,7 @@ fn reduce(kernel: &[u8], object: &[u8]) -> Option<(Vec<u8>, u32)> {
         if !is_named_by_programs(kernel.kind(number)) {
             continue;
         }
-        // Most names have another beginning than those that are looked for.
+        // The beginning of a name rules most types out.
         if !begins.contains(kernel.begin_of_name(number)) {
             continue;
         }
@@ -131,7 +132,7 @@ fn reduce(kernel: &[u8], object: &[u8]) -> Option<(Vec<u8>, u32)> {
     Some((kernel.write(&kept)?, timespec64?))
 }
 
-/// The section `.BTF` of an object file, whose header has no more than the first kernels wrote; `.BTF.ext` has a longer one.
+/// The section `.BTF` of an object file. Its header has the least length; that of `.BTF.ext` is longer.
 fn section_of(object: &[u8]) -> Option<&[u8]> {
     let mut begin = BEGIN.to_vec();
     begin.extend(HEADER.to_le_bytes());
@@ -141,7 +142,7 @@ fn section_of(object: &[u8]) -> Option<&[u8]> {
     object.get(at..)
 }
 
-/// Returns true if a program names a type of this kind where it reads.
+/// Returns true if programs name types of this kind in their reads.
 const fn is_named_by_programs(kind: u32) -> bool {
     matches!(
         kind,
@@ -149,7 +150,7 @@ const fn is_named_by_programs(kind: u32) -> bool {
     )
 }
 
-/// A name without what tells variants of one type apart (`inode___timespec`).
+/// A name without the suffix that distinguishes variants of one type (`inode___timespec`).
 fn essential(name: &[u8]) -> &[u8] {
     match name.windows(3).position(|bytes| bytes == b"___") {
         Some(at) if at > 0 => &name[..at],
@@ -274,7 +275,7 @@ impl<'bytes> Types<'bytes> {
         &rest[..end.unwrap_or(0)]
     }
 
-    /// Where the numbers of other types stand in a type, and where the names of its parts do, both from its begin.
+    /// The offsets of the numbers of other types in a type, and those of the names of its parts, both from the type's beginning.
     fn places(&self, number: u32) -> Option<(Vec<usize>, Vec<usize>)> {
         let information = word(self.types, self.begin(number) + 4)?;
         let elements = 0..elements_of(information);
@@ -293,12 +294,12 @@ impl<'bytes> Types<'bytes> {
                 (vec![8], vec![])
             }
             kind::INT | kind::FLOAT | kind::FORWARD => (vec![], vec![]),
-            // Nothing contains a function, a variable or a section.
+            // No type contains a function, a variable or a section.
             _ => return None,
         })
     }
 
-    /// Calls `work` with the number of each type that a type consists of.
+    /// Calls `work` with the number of each type that a type contains.
     fn each_part(&self, number: u32, mut work: impl FnMut(u32)) -> Option<()> {
         let begin = self.begin(number);
         for place in self.places(number)?.0 {
@@ -361,7 +362,7 @@ const fn elements_of(information: u32) -> usize {
     (information & 0x00ff_ffff) as usize
 }
 
-/// The number of bytes that follow what all types have.
+/// The number of bytes after the part that all types have.
 const fn length_after(kind: u32, elements: usize) -> Option<usize> {
     Some(match kind {
         kind::INT | kind::VARIABLE | kind::DECLARATION_TAG => 4,

@@ -18,7 +18,7 @@ fn program(known: &HashMap<u64, Executable>, key: u64) -> String {
         .unwrap_or_default()
 }
 
-/// Rows of the map as they are told, sorted.
+/// Converts rows of the map into uses of devices, sorted.
 pub(super) fn devices(
     rows: &[(DeviceKey, u64)],
     known: &HashMap<u64, Executable>,
@@ -46,7 +46,7 @@ pub(super) fn devices(
     devices
 }
 
-/// As device rules write it (config-linux.md, "Allowed Device list").
+/// The access in the form of device rules (config-linux.md, "Allowed Device list").
 fn access(bits: u32) -> String {
     [
         (device::READ, 'r'),
@@ -59,7 +59,7 @@ fn access(bits: u32) -> String {
     .collect()
 }
 
-/// The kernel's name for a device, which devtmpfs and udev use (drivers/base/core.c, `dev_uevent()`); none of a device that is gone.
+/// The kernel's name for a device, which devtmpfs and udev use (drivers/base/core.c, `dev_uevent()`); `None` if the device is gone.
 fn node(kind: DeviceKind, major: u32, minor: u32) -> Option<String> {
     let class = match kind {
         DeviceKind::Block => "block",
@@ -72,7 +72,7 @@ fn node(kind: DeviceKind, major: u32, minor: u32) -> Option<String> {
         .map(str::to_owned)
 }
 
-/// Rows of the map as they are told, sorted.
+/// Converts rows of the map into uses of sysctls, sorted.
 pub(super) fn sysctls(
     rows: &[(SysctlKey, Sysctl)],
     known: &HashMap<u64, Executable>,
@@ -109,7 +109,7 @@ fn value(row: &Sysctl) -> Option<String> {
     (!text.chars().any(char::is_control)).then_some(text)
 }
 
-/// Rows of the map as they are told, sorted; `None` where the programs for it were refused.
+/// Converts rows of the map into uses of ports, sorted; `None` if the kernel refused the programs for them.
 pub(super) fn ports(
     set: &ProgramSet,
     rows: &[(PortKey, u64)],
@@ -136,7 +136,7 @@ pub(super) fn ports(
     Some(ports)
 }
 
-/// Rows of the map as they are told, sorted.
+/// Converts rows of the map into uses of ping sockets, sorted.
 pub(super) fn ping_sockets(
     rows: &[(PortKey, u64)],
     known: &HashMap<u64, Executable>,
@@ -229,7 +229,7 @@ mod tests {
             value(&row("4096\t87380\t6291456\n", 20)).as_deref(),
             Some("4096 87380 6291456")
         );
-        // -E2BIG means that it did not fit.
+        // -E2BIG means that the value did not fit.
         assert_eq!(value(&row("1", -7)), None);
         assert_eq!(value(&row("a\nb", 3)), None);
     }

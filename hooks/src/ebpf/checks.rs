@@ -1,4 +1,4 @@
-//! Makes observations of the rows of capability checks.
+//! Converts the rows of capability checks into observations.
 
 use super::argument::Arguments;
 use super::armed::{EbpfState, Refusals};
@@ -15,8 +15,7 @@ use capprof_profile::observation::{
 };
 use std::collections::HashMap;
 
-/// Merges rows that differ in nothing but the number of their call path, with the names of kernel functions. What cannot be told is added to
-/// `losses`.
+/// Merges rows that differ only in the number of their call path, and names the kernel functions. Gaps are added to `losses`.
 pub(super) fn observations(
     set: &ProgramSet,
     armed: &EbpfState,
@@ -157,9 +156,9 @@ fn results(row: &Check) -> Results {
     }
 }
 
-/// Entries of /proc/sys whose permissions ask for a capability of a process that looks at them, before it is known what for
-/// (`ctl_table_root.permissions`; fs/proc/proc_sysctl.c, `sysctl_perm()`). A process that reads gets the same without it, because these files
-/// are readable for every process. A process that writes as the host's root may do so as their owner, except for those of System V IPC.
+/// Returns true if a check for a sysctl had no effect. The permissions of some entries of /proc/sys ask for a capability at every access, before the
+/// kind of access is known (`ctl_table_root.permissions`; fs/proc/proc_sysctl.c, `sysctl_perm()`). Reading does not need it, because every process
+/// may read these files. The host's root may write as their owner, except for those of System V IPC.
 fn sysctl_without_effect(flags: u32, call_site: &[String]) -> bool {
     let has = |names: &[&str]| call_site.iter().any(|name| names.contains(&name.as_str()));
     let of_sysctl =
@@ -170,7 +169,7 @@ fn sysctl_without_effect(flags: u32, call_site: &[String]) -> bool {
     if flags & check::ROOT != 0 && has(paths::SYSCTL_OF_ROOT) {
         return true;
     }
-    // access(2) only asks for permission, and may have asked for writing.
+    // access(2) only asks for permission, maybe for that to write.
     flags & check::OPEN_WRITE == 0 && !has(paths::FILE_WRITE) && !has(paths::ACCESS_CALL)
 }
 

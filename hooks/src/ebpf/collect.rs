@@ -1,4 +1,4 @@
-//! Makes evidence of the rows of the maps.
+//! Converts the rows of the maps into evidence.
 
 use super::armed::EbpfState;
 use super::cgroup;
@@ -25,7 +25,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 pub struct Collected {
     /// The evidence.
     pub evidence: Evidence,
-    /// The rows that it comes from; `None` if nothing is loaded.
+    /// The rows from which it was made; `None` if nothing is loaded.
     rows: Option<(ProgramSet, u64, Rows)>,
 }
 
@@ -39,8 +39,8 @@ impl fmt::Debug for Collected {
 }
 
 impl Collected {
-    /// Forgets the recording, as [`forget()`](super::forget) does, without looking for its rows again. A row that has come since is left to the
-    /// next sweep.
+    /// Forgets the recording, like [`forget()`](super::forget), but without a new search for its rows. The next sweep removes rows that were added
+    /// since.
     ///
     /// # Errors
     /// [`Error::Pin`], [`Error::Update`].
@@ -54,9 +54,9 @@ impl Collected {
     }
 }
 
-/// Reads what the kernel counted for a recording.
+/// Reads the kernel's counts for a recording.
 ///
-/// Never fails as a whole: what could not be read is a line in [`Evidence::losses`].
+/// It never fails as a whole: each error is a line in [`Evidence::losses`].
 pub fn collect(recording: &Recording, armed: &EbpfState) -> Collected {
     let mut evidence = Evidence::default();
     let set = match ProgramSet::open() {
@@ -133,7 +133,7 @@ pub fn collect(recording: &Recording, armed: &EbpfState) -> Collected {
     }
 }
 
-/// The order of rows in a map is chance.
+/// Sorts the evidence, because the order of rows in a map is random.
 fn sort(evidence: &mut Evidence) {
     evidence.observations.sort_by(|one, other| {
         (one.first_ms, one.capability, &one.program, &one.call_site).cmp(&(
@@ -161,7 +161,7 @@ struct Rows {
 }
 
 impl Rows {
-    /// Reads them. What cannot be read is added to `losses`.
+    /// Reads the rows. Errors are added to `losses`.
     fn read(set: &ProgramSet, slot: u64, losses: &mut Vec<String>) -> Self {
         let container = container(set, slot, losses);
         let mut source = Source {
@@ -182,7 +182,7 @@ impl Rows {
         }
     }
 
-    /// Deletes them from the maps.
+    /// Deletes the rows from the maps.
     fn delete_from(&self, set: &ProgramSet) -> Result<(), Error> {
         set.delete("checks", keys(&self.checks))?;
         set.delete("programs", keys(&self.programs))?;
@@ -218,13 +218,13 @@ struct Source<'a> {
 }
 
 impl Source<'_> {
-    /// The rows of a map that belong to the slot. What cannot be read is added to the losses.
+    /// The rows of a map that belong to the slot. Errors are added to the losses.
     fn select<K, V>(&mut self, table: Table) -> Vec<(K, V)>
     where
         K: InSlot + FromBytes + IntoBytes + KnownLayout + Immutable,
         V: FromBytes + KnownLayout + Immutable,
     {
-        // To look through a map takes as long as it is wide, and of most a container has no row.
+        // A search takes time for every row of a map, and in most maps a container has no row.
         if self
             .container
             .is_some_and(|container| table.rows(container) == 0)
@@ -275,7 +275,7 @@ fn account(
         };
         evidence.losses.push(line);
     }
-    // A row is counted when it is in the map: fewer read than counted means that reading went wrong.
+    // The kernel counts a row when it is in the map, so fewer rows than counted means that reading went wrong.
     let counted = usize::try_from(Table::Checks.rows(container)).unwrap_or(usize::MAX);
     if checks < counted {
         evidence.losses.push(format!(

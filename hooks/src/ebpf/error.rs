@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 /// An operation of the eBPF recorder that failed, with its object.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// bpffs is not there and could not be mounted.
+    /// bpffs is not mounted, and could not be mounted.
     #[error("mount bpffs at {}: {source}", path.display())]
     Mount {
         /// The mount point.
@@ -16,17 +16,17 @@ pub enum Error {
         /// The reason.
         source: io::Error,
     },
-    /// The lock that keeps two hooks from loading at once, a control group, or the namespace of a process.
+    /// The lock against two hooks that load at once, a control group, or a namespace of a process could not be opened.
     #[error(transparent)]
     File(#[from] file::Error),
-    /// Every way to attach was refused.
+    /// Every method of attaching was refused.
     #[error(
         "attach eBPF to cap_capable: {}; use Linux 6.14 or later, or a kernel with BTF and BPF trampolines or kprobes, or SELinux, \
          or run with a profile of another machine (io.capprof.mode=enforce)",
         refused.join("; ")
     )]
     Refused {
-        /// Each way with its reason, a line each.
+        /// Each method with its reason, a line each.
         refused: Vec<String>,
     },
     /// A pinned map, program or link could not be opened, written or removed.
@@ -47,12 +47,12 @@ pub enum Error {
         /// The reason.
         reason: String,
     },
-    /// Process ids of this hook are not those of the kernel's initial namespace.
+    /// This hook is not in the initial pid namespace, so it sees other process ids.
     #[error(
         "arm eBPF: this hook runs in a pid namespace of its own, whose process ids eBPF does not know"
     )]
     NestedPidNamespace,
-    /// Another recording has the container's first process.
+    /// Another recording already has this process.
     #[error("process {pid} is recorded already, by recording {recording}: see capprofctl ps")]
     Recorded {
         /// Its id.
@@ -60,7 +60,7 @@ pub enum Error {
         /// The other recording's id.
         recording: String,
     },
-    /// Nothing tells the container's processes from the host's.
+    /// No property distinguishes the container's processes from the host's.
     #[error(
         "attach to process {pid}: it has neither a control group nor a pid namespace of its own, so its container cannot be told from the host"
     )]

@@ -1,4 +1,4 @@
-//! Executables of the container: their paths, and the file capabilities that they carry.
+//! Executables of the container: their paths and their file capabilities.
 
 use super::features;
 use super::layers::Layers;
@@ -16,14 +16,14 @@ use std::path::{Path, PathBuf};
 /// include/uapi/linux/magic.h.
 const TMPFS_MAGIC: u64 = 0x0102_1994;
 
-/// `VFS_CAP_REVISION_MASK` and what stands under it, include/uapi/linux/capability.h.
+/// `VFS_CAP_REVISION_MASK`, and the revisions and the flag below it, include/uapi/linux/capability.h.
 const REVISION_MASK: u32 = 0xff00_0000;
 const REVISION_1: u32 = 0x0100_0000;
 const REVISION_2: u32 = 0x0200_0000;
 const REVISION_3: u32 = 0x0300_0000;
 const EFFECTIVE: u32 = 1;
 
-/// The executable's path inside the container; relative where it lies in no file system of the container (memfd_create(2)).
+/// The executable's path inside the container; relative if it is in no file system of the container (memfd_create(2)).
 pub(super) fn path(row: &Program) -> PathBuf {
     let length = usize::try_from(row.length).unwrap_or(usize::MAX);
     let mut names: Vec<&[u8]> = row
@@ -42,22 +42,22 @@ pub(super) fn path(row: &Program) -> PathBuf {
         path.extend_from_slice(name);
     }
     if path.is_empty() {
-        // The file never was in a directory.
+        // The file never had a name in a directory.
         return PathBuf::from(format!("anonymous file ({})", layout::text(&row.comm)));
     }
     PathBuf::from(OsString::from_vec(path))
 }
 
-/// A program of the container: its name, and its path where it lies in the container's file systems.
+/// A program of the container: its name, and its path if it is in the container's file systems.
 pub(super) struct Executable {
     pub(super) comm: String,
     pub(super) path: Option<PathBuf>,
-    /// Executed with user id 0 inside the container.
+    /// True if it was executed with user id 0 inside the container.
     pub(super) as_root: bool,
 }
 
 impl Executable {
-    /// The program of this row.
+    /// Returns the program of this row.
     pub(super) fn of(row: &Program) -> Self {
         let reachable = row.flags & (program::OUTSIDE | program::TRUNCATED) == 0;
         Self {
@@ -71,13 +71,13 @@ impl Executable {
 /// The reason why the file capabilities of an executable could not be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Unreadable {
-    /// The engine did not say where the root file system is.
+    /// The recording has no path of the root file system.
     #[error("the recording does not know the container's root file system")]
     UnknownRoot,
     /// The engine has unmounted the root file system, and it could not be mounted again.
     #[error("mount its layers again: {0}")]
     Layers(Errno),
-    /// The directory that the path begins in could not be opened.
+    /// The directory at which the path begins could not be opened.
     #[error("open {}: {errno}", path.display())]
     Directory {
         /// The directory.
@@ -91,10 +91,10 @@ pub(super) enum Unreadable {
     /// It has no path: a memfd, for example.
     #[error("it lies in no file system of the container")]
     Outside,
-    /// It was not on the root file system, and no bind mount of the host leads to it.
+    /// It was on another mount than the root file system, and that mount is no bind mount from the host.
     #[error("it lies on a mount that is gone with the container")]
     MountGone,
-    /// Nothing is at its path.
+    /// There is no file at its path.
     #[error("it was removed from the root file system")]
     Removed,
     /// Its path could not be opened.
@@ -103,10 +103,10 @@ pub(super) enum Unreadable {
     /// Its kind could not be read.
     #[error("look at it: {0}")]
     Status(Errno),
-    /// A directory, a link, a device or a FIFO is at its path.
+    /// There is a directory, a link, a device or a FIFO at its path.
     #[error("it was replaced by something that is not a regular file")]
     Replaced,
-    /// Its inode has changed since.
+    /// Its inode has changed since the execution.
     #[error("it was changed after it was executed")]
     Changed,
     /// getxattr(2) failed.
@@ -120,14 +120,14 @@ pub(super) enum Unreadable {
     Length,
 }
 
-/// The container's root file system, and what is mounted over it, as the host sees them.
+/// The container's root file system, and the mounts over it, as the host sees them.
 pub(super) struct Root<'a> {
     directory: Result<OwnedFd, Unreadable>,
     bind_mounts: &'a [BindMount],
 }
 
 impl<'a> Root<'a> {
-    /// `layers` are what was mounted at the path, which an engine may have unmounted since.
+    /// Opens the root. `layers` are those of the mount at its path, which an engine may have unmounted since.
     pub(super) fn open(
         path: Option<&Path>,
         layers: Option<&Layers>,
@@ -147,7 +147,7 @@ impl<'a> Root<'a> {
         }
     }
 
-    /// Returns the host's path for a path on a mount other than the root's: the bind mount's source, and the path below it.
+    /// Returns the host's path for a path on another mount: the bind mount's source, and the path below it.
     fn on_bind_mount<'b>(&self, path: &'b Path) -> Option<(&'a Path, &'b Path)> {
         self.bind_mounts
             .iter()
@@ -156,11 +156,11 @@ impl<'a> Root<'a> {
                 let below = path.strip_prefix(&mount.destination).ok()?;
                 Some((mount.source.as_path(), below))
             })
-            // The innermost mount decides. Of several in one place, the last covers the others.
+            // The innermost mount decides. Of several at one place, the last covers the others.
             .min_by_key(|(_, below)| below.components().count())
     }
 
-    /// Returns true if a file's time of change does not tell that its attributes were changed: on a tmpfs before Linux 6.1 (mm/shmem.c,
+    /// Returns true if a change of a file's extended attributes leaves its time of change as it is: on a tmpfs before Linux 6.1 (mm/shmem.c,
     /// `shmem_xattr_handler_set()`).
     pub(super) fn hides_changes(&self) -> bool {
         let is_tmpfs = |directory| {
@@ -169,7 +169,7 @@ impl<'a> Root<'a> {
         features::is_older_than(6, 1) && self.directory.as_ref().is_ok_and(is_tmpfs)
     }
 
-    /// The file capabilities of an executable; the error says why they could not be read.
+    /// Reads the file capabilities of an executable.
     pub(super) fn file_capabilities(
         &self,
         row: &Program,
@@ -185,7 +185,7 @@ impl<'a> Root<'a> {
         let mounted;
         let (root, path) = if row.flags & program::OTHER_MOUNT != 0 {
             let (source, below) = self.on_bind_mount(path).ok_or(Unreadable::MountGone)?;
-            // A file can be mounted as well as a directory.
+            // The source of a bind mount may be a file or a directory.
             let (directory, below) = match (source.parent(), source.file_name()) {
                 (Some(parent), Some(name)) if below.as_os_str().is_empty() => {
                     (parent, Path::new(name))
@@ -212,8 +212,8 @@ impl<'a> Root<'a> {
     }
 }
 
-/// A regular file of the container, without opening it: the container made this path, and may have put a device or a FIFO in the program's place,
-/// which do something when they are opened. No link in the path may lead out.
+/// Finds a regular file of the container without opening it. The container controls this path and may have replaced the program by a device or a
+/// FIFO, which would have an effect when opened. No link in the path may lead out of the root.
 fn look_at(root: &OwnedFd, path: &Path) -> Result<OwnedFd, Unreadable> {
     let file = openat2(
         root,
@@ -233,7 +233,7 @@ fn look_at(root: &OwnedFd, path: &Path) -> Result<OwnedFd, Unreadable> {
     }
 }
 
-/// Returns true if the inode has changed since the execution: its capabilities may have been taken away.
+/// Returns true if the inode has changed since the execution: its capabilities may have been removed.
 fn was_changed(file: &OwnedFd, row: &Program) -> bool {
     fstat(file).is_ok_and(|now| {
         now.st_ctime != row.changed
@@ -253,7 +253,7 @@ fn open_directory(path: &Path) -> Result<OwnedFd, Unreadable> {
     })
 }
 
-/// `struct vfs_cap_data` and `struct vfs_ns_cap_data`, capabilities(7) "File capability extended attribute versioning".
+/// Parses `struct vfs_cap_data` or `struct vfs_ns_cap_data`, capabilities(7) "File capability extended attribute versioning".
 fn parse(value: &[u8], user_namespace: bool) -> Result<Option<FileCapabilities>, Unreadable> {
     let words: Vec<u32> = value
         .chunks_exact(4)
@@ -270,7 +270,7 @@ fn parse(value: &[u8], user_namespace: bool) -> Result<Option<FileCapabilities>,
     if value.len() != expected {
         return Err(Unreadable::Length);
     }
-    // Capabilities given inside a user namespace count there only; read from outside, they keep that root's id.
+    // Capabilities that were set inside a user namespace count only there; read from outside, they have that root's id.
     if revision == REVISION_3 && word(5) != 0 && !user_namespace {
         return Ok(None);
     }
@@ -320,7 +320,7 @@ mod tests {
         assert_eq!(path(&anonymous), Path::new("anonymous file ()"));
     }
 
-    /// To open a FIFO for reading wakes its writer; of devices it does more.
+    /// Opening a FIFO for reading wakes its writer, and opening a device can do more.
     #[test]
     fn what_was_put_in_a_programs_place_is_not_opened() {
         let directory = tempfile::tempdir().unwrap();

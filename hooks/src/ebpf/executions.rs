@@ -1,4 +1,4 @@
-//! Programs executed, and the file capabilities that each had when it was executed.
+//! Programs that were executed, with the file capabilities that each had at that time.
 
 use super::executables::{self, Root, Unreadable};
 use super::layout::{self, AttributeKey, Program, ProgramKey, program};
@@ -18,7 +18,7 @@ pub(super) struct Executions<'a> {
 }
 
 impl Executions<'_> {
-    /// The rows as executions, one for each path and user.
+    /// Converts rows into executions, one for each path and user.
     pub(super) fn of(&self, programs: &[(ProgramKey, Program)]) -> Vec<Execution> {
         let mut merged: HashMap<(PathBuf, u32, bool), Execution> = HashMap::new();
         for (_, row) in programs {
@@ -51,8 +51,8 @@ impl Executions<'_> {
         }
     }
 
-    /// The file capabilities that mattered when the program was executed. What the kernel gave a process that is not root is known from
-    /// then; for root, which has everything anyway, the file tells, as long as it was not changed since.
+    /// The file capabilities that mattered when the program was executed. For a user other than root, the kernel side saw what the process gained. For
+    /// root, which has everything anyway, they are read from the file, if it has not changed since.
     fn file_capabilities(
         &self,
         row: &Program,

@@ -7,8 +7,8 @@ use std::ptr;
 use std::slice;
 use std::sync::OnceLock;
 
-/// The kernel's type information. The names of all its functions, tracepoints, helpers and kinds of maps stand in it as strings, each ended
-/// by NUL, so that looking for one takes a millisecond where loading a program that is refused takes tens.
+/// The kernel's type information. It contains the names of all functions, tracepoints, helpers and kinds of maps as strings that end with NUL. A
+/// search for a name takes one millisecond; loading a program that the kernel refuses takes tens.
 const TYPES: &str = "/sys/kernel/btf/vmlinux";
 
 /// The features of a kernel that programs can need.
@@ -16,7 +16,7 @@ const TYPES: &str = "/sys/kernel/btf/vmlinux";
 pub(crate) enum Feature {
     /// The tracepoint `cap_capable`.
     CapabilityTracepoint,
-    /// Programs at the end of the kernel's own functions. Only the type information of kernels for arm64 tells.
+    /// Programs at the end of the kernel's own functions. Only the type information of arm64 kernels shows this feature.
     FunctionEnds,
     /// Registers and storage of a task: `bpf_task_pt_regs()`, `bpf_task_storage_get()`.
     TaskStorage,
@@ -32,7 +32,7 @@ pub(super) fn types_of_kernel() -> Option<&'static [u8]> {
     })
 }
 
-/// The same where the kernel lets it be mapped (Linux 6.16): a read gives a page of it, and there are more than a thousand.
+/// The same, mapped into memory if the kernel allows that (Linux 6.16). A read returns only one page, and there are more than a thousand.
 #[allow(unsafe_code)]
 fn mapped_types() -> Option<&'static [u8]> {
     let file = File::open(TYPES).ok()?;
@@ -40,7 +40,7 @@ fn mapped_types() -> Option<&'static [u8]> {
     let (read_only, private) = (ProtFlags::READ, MapFlags::PRIVATE);
     // SAFETY: a new mapping at an address that the kernel chooses.
     let address = unsafe { mmap(ptr::null_mut(), length, read_only, private, &file, 0) }.ok()?;
-    // SAFETY: the mapping has this length, which the kernel refuses if the file is shorter; it is never taken away, and what it shows is
+    // SAFETY: the mapping has this length, because the kernel refuses it if the file is shorter. It is never unmapped, and its content is
     // constant: the kernel's own read-only data.
     Some(unsafe { slice::from_raw_parts(address.cast::<u8>(), length) })
 }
@@ -72,7 +72,7 @@ impl Feature {
         }
     }
 
-    /// The missing feature; `None` if this kernel has it, or if the kernel does not say.
+    /// Describes the missing feature; `None` if this kernel has it, or shows no type information.
     pub(crate) fn missing(self) -> Option<&'static str> {
         self.missing_in(types_of_kernel()?)
     }
@@ -86,13 +86,13 @@ impl Feature {
     }
 }
 
-/// Returns true if the kernel's type information has a function of this name, or does not say.
+/// Returns true if the kernel's type information has a function of this name, or if there is no type information.
 pub(crate) fn has_function(name: &str) -> bool {
     types_of_kernel()
         .is_none_or(|types| memmem::find(types, format!("\0{name}\0").as_bytes()).is_some())
 }
 
-/// The kernel's release, as uname(2) has it; empty if it does not say.
+/// The kernel's release, as uname(2) has it; empty if that cannot be read.
 pub(super) fn release() -> String {
     nix::sys::utsname::uname().map_or_else(
         |_| String::new(),
@@ -100,13 +100,13 @@ pub(super) fn release() -> String {
     )
 }
 
-/// Returns true if this kernel can preempt a task in a program of a tracepoint, and then skips that program for the other tasks of the processor:
-/// since Linux 7.0 callers of tracepoints do not switch preemption off (include/linux/tracepoint.h). No name in the type information goes with it.
+/// Returns true if this kernel can preempt a task inside a tracepoint program, and then skips that program for the other tasks of the processor. Since
+/// Linux 7.0, callers of tracepoints do not disable preemption (include/linux/tracepoint.h). No name in the type information shows that.
 pub(super) fn preempts_programs() -> bool {
     version(&release()).is_some_and(|version| version >= (7, 0))
 }
 
-/// Returns true if this kernel names an earlier version.
+/// Returns true if this kernel's release is older.
 pub(super) fn is_older_than(major: u32, minor: u32) -> bool {
     version(&release()).is_some_and(|version| version < (major, minor))
 }

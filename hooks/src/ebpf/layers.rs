@@ -15,18 +15,18 @@ use std::path::Path;
 /// include/uapi/linux/magic.h
 const OVERLAYFS_SUPER_MAGIC: u64 = 0x794c_7630;
 
-/// The overlayfs that a root directory was when the container started.
+/// The overlayfs at a root directory when the container started.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Layers {
-    /// Device and inode of the root directory then.
+    /// The device and inode of the root directory at that time.
     device: u64,
     inode: u64,
-    /// The layers as `lowerdir` of a mount that only reads has them, the topmost first.
+    /// The layers in the form of `lowerdir` for a read-only mount, the topmost first.
     lower: String,
 }
 
 impl Layers {
-    /// The mount at the root directory; `None` if it is not an overlayfs, or if this process cannot name its layers.
+    /// Reads the mount at the root directory; `None` if it is not an overlayfs, or if this process cannot name its layers.
     pub(super) fn of(root: &Path) -> Option<Self> {
         let kind = statfs(root).ok()?.f_type;
         if u64::try_from(kind).ok()? != OVERLAYFS_SUPER_MAGIC {
@@ -41,12 +41,12 @@ impl Layers {
         })
     }
 
-    /// Returns true if that is still mounted there.
+    /// Returns true if it is still mounted there.
     pub(super) fn is_mounted(&self, root: &Path) -> bool {
         stat(root).is_ok_and(|now| (now.st_dev, now.st_ino) == (self.device, self.inode))
     }
 
-    /// The same tree again, for reading, at no place: it is gone with the descriptor.
+    /// Mounts the same tree again, read-only and detached: it goes with the descriptor.
     pub(super) fn mount(&self) -> Result<OwnedFd, Errno> {
         let system = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
         fsconfig_set_string(&system, "lowerdir", self.lower.as_str())?;

@@ -1,4 +1,4 @@
-//! Keys and values of the maps, as `bpf/capprof.bpf.c` lays them out. A test compares every member with the object's BTF.
+//! Keys and values of the maps, in the layout of `bpf/capprof.bpf.c`. A test compares every member with the object's BTF.
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
@@ -6,7 +6,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 pub(super) struct Layout {
     /// The structure's name in the program.
     name: &'static str,
-    /// In bytes.
+    /// The structure's size in bytes.
     size: usize,
     members: &'static [Member],
 }
@@ -15,9 +15,9 @@ pub(super) struct Layout {
 struct Member {
     /// The member's name in the program.
     name: &'static str,
-    /// In bytes from the structure's begin.
+    /// The offset from the structure's beginning, in bytes.
     offset: usize,
-    /// In bytes.
+    /// The member's size in bytes.
     size: usize,
 }
 
@@ -31,7 +31,7 @@ const fn size_of_member<S, M>(_: fn(&S) -> &M) -> usize {
     size_of::<M>()
 }
 
-/// Defines structures of the program: `struct Rust as "name in C" { member: type, … }`, a member with another name in C as
+/// Defines structures of the program: `struct Rust as "name in C" { member: type, … }`. A member with another name in C is written
 /// `member as "name in C": type`.
 macro_rules! layouts {
     (@name $member:ident) => { stringify!($member) };
@@ -63,7 +63,7 @@ macro_rules! layouts {
             }
         )*
 
-        /// All of them.
+        /// All structures.
         const LAYOUTS: &[Layout] = &[$( <$structure as HasLayout>::LAYOUT, )*];
     };
 }
@@ -86,19 +86,19 @@ const PATH: usize = 1024 + 256;
 /// `MEMBERS` in the program.
 pub(super) const MEMBERS: usize = 512;
 
-/// How many addresses the map `symbols` takes.
+/// The number of addresses that the map `symbols` takes.
 pub(super) const SYMBOLS: u32 = 256;
 
 /// Flags of `struct task`.
 pub(super) const TASK_PENDING: u32 = 1;
 
-/// In [`Task::flags`]: found running; what the kernel knows of it is looked up when it is seen for the first time.
+/// In [`Task::flags`]: the process was found running. The kernel side completes its row when it sees the process for the first time.
 pub(super) const TASK_FOUND: u32 = 4;
 
-/// In [`Task::flags`]: [`Container::results_wanted`] of its container.
+/// In [`Task::flags`]: its container has [`Container::results_wanted`].
 const TASK_RESULTS: u32 = 8;
 
-/// The flags that a process has by its container.
+/// The flags that a process has because of its container.
 pub(super) fn flags_for(container: &Container) -> u32 {
     match container.results_wanted {
         0 => 0,
@@ -109,7 +109,7 @@ pub(super) fn flags_for(container: &Container) -> u32 {
 /// `TABLES` in the program.
 const TABLES: usize = 8;
 
-/// How many recordings may each have as many rows in a map as one may have: `SHARES` in the program.
+/// The number of recordings that can all reach their limit of rows in a map: `SHARES` in the program.
 pub(super) const SHARES: u32 = 4;
 
 /// No process has this number (`PID_MAX_LIMIT`, include/linux/threads.h): a service that is recorded by its control group has no first process.
@@ -118,7 +118,7 @@ pub(super) const NO_PROCESS: u32 = u32::MAX;
 /// `RESULTS` in the program.
 const RESULTS: usize = 4;
 
-/// The losses that the kernel counts, in the order of `enum loss`: the words of each line after the number.
+/// The losses that the kernel side counts, in the order of `enum loss`: the text of each line after the number.
 pub(super) const LOSSES: [&str; 13] = [
     "capability checks did not fit into the map of checks",
     "capability checks have no call site: no stack trace could be taken",
@@ -135,7 +135,7 @@ pub(super) const LOSSES: [&str; 13] = [
     "refused capability checks may have the result of a later system call: the kernel skipped eBPF programs at the end of system calls",
 ];
 
-/// The place of the last one in [`LOSSES`]. The program counts what may be lost; it is lost only if the kernel has skipped programs.
+/// The index of the last one in [`LOSSES`]. The program counts possible losses; they are losses only if the kernel has skipped programs.
 pub(super) const REPEATED: usize = LOSSES.len() - 1;
 
 layouts! {
@@ -219,7 +219,7 @@ layouts! {
         from: u32,
         depth: u32,
         offsets: [u8; DEPTH],
-        /// In the order of `enum result`.
+        /// Counts in the order of `enum result`.
         results: [u64; RESULTS],
         stack: [u64; FRAMES],
         object: Object,
@@ -365,7 +365,7 @@ pub(super) mod program {
 /// `PORT_PING` of `enum port_kind`.
 pub(super) const PING: u32 = 1;
 
-/// The group of a ping socket that the container's user namespace has no number for.
+/// The group of a ping socket for which the container's user namespace has no number.
 pub(super) const NO_GROUP: u32 = u32::MAX;
 
 /// `BPF_DEVCG_DEV_BLOCK` and `BPF_DEVCG_ACC_…` (include/uapi/linux/bpf.h).
@@ -376,7 +376,7 @@ pub(super) mod device {
     pub(in super::super) const WRITE: u32 = 4;
 }
 
-/// Maps that user space works with. The one that is pinned last tells that all are there.
+/// The maps that user space works with. The last one to be pinned shows that all are pinned.
 pub(super) const MAPS: [&str; 15] = [
     "containers",
     "tasks",

@@ -1,4 +1,4 @@
-//! Errors of libbpf and of the kernel, with their messages.
+//! Steps of libbpf: finds functions and maps of an object, and adds libbpf's warnings to its errors.
 
 use super::error::describe;
 use libbpf_rs::{Map, MapCore, Object, PrintLevel, ProgramMut, get_print, set_print};
@@ -6,13 +6,13 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Mutex;
 
-/// A step on the way of a program into the kernel that failed.
+/// A step of loading and attaching programs that failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
-    /// This kernel lacks what the program needs, as is known before it is loaded.
+    /// This kernel lacks a feature that the program needs. That is known before the program is loaded.
     #[error("{0}")]
     Lacking(&'static str),
-    /// The object that this binary carries has no such function, map or section: a build of another version.
+    /// The object in this binary has no such function, map or section: it was built from another version.
     #[error("the program has no {what} {name}")]
     Absent {
         /// `function`, `map` or `section`.
@@ -40,7 +40,7 @@ pub(crate) enum Error {
         /// The reason.
         source: io::Error,
     },
-    /// The host does not show its control groups.
+    /// The hierarchy of control groups is not mounted.
     #[error("control groups version 2 are not mounted (mount -t cgroup2)")]
     NoControlGroups,
     /// The root of the hierarchy of control groups could not be opened.
@@ -54,7 +54,7 @@ pub(crate) enum Error {
 }
 
 impl Error {
-    /// The program that was refused, if libbpf named it.
+    /// Returns the program that was refused, if libbpf named it.
     pub(crate) fn program(&self) -> Option<&str> {
         match self {
             Self::Refused { warning, .. } => warning.as_ref()?.program.as_deref(),
@@ -62,7 +62,7 @@ impl Error {
         }
     }
 
-    /// The same with what libbpf has said of it, a text for each warning.
+    /// Adds libbpf's messages about it, a text for each warning.
     pub(super) fn with_warnings(mut self, said: &[String]) -> Self {
         if let Self::Refused { warning, .. } = &mut self {
             *warning = Warning::of(said);
@@ -105,15 +105,15 @@ pub(crate) fn map<'a>(object: &'a Object, name: &'static str) -> Result<Map<'a>,
 /// libbpf's messages about a refusal, besides the error.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Warning {
-    /// The program that the kernel refused, if it was one.
+    /// The program that the kernel refused, if a message names one.
     program: Option<String>,
-    /// The first warning, which names the cause: those that follow repeat it on every level above.
+    /// The first warning, which names the cause. Later ones repeat it at every level above.
     cause: String,
     /// The last lines of the verifier's log: the instructions that led to its complaint, and the complaint.
     log: Vec<String>,
 }
 
-/// How many lines of the verifier's log are kept.
+/// The number of lines of the verifier's log that are kept.
 const LOG_LINES: usize = 3;
 
 impl Warning {
@@ -137,7 +137,7 @@ impl Warning {
         })
     }
 
-    /// On one line, as it stands after the error.
+    /// The text that follows the error, on one line.
     fn in_parentheses(&self) -> String {
         match self.log.is_empty() {
             true => format!(" ({})", self.cause),
@@ -150,7 +150,7 @@ impl Warning {
     }
 }
 
-/// The lines of the verifier's log in a warning of libbpf, without the statistics at its end; `None` if it has none.
+/// The lines of the verifier's log in a warning of libbpf, without the statistics at its end; `None` if the warning has no log.
 fn verifier_log(warning: &str) -> Option<impl Iterator<Item = &str>> {
     let (_, log) = warning.split_once("-- BEGIN PROG LOAD LOG --")?;
     let (log, _) = log
@@ -199,7 +199,7 @@ mod tests {
 
     #[test]
     fn an_error_keeps_the_verifiers_last_lines() {
-        // Linux 6.1 says this of a key that does not lie on the stack.
+        // The messages of Linux 6.1 about a key that is not on the stack.
         let said = [
             "libbpf: prog 'fexit_cap_capable': BPF program load failed: -EACCES\n".to_owned(),
             "libbpf: prog 'fexit_cap_capable': -- BEGIN PROG LOAD LOG --\n\

@@ -1,4 +1,4 @@
-//! Limits of a recording's rows in each map. If a map is full, names the recordings that filled it.
+//! The limits on a recording's rows in each map. Names the recordings that filled a full map.
 
 use super::layout::{Container, SHARES};
 use super::program_set::ProgramSet;
@@ -43,14 +43,14 @@ impl Table {
 
     /// The number of rows that a recording has, as the kernel side counts them.
     pub(super) fn rows(self, container: &Container) -> u32 {
-        // More processes may have ended than were counted: some ran already when the recording began.
+        // More processes may have ended than were counted, because some already ran when the recording began.
         match container.rows.get(self as usize) {
             Some(rows) => u32::try_from(rows.cast_signed()).unwrap_or(0),
             None => 0,
         }
     }
 
-    /// The table that a loss is about, by its number in `enum loss`.
+    /// The table that a loss concerns, by the loss's number in `enum loss`.
     pub(super) const fn of_loss(loss: usize) -> Option<Self> {
         match loss {
             0 => Some(Self::Checks),

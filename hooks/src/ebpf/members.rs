@@ -1,4 +1,4 @@
-//! The processes that belong to a container that runs already.
+//! The processes that belong to a running container.
 
 use capprof_profile::recording::Process;
 use capprof_store::process;
@@ -8,20 +8,20 @@ use std::os::unix::fs::MetadataExt;
 
 /// The properties that all processes of a container share, read from its first process.
 ///
-/// Its control group is the best mark: processes of `exec` are in it, and those that have left its namespaces. Where the container has none of
-/// its own, its pid namespace and its mount namespace together are: containers of a pod may share one of them. A process that a member has started is
-/// a member, too.
+/// Its control group is the best mark: it also contains processes of `exec`, and those that have left its namespaces. If the container has no control
+/// group of its own, its pid namespace and its mount namespace are the mark together, because containers of a pod may share one of them. A process
+/// that a member has started is a member too.
 #[derive(Debug)]
 pub(super) struct Marks {
     init: Process,
     /// A line of /proc/PID/cgroup (cgroups(7)).
     control_group: Option<String>,
-    /// Inode numbers of the pid namespace and the mount namespace, where the pid namespace is not the host's.
+    /// Inode numbers of the pid namespace and the mount namespace, if the pid namespace is not the host's.
     namespaces: Option<(u64, u64)>,
 }
 
 impl Marks {
-    /// The marks of the container whose first process this is.
+    /// Reads the marks of the container with this first process.
     pub(super) fn of(init: Process) -> Self {
         let pids = namespace(init.pid, "pid");
         Self {
@@ -33,7 +33,7 @@ impl Marks {
         }
     }
 
-    /// Returns true if only processes that the first one has started can be told from others.
+    /// Returns true if there are no marks, so that only descendants of the first process can be told from other processes.
     pub(super) fn are_missing(&self) -> bool {
         self.control_group.is_none() && self.namespaces.is_none()
     }
@@ -90,10 +90,10 @@ fn lines(pid: i32) -> impl Iterator<Item = String> {
         .into_iter()
 }
 
-/// The line of the container's own control group: one in which neither this process nor the one that started the container is.
+/// The line of the container's own control group: it contains neither this process nor the one that started the container.
 fn control_group(pid: i32) -> Option<String> {
     let (_, parent) = process::with_parent(pid)?;
-    // Process 0 is in another pid namespace.
+    // Parent 0 is in another pid namespace.
     let others: Vec<String> = [own(), parent]
         .into_iter()
         .filter(|pid| *pid > 0)
@@ -104,7 +104,7 @@ fn control_group(pid: i32) -> Option<String> {
         .find(|line| !others.iter().any(|other| is_below(other, line)))
 }
 
-/// Returns true if a line is of the same control group as another, or of one below.
+/// Returns true if a line names the same control group as another line, or one below it.
 fn is_below(line: &str, group: &str) -> bool {
     line.strip_prefix(group)
         .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))

@@ -8,16 +8,16 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// A way to see capability checks.
+/// A method of seeing capability checks.
 ///
-/// The tracepoint sees every check. fexit misses checks that the compiler put in line inside security/commoncap.c; two of
-/// them are seen by fexit on the functions that contain them. Kprobes miss them for good.
+/// The tracepoint sees every check. fexit misses checks that the compiler inlined in security/commoncap.c; two of these it sees at the functions
+/// that contain them. Kprobes never see them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "&'static str", try_from = "String")]
 pub enum Method {
     /// The tracepoint `cap_capable`, since Linux 6.14.
     Tracepoint,
-    /// The end of `cap_capable()`, and of two functions that contain checks in line.
+    /// The end of `cap_capable()`, and of two functions that contain inlined checks.
     FexitAndCallers,
     /// The end of `cap_capable()`.
     Fexit,
@@ -34,7 +34,7 @@ impl Method {
         Self::Kprobe,
     ];
 
-    /// The name in reports: attach type and kernel function, as libbpf's section names have them.
+    /// The name in reports: attach type and kernel function, as in libbpf's section names.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Tracepoint => "tp_btf/cap_capable",
@@ -62,7 +62,7 @@ impl Method {
     pub(super) fn missing(self) -> Option<&'static str> {
         match self {
             Self::Tracepoint => Feature::CapabilityTracepoint.missing(),
-            // On x86-64 it is as old as the type information.
+            // On x86-64, every kernel with type information has it.
             Self::FexitAndCallers | Self::Fexit if cfg!(target_arch = "aarch64") => {
                 Feature::FunctionEnds.missing()
             }
@@ -70,7 +70,7 @@ impl Method {
         }
     }
 
-    /// Returns true if this method sees the checks that the compiler put in line in a function of security/commoncap.c.
+    /// Returns true if this method sees the checks that the compiler inlined in a function of security/commoncap.c.
     fn sees_inside(self, site: &Site) -> bool {
         match self {
             Self::Tracepoint => true,
@@ -83,7 +83,7 @@ impl Method {
         }
     }
 
-    /// The capabilities with checks that this method cannot see on a kernel; `release` as uname(2) has it. The atlas has the places.
+    /// The capabilities with checks that this method cannot see on a kernel, from the atlas. `release` is that of uname(2).
     pub(super) fn blind_spots(self, release: &str) -> Vec<BlindSpot> {
         let mut unseen: BTreeMap<Capability, Vec<&str>> = BTreeMap::new();
         for site in atlas::unseen(release) {

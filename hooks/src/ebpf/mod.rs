@@ -1,7 +1,7 @@
 //! The eBPF recorder: counts the kernel's capability checks of a container's processes.
 //!
-//! One program set serves the whole host. It is loaded by the first [`arm()`] after boot, pinned in bpffs, and stays: containers are
-//! entries in its maps, so that nothing but map updates stands between a container and its program. See `bpf/capprof.bpf.c`.
+//! One program set serves the whole host. The first [`arm()`] after boot loads it and pins it in bpffs, where it stays. Containers are entries in its
+//! maps, so a container's start waits only for updates of maps. See `bpf/capprof.bpf.c`.
 
 mod argument;
 mod arm;
@@ -118,7 +118,7 @@ impl Recorder for Ebpf {
         }
     }
 
-    /// It took nothing but the rows that hold its evidence.
+    /// Does nothing: the recorder holds only the rows with its evidence, which `forget` deletes.
     fn release(&self, _: &Recording, _: &Directory, _: &Value) -> anyhow::Result<Vec<String>> {
         Ok(Vec::new())
     }
@@ -139,7 +139,7 @@ impl Recorder for Ebpf {
     }
 }
 
-/// Forgets a recording; the programs stay loaded for the next one. A recording that is forgotten already is no error.
+/// Forgets a recording; the programs stay loaded for the next one. It is no error if the recording is already forgotten.
 ///
 /// # Errors
 /// [`Error::Pin`], [`Error::Update`].
@@ -155,7 +155,8 @@ fn forget_slot(set: &ProgramSet, slot: u64) -> Result<(), Error> {
     refused_checks::release(set).map(|_| ())
 }
 
-/// Forgets the recordings of a state directory that are not in `live`, and rows of recordings that are half forgotten. Returns a line for each.
+/// Forgets the recordings of a state directory that are not in `live`, and leftover rows of recordings that were partly forgotten. Returns a line for
+/// each.
 ///
 /// # Errors
 /// [`Error::Pin`], [`Error::Update`].
@@ -164,7 +165,7 @@ pub fn sweep(state: &Path, live: &[String]) -> Result<Vec<String>, Error> {
         return Ok(Vec::new());
     };
     let mut done = Vec::new();
-    // The order matters: a slot is in the map of containers before it is in any other.
+    // This comes before the list of containers: a slot enters that map before any other.
     let in_use = slot::in_use(&set)?;
     let containers = set.containers()?;
     for (slot, container) in &containers {
@@ -197,7 +198,7 @@ pub fn sweep(state: &Path, live: &[String]) -> Result<Vec<String>, Error> {
 /// The recordings that the kernel side knows, by slot, with their ids.
 ///
 /// # Errors
-/// [`Error::Pin`]. Where nothing is loaded there are none.
+/// [`Error::Pin`]. If nothing is loaded, there are none.
 pub fn live_slots() -> Result<Vec<(u64, String)>, Error> {
     let Some(set) = ProgramSet::open()? else {
         return Ok(Vec::new());
@@ -212,7 +213,7 @@ pub fn live_slots() -> Result<Vec<(u64, String)>, Error> {
 /// The number of checks of each recording, by its id.
 ///
 /// # Errors
-/// [`Error::Pin`]. Where nothing is loaded there are none.
+/// [`Error::Pin`]. If nothing is loaded, there are none.
 pub fn activity() -> Result<BTreeMap<String, u64>, Error> {
     let Some(set) = ProgramSet::open()? else {
         return Ok(BTreeMap::new());
@@ -242,7 +243,7 @@ pub fn load(methods: &[Method]) -> Result<(), Error> {
 /// The reasons why devices or writes to /proc/sys are not seen, a line each.
 ///
 /// # Errors
-/// [`Error::Pin`]. Where nothing is loaded there is nothing to say.
+/// [`Error::Pin`]. If nothing is loaded, the list is empty.
 pub fn unseen() -> Result<Vec<String>, Error> {
     Ok(ProgramSet::open()?.map_or_else(Vec::new, |set| cgroup::unseen(&set, None)))
 }
@@ -250,7 +251,7 @@ pub fn unseen() -> Result<Vec<String>, Error> {
 /// The thread groups that belong to recordings, and the mount namespaces that lead to one, by number.
 ///
 /// # Errors
-/// [`Error::Pin`]. Where nothing is loaded there are none.
+/// [`Error::Pin`]. If nothing is loaded, there are none.
 pub fn processes() -> Result<(Vec<u32>, Vec<u32>), Error> {
     let Some(set) = ProgramSet::open()? else {
         return Ok((Vec::new(), Vec::new()));

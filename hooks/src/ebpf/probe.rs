@@ -5,10 +5,10 @@ use super::program_set::ProgramSet;
 use super::{cgroup, programs};
 use serde::Serialize;
 
-/// The result of one way to attach.
+/// The result of one method.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Attempt {
-    /// The way.
+    /// The method.
     pub method: Method,
     /// The reason for the refusal; `None` if it works.
     pub refused: Option<String>,
@@ -33,7 +33,7 @@ pub struct EbpfReport {
     pub recordings: usize,
 }
 
-/// Tries every method without leaving anything in the kernel.
+/// Tries every method, and detaches each again.
 pub fn probe() -> EbpfReport {
     let mut attempts = Vec::new();
     let mut usable = None;

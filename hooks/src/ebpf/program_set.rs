@@ -1,4 +1,4 @@
-//! The program set in bpffs: the place where it is pinned, and the way in which processes share it.
+//! The program set in bpffs: processes find it there by its pins and share it.
 
 use super::batch;
 use super::error::{Error, describe};
@@ -29,27 +29,27 @@ const BPFFS: &str = "/sys/fs/bpf";
 /// The pins of all versions of capprof.
 const ALL_VERSIONS: &str = "/sys/fs/bpf/capprof";
 
-/// The pins of this version. The last component tells the layout of the maps: another layout must not meet these pins.
+/// The pins of this version. The last component is the version of the maps' layout: a program with another layout must not use these pins.
 pub fn directory() -> &'static Path {
     static DIRECTORY: LazyLock<PathBuf> =
         LazyLock::new(|| Path::new(ALL_VERSIONS).join(format!("v{VERSION:016x}")));
     &DIRECTORY
 }
 
-/// The map that is pinned last: if it is there, all are.
+/// The map that is pinned last: if it is pinned, all are.
 const LAST: &str = "state";
 
 /// The digest of the program in this binary.
 const BUILD: &str = env!("CAPPROF_BPF_BUILD");
 
-/// The loader's settings for the processes that find the set.
+/// The loader's description of the set for the processes that find it.
 #[derive(Debug, Serialize, Deserialize)]
 struct Loaded {
     method: Method,
     refused: Vec<String>,
     /// Programs that run at capability checks and process events.
     programs: Vec<String>,
-    /// Programs that were refused and that capabilities are recorded without, with the reason.
+    /// Refused programs without which capabilities are still recorded, with the reasons.
     lacking: BTreeMap<String, String>,
 }
 
@@ -59,12 +59,12 @@ pub(super) struct ProgramSet {
     loaded: Loaded,
     /// The maps, in the order of [`MAPS`], each from its first use on.
     maps: [OnceCell<MapHandle>; MAPS.len()],
-    /// Until the process has no more use for the maps.
+    /// Held as long as the process uses the maps.
     _real_time: RealTime,
 }
 
 impl ProgramSet {
-    /// Opens the set. Loads it, by the first of these methods that works, if there is none or if it is another build's and serves no recording.
+    /// Opens the set. If there is none, or if it is another build's and serves no recording, loads it by the first of these methods that works.
     pub(super) fn ensure(methods: &[Method]) -> Result<Self, Error> {
         if let Some(set) = Self::open()?
             && set.is_ours()
@@ -82,7 +82,7 @@ impl ProgramSet {
         remove()?;
         let result = Self::load(methods);
         if result.is_err() {
-            // A part of a set is worse than none.
+            // An incomplete set is worse than none.
             let _ = remove();
         }
         result
@@ -133,17 +133,17 @@ impl ProgramSet {
         Self::open()?.ok_or_else(|| Error::pin("open", directory(), &"nothing is there"))
     }
 
-    /// How capability checks are seen.
+    /// The method by which it sees capability checks.
     pub(super) fn method(&self) -> Method {
         self.loaded.method
     }
 
-    /// The programs that the kernel refused when the set was loaded.
+    /// The methods that the kernel refused when the set was loaded, a line each.
     pub(super) fn refused(&self) -> &[String] {
         &self.loaded.refused
     }
 
-    /// Why what a program is there to see is not seen; `None` if it is.
+    /// Returns the reason why a program of the set is missing; `None` if it is loaded.
     pub(super) fn lacking(&self, program: &str) -> Option<&str> {
         self.loaded.lacking.get(program).map(String::as_str)
     }
@@ -177,7 +177,7 @@ impl ProgramSet {
         self.select(name, |_| true)
     }
 
-    /// The rows of a map whose key is wanted.
+    /// The rows of a map whose keys are wanted.
     pub(super) fn select<K, V>(
         &self,
         name: &str,
@@ -241,7 +241,7 @@ impl ProgramSet {
         })
     }
 
-    /// Deletes rows of a map; those that are gone already are no error.
+    /// Deletes rows of a map. It is no error if one is already gone.
     pub(super) fn delete<'key, K: IntoBytes + Immutable + 'key>(
         &self,
         name: &'static str,
@@ -253,7 +253,7 @@ impl ProgramSet {
         }
         let map = self.map(name)?;
         let count = u32::try_from(keys.len()).unwrap_or(u32::MAX);
-        // The kernel ends a batch at a row that is gone.
+        // The kernel ends a batch at a missing row.
         let is_done = map
             .delete_batch(&keys.concat(), count, MapFlags::ANY, MapFlags::ANY)
             .is_ok();
@@ -271,9 +271,9 @@ impl ProgramSet {
         Ok(())
     }
 
-    /// How many runs of the programs the kernel has skipped because the same program was running on that processor
-    /// (`recursion_misses`, kernel/bpf/syscall.c), at most. Where another one stands by, an event is lost if both were skipped. The programs at
-    /// the end of system calls are not among them: see [`Self::missed_results`].
+    /// The largest possible number of events that were lost because the kernel skipped a program that was already running on that processor
+    /// (`recursion_misses`, kernel/bpf/syscall.c). If another program stands by, an event is lost only if the kernel skipped both. The programs at
+    /// the end of system calls are not included: see [`Self::missed_results`].
     pub(super) fn missed(&self) -> u64 {
         let skipped = |pin: &str| recursion_misses(&directory().join(pin));
         let lost = |name: &String| {
@@ -291,8 +291,8 @@ impl ProgramSet {
             .sum()
     }
 
-    /// How many ends of system calls were skipped by all programs that follow refused checks, at most, since these were loaded; `None` if the
-    /// kernel does not say. They find most losses themselves (`bpf/results.h`).
+    /// The largest possible number of ends of system calls that all programs which follow refused checks have missed since they were loaded; `None` if
+    /// the kernel does not report it. They find most losses themselves (`bpf/results.h`).
     pub(super) fn missed_results(&self) -> Option<u64> {
         result_pins().filter_map(|pin| recursion_misses(&pin)).min()
     }
@@ -305,14 +305,14 @@ impl ProgramSet {
         }
         let map = self.map("symbols")?;
         let mut names = HashMap::new();
-        // The map serves one at a time.
+        // The map serves one process at a time.
         let _lock = lock()?;
         for chunk in addresses.chunks(super::layout::SYMBOLS as usize) {
             put_symbols(map, chunk)?;
-            // The buffer has room for all, because the kernel goes on naming with each further read.
+            // The buffer has room for everything, because each further read makes the kernel go on with naming.
             let mut text = String::with_capacity(64 << 10);
             let read = File::open(&path).and_then(|mut file| file.read_to_string(&mut text));
-            // Then the next hook need not have these named as well.
+            // Otherwise the next hook would have these addresses named too.
             put_symbols(map, &vec![0; chunk.len()])?;
             read.map_err(|error| Error::pin("read", &path, &error))?;
             // A killed hook may have left other symbols after ours.
@@ -389,7 +389,7 @@ fn pin_set(mut loaded: programs::Loaded, state: &State) -> Result<(), Error> {
             .map_err(|error| Error::pin("pin", &path, &describe(&error)))?;
     }
     for name in MAPS {
-        // A map that this kernel does not know has not been made.
+        // Maps of a kind that this kernel does not know were not created.
         for mut map in loaded
             .object
             .maps_mut()
@@ -407,8 +407,8 @@ fn pin_set(mut loaded: programs::Loaded, state: &State) -> Result<(), Error> {
     Ok(())
 }
 
-/// How many runs of a pinned program the kernel has skipped, from its `struct bpf_prog_info`: `/proc/self/fdinfo` has the same, but takes three
-/// times as long, and every container would wait for it twice.
+/// The number of runs of a pinned program that the kernel has skipped, from its `struct bpf_prog_info`. `/proc/self/fdinfo` has the same number but
+/// takes three times as long, and every container would wait for it twice.
 #[allow(unsafe_code)]
 fn recursion_misses(pin: &Path) -> Option<u64> {
     let pin = CString::new(pin.as_os_str().as_bytes()).ok()?;
@@ -421,8 +421,8 @@ fn recursion_misses(pin: &Path) -> Option<u64> {
     let program = unsafe { OwnedFd::from_raw_fd(descriptor) };
     let mut information = libbpf_sys::bpf_prog_info::default();
     let mut length = u32::try_from(size_of_val(&information)).ok()?;
-    // SAFETY: both pointers are to live values, and the kernel writes no more than `length` bytes of numbers and characters; with the
-    // counts in it at zero it takes none of the structure's addresses for a buffer.
+    // SAFETY: both pointers are to live values, and the kernel writes at most `length` bytes of numbers and characters. All counts in the
+    // structure are zero, so the kernel uses none of its addresses as a buffer.
     let status = unsafe {
         libbpf_sys::bpf_prog_get_info_by_fd(
             program.as_raw_fd(),
@@ -433,7 +433,7 @@ fn recursion_misses(pin: &Path) -> Option<u64> {
     (status == 0).then_some(information.recursion_misses)
 }
 
-/// Writes addresses into the map that is named from, beginning with its first row.
+/// Writes addresses into the map of addresses to name, beginning with its first row.
 fn put_symbols(map: &MapHandle, addresses: &[u64]) -> Result<(), Error> {
     let count = u32::try_from(addresses.len()).unwrap_or(u32::MAX);
     let keys: Vec<u32> = (0..count).collect();
@@ -447,7 +447,7 @@ fn put_symbols(map: &MapHandle, addresses: &[u64]) -> Result<(), Error> {
     .map_err(|error| Error::update("symbols", &error))
 }
 
-/// Removes the pins, those of other versions too; the kernel then detaches and frees the programs. Returns true if there were any.
+/// Removes the pins, including those of other versions; the kernel then detaches and frees the programs. Returns true if there were any.
 pub fn unload() -> Result<bool, Error> {
     let all = Path::new(ALL_VERSIONS);
     if !is_pinned(all)? {
@@ -471,7 +471,7 @@ fn remove_set(directory: &Path) -> Result<(), Error> {
         Err(error) => return Err(Error::pin("list", directory, &error)),
         Ok(entries) => entries,
     };
-    // The pin that marks the set as whole is removed first.
+    // The pin that marks the set as complete is removed first.
     let mut names: Vec<OsString> = entries.flatten().map(|entry| entry.file_name()).collect();
     names.sort_by_key(|name| name != LAST);
     for name in names {
@@ -490,7 +490,7 @@ pub(super) fn is_pinned(path: &Path) -> Result<bool, Error> {
         .map_err(|error| Error::pin("look for", path, &error))
 }
 
-/// Returns true if it was there.
+/// Removes a pin. Returns true if it existed.
 pub(super) fn remove_pin(path: &Path) -> Result<bool, Error> {
     match fs::remove_file(path) {
         Ok(()) => Ok(true),
@@ -513,7 +513,7 @@ fn open_map(path: &Path) -> Result<MapHandle, Error> {
     })
 }
 
-/// Tries again if reading failed: a call may fail once, for example for lack of memory, and its rows would be lost.
+/// Tries again if reading failed: a call may fail once, for example for lack of memory, and the rows would be lost.
 fn repeated<T>(mut read: impl FnMut() -> Result<T, Error>) -> Result<T, Error> {
     const TRIES: usize = 3;
     for _ in 1..TRIES {

@@ -1,4 +1,4 @@
-//! Loading and attaching the program set.
+//! Loads and attaches the program set.
 
 use super::btf;
 use super::features::{Feature, preempts_programs};
@@ -16,13 +16,13 @@ use std::os::fd::{AsFd, AsRawFd};
 use std::path::Path;
 use zerocopy::IntoBytes;
 
-/// Needed by every method: they see which processes belong to a container.
+/// Programs that every method needs: they see which processes belong to a container.
 const COMMON: [&str; 2] = ["process_exec", "process_exit"];
 
-/// The same of new processes: where the kernel skips no program for having preempted it, and where it does, a program that it does not preempt.
+/// The same for new processes. The second one is for kernels that skip a preempted program: the kernel does not preempt it.
 const FORK: [&str; 2] = ["process_fork", "process_woken"];
 
-/// Names kernel functions. Where the kernel refuses it, `/proc/kallsyms` has the names too.
+/// The program that names kernel functions. If the kernel refuses it, the names come from `/proc/kallsyms`.
 const NAMES: &str = "name_symbols";
 
 /// The programs for uses that are not capability checks: devices opened, entries of /proc/sys written, ports bound, ping sockets made. If the
@@ -35,8 +35,8 @@ pub(super) const CGROUP_PROGRAMS: [&str; 5] = [
     "ping_socket",
 ];
 
-/// They follow refused checks to the end of their system call, and are loaded in addition to the others while a recording wants that. The second
-/// one stands by for the first.
+/// Programs that follow refused checks to the end of their system call. They are loaded only while a recording wants that. The second one stands by
+/// for the first.
 const RESULTS: [&str; 2] = ["system_call_exit", "standby_system_call_exit"];
 
 /// A program set in the kernel, attached, and not yet pinned.
@@ -176,8 +176,8 @@ fn optional() -> impl Iterator<Item = &'static str> {
     CGROUP_PROGRAMS.into_iter().chain([NAMES]).chain(standby)
 }
 
-/// The programs to load without, after the kernel has refused a set that had all optional programs but those of `lacking`: the one that the
-/// error names, or all that are left where it names none. Empty if a program that is needed was refused.
+/// Returns the programs to leave out after the kernel has refused a set with all optional programs but those of `lacking`: the program that the error
+/// names, or all that are left if it names none. Empty if a needed program was refused.
 fn to_leave_out(error: &Error, lacking: &BTreeMap<String, String>) -> Vec<&'static str> {
     let left: Vec<&'static str> = optional()
         .filter(|name| !lacking.contains_key(*name))
@@ -219,7 +219,7 @@ impl Attached {
         }
     }
 
-    /// Attaches the programs that stand by, after those that they stand by for.
+    /// Attaches the standby programs, after the programs for which they stand by.
     fn link_standby(&mut self) {
         for standby in standby::programs() {
             if self.lacking.contains_key(standby.name) {
@@ -321,7 +321,7 @@ fn configure(open: &mut OpenObject) -> Result<(), Error> {
     })
 }
 
-/// Maps that this kernel does not know: no program uses them here.
+/// Leaves out the maps of a kind that this kernel does not know: no program uses them here.
 fn leave_out_maps(open: &mut OpenObject) -> Result<(), Error> {
     if Feature::TaskStorage.missing().is_none() {
         return Ok(());
@@ -334,7 +334,7 @@ fn leave_out_maps(open: &mut OpenObject) -> Result<(), Error> {
 
 fn link(object: &Object, method: Method) -> Result<Vec<(&'static str, Link)>, Error> {
     let mut links = Vec::new();
-    // Membership comes first, so that the order does not lose a check of a new process.
+    // The programs for membership come first, so that no check of a new process is lost.
     for name in needed(method) {
         let program = function(object, name)?;
         let link = match name {
@@ -368,7 +368,7 @@ mod tests {
 
     #[test]
     fn what_the_kernel_refuses_is_left_out_if_it_may_be() {
-        // Linux 6.18 says this where a policy of its own refuses the iterator.
+        // The message of Linux 6.18 if a policy refuses the iterator.
         let refused = load_error(&["libbpf: prog 'name_symbols': BPF program load failed: -EPERM"]);
         let mut lacking = BTreeMap::new();
         assert_eq!(to_leave_out(&refused, &lacking), [NAMES]);

@@ -2,11 +2,11 @@
 
 use super::features::preempts_programs;
 
-/// While it lives, the kernel does not preempt this thread for a task of the usual classes (sched(7)).
+/// As long as this value exists, the kernel does not preempt this thread for a task of the usual classes (sched(7)).
 ///
-/// In bpf(2) system calls on a map, the kernel skips the programs that stand by (`bpf/standby.h`) for all tasks of that processor, so a thread
-/// must not be preempted there. A process that may not change its scheduling goes on as it is: the kernel counts what it skips. New processes of
-/// the thread are scheduled as usual.
+/// During a bpf(2) system call on a map, the kernel skips the standby programs (`bpf/standby.h`) for all tasks of that processor, so the thread must
+/// not be preempted there. A process that may not change its scheduling goes on without: the kernel counts the skipped runs. New processes of the
+/// thread are scheduled as usual.
 #[derive(Debug)]
 pub(super) struct RealTime {
     /// The policy to return to; `None` if it was not changed.

@@ -1,5 +1,5 @@
-//! The programs that follow refused checks to the end of their system call. Every system call of the host passes them, so they are there only as
-//! long as a recording wants that.
+//! The programs that follow refused checks to the end of their system call. Every system call of the host runs them, so they are loaded only as long as
+//! a recording wants that.
 
 use super::error::{Error, describe};
 use super::layout::Task;
@@ -8,15 +8,15 @@ use super::programs;
 use super::slot;
 use std::path::PathBuf;
 
-/// Has refused checks followed while `work` enters a recording that wants it, and until the last such recording is [over](release).
+/// Loads the programs before `work` enters a recording that wants them. They stay until the last such recording is [over](release).
 ///
 /// # Errors
-/// The kernel refuses the programs, or `work` failed; then it is as before.
+/// The kernel refuses the programs, or `work` failed; then nothing has changed.
 pub(super) fn with<T>(
     set: &ProgramSet,
     work: impl FnOnce() -> Result<T, Error>,
 ) -> Result<T, Error> {
-    // Until the recording is in the map, another hook could take the programs for left over.
+    // Until the recording is in the map, another hook could take the programs for leftovers.
     let _lock = lock()?;
     let result = attach().and_then(|()| work());
     if result.is_err() {
@@ -33,11 +33,11 @@ fn attach() -> Result<(), Error> {
     if are_attached {
         return Ok(());
     }
-    // A hook was killed in between.
+    // An earlier hook was killed before it had pinned all of them.
     remove_pins()?;
     let mut loaded = programs::load_results(directory())
         .map_err(|reason| Error::pin("attach", directory(), &reason))?;
-    // The links come last: they say that all is there.
+    // The links come last: they mark the set as complete.
     for (name, pin) in programs::results().iter().zip(result_pins()) {
         let program = loaded
             .object
@@ -62,7 +62,7 @@ fn link_pins() -> impl Iterator<Item = PathBuf> {
     names.map(|name| directory().join(format!("link-{name}")))
 }
 
-/// Removes the pins, and with them the programs. Returns true if any was there.
+/// Removes the pins, and with them the programs. Returns true if any existed.
 fn remove_pins() -> Result<bool, Error> {
     let mut found = false;
     for pin in link_pins().chain(result_pins()) {
@@ -71,7 +71,7 @@ fn remove_pins() -> Result<bool, Error> {
     Ok(found)
 }
 
-/// Unloads the programs, if no recording wants them any more. Returns true if they were there.
+/// Unloads the programs if no recording wants them any more. Returns true if they were loaded.
 pub(super) fn release(set: &ProgramSet) -> Result<bool, Error> {
     let mut found = false;
     for pin in link_pins().chain(result_pins()) {
@@ -91,7 +91,8 @@ fn remove_unwanted(set: &ProgramSet) -> Result<bool, Error> {
     remove_pins()
 }
 
-/// Returns true if a recording wants results that has processes. One without may never be forgotten: its state directory may be gone as well.
+/// Returns true if a recording that has processes wants results. A recording without processes does not count, because it may never be forgotten: its
+/// state directory may be gone as well.
 fn are_wanted(set: &ProgramSet) -> Result<bool, Error> {
     let mut containers = set.containers()?;
     containers.retain(|(_, container)| container.results_wanted != 0);

@@ -17,10 +17,10 @@ use zerocopy::IntoBytes;
 /// The number of searches for processes. A process that is not known yet may start others during a search.
 const ROUNDS: usize = 32;
 
-/// What fails where a control group cannot be looked at, for [`file::Error::operation`].
+/// The operation that fails if a control group cannot be read, for [`file::Error::operation`].
 const READ: &str = "read control group";
 
-/// Has all processes of a control group join a slot, and what will be executed in it.
+/// Makes all processes of a control group join a slot, and all programs that are executed in it later.
 ///
 /// # Errors
 /// [`Error::Update`], [`Error::Pin`], [`Error::File`].
@@ -31,7 +31,7 @@ pub(super) fn join(
     container: &Container,
 ) -> Result<(), Error> {
     if !group.exists() {
-        // What ran in it has ended meanwhile.
+        // Its processes have ended in the meantime.
         return Ok(());
     }
     enter(set, slot, group)?;
@@ -49,13 +49,14 @@ pub(super) fn join(
     Ok(())
 }
 
-/// Has what will be executed in this process's own control group join the recording. For the command that systemd executes before the service's.
+/// Makes all programs that are executed in this process's own control group join the recording. For the command that systemd executes before the
+/// service's.
 ///
 /// # Errors
 /// [`Error::Update`], [`Error::Pin`], [`Error::File`].
 pub fn enter_own(armed: &EbpfState) -> Result<(), Error> {
     let name = control_group::of(std::process::id(), VERSION_2).unwrap_or_default();
-    // If the service has control groups of its own, systemd starts its other programs in a group below.
+    // If the service manages control groups below its own, systemd starts its other programs in one of these.
     let name = name.strip_suffix("/.control").unwrap_or(&name);
     let Some(group) = control_group::directory(VERSION_2, name) else {
         let source = io::Error::other("this process is in no control group of version 2");
@@ -65,7 +66,7 @@ pub fn enter_own(armed: &EbpfState) -> Result<(), Error> {
     set.map_or(Ok(()), |set| enter(&set, armed.slot, &group))
 }
 
-/// The kernel knows a control group by the number of its directory (kernfs).
+/// Enters a control group into the map. The kernel side knows it by the inode number of its directory (kernfs).
 fn enter(set: &ProgramSet, slot: u64, group: &Path) -> Result<(), Error> {
     let directory = fs::metadata(group).map_err(file::error(READ, group))?;
     set.map("groups")?

@@ -15,23 +15,23 @@ use std::path::Path;
 use std::time::Duration;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-/// Time since boot in nanoseconds (`CLOCK_BOOTTIME`), which slots are numbered by.
+/// The time since boot in nanoseconds (`CLOCK_BOOTTIME`). It becomes the number of a slot.
 pub(super) fn boot_time() -> u64 {
     let now = clock_gettime(ClockId::Boottime);
     let seconds = u64::try_from(now.tv_sec).unwrap_or(0);
     seconds * 1_000_000_000 + u64::try_from(now.tv_nsec).unwrap_or(0)
 }
 
-/// A recording may have been armed after its state directory was listed.
+/// The age below which a recording is not taken for gone: it may have been armed after its state directory was listed.
 const YOUNG: Duration = Duration::from_secs(60);
 
-/// Returns true if a recording may be about to be armed still.
+/// Returns true if a recording is so young that arming may still be in progress.
 pub(super) fn is_young(slot: u64) -> bool {
     Duration::from_nanos(boot_time().saturating_sub(slot)) < YOUNG
 }
 
-/// The recording that a slot belongs to, as the kernel side keeps it: `RECORDING@STATE`, where STATE stands for the state directory. Only that
-/// directory tells if the recording is gone.
+/// The recording that owns a slot, as the kernel side keeps it: `RECORDING@STATE`, where STATE stands for the state directory. Only that directory
+/// shows if the recording is gone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Owner {
     /// The recording's id.
@@ -64,7 +64,7 @@ impl Owner {
         }
     }
 
-    /// Returns true if the recording is one of this state directory.
+    /// Returns true if the recording belongs to this state directory.
     pub(super) fn is_in(&self, state: &Path) -> bool {
         *self == Self::new(&self.recording, state)
     }
@@ -83,7 +83,7 @@ macro_rules! in_every_map {
     };
 }
 
-/// The slots that have rows in any map but that of the containers.
+/// The slots with rows in any map but that of the containers.
 ///
 /// # Errors
 /// [`Error::Pin`].
@@ -109,7 +109,7 @@ where
     Ok(())
 }
 
-/// Puts a recording into the map of containers under a key that no other has; returns the key.
+/// Adds a recording to the map of containers under an unused key. Returns the key.
 ///
 /// # Errors
 /// [`Error::Pin`], [`Error::Update`].
@@ -126,7 +126,7 @@ pub(super) fn enter(set: &ProgramSet, container: &Container) -> Result<u64, Erro
     }
 }
 
-/// Removes all rows of a slot. Rows that are gone already are no error.
+/// Removes all rows of a slot. It is no error if rows are already gone.
 ///
 /// # Errors
 /// [`Error::Pin`], [`Error::Update`].
@@ -136,7 +136,7 @@ pub(super) fn forget(set: &ProgramSet, slot: u64) -> Result<(), Error> {
     Ok(())
 }
 
-/// Removes a slot and its processes: the kernel side counts nothing more. What it counted stays.
+/// Removes a slot and its processes, so that the kernel side stops counting. The counts stay.
 ///
 /// # Errors
 /// [`Error::Pin`], [`Error::Update`].

@@ -1,4 +1,4 @@
-//! Programs that stand by for those that the kernel skips, because it has preempted another task in them: see `bpf/standby.h`.
+//! Programs that stand by for others: the kernel skips a program that it has preempted in another task. See `bpf/standby.h`.
 
 use super::features::preempts_programs;
 use super::libbpf::{self, function, refused};
@@ -14,13 +14,13 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 pub(super) struct Standby {
     /// Its own name.
     pub(super) name: &'static str,
-    /// The program that it stands by for.
+    /// The program for which it stands by.
     first: &'static str,
     /// Their event, as a path in tracefs.
     event: &'static str,
 }
 
-/// All of them.
+/// All standby programs.
 const STANDBY: [Standby; 3] = [
     Standby {
         name: "standby_cap_capable",
@@ -44,7 +44,7 @@ pub(super) fn programs() -> impl Iterator<Item = &'static Standby> {
     STANDBY.iter().filter(|_| preempts_programs())
 }
 
-/// Returns true if the program is one of them.
+/// Returns true if this is a standby program.
 pub(super) fn is_standby(program: &str) -> bool {
     STANDBY.iter().any(|standby| standby.name == program)
 }
@@ -56,7 +56,7 @@ pub(super) fn standby_for(program: &str) -> Option<&'static str> {
 }
 
 impl Standby {
-    /// Attaches the program to its event. One perf event on one processor is enough: the kernel runs the program of any of them on all.
+    /// Attaches the program to its event. One perf event on one processor is enough: the kernel runs its program on all processors.
     pub(super) fn attach(&self, object: &Object) -> Result<Link, libbpf::Error> {
         let number = self
             .number()
@@ -76,7 +76,7 @@ impl Standby {
         }
     }
 
-    /// The event's number, out of a tracefs that is mounted nowhere: not every host has mounted it.
+    /// The event's number, read from a detached mount of tracefs, because not every host mounts tracefs.
     fn number(&self) -> io::Result<u64> {
         let context = fsopen("tracefs", FsOpenFlags::FSOPEN_CLOEXEC)?;
         fsconfig_create(&context)?;

@@ -56,7 +56,7 @@ const MACHINERY: [&str; 16] = [
 pub(crate) struct Symbols(HashMap<u64, String>);
 
 impl Symbols {
-    /// Asks the kernel for the functions that these return addresses lie in; the error tells why names are missing.
+    /// Asks the kernel for the functions that contain these return addresses. The error says why names are missing.
     pub(super) fn resolve<'row>(
         set: &ProgramSet,
         stacks: impl Iterator<Item = &'row [u64]>,
@@ -64,7 +64,7 @@ impl Symbols {
         let addresses: BTreeSet<u64> = stacks
             .flatten()
             .map(|address| call(*address))
-            // No function lies at 0. To the kernel side, 0 means that there is no address.
+            // There is no function at address 0, and the kernel side stores 0 for no address.
             .filter(|address| *address != 0)
             .collect();
         let addresses: Vec<u64> = addresses.into_iter().collect();
@@ -85,7 +85,7 @@ impl Symbols {
         }
     }
 
-    /// Names for these return addresses by `name`, which is given addresses and names the functions that they lie in; else from
+    /// Returns names for these return addresses from `name`, which names the functions that contain given addresses; else from
     /// `/proc/kallsyms`.
     pub(crate) fn by(
         stacks: &[u64],
@@ -103,7 +103,7 @@ impl Symbols {
         )
     }
 
-    /// The functions from the one that asked outwards, without the recorder's own and without the entry code.
+    /// The functions from the one that asked outwards, without the recorder's own machinery and without the entry code.
     pub(crate) fn call_site(&self, stack: &[u64]) -> Vec<String> {
         let names: Vec<String> = stack
             .iter()
@@ -114,12 +114,12 @@ impl Symbols {
     }
 }
 
-/// A return address may lie after the end of a function that ends with a call.
+/// The address of the call before a return address. A return address may be past the end of a function that ends with a call.
 fn call(address: u64) -> u64 {
     address.saturating_sub(1)
 }
 
-/// `shmem_get_inode.isra.0` and `ovl_permission [overlay]` are known by what stands before.
+/// Removes the suffixes of a name: `shmem_get_inode.isra.0`, `ovl_permission [overlay]`.
 fn clean(name: &str) -> String {
     name.split(['.', ' ', '+'])
         .next()
@@ -145,7 +145,7 @@ fn trim(names: &[String]) -> Vec<String> {
         .collect()
 }
 
-/// Returns how the kernel asked, as far as the functions that asked show (kernel/capability.c, security/commoncap.c).
+/// Returns the audit option with which the kernel asked, as far as the functions show it (kernel/capability.c, security/commoncap.c).
 pub(super) fn audit(call_site: &[String]) -> Audit {
     for name in call_site.iter().take(3) {
         let name = name.as_str();
@@ -159,7 +159,7 @@ pub(super) fn audit(call_site: &[String]) -> Audit {
     Audit::Unknown
 }
 
-/// `/proc/kallsyms`, for kernels that cannot run the program which names symbols.
+/// Looks names up in `/proc/kallsyms`, for kernels that cannot run the program which names symbols.
 fn from_kallsyms(addresses: &[u64]) -> Option<HashMap<u64, String>> {
     let remembered = Remembered {
         path: Path::new(STATE_DIRECTORY).join("symbols"),
@@ -168,15 +168,16 @@ fn from_kallsyms(addresses: &[u64]) -> Option<HashMap<u64, String>> {
     remembered.names(addresses, || fs::read_to_string("/proc/kallsyms").ok())
 }
 
-/// The code in the kernel besides its own, whose addresses stay until the next boot: the modules, where they lie, and the program set.
+/// Describes the code that was loaded into the kernel: the modules with their addresses, and the program set. The kernel's own code keeps its
+/// addresses until the next boot.
 fn loaded_code() -> Option<String> {
     let modules = match fs::read_to_string("/proc/modules") {
-        // A kernel without modules.
+        // The kernel has no modules.
         Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
         result => result.ok()?,
     };
     let set = fs::metadata(program_set::directory()).ok()?;
-    // The counts of their users are left out, because they change.
+    // The use counts are left out, because they change.
     let places: String = modules
         .lines()
         .map(|line| {
@@ -192,10 +193,10 @@ fn loaded_code() -> Option<String> {
     ))
 }
 
-/// Names that were looked up before: to read all of `/proc/kallsyms` takes longer than everything else at the end of a container.
+/// Names that were looked up before: reading all of `/proc/kallsyms` takes longer than everything else at the end of a container.
 struct Remembered {
     path: PathBuf,
-    /// What they are of ([`loaded_code`]); `None`: nothing is remembered.
+    /// The [`loaded_code`] for which they are valid; `None`: nothing is remembered.
     of: Option<String>,
 }
 
@@ -232,7 +233,7 @@ impl Remembered {
         lines.lines().map(name).collect()
     }
 
-    /// Without it the next hook reads them again.
+    /// Writes the names. If that fails, the next hook looks them up again.
     fn write(&self, names: &HashMap<u64, String>) {
         let Some(of) = &self.of else { return };
         let lines: String = names
@@ -244,7 +245,7 @@ impl Remembered {
     }
 }
 
-/// The functions that these addresses lie in, by the text of `/proc/kallsyms`; `None` if it shows no addresses.
+/// The functions that contain these addresses, according to the text of `/proc/kallsyms`; `None` if it shows no addresses.
 fn look_up(addresses: &[u64], text: &str) -> Option<HashMap<u64, String>> {
     let mut functions: Vec<(u64, &str)> = text
         .lines()
@@ -316,7 +317,7 @@ mod tests {
         assert_eq!(names.unwrap()[&0x2010], "overlay");
         let names = of(Some("a")).names(&[0x1008], || unreachable!("it is remembered"));
         assert_eq!(names.unwrap()[&0x1008], "ns_capable");
-        // Another address, other code, code that is not known.
+        // Another address, other code, and unknown code.
         for (remembered, address) in [(Some("a"), 0x1010), (Some("b"), 0x1008), (None, 0x1008)] {
             assert!(of(remembered).names(&[address], || None).is_none());
         }

@@ -1,4 +1,4 @@
-//! The map of tasks: which processes belong to a recording, and how many there are, as the kernel side counts them (`bpf/members.h`).
+//! The map of tasks: the processes that belong to a recording, and their count as the kernel side keeps it (`bpf/members.h`).
 
 use super::error::Error;
 use super::layout::{MEMBERS, Members, Task};
@@ -11,12 +11,12 @@ use std::ptr;
 use std::sync::atomic::{AtomicU32, Ordering};
 use zerocopy::IntoBytes;
 
-/// Adds a process; false if it has a row already, which stays.
+/// Adds a process. Returns false if it already has a row, which stays.
 ///
 /// # Errors
 /// [`Error::Pin`], [`Error::Update`].
 pub(super) fn add(set: &ProgramSet, tgid: u32, task: &Task) -> Result<bool, Error> {
-    // The order matters: a process whose row is not counted is not looked for.
+    // The count comes first: the kernel side does not look for a process that is not counted.
     count(set, tgid, 1)?;
     let result = set
         .map("tasks")?
@@ -32,7 +32,7 @@ pub(super) fn add(set: &ProgramSet, tgid: u32, task: &Task) -> Result<bool, Erro
     }
 }
 
-/// Removes processes; those that are gone already are no error.
+/// Removes processes. It is no error if one is already gone.
 ///
 /// # Errors
 /// [`Error::Pin`], [`Error::Update`].
@@ -40,7 +40,7 @@ pub(super) fn remove(set: &ProgramSet, tgids: impl IntoIterator<Item = u32>) -> 
     let map = set.map("tasks")?;
     for tgid in tgids {
         match map.delete(tgid.as_bytes()) {
-            // The kernel side removes some too, and counts them itself.
+            // The kernel side also removes rows, and corrects the count itself.
             Err(error) if error.kind() == ErrorKind::NotFound => {}
             result => {
                 result.map_err(|error| Error::update("tasks", &error))?;
@@ -51,13 +51,13 @@ pub(super) fn remove(set: &ProgramSet, tgids: impl IntoIterator<Item = u32>) -> 
     Ok(())
 }
 
-/// Adds to what is counted of a process, in memory that is shared with the kernel: both sides count at the same time.
+/// Adds to the count of a process, in memory that is shared with the kernel, because both sides count at the same time.
 #[allow(unsafe_code)]
 fn count(set: &ProgramSet, tgid: u32, more: i32) -> Result<(), Error> {
     let map = set.map("members")?;
     let length = size_of::<Members>();
     let failed = |error| Error::pin("map", &directory().join("members"), &error);
-    // SAFETY: a new mapping, of a map whose values have this size, or it would not be pinned in a directory of this layout's name.
+    // SAFETY: this is a new mapping, of a map whose values have this size; else it would not be pinned in the directory of this layout.
     let address = unsafe {
         mmap(
             ptr::null_mut(),
@@ -74,7 +74,7 @@ fn count(set: &ProgramSet, tgid: u32, more: i32) -> Result<(), Error> {
         offset_of!(Members, all),
         offset_of!(Members, of) + bucket * size_of::<u32>(),
     ] {
-        // SAFETY: the offset lies in the mapping, is aligned as the structure is, and every other writer writes there atomically.
+        // SAFETY: the offset is inside the mapping and aligned like the structure, and every other writer writes there atomically.
         let counter = unsafe { AtomicU32::from_ptr(address.byte_add(offset).cast()) };
         counter.fetch_add(more.cast_unsigned(), Ordering::SeqCst);
     }

@@ -7,8 +7,8 @@
 //!     domain/ID, host/ID        one file for each recording that holds the lease, with the recording's directory
 //! ```
 //!
-//! The first holder saves and switches, the last one out switches back. What something else switched meanwhile is left alone.
-//! If every process dies at any step, [`Leases::sweep`] finds the files and finishes.
+//! The first holder saves the values and switches; the last one to leave switches back. A change that another program made in between is left
+//! alone. If every process dies at any step, [`Leases::sweep`] finds the files and finishes.
 
 use capprof_store::file::{self, Attributes};
 use nix::fcntl::{Flock, FlockArg};
@@ -18,10 +18,10 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-/// A step on the way into or out of a lease that failed.
+/// A step of acquiring or releasing a lease that failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
-    /// The lease's own files could not be read or written, or hold something else.
+    /// The lease's own files could not be read or written, or have unexpected content.
     #[error(transparent)]
     File(#[from] file::Error),
     /// The host has no such switch.
@@ -67,7 +67,7 @@ pub(crate) trait Switches {
     /// Sets values in this order; adjoining booleans take effect together.
     fn set(&self, settings: &[(&Switch, bool)]) -> io::Result<()>;
 
-    /// Takes back a value that was written and has not taken effect: it would do so when any process sets any boolean.
+    /// Withdraws a value that was written but not committed: it would take effect as soon as any process sets any boolean.
     fn withdraw(&self, switch: &Switch) -> io::Result<()>;
 }
 
@@ -75,9 +75,9 @@ pub(crate) trait Switches {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum LeaseKind {
-    /// The entrance to `capprof_t`.
+    /// The boolean that lets processes enter `capprof_t`.
     Domain,
-    /// The whole host permissive.
+    /// Permissive mode of the whole host.
     Host,
 }
 
@@ -100,7 +100,7 @@ struct Entry {
     former: bool,
     /// The value that capprof sets.
     ours: bool,
-    /// Another value of ours is giving way to this one: until that is done, either may be found, and neither is a foreign change.
+    /// True while capprof replaces one of its own values by this one: until that is done, the switch may have either, and neither is a foreign change.
     #[serde(default)]
     unsettled: bool,
 }
@@ -130,14 +130,14 @@ impl Entry {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Saved {
     entries: Vec<Entry>,
-    /// Set before anything is switched back: from then on a switch that has its former value may have got it from us.
+    /// Set before the first switch is switched back: from then on, capprof may be the one that gave a switch its former value.
     restoring: bool,
 }
 
 /// A recording's claim.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Holder {
-    /// The recording's directory: the claim ends with it at the latest.
+    /// The recording's directory: the claim ends at the latest when that is gone.
     #[serde(with = "capprof_profile::serde_path")]
     directory: PathBuf,
 }
@@ -158,9 +158,9 @@ impl<'a, S: Switches> Leases<'a, S> {
         }
     }
 
-    /// Makes a recording a holder and sets the switches, in this order. Holding already is no error: what is wanted is added.
+    /// Makes a recording a holder and sets the switches, in this order. If it already holds the lease, the switches are added.
     ///
-    /// A switch that was changed since capprof set it is set again, and the value found is what it will be put back to.
+    /// If another program has changed a switch since capprof set it, capprof sets it again, and will later restore the value that it found.
     /// Returns a line for each such switch.
     ///
     /// # Errors
@@ -191,7 +191,7 @@ impl<'a, S: Switches> Leases<'a, S> {
         wanted: &[(Switch, bool)],
     ) -> Result<Vec<String>, Error> {
         if self.load(kind)?.is_some() && self.holders(kind)?.is_empty() {
-            // Processes died while switching back.
+            // Earlier processes died while they switched back.
             self.restore(kind)?;
         }
         self.make_directory(&self.directory.join(kind.name()))?;
@@ -238,7 +238,7 @@ impl<'a, S: Switches> Leases<'a, S> {
         Ok(notes)
     }
 
-    /// Writes down that these switches have the values that they were to have.
+    /// Writes down that these switches now have their new values.
     fn settle(
         &self,
         kind: LeaseKind,
@@ -254,14 +254,14 @@ impl<'a, S: Switches> Leases<'a, S> {
         }
         match settled {
             true => self.save(kind, &saved),
-            // A write is synced, and every recording would wait for it.
+            // A write is synced, and every recording would have to wait for it.
             false => Ok(()),
         }
     }
 
-    /// Ends a recording's claim. The last one out switches back, in the reverse order. Holding nothing is no error.
+    /// Ends a recording's claim. The last one to leave switches back, in the reverse order. It is no error if the recording holds nothing.
     ///
-    /// Returns true if this was the last one out, and a line for each switch that something else had changed and that was left alone.
+    /// Returns true if this was the last one, and a line for each switch that another program had changed and that was left alone.
     ///
     /// # Errors
     /// Any [`Error`]; then [`Leases::sweep`] tries again.
@@ -278,7 +278,7 @@ impl<'a, S: Switches> Leases<'a, S> {
         Ok((true, self.restore(kind)?))
     }
 
-    /// Puts one switch back before the lease ends, if no other recording holds it. Returns true if it did.
+    /// Restores one switch before the lease ends, if no other recording holds it. Returns true if it did.
     ///
     /// # Errors
     /// Any [`Error`].
@@ -311,7 +311,7 @@ impl<'a, S: Switches> Leases<'a, S> {
         Ok(true)
     }
 
-    /// Sets a switch for all who hold the lease, if `agreed` returns true for their recordings' directories. Returns true if it did.
+    /// Sets a switch for all holders of the lease, if `agreed` returns true for the directories of their recordings. Returns true if it did.
     ///
     /// # Errors
     /// Any [`Error`].
@@ -424,7 +424,7 @@ impl<'a, S: Switches> Leases<'a, S> {
         Ok(lines)
     }
 
-    /// Switches back what still has our value, last switched first, and forgets. No recording holds the lease any more.
+    /// Restores the switches that still have capprof's value, the last one first, and removes the saved values. No recording holds the lease any more.
     fn restore(&self, kind: LeaseKind) -> Result<Vec<String>, Error> {
         let Some(mut saved) = self.load(kind)? else {
             return Ok(Vec::new());
@@ -435,7 +435,7 @@ impl<'a, S: Switches> Leases<'a, S> {
         saved.restoring = true;
         self.save(kind, &saved)?;
         for entry in saved.entries.iter().rev() {
-            // The module may have been removed meanwhile.
+            // The policy module may have been removed in the meantime.
             let Some(current) = self.get(&entry.switch)? else {
                 continue;
             };
@@ -459,7 +459,7 @@ impl<'a, S: Switches> Leases<'a, S> {
         Ok(changes)
     }
 
-    /// The directory of the recording that holds; `None` if the claim is gone or is none: claims are written whole or not at all.
+    /// The directory of the recording that holds the lease; `None` if the claim is gone, or if the file is no claim: claims are written atomically.
     fn recording_of(&self, kind: LeaseKind, id: &str) -> Result<Option<PathBuf>, Error> {
         let path = self.holder(kind, id);
         match fs::read(&path) {

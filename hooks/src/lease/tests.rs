@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use tempfile::TempDir;
 
-/// Switches that note the order in which they are set, and that can end the process (as far as a test can) at a given call.
+/// Switches that record the order in which they are set, and that can kill the process (simulated by a panic) at a given call.
 struct Panel {
     values: RefCell<BTreeMap<Switch, bool>>,
     /// Booleans that were written and wait for a commit, which any process may make.
@@ -26,7 +26,7 @@ impl Panel {
     fn step(&self) {
         if let Some(left) = self.steps_left.get() {
             if left == 0 {
-                // Not a panic message for each of the many deaths.
+                // This prints no message, because there are many such deaths.
                 std::panic::resume_unwind(Box::new("killed"));
             }
             self.steps_left.set(Some(left - 1));
@@ -112,7 +112,7 @@ impl Host {
         self.panel.values.borrow()[switch]
     }
 
-    /// Also after the next commit, which any process may make.
+    /// Returns true if the values are restored, and stay so after the next commit, which any process may make.
     fn is_as_before(&self) -> bool {
         self.panel.commit();
         before()
@@ -213,7 +213,7 @@ fn the_former_values_are_on_disk_before_anything_is_switched() {
     let host_state = Host::new(&before());
     let leases = host_state.leases();
     let recording = host_state.recording("a");
-    // Ends the process at the first setting: both values have been read by then.
+    // The process dies at the first setting, when it has read both values.
     host_state.panel.steps_left.set(Some(2));
     assert!(
         catch_unwind(AssertUnwindSafe(|| leases.acquire(
@@ -248,7 +248,7 @@ fn killed_at_any_step_of_the_way_in_the_next_sweep_restores() {
         }))
         .is_err();
         host_state.panel.steps_left.set(None);
-        // The recording lives on: nothing is taken from it.
+        // The recording goes on, so it loses nothing.
         host_state.leases().sweep().unwrap();
         if !killed {
             assert!(host_state.is_switched());
@@ -355,7 +355,7 @@ fn a_change_between_two_recordings_becomes_the_value_to_return_to() {
     assert!(host_state.value(&Switch::Enforcing));
 }
 
-/// A link that leads to itself cannot be followed (ELOOP): it is not known if the recording is there.
+/// A link that leads to itself cannot be followed (ELOOP), so it is not known if the recording exists.
 #[test]
 fn the_claim_of_a_recording_that_cannot_be_looked_for_is_kept() {
     let host_state = Host::new(&before());
@@ -371,7 +371,7 @@ fn the_claim_of_a_recording_that_cannot_be_looked_for_is_kept() {
     fs::remove_file(&recording).unwrap();
     leases.sweep().unwrap();
     assert!(host_state.is_as_before());
-    // The same of the claim itself.
+    // The same with the claim itself.
     let recording = host_state.recording("b");
     leases
         .acquire(LeaseKind::Host, "b", &recording, &host())
@@ -487,7 +487,7 @@ fn all_holders_must_agree_before_one_switches_for_all() {
             .unwrap()
     );
     assert!(!host_state.value(&audit));
-    // A new recording wants its records; the former value is not forgotten over it.
+    // A new recording wants the records. The original value must not be lost.
     leases
         .acquire(
             LeaseKind::Domain,
@@ -541,7 +541,7 @@ fn killed_while_a_value_of_ours_is_replaced_the_first_one_is_not_forgotten() {
 fn killed_while_a_flood_is_ended_what_an_administrator_chose_is_not_forgotten() {
     let audit = boolean("capprof_audit_sys_admin");
     for steps in 0.. {
-        // Off, as an administrator wanted it.
+        // It is off, as an administrator set it.
         let host_state = Host::new(&[(audit.clone(), false)]);
         let wanted = [(audit.clone(), true)];
         let acquire = |id: &str| {

@@ -1,4 +1,4 @@
-//! Takes the lease, and notes the end of the audit log.
+//! Arms the SELinux recorder: takes the lease, and notes the end of the audit log.
 
 use super::armed::{SelinuxState, kind_of};
 use super::audit::AuditSocket;
@@ -18,10 +18,10 @@ use capprof_profile::recording::{Process, Recording};
 use capprof_profile::settings::Scope;
 use capprof_store::recording::Directory;
 
-/// Takes the lease, notes where the audit log ends, and starts a listener where one is needed.
+/// Takes the lease, notes the end of the audit log, and starts a listener if one is needed.
 ///
-/// In scope `domain` the container cannot start without the lease: an error must stop it. Where the lease is held and nothing can be
-/// recorded (auditing is off), [`SelinuxState::refused`] says so.
+/// In scope `domain` the container cannot start without the lease, so an error must stop it. If the lease is held but nothing can be recorded
+/// (auditing is off), [`SelinuxState::refused`] has the reason.
 ///
 /// # Errors
 /// Any [`Error`]; then nothing is held.
@@ -81,7 +81,7 @@ fn arm_leased(
     let selinuxfs = Selinuxfs::new();
     let audit_booleans = match armed.scope {
         Scope::Host => {
-            // Without audit nothing can be recorded in this scope, and nothing has to be switched.
+            // Without audit nothing can be recorded in this scope, so nothing must be switched.
             exclusions(&AuditSocket::open()?, &armed.target)?;
             armed.booleans = lease_host(recording, directory, armed, &selinuxfs)?;
             Vec::new()
@@ -102,8 +102,8 @@ fn arm_leased(
         });
     }
     armed.blind_spots = blind_spots::spots(recording.process.user_namespace, &decisions);
-    // A level that the engine gave may have had its first uses recorded before, in a container that is gone. One with categories
-    // of its own never was in use since boot.
+    // If the level is the engine's, the cache may already have decisions for it from an earlier container, and first uses leave no record
+    // again. A level with categories of its own was never in use since boot.
     if !armed.target.range.contains('-') {
         selinuxfs
             .flush()
@@ -124,7 +124,7 @@ fn lease_domain(
     selinuxfs: &Selinuxfs,
     audit_booleans: &[(Capability, String)],
 ) -> Result<(), Error> {
-    // Auditing may be off because another recording had seen enough. This one has seen nothing.
+    // Auditing may be off because another recording had seen enough. This recording has seen nothing yet.
     let mut wanted: Vec<(Switch, bool)> = audit_booleans
         .iter()
         .map(|(_, name)| (Switch::Boolean(name.clone()), true))
@@ -142,7 +142,7 @@ fn lease_domain(
     Ok(())
 }
 
-/// Makes the host permissive and takes from the container's domain what booleans give it. Returns the booleans that are off.
+/// Makes the host permissive, and switches off the booleans that give the container's domain capabilities. Returns the booleans that are off.
 fn lease_host(
     recording: &Recording,
     directory: &Directory,
@@ -236,7 +236,7 @@ fn arm_audit(
     if armed.position.is_none() || !audit_booleans.is_empty() {
         match listener::start(directory, &armed.target, init, audit_booleans) {
             Ok(process) => armed.listener = Some(process),
-            // The log alone is enough, without a bound on its volume.
+            // The log alone is enough, but without a listener its volume has no bound.
             Err(error) if armed.position.is_some() => journal::warning(&error.to_string()),
             Err(error) => return Err(error),
         }

@@ -21,7 +21,7 @@ pub(super) struct SelinuxState {
     pub(super) position: Option<Position>,
     /// The listener, if there is one.
     pub(super) listener: Option<Process>,
-    /// auditd, as the kernel knows it.
+    /// The process id of auditd, according to the kernel.
     pub(super) daemon: u32,
     /// The kernel's counter of lost records.
     pub(super) lost: u32,
@@ -48,7 +48,7 @@ impl SelinuxState {
         format!("{way}, scope {scope}")
     }
 
-    /// The reason why nothing will be recorded although the lease is held: without it the container could not enter the domain of its label.
+    /// The reason why nothing will be recorded. The lease is held nevertheless, because the container cannot enter the domain of its label without it.
     pub(super) fn refused(&self) -> Option<&str> {
         self.refused.as_deref()
     }

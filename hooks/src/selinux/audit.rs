@@ -50,12 +50,12 @@ pub(crate) enum Error {
         /// The kernel's answer.
         errno: Errno,
     },
-    /// A rule of the host's own keeps every record from being made.
+    /// An audit rule of the host excludes every record.
     #[error(
         "audit rule {0} keeps SELinux's records from being made (auditctl -l lists it, auditctl -d removes it)"
     )]
     Excluded(String),
-    /// The kernel's answer is not what its header says.
+    /// The kernel's answer is shorter than its header says.
     #[error("{0}: the kernel's answer is cut short")]
     Short(&'static str),
 }
@@ -79,7 +79,7 @@ pub(crate) struct Status {
     pub(crate) enabled: u32,
     /// The process that reads the unicast stream, usually auditd; 0 if none does.
     pub(crate) daemon: u32,
-    /// Records per second that are let through; 0 is without limit.
+    /// The number of records per second that may pass; 0 is without limit.
     pub(crate) rate_limit: u32,
     /// The number of records that may wait.
     pub(crate) backlog_limit: u32,
@@ -92,7 +92,7 @@ pub(crate) struct Status {
 pub(crate) struct AuditSocket(OwnedFd);
 
 impl AuditSocket {
-    /// Opens one.
+    /// Opens a connection.
     ///
     /// # Errors
     /// [`Error::Off`], [`Error::Open`].
@@ -158,8 +158,8 @@ impl AuditSocket {
         }
     }
 
-    /// Writes a record of type `USER_AVC`, the only type of user space that the kernel passes on also while auditing is disabled
-    /// (kernel/audit.c, `audit_receive_msg()`).
+    /// Writes a record of type `USER_AVC`. Of the types for user space, only this one is passed on while auditing is disabled (kernel/audit.c,
+    /// `audit_receive_msg()`).
     ///
     /// # Errors
     /// [`Error::Request`], [`Error::Short`].
@@ -244,15 +244,15 @@ fn open_socket() -> Result<OwnedFd, Error> {
         SockProtocol::NetlinkAudit,
     )
     .map_err(|errno| match errno {
-        // kernel/audit.c registers no netlink protocol where audit is off.
+        // kernel/audit.c registers no netlink protocol if audit is off.
         Errno::EPROTONOSUPPORT => Error::Off,
         errno => Error::Open(errno),
     })
 }
 
-/// One message: its type, and the length of header and payload in `buffer`; `None` if it does not come from the kernel.
+/// Receives one message: its type, and the length of header and payload in `buffer`; `None` if it does not come from the kernel.
 ///
-/// The length is what arrived: the header's own excludes the header on audit's unicast stream.
+/// The length is the number of bytes that arrived: on audit's unicast stream, the length in the header excludes the header.
 fn receive(socket: &OwnedFd, buffer: &mut [u8]) -> Result<Option<(u16, usize)>, Errno> {
     let (length, sender) = recvfrom::<NetlinkAddr>(socket.as_raw_fd(), buffer)?;
     if sender.is_some_and(|sender| sender.pid() != 0) || length < HEADER {
@@ -265,7 +265,7 @@ fn receive(socket: &OwnedFd, buffer: &mut [u8]) -> Result<Option<(u16, usize)>, 
     Ok(Some((kind, length)))
 }
 
-/// A member of audit's multicast group: gets every record as the kernel's thread takes it from the queue, with or without auditd.
+/// A member of audit's multicast group. It gets every record when the kernel's thread takes it from the queue, with or without auditd.
 #[derive(Debug)]
 pub(crate) struct Listener {
     socket: OwnedFd,
@@ -275,7 +275,7 @@ pub(crate) struct Listener {
 /// The event that ended a [`Listener`]'s wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Woken {
-    /// There is a record to hear, or an overflow.
+    /// A record has arrived, or an overflow was reported.
     pub(crate) by_record: bool,
     /// The process has ended.
     pub(crate) by_process: bool,
@@ -286,14 +286,14 @@ pub(crate) struct Woken {
 pub(crate) enum Heard<'a> {
     /// A record: its type, and `audit(…): …`.
     Record(u16, &'a [u8]),
-    /// Nothing for as long as the listener waits.
+    /// No record has come within the listener's wait.
     Nothing,
-    /// Records were dropped since this listener was too slow (ENOBUFS); they are not in the kernel's `lost` counter.
+    /// Records were dropped because this listener was too slow (ENOBUFS); the kernel's counter `lost` does not include them.
     Overflow,
 }
 
 impl Listener {
-    /// Joins the group. From now on records wait in the socket's buffer, also across an `execve` that inherits it.
+    /// Joins the group. From now on records wait in the socket's buffer, even across an `execve` that inherits it.
     ///
     /// # Errors
     /// [`Error::Off`], [`Error::Open`], [`Error::Request`].
@@ -304,7 +304,7 @@ impl Listener {
             request: REQUEST,
             errno,
         };
-        // Before joining: nothing may be lost in between. Without CAP_NET_ADMIN the default size has to do.
+        // This comes before joining, so that nothing is lost in between. Without CAP_NET_ADMIN the default size must do.
         let _ = setsockopt(&socket, RcvBufForce, &RECEIVE_BUFFER);
         bind(socket.as_raw_fd(), &NetlinkAddr::new(0, GROUP_READLOG)).map_err(error)?;
         Ok(socket)
@@ -345,7 +345,7 @@ impl Listener {
         }
     }
 
-    /// The next record.
+    /// Receives the next record.
     ///
     /// # Errors
     /// [`Error::Request`].
@@ -374,7 +374,7 @@ impl Listener {
 mod tests {
     use super::*;
 
-    /// Runs where the kernel audits and the test may use it; says so where not.
+    /// Skipped, with a message, if the kernel does not audit or this process may not use audit.
     #[test]
     fn the_kernel_tells_its_state_and_passes_on_a_record() {
         let audit = match AuditSocket::open() {
@@ -399,7 +399,7 @@ mod tests {
             }
         };
         assert!(status.enabled <= 2, "{status:?}");
-        // The pointer reaches the end of the list.
+        // This reads the list to its end.
         audit.rules().unwrap();
         let text = format!("capprof test {}", std::process::id());
         audit.user_avc(&text).unwrap();

@@ -1,7 +1,7 @@
-//! Audit rules that keep AVC records from being made: the list `exclude` (auditctl(8)), which leaves neither a trace nor a count.
+//! Audit rules that suppress AVC records: the list `exclude` (auditctl(8)). Suppressed records leave no trace and are not counted.
 //!
-//! A rule is `struct audit_rule_data` (include/uapi/linux/audit.h). What is done with it here is what `audit_filter()` in kernel/auditfilter.c
-//! does: all fields must match, the action does not matter, and a rule without fields matches nothing.
+//! A rule is `struct audit_rule_data` (include/uapi/linux/audit.h). It is evaluated here as by `audit_filter()` in kernel/auditfilter.c: all fields must
+//! match, the action does not matter, and a rule without fields matches nothing.
 
 use super::recorded_processes::RecordedProcesses;
 
@@ -22,7 +22,7 @@ const STRINGS: [u32; 14] = [13, 14, 15, 16, 17, 19, 20, 21, 22, 23, 105, 107, 11
 const EQUAL: u32 = 0x4000_0000;
 const NOT_EQUAL: u32 = 0x3000_0000;
 
-/// A field of a rule: what is compared, how, and with what.
+/// A field of a rule: the property, the operator, and the value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Field {
     kind: u32,
@@ -41,16 +41,16 @@ pub(super) struct AuditRule {
 /// The effect of a rule on the AVC records of a recording.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Effect {
-    /// None is excluded.
+    /// No record is excluded.
     None,
-    /// Records of some processes may be excluded: that depends on more than their kind and domain.
+    /// Records of some processes may be excluded. That depends on more than their type and domain.
     Some,
-    /// All of them are.
+    /// All records are excluded.
     All,
 }
 
 impl AuditRule {
-    /// Reads what the kernel lists; `None` if it is cut short.
+    /// Parses a rule from the kernel's list; `None` if it is cut short.
     pub(super) fn parse(payload: &[u8]) -> Option<Self> {
         let word = |at: usize| {
             let bytes = payload.get(at..at.checked_add(4)?)?;
@@ -106,7 +106,7 @@ impl AuditRule {
 }
 
 impl Field {
-    /// Returns true if it matches an AVC record that a process of the target makes; `None` if that depends on the process.
+    /// Returns true if the rule matches the AVC records of the target's processes; `None` if that depends on the process.
     fn matches(&self, target: &RecordedProcesses) -> Option<bool> {
         match (self.kind, self.operator, &self.text) {
             (MSGTYPE, operator, _) => Some(compare(AVC, operator, self.value)),
@@ -133,7 +133,7 @@ fn compare(one: u32, operator: u32, other: u32) -> bool {
 }
 
 impl std::fmt::Display for AuditRule {
-    /// As auditctl(8) lists it, with numbers for what it has names for.
+    /// The form of auditctl(8), with numbers instead of names.
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.write_str("-a never,exclude")?;
         for field in &self.fields {

@@ -1,4 +1,4 @@
-//! The blind spots of a recording through SELinux. The kernel is asked for them before the container runs.
+//! The blind spots of a recording through SELinux. The policy is asked for them before the container runs.
 
 use super::policy::{AccessDecision, CapabilityClass};
 use capprof_profile::observation::{BlindSpot, RecorderName};
@@ -6,17 +6,17 @@ use capprof_profile::{Capability, CapabilitySet};
 
 /// A place where the kernel asks for a capability silently (`CAP_OPT_NOAUDIT`).
 ///
-/// In a permissive domain that does not hold the capability by the policy, such a question grants it in the access vector cache
-/// without a record (security/selinux/avc.c, `avc_denied()`), and no later use leaves one.
+/// In a permissive domain to which the policy does not allow the capability, such a check grants it in the access vector cache without a record
+/// (security/selinux/avc.c, `avc_denied()`), and no later use leaves one.
 struct SilentQuestion {
     capability: Capability,
-    /// True if it can be asked of a user namespace other than the initial one.
+    /// True if the kernel also checks it against a user namespace other than the initial one.
     user_namespace: bool,
     /// The time of the check.
     when: &'static str,
 }
 
-/// From the sources of Linux 6.1 to 6.18: `grep -rn 'noaudit' --include=*.c`.
+/// All such places in Linux 6.1 to 6.18: `grep -rn 'noaudit' --include=*.c`.
 const SILENT_QUESTIONS: &[SilentQuestion] = &[
     SilentQuestion {
         capability: Capability::SYS_PTRACE,
@@ -132,8 +132,8 @@ pub(crate) fn spots(
     spots
 }
 
-/// The spots that stay when booleans which give capabilities are switched off, and the capabilities of which nobody knows before: those that the
-/// policy allows now.
+/// Returns the spots that stay when booleans which give capabilities are switched off, and the capabilities for which that is not known in advance:
+/// those that the policy allows now.
 pub(crate) fn certain(
     user_namespace: bool,
     decisions: &[(CapabilityClass, AccessDecision)],
@@ -169,7 +169,7 @@ mod tests {
 
     #[test]
     fn a_domain_that_records_everything_has_no_blind_spot() {
-        // capprof_t: what is asked silently is allowed and auditallowed, the rest is denied and audited.
+        // capprof_t: silently checked capabilities are allowed and auditallowed; the rest is denied and audited.
         let loud: CapabilitySet = SILENT_QUESTIONS
             .iter()
             .map(|question| question.capability)
@@ -210,13 +210,13 @@ mod tests {
             assert!(found.contains(&capability), "{capability}");
         }
         assert!(!found.contains(&Capability::CHOWN));
-        // This capability is of the other class.
+        // This capability belongs to the other class.
         assert!(!found.contains(&Capability::SYSLOG));
     }
 
     #[test]
     fn what_a_boolean_may_give_is_no_certain_blind_spot() {
-        // Fedora, where virt_sandbox_use_all_caps is on: container_t has every capability, and a recording takes it away.
+        // Fedora with virt_sandbox_use_all_caps on: container_t has every capability, and a recording switches the boolean off.
         let with_boolean = AccessDecision {
             allowed: all(),
             audit_denied: all().difference([Capability::FSETID].into_iter().collect()),
@@ -226,7 +226,7 @@ mod tests {
         let (spots_now, unknown) = certain(false, &classes.map(|class| (class, with_boolean)));
         assert_eq!(spots_now, []);
         assert_eq!(unknown, all());
-        // Without it, the same policy allows 14, silences one, and asks silently for some.
+        // Without the boolean, the same policy allows 14, silences one, and some others are checked silently.
         let kept: CapabilitySet = [Capability::CHOWN, Capability::KILL].into_iter().collect();
         let without = AccessDecision {
             allowed: kept,

@@ -7,16 +7,16 @@ use capprof_profile::Capability;
 /// The prefix of the module's booleans.
 pub(super) const PREFIX: &str = "capprof_";
 
-/// The boolean that opens the entrance to [`DOMAIN`].
+/// The boolean that lets processes enter [`DOMAIN`].
 pub(super) const ENTRANCE: &str = "capprof_recording";
 
-/// The prefix of the booleans that each end the auditing of one capability.
+/// The prefix of the booleans that control the auditing of one capability each.
 const AUDIT: &str = "capprof_audit_";
 
 /// The type of profiled containers in scope `domain`.
 pub(super) const DOMAIN: &str = "capprof_t";
 
-/// Booleans that give capabilities to containers in the policies that are known; others are found by their names.
+/// Booleans that give capabilities to containers in known policies; others are found by their names.
 const CAPABILITY_BOOLEANS: &[&str] =
     &["virt_sandbox_", "container_", "docker_", "podman_", "crio_"];
 
@@ -27,7 +27,7 @@ pub(super) fn gives_capabilities(name: &str) -> bool {
         .any(|prefix| name.starts_with(prefix))
 }
 
-/// The capability whose auditing a boolean ends; `None` if the boolean has another purpose.
+/// The capability whose auditing a boolean controls; `None` if the boolean has another purpose.
 pub(super) fn audited_capability(name: &str) -> Option<Capability> {
     let capability = name.strip_prefix(AUDIT)?;
     format!("CAP_{}", capability.to_ascii_uppercase())
@@ -35,10 +35,10 @@ pub(super) fn audited_capability(name: &str) -> Option<Capability> {
         .ok()
 }
 
-/// The booleans that end the auditing of one capability each, as far as the loaded policy has them.
+/// The booleans of the loaded policy that control the auditing of one capability each.
 ///
 /// # Errors
-/// [`Error::Booleans`] if the policy's cannot be listed.
+/// [`Error::Booleans`] if the policy's booleans cannot be listed.
 pub(super) fn audit_booleans(selinuxfs: &Selinuxfs) -> Result<Vec<(Capability, String)>, Error> {
     Ok(selinuxfs
         .names(|name| name.starts_with(AUDIT))

@@ -1,4 +1,4 @@
-//! Makes evidence of audit records.
+//! Converts audit records into evidence.
 
 use super::armed::SelinuxState;
 use super::audit::AuditSocket;
@@ -20,9 +20,9 @@ use capprof_store::recording::Directory;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-/// Sends a fence after the container's last record, reads until it has come through, and returns what the records show.
+/// Sends a fence after the container's last record, reads until the fence arrives, and returns the evidence of the records.
 ///
-/// Never fails as a whole: what went wrong is a loss.
+/// It never fails as a whole: each error is a loss.
 pub(super) fn collect(recording: &Recording, armed: &SelinuxState) -> Evidence {
     let mut evidence = Evidence {
         blind_spots: armed.blind_spots.clone(),
@@ -56,7 +56,7 @@ pub(super) fn collect(recording: &Recording, armed: &SelinuxState) -> Evidence {
     evidence
 }
 
-/// Reads log and listener up to a fence. What one of them lost counts only if the other lost something, too.
+/// Reads the log and the listener's sums up to a fence. Losses of one count only if the other lost something too.
 fn read(armed: &SelinuxState, evidence: &mut Evidence) -> RecordSummary {
     let losses = &mut evidence.losses;
     let audit = match AuditSocket::open() {
@@ -188,10 +188,10 @@ fn read_listener(
     backoff: &mut Backoff,
 ) -> (RecordSummary, Vec<String>) {
     loop {
-        // Asked first: it may write and end between the two.
+        // This comes first: the listener may write its sums and end between the two steps.
         let ended = !process::exists(listener);
         let seen = directory.load_json::<RecordSummary>(listener::SUMMARY).ok();
-        // It sends a fence of its own when no process of the container is left, and ends with it.
+        // The listener sends a fence of its own when no process of the container is left, and ends when that arrives.
         let passed = seen
             .as_ref()
             .is_some_and(|seen| seen.over || seen.fence.as_deref() == Some(nonce));
@@ -219,7 +219,7 @@ fn read_listener(
     }
 }
 
-/// Two accounts of the same records as one: each kind with the higher of its counts.
+/// Joins two accounts of the same records: each kind gets the higher of its two counts.
 fn join(mut one: RecordSummary, other: RecordSummary) -> RecordSummary {
     type Kind = (
         Capability,
@@ -334,7 +334,7 @@ mod tests {
         assert!(lost(5, 7, None).unwrap().contains(" lost 2 "));
         assert_eq!(lost(5, 0, Some(5)), None);
         assert!(lost(5, 1, Some(8)).unwrap().contains(" lost 4 "));
-        // Its record was excluded, or lost itself.
+        // The record of the reset was excluded, or was lost itself.
         assert!(lost(5, 0, None).unwrap().contains("reset"));
     }
 }

@@ -11,7 +11,7 @@ pub(super) enum Error {
     /// The host has no SELinux.
     #[error("arm the SELinux recorder: SELinux is off on this host")]
     Off,
-    /// The container of a recording that verifies keeps the engine's label.
+    /// The recording verifies, so its container keeps the engine's label.
     #[error(
         "SELinux: the container ran under the engine's own label; capprof did not look for refusals of its type (ausearch -m AVC shows them)"
     )]
@@ -24,7 +24,7 @@ pub(super) enum Error {
         "arm the SELinux recorder: the loaded policy has no levels (neither MCS nor MLS), so recordings cannot be told apart"
     )]
     NoLevels,
-    /// The domain would refuse capabilities.
+    /// The domain is not permissive, so it would refuse capabilities.
     #[error(
         "arm the SELinux recorder: {context} is not permissive: the loaded policy module is not capprof's, or not this version's (semodule -i capprof.cil)"
     )]

@@ -1,4 +1,4 @@
-//! Makes observations of audit records: picks one recording's records, joins those of one event, and counts.
+//! Converts audit records into observations: picks one recording's records, joins those of one event, and counts.
 
 use super::audit_rules;
 use super::record::{AuditRecord, AvcRecord, Glance, RecordKind, Stamp};
@@ -14,7 +14,7 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 
-/// The number of events that may be open at once. Records of one event come close together; other processors' come between them.
+/// The number of events that may be open at once. Records of one event come close together, with those of other processors in between.
 const OPEN_EVENTS: usize = 128;
 
 /// The number of kinds of observation that keep their path. Further kinds are counted without it. A program may touch a million files.
@@ -33,27 +33,27 @@ pub(crate) struct RecordSummary {
     pub(crate) observations: Vec<Observation>,
     /// Lines that are not audit records, cut short or damaged.
     pub(crate) malformed: u64,
-    /// The number of these that may have been AVC records.
+    /// The number of those lines that may have been AVC records.
     pub(crate) doubtful: u64,
     /// Uses that SELinux refused, in enforcing mode.
     pub(crate) refused: u64,
-    /// Enforcing mode was switched on.
+    /// True if enforcing mode was switched on.
     pub(crate) enforced: bool,
-    /// Booleans that were switched, and to what.
+    /// Booleans that were switched, with the new value.
     pub(crate) switched: BTreeSet<(String, bool)>,
-    /// A policy was loaded.
+    /// True if a policy was loaded.
     pub(crate) policy_loaded: bool,
-    /// A rule of audit's exclude list was removed: it may have hidden records.
+    /// True if a rule of audit's exclude list was removed: it may have hidden records.
     pub(crate) exclusion_removed: bool,
     /// The counter of lost records before its reset.
     pub(crate) lost_before_reset: Option<u32>,
-    /// auditd was started or stopped.
+    /// True if auditd was started or stopped.
     pub(crate) daemon_restarted: bool,
     /// The nonce of the last fence that passed.
     pub(crate) fence: Option<String>,
-    /// That fence was sent when no process of the container was left: no record comes after it.
+    /// True if that fence was sent when no process of the container was left: no record comes after it.
     pub(crate) over: bool,
-    /// The losses on the way, a line each.
+    /// Records that were lost in transit, a line each.
     pub(crate) losses: Vec<String>,
 }
 
@@ -84,17 +84,17 @@ struct Event {
 #[derive(Debug)]
 pub(crate) struct EventCollector {
     target: RecordedProcesses,
-    /// Looks for the target's range, which lines of other processes do not have.
+    /// Searches for the target's range, which lines of other processes do not contain.
     range: Finder<'static>,
     open: VecDeque<Event>,
     kinds: HashMap<Key, Observation>,
-    /// Checks that were granted, by the capability's number: in the container's own user namespace, and in any.
+    /// Granted checks, by the capability's number: those against the container's own user namespace, and all.
     granted: [(u64, u64); 64],
     seen: RecordSummary,
 }
 
 impl EventCollector {
-    /// One that looks for this target.
+    /// Makes a collector for this target.
     pub(crate) fn new(target: RecordedProcesses) -> Self {
         Self {
             range: Finder::new(target.range.as_bytes()).into_owned(),
@@ -106,7 +106,7 @@ impl EventCollector {
         }
     }
 
-    /// Takes one line of auditd's log.
+    /// Reads one line of auditd's log.
     pub(crate) fn line(&mut self, line: &[u8]) {
         match Glance::at(line) {
             Glance::Avc if self.range.find(line).is_none() => return,
@@ -120,7 +120,7 @@ impl EventCollector {
         }
     }
 
-    /// Takes one message of the kernel's multicast group.
+    /// Reads one message of the kernel's multicast group.
     pub(crate) fn message(&mut self, number: u16, payload: &[u8]) {
         match AuditRecord::from_message(number, payload) {
             Some(record) => self.record(&record),
@@ -128,7 +128,7 @@ impl EventCollector {
         }
     }
 
-    /// Notes that records were lost on the way.
+    /// Notes that records were lost in transit.
     pub(crate) fn lost(&mut self, reason: String) {
         if !self.seen.losses.contains(&reason) {
             self.seen.losses.push(reason);
@@ -140,7 +140,7 @@ impl EventCollector {
         self.seen.fence.as_deref()
     }
 
-    /// Returns the number of times that a capability was granted: in the container's own user namespace, and in any.
+    /// Returns the number of granted checks of a capability: those against the container's own user namespace, and all.
     pub(crate) fn granted(&self, capability: Capability) -> (u64, u64) {
         self.granted
             .get(usize::from(capability.number()))
@@ -153,7 +153,7 @@ impl EventCollector {
         self.kinds.len()
     }
 
-    /// Returns the sums so far, with events that are still open.
+    /// Returns the sums so far, including events that are still open.
     pub(crate) fn seen(&mut self) -> RecordSummary {
         while let Some(event) = self.open.pop_front() {
             self.close(event);
@@ -220,7 +220,8 @@ impl EventCollector {
         }
     }
 
-    /// `op=remove_rule key=(null) list=5 res=1`, `op=set lost=0 old=12 …` (kernel/auditfilter.c, kernel/audit.c).
+    /// Reads a change of audit's state or rules: `op=remove_rule key=(null) list=5 res=1`, `op=set lost=0 old=12 …` (kernel/auditfilter.c,
+    /// kernel/audit.c).
     fn configuration(&mut self, record: &AuditRecord<'_>) {
         match record.field("op") {
             Some(b"remove_rule") => {
@@ -237,7 +238,7 @@ impl EventCollector {
     }
 
     fn avc(&mut self, record: &AuditRecord<'_>) {
-        // Most records on a busy host are of other processes, so the line is searched before it is parsed.
+        // On a busy host most records belong to other processes, so the line is searched before it is parsed.
         if self.range.find(record.body).is_none() {
             return;
         }
@@ -327,7 +328,7 @@ impl EventCollector {
         }
     }
 
-    /// A record that follows the AVC record of its event.
+    /// Reads a record that follows the AVC record of its event.
     fn continuation(&mut self, record: &AuditRecord<'_>) {
         let Some(at) = self
             .open
@@ -348,7 +349,7 @@ impl EventCollector {
                 }
             }
             RecordKind::Cwd => event.directory = record.text("cwd").map(|cwd| path(&cwd)),
-            // The parent directory of what is created or removed comes before the object itself.
+            // When an object is created or removed, the record of its parent directory comes first.
             RecordKind::Path
                 if record.field("nametype") != Some(b"PARENT") || event.path.is_none() =>
             {

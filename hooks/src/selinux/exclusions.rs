@@ -5,10 +5,10 @@ use super::audit_rules::Effect;
 use super::recorded_processes::RecordedProcesses;
 use capprof_profile::observation::{BlindSpot, RecorderName};
 
-/// The rules of audit that may keep some of the records from being made, as blind spots.
+/// Returns the audit rules that may suppress some of the records, as blind spots.
 ///
 /// # Errors
-/// [`audit::Error::Excluded`] if one keeps all of them, any other [`audit::Error`] if it cannot be told.
+/// [`audit::Error::Excluded`] if a rule suppresses all of them; any other [`audit::Error`] if that is not known.
 pub(super) fn exclusions(
     audit: &AuditSocket,
     target: &RecordedProcesses,

@@ -1,10 +1,10 @@
-//! The fence: a record of capprof's own that proves that everything before it has arrived.
+//! The fence: capprof's own record, whose arrival proves that everything before it has arrived.
 
 use capprof_store::random;
 use rustix::time::{ClockId, clock_gettime};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// The time that the fence may take to come through.
+/// The time limit for the fence to arrive.
 pub(super) const FENCE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Milliseconds since 1970, by the clock that records carry, which processes with CAP_SYS_TIME can set.
@@ -32,7 +32,7 @@ pub(super) fn milliseconds_since_boot() -> u64 {
         .unwrap_or_default()
 }
 
-/// The rest of [`FENCE_TIMEOUT`], in time spent waiting: a host that was suspended in between has not had the time to deliver.
+/// The rest of [`FENCE_TIMEOUT`]. Only the time spent waiting counts: a host that was suspended in between had no time to deliver.
 #[derive(Debug)]
 pub(super) struct Backoff {
     left: Duration,

@@ -11,7 +11,7 @@ use std::fs;
 /// The number of records of a capability after which its auditing ends.
 const ENOUGH: u64 = 100;
 
-/// After how many records of a capability its auditing ends although another recording has not seen enough of it yet.
+/// The number of records of a capability after which its auditing ends even if another recording has not seen enough of it yet.
 const TOO_MANY: u64 = 5_000;
 
 /// The auditing of one capability whose every use is recorded, and when to end it.
@@ -19,7 +19,7 @@ const TOO_MANY: u64 = 5_000;
 pub(super) struct Flood {
     capability: Capability,
     boolean: String,
-    /// The count at which to look again.
+    /// The count at which it is checked again.
     next: u64,
     marked: bool,
 }
@@ -34,7 +34,8 @@ impl Flood {
         }
     }
 
-    /// Says in the recording's directory when this recording has seen enough, and switches auditing off if all have, or if it is too much.
+    /// Marks in the recording's directory that this recording has seen enough. Switches auditing off if all recordings have, or if the records are too
+    /// many.
     pub(super) fn check(&mut self, directory: &Directory, collector: &EventCollector) {
         let (own, any) = collector.granted(self.capability);
         if any < self.next {
@@ -42,7 +43,7 @@ impl Flood {
         }
         self.next = any + ENOUGH;
         let mark = format!("enough-{}", self.capability);
-        // Uses in a nested user namespace say nothing about the container's own.
+        // Uses in a nested user namespace prove nothing about the container's own.
         if own >= ENOUGH && !self.marked {
             self.marked = fs::write(directory.path().join(&mark), "").is_ok();
         }
@@ -65,7 +66,7 @@ impl Flood {
             )),
             Ok(false) => {}
             Err(error) => {
-                // Once is enough: every further hundred records would say the same.
+                // One message is enough: every further hundred records would repeat it.
                 self.next = u64::MAX;
                 journal::warning(&format!("end auditing of {}: {error}", self.capability));
             }

@@ -1,11 +1,11 @@
-//! The listener that runs next to a container: it reads audit's multicast group where no auditd writes a log, and ends floods.
+//! The listener that runs next to a container. It reads audit's multicast group if no auditd writes a log, and ends floods.
 //!
-//! The prestart hook joins the group and hands the socket down as standard input, so that nothing is missed in between. The listener
-//! has a session, a control group (where control groups are version 2) and no streams of its own. It ends by itself: when no process of the
-//! container is left and a fence of its own has passed, with the poststop hook's fence, or when the recording's directory is gone.
+//! The prestart hook joins the group and passes the socket as standard input, so that nothing is missed in between. The listener has a session of
+//! its own, a control group of its own (of version 2), and no other streams. It ends by itself: when no process of the container is left and its own
+//! fence has arrived, with the poststop hook's fence, or when the recording's directory is gone.
 //!
-//! It must not wait for the poststop hook. `crun run` adopts every orphan below it (PR_SET_CHILD_SUBREAPER), the listener among them, and
-//! runs that hook only when the last of its children has ended.
+//! It must not wait for the poststop hook: `crun run` adopts every orphan below it (PR_SET_CHILD_SUBREAPER), including the listener, and runs that
+//! hook only when the last of its children has ended.
 
 use super::audit::{AuditSocket, Heard, Listener};
 use super::error::Error;
@@ -28,19 +28,19 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// The file in the recording's directory with the listener's orders.
+/// The file in the recording's directory with the listener's options.
 const OPTIONS: &str = "listener-options.json";
 
 /// The file in the recording's directory with the listener's sums.
 pub(super) const SUMMARY: &str = "listener.json";
 
-/// The time that one turn waits for a record, in milliseconds.
+/// The time that the listener waits for a record in one turn, in milliseconds.
 const TURN: u16 = 200;
 
-/// Between two writes of what was seen.
+/// The time between two writes of the sums.
 const INTERVAL: Duration = Duration::from_millis(500);
 
-/// The control group of all listeners, below the root of the hierarchy: there they outlive the engine's service.
+/// The control group of all listeners, directly below the root of the hierarchy, where they outlive the engine's service.
 const CONTROL_GROUP: &str = "capprof";
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -48,7 +48,7 @@ struct Options {
     target: RecordedProcesses,
     /// The container's first process.
     init: Process,
-    /// The capabilities whose auditing can be ended, and the booleans that do it.
+    /// The capabilities whose auditing can be switched off, with the booleans.
     booleans: Vec<(Capability, String)>,
 }
 
@@ -83,7 +83,7 @@ pub(super) fn start(
         .stderr(Stdio::null())
         .spawn()
         .map_err(listener)?;
-    // The process that adopts it waits for it: the hook ends long before.
+    // The hook ends long before the listener; the process that adopts it reaps it.
     let pid = i32::try_from(child.id())
         .map_err(|_| listener(io::Error::from(io::ErrorKind::InvalidData)))?;
     process::find(pid).ok_or_else(|| listener(io::Error::from(io::ErrorKind::NotFound)))
@@ -161,12 +161,12 @@ fn listen(directory: &Directory, socket: OwnedFd) -> Result<(), Error> {
                 written_kinds = collector.kinds();
                 overflowed = false;
                 let mut seen = collector.seen();
-                // Any other fence is the poststop hook's, which knows its nonce, or it does not matter.
+                // Any other fence comes from the poststop hook, which knows its nonce, or does not matter.
                 seen.over = fence
                     .as_ref()
                     .is_some_and(|(nonce, _)| seen.fence.as_ref() == Some(nonce));
                 match directory.save_json(SUMMARY, &seen) {
-                    // The file has just been removed: the recording has ended without waiting for this listener.
+                    // The directory has just been removed: the recording has ended without waiting for this listener.
                     Err(_) if !directory.exists()? => return Ok(()),
                     result => result?,
                 }
@@ -179,9 +179,9 @@ fn listen(directory: &Directory, socket: OwnedFd) -> Result<(), Error> {
     }
 }
 
-/// Leaves everything that ties this process to the hook that started it.
+/// Detaches this process from the hook that started it.
 fn detach() -> io::Result<()> {
-    // Fails only for a leader of a process group, which a child of the hook is not.
+    // This fails only for the leader of a process group, which a child of the hook is not.
     let _ = setsid();
     let null: OwnedFd = File::options()
         .read(true)
@@ -190,7 +190,7 @@ fn detach() -> io::Result<()> {
         .into();
     dup2_stdout(&null)?;
     dup2_stderr(&null)?;
-    // This fails on a host with control groups of version 1 alone, or if the policy forbids it. Then the listener ends with the engine's service.
+    // On a host with only version 1 control groups, or if the policy forbids the move, the listener ends with the engine's service.
     let Some(root) = control_group::mount(VERSION_2) else {
         return Ok(());
     };
@@ -198,7 +198,7 @@ fn detach() -> io::Result<()> {
     for _ in 0..10 {
         let _ = fs::create_dir(&group);
         match join_control_group(&group) {
-            // The last listener of before has just removed it.
+            // An earlier listener, the last one, has just removed it.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             _ => break,
         }
@@ -207,7 +207,7 @@ fn detach() -> io::Result<()> {
 }
 
 fn join_control_group(group: &Path) -> io::Result<()> {
-    // fs::write would try to make the file if the group is gone.
+    // fs::write would try to create the file if the group is gone.
     let mut members = File::options().write(true).open(group.join(PROCESSES))?;
     members.write_all(b"0")
 }

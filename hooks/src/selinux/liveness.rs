@@ -1,4 +1,4 @@
-//! Finds out if a container is still there.
+//! The liveness of a container: finds out if one of its processes is left.
 
 use super::recorded_processes::RecordedProcesses;
 use capprof_profile::recording::Process;
@@ -7,14 +7,14 @@ use rustix::process::PidfdFlags;
 use std::fs;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-/// The container as it is known from outside.
+/// The container's first process and the marks of the others, as the listener sees them.
 #[derive(Debug)]
 pub(super) struct Liveness {
     init: Process,
     /// Readable when the first process has ended; `None` if it has, or if this kernel has no such descriptors.
     descriptor: Option<OwnedFd>,
     has_ended: bool,
-    /// True if it is the first process of a pid namespace. The kernel ends all others of that before it ends (pid_namespaces(7)).
+    /// True if it is the first process of a pid namespace: then the kernel ends all others of that namespace before it ends (pid_namespaces(7)).
     takes_all: bool,
     target: RecordedProcesses,
 }
@@ -24,7 +24,7 @@ impl Liveness {
         let descriptor = rustix::process::Pid::from_raw(init.pid)
             .and_then(|pid| rustix::process::pidfd_open(pid, PidfdFlags::empty()).ok());
         let status = fs::read_to_string(format!("/proc/{}/status", init.pid)).unwrap_or_default();
-        // The descriptor is opened first: the process may have ended, and another may have its number.
+        // The descriptor is opened first, because the process may have ended and another may have its number.
         let has_ended = !process::exists(init);
         Self {
             init,
@@ -40,7 +40,7 @@ impl Liveness {
         self.descriptor.as_ref().map(AsFd::as_fd)
     }
 
-    /// Returns true if no process of the container is left. `first_has_ended` tells that the descriptor is readable.
+    /// Returns true if no process of the container is left. `first_has_ended` is true if the descriptor is readable.
     pub(super) fn is_over(&mut self, first_has_ended: bool) -> bool {
         if !self.has_ended && (first_has_ended || self.descriptor.is_none()) {
             self.has_ended = !process::exists(self.init);
@@ -57,8 +57,8 @@ impl Liveness {
     }
 }
 
-/// Returns true if a process with this `/proc/PID/status` began a pid namespace: `NSpid` (proc_pid_status(5)) has its ids in that of the reader and in
-/// those below, its own last.
+/// Returns true if a process with this `/proc/PID/status` is the first of a pid namespace. `NSpid` (proc_pid_status(5)) has its ids in the namespace of
+/// the reader and in those below, ending with its own.
 fn is_first_of_its_pid_namespace(status: &str) -> bool {
     status
         .lines()
@@ -70,7 +70,7 @@ fn is_first_of_its_pid_namespace(status: &str) -> bool {
 }
 
 impl RecordedProcesses {
-    /// Returns true if a process runs under the recording's label. One that may not be looked at counts as none.
+    /// Returns true if a process runs under the recording's label. A process that this one may not look at does not count.
     fn is_in_use(&self) -> bool {
         let label = format!(":{}:{}", self.type_, self.range);
         fs::read_dir("/proc")
@@ -96,7 +96,7 @@ mod tests {
             |ids: &str| is_first_of_its_pid_namespace(&format!("Name:\tsh\nNSpid:\t{ids}\nx:\n"));
         assert!(is_first("4711\t1"));
         assert!(is_first("4711\t12\t1"));
-        // The lines are a joined process, one of the reader's own, and the reader's first.
+        // A process that joined, one in the reader's own namespace, and the first one of that namespace.
         assert!(!is_first("4711\t8"));
         assert!(!is_first("4711"));
         assert!(!is_first("1"));

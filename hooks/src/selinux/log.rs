@@ -1,4 +1,4 @@
-//! auditd's log, read by position: from the byte where it ended when a recording was armed, across rotations, as far as it goes.
+//! auditd's log, read by position: from the byte at which it ended when a recording was armed, across rotations, to its present end.
 
 use super::audit::Status;
 use capprof_store::file::{self, Error};
@@ -21,7 +21,7 @@ const LONGEST_LINE: usize = 64 * 1024;
 /// The number of bytes before a position to remember, to recognise the file.
 const CONTEXT: u64 = 64;
 
-/// The log that is being written: only auditd writes one, while it is the reader of audit's unicast stream.
+/// Returns the log that is being written; `None` if there is none. Only auditd writes a log, while it reads audit's unicast stream.
 pub(super) fn written_by_auditd(status: &Status) -> Option<PathBuf> {
     if status.daemon == 0 {
         return None;
@@ -56,7 +56,7 @@ fn path_in(configuration: &str) -> Option<PathBuf> {
     Some(path)
 }
 
-/// A place in the log that is found again after the file was renamed.
+/// A place in the log that can be found again after the file was renamed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Position {
     /// The log's name, under which the newest part is found.
@@ -65,12 +65,12 @@ pub(crate) struct Position {
     device: u64,
     inode: u64,
     offset: u64,
-    /// The bytes before the offset. The kernel may use an inode's number again.
+    /// The bytes before the offset, because an inode number can be reused.
     before: Vec<u8>,
 }
 
 impl Position {
-    /// The end of the log as it is now.
+    /// The present end of the log.
     ///
     /// # Errors
     /// [`Error`].
@@ -115,7 +115,7 @@ pub(crate) struct Reader {
     buffer: Vec<u8>,
     start: usize,
     end: usize,
-    /// Inside a line whose rest is of no use: it is too long, or began before the position.
+    /// True inside a line whose rest is skipped: it is too long, or began before the position.
     skipping: bool,
     losses: Vec<String>,
 }
@@ -123,7 +123,7 @@ pub(crate) struct Reader {
 impl Reader {
     /// Finds the position again: in the file of that name, or in one of the older parts next to it (`audit.log.1`, …).
     ///
-    /// If it is gone, reading begins with the oldest part there is, and [`Reader::losses`] says so.
+    /// If it is gone, reading begins with the oldest part, and [`Reader::losses`] says so.
     ///
     /// # Errors
     /// [`Error`].
@@ -145,7 +145,7 @@ impl Reader {
                 let same = length >= position.offset
                     && before(&file, position.offset).is_ok_and(|bytes| bytes == position.before);
                 let offset = if same {
-                    // The record was written while the position was taken, about something older.
+                    // That record was being written when the position was taken, so it is about an earlier event.
                     skipping = position.before.last().is_some_and(|byte| *byte != b'\n');
                     position.offset
                 } else {
@@ -179,7 +179,7 @@ impl Reader {
         })
     }
 
-    /// Hands out every complete line that there is now, without its line feed, and goes on to the next part where this one was rotated.
+    /// Passes every complete line that exists now to `line`, without its line feed, and goes on to the next part if this one was rotated.
     ///
     /// A line that is not complete yet stays for the next call.
     ///
@@ -191,7 +191,7 @@ impl Reader {
             let Some(next) = self.next_part()? else {
                 return Ok(());
             };
-            // What was written between the last read and the renaming.
+            // This reads what was written between the last read and the renaming.
             self.read_part(&mut line)?;
             if self.start < self.end {
                 let rest = self.buffer.get(self.start..self.end).unwrap_or_default();
@@ -250,7 +250,7 @@ impl Reader {
         self.start = 0;
     }
 
-    /// The part that follows the one that is open; `None` if that is the newest.
+    /// Opens the part that follows the open one; `None` if that is the newest.
     fn next_part(&mut self) -> Result<Option<File>, Error> {
         let identity = |metadata: fs::Metadata| (metadata.dev(), metadata.ino());
         let own = self
@@ -259,7 +259,7 @@ impl Reader {
             .map(identity)
             .map_err(file::error("read", &self.path))?;
         let current = fs::metadata(&self.path).map(identity);
-        // Between auditd's rename and its creation of the new file there is none.
+        // Between auditd's rename and its creation of the new file there is no file of that name.
         if current.as_ref().is_ok_and(|current| *current == own)
             || current.is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
         {
@@ -281,7 +281,7 @@ impl Reader {
         };
         match next.map(File::open) {
             Some(Ok(file)) => Ok(Some(file)),
-            // Renamed once more in this moment; the next call finds it.
+            // It was renamed once more at this moment; the next call finds it.
             Some(Err(error)) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Some(Err(error)) => Err(file::error("read", &self.path)(error)),
             None => Ok(None),

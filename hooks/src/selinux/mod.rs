@@ -1,11 +1,11 @@
 //! The SELinux recorder: capability use as records of the access vector cache.
 //!
-//! The kernel asks SELinux after `cap_capable()` has said yes (security/security.c), so a record is a use that was granted. In scope `domain`
+//! The kernel asks SELinux only after `cap_capable()` has granted a capability (security/security.c), so a record is a granted use. In scope `domain`
 //! the container runs as `capprof_t`, a permissive domain of capprof's own policy module that leaves a record for every audited use; the only
-//! switch is the boolean that opens its entrance. In scope `host` it runs in an ordinary container's domain, with the booleans off that give
-//! that domain capabilities, and the machine permissive.
+//! switch is the boolean that lets processes enter it. In scope `host` it runs in an ordinary container's domain, while the booleans that give that
+//! domain capabilities are off and the host is permissive.
 //!
-//! Attribution is by type and range of the label alone, order by place in the log alone.
+//! Only type and range of the label attribute a record to a recording; only its place in the log orders it.
 
 mod arm;
 mod armed;
@@ -60,7 +60,7 @@ impl Recorder for Selinux {
 
     fn is_wanted(&self, recording: &Recording) -> bool {
         match recording.verifies() {
-            // Then it never records. If SELinux is on, the profile says so.
+            // Such a recording never uses SELinux. If SELinux is enabled, the profile says so.
             Some(_) => policy::is_on(),
             None => recording.recorders != Recorders::Ebpf,
         }
@@ -120,7 +120,8 @@ impl Recorder for Selinux {
         })
     }
 
-    /// Ends the recording's lease. The last one out switches back; what something else changed meanwhile is left alone, with a line for each such change.
+    /// Ends the recording's lease. The last one to leave switches back. A switch that another program changed in between is left alone; returns a line
+    /// for each.
     fn release(
         &self,
         recording: &Recording,

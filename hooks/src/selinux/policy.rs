@@ -1,6 +1,6 @@
-//! Asks the loaded policy: which contexts are valid, what a domain may do, and which of that leaves a record.
+//! Asks the loaded policy about contexts, about the permissions of a domain, and about the uses that leave a record.
 //!
-//! Through libselinux (crate `selinux`), in raw form: nothing here talks to mcstransd(8).
+//! It uses libselinux (crate `selinux`) with raw contexts: nothing here talks to mcstransd(8).
 
 use capprof_profile::{Capability, CapabilitySet};
 use rustix::io::Errno;
@@ -31,13 +31,13 @@ pub(crate) enum Error {
     },
 }
 
-/// Returns true if SELinux is on in this kernel and a policy is loaded.
+/// Returns true if SELinux is enabled in this kernel and a policy is loaded.
 pub(crate) fn is_on() -> bool {
-    // current_mode() would take SELinux for off in a domain that may not read the mode.
+    // current_mode() would report SELinux as disabled in a domain that may not read the mode.
     selinux::kernel_support() != KernelSupport::Unsupported
 }
 
-/// Returns true if the machine enforces.
+/// Returns true if SELinux is in enforcing mode.
 pub(crate) fn enforcing() -> bool {
     selinux::current_mode() == SELinuxMode::Enforcing
 }
@@ -45,13 +45,13 @@ pub(crate) fn enforcing() -> bool {
 /// The four classes of capabilities (security/selinux/include/classmap.h).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum CapabilityClass {
-    /// Numbers 0 to 31, asked of the initial user namespace.
+    /// Capabilities 0 to 31, checked against the initial user namespace.
     Capability,
-    /// 32 and above, asked of the initial user namespace.
+    /// Capabilities from 32 on, checked against the initial user namespace.
     Capability2,
-    /// 0 to 31, asked of another user namespace.
+    /// Capabilities 0 to 31, checked against another user namespace.
     CapUserns,
-    /// 32 and above, asked of another user namespace.
+    /// Capabilities from 32 on, checked against another user namespace.
     Cap2Userns,
 }
 
@@ -86,15 +86,15 @@ impl CapabilityClass {
 /// A domain's permissions to itself in one class, by capability.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct AccessDecision {
-    /// Allowed by the policy.
+    /// Those that the policy allows.
     pub(crate) allowed: CapabilitySet,
-    /// Leaves a record when allowed (`auditallow`).
+    /// Those that leave a record when allowed (`auditallow`).
     pub(crate) audit_allowed: CapabilitySet,
-    /// Leaves a record when denied (not `dontaudit`).
+    /// Those that leave a record when denied (not `dontaudit`).
     pub(crate) audit_denied: CapabilitySet,
-    /// The policy does not know the capability.
+    /// Those that the policy does not know.
     pub(crate) unknown: CapabilitySet,
-    /// The domain is permissive.
+    /// True if the domain is permissive.
     pub(crate) permissive: bool,
 }
 
@@ -114,14 +114,14 @@ impl AccessDecision {
             .union(self.unknown)
     }
 
-    /// Capabilities that are refused, with a record. In a permissive domain the record is written once, and not at all after
-    /// a silent check (security/selinux/avc.c, `avc_denied()`).
+    /// Capabilities that are denied with a record. In a permissive domain the record is written only once, and not at all after a silent check
+    /// (security/selinux/avc.c, `avc_denied()`).
     pub(crate) fn recorded_when_denied(&self) -> CapabilitySet {
         self.audit_denied.difference(self.allowed)
     }
 }
 
-/// The context as the kernel prints it.
+/// Returns the context in the kernel's own form.
 ///
 /// # Errors
 /// [`Error::Invalid`], [`Error::Ask`].
@@ -151,7 +151,7 @@ pub(crate) fn canonical(context: &str) -> Result<String, Error> {
     }
 }
 
-/// Returns a context's permissions to itself in one of the four classes. A class that the policy does not know decides nothing: all is hidden.
+/// Returns a context's permissions to itself in one of the four classes. If the policy does not know the class, all its capabilities are hidden.
 ///
 /// # Errors
 /// [`Error::Invalid`], [`Error::Ask`].
@@ -174,7 +174,7 @@ pub(crate) fn decision(context: &str, class: CapabilityClass) -> Result<AccessDe
     let answer = security_context
         .query_access_decision(&security_context, security_class, u32::MAX)
         .map_err(ask)?;
-    // Policies number permissions as they like: go by name.
+    // Each policy numbers its permissions differently, so they are found by name.
     let mut decision = AccessDecision {
         permissive: answer.flags & 1 != 0,
         ..AccessDecision::default()
@@ -195,7 +195,7 @@ pub(crate) fn decision(context: &str, class: CapabilityClass) -> Result<AccessDe
             }
         }
     }
-    // Those of the other class do not count as unanswered here.
+    // Capabilities of the other class do not count as unknown here.
     for capability in Capability::all().filter(|capability| !class.covers(*capability)) {
         decision.audit_denied.insert(capability);
     }

@@ -25,8 +25,8 @@ use std::path::Path;
 ///   "perhaps_blind_then": []}, "host": {…}}}
 /// ```
 ///
-/// Where a boolean gives capabilities to containers, a recording of scope `host` has it off. What the policy allows without it is known only then, so
-/// these capabilities are listed under `perhaps_blind_then`, and not as blind spots.
+/// If a boolean gives capabilities to containers, a recording of scope `host` switches it off. The capabilities that the policy allows without it are
+/// known only then, so they are listed under `perhaps_blind_then` and not as blind spots.
 pub(super) fn probe(state: &Path) -> serde_json::Value {
     if !policy::is_on() {
         return json!({
@@ -128,7 +128,7 @@ fn probe_audit() -> serde_json::Value {
     json!({
         "usable": exclusions.is_ok(),
         "state": match status.enabled {
-            // AVC records are made nevertheless.
+            // The kernel makes AVC records nevertheless.
             0 => "disabled",
             _ => "on",
         },
@@ -158,7 +158,7 @@ fn probe_scope(
             problems.push(error.to_string());
         }
     }
-    // A recording of scope host has these off, so that what they give is recorded.
+    // A recording of scope host switches these off, so that uses of their capabilities leave records.
     let switched_off = match scope {
         Scope::Host => capability_booleans(selinuxfs).unwrap_or_default(),
         _ => Vec::new(),

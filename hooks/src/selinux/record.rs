@@ -7,10 +7,10 @@ use std::borrow::Cow;
 
 /// The time of a record, and its event: `audit(1795441500.475:14)`.
 ///
-/// Records of one event (an AVC record and the SYSCALL record that goes with it) share it. The clock may jump; it is never used to order.
+/// Records of one event (an AVC record and its SYSCALL record) share it. The clock may jump, so it is never used for ordering.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Stamp {
-    /// Milliseconds since the epoch, by the clock of that moment.
+    /// Milliseconds since the epoch, by the clock at that time.
     pub(crate) milliseconds: u64,
     /// The kernel's counter since boot.
     pub(crate) serial: u64,
@@ -72,7 +72,7 @@ impl RecordKind {
         }
     }
 
-    /// The kind that a netlink message's type stands for.
+    /// The kind of a netlink message's type.
     pub(crate) fn from_number(number: u16) -> Self {
         match number {
             1400 => Self::Avc,
@@ -99,14 +99,14 @@ impl RecordKind {
 pub(crate) enum Glance {
     /// An AVC record.
     Avc,
-    /// A record that says more of an event that another began.
+    /// A further record of an event.
     Continuation,
     /// Another line, or text that is not a record.
     Other,
 }
 
 impl Glance {
-    /// Looks at a line of the log. Most lines of a busy host are of these two kinds, and of other processes.
+    /// Looks at a line of the log. On a busy host most lines are of these two kinds and belong to other processes.
     pub(crate) fn at(line: &[u8]) -> Self {
         let begins = |kind: &[u8]| line.get(5..).is_some_and(|rest| rest.starts_with(kind));
         let (glance, length) = match line.get(5) {
@@ -125,9 +125,9 @@ impl Glance {
     }
 }
 
-/// Returns true if what follows a record's type is a stamp: `msg=audit(1795441500.475:14):`.
+/// Returns true if a stamp follows a record's type: `msg=audit(1795441500.475:14):`.
 fn is_stamped(text: &[u8]) -> bool {
-    /// Any number of these fits into 64 bits, in milliseconds too.
+    /// A number of this many digits fits into 64 bits, in milliseconds too.
     const DIGITS: usize = 15;
     let mut rest = match text.strip_prefix(b"msg=audit(") {
         Some(rest) => rest,
@@ -143,15 +143,15 @@ fn is_stamped(text: &[u8]) -> bool {
     true
 }
 
-/// Returns the number of digits at the beginning of a text. It looks at eight bytes in one step, because every line of the log has three numbers.
+/// Returns the number of digits at the beginning of a text. It tests eight bytes in one step, because every line of the log has three numbers.
 fn digits(text: &[u8]) -> usize {
     const EACH: u64 = 0x0101_0101_0101_0101;
     let mut count = 0;
     let mut rest = text;
     while let Some((eight, after)) = rest.split_first_chunk() {
-        // 0 to 9 where there is a digit.
+        // The byte of a digit becomes 0 to 9.
         let values = u64::from_le_bytes(*eight) ^ (EACH * u64::from(b'0'));
-        // The highest bit of each byte that is more than 9. A carry spoils only bytes after the first such.
+        // This sets the highest bit of each byte above 9. A carry spoils only bytes after the first of them.
         let others = (values.wrapping_add(EACH * 0x76) | values) & (EACH * 0x80);
         if others != 0 {
             return count + others.trailing_zeros() as usize / 8;
@@ -162,7 +162,7 @@ fn digits(text: &[u8]) -> usize {
     count + rest.iter().take_while(|byte| byte.is_ascii_digit()).count()
 }
 
-/// One record; `body` is what follows `audit(…):`.
+/// One record; `body` is the text after `audit(…):`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct AuditRecord<'a> {
     /// The kind of the record.
@@ -190,7 +190,7 @@ impl<'a> AuditRecord<'a> {
         Self::from_text(kind, rest)
     }
 
-    /// Reads what the kernel sends to the multicast group: the message's type, and `audit(1795441500.475:14): …`.
+    /// Reads a message of the kernel to the multicast group: its type, and `audit(1795441500.475:14): …`.
     pub(crate) fn from_message(number: u16, payload: &'a [u8]) -> Option<Self> {
         let payload = payload.strip_suffix(b"\0").unwrap_or(payload);
         Self::from_text(RecordKind::from_number(number), payload)
@@ -222,7 +222,7 @@ impl<'a> AuditRecord<'a> {
         Fields(self.body)
     }
 
-    /// The first field of that name, as it stands there (with its quotes).
+    /// The first field of that name, unchanged (with its quotes).
     pub(crate) fn field(&self, key: &str) -> Option<&'a [u8]> {
         self.fields()
             .find_map(|(name, value)| (name == key.as_bytes()).then_some(value))
@@ -306,19 +306,19 @@ impl<'a> Iterator for Fields<'a> {
     }
 }
 
-/// What SELinux decided, from the body of an AVC record (security/selinux/avc.c, `avc_audit_pre_callback()`):
+/// A decision of SELinux, from the body of an AVC record (security/selinux/avc.c, `avc_audit_pre_callback()`):
 /// `avc:  denied  { chown } for  pid=160 comm="cp" capability=0  scontext=… tcontext=… tclass=capability permissive=1`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct AvcRecord<'a> {
-    /// `granted` rather than `denied`.
+    /// True for `granted`, false for `denied`.
     pub(crate) granted: bool,
     /// The permissions between the braces.
     pub(crate) permissions: Vec<&'a [u8]>,
-    /// The context of who asked.
+    /// The context of the process.
     pub(crate) source: SecurityContext<'a>,
     /// The object class.
     pub(crate) class: &'a [u8],
-    /// True if the access was let through nevertheless. Granted records do not have the field.
+    /// True if the access was allowed nevertheless. Granted records do not have the field.
     pub(crate) permissive: bool,
     /// The number of the capability, in records of capability classes.
     pub(crate) capability: Option<u8>,
@@ -356,7 +356,7 @@ impl<'a> AvcRecord<'a> {
     }
 }
 
-/// A security context in its four parts; the last, the range of levels, is empty where the policy has no levels.
+/// A security context in its four parts; the last, the range of levels, is empty if the policy has no levels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SecurityContext<'a> {
     /// The SELinux user.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) struct RecordedProcesses {
     /// The type of the recording's label.
     pub(crate) type_: String,
-    /// The range of its levels, as the kernel prints it.
+    /// The range of its levels, in the kernel's form.
     pub(crate) range: String,
     /// The prefix of the fence's text; a nonce follows.
     pub(crate) fence: String,

@@ -13,13 +13,13 @@ pub(crate) const ROOT: &str = "/sys/fs/selinux";
 #[derive(Debug)]
 pub(crate) struct Selinuxfs(PathBuf);
 
-/// The reason why this process could not throw a switch.
+/// The reason why this process could not set a switch.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Unwritable {
     /// The policy does not have it.
     #[error("the loaded policy has no {0}: load capprof's policy module (semodule -i capprof.cil)")]
     Absent(Switch),
-    /// Its file does not open for writing.
+    /// Its file cannot be opened for writing.
     #[error("switch {switch}: {source}")]
     Open {
         /// The switch.
@@ -30,18 +30,18 @@ pub(crate) enum Unwritable {
 }
 
 impl Selinuxfs {
-    /// That of the running kernel.
+    /// The selinuxfs of the running kernel.
     pub(crate) fn new() -> Self {
         Self(PathBuf::from(ROOT))
     }
 
-    /// One at another place.
+    /// A directory of the same form, for tests.
     #[cfg(test)]
     pub(crate) fn at(root: PathBuf) -> Self {
         Self(root)
     }
 
-    /// The names of the policy's booleans, in alphabetical order, as far as they are wanted.
+    /// The names of the policy's booleans that `wanted` accepts, in alphabetical order.
     ///
     /// # Errors
     /// The directory cannot be listed.
@@ -55,7 +55,7 @@ impl Selinuxfs {
         Ok(names)
     }
 
-    /// The policy's booleans of certain names with their values, in alphabetical order. A policy has hundreds, and each is a file.
+    /// The policy's booleans that `wanted` accepts, with their values, in alphabetical order. A policy has hundreds, each in a file of its own.
     ///
     /// # Errors
     /// The directory cannot be listed; a boolean that cannot be read is left out.
@@ -81,10 +81,10 @@ impl Selinuxfs {
         self.write("commit_pending_bools", "1")
     }
 
-    /// Finds out, without throwing a switch, if this process could throw it.
+    /// Finds out if this process could set a switch, without setting it.
     ///
     /// # Errors
-    /// It could not, with the reason.
+    /// The reason why it could not.
     pub(crate) fn writable(&self, switch: &Switch) -> Result<(), Unwritable> {
         let path = self.path(switch);
         match fs::OpenOptions::new().write(true).open(&path) {

@@ -6,15 +6,15 @@ use std::sync::LazyLock;
 /// The kinds of arguments, in the order of the arguments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ArgumentKind {
-    /// A path; relative to the descriptor before it, else to the working directory.
+    /// A path, relative to the descriptor before it, else to the working directory.
     Path,
-    /// A descriptor that a path is relative to.
+    /// A descriptor to which a path is relative.
     Directory,
     /// A descriptor.
     Descriptor,
     OpenFlags,
     Mode,
-    /// A user or group; -1 is written as such.
+    /// A user or group; -1 is written as -1.
     Id,
     Signal,
     Pid,
@@ -47,7 +47,7 @@ pub(super) struct Call {
 }
 
 impl Call {
-    /// True if a file is named, or a descriptor given that leads to one.
+    /// Returns true if the call names a file, or has a descriptor that leads to one.
     pub(super) fn names_file(&self) -> bool {
         self.kinds
             .iter()
@@ -55,7 +55,7 @@ impl Call {
     }
 }
 
-/// The calls that are decoded: name, arguments, and errors that are a refusal of this call only.
+/// The decoded calls: name, arguments, and errors that count as a refusal only for this call.
 const TABLE: &str = "
 open path openflags mode
 openat dir path openflags mode
@@ -332,12 +332,12 @@ fn error(name: &str) -> u32 {
     }
 }
 
-/// True if the call is given the address of a socket.
+/// Returns true if the call has the address of a socket as an argument.
 pub(super) fn takes_address(name: &str) -> bool {
     call(name).is_some_and(|call| call.kinds.contains(&ArgumentKind::Address))
 }
 
-/// The line of the table.
+/// Returns the call's line of the table.
 pub(super) fn call(name: &str) -> Option<&'static Call> {
     CALLS.get(name)
 }
@@ -353,7 +353,7 @@ pub(super) fn name(number: i32) -> String {
         )
 }
 
-/// Where the kernel side finds paths, descriptors and data (`enum call_shift` in bpf/why_layout.h).
+/// The positions of paths, descriptors and data in a call's arguments, for the kernel side (`enum call_shift` in bpf/why_layout.h).
 pub(super) fn shape(number: u32) -> u32 {
     let Some(call) = i32::try_from(number)
         .ok()
@@ -381,7 +381,7 @@ pub(super) fn shape(number: u32) -> u32 {
         > 1;
     let (path, path2) = match has_path {
         true if has_two => (place(&is_path, 0), place(&is_path, 1)),
-        // The text besides: what is mounted, where a link leads.
+        // Further texts: the source of a mount, the target of a link.
         true => (
             place(&is_path, 0),
             place(&|kind| kind == ArgumentKind::Text, 0),

@@ -1,4 +1,4 @@
-//! Collects the facts about each refusal while the process is still there, and makes the report in the end.
+//! Collects the facts about each refusal while the process still exists, and makes the report in the end.
 
 use super::kernel::{Kernel, Told};
 use super::layout::{self, Event, FRAMES, SeenKey, flag, kind, text};
@@ -25,7 +25,7 @@ const ARCHITECTURE: (u32, u32) = (0xc000_003e, 0x4000_0003);
 #[cfg(not(target_arch = "x86_64"))]
 const ARCHITECTURE: (u32, u32) = (0xc000_00b7, 0x4000_0028);
 
-/// `SECCOMP_MODE_FILTER` (include/uapi/linux/seccomp.h); one more once a filter has killed.
+/// `SECCOMP_MODE_FILTER` (include/uapi/linux/seccomp.h). The kernel adds one when a filter has killed.
 const FILTERED: u32 = 2;
 
 /// The name of the program that starts the command.
@@ -58,14 +58,14 @@ impl Pending {
 #[derive(Default)]
 struct Process {
     program: String,
-    /// Places in the list of what it was refused.
+    /// The indexes of its refusals in the list.
     refused: Vec<usize>,
 }
 
-/// A seccomp filter: the one below it, and its program.
+/// A seccomp filter: the address of the one below it, and its program.
 type Filter = (u64, Option<Vec<seccomp::Instruction>>);
 
-/// Collects what the kernel tells.
+/// Collects the refusals that the kernel side reports.
 #[derive(Default)]
 pub(super) struct RefusalCollector {
     roots: Roots,
@@ -75,14 +75,14 @@ pub(super) struct RefusalCollector {
     filters: HashMap<u64, Filter>,
     pending: Vec<Pending>,
     unseen: Unseen,
-    /// The command, of which [`STARTER`] stands in place if executing it is refused.
+    /// The command. If its execution is refused, the refused process has the name [`STARTER`].
     starts: String,
-    /// The processes ran before `why` watched them, so what they did to themselves is not known.
+    /// True if the processes ran before `why` watched them, so that their own earlier restrictions are not known.
     attached: bool,
 }
 
 impl RefusalCollector {
-    /// For a command that is going to be started.
+    /// Makes a collector for a command that is about to be started.
     pub(super) fn of_command(program: &OsStr) -> Self {
         Self {
             starts: program.to_string_lossy().into_owned(),
@@ -90,7 +90,7 @@ impl RefusalCollector {
         }
     }
 
-    /// For processes that run already.
+    /// Makes a collector for running processes.
     pub(super) fn of_container() -> Self {
         Self {
             attached: true,
@@ -98,13 +98,13 @@ impl RefusalCollector {
         }
     }
 
-    /// Notes a process that runs already.
+    /// Notes a running process.
     pub(super) fn knows(&mut self, pid: u32) {
         let process = self.processes.entry(pid).or_default();
         process.program = process::executable(pid).unwrap_or_default();
     }
 
-    /// Opens what would be gone with the process.
+    /// Opens files and namespaces that would be gone with the process.
     pub(super) fn hold(&mut self, told: &Told) {
         let Told::Event(event) = told else { return };
         match event.kind {
@@ -117,7 +117,7 @@ impl RefusalCollector {
         self.networks.of(event.tgid, event.network_namespace);
     }
 
-    /// Takes one piece of news that [`Self::hold`] has seen.
+    /// Processes a message that [`Self::hold`] has seen.
     pub(super) fn take(&mut self, told: Told) {
         match told {
             Told::Filter {
@@ -150,12 +150,12 @@ impl RefusalCollector {
             self.unseen.dropped += 1;
             return;
         }
-        // Of a file for which no process can wait.
+        // epoll_ctl(2) refuses a file that cannot be polled with EPERM.
         if calls::name(event.call) == "epoll_ctl" {
             return;
         }
         let facts = self.facts(&event);
-        // SIGSYS from elsewhere is not a refusal.
+        // A SIGSYS that does not come from a filter is not a refusal.
         if facts.error == Errno::default() && facts.seccomp != Some(seccomp::Answer::Kill) {
             return;
         }
@@ -201,7 +201,7 @@ impl RefusalCollector {
         }
     }
 
-    /// All that can be found out now.
+    /// Collects all facts that are available now.
     fn facts(&mut self, event: &Event) -> Facts {
         let call = match event.flags & flag::COMPAT != 0 {
             true => format!("32-bit system call {}", event.call),
@@ -270,7 +270,7 @@ impl RefusalCollector {
             add_interpreters(&start, &root, &mut first);
         }
         facts.walk = Some(first);
-        // Relative names of both go out from the directory that the kernel told if they share it.
+        // If both relative names share a directory, the kernel side reported it once.
         let shares = event.path2[0] == b'/'
             || event.arguments[0] == event.arguments[2]
             || matches!(facts.call.as_str(), "rename" | "link");
@@ -286,7 +286,7 @@ impl RefusalCollector {
         }
         let mut filters = Vec::new();
         let mut next = event.filter;
-        // No chain is longer than all filters that are known: those of one whose memory was used again may lead anywhere.
+        // A chain cannot be longer than the number of known filters. The link of a filter whose memory was reused may lead anywhere.
         while next != 0 && filters.len() <= self.filters.len() {
             match self.filters.get(&next) {
                 Some((previous, program)) => {
@@ -313,7 +313,7 @@ impl RefusalCollector {
         Some(seccomp::answer(&filters, &call))
     }
 
-    /// Everything that was refused, explained.
+    /// Returns all refusals with their explanations.
     pub(super) fn report(self, kernel: &Kernel) -> RefusalReport {
         let mut missing = kernel.missing.clone();
         missing.extend(self.unseen.lines(kernel));
@@ -326,7 +326,7 @@ impl RefusalCollector {
         for (order, pending) in (0_u64..).zip(self.pending) {
             let answered = pending.event.flags & flag::ANSWERED != 0;
             let refusal = explain(pending, symbols.as_ref(), kernel, order);
-            // Netlink did what it was asked, and only showed less.
+            // netlink answered the request, and only showed less.
             if answered && !refusal.explanation.is_about_capabilities() {
                 continue;
             }
@@ -409,7 +409,7 @@ fn explain(
     }
 }
 
-/// Returns the records of security modules about the call.
+/// Adds the records of security modules about the call.
 fn add_records(pending: &mut Pending, symbols: Option<&Symbols>) {
     let modules = &mut pending.facts.modules;
     for record in &pending.records {
@@ -417,7 +417,7 @@ fn add_records(pending: &mut Pending, symbols: Option<&Symbols>) {
         modules.avc.extend(avc);
         modules.apparmor_denials.extend(denial);
     }
-    // A capability may be refused on the way.
+    // AppArmor may also have refused a capability in the same call.
     let denials = &mut modules.apparmor_denials;
     if denials.iter().all(|denial| denial.check.is_some()) {
         let profile = modules.apparmor.as_deref();
@@ -426,7 +426,7 @@ fn add_records(pending: &mut Pending, symbols: Option<&Symbols>) {
     }
 }
 
-/// The refused checks of a call that are kept, oldest first.
+/// The refused checks of a call that the kernel side has kept, oldest first.
 fn checks(event: &Event) -> impl Iterator<Item = &layout::Check> {
     let number = usize::try_from(event.checks).unwrap_or(0);
     let kept = number.min(layout::CHECKS);
@@ -452,7 +452,7 @@ fn target(event: &Event, flags: u32) -> CheckedNamespace {
 fn credentials(event: &Event) -> Credentials {
     let map = |count: u32, extents: &[layout::Extent]| {
         let count = usize::try_from(count).unwrap_or(0);
-        // Longer maps lie elsewhere, and are not known.
+        // The kernel keeps longer maps elsewhere, and the kernel side does not read them.
         let known = extents.get(..count).unwrap_or_default();
         known
             .iter()

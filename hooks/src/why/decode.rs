@@ -15,14 +15,14 @@ pub(super) fn call(event: &Event, name: &str) -> String {
         let value = event.arguments.get(index).copied().unwrap_or(0);
         let written = match kind {
             ArgumentKind::Path | ArgumentKind::Text => paths.next().map(|path| quoted(&path)),
-            // Beside an address, the directory is where its path goes out from.
+            // Next to an address, the directory is the one to which the address's path is relative.
             ArgumentKind::Descriptor if calls::takes_address(name) => {
                 Some(low(value).cast_signed().to_string())
             }
             ArgumentKind::Descriptor => Some(descriptor(event, value, index)),
             ArgumentKind::Directory | ArgumentKind::Skip => None,
             ArgumentKind::Address => Some(address(&event.data)),
-            // The mode of a file that is not made.
+            // The mode does not matter if no file is made.
             ArgumentKind::Mode
                 if name.starts_with("open") && event.arguments[index - 1] & 0o100 == 0 =>
             {
@@ -33,13 +33,13 @@ pub(super) fn call(event: &Event, name: &str) -> String {
         arguments.extend(written);
     }
     if name == "mount" && arguments.len() > 1 {
-        // Source and target were read the other way round.
+        // The kernel side reads source and target in the reverse order.
         arguments.swap(0, 1);
     }
     format!("{name}({})", arguments.join(", "))
 }
 
-/// A name, with dots after it if it may be longer.
+/// A quoted name, with dots after it if it may be longer.
 fn quoted(name: &str) -> String {
     match name.len() < PATH - 1 {
         true => format!("{name:?}"),
@@ -47,7 +47,7 @@ fn quoted(name: &str) -> String {
     }
 }
 
-/// A descriptor as where it leads, if the kernel said.
+/// A descriptor, with the file that it leads to if the kernel side reported it.
 fn descriptor(event: &Event, value: u64, index: usize) -> String {
     let number = low(value).cast_signed();
     let base = base(event);
@@ -57,7 +57,8 @@ fn descriptor(event: &Event, value: u64, index: usize) -> String {
     }
 }
 
-/// Returns the path of the directory or descriptor, from the process's root directory; empty if the kernel did not say, or if it is not a file.
+/// Returns the path of the directory or descriptor, from the process's root directory; empty if the kernel side did not report it, or if it is not a
+/// file.
 pub(super) fn base(event: &Event) -> String {
     if event.flags & flag::BASE_KNOWN == 0
         || event.flags & (flag::BASE_TRUNCATED | flag::BASE_OUTSIDE) != 0
@@ -176,7 +177,7 @@ fn address(bytes: &[u8; 128]) -> String {
     }
 }
 
-/// The path of a socket of the family `AF_UNIX` that has one.
+/// The path of an `AF_UNIX` socket's address; `None` if it has none.
 pub(super) fn socket_path(event: &Event) -> Option<String> {
     let bytes = &event.data;
     let family = u16::from_ne_bytes([bytes[0], bytes[1]]);

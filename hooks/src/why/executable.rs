@@ -31,7 +31,6 @@ pub(super) fn interpreter(file: File) -> Option<String> {
             .next()
             .map(ToOwned::to_owned);
     }
-    // The loader's path is the only one in the head of an ELF file that is a text by itself.
     bytes
         .starts_with(b"\x7fELF")
         .then(|| program_header(&bytes))

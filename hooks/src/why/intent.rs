@@ -26,7 +26,7 @@ pub(super) fn intent(name: &str, arguments: &[u64; 6]) -> (Intent, Intent) {
     }
 }
 
-/// Calls that want the content of a file.
+/// Calls that access the content of a file.
 fn content(name: &str, arguments: &[u64; 6]) -> Option<Intent> {
     let [_, a1, a2, a3, ..] = *arguments;
     Some(match name {
@@ -88,7 +88,7 @@ fn lookup(name: &str, arguments: &[u64; 6]) -> Option<Intent> {
     })
 }
 
-/// Calls that change what an inode says of a file.
+/// Calls that change the attributes in an inode.
 fn attributes(name: &str) -> Option<Intent> {
     let changed = Intent {
         attributes: true,
@@ -106,7 +106,7 @@ fn attributes(name: &str) -> Option<Intent> {
     })
 }
 
-/// Calls that make, remove and move entries of directories, which may name two files. Of all others nothing is known.
+/// Calls that make, remove and move entries of directories, which may name two files. For all other calls the intent is unknown.
 fn entries(name: &str) -> (Intent, Intent) {
     let none = Intent::default();
     let new = Intent {

@@ -17,7 +17,7 @@ use zerocopy::{FromBytes, IntoBytes};
 /// The compiled program, `bpf/why.bpf.c`.
 const OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/why.bpf.o"));
 
-/// Attached on every kernel.
+/// Programs that are attached on every kernel.
 const COMMON: [&str; 5] = [
     "why_fork",
     "why_exec",
@@ -26,19 +26,19 @@ const COMMON: [&str; 5] = [
     "why_system_call",
 ];
 
-/// Names kernel functions.
+/// The program that names kernel functions.
 const NAMES: &str = "name_symbols";
-/// How many at a time: the size of the map `symbols`.
+/// The number of functions that it names at a time: the size of the map `symbols`.
 const SYMBOLS: usize = 64;
-/// Sees what device rules say.
+/// The program that sees the answers of device rules.
 const DEVICES: &str = "why_device";
-/// Sees the audit records of SELinux and AppArmor.
+/// The program that sees the audit records of SELinux and AppArmor.
 const RECORDS: &str = "why_record";
-/// Sees what AppArmor refuses without a record.
+/// The program that sees AppArmor's refusals without a record.
 const APPARMOR: &str = "why_apparmor";
 
-/// AppArmor's functions (security/apparmor/lsm.c) that answer with an error if they refuse. Those that each read and write goes through are
-/// left out.
+/// AppArmor's functions (security/apparmor/lsm.c) that answer with an error if they refuse. Functions that run at every read and write are left
+/// out.
 const APPARMOR_FUNCTIONS: [&str; 25] = [
     "apparmor_bprm_creds_for_exec",
     "apparmor_file_open",
@@ -67,7 +67,7 @@ const APPARMOR_FUNCTIONS: [&str; 25] = [
     "apparmor_userns_create",
 ];
 
-/// The programs without which `why` still tells the other causes, on this kernel: each with what is not seen without it.
+/// The programs for this kernel without which `why` still finds the other causes, each with the loss that its absence means.
 fn optional(missing: &mut Vec<String>) -> Vec<(&'static str, &'static str)> {
     let mut programs = vec![(NAMES, "")];
     match Feature::ReturnValue.missing() {
@@ -93,7 +93,7 @@ fn load(programs: &[&str]) -> Result<Object, Error> {
     open.load().map_err(refused("load"))
 }
 
-/// Loads with as many of the optional programs as this kernel takes, and leaves those in the list.
+/// Loads with as many of the optional programs as this kernel accepts. Only those stay in the list.
 fn load_with(
     needed: &[&str],
     optional: &mut Vec<(&'static str, &'static str)>,
@@ -114,7 +114,7 @@ fn load_with(
             return Err(error);
         };
         let (name, what) = optional.remove(place);
-        // The names stand in /proc/kallsyms too.
+        // Without it, the names come from /proc/kallsyms.
         if name != NAMES {
             missing.push(format!("{what}: {error}"));
         }
@@ -132,7 +132,7 @@ fn attach(object: &Object, name: &'static str) -> Result<Vec<Link>, Error> {
     Ok(vec![link])
 }
 
-/// Attaches one program to those of AppArmor's functions that this kernel has.
+/// Attaches one program to all of AppArmor's functions that this kernel has.
 fn attach_apparmor(object: &Object) -> Result<Vec<Link>, Error> {
     let program = function(object, APPARMOR)?;
     APPARMOR_FUNCTIONS
@@ -146,13 +146,13 @@ fn attach_apparmor(object: &Object) -> Result<Vec<Link>, Error> {
         .collect()
 }
 
-/// Something that the kernel told.
+/// A message of the kernel side.
 pub(super) enum Told {
     Event(Box<Event>),
     Filter {
         filter: u64,
         previous: u64,
-        /// `None` if this kernel does not keep it (CONFIG_CHECKPOINT_RESTORE).
+        /// The filter's program; `None` if this kernel does not keep it (CONFIG_CHECKPOINT_RESTORE).
         instructions: Option<Vec<u64>>,
     },
     Record(Box<Record>),
@@ -167,7 +167,7 @@ pub(super) struct Kernel {
 }
 
 impl Kernel {
-    /// Loads and attaches.
+    /// Loads and attaches the programs.
     pub(super) fn load() -> Result<Self, Error> {
         let checks = match Feature::CapabilityTracepoint.missing() {
             None => "why_capable",
@@ -212,17 +212,17 @@ impl Kernel {
             .map_err(refused(format!("update eBPF map {map}")))
     }
 
-    /// Watches what this process starts from now on, and not the process itself.
+    /// Watches the processes that this one starts from now on, and not the process itself.
     pub(super) fn watch_children(&self, pid: u32) -> Result<(), Error> {
         self.put("watched", pid, SPAWNER)
     }
 
-    /// Watches a process that runs already.
+    /// Watches a running process.
     pub(super) fn watch(&self, pid: u32) -> Result<(), Error> {
         self.put("watched", pid, 0)
     }
 
-    /// Watches what is executed in this mount namespace.
+    /// Watches processes that execute a program in this mount namespace.
     pub(super) fn watch_joins(&self, mount_namespace: u32) -> Result<(), Error> {
         self.put("joins", mount_namespace, 1)
     }
@@ -236,7 +236,7 @@ impl Kernel {
             .unwrap_or(1)
     }
 
-    /// How many of these found no room.
+    /// The number of these that did not fit.
     pub(super) fn lost(&self, what: Lost) -> u64 {
         self.map("lost")
             .ok()
@@ -249,7 +249,7 @@ impl Kernel {
             .unwrap_or(0)
     }
 
-    /// Names of the functions that these addresses lie in; `None` if this kernel does not name them.
+    /// Names of the functions that contain these addresses; `None` if this kernel does not name them.
     pub(super) fn names(&self, addresses: &[u64]) -> Option<HashMap<u64, String>> {
         let map = self.map("symbols").ok()?;
         let link = listen(|| {
@@ -295,16 +295,16 @@ impl Kernel {
     }
 }
 
-/// The stream of what the kernel tells.
+/// The stream of the kernel side's messages.
 pub(super) struct Events<'kernel> {
     ring: libbpf_rs::RingBuffer<'kernel>,
     queue: Rc<RefCell<VecDeque<Told>>>,
 }
 
 impl Events<'_> {
-    /// What has come, or comes within this time.
+    /// Returns the messages that have arrived, or arrive within this time.
     pub(super) fn wait(&self, time: Duration) -> Vec<Told> {
-        // Interrupted by a signal, for example; the next call goes on.
+        // A signal, for example, may interrupt this; the next call goes on.
         let _ = self.ring.poll(time);
         self.queue.borrow_mut().drain(..).collect()
     }
@@ -349,13 +349,13 @@ mod tests {
         kernel.watch_children(std::process::id()).unwrap();
         Command::new("true").status().unwrap();
         assert_eq!(kernel.lost(Lost::Processes), 0);
-        // No process has such a number.
+        // No process has a number this large.
         let full = (1 << 23..)
             .take(1 << 17)
             .find_map(|pid| kernel.watch(pid).err());
         assert!(full.is_some());
         Command::new("true").status().unwrap();
-        // Other tests of this process may start some too.
+        // Other tests of this process may start processes too.
         assert!(kernel.lost(Lost::Processes) > 0);
         assert_eq!(kernel.lost(Lost::Events), 0);
     }

@@ -1,15 +1,15 @@
-//! The events of the kernel side, as `bpf/why_layout.h` lays them out.
+//! The events of the kernel side, in the layout of `bpf/why_layout.h`.
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 pub(super) const CHECKS: usize = 4;
 pub(super) const FRAMES: usize = 16;
-/// The same of an audit record.
+/// The number of stack frames of an audit record.
 pub(super) const RECORD_FRAMES: usize = 32;
 /// The largest size of an audit record, in bytes.
 pub(super) const TEXT: usize = 1536;
 pub(super) const GROUPS: usize = 32;
-/// Ranges of ids that are kept of a user namespace's map.
+/// The number of ranges that are kept of a user namespace's id map.
 pub(super) const EXTENTS: usize = 5;
 pub(super) const PATH: usize = 256;
 pub(super) const INSTRUCTIONS: usize = 4096;
@@ -42,16 +42,16 @@ pub(super) mod flag {
     pub(crate) const PATH_TRUNCATED: u32 = 1 << 12;
 }
 
-/// What had no room (`enum why_lost`).
+/// The kinds of losses for lack of room (`enum why_lost`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Lost {
-    /// Refusals and what belongs to them.
+    /// Refusals, and messages that belong to them.
     Events,
     /// Processes that would have been watched.
     Processes,
 }
 
-/// `WATCH_SPAWNER`: only what this process starts is watched.
+/// `WATCH_SPAWNER`: only the children of this process are watched.
 pub(super) const SPAWNER: u32 = 1;
 
 /// Flags of a check.
@@ -129,7 +129,7 @@ pub(super) struct Event {
     pub(super) hook: u64,
     /// Its error, negative.
     pub(super) hook_answer: i64,
-    /// How many records of security modules belong to the call; they were told before.
+    /// The number of records of security modules that belong to the call; they precede this event.
     pub(super) records: u32,
     unused: u32,
     /// Soft and hard limit of each resource.
@@ -161,7 +161,7 @@ pub(super) struct Filter {
     pub(super) instructions: [u64; INSTRUCTIONS],
 }
 
-/// An audit record of a security module, told before the refusal of the call that it belongs to.
+/// An audit record of a security module. It precedes the refusal of the call that it belongs to.
 #[derive(Clone, Copy, FromBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub(super) struct Record {

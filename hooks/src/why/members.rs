@@ -1,4 +1,4 @@
-//! The processes of a container that runs.
+//! The processes of a running container.
 
 use crate::ebpf::INITIAL_PID_NAMESPACE;
 use anyhow::{Context, bail};
@@ -9,7 +9,7 @@ use std::os::unix::fs::MetadataExt;
 
 /// Processes to watch.
 pub(super) struct Members {
-    /// Their numbers.
+    /// Their process ids.
     pub(super) processes: Vec<u32>,
     /// The container's mount namespace; `None` if it is this process's own.
     pub(super) mount_namespace: Option<u32>,
@@ -24,7 +24,7 @@ fn namespace(pid: &str, kind: &str) -> Option<u64> {
     Some(fs::metadata(format!("/proc/{pid}/ns/{kind}")).ok()?.ino())
 }
 
-/// Makes sure that process ids here are those that the kernel side knows.
+/// Makes sure that this process sees the same process ids as the kernel side.
 ///
 /// # Errors
 /// They are not.
@@ -37,10 +37,11 @@ pub(super) fn initial_pid_namespace() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// All processes that share the mount or pid namespace of this one; where it shares both with us, the process and what it has started.
+/// Returns all processes that share the mount or pid namespace of this one. If it shares both with this program, returns the process and its
+/// descendants.
 ///
 /// # Errors
-/// There is no such process, or it is another user's.
+/// There is no such process, or it belongs to another user.
 pub(super) fn of(pid: u32) -> anyhow::Result<Members> {
     let name = pid.to_string();
     let mounts = match fs::metadata(format!("/proc/{pid}/ns/mnt")) {

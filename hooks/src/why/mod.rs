@@ -1,15 +1,15 @@
 //! `capprofctl why`: finds refused system calls, the part of the kernel that refused each, and the remedy.
 //!
 //! ```text
-//! capprof-hook why REPORT -- PROGRAM      watches what its parent process starts, and writes what was refused into the file REPORT
+//! capprof-hook why REPORT -- PROGRAM      watches the processes that its parent starts, and writes the refusals into the file REPORT
 //! capprof-hook why REPORT PID [SECONDS]   watches the container of a process, until it ends or is interrupted
 //! ```
 //!
-//! In the first form, the parent starts PROGRAM when this has written a line to standard output, and closes standard input when PROGRAM has ended.
-//! Under SELinux, PROGRAM is so started from the user's domain, and not from that of the hooks.
+//! In the first form, the parent starts PROGRAM when this process has written a line to standard output, and closes standard input when PROGRAM has
+//! ended. So, under SELinux, PROGRAM starts in the user's domain and not in that of the hooks.
 //!
-//! The eBPF programs (`bpf/why.bpf.c`) tell of refused calls of the watched processes; `collect` looks at the files, mounts, limits and
-//! filters that they concern, at once; `capprof_profile::why` decides. docs/why.md says how each cause is told.
+//! The eBPF programs (`bpf/why.bpf.c`) report refused calls of the watched processes. `collect` immediately reads the files, mounts, limits and
+//! filters concerned, and `capprof_profile::why` decides. docs/why.md says how each cause is recognised.
 
 mod calls;
 mod collect;
@@ -81,7 +81,7 @@ pub fn run(mut arguments: impl Iterator<Item = OsString>) -> anyhow::Result<Exit
     watch_container(&report, pid, time)
 }
 
-/// Watches until the process ends, the time is over, or a signal says so.
+/// Watches until the process ends, the time is over, or a signal comes.
 fn watch_container(report: &Path, pid: u32, time: Option<Duration>) -> anyhow::Result<ExitCode> {
     let members = members::of(pid)?;
     let kernel = load()?;
@@ -90,7 +90,7 @@ fn watch_container(report: &Path, pid: u32, time: Option<Duration>) -> anyhow::R
     if let Some(namespace) = members.mount_namespace {
         kernel.watch_joins(namespace)?;
     }
-    // What was started meanwhile is found by a second look.
+    // A second look finds processes that were started in the meantime.
     for member in members
         .processes
         .into_iter()
@@ -119,7 +119,7 @@ fn watch_command(report: &Path, program: &OsStr) -> anyhow::Result<ExitCode> {
     let kernel = load()?;
     let mut watch = Watch::new(&kernel, RefusalCollector::of_command(program))?;
     kernel.watch_children(std::os::unix::process::parent_id())?;
-    // Those of the terminal are for the command.
+    // The terminal's signals are for the command, not for this process.
     let _signals = Signals::catch()?;
     hurry();
     writeln!(io::stdout(), "ready").context("write to standard output")?;
@@ -131,7 +131,7 @@ fn watch_command(report: &Path, program: &OsStr) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// True if nothing can come from there any more.
+/// Returns true if the other end of the pipe is closed.
 fn is_closed(input: BorrowedFd<'_>) -> bool {
     let mut inputs = [PollFd::new(input, PollFlags::empty())];
     poll(&mut inputs, PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
@@ -141,7 +141,7 @@ fn is_closed(input: BorrowedFd<'_>) -> bool {
 struct Watch<'a> {
     events: Events<'a>,
     collector: RefusalCollector,
-    /// Told, and not yet taken.
+    /// Messages that were read but not yet processed.
     waiting: VecDeque<Told>,
 }
 
@@ -154,7 +154,7 @@ impl<'a> Watch<'a> {
         })
     }
 
-    /// Takes what has come, or comes within this time, for about as long.
+    /// Processes messages that have arrived, or arrive within this time, for about as long.
     fn go_on(&mut self, time: Duration) {
         let start = Instant::now();
         self.hear(time);
@@ -166,15 +166,15 @@ impl<'a> Watch<'a> {
         }
     }
 
-    /// Looking at one refusal takes longer than a process may live: of all processes that are told of, what would be gone with them is opened
-    /// before any refusal is looked at.
+    /// Reads new messages. Processing one refusal can take longer than a process lives. So for each process that appears in a message, everything that
+    /// would be gone with it is opened before any refusal is processed.
     fn hear(&mut self, time: Duration) {
         let told = self.events.wait(time);
         told.iter().for_each(|told| self.collector.hold(told));
         self.waiting.extend(told);
     }
 
-    /// Takes what has come until now.
+    /// Processes all messages that have arrived until now.
     fn finish(mut self) -> RefusalCollector {
         self.hear(Duration::ZERO);
         for told in self.waiting {
@@ -184,7 +184,8 @@ impl<'a> Watch<'a> {
     }
 }
 
-/// What was refused is looked at before the process goes on and is gone. Only the calling thread hurries, and none that it starts.
+/// Raises the priority of this thread, so that it reads the facts of a refusal before the process goes on or ends. Threads that it starts keep the
+/// normal priority.
 #[allow(unsafe_code)]
 fn hurry() {
     let parameters = libc::sched_param { sched_priority: 1 };
@@ -197,7 +198,7 @@ fn hurry() {
         )
     };
     if status != 0 {
-        // Without the right to this either, it is as quick as it is.
+        // If this is refused too, the thread keeps its priority.
         let _ = rustix::process::setpriority_process(None, -20);
     }
 }
@@ -207,7 +208,7 @@ fn write(path: &Path, report: &RefusalReport) -> anyhow::Result<()> {
     std::fs::write(path, text).with_context(|| format!("write {}", path.display()))
 }
 
-/// Signals that end this process, caught.
+/// Catches the signals that would end this process.
 struct Signals([Arc<AtomicBool>; 4]);
 
 impl Signals {
@@ -219,7 +220,7 @@ impl Signals {
         Ok(signals)
     }
 
-    /// True if any came.
+    /// Returns true if one has come.
     fn seen(&self) -> bool {
         self.0.iter().any(|seen| seen.load(Ordering::Relaxed))
     }

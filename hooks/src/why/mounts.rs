@@ -14,17 +14,17 @@ impl Mounts {
         Self(entries(list).map(mount).collect())
     }
 
-    /// True if it has the mount with this number.
+    /// Returns true if the list has the mount with this number.
     pub(super) fn has(&self, id: u64) -> bool {
         self.0.contains_key(&id)
     }
 
-    /// True if nothing is known.
+    /// Returns true if no mount is known.
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// The mount with this number; of one that is not listed the path at which it was entered is its point.
+    /// Returns the mount with this number. If it is not listed, its mount point is the path at which it was entered.
     pub(super) fn find(&self, id: u64, path: &str) -> Mount {
         self.0.get(&id).cloned().unwrap_or_else(|| Mount {
             point: path.to_owned(),

@@ -1,4 +1,4 @@
-//! The way to a file as a process sees it: from its root directory, link by link, without entering its namespaces.
+//! Walks a path as a process sees it: from its root directory, link by link, without entering its namespaces.
 
 use super::mounts::Mounts;
 use capprof_profile::why::facts::{AclEntry, FileKind, PathComponent, Walk};
@@ -10,7 +10,7 @@ use rustix::io::Errno;
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
-/// As many as the kernel follows (include/linux/namei.h, `MAXSYMLINKS`).
+/// The number of links that the kernel follows (include/linux/namei.h, `MAXSYMLINKS`).
 const LINKS: usize = 40;
 
 /// The start of a walk.
@@ -19,7 +19,7 @@ pub(super) struct Start<'a> {
     pub(super) root: BorrowedFd<'a>,
     /// The mounts of the process.
     pub(super) mounts: &'a Mounts,
-    /// The process's number in its own pid namespace, for /proc/self.
+    /// The process's id in its own pid namespace, for /proc/self.
     pub(super) pid: Option<u32>,
 }
 
@@ -32,7 +32,7 @@ struct Directory {
 
 struct Walker<'a> {
     start: &'a Start<'a>,
-    /// The way from the root directory to the walk's place.
+    /// The directories from the root directory to the walk's present place.
     stack: Vec<Directory>,
     pending: VecDeque<String>,
     links: usize,
@@ -90,7 +90,7 @@ impl Walker<'_> {
         Some(())
     }
 
-    /// One name further; `None` at the end of the way.
+    /// Walks one component further; `None` at the end.
     fn advance(&mut self, no_follow: bool) -> Option<()> {
         let name = self.pending.pop_front()?;
         let here = self.stack.last()?;
@@ -147,7 +147,7 @@ impl Walker<'_> {
         }
         match self.pending.is_empty() {
             true => self.look_at_capabilities(&fd, &step),
-            // Not a directory: the kernel says ENOTDIR.
+            // This is not a directory: the kernel returns ENOTDIR.
             false => return None,
         }
         self.end(step)
@@ -268,7 +268,7 @@ fn kind(mode: u32) -> FileKind {
     }
 }
 
-/// The access control list (include/uapi/linux/posix_acl_xattr.h): a version, then entries of eight bytes.
+/// Reads the access control list (include/uapi/linux/posix_acl_xattr.h): a version, then entries of eight bytes.
 fn list(fd: BorrowedFd<'_>) -> Vec<AclEntry> {
     let mut bytes = [0; 1024];
     let path = format!("/proc/self/fd/{}", fd.as_raw_fd());
@@ -288,7 +288,7 @@ fn list(fd: BorrowedFd<'_>) -> Vec<AclEntry> {
         .collect()
 }
 
-/// Magic numbers (include/uapi/linux/magic.h).
+/// Names a file system by its magic number (include/uapi/linux/magic.h).
 fn file_system_name(magic: u64) -> &'static str {
     match magic & 0xffff_ffff {
         0x9fa0 => "proc",

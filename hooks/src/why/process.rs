@@ -12,19 +12,19 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::rc::Rc;
 
-/// Root directories and mounts by the inode number of their mount namespace, kept for processes that are gone before they are looked at.
+/// Root directories and mounts by the inode number of their mount namespace, kept for processes that end before their refusal is processed.
 #[derive(Default)]
 pub(super) struct Roots(HashMap<u32, Root>);
 
 struct Root {
     directory: Rc<OwnedFd>,
     mounts: Rc<Mounts>,
-    /// The kernel unmounts everything in a namespace that no process holds.
+    /// Keeps the namespace: the kernel unmounts everything in a namespace that has no user.
     namespace: fs::File,
 }
 
 impl Roots {
-    /// Reads what the process has now. If the process is gone: the mounts of its namespace as they are now.
+    /// Reads the present root directory and mounts of the process. If it is gone, reads the present mounts of its namespace.
     pub(super) fn refresh(&mut self, pid: u32, mount_namespace: u32) {
         if let Some(fresh) = read(pid, mount_namespace) {
             self.0.insert(mount_namespace, fresh);
@@ -33,12 +33,12 @@ impl Roots {
         }
     }
 
-    /// True if a process was seen in this mount namespace.
+    /// Returns true if a process was seen in this mount namespace.
     pub(super) fn know(&self, mount_namespace: u32) -> bool {
         self.0.contains_key(&mount_namespace)
     }
 
-    /// The process's root directory and mounts; the root directory that was last seen in its mount namespace if the process is gone.
+    /// Returns the process's root directory and mounts. If the process is gone, returns the root directory that was last seen in its mount namespace.
     pub(super) fn of(
         &mut self,
         pid: u32,
@@ -51,8 +51,8 @@ impl Roots {
 }
 
 impl Root {
-    /// Reads the mounts without a process, from the namespace itself. A process that was last seen before its runtime called pivot_root(2)
-    /// has another root directory since: that of the namespace.
+    /// Reads the mounts from the namespace itself, without a process. If a process was last seen before its runtime called pivot_root(2), its root
+    /// directory is now another: that of the namespace.
     fn look_again(&mut self) {
         let Some((directory, mounts)) = root_of_namespace(&self.namespace) else {
             return;
@@ -67,7 +67,7 @@ impl Root {
 
 fn read(pid: u32, mount_namespace: u32) -> Option<Root> {
     let namespace = fs::File::open(format!("/proc/{pid}/ns/mnt")).ok()?;
-    // It may have moved on, or be another process with the same number.
+    // The process may have changed its namespace, or be another one with the same number.
     if namespace.metadata().ok()?.ino() != u64::from(mount_namespace) {
         return None;
     }
@@ -85,18 +85,18 @@ fn open_root(path: &str) -> Option<OwnedFd> {
     openat(CWD, path, flags, Mode::empty()).ok()
 }
 
-/// The number of the mount that a directory lies on.
+/// The number of the mount that contains a directory.
 fn mount_of(directory: BorrowedFd<'_>) -> Option<u64> {
     let found = statx(directory, "", AtFlags::EMPTY_PATH, StatxFlags::MNT_ID);
     found.ok().map(|found| found.stx_mnt_id)
 }
 
-/// The root directory that setns(2) gives to a thread that enters the namespace, and the mounts there. A thread of its own enters.
+/// The root directory that a thread gets when it enters the namespace with setns(2), and the mounts there. A separate thread enters it.
 fn root_of_namespace(namespace: &fs::File) -> Option<(OwnedFd, Mounts)> {
     let enter = || {
-        // The namespace's own /proc need not have this thread.
+        // The /proc of that namespace may not show this thread.
         let this = open_root("/proc/thread-self")?;
-        // Refused to threads that share their root directory with others.
+        // setns(2) fails for a thread that shares its root directory with others.
         nix::sched::unshare(CloneFlags::CLONE_FS).ok()?;
         nix::sched::setns(namespace, CloneFlags::CLONE_NEWNS).ok()?;
         let list = openat(
@@ -111,7 +111,7 @@ fn root_of_namespace(namespace: &fs::File) -> Option<(OwnedFd, Mounts)> {
     std::thread::scope(|scope| scope.spawn(enter).join().ok().flatten())
 }
 
-/// The process's number in its own pid namespace.
+/// The process's id in its own pid namespace.
 pub(super) fn pid_inside(pid: u32) -> Option<u32> {
     fs::read_to_string(format!("/proc/{pid}/status"))
         .ok()?
@@ -123,7 +123,7 @@ pub(super) fn pid_inside(pid: u32) -> Option<u32> {
         .ok()
 }
 
-/// What runs in the process; `None` of a file that is the root of a mount, as runc's copy of itself is.
+/// The executable of the process; `None` for a file that is itself the root of a mount, like runc's copy of itself.
 pub(super) fn executable(pid: u32) -> Option<String> {
     let path = fs::read_link(format!("/proc/{pid}/exe")).ok()?;
     let path = path.to_string_lossy();
@@ -143,7 +143,7 @@ const LIMITS: [(usize, &str); 8] = [
     (14, "RLIMIT_RTPRIO"),
 ];
 
-/// The soft limits, and how many files are open, unless the process is gone.
+/// The soft limits, and the number of open files unless the process is gone.
 pub(super) fn limits(pid: u32, limits: &[[u64; 2]; 16]) -> BTreeMap<String, (u64, Option<u64>)> {
     let open = fs::read_dir(format!("/proc/{pid}/fd"))
         .ok()
@@ -159,7 +159,7 @@ pub(super) fn limits(pid: u32, limits: &[[u64; 2]; 16]) -> BTreeMap<String, (u64
         .collect()
 }
 
-/// Network namespaces of watched processes, kept for those that are gone before they are looked at.
+/// Network namespaces of watched processes, kept for those that end before their refusal is processed.
 #[derive(Default)]
 pub(super) struct Networks(HashMap<u32, fs::File>);
 
@@ -237,7 +237,7 @@ fn sysctl(name: &str) -> Option<i64> {
         .ok()
 }
 
-/// Runs `read` in a network namespace, whose sysctls differ from ours; `None` if that is refused.
+/// Runs `read` in a network namespace, because its sysctls differ from those of this process; `None` if that is refused.
 fn in_network_namespace<T: Send>(namespace: &fs::File, read: &(dyn Fn() -> T + Sync)) -> Option<T> {
     std::thread::scope(|scope| {
         scope
@@ -275,23 +275,23 @@ pub(super) fn modules(pid: u32, landlock: Option<bool>) -> Modules {
                 let (mode, _) = mode.split_once(']')?;
                 (mode != "none").then(|| mode.to_owned())
             }),
-        // Told by records, which have names for their stacks at the end.
+        // Records fill in the rest, at the end, when their stacks have names.
         ..Modules::default()
     }
 }
 
-/// True if this kernel runs with SELinux, enforcing or not.
+/// Returns true if SELinux is enabled in this kernel, enforcing or not.
 pub(super) fn selinux_is_on() -> bool {
     Path::new("/sys/fs/selinux/enforce").exists()
 }
 
-/// True if this kernel runs with AppArmor.
+/// Returns true if AppArmor is enabled in this kernel.
 pub(super) fn apparmor_is_on() -> bool {
     fs::read_to_string("/sys/module/apparmor/parameters/enabled")
         .is_ok_and(|text| text.trim() == "Y")
 }
 
-/// The limit of processes of a control group that has reached it.
+/// Returns the limit on processes of the process's control group, or of one above it, if that has been reached.
 pub(super) fn pids_limit(pid: u32) -> Option<u64> {
     let (controller, path) = match control_group::of(pid, "pids") {
         Some(path) => ("pids", path),
@@ -346,7 +346,7 @@ fn list_refuses(list: &str, rule: &DeviceRule) -> Option<bool> {
             fields.next()?,
             fields.next()?,
         );
-        // What is forbidden from everything is not listed.
+        // After a rule for everything, the exceptions are not listed.
         if kind == "a" {
             return None;
         }

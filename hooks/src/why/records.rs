@@ -1,4 +1,4 @@
-//! Records that SELinux and AppArmor make of a refusal, and AppArmor's functions.
+//! Refusals of SELinux and AppArmor: their audit records, and the answers of AppArmor's functions.
 
 use super::layout::{self, Event, TEXT};
 use crate::ebpf::symbols::Symbols;
@@ -15,12 +15,12 @@ impl Waiting {
     /// Keeps a record until its system call has ended.
     pub(super) fn add(&mut self, record: &layout::Record) {
         let records = self.0.entry(record.tid).or_default();
-        // Others are of calls that have ended.
+        // The other records belong to calls that have ended.
         records.retain(|earlier| earlier.recorded_ns == record.recorded_ns);
         records.push(*record);
     }
 
-    /// Takes the records of the call that the event tells of.
+    /// Takes the records of the event's call.
     pub(super) fn of(&mut self, event: &Event) -> Vec<layout::Record> {
         let mut records = self.0.remove(&event.tid).unwrap_or_default();
         records.retain(|record| event.records > 0 && record.recorded_ns == event.recorded_ns);
@@ -45,7 +45,7 @@ pub(super) fn hook(event: &Event) -> Option<u64> {
     (event.hook != 0).then_some(event.hook + 1)
 }
 
-/// What a record says; `None` of both if it grants, is cut short, or is of a domain that is not enforced.
+/// Parses a record of either module; `None` if it grants, is cut short, or concerns a domain that is not enforced.
 pub(super) fn read(
     record: &layout::Record,
     symbols: Option<&Symbols>,
@@ -68,7 +68,7 @@ pub(super) fn read(
 /// `AUDIT_AVC` (include/uapi/linux/audit.h).
 const AVC: u16 = 1400;
 
-/// The functions from the one that asks the security modules for a capability outwards.
+/// The functions from the one that asks the security modules for a capability, outwards.
 fn from_question(names: Vec<String>) -> Vec<String> {
     let start = names.iter().position(|name| name == "security_capable");
     names.into_iter().skip(start.unwrap_or(0)).collect()
@@ -110,13 +110,13 @@ fn selinux(
     })
 }
 
-/// `apparmor="DENIED" operation="open" class="file" profile="p" name="/f" … denied_mask="r"` (security/apparmor/audit.c, `audit_pre()`).
+/// Parses `apparmor="DENIED" operation="open" class="file" profile="p" name="/f" … denied_mask="r"` (security/apparmor/audit.c, `audit_pre()`).
 fn apparmor(
     record: &AuditRecord<'_>,
     call_site: impl FnOnce() -> Vec<String>,
 ) -> Option<ApparmorDenial> {
     let text = |key| record.text(key).map(|value| lossy(&value));
-    // AppArmor kills the process where the profile says so.
+    // AppArmor kills the process if the profile says so.
     if !matches!(&*text("apparmor")?, "DENIED" | "KILLED") {
         return None;
     }
@@ -152,7 +152,7 @@ fn apparmor(
     })
 }
 
-/// What one of AppArmor's functions refused without a record: with the error that the call failed with.
+/// Returns the refusal of one of AppArmor's functions without a record, if the call failed with the same error.
 pub(super) fn unrecorded(
     event: &Event,
     error: Errno,
@@ -173,7 +173,7 @@ pub(super) fn unrecorded(
     })
 }
 
-/// AppArmor's word (security/apparmor/include/audit.h) for what a function decides.
+/// AppArmor's name (security/apparmor/include/audit.h) for the operation that a function decides about.
 fn operation(function: &str) -> &str {
     match function {
         "bprm_creds_for_exec" => "exec",
@@ -210,7 +210,7 @@ mod tests {
         record
     }
 
-    /// As Linux 6.12 writes it.
+    /// A record as Linux 6.12 writes it.
     const SYSCTL: &str = "audit(1795441500.475:14): avc:  denied  { write } for  pid=160 comm=\"sh\" name=\"ctrl-alt-del\" dev=\"proc\" ino=1 \
         scontext=system_u:system_r:container_t:s0:c1,c2 tcontext=system_u:object_r:sysctl_kernel_t:s0 tclass=file permissive=0";
 
@@ -290,7 +290,7 @@ mod tests {
         }
         assert_eq!(waiting.of(&event).len(), 1);
         assert!(waiting.of(&event).is_empty());
-        // A call that was told before, or that no record belongs to.
+        // An event of an earlier call, and one without records.
         for (records, recorded_ns) in [(1, 10), (0, 20)] {
             (event.records, event.recorded_ns) = (records, recorded_ns);
             waiting.add(&record_of(7, 20));

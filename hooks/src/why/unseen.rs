@@ -1,14 +1,14 @@
-//! What of refusals is beyond a bound, and therefore not looked at.
+//! Counts the refusals, or parts of them, that are not examined because they exceed a bound.
 
 use super::kernel::Kernel;
 use super::layout::{EXTENTS, Event, GROUPS, Lost, PATH, flag};
 
-/// Counts, each of refusals.
+/// The numbers of such refusals.
 #[derive(Debug, Default)]
 pub(super) struct Unseen {
-    /// Beyond those that are kept.
+    /// Those beyond the number that is kept.
     pub(super) dropped: u64,
-    /// Of a file whose mounts are not known: the process and its mount namespace were gone before any process in it was looked at.
+    /// Those about a file whose mounts are not known: the process and its mount namespace were gone before any of its processes was examined.
     pub(super) too_late: u64,
     names: u64,
     groups: u64,
@@ -16,7 +16,7 @@ pub(super) struct Unseen {
 }
 
 impl Unseen {
-    /// Counts what the kernel side has not kept of a refusal.
+    /// Counts the parts of a refusal that the kernel side has not kept.
     pub(super) fn note(&mut self, event: &Event) {
         let more = |count: u32, kept: usize| usize::try_from(count).is_ok_and(|count| count > kept);
         self.names += u64::from(has_long_name(event));
@@ -25,7 +25,7 @@ impl Unseen {
             u64::from(more(event.extents_uid, EXTENTS) || more(event.extents_gid, EXTENTS));
     }
 
-    /// A line for each kind, with what of the kernel side had no room.
+    /// A line for each kind, including losses of the kernel side for lack of room.
     pub(super) fn lines(&self, kernel: &Kernel) -> Vec<String> {
         let counted = [
             (

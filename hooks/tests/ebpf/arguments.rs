@@ -1,4 +1,4 @@
-//! What is asked for, by which the answer is judged.
+//! Arguments of system calls that decide if a check matters.
 
 use crate::container::{Container, Tools, is_overcommit};
 use crate::{hides_capset, of, one, rest, whole};
@@ -175,7 +175,7 @@ pub(crate) fn securebits_are_seen(tools: &Tools) -> anyhow::Result<()> {
 
 pub(crate) fn compat_system_calls_have_their_own_table(tools: &Tools) -> anyhow::Result<()> {
     let evidence = match Container::new(tools, &["/bin/probe", "compat-chroot"])?.run() {
-        // No 32-bit system calls on this machine: nothing that could be misread.
+        // This machine has no 32-bit system calls, so there is nothing to misread.
         Err(error)
             if cfg!(not(target_arch = "x86_64")) && error.to_string().contains("status: 2") =>
         {

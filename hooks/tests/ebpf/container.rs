@@ -23,12 +23,12 @@ pub(crate) struct Tools {
     pub(crate) recorder: PathBuf,
     /// `probe.c`.
     pub(crate) probe: PathBuf,
-    /// Holds `probe`.
+    /// The directory of `probe`.
     _directory: TempDir,
 }
 
 impl Tools {
-    /// Those next to this program; in a guest without a compiler, `CAPPROF_EBPF` and `CAPPROF_PROBE` name them.
+    /// Finds the recorder next to this program and compiles the probe; in a guest without a compiler, `CAPPROF_EBPF` and `CAPPROF_PROBE` name them.
     pub(crate) fn find() -> anyhow::Result<Self> {
         let own = std::env::current_exe()?;
         let recorder = match std::env::var_os("CAPPROF_EBPF") {
@@ -154,7 +154,7 @@ impl<'tools> Container<'tools> {
         self
     }
 
-    /// Takes all capabilities away, and has the results of system calls recorded in which one is missed.
+    /// Removes all capabilities, and makes the recorder record the results of system calls with a refused check.
     pub(crate) fn verifying(mut self) -> Self {
         self.config["process"]["capabilities"] =
             json!({ "bounding": [], "effective": [], "permitted": [] });
@@ -223,7 +223,7 @@ impl<'tools> Container<'tools> {
         Ok(self)
     }
 
-    /// The runtime's command; crun gets a cgroup file system that it accepts on machines with both versions.
+    /// The runtime's command; on machines with both versions of control groups, crun gets a mount that it accepts.
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = match self.runtime {
             "crun" => {
@@ -271,13 +271,13 @@ impl<'tools> Container<'tools> {
         Directory::at(self.work.path().join("recording"))
     }
 
-    /// Runs the container to its end; returns what was recorded.
+    /// Runs the container to its end, which must be a success; returns the evidence.
     pub(crate) fn run(&self) -> anyhow::Result<Evidence> {
         self.start_and_wait()?;
         self.collect()
     }
 
-    /// Runs the container to any end; returns its exit status and what was recorded.
+    /// Runs the container to any end; returns its exit status and the evidence.
     pub(crate) fn run_to_any_end(&self) -> anyhow::Result<(Option<i32>, Evidence)> {
         let output = self.start()?;
         Ok((output.status.code(), self.collect()?))
@@ -301,7 +301,7 @@ impl<'tools> Container<'tools> {
         Ok(())
     }
 
-    /// Starts the container, which sleeps, has processes join it, and ends it.
+    /// Starts the container, which sleeps, makes processes join it, and ends it.
     pub(crate) fn run_with(
         &self,
         between: impl FnOnce(&Self) -> anyhow::Result<()>,
@@ -336,7 +336,7 @@ impl<'tools> Container<'tools> {
         Ok(state["pid"].to_string())
     }
 
-    /// What is recorded by now.
+    /// Returns the evidence so far.
     pub(crate) fn collect(&self) -> anyhow::Result<Evidence> {
         let directory = self.directory().path().display().to_string();
         let evidence = self.tools.record(&["collect", &directory])?;
@@ -354,7 +354,7 @@ impl Drop for Container<'_> {
     }
 }
 
-/// The capabilities that this process may give.
+/// The capabilities that this process holds and can give.
 fn held() -> anyhow::Result<Vec<Capability>> {
     let status = fs::read_to_string("/proc/self/status")?;
     let bits = status
@@ -379,7 +379,7 @@ pub(crate) fn command(program: &str, arguments: &[&std::ffi::OsStr]) -> anyhow::
     Ok(())
 }
 
-/// Returns true if the check is the kernel's account of memory, which every program causes.
+/// Returns true if the check comes from the kernel's memory accounting, which every program causes.
 pub(crate) fn is_overcommit(observation: &Observation) -> bool {
     observation
         .call_site

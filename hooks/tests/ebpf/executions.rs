@@ -114,7 +114,7 @@ pub(crate) fn unreadable_file_capabilities_say_why(tools: &Tools) -> anyhow::Res
 
 pub(crate) fn capabilities_gained_by_execve_are_seen(tools: &Tools) -> anyhow::Result<()> {
     let mut container = Container::shell(tools, "/bin/second nothing")?;
-    // A user without any, as engines start one.
+    // A user without capabilities, as engines start one.
     container.config["process"]["user"] = serde_json::json!({ "uid": 1000, "gid": 1000 });
     let file = container.root().join("bin/second");
     command("setcap", &["cap_net_raw+ep".as_ref(), file.as_ref()])?;

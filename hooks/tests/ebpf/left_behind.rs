@@ -1,4 +1,4 @@
-//! What stays in the kernel after a recording, and what must not.
+//! Leftovers of a recording in the kernel.
 
 use crate::container::{Container, Tools};
 use crate::members::{are_counted, map};
@@ -30,7 +30,7 @@ pub(crate) fn nothing_stays_armed_after_the_end(tools: &Tools) -> anyhow::Result
 pub(crate) fn rows_of_a_recording_that_is_half_forgotten_are_swept(
     tools: &Tools,
 ) -> anyhow::Result<()> {
-    // Of a recording that was armed right after boot.
+    // The slot of a recording that was armed right after boot.
     const SLOT: u64 = 1;
     let container = Container::new(tools, &["/bin/sleep", "60"])?;
     container.run_with(|container| {
@@ -57,7 +57,7 @@ pub(crate) fn rows_of_a_recording_that_is_half_forgotten_are_swept(
         let said = tools.record(&["sweep", "/nowhere"])?;
         ensure!(said.contains("removed eBPF map rows"), "{said}");
         for (name, before) in names.iter().zip(before) {
-            // This container may have got more meanwhile.
+            // This container may have got more rows in the meantime.
             ensure!(rows(name)? >= before, "{name}: rows of others are gone");
             let is_left = map(name)?.keys().any(|key| key[..8] == SLOT.to_ne_bytes());
             ensure!(!is_left, "{name}: a row is left");
@@ -102,7 +102,7 @@ pub(crate) fn one_failed_call_under_strace_loses_nothing(tools: &Tools) -> anyho
     Ok(())
 }
 
-/// Their directory alone tells if they are gone.
+/// Only their own state directory shows if they are gone.
 pub(crate) fn recordings_of_another_state_directory_are_not_swept(
     tools: &Tools,
 ) -> anyhow::Result<()> {
@@ -136,7 +136,7 @@ pub(crate) fn recordings_of_another_state_directory_are_not_swept(
     Ok(())
 }
 
-/// What a shell script says in which `$0` is the recorder, and whose pins no other process sees.
+/// Runs a shell script in which `$0` is the recorder and whose pins no other process sees. Returns its output.
 fn with_pins_of_its_own(tools: &Tools, script: &str) -> anyhow::Result<String> {
     let output = Command::new("unshare")
         .args(["--mount", "sh", "-c"])
@@ -149,7 +149,7 @@ fn with_pins_of_its_own(tools: &Tools, script: &str) -> anyhow::Result<String> {
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// Capabilities are recorded all the same, and it is said what is not.
+/// Capabilities are still recorded, and the report names what is not.
 pub(crate) fn nothing_is_seen_of_devices_where_control_groups_are_hidden(
     tools: &Tools,
 ) -> anyhow::Result<()> {
@@ -162,13 +162,13 @@ pub(crate) fn nothing_is_seen_of_devices_where_control_groups_are_hidden(
         "writes to /proc/sys: control groups version 2 are not mounted",
         "ping sockets: control groups version 2 are not mounted",
     ] {
-        // In what could be recorded, and in what is.
+        // Once in the report of `probe`, and once in that of `unseen`.
         ensure!(said.matches(what).count() == 2, "{said}");
     }
     Ok(())
 }
 
-/// As on a host whose administrator mounts them at a path of their own.
+/// Some administrators mount them at another path.
 pub(crate) fn devices_are_seen_where_control_groups_are_mounted_elsewhere(
     tools: &Tools,
 ) -> anyhow::Result<()> {
@@ -180,7 +180,7 @@ pub(crate) fn devices_are_seen_where_control_groups_are_mounted_elsewhere(
     Ok(())
 }
 
-/// What an upgrade left: pins of another layout, which only the version that made them could use.
+/// An upgrade leaves pins of another layout, which only the version that made them could use.
 pub(crate) fn pins_of_a_former_version_are_unloaded(tools: &Tools) -> anyhow::Result<()> {
     let said = with_pins_of_its_own(
         tools,
@@ -194,7 +194,7 @@ pub(crate) fn pins_of_a_former_version_are_unloaded(tools: &Tools) -> anyhow::Re
     Ok(())
 }
 
-/// A hook writes the addresses that it has named to the front of the map, and takes them back afterwards.
+/// A hook writes addresses to the front of the map to have them named, and clears them afterwards.
 pub(crate) fn addresses_that_a_killed_hook_left_are_not_named_as_ours(
     tools: &Tools,
 ) -> anyhow::Result<()> {
@@ -212,14 +212,14 @@ pub(crate) fn addresses_that_a_killed_hook_left_are_not_named_as_ours(
     let none = 0_u64.to_ne_bytes();
     for row in 0..map.max_entries() {
         ensure!(read(row)? == none, "row {row} was not taken back");
-        // Of no function: the kernel writes it as a number.
+        // No function is at this address, so the kernel prints it as a number.
         map.update(&row.to_ne_bytes(), &4711_u64.to_ne_bytes(), MapFlags::ANY)?;
     }
     let evidence = container()?;
     whole(&evidence)?;
     let after = &one(&evidence, Capability::SYS_CHROOT)?.call_site;
     ensure!(*after == before, "{after:?} instead of {before:?}");
-    // Where the kernel refuses iterators, names come from /proc/kallsyms, and no process reads the map.
+    // If the kernel refuses iterators, names come from /proc/kallsyms, and no process reads the map.
     if capprof_hook::ebpf::directory()
         .join("link-name_symbols")
         .exists()

@@ -1,4 +1,4 @@
-//! What one recording may take of the maps.
+//! The limits of one recording in the maps.
 
 use crate::container::{Container, Tools};
 use crate::whole;
@@ -10,7 +10,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// The number of programs that are kept of one recording: `LIMIT_PROGRAMS` in the program.
+/// The largest number of programs of one recording: `LIMIT_PROGRAMS` in the program.
 const LIMIT: usize = 4096;
 
 fn wait_for(file: &Path) -> anyhow::Result<()> {
@@ -59,10 +59,10 @@ pub(crate) fn a_recording_that_reaches_its_limits_leaves_room_for_others(
     Ok(())
 }
 
-/// What fills a map of one recording.
+/// A way to fill a map with rows of one recording.
 struct Filling {
     map: &'static str,
-    /// How many rows of it one recording may have: `enum limit` in the program.
+    /// The number of rows that one recording may have in it: `enum limit` in the program.
     limit: u32,
     script: &'static str,
 }
@@ -131,7 +131,7 @@ pub(crate) fn each_limit_that_is_reached_is_named(tools: &Tools) -> anyhow::Resu
     Ok(())
 }
 
-/// A map of the programs that are loaded.
+/// A map of the loaded programs.
 fn pinned(name: &str) -> anyhow::Result<MapHandle> {
     let set = fs::read_dir("/sys/fs/bpf/capprof")?
         .next()
@@ -139,12 +139,12 @@ fn pinned(name: &str) -> anyhow::Result<MapHandle> {
     Ok(MapHandle::from_pinned_path(set.path().join(name))?)
 }
 
-/// Fills what a pinned map has room for, does `work`, and empties it again.
+/// Fills the free rows of a pinned map, does `work`, and deletes them again.
 fn with_full<T>(name: &str, work: impl FnOnce() -> T) -> anyhow::Result<T> {
     let map = pinned(name)?;
     let size = usize::try_from(map.key_size())?;
     let value = vec![0; usize::try_from(map.value_size())?];
-    // No time since boot and no namespace has such a number.
+    // No slot and no namespace has a number like these.
     let keys: Vec<Vec<u8>> = (1..=u64::from(map.max_entries()))
         .filter_map(|number| number.to_ne_bytes().get(..size).map(<[u8]>::to_vec))
         .collect();
@@ -154,7 +154,7 @@ fn with_full<T>(name: &str, work: impl FnOnce() -> T) -> anyhow::Result<T> {
         .map_or(libbpf_rs::ErrorKind::TooBig, |error| error.kind());
     let result = work();
     for key in &keys {
-        // Some had no room.
+        // Some keys did not fit.
         let _ = map.delete(key);
     }
     ensure!(
@@ -167,7 +167,7 @@ fn with_full<T>(name: &str, work: impl FnOnce() -> T) -> anyhow::Result<T> {
 pub(crate) fn a_map_without_room_for_another_recording_is_named(
     tools: &Tools,
 ) -> anyhow::Result<()> {
-    // Loads the programs.
+    // The first container loads the programs.
     whole(&Container::new(tools, &["/bin/true"])?.run()?)?;
     let before = tools.record(&["slots"])?;
     let container = Container::new(tools, &["/bin/true"])?;
@@ -192,7 +192,7 @@ pub(crate) fn a_map_without_room_for_another_recording_is_named(
     Ok(())
 }
 
-/// How many call paths of one kind of check are told apart: `PATHS` in the program.
+/// The number of call paths that are kept apart for one kind of check: `PATHS` in the program.
 const PATHS: u32 = 64;
 
 /// `mix()` of the program.
@@ -201,7 +201,7 @@ fn mix(digest: u64, word: u64) -> u64 {
     digest ^ (digest >> 29)
 }
 
-/// Where `struct check` of the program has the number of the path, the digest of its frames, and the number of frames to compare.
+/// The offsets in the program's `struct check` of the path's number, the digest of its frames, and the number of frames to compare.
 const PATH: usize = 24;
 const DIGEST: usize = 80;
 const DEPTH: usize = 92;
@@ -212,7 +212,7 @@ fn word(bytes: &[u8], at: usize) -> u64 {
     u64::from_ne_bytes(word)
 }
 
-/// Makes the only row of CAP_SYS_CHROOT one of as many call paths as are told apart, none of which occurs.
+/// Adds call paths that never occur to the only row of CAP_SYS_CHROOT, until there are as many as can be kept apart.
 fn use_up_paths() -> anyhow::Result<()> {
     let checks = pinned("checks")?;
     let is_chroot = |row: &Vec<u8>| {
@@ -277,7 +277,7 @@ pub(crate) fn arguments_that_are_gone_when_they_are_read_are_named(
     Ok(())
 }
 
-/// How many credentials with which the container mounts overlayfs are told apart: `MOUNTERS` in the program.
+/// The number of credentials that are kept apart for the container's mounts of overlayfs: `MOUNTERS` in the program.
 const MOUNTERS: usize = 4;
 
 pub(crate) fn mounters_of_overlays_that_are_not_told_apart_are_named(

@@ -248,7 +248,7 @@ const TESTS: [(&str, Test); 57] = [
 #[expect(clippy::print_stdout, reason = "a test runner talks to people")]
 fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
-    // Some tests count what is in the maps.
+    // Some tests count the rows of the maps, so only one test runs at a time.
     arguments.test_threads.get_or_insert(1);
     let tools = Tools::find().map(Arc::new);
     let skip = why_not(&tools);
@@ -299,7 +299,7 @@ fn has(program: &str) -> bool {
         .any(|directory| Path::new(directory).join(program).exists())
 }
 
-/// What was recorded besides the account of memory.
+/// The observations, without those of memory accounting.
 fn rest(evidence: &Evidence) -> Vec<&Observation> {
     evidence
         .observations
@@ -471,7 +471,7 @@ fn call_paths_of_one_system_call_are_told_apart(tools: &Tools) -> anyhow::Result
         .filter(|seen| is_overcommit(seen) && seen.syscall == check.syscall)
         .map(|seen| seen.count)
         .sum();
-    // The tracepoint sees them; fexit does not, since the check is in line.
+    // The tracepoint sees them; fexit does not, because the check is inlined.
     ensure!(memory == 0 || memory >= 300, "{memory}");
     Ok(())
 }
@@ -481,7 +481,7 @@ fn the_end_of_the_first_process_is_known(tools: &Tools) -> anyhow::Result<()> {
         (["/bin/sh", "-c", "exit 0"], Some(0)),
         (["/bin/sh", "-c", "(exit 9) & wait; exit 3"], Some(3)),
         (["/bin/probe", "nothing", "exit-in-thread"], Some(7)),
-        // The first thread's status before Linux 6.2, the last one's since (kernel/exit.c, synchronize_group_exit()).
+        // The status is the first thread's before Linux 6.2, and the last thread's since then (kernel/exit.c, synchronize_group_exit()).
         (["/bin/probe", "nothing", "last-thread-ends"], None),
     ] {
         let (status, evidence) = Container::new(tools, &command)?.run_to_any_end()?;
@@ -509,7 +509,7 @@ fn the_end_of_the_first_process_is_known(tools: &Tools) -> anyhow::Result<()> {
             "kill",
             &["-TERM".as_ref(), "--".as_ref(), container.pid()?.as_ref()],
         )?;
-        // Process 1 of a namespace is spared by signals that it does not handle, but for this one.
+        // Process 1 of a namespace ignores signals that it does not handle, except for this one.
         command(
             "kill",
             &["-KILL".as_ref(), "--".as_ref(), container.pid()?.as_ref()],

@@ -1,4 +1,4 @@
-//! What the programs look at before they look for a process: how many there are.
+//! The number of processes, which the programs check before they look for a process.
 
 use anyhow::{Context, ensure};
 use libbpf_rs::{MapCore, MapFlags, MapHandle};
@@ -9,7 +9,7 @@ pub(crate) fn map(name: &str) -> anyhow::Result<MapHandle> {
     Ok(MapHandle::from_pinned_path(path)?)
 }
 
-/// Makes sure that each process of a recording is counted, and no other: a process that is not counted is not recorded.
+/// Makes sure that exactly the processes of a recording are counted: a process that is not counted is not recorded.
 pub(crate) fn are_counted() -> anyhow::Result<()> {
     let value = map("members")?
         .lookup(&0_u32.to_ne_bytes(), MapFlags::ANY)?

@@ -1,4 +1,4 @@
-//! Which processes belong to a container.
+//! The processes that belong to a container.
 
 use crate::container::{Container, Tools, command};
 use crate::members::are_counted;
@@ -35,7 +35,7 @@ fn joins(tools: &Tools, runtime: &'static str) -> anyhow::Result<()> {
     whole(&evidence)?;
     let check = one(&evidence, Capability::SYS_CHROOT)?;
     ensure!(check.joined && !check.pre_exec && check.program == "probe");
-    // The runtime's way into the container takes a dozen capabilities.
+    // The runtime itself uses a dozen capabilities to enter the container.
     ensure!(rest(&evidence).len() == 1, "{:#?}", rest(&evidence));
     Ok(())
 }
@@ -53,7 +53,7 @@ pub(crate) fn a_process_of_the_host_does_not_join(tools: &Tools) -> anyhow::Resu
     let probe = tools.probe.clone();
     let evidence = container.run_with(|container| {
         let pid = container.pid()?;
-        // In the container's network, but not in its file system.
+        // This process is in the container's network namespace, but not in its mount namespace.
         command(
             "nsenter",
             &[
@@ -71,11 +71,11 @@ pub(crate) fn a_process_of_the_host_does_not_join(tools: &Tools) -> anyhow::Resu
     Ok(())
 }
 
-/// Numbers of mount namespaces are used again at once: the host's next one has the number of that which the container has left.
+/// The kernel reuses numbers of mount namespaces at once: the host's next one has the number of the one that the container has left.
 pub(crate) fn a_process_in_a_namespace_of_the_same_number_does_not_join(
     tools: &Tools,
 ) -> anyhow::Result<()> {
-    // The first process that makes a namespace gets the number, and other processes make some, too.
+    // The first process that makes a namespace gets the number, and other processes make namespaces too.
     for _ in 0..30 {
         if let Some(evidence) = number_used_again(tools)? {
             whole(&evidence)?;
@@ -90,7 +90,7 @@ pub(crate) fn a_process_in_a_namespace_of_the_same_number_does_not_join(
     bail!("others were faster than this test each time")
 }
 
-/// The evidence of a container whose first mount namespace's number the host has used again meanwhile; `None` if it has not.
+/// The evidence of a container whose first mount namespace's number the host has reused; `None` if it has not.
 fn number_used_again(tools: &Tools) -> anyhow::Result<Option<Evidence>> {
     const LEVELS: &str = "8";
     let container = Container::shell(
@@ -107,7 +107,7 @@ fn number_used_again(tools: &Tools) -> anyhow::Result<Option<Evidence>> {
             std::thread::sleep(std::time::Duration::from_millis(20));
         }
         ensure!(moved.exists(), "the container did not leave its namespace");
-        // Each level keeps its namespace until the ones below have ended.
+        // Each level keeps its namespace until the levels below have ended.
         let script = "\"$3\" chroot; ls -l /proc/self/ns/mnt >>\"$4\"; \
             [ \"$1\" = 0 ] || unshare -m sh -c \"$2\" sh $(($1 - 1)) \"$2\" \"$3\" \"$4\"";
         command(

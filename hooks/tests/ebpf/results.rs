@@ -1,4 +1,4 @@
-//! What system calls came to in which a check was refused, and when that is recorded.
+//! The results of system calls with a refused check, and the recordings that have them.
 
 use crate::container::{Container, Tools, command, is_overcommit};
 use crate::{of, one, whole};
@@ -48,7 +48,7 @@ fn refusals(container: Container<'_>) -> anyhow::Result<()> {
         let found = results(&evidence, capability)?;
         ensure!(found == (count, expected), "{capability}: {found:?}");
     }
-    // The account of memory was refused to each of its askers, and none of them failed.
+    // Every check of memory accounting was refused, and no system call failed because of it.
     let mut memory = Results::default();
     for check in evidence
         .observations
@@ -90,7 +90,7 @@ pub(crate) fn refused_checks_of_a_process_added_by_exec_have_results(
     Ok(())
 }
 
-/// The program that every system call of the host passes.
+/// The program that every system call of the host runs.
 const FOLLOWER: &str = "link-system_call_exit";
 
 pub(crate) fn system_calls_are_followed_only_while_a_recording_verifies(
@@ -123,7 +123,7 @@ pub(crate) fn system_calls_are_followed_only_while_a_recording_verifies(
     drop(first);
     ensure!(!is_there(), "it stays though no recording wants it");
 
-    // One that is never forgotten, for its state directory is gone with all else of it.
+    // A recording that is never forgotten, because its state directory is gone too.
     let killed = Container::new(tools, &["/bin/sleep", "60"])?.verifying();
     killed.run_with(|_| Ok(()))?;
     ensure!(is_there());

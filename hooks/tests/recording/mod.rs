@@ -1,9 +1,9 @@
-//! A recording's file, for tests that have hooks read one.
+//! A recording's description, for tests in which hooks read one.
 
 use serde_json::{Value, json};
 use std::path::Path;
 
-/// What the shim leaves of a container that may be profiled by eBPF, whose bundle is `bundle`; a test changes what it is about.
+/// The shim's description of a container that eBPF may profile, with this bundle. A test changes what it needs.
 pub(crate) fn recording(id: &str, bundle: &Path) -> Value {
     let sets = json!({ "bounding": [], "effective": [], "permitted": [], "inheritable": [], "ambient": [] });
     json!({

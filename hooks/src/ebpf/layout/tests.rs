@@ -57,7 +57,7 @@ fn every_member_lies_where_the_program_has_it() {
     }
 }
 
-/// Constants of the program that no member's size depends on; BTF does not have them.
+/// Constants of the program that BTF does not show, because no member's size depends on them.
 #[test]
 fn every_constant_has_the_value_that_the_program_gives_it() {
     let sources: String = fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("bpf"))

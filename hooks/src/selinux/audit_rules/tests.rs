@@ -11,7 +11,7 @@ fn target() -> RecordedProcesses {
     }
 }
 
-/// As the kernel lays it out.
+/// A rule in the kernel's layout.
 fn payload(list: u32, fields: &[(u32, u32, u32, &str)]) -> Vec<u8> {
     let mut words = vec![list, 0, u32::try_from(fields.len()).unwrap()];
     words.extend([0; FIELDS]);
@@ -42,10 +42,10 @@ fn effect(list: u32, fields: &[(u32, u32, u32, &str)]) -> Effect {
 fn a_rule_hides_what_all_of_its_fields_match() {
     assert_eq!(effect(5, &[(12, EQUAL, 1400, "")]), Effect::All);
     assert_eq!(effect(5 | PREPEND, &[(12, EQUAL, 1400, "")]), Effect::All);
-    // >= 1300 is how the whole of the kernel's records is excluded.
+    // `>= 1300` excludes all records of the kernel.
     assert_eq!(effect(5, &[(12, 0x6000_0000, 1300, "")]), Effect::All);
     assert_eq!(effect(5, &[(12, NOT_EQUAL, 1300, "")]), Effect::All);
-    // Audit's own rules have these.
+    // The usual rules for the audit daemon exclude this type.
     assert_eq!(effect(5, &[(12, EQUAL, 1307, "")]), Effect::None);
     assert_eq!(effect(5, &[]), Effect::None);
     // Another list.

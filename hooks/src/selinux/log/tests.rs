@@ -23,7 +23,7 @@ impl Log {
         file.write_all(text.as_bytes()).unwrap();
     }
 
-    /// As auditd does: the oldest goes, each becomes one older, a new file begins.
+    /// Rotates like auditd: removes the oldest part, renames each part, and begins a new file.
     fn rotate(&self, keep: u32) {
         let part = |number| self.directory.path().join(format!("audit.log.{number}"));
         let _ = fs::remove_file(part(keep));
@@ -93,7 +93,7 @@ fn rotations_before_and_while_reading_lose_nothing() {
 #[test]
 fn a_part_that_was_rotated_away_is_a_loss() {
     let log = Log::new();
-    // Held open, so that the file system does not give its inode to the next file.
+    // It is held open, so that the file system does not reuse its inode for the next file.
     let _held = File::open(&log.path).unwrap();
     let position = Position::end_of(&log.path).unwrap();
     log.append("a\n");

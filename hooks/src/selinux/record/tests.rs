@@ -119,7 +119,7 @@ fn hexadecimal_and_absent_values() {
 
 #[test]
 fn a_comm_cannot_forge_a_field() {
-    // A program may call itself anything; quotes and blanks in a name come out in hexadecimal.
+    // A program may give itself any name; the kernel writes names with quotes or blanks in hexadecimal.
     let record = AuditRecord::from_message(
         1400,
         br#"audit(1.0:1): avc:  denied  { chown } for  pid=1 comm="x tclass=file" capability=0  scontext=u:r:t:s0 tcontext=u:r:t:s0 tclass=capability permissive=1"#,

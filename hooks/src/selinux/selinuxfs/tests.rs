@@ -15,7 +15,7 @@ fn what_is_written_and_not_committed_is_withdrawn_without_a_commit() {
     selinuxfs.withdraw(&boolean("b")).unwrap();
     assert!(read("booleans/b").starts_with('0'));
     assert_eq!(read("commit_pending_bools"), "");
-    // What was not written is not touched.
+    // A boolean that was not written is not changed.
     fs::write(root.path().join("booleans/b"), "1 1").unwrap();
     selinuxfs.withdraw(&boolean("b")).unwrap();
     assert_eq!(read("booleans/b"), "1 1");
