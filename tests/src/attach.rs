@@ -1,4 +1,4 @@
-//! `capprofctl observe` and what looks at recordings in progress: containers that capprof did not start.
+//! `capprofctl observe`, and the commands for recordings in progress, on containers that capprof did not start.
 
 use crate::container::Container;
 use crate::environment::{Environment, Runtime};
@@ -25,7 +25,7 @@ const BODIES: [(&str, Body); 6] = [
     ("bad_input_gets_one_line", bad_input_gets_one_line),
 ];
 
-/// All of them under each runtime.
+/// All tests of this file under each runtime.
 pub(crate) fn tests(environment: &Arc<Environment>) -> Vec<Test> {
     Test::each(environment, "attach", Some("ebpf"), &BODIES)
 }
@@ -33,7 +33,7 @@ pub(crate) fn tests(environment: &Arc<Environment>) -> Vec<Test> {
 /// The time limit of something that takes milliseconds on an idle machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// What is done again and again: the shell itself asks for CAP_SYS_RESOURCE, which it is refused, and what it starts uses CAP_SYS_CHROOT.
+/// The container's loop: the shell itself asks for CAP_SYS_RESOURCE and is refused, and the program that it starts uses CAP_SYS_CHROOT.
 const WORK: &str = "while :; do ulimit -S -n 1000; ulimit -H -n 1500; ulimit -H -n 2000; /bin/corpus sys_chroot; sleep 0.2; done 2>/dev/null";
 
 /// A container that the runtime runs without capprof.
@@ -76,7 +76,7 @@ impl Bare {
         self.container.path("bare").display().to_string()
     }
 
-    /// What `audit` says of it, as JSON.
+    /// The container's entry in the JSON of `audit`.
     fn audit(&self) -> anyhow::Result<Value> {
         let mut arguments = vec!["audit", "--format", "json", "--root"];
         let (root, id) = (self.root(), self.id());
@@ -84,7 +84,7 @@ impl Bare {
         let output = self.container.ctl(&arguments)?.output()?;
         Ok(match output.status.success() {
             true => serde_json::from_slice(&output.stdout)?,
-            // It is not there yet.
+            // The entry is not there yet.
             false => Value::Null,
         })
     }
@@ -177,7 +177,7 @@ fn text(output: &Output) -> String {
     )
 }
 
-/// Without the ends of lines, which are where the report's width wants them.
+/// The text without line breaks, whose places depend on the report's width.
 fn one_line(text: &[u8]) -> String {
     String::from_utf8_lossy(text)
         .split_whitespace()
@@ -241,7 +241,7 @@ fn it_ends_with_the_container(
     let mut bare = Bare::run(environment, runtime, &["/bin/sleep", "1000"])?;
     let observer = bare.observe(&[])?.spawn()?;
     bare.wait_for_observer()?;
-    // What `exec` adds after that.
+    // A process that `exec` adds later.
     let mut words = runtime.prefix.clone();
     words.push(runtime.name.to_owned());
     words.extend([
@@ -272,7 +272,7 @@ fn a_killed_observer_leaves_nothing(
 ) -> anyhow::Result<()> {
     let bare = Bare::run(environment, runtime, &["/bin/sh", "-c", WORK])?;
     let mut observer = bare.observe(&[])?;
-    // Not by way of timeout(1), which would be killed in its place.
+    // Not through timeout(1), which would be killed in its place.
     let mut direct = Command::new(environment.binaries.join("capprofctl"));
     direct
         .args(observer.get_args().skip_while(|word| *word != "observe"))
@@ -290,7 +290,7 @@ fn a_killed_observer_leaves_nothing(
     let output = bare.container.ctl(&["recover"])?.output()?;
     ensure!(output.status.success(), "{}", text(&output));
     ensure!(bare.recordings()? == 0, "{}", text(&output));
-    // What it had seen is not lost, and another can take over.
+    // Its observations are not lost, and another observer can take over.
     ensure!(
         bare.profile()?
             .findings
@@ -327,7 +327,7 @@ fn what_is_known_so_far_is_told(
     environment: &Arc<Environment>,
     runtime: &Runtime,
 ) -> anyhow::Result<()> {
-    // With what a terminal would obey (CSI, ECMA-48).
+    // The text has a control sequence that a terminal would obey (CSI, ECMA-48).
     let script = format!("{WORK} # \u{9b}2J");
     let mut bare = Bare::run(environment, runtime, &["/bin/sh", "-c", &script])?;
     let observer = bare.observe(&[])?.spawn()?;

@@ -27,7 +27,7 @@ const BODIES: [(&str, Body); 11] = [
     ("store_not_writable", store_not_writable),
 ];
 
-/// All of them under each runtime.
+/// All tests of this file under each runtime.
 pub(crate) fn tests(environment: &Arc<Environment>) -> Vec<Test> {
     let mut tests = Test::each(environment, "bad_input", None, &BODIES);
     if environment.unusable_recorder("selinux").is_none() {
@@ -49,7 +49,7 @@ impl Drop for Mounted {
     }
 }
 
-/// `capprof create` fails, says why on one line of standard error and in one JSON object of the log, and leaves everything as it was.
+/// `capprof create` fails, reports the reason on one line of standard error and in one JSON object of the log, and leaves everything unchanged.
 fn expect_refusal(container: &Container, expected: &str) -> anyhow::Result<()> {
     let config = container.bundle().join("config.json");
     let before = fs::read(&config).ok();
@@ -113,7 +113,7 @@ fn trivial(environment: &Arc<Environment>, runtime: &Runtime) -> anyhow::Result<
 fn missing_config(environment: &Arc<Environment>, runtime: &Runtime) -> anyhow::Result<()> {
     let container = trivial(environment, runtime)?;
     fs::remove_file(container.bundle().join("config.json"))?;
-    // In the runtime's own words.
+    // The message is the runtime's own.
     expect_refusal(&container, "config.json")
 }
 
@@ -170,7 +170,7 @@ fn unknown_configuration_key(
         .configuration
         .push("recorder = \"ebpf\"".to_owned());
     expect_refusal(&container, "unknown field `recorder`")?;
-    // The same broken configuration does not stand in the way of anything else.
+    // The same broken configuration does not affect other commands.
     let output = container.capprof(&["--version"])?;
     ensure!(output.status.success(), "--version: {}", output.status);
     Ok(())
@@ -178,7 +178,7 @@ fn unknown_configuration_key(
 
 fn read_only_bundle(environment: &Arc<Environment>, runtime: &Runtime) -> anyhow::Result<()> {
     let container = trivial(environment, runtime)?;
-    // Its upper layer lies in the bundle.
+    // Its upper layer is in the bundle.
     container.edit(|config| {
         if let Some(mounts) = config["mounts"].as_array_mut() {
             mounts.retain(|mount| mount["type"] != "overlay");
@@ -248,7 +248,7 @@ fn store_not_writable(environment: &Arc<Environment>, runtime: &Runtime) -> anyh
         return Ok(());
     }
     fs::create_dir_all(container.store())?;
-    // A file where the store's directory has to be.
+    // A file takes the place of the store's directory.
     fs::write(container.store().join("profiles"), "")?;
     container
         .configuration
@@ -263,7 +263,7 @@ fn store_not_writable(environment: &Arc<Environment>, runtime: &Runtime) -> anyh
         container.profile()?.complete,
         "the result next to the bundle is missing"
     );
-    // The copy next to the bundle is the engine's to remove: the recording waits for a store that can be written.
+    // The engine may remove the copy next to the bundle, so the recording waits for a writable store.
     let left = container.recordings()?;
     ensure!(left.len() == 1, "recordings: {left:?}");
     fs::remove_file(container.store().join("profiles"))?;

@@ -1,4 +1,4 @@
-//! A bundle of the tests' own and a container in it.
+//! A bundle for a test, and the container in it.
 
 use crate::environment::{Environment, Runtime};
 use anyhow::{Context, bail, ensure};
@@ -24,11 +24,11 @@ pub(crate) struct Container {
     pub(crate) id: String,
     /// Everything that belongs to this container; removed with it.
     directory: TempDir,
-    /// How the bundle is laid out: arguments of the corpus's `bundle`.
+    /// The options of the corpus's `bundle`, which lays the bundle out.
     options: &'static [&'static str],
     /// Lines of capprof's configuration.
     pub(crate) configuration: Vec<String>,
-    /// When a command is killed.
+    /// The seconds after which a command is killed.
     pub(crate) seconds: u32,
 }
 
@@ -49,7 +49,7 @@ impl Container {
                 std::process::id(),
                 NUMBER.fetch_add(1, Ordering::Relaxed)
             ),
-            // A guest is emulated, and much slower than any machine that a hook has to hurry on.
+            // A guest is emulated, and much slower than any real machine for which a hook has a time limit.
             configuration: vec![
                 format!("runtime = \"{}\"", runtime.name),
                 "hook_timeout = 60".to_owned(),
@@ -81,13 +81,13 @@ impl Container {
         Ok(())
     }
 
-    /// Lays the bundle out anew with a user namespace whose root is user 100000.
+    /// Lays the bundle out again with a user namespace whose root is user 100000.
     pub(crate) fn use_user_namespace(&mut self) -> anyhow::Result<()> {
         self.options = &["--userns"];
         self.renew()
     }
 
-    /// Lays the bundle out anew, for the same arguments: what programs did to its files is undone.
+    /// Lays the bundle out again with the same arguments, so that changes of its files are undone.
     pub(crate) fn renew(&self) -> anyhow::Result<()> {
         let config: Value = serde_json::from_slice(&fs::read(self.bundle().join("config.json"))?)?;
         let arguments: Vec<String> = serde_json::from_value(config["process"]["args"].clone())?;
@@ -96,7 +96,7 @@ impl Container {
         self.lay_out(&arguments)
     }
 
-    /// A copy of the corpus's own bundle.
+    /// Copies the corpus's own bundle.
     fn lay_out(&self, arguments: &[&str]) -> anyhow::Result<()> {
         let template = template(&self.environment, self.runtime.name, self.options)?;
         succeed(
@@ -112,12 +112,12 @@ impl Container {
         self.edit(|config| config["process"]["args"] = json!(arguments))
     }
 
-    /// Lets the process run as this user and group.
+    /// Makes the process run as this user and group.
     pub(crate) fn use_user(&self, id: u32) -> anyhow::Result<()> {
         self.edit(|config| config["process"]["user"] = json!({"uid": id, "gid": id}))
     }
 
-    /// Lets capprof grant a user other than root its capabilities effective, while it profiles.
+    /// Makes capprof grant a user other than root effective capabilities while it profiles.
     pub(crate) fn grant_ambient(&mut self) {
         self.configuration
             .push("grant_non_root = \"ambient\"".to_owned());
@@ -142,8 +142,8 @@ impl Container {
         self.program("capprofctl", arguments, None, 60)
     }
 
-    /// One of our programs with its own arguments; if it is to call the runtime, the runtime's global options and arguments. It is killed
-    /// after so many seconds.
+    /// One of capprof's programs with its own arguments and, if it calls the runtime, the runtime's global options and arguments. It is killed after
+    /// this many seconds.
     fn program(
         &self,
         name: &str,
@@ -238,7 +238,7 @@ impl Container {
         Ok(container)
     }
 
-    /// Returns true if its own program has begun, as the runtime tells it.
+    /// Returns true if its own program has begun, according to the runtime.
     pub(crate) fn is_running(&self) -> anyhow::Result<bool> {
         let output = self.capprof(&["state", &self.id])?;
         let state: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
@@ -256,7 +256,7 @@ impl Container {
         Ok(())
     }
 
-    /// Runs it to its end, which must be a good one. The profile must be complete, and its answer exactly this.
+    /// Runs it to its end, which must be a success. The profile must be complete, and its answer exactly this.
     pub(crate) fn run_and_expect(&self, expected: &[Capability]) -> anyhow::Result<Profile> {
         let output = self.run()?;
         ensure!(
@@ -271,14 +271,14 @@ impl Container {
         Ok(profile)
     }
 
-    /// No recording of it is in progress any more.
+    /// Makes sure that no recording of it is in progress any more.
     pub(crate) fn expect_nothing_left(&self) -> anyhow::Result<()> {
         let left = self.recordings()?;
         ensure!(left.is_empty(), "recordings left behind: {left:?}");
         Ok(())
     }
 
-    /// The runtime without capprof on this bundle, not yet started. It is killed after a minute.
+    /// The bare runtime on this bundle, not yet started. It is killed after a minute.
     pub(crate) fn bare(&self) -> Command {
         let mut words: Vec<String> = ["timeout", "-k", "5", "60"].map(str::to_owned).to_vec();
         words.extend(self.runtime.prefix.iter().cloned());
@@ -305,7 +305,7 @@ impl Container {
         })
     }
 
-    /// Takes these out of every capability set of config.json.
+    /// Removes these from every capability set of config.json.
     pub(crate) fn withhold(&self, withheld: CapabilitySet) -> anyhow::Result<()> {
         self.edit(|config| {
             let sets = config["process"]["capabilities"].as_object_mut();
@@ -362,7 +362,8 @@ impl Container {
     }
 }
 
-/// The corpus's bundle for one runtime and these options, with a few more names for busybox. Laid out once: in a guest that takes seconds.
+/// The corpus's bundle for one runtime and these options, with a few more names for busybox. It is laid out only once, because that takes seconds in
+/// a guest.
 fn template(environment: &Environment, runtime: &str, options: &[&str]) -> anyhow::Result<PathBuf> {
     static TEMPLATES: Mutex<BTreeMap<String, PathBuf>> = Mutex::new(BTreeMap::new());
     let mut templates = TEMPLATES.lock().unwrap_or_else(PoisonError::into_inner);
@@ -393,15 +394,15 @@ fn template(environment: &Environment, runtime: &str, options: &[&str]) -> anyho
 
 impl Drop for Container {
     fn drop(&mut self) {
-        // A test that failed half-way must not leave a container. Of most there is none left, and starting capprof and the runtime for nothing
-        // takes a good part of a test's time in an emulated guest.
+        // A test that failed half-way must not leave a container. Most tests leave none, and starting capprof and the runtime for nothing takes a
+        // large part of a test's time in an emulated guest.
         if self.path("runtime").join(&self.id).exists() {
             let _ = self.capprof(&["delete", "--force", &self.id]);
         }
     }
 }
 
-/// The profile is complete, and its answer exactly this.
+/// Makes sure that the profile is complete and its answer exactly this.
 pub(crate) fn expect_answer(profile: &Profile, expected: &[Capability]) -> anyhow::Result<()> {
     let expected: CapabilitySet = expected.iter().copied().collect();
     ensure!(
@@ -431,7 +432,7 @@ pub(crate) fn succeed(command: &mut Command) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A process in a user namespace, or another user, must be able to reach what lies inside.
+/// Makes the path accessible to processes in a user namespace and to other users.
 pub(crate) fn make_accessible(path: &Path) -> anyhow::Result<()> {
     use std::os::unix::fs::PermissionsExt;
     Ok(fs::set_permissions(

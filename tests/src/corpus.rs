@@ -21,9 +21,9 @@ pub(crate) struct Program {
     pub(crate) name: String,
     group: String,
     capabilities: CapabilitySet,
-    /// Per member, others that would have done.
+    /// For each member, the others that would have done.
     alternatives: BTreeMap<Capability, Vec<Capability>>,
-    /// Asked and granted too; the answer changes nothing.
+    /// Capabilities that the kernel also asks for and grants, without an effect.
     also_asked: CapabilitySet,
     host_safe: bool,
     selinux_visible: bool,
@@ -32,7 +32,7 @@ pub(crate) struct Program {
     note: String,
 }
 
-/// How a container differs from the plain one.
+/// The difference of a container from the plain one.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 enum Variant {
@@ -50,17 +50,17 @@ pub(crate) struct Table {
 #[derive(Clone, Debug, Serialize)]
 struct Row {
     program: String,
-    /// Of the kernel under test.
+    /// The release of the kernel under test.
     kernel: String,
     runtime: &'static str,
-    /// As configured.
+    /// The configured recorders.
     recorders: String,
     variant: Variant,
     /// The recorder whose finding this is; none for the answer that all of them gave together.
     recorder: Option<RecorderName>,
     expected: CapabilitySet,
     found: CapabilitySet,
-    /// True if the finding is right: each member is there, or one that does as well, or a named blind spot, and no other member is.
+    /// True if the finding is right: each member is in it, or one that does as well, or it is a named blind spot; and there is no other member.
     right: bool,
 }
 
@@ -227,7 +227,7 @@ fn recorder_name(recorder: RecorderName) -> &'static str {
     }
 }
 
-/// Holds the answer, and what each recorder contributed to it, against what the program is known to need.
+/// Compares the answer, and the contribution of each recorder, with the known needs of the program.
 fn judge(
     program: &Program,
     container: &Container,
@@ -291,8 +291,8 @@ fn judge(
     .into())
 }
 
-/// Runs the program without capprof with exactly the set that came out, where it must succeed; and with that set less one member and whatever
-/// would do in that member's place, for each member, where it must be refused.
+/// Runs the program without capprof with exactly the set of the answer: it must succeed. Then runs it, for each member, without that member and its
+/// alternatives: it must be refused.
 fn prove(program: &Program, container: &Container, profile: &Profile) -> anyhow::Result<()> {
     let minimized: Value =
         serde_json::from_slice(&fs::read(container.bundle().join("config.minimized.json"))?)?;
@@ -333,40 +333,40 @@ fn prove(program: &Program, container: &Container, profile: &Profile) -> anyhow:
     Ok(())
 }
 
-/// Programs whose needs no single run with all capabilities can tell; a run without them can, and that is `capprofctl shrink`'s part.
-/// Their profiles may name what was asked besides. The table counts it as extra.
+/// Programs whose needs no single run with all capabilities can show. A run without them can, and `capprofctl shrink` makes it.
+/// Their profiles may name further capabilities that the kernel checked. The table counts these as extra.
 const UNDECIDED: [&str; 3] = [
-    // Uses a capability if it finds that it holds it.
+    // It uses a capability if it finds that it holds it.
     "capget-branch",
-    // Asked only because the tracing process holds what the traced one has dropped.
+    // The kernel asks only because the tracer holds capabilities that the traced process has dropped.
     "ptrace-subset",
-    // Goes on after EPERM.
+    // It goes on after EPERM.
     "setuid-fallback",
 ];
 
-/// Programs for whose needs the kernel makes no check, and that the eBPF recorder finds by other means.
+/// Programs for whose needs the kernel makes no check. The eBPF recorder finds these needs by other means.
 const WITHOUT_CHECK: [&str; 4] = [
-    // Capabilities that are ambient when the program ends and were not when it started.
+    // Capabilities that are ambient at the end of the program but were not at its start.
     "ambient",
     // The sets that a program passes to capset(2).
     "capset-keep",
     // The attribute of the file that it executes.
     "file-capability",
-    // The same, with the change of the file noticed and what the container wrote to it.
+    // The same, but the recorder must notice that the file was changed, and see what the container wrote to it.
     "file-capability-cleared",
 ];
 
-/// Programs whose needs a recorder cannot tell from nothing at all, and has to name as a blind spot. The table counts it as missing.
+/// Programs whose needs a recorder cannot tell from a use without effect, so that it must name a blind spot. The table counts these as missing.
 const NAMED: [&str; 2] = [
-    // The kernel asks alike for a file of one's own, and it is not seen whose it was.
+    // The kernel makes the same check for a file of one's own, and the recorder cannot see the owner.
     "hard-link-other",
-    // Through fexit, which is what kernels before 6.14 have, the question in cap_mmap_addr() is inlined.
+    // Kernels before 6.14 have only fexit, which misses the inlined check in cap_mmap_addr().
     "sys_rawio-mmap",
 ];
 
 impl Environment {
-    /// Returns true if the sets of this program are proved here by runs with and without: on a machine where that is quick, and in a guest for what
-    /// cannot run on the machine around it.
+    /// Returns true if runs with and without the sets of this program prove them here: on a real machine, where that is quick, and in a guest for
+    /// programs that cannot run on the machine around it.
     fn proves(&self, program: &Program) -> bool {
         !self.guest
             || self.full
@@ -374,8 +374,8 @@ impl Environment {
             || !program.capabilities.is_subset(self.held_around)
     }
 
-    /// Returns true if it misleads and SELinux, which records here, is not asked about it: eBPF finds the same natively and in the guests of tests/kernels.
-    /// One of them is enough to see that the answer holds what eBPF alone finds.
+    /// Returns true if the program misleads, SELinux records here, and SELinux has nothing to find: eBPF finds the same natively and in the guests of
+    /// tests/kernels. One such program is enough to show that the answer contains findings of eBPF alone.
     fn has_it_elsewhere(&self, program: &Program) -> bool {
         program.group == "mislead"
             && !program.selinux_visible
@@ -385,9 +385,9 @@ impl Environment {
 }
 
 impl Program {
-    /// Returns true if it is the one of those that need this one capability and nothing else: the first, and the first that SELinux sees if there is one.
+    /// Returns true if this program represents those that need only this one capability: the first that SELinux sees, else the first.
     fn stands_for_its_capability(&self, programs: &[Self]) -> bool {
-        // mount(2) comes after many a silent question for the same capability.
+        // mount(2) comes after many silent checks for the same capability.
         if ["noop", "sys_admin-mount"].contains(&self.name.as_str()) {
             return true;
         }
@@ -403,14 +403,14 @@ impl Program {
                 .is_some_and(|chosen| chosen.name == self.name)
     }
 
-    /// The capabilities that it needs and all that would have done instead.
+    /// The capabilities that it needs, and all alternatives.
     fn satisfying(&self) -> CapabilitySet {
         let others = self.alternatives.values().flatten().copied();
         self.capabilities.iter().chain(others).collect()
     }
 
-    /// What the profile names as blind spots of this program; none of one whose need a recorder is to find. What else this kernel's way of
-    /// recording is blind to is not an answer about it.
+    /// The blind spots that the profile names for this program; empty if a recorder must find its needs. Other blind spots of the recording method are no
+    /// answer about this program.
     fn named_blind_spots(&self, profile: &Profile) -> CapabilitySet {
         if !NAMED.contains(&self.name.as_str()) {
             return CapabilitySet::default();
@@ -424,7 +424,7 @@ impl Program {
         named.intersection(self.satisfying())
     }
 
-    /// Returns true if nothing is missing and nothing is extra. An alternative stands for its member: which one the kernel asks first differs between kernels.
+    /// Returns true if nothing is missing and nothing is extra. An alternative may replace its member, because kernels ask for them in different orders.
     fn is_answered_by(&self, found: CapabilitySet) -> bool {
         let mut rest = found;
         for member in self.capabilities.iter() {
@@ -448,7 +448,7 @@ impl Program {
         rest.is_empty()
     }
 
-    /// Returns true if the kernel gives this recorder anything to see of the program's need.
+    /// Returns true if this recorder can see the program's need on this kernel.
     fn visible_to(&self, recorder: RecorderName) -> bool {
         match recorder {
             RecorderName::Ebpf => self.ebpf_visible || WITHOUT_CHECK.contains(&self.name.as_str()),
@@ -466,13 +466,13 @@ const AS_USER: [&str; 5] = [
     "syslog",
 ];
 
-/// The few of these by which a slow machine sees what another runtime, one recorder alone, another user and a user namespace change: needing nothing,
-/// needing what the policy allows every container, and needing what it allows none.
+/// The few programs with which a slow machine tests another runtime, a single recorder, another user and a user namespace: one needs nothing, one a
+/// capability that the policy allows every container, and one a capability that it allows none.
 const A_FEW: [&str; 3] = ["noop", "net_bind_service", "sys_chroot"];
 
-/// Returns true if a guest, which is slow, runs this without being asked for everything. By construction: with both recorders, one program for
-/// each capability and all that mislead, of which each recorder's finding is judged; of what else changes, a few.
-/// Under crun, which takes a fifth of runc's time where every instruction is emulated: 2 s a program instead of 8.
+/// Returns true if a guest, which is slow, runs this unless it is asked for everything. It runs, with both recorders, one program for each capability
+/// and all misleading ones, and judges each recorder's finding; of the other variants it runs a few.
+/// It uses crun, which takes 2 s a program instead of 8 where every instruction is emulated.
 fn is_selected(
     programs: &[Program],
     runtime: &Runtime,
@@ -536,16 +536,16 @@ fn reason_to_skip(
     })
 }
 
-/// Exit status of a corpus program that was refused what it is for.
+/// Exit status of a corpus program whose purpose was refused.
 const REFUSED: i32 = 1;
 
-/// Exit status of a corpus program for which kernel or environment lack something.
+/// Exit status of a corpus program that cannot run with this kernel or environment.
 const LACKING: i32 = 77;
 
-/// What came of running a program.
+/// The result of running a program.
 enum Ran {
     Profiled(Container, Box<Profile>),
-    /// Kernel or environment lack something; why.
+    /// The kernel or the environment lacks something, for this reason.
     Lacking(String),
 }
 

@@ -1,5 +1,5 @@
-//! The same calls with the bare runtime and with capprof in its place: what a caller sees must be alike. In mode `off` byte for byte; in mode
-//! `profile` but for what `docs/differences.md` lists.
+//! Makes the same calls with the bare runtime and with capprof in its place. A caller must see the same: in mode `off` byte for byte, in mode
+//! `profile` except for the differences in `docs/differences.md`.
 //!
 //! A scenario is a script of bash. It calls the runtime as `R`, in a directory with a bundle `b`; `t` shows a call's exit status, output and
 //! errors, `m` the same with every number masked (process ids, times, sizes).
@@ -15,7 +15,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
-/// What is said to the program and how it is named in a test.
+/// The modes, with their names in tests.
 const MODES: [(&str, Mode); 3] = [
     ("off_by_annotation", Mode::OffByAnnotation),
     ("off_by_variable", Mode::OffByVariable),
@@ -33,15 +33,15 @@ enum Mode {
 struct Scenario {
     name: &'static str,
     script: &'static str,
-    /// What the bare runtime shows if it works here: where it fails, all are alike.
+    /// Text that the bare runtime shows if it works here. If it fails, a comparison proves nothing.
     shows: &'static str,
     modes: &'static [Mode],
 }
 
 const ALL: &[Mode] = &[Mode::OffByAnnotation, Mode::OffByVariable, Mode::Profile];
 
-/// Waits for a scenario's turn, which lasts as long as the file is open. Scenarios use the same ids, and the runtime control groups by these names,
-/// which all runs of the tests on this machine share.
+/// Waits for a scenario's turn, which lasts as long as the file is open. One scenario runs at a time on this machine, because all use the same ids, and
+/// so the same names of control groups.
 fn turn() -> anyhow::Result<fs::File> {
     let control_groups = fs::File::open("/sys/fs/cgroup")?;
     control_groups.lock()?;
@@ -170,7 +170,7 @@ const SCENARIOS: [Scenario; 11] = [
         name: "many",
         shows: "80 create -> 0",
         modes: &[Mode::Profile],
-        // One bundle, so that all of them want the same config.json; without the overlay, which two cannot mount at the same time.
+        // One bundle for all, so that they share config.json. It has no overlay, because two containers cannot mount that at the same time.
         script: "
             args sleep 60; jq 'del(.mounts[] | select(.type == \"overlay\"))' b/config.json >c.json; cat c.json >b/config.json; rm c.json
             all() { for i in $(seq 80); do (\"$@\" c$i </dev/null >/dev/null 2>&1; echo \"$2 -> $?\" >>many) & done; wait; sort many | uniq -c; rm many; }
@@ -179,7 +179,7 @@ const SCENARIOS: [Scenario; 11] = [
     Scenario {
         name: "malformed",
         shows: "1 hello",
-        // Before a configuration that cannot be read, the variable alone says `off`.
+        // If the configuration cannot be read, only the variable can say `off`.
         modes: &[Mode::OffByVariable],
         script: "
             args echo hello; t R run -b b c; cp b/config.json good.json
@@ -211,7 +211,7 @@ const PRELUDE: &str = r#"
     d() { m "$@"; }
 "#;
 
-/// Every scenario under each runtime and in each mode that it is of.
+/// Every scenario under each runtime and in each of its modes.
 pub(crate) fn tests(environment: &Arc<Environment>) -> Vec<Test> {
     let mut tests = Vec::new();
     for runtime in &environment.runtimes {
@@ -250,11 +250,11 @@ fn compare(
     if mode == Mode::OffByAnnotation {
         container.edit(|config| config["annotations"] = json!({"io.capprof.mode": "off"}))?;
     }
-    // One directory after the other under one name, so that no path differs.
+    // Both runs use the same directory name, one after the other, so that no path differs.
     let place = container.path("place");
     let capprof = environment.binaries.join("capprof").display().to_string();
     let mut outcomes = Vec::new();
-    // By its path, under which capprof calls it: runc's messages name what it was called by.
+    // It is called by the path that capprof uses, because runc's messages contain the name by which it was called.
     let bare = find(runtime.name)?;
     for program in [&bare, &capprof] {
         fs::create_dir(&place)?;
@@ -290,7 +290,7 @@ fn find(name: &str) -> anyhow::Result<String> {
         .with_context(|| format!("find {name}"))
 }
 
-/// Runs a scenario; returns what it has shown, and what it has left in its directory.
+/// Runs a scenario; returns its output, and the files in its directory afterwards.
 fn carry_out(
     container: &Container,
     program: &str,
@@ -299,7 +299,7 @@ fn carry_out(
 ) -> anyhow::Result<String> {
     let place = container.path("place");
     let runtime = &container.runtime;
-    // Writes capprof's configuration.
+    // This writes capprof's configuration.
     container.command(&[])?;
     let mut command = Command::new("timeout");
     command
@@ -330,7 +330,7 @@ fn carry_out(
     Ok(normalized(&shown) + &left(&place)?)
 }
 
-/// The files of a directory, but for those that docs/differences.md lists.
+/// The files of a directory, except those that docs/differences.md lists.
 fn left(place: &Path) -> anyhow::Result<String> {
     let output = Command::new("find")
         .args([
@@ -361,7 +361,7 @@ fn left(place: &Path) -> anyhow::Result<String> {
     Ok(lines.join("\n"))
 }
 
-/// Without the times that messages begin with.
+/// The text without the times at the beginning of messages.
 fn normalized(shown: &str) -> String {
     let mut text = String::new();
     for line in shown.lines() {
@@ -376,7 +376,7 @@ fn normalized(shown: &str) -> String {
     text
 }
 
-/// The lines in which two texts differ, with the call that they are of.
+/// The lines in which two texts differ, with their call.
 fn differences(bare: &str, ours: &str) -> String {
     let mut text = String::new();
     let (bare, ours): (Vec<&str>, Vec<&str>) = (bare.lines().collect(), ours.lines().collect());
@@ -393,7 +393,7 @@ fn differences(bare: &str, ours: &str) -> String {
                 of(&bare),
                 of(&ours)
             );
-            // What follows may only be shifted.
+            // The rest may only be shifted.
             if bare.len() != ours.len() {
                 break;
             }

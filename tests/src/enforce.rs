@@ -1,4 +1,4 @@
-//! Mode `enforce`: what a container gets, and that nothing is left.
+//! Mode `enforce`: the sets of a container, and no leftovers.
 
 use crate::container::Container;
 use crate::environment::{Environment, Runtime};
@@ -36,7 +36,7 @@ const BODIES: [(&str, Body); 7] = [
     ),
 ];
 
-/// All of them under each runtime.
+/// All tests of this file under each runtime.
 pub(crate) fn tests(environment: &Arc<Environment>) -> Vec<Test> {
     Test::each(environment, "enforce", None, &BODIES)
 }
@@ -51,7 +51,7 @@ fn annotate(container: &Container, annotations: Value) -> anyhow::Result<()> {
     container.edit(|config| config["annotations"] = annotations)
 }
 
-/// The sets that a process finds itself with, from its /proc/self/status (proc(5)).
+/// The sets of a process, from its /proc/self/status (proc(5)).
 fn sets(status: &[u8]) -> anyhow::Result<ProcessSets> {
     let status = String::from_utf8_lossy(status).into_owned();
     let of = |name: &str| -> anyhow::Result<CapabilitySet> {
@@ -102,7 +102,7 @@ fn a_list_is_all_that_a_process_gets(
         let found = run(&container)?;
         ensure!(found == root(members), "{list}: {found:?}");
     }
-    // A person who calls capprof need not edit the configuration.
+    // A user who calls capprof need not edit the configuration.
     container.edit(|config| {
         config
             .as_object_mut()
@@ -116,7 +116,7 @@ fn a_list_is_all_that_a_process_gets(
         .output()?;
     let found = sets(&output.stdout)?;
     ensure!(found == root(&[Capability::SYSLOG]), "{found:?}");
-    // Of another user what is not ambient is gone after execve.
+    // A user other than root loses at execve what is not ambient.
     container.use_user(1000)?;
     annotate(
         &container,
@@ -136,7 +136,7 @@ fn a_list_is_all_that_a_process_gets(
     container.expect_nothing_left()
 }
 
-/// From profile to enforced by changing nothing but the mode.
+/// From a profiled to an enforced container by a change of the mode alone.
 fn from_profile_to_enforced(
     container: &Container,
     script: &str,
@@ -167,7 +167,7 @@ fn from_profile_to_enforced(
         "{found:?} instead of {:?}",
         profile.findings.minimized_sets
     );
-    // A part of a profile, as `shrink` tries it.
+    // A part of a profile, as in the runs of `shrink`.
     for member in expected {
         annotate(
             container,
@@ -216,7 +216,7 @@ fn another_user_gets_what_its_profile_says(
     let script = "corpus sys_chroot && corpus net_raw";
     let found = from_profile_to_enforced(&container, script, &members)?;
     ensure!(found.ambient == set(&members), "{found:?}");
-    // Root's sets would not suit, nor would these suit root.
+    // Root's sets would not fit this user, nor these sets root.
     container.use_user(0)?;
     annotate(
         &container,
@@ -239,7 +239,7 @@ fn exec_gets_no_more(environment: &Arc<Environment>, runtime: &Runtime) -> anyho
     )?;
     container.start()?;
     let limit = set(&[Capability::KILL, Capability::SYSLOG]);
-    // As docker exec --privileged does.
+    // This is what docker exec --privileged does.
     let all: Vec<String> = environment
         .held
         .iter()
@@ -304,7 +304,7 @@ fn exec_gets_no_more(environment: &Arc<Environment>, runtime: &Runtime) -> anyho
     container.expect_nothing_left()
 }
 
-/// A container that is limited and was made, not started; its config.json, and what that holds.
+/// A limited container that was created but not started, with its config.json and the content of that.
 fn created(
     environment: &Arc<Environment>,
     runtime: &Runtime,
@@ -346,7 +346,7 @@ fn a_killed_runtime_leaves_nothing(
     let (container, path, _) = created(environment, runtime)?;
     container.capprof_succeeds(&["delete", "--force", &container.id])?;
     container.expect_nothing_left()?;
-    // A runtime that is gone without a trace: the next call finds what it left.
+    // The runtime is gone without a trace: the next call finds the recording.
     container.edit(|config| config["process"]["args"] = json!(["/bin/absent"]))?;
     let before = fs::read(&path)?;
     let output = container.run()?;

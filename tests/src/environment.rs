@@ -1,4 +1,4 @@
-//! What this machine offers to the tests.
+//! The machine under test and its abilities.
 
 use anyhow::{Context, bail};
 use capprof_profile::CapabilitySet;
@@ -20,19 +20,19 @@ pub(crate) struct Environment {
     pub(crate) recorders: Vec<String>,
     /// True if the system's own directories are used.
     pub(crate) system: bool,
-    /// Capabilities that this process holds: more cannot be granted.
+    /// Capabilities that this process holds. It cannot grant more.
     pub(crate) held: CapabilitySet,
-    /// Capabilities that the machine around a guest has to give: what they guard need not be tried in both.
+    /// Capabilities that the machine around a guest holds. Their programs need not be tried in both.
     pub(crate) held_around: CapabilitySet,
     /// The runtimes, each with the reason if it cannot run here.
     pub(crate) runtimes: Vec<Runtime>,
     /// True if this is a guest, where a program may disturb the machine.
     pub(crate) guest: bool,
-    /// How many checks each thread of a storm makes.
+    /// The number of checks that each thread of a storm makes.
     pub(crate) checks: u64,
-    /// True if the tests run that a slow machine leaves out.
+    /// True if the tests that a slow machine leaves out run too.
     pub(crate) full: bool,
-    /// Where bundles are laid out once, for tests to copy.
+    /// The directory of bundles that are laid out once, for tests to copy.
     pub(crate) templates: TempDir,
     /// `capprof-hook doctor`.
     pub(crate) doctor: serde_json::Value,
@@ -45,9 +45,9 @@ pub(crate) struct Runtime {
     pub(crate) name: &'static str,
     /// The reason why it cannot run here.
     pub(crate) unusable: Option<String>,
-    /// What to put before every command line that ends in it.
+    /// The words to put before every command line that calls it.
     pub(crate) prefix: Vec<String>,
-    /// Its global options here.
+    /// Its global options on this machine.
     pub(crate) globals: Vec<String>,
 }
 
@@ -55,9 +55,9 @@ pub(crate) struct Runtime {
 const CGROUP2_ALONE: &str = "mount --make-rprivate / && umount -R -l /sys/fs/cgroup && \
      mount -t cgroup2 cgroup2 /sys/fs/cgroup && exec \"$@\"";
 
-/// Returns true if the program is attached that every system call of the host passes while a recording wants results.
+/// Returns true if the program is attached that every system call of the host runs while a recording wants results.
 pub(crate) fn follows_system_calls() -> bool {
-    // Next to the pins of this version there may be another's.
+    // There may be pins of another version next to this one's.
     fs::read_dir("/sys/fs/bpf/capprof").is_ok_and(|versions| {
         versions
             .flatten()
@@ -66,7 +66,7 @@ pub(crate) fn follows_system_calls() -> bool {
 }
 
 impl Environment {
-    /// Looks around.
+    /// Examines the machine.
     pub(crate) fn detect() -> anyhow::Result<Self> {
         if !nix::unistd::geteuid().is_root() {
             bail!("must run as root: it starts containers");
@@ -130,7 +130,7 @@ impl Environment {
 
     /// The reason why a recorder cannot record here; `None` if it can.
     pub(crate) fn unusable_recorder(&self, recorder: &str) -> Option<String> {
-        // `auto` is content with any.
+        // For `auto` any recorder will do.
         let names: &[&str] = match recorder {
             "auto" => &["ebpf", "selinux"],
             name => &[name],
@@ -157,7 +157,7 @@ pub(crate) fn hook(binaries: &Path) -> anyhow::Result<PathBuf> {
     .context("capprof-hook is missing: run make build")
 }
 
-/// Mounts it for all namespaces before a test makes one of its own: what capprof pins must outlive that one.
+/// Mounts bpffs for all namespaces, before a test makes a mount namespace of its own: capprof's pins must outlive that one.
 fn mount_bpf_file_system() -> anyhow::Result<()> {
     let mounted = std::fs::read_to_string("/proc/self/mounts")?
         .lines()

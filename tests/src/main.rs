@@ -1,19 +1,19 @@
 //! `capprof-e2e`: end-to-end tests of capprof with real runtimes, on this machine or in a guest.
 //!
 //! ```text
-//! capprof-e2e [--list] [--shard I/N] [--threads N] [TEXT] …     tests whose names hold one of these
+//! capprof-e2e [--list] [--shard I/N] [--threads N] [TEXT] …     tests whose names contain one of these
 //!   CAPPROF_BIN       directory of capprof, capprof-hook and capprofctl (default: that of this program)
 //!   CAPPROF_CORPUS    the built corpus (default: `corpus` next to this program)
 //!   CAPPROF_E2E_RECORDERS   recorders to test, e.g. `ebpf,selinux` (default: auto)
-//!   CAPPROF_E2E_GUEST       set: this is a guest, which a test may disturb, and which is slow: run a selection of what fits it
-//!   CAPPROF_E2E_CHECKS      how many checks each of 16 threads makes in the tests of many threads (default: 40000, in a guest 10000)
-//!   CAPPROF_E2E_FULL        set: run all of it
+//!   CAPPROF_E2E_GUEST       set: this is a slow guest, which a test may disturb: run a selection of the tests
+//!   CAPPROF_E2E_CHECKS      the number of checks for each of 16 threads in the tests with many threads (default: 40000, in a guest 10000)
+//!   CAPPROF_E2E_FULL        set: run all tests
 //!   CAPPROF_E2E_AROUND      in a guest: the capabilities of the machine around it, as CapEff in /proc/PID/status
-//!   CAPPROF_E2E_ROWS        a file for what was found of the corpus, one JSON object per finding
+//!   CAPPROF_E2E_ROWS        a file for the findings about the corpus, one JSON object per finding
 //!   CAPPROF_E2E_SYSTEM      set: use the system's own state and store directories, as an installed capprof does
 //! ```
 //!
-//! It prints TAP, as `tests/tap.sh` describes it.
+//! It prints TAP in the form that `tests/tap.sh` describes.
 
 mod attach;
 mod bad_input;
@@ -39,7 +39,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// What a test does with a runtime.
+/// The code of a test, for one runtime.
 type Body = fn(&Arc<Environment>, &Runtime) -> anyhow::Result<()>;
 
 /// The time limit of a test on a machine, and in a guest, which is emulated.
@@ -59,7 +59,7 @@ impl Test {
         }
     }
 
-    /// One that needs the runtime, and this recorder if one is named.
+    /// A test that needs the runtime, and this recorder if one is named.
     fn of(
         environment: &Arc<Environment>,
         runtime: &Runtime,
@@ -79,7 +79,7 @@ impl Test {
         })
     }
 
-    /// All of them under each runtime, as `GROUP/RUNTIME/NAME`.
+    /// All these tests under each runtime, as `GROUP/RUNTIME/NAME`.
     fn each(
         environment: &Arc<Environment>,
         group: &str,

@@ -1,4 +1,4 @@
-//! Mode `observe`: that nothing of a container changes, and what is told of it.
+//! Mode `observe`: a container does not change, and the reports about it.
 
 use crate::container::Container;
 use crate::environment::{Environment, Runtime};
@@ -25,7 +25,7 @@ const BODIES: [(&str, Body); 6] = [
     ),
 ];
 
-/// All of them under each runtime.
+/// All tests of this file under each runtime.
 pub(crate) fn tests(environment: &Arc<Environment>) -> Vec<Test> {
     Test::each(environment, "observe", Some("ebpf"), &BODIES)
 }
@@ -55,7 +55,7 @@ fn rights(status: &[u8]) -> Vec<String> {
 
 fn nothing_changes(environment: &Arc<Environment>, runtime: &Runtime) -> anyhow::Result<()> {
     let container = observed(environment, runtime, &["/bin/cat", "/proc/self/status"])?;
-    // What profiling would relax.
+    // Profiling would relax these.
     container.edit(|config| {
         config["linux"]["seccomp"] = json!({
             "defaultAction": "SCMP_ACT_ALLOW",
@@ -79,7 +79,7 @@ fn nothing_changes(environment: &Arc<Environment>, runtime: &Runtime) -> anyhow:
         ensure!(profile.conditions.granted == profile.conditions.original);
         ensure!(profile.conditions.relaxed.is_empty() && profile.complete);
     }
-    // All of the configuration, but for the hooks.
+    // The whole configuration, except the hooks.
     container.edit(|config| config["process"]["args"] = json!(["/bin/sleep", "60"]))?;
     container.start()?;
     let recording = container.recordings()?.pop().context("no recording")?;
@@ -173,7 +173,7 @@ fn what_is_refused_is_named(
         report.lines().any(|own| own.starts_with(line)),
         "{line}\n{report}"
     );
-    // The same from the stored profile.
+    // `why` reports the same from the stored profile.
     let told = container.ctl(&["why", &container.id])?.output()?;
     let told = String::from_utf8_lossy(&told.stdout).into_owned();
     for line in [
@@ -217,7 +217,7 @@ fn the_configuration_makes_it_the_default(
     Ok(())
 }
 
-/// Where profiling is refused. The recorder cannot work in a nested pid namespace.
+/// Profiling would be refused there, because the recorder cannot work in a nested pid namespace.
 fn a_host_that_cannot_record_runs_it(
     environment: &Arc<Environment>,
     runtime: &Runtime,

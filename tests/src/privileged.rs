@@ -1,4 +1,4 @@
-//! What a privileged container uses besides capabilities.
+//! Privileges besides capabilities that a privileged container uses.
 
 use crate::container::Container;
 use crate::environment::{Environment, Runtime};
@@ -48,10 +48,10 @@ const BODIES: [(&str, Body); 10] = [
     ),
 ];
 
-/// All of them under each runtime. Only eBPF sees devices.
+/// All tests of this file under each runtime. Only eBPF sees devices.
 pub(crate) fn tests(environment: &Arc<Environment>) -> Vec<Test> {
     let mut tests = Test::each(environment, "privileged", Some("ebpf"), &BODIES);
-    // The kernel asks those of version 1 last.
+    // The kernel asks the device rules of version 1 last.
     if Path::new("/sys/fs/cgroup/devices").exists() {
         for test in &mut tests {
             if test.name.ends_with("/a_refused_device_is_not_listed") && test.skip.is_none() {
@@ -88,7 +88,7 @@ impl Node {
         })
     }
 
-    /// Three that can be opened without harm; every kernel has the first.
+    /// Three devices that can be opened without harm; every kernel has the first.
     fn three() -> anyhow::Result<[Self; 3]> {
         ["kmsg", "fuse", "loop-control", "kvm", "net/tun", "autofs"]
             .into_iter()
@@ -100,13 +100,13 @@ impl Node {
             .context("this machine has fewer than three devices to open")
     }
 
-    /// As the engine writes a device of the host into config.json.
+    /// The form in which engines write a device of the host into config.json.
     fn entry(&self) -> Value {
         json!({"path": format!("/dev/{}", self.name), "type": self.kind, "major": self.major, "minor": self.minor, "fileMode": 438})
     }
 }
 
-/// A container as engines make it for `--privileged`, with these devices, and a shell that does this.
+/// A container as engines make it for `--privileged`, with these devices, and a shell that runs this script.
 fn privileged(
     environment: &Arc<Environment>,
     runtime: &Runtime,
@@ -219,7 +219,7 @@ fn devices_are_listed_as_opened(
     runtime: &Runtime,
 ) -> anyhow::Result<()> {
     let [one, two, three] = Node::three()?;
-    // A driver may refuse, after the kernel has asked whether the container may. To test for a file opens nothing.
+    // A driver may refuse after the device rules have allowed it. `test` opens nothing.
     let script = format!(
         "(exec 3</dev/{}) 2>/dev/null; (exec 3<>/dev/{}) 2>/dev/null; test -c /dev/{}",
         one.name, two.name, three.name
@@ -351,7 +351,7 @@ fn a_device_that_the_program_makes_is_given(
     Ok(())
 }
 
-/// What the engine's own rules refuse was not used.
+/// A device that the engine's own rules refuse was not used.
 fn a_refused_device_is_not_listed(
     environment: &Arc<Environment>,
     runtime: &Runtime,
@@ -395,7 +395,7 @@ fn mounts_are_listed(environment: &Arc<Environment>, runtime: &Runtime) -> anyho
     contains(&report(&container)?, "mounts: mount, umount2, by ")
 }
 
-/// The mount may fail: the kernel asks before it looks for the device and for a file system on it.
+/// The mount may fail: the kernel asks the rules before it looks for the device and for a file system on it.
 fn a_device_that_is_mounted_is_listed(
     environment: &Arc<Environment>,
     runtime: &Runtime,

@@ -1,4 +1,4 @@
-//! `capprofctl profile`, and what is done with profiles afterwards: `diff`, `check`, `list`, `rm`, `prune`.
+//! `capprofctl profile`, and the commands for stored profiles: `diff`, `check`, `list`, `rm`, `prune`.
 
 use crate::container::Container;
 use crate::environment::{Environment, Runtime, follows_system_calls};
@@ -43,17 +43,17 @@ const BODIES: [(&str, Body); 6] = [
     ),
 ];
 
-/// Ends when it is asked to.
+/// A program that ends when it is asked to.
 const PATIENT: &str = "trap 'exit 0' TERM; sleep 100 & wait";
 
-/// All of them under each runtime.
+/// All tests of this file under each runtime.
 pub(crate) fn tests(environment: &Arc<Environment>) -> Vec<Test> {
     let mut tests = Test::each(environment, "profile", Some("ebpf"), &BODIES);
     let alone = [(
         "a_program_that_is_no_container",
         a_program_that_is_no_container as Body,
     )];
-    // What another test verifies or observes would be followed as well.
+    // This test must run alone: the recordings of other tests would attach the program too.
     tests.extend(
         Test::each(environment, "profile", Some("ebpf"), &alone)
             .into_iter()
@@ -130,7 +130,7 @@ fn a_check_that_never_succeeds_is_told(
     nothing_is_left(&container)
 }
 
-/// The second capability comes when the first one is old, but not yet for the whole time; what only repeats does not count.
+/// The second capability comes late after the first, but before the quiet time is over. Repeated uses are no news.
 fn it_ends_when_nothing_new_comes(
     environment: &Arc<Environment>,
     runtime: &Runtime,
@@ -180,7 +180,7 @@ fn an_interrupt_leaves_nothing_and_loses_nothing(
         );
         std::thread::sleep(Duration::from_millis(50));
     }
-    // `timeout`, which passes it on.
+    // The child is `timeout`, which passes the signal on.
     kill(Pid::from_raw(i32::try_from(child.id())?), Signal::SIGINT)?;
     child.wait()?;
     let said = fs::read_to_string(container.path("said"))?;
@@ -219,7 +219,7 @@ fn a_program_that_is_no_container(
         "{set}: {said}"
     );
     ensure!(verdict == Some(Verdict::Verified), "{said}");
-    // What starts it is a service and no engine.
+    // A service would start it, and no engine.
     let set = "CapabilityBoundingSet=CAP_NET_BIND_SERVICE";
     ensure!(said.contains(set) && !said.contains("docker run"), "{said}");
     let roots = |text: &str| {
@@ -229,7 +229,7 @@ fn a_program_that_is_no_container(
     };
     let (before, after) = (roots(&before), roots(&mounts()?));
     ensure!(before == after, "{after} mounts on /, {before} before");
-    // runc runs the prestart hook twice here.
+    // runc runs the prestart hook twice in this case.
     ensure!(!follows_system_calls(), "still attached");
     nothing_is_left(&container)
 }

@@ -1,4 +1,4 @@
-//! Runs the tests, and says how they went by the Test Anything Protocol, as `tests/harness` reads it.
+//! Runs the tests and prints their results in the Test Anything Protocol, which `tests/harness` reads.
 
 use anyhow::{Context, bail, ensure};
 use std::io::Write;
@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError, RwLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Held for writing by a test that switches or watches the host's SELinux state, for reading by all others.
+/// A test that switches or watches the host's SELinux state holds this for writing, and all others for reading.
 static HOST: RwLock<()> = RwLock::new(());
 
 /// The reason why a test failed.
@@ -25,27 +25,27 @@ impl<T: ToString> From<T> for Failed {
 #[derive(Debug)]
 pub(crate) enum Passed {
     Good,
-    /// It found out while it ran that it cannot run here; why.
+    /// It found out while it ran that it cannot run here, for this reason.
     Skipped(String),
 }
 
 /// The outcome of a test.
 pub(crate) type Outcome = Result<Passed, Failed>;
 
-/// A test before it is known whether it can run here.
+/// A test that may or may not be able to run here.
 pub(crate) struct Test {
     pub(crate) name: String,
     /// The reason why it cannot run here.
     pub(crate) skip: Option<String>,
     pub(crate) run: Box<dyn FnOnce() -> Outcome + Send>,
-    /// True if no other may run at the same time.
+    /// True if no other test may run at the same time.
     pub(crate) alone: bool,
 }
 
-/// Which tests to run, and how.
+/// The choice of tests, and the settings of the run.
 #[derive(Debug)]
 pub(crate) struct Options {
-    /// Tests whose names hold one of these; all if there is none.
+    /// Tests whose names contain one of these; all if there is none.
     filters: Vec<String>,
     list: bool,
     /// Each n-th test beginning with the i-th, counted from 0.
@@ -55,7 +55,7 @@ pub(crate) struct Options {
     limit: Duration,
 }
 
-/// How many tests ended in which way.
+/// The number of tests by result.
 #[derive(Debug, Default)]
 struct Counts {
     all: AtomicUsize,
@@ -114,7 +114,7 @@ fn shard(text: &str) -> anyhow::Result<(usize, usize)> {
     Ok((index - 1, number))
 }
 
-/// Runs them. Returns true if none failed.
+/// Runs the tests. Returns true if none failed.
 #[expect(clippy::print_stdout, reason = "a test runner talks to people")]
 pub(crate) fn run(options: &Options, tests: Vec<Test>) -> bool {
     let chosen: Vec<Test> = tests
@@ -154,7 +154,7 @@ pub(crate) fn run(options: &Options, tests: Vec<Test>) -> bool {
     counts.failed.into_inner() == 0
 }
 
-/// Runs one and prints its result. Returns true if it did not fail.
+/// Runs one test and prints its result. Returns true if it did not fail.
 fn one(test: Test, limit: Duration) -> bool {
     let Test {
         name,
@@ -183,7 +183,7 @@ fn one(test: Test, limit: Duration) -> bool {
             reason.trim().replace('\n', "\n  ")
         ),
     };
-    // Whole, as others print at the same time.
+    // The lock keeps the result together, because others print at the same time.
     let mut output = std::io::stdout().lock();
     let _ = output
         .write_all(text.as_bytes())
@@ -191,7 +191,7 @@ fn one(test: Test, limit: Duration) -> bool {
     outcome.is_ok()
 }
 
-/// Runs it in a thread of its own: one that does not end is left to itself, and has failed.
+/// Runs a test in a thread of its own. A test that does not end in time has failed, and its thread is left to itself.
 fn timed(run: Box<dyn FnOnce() -> Outcome + Send>, limit: Duration) -> (Outcome, f64) {
     let start = Instant::now();
     let (sender, receiver) = channel();

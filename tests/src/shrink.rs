@@ -1,4 +1,4 @@
-//! `capprofctl shrink` on programs of which one run cannot tell what they need.
+//! `capprofctl shrink` on programs whose needs a single run cannot show.
 
 use crate::container::Container;
 use crate::environment::{Environment, Runtime};
@@ -36,7 +36,7 @@ const BODIES: [(&str, Body); 7] = [
     ),
 ];
 
-/// All of them under each runtime.
+/// All tests of this file under each runtime.
 pub(crate) fn tests(environment: &Arc<Environment>) -> Vec<Test> {
     Test::each(environment, "shrink", Some("auto"), &BODIES)
 }
@@ -159,7 +159,7 @@ fn what_one_run_cannot_tell(
             fs::read(container.bundle().join("config.json"))? == before,
             "config.json is not what it was"
         );
-        // What is enforced from now on, and what a report advises.
+        // The search's result is enforced from now on, and a report advises it.
         let (directory, _) = stored(&container)?;
         let config: Value =
             serde_json::from_slice(&fs::read(directory.join("config.shrunk.json"))?)?;
@@ -202,7 +202,7 @@ fn a_blind_spot_is_found(environment: &Arc<Environment>, runtime: &Runtime) -> a
     Ok(())
 }
 
-/// A server that says when it is ready, profiled, and the check that sees it.
+/// A profiled server that shows when it is ready, and a check for that.
 fn server(
     environment: &Arc<Environment>,
     runtime: &Runtime,
@@ -236,7 +236,7 @@ fn a_server_is_judged_by_its_check(
     let options = ["--check", &check, "--timeout", "20", "--empty-fails"];
     let expected = [Capability::NET_RAW, Capability::SYS_CHROOT];
     expect(&container, &options, &expected)?;
-    // A check that looks at nothing is noticed, and so is a set that is too small from the beginning.
+    // The search notices a check that tests nothing, and a set that is too small from the beginning.
     let (output, errors) = finish(&mut shrink(
         &container,
         &["--check", "true", "--empty-fails"],
@@ -256,7 +256,7 @@ fn a_server_is_judged_by_its_check(
     expect_nothing_left(&container)
 }
 
-/// Waits until a search has made so many runs and the container of another has made this file.
+/// Waits until a search has made this many runs and the container of the next run has made this file.
 fn wait_for_runs(container: &Container, runs: usize, made_file: &Path) -> anyhow::Result<()> {
     let (directory, _) = stored(container)?;
     let deadline = Instant::now() + Duration::from_secs(60);
@@ -274,10 +274,10 @@ fn wait_for_runs(container: &Container, runs: usize, made_file: &Path) -> anyhow
     }
 }
 
-/// What a search that is disturbed is called with. Nothing waits until time is up: a set that is too small ends its container.
+/// Options of a search that is disturbed. No run waits until its time is over: with too small a set, the container ends by itself.
 const PATIENT: [&str; 2] = ["--timeout", "60"];
 
-/// A search that is disturbed in its second run, whose container does nothing before that.
+/// A search that is disturbed in its second run, whose container waits for that.
 fn disturbed(
     environment: &Arc<Environment>,
     runtime: &Runtime,
@@ -305,7 +305,7 @@ fn disturbed(
         .spawn()?;
     let second = container.bundle().join("rootfs/etc/second");
     let waited = wait_for_runs(&container, 1, &second);
-    // Ourselves the search, not what it was started by.
+    // The search itself, not the program that started it.
     let pid = search_under(child.id()).unwrap_or(child.id());
     kill(Pid::from_raw(i32::try_from(pid)?), signal)?;
     let status = child.wait()?;
@@ -319,7 +319,7 @@ fn disturbed(
     Ok((container, check))
 }
 
-/// The process below this one that is capprofctl.
+/// The descendant of this process that is capprofctl.
 fn search_under(pid: u32) -> Option<u32> {
     let name = fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;
     if name.trim() == "capprofctl" {
@@ -338,10 +338,10 @@ fn an_interrupted_search_goes_on(
 ) -> anyhow::Result<()> {
     let (container, check) = disturbed(environment, runtime, Signal::SIGINT)?;
     expect_nothing_left(&container)?;
-    // What the interrupted run would have told its check must not speak for the next one.
+    // The file of the interrupted run must not make the check of the next run succeed.
     let _ = fs::remove_file(container.bundle().join("rootfs/etc/ready"));
     let options = [&["--check", check.as_str()], &PATIENT[..]].concat();
-    // Begun anew by mistake it would lose what is known.
+    // A search that is begun again by mistake would lose its results.
     let (output, errors) = finish(&mut shrink(&container, &options)?)?;
     ensure!(
         output.status.code() == Some(1) && errors.contains("--resume continues"),
@@ -388,7 +388,7 @@ fn a_killed_search_goes_on(
         state.exists(),
         "a killed search cannot have removed its container"
     );
-    // What the run that was killed would have told its check must not speak for the next one.
+    // The file of the killed run must not make the check of the next run succeed.
     let ready = container.bundle().join("rootfs/etc/ready");
     let deadline = Instant::now() + Duration::from_secs(60);
     while fs::remove_file(&ready).is_err() {
@@ -408,7 +408,7 @@ fn an_unreliable_judge_is_told(
 ) -> anyhow::Result<()> {
     let container = profiled(environment, runtime, "exec corpus sys_chroot")?;
     container.edit(|config| config["process"]["args"] = json!(["/bin/corpus", "wait"]))?;
-    // Succeeds once.
+    // This check succeeds only once.
     let check = format!("mkdir {}", container.path("once").display());
     let options = ["--check", check.as_str(), "--timeout", "1"];
     let (output, errors) = finish(&mut shrink(&container, &options)?)?;
@@ -439,7 +439,7 @@ fn a_terminal_gets_a_bar_in_lines_of_its_own(
         .stdout(Stdio::null())
         .stderr(terminal.slave)
         .spawn()?;
-    // No other process has the other end open any more: reading ends with the last of them, by an error.
+    // This closes the last copy in this process: reading ends with an error when the search closes its own.
     drop(command);
     let mut shown = Vec::new();
     let _ = fs::File::from(terminal.master).read_to_end(&mut shown);
@@ -450,7 +450,7 @@ fn a_terminal_gets_a_bar_in_lines_of_its_own(
         shown.contains("of at most") && shown.contains('\u{1b}'),
         "no bar: {shown:?}"
     );
-    // What the terminal shows of a line, before it goes back to its beginning and clears it.
+    // The text of a line before the terminal returns to its beginning and clears it.
     for line in shown.split(['\r', '\n']) {
         ensure!(
             !(line.contains('░') && line.contains("capprofctl: ")),

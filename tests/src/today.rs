@@ -1,4 +1,4 @@
-//! `capprofctl verify --today`: whether a workload does without what it asks for and is not given.
+//! `capprofctl verify --today`: finds out if a workload does without capabilities that it asks for and is not given.
 
 use crate::container::Container;
 use crate::environment::{Environment, Runtime};
@@ -33,7 +33,7 @@ const BODIES: [(&str, Body); 5] = [
     ),
 ];
 
-/// All of them under each runtime.
+/// All tests of this file under each runtime.
 pub(crate) fn tests(environment: &Arc<Environment>) -> Vec<Test> {
     Test::each(environment, "today", Some("ebpf"), &BODIES)
 }
@@ -41,14 +41,14 @@ pub(crate) fn tests(environment: &Arc<Environment>) -> Vec<Test> {
 /// Exit status of a run that has not passed.
 const NOT_VERIFIED: Option<i32> = Some(4);
 
-/// What the bundle is given besides what `runc spec` gives, and what of all that the programs below do not use.
+/// Capabilities that the bundle gives in addition to those of `runc spec`. The programs below use only the first.
 const GIVEN: [Capability; 2] = [Capability::SYS_CHROOT, Capability::SYSLOG];
 
 fn set(list: &[Capability]) -> CapabilitySet {
     list.iter().copied().collect()
 }
 
-/// A container that is given more than it uses, profiled: it uses SYS_CHROOT, and asks for SYS_ADMIN besides, to `script`'s liking.
+/// A profiled container that is given more than it uses. It uses SYS_CHROOT and also asks for SYS_ADMIN; `script` decides what follows.
 fn profiled(
     environment: &Arc<Environment>,
     runtime: &Runtime,
@@ -82,7 +82,7 @@ fn stored(container: &Container) -> anyhow::Result<Profile> {
     Ok(Store::at(container.store()).find("last")?.profile)
 }
 
-/// What `capprofctl report` prints for docker.
+/// The output of `capprofctl report` for docker.
 fn form(container: &Container) -> anyhow::Result<String> {
     let output = container
         .ctl(&["report", "last", "--format", "docker"])?
@@ -141,7 +141,7 @@ fn what_is_done_without_is_left_out(
         "{:?}",
         after.answer()
     );
-    // The run was of another set than the profile's own, and is not a verdict on that.
+    // The run had another set than the profile's own, so it is no verdict on that.
     ensure!(after.verification.is_none(), "{:?}", after.verification);
     let form = form(&container)?;
     ensure!(
@@ -149,7 +149,7 @@ fn what_is_done_without_is_left_out(
         "{form}"
     );
     ensure!(fs::read(container.bundle().join("config.json"))? == configuration);
-    // What was left out stays left out, and the rest is what a plain verify is of.
+    // The omitted capabilities stay omitted, and a plain verify tries the rest.
     let output = container.ctl_with_runtime(&["verify", "last"])?.output()?;
     expect(&output, Some(0), &["with CAP_SYS_CHROOT\n"])?;
     container.expect_nothing_left()
@@ -199,7 +199,7 @@ fn that_it_starts_settles_nothing(
     let output = today(&container, &["--timeout", "3"])?;
     expect(&output, Some(0), &["started only", "give a check"])?;
     ensure!(stored(&container)? == before, "the profile is another");
-    // A check settles it.
+    // A check decides it.
     let check = "test -e /proc/$CAPPROF_CONTAINER_PID/root/tmp/ready";
     let output = today(&container, &["--check", check, "--timeout", "50"])?;
     expect(&output, Some(0), &["it works without CAP_SYS_ADMIN"])?;
@@ -226,7 +226,7 @@ fn another_user_is_tried_with_what_is_ambient_today(
     let mut container = Container::new(environment, runtime, &["/bin/sh", "-c", script])?;
     container.use_user(1000)?;
     container.grant_ambient();
-    // As docker has it: in the bounding set alone, which does nothing for this user.
+    // docker puts it into the bounding set alone, which has no effect for this user.
     container.edit(|config| {
         for set in ["effective", "permitted", "inheritable", "ambient"] {
             config["process"]["capabilities"][set] = json!([]);

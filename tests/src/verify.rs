@@ -1,4 +1,4 @@
-//! `capprofctl verify`: sets that suffice and sets that do not, and that nothing is left.
+//! `capprofctl verify`: sets that suffice, sets that do not, and no leftovers.
 
 use crate::container::Container;
 use crate::environment::{Environment, Runtime, follows_system_calls};
@@ -47,7 +47,7 @@ const BODIES: [(&str, Body); 9] = [
     ),
 ];
 
-/// All of them under each runtime.
+/// All tests of this file under each runtime.
 pub(crate) fn tests(environment: &Arc<Environment>) -> Vec<Test> {
     let mut tests = Vec::new();
     for runtime in &environment.runtimes {
@@ -61,7 +61,7 @@ pub(crate) fn tests(environment: &Arc<Environment>) -> Vec<Test> {
             )
         };
         tests.extend(BODIES.map(|(name, body)| add(name, body)));
-        // Any other verification would have it attached.
+        // This test must run alone: any other verification would attach the program.
         tests.push(
             add(
                 "a_killed_capprofctl_leaves_nothing_attached",
@@ -73,7 +73,7 @@ pub(crate) fn tests(environment: &Arc<Environment>) -> Vec<Test> {
     tests
 }
 
-/// Programs of the corpus that need one capability each, and can be run twice on one root file system.
+/// Programs of the corpus that need one capability each and can run twice on one root file system.
 const PROGRAMS: [(&str, Capability); 7] = [
     ("net_bind_service", Capability::NET_BIND_SERVICE),
     ("sys_chroot", Capability::SYS_CHROOT),
@@ -87,7 +87,7 @@ const PROGRAMS: [(&str, Capability); 7] = [
 /// Exit status of a set that has not passed.
 const NOT_VERIFIED: Option<i32> = Some(4);
 
-/// A container of a program, profiled.
+/// A profiled container of a program.
 fn profiled(
     environment: &Arc<Environment>,
     runtime: &Runtime,
@@ -115,7 +115,7 @@ fn verify(container: &Container, profile: &Profile, options: &[&str]) -> anyhow:
     Ok(container.ctl_with_runtime(&arguments)?.output()?)
 }
 
-/// What the store says of a profile.
+/// The verdict on a profile in the store.
 fn standing(container: &Container, profile: &Profile) -> anyhow::Result<Verification> {
     Store::at(container.store())
         .find(&profile.origin.recording_id)?
@@ -135,7 +135,7 @@ fn expect(output: &Output, status: Option<i32>) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Takes a capability out of the stored answer, and out of what it was made from.
+/// Removes a capability from the stored answer, and from the needs that it was made from.
 fn remove(container: &Container, profile: &Profile, capability: Capability) -> anyhow::Result<()> {
     let path = Store::at(container.store())
         .find(&profile.origin.recording_id)?
@@ -196,7 +196,7 @@ fn a_sufficient_set_is_verified(
             compared == [Compared::Exit, Compared::Denied],
             "{program}: {compared:?}"
         );
-        // The kernel's account of memory was refused, which is not a failure. Where fexit records, the question is inlined and not seen.
+        // A check of memory accounting was refused, which is no failure. With fexit that check is inlined and not seen.
         let is_asked = profile.conditions.recorders.iter().any(|report| {
             report.recorder == RecorderName::Ebpf
                 && report.recorded
@@ -311,7 +311,7 @@ fn another_exit_status_is_not_verified(
     Ok(())
 }
 
-/// A program that serves for a while: not at all while it is profiled, which takes its end.
+/// A program that serves for a while. While it is profiled it does not serve, because profiling waits for its end.
 struct Server(Container);
 
 impl Server {
@@ -384,7 +384,7 @@ fn what_a_check_started_ends_with_it(
     let container = &server.0;
     let profile = profile(container)?;
     server.serves_for(100)?;
-    // Told from every other sleep by its time.
+    // Its time distinguishes it from every other sleep.
     let time = format!("{}.5", 1_000_000 + std::process::id());
     let check = format!("sleep {time} & wait");
     let options = [
@@ -395,7 +395,7 @@ fn what_a_check_started_ends_with_it(
         "--timeout",
         "3",
     ];
-    // Not through pipes, which what is left would hold open.
+    // The output does not go through pipes, because leftover processes would hold them open.
     let status = container
         .ctl_with_runtime(&options)?
         .stdout(Stdio::null())
@@ -410,7 +410,7 @@ fn what_a_check_started_ends_with_it(
     container.expect_nothing_left()
 }
 
-/// The processes of this host with such a word in their command line.
+/// The processes of this host with this word in their command line.
 fn processes_with_argument(word: &str) -> anyhow::Result<Vec<i32>> {
     let processes = fs::read_dir("/proc")?.flatten().filter_map(|entry| {
         let pid = entry.file_name().to_str()?.parse().ok()?;
@@ -521,7 +521,7 @@ fn an_interrupted_run_leaves_the_profile_as_it_was(
             "the container is left"
         );
         ensure!(standing(container, &profile).ok() == before);
-        // The second one finds a verdict, which has to stay.
+        // The second run finds a verdict, which must stay.
         let options = ["--check", "true", "--timeout", "50"];
         expect(&verify(container, &profile, &options)?, Some(0))?;
         before = Some(standing(container, &profile)?);
@@ -552,7 +552,7 @@ fn a_killed_capprofctl_leaves_nothing_attached(
         );
         std::thread::sleep(Duration::from_millis(20));
     }
-    // Attached by a hook before the container runs; a runtime that is still at work would make what is deleted below once more.
+    // A hook attaches before the container runs. The runtime must have finished, or it would create the files again that are deleted below.
     while !container.is_running()? {
         ensure!(
             started.elapsed() < Duration::from_secs(30),
@@ -563,7 +563,7 @@ fn a_killed_capprofctl_leaves_nothing_attached(
     let killed = kill_capprofctl(&container.id, Signal::SIGKILL)?;
     child.wait()?;
     ensure!(killed == 1, "{killed} processes were capprofctl's");
-    // The container lives on, and its engine ends it some time.
+    // The container goes on, and its engine ends it later.
     container.capprof(&["delete", "--force", &container.id])?;
     ensure!(!follows_system_calls(), "still attached");
     let stored = Store::at(container.store()).find(&profile.origin.recording_id)?;

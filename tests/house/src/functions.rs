@@ -1,4 +1,4 @@
-//! Functions of a file, with their sizes.
+//! The functions of a file, with their sizes.
 
 use crate::source::{File, is_test};
 use syn::spanned::Spanned;

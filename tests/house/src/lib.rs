@@ -1,5 +1,5 @@
-//! Rules for the source of capprof: how long files and functions may be, how many parameters a function may have, which module may use
-//! which, and which names a type may have. `make lint` runs them; `order.toml` has the order of modules, `exceptions.toml` what does not keep to the rules yet.
+//! Rules for the source of capprof: the sizes of files and functions, the number of parameters, the order of modules, and the names of types.
+//! `make lint` runs them; `order.toml` has the order of modules, `exceptions.toml` the exceptions to the rules.
 
 mod functions;
 mod modules;

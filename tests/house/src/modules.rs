@@ -1,6 +1,6 @@
-//! The modules of a crate, file by file, and which file uses which.
+//! The modules of a crate, file by file, and the files that each file uses.
 //!
-//! A path is followed as far as its segments are modules; the file of the last of them is what is used. What only tests use does not count.
+//! A path is followed as far as its segments are modules; it uses the file of the last of them. Uses by tests do not count.
 
 use crate::source::{File, is_test};
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,7 +14,7 @@ type Module = Vec<String>;
 /// One file that uses another.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Use {
-    /// The file in which it stands.
+    /// The file that contains the use.
     pub from: PathBuf,
     /// The file that is used.
     pub to: PathBuf,
@@ -57,7 +57,7 @@ impl Crate {
         Ok(Self { files })
     }
 
-    /// Each pair of different files of which one uses the other.
+    /// Returns each pair of different files of which one uses the other.
     pub fn uses(&self) -> BTreeSet<Use> {
         let mut uses = BTreeSet::new();
         for (module, file) in &self.files {
@@ -146,7 +146,7 @@ impl Crate {
         circles
     }
 
-    /// The modules right below the root.
+    /// The modules directly below the root.
     pub fn top_modules(&self) -> BTreeSet<String> {
         self.files
             .keys()
@@ -154,7 +154,7 @@ impl Crate {
             .collect()
     }
 
-    /// The module right below the root that a file belongs to; `None` for the root.
+    /// The module directly below the root that contains a file; `None` for the root.
     pub fn top_module_of(&self, path: &Path) -> Option<&str> {
         self.files
             .iter()
@@ -219,7 +219,7 @@ impl<'ast> Visit<'ast> for Collector {
     }
 
     fn visit_path(&mut self, path: &'ast syn::Path) {
-        // One segment alone is a name of this file or an imported one.
+        // A single segment is a name of this file, or an imported one.
         if path.leading_colon.is_none() && path.segments.len() > 1 {
             let segments = path.segments.iter();
             self.paths

@@ -1,4 +1,4 @@
-//! Source files, and which of their code is for tests.
+//! Source files, and their code for tests.
 
 use anyhow::Context;
 use std::fs;
@@ -8,7 +8,7 @@ use syn::{Attribute, Meta};
 /// A source file, parsed.
 #[derive(Debug)]
 pub struct File {
-    /// Where it is, from the top of the repository.
+    /// Its path, from the top of the repository.
     pub path: PathBuf,
     /// Its text.
     pub text: String,
@@ -33,7 +33,7 @@ impl File {
     }
 }
 
-/// All files with this extension below these folders, without what is built there, sorted.
+/// All files with this extension below these folders, without build outputs, sorted.
 ///
 /// # Errors
 /// A folder cannot be listed.
@@ -58,7 +58,7 @@ pub fn files(top: &Path, folders: &[&str], extension: &str) -> anyhow::Result<Ve
     Ok(found)
 }
 
-/// How many lines have code on them: neither empty nor only comment.
+/// The number of lines with code: lines that are neither empty nor only a comment.
 pub fn code_lines(text: &str) -> usize {
     text.lines()
         .map(str::trim_start)
@@ -66,7 +66,7 @@ pub fn code_lines(text: &str) -> usize {
         .count()
 }
 
-/// Returns true if an item is for tests only: `#[test]`, `#[cfg(test)]`, or only in the feature with the tests' examples.
+/// Returns true if an item is for tests only: `#[test]`, `#[cfg(test)]`, or the feature with examples for tests.
 pub fn is_test(attributes: &[Attribute]) -> bool {
     attributes.iter().any(|attribute| match &attribute.meta {
         Meta::Path(path) => path.is_ident("test"),

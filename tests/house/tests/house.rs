@@ -1,4 +1,4 @@
-//! The rules, held against the source.
+//! Checks the source against the rules.
 
 // A test that cannot read the source fails.
 #![allow(clippy::unwrap_used)]
@@ -8,16 +8,16 @@ use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// The most lines of code in a file.
+/// The largest number of lines of code in a file.
 const FILE: usize = 600;
 
-/// The most lines of a function.
+/// The largest number of lines of a function.
 const FUNCTION: usize = 80;
 
-/// The most parameters of a function that is not for tests, without `self`.
+/// The largest number of parameters of a function that is not for tests, without `self`.
 const PARAMETERS: usize = 5;
 
-/// What holds Rust code.
+/// The folders with Rust code.
 const FOLDERS: [&str; 7] = [
     "profile",
     "store",
@@ -28,14 +28,14 @@ const FOLDERS: [&str; 7] = [
     "tests/house",
 ];
 
-/// What holds C code.
+/// The folders with C code.
 const C_FOLDERS: [&str; 3] = ["hooks", "profile", "tests"];
 
 fn top() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-/// `exceptions.toml`: how large each is that does not keep to a rule yet.
+/// `exceptions.toml`: the sizes of those that do not keep to a rule yet.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Exceptions {
@@ -49,7 +49,7 @@ fn exceptions() -> Exceptions {
     toml::from_str(include_str!("../exceptions.toml")).unwrap()
 }
 
-/// Holds sizes against their limit: what is larger must be an exception of just that size, and each exception must be needed.
+/// Compares sizes with their limit: anything larger must be an exception of exactly that size, and each exception must be needed.
 #[track_caller]
 fn hold(limit: usize, sizes: BTreeMap<String, usize>, known: &BTreeMap<String, usize>) {
     let mut problems = Vec::new();
@@ -212,7 +212,7 @@ fn modules_use_only_those_before_them() {
         }
         let place = |module: &str| order.modules.iter().position(|one| one == module);
         for one in source.uses() {
-            // The root of a library passes on what modules have; circles through it are found above.
+            // The root of a library re-exports names of modules; circles through it are found above.
             let (Some(from), Some(to)) = (
                 source.top_module_of(&one.from),
                 source.top_module_of(&one.to),
@@ -230,8 +230,8 @@ fn modules_use_only_those_before_them() {
 /// The libraries that all other crates use.
 const LIBRARIES: [&str; 2] = ["profile", "store"];
 
-/// A reader who meets a type's name knows which type it is: no other of the crate, or of the libraries below it, has the same name. A module's
-/// `Error` is the exception, since its users name the module with it.
+/// A type's name is enough to know the type: no other type of the crate, or of the libraries below it, has the same name. A module's `Error` is the
+/// exception, because its users name the module with it.
 #[test]
 fn types_have_names_of_their_own() {
     let mut places: BTreeMap<(String, String), Vec<PathBuf>> = BTreeMap::new();

@@ -1,4 +1,4 @@
-//! What happens around the program: creation, exec, failure, the end.
+//! The life of a container around its program: creation, exec, failure, the end.
 mod overlay;
 mod settings;
 mod storm;
@@ -61,7 +61,7 @@ const BODIES: [(&str, Body); 13] = [
     ),
 ];
 
-/// All of them under each runtime.
+/// All tests of this file under each runtime.
 pub(crate) fn tests(environment: &Arc<Environment>) -> Vec<Test> {
     let recorders = environment.recorders.first().cloned().unwrap_or_default();
     let mut tests = Vec::new();
@@ -102,7 +102,7 @@ fn use_in_exec_alone_is_recorded(
     runtime: &Runtime,
 ) -> anyhow::Result<()> {
     let container = Container::waiting(environment, runtime)?;
-    // As an engine calls exec: with the capabilities that it gives by itself, which lack the one in use.
+    // An engine calls exec with the capabilities that it gives by default; they lack the one in use.
     let process = container.path("process.json");
     fs::write(
         &process,
@@ -149,7 +149,7 @@ fn a_program_that_exits_at_once_is_recorded(
     Ok(())
 }
 
-/// As CRI-O does: the root file system is unmounted before `delete`, and the executable lies in the upper layer alone.
+/// CRI-O unmounts the root file system before `delete`. The executable is only in the upper layer.
 fn file_capabilities_are_read_of_an_unmounted_root(
     environment: &Arc<Environment>,
     runtime: &Runtime,
@@ -208,7 +208,7 @@ fn create_start_kill_delete(
         String::from_utf8_lossy(&state.stdout).contains("running"),
         "not running"
     );
-    // The shell has to come to its second command.
+    // The shell needs time to get to its second command.
     std::thread::sleep(Duration::from_millis(500));
     container.stop()?;
     expect_answer(&container.profile()?, &[Capability::SYSLOG])?;
@@ -252,7 +252,7 @@ fn a_failed_create_leaves_nothing(
         errors.contains("no such file") || errors.contains("not found"),
         "the runtime's own message is missing: {errors}"
     );
-    // What engines do next; crun has run no poststop hook, so this is what finds the recording.
+    // Engines call this next. crun has run no poststop hook, so this call finds the recording.
     container.capprof(&["delete", "--force", &container.id])?;
     ensure!(
         fs::read(container.bundle().join("config.json"))? == before,
@@ -267,7 +267,7 @@ fn one_id_under_two_roots(environment: &Arc<Environment>, runtime: &Runtime) -> 
     one.id = format!("{}-same", one.id);
     other.id.clone_from(&one.id);
     for (container, group) in [(&one, "one"), (&other, "other")] {
-        // From 1.2 on, runc refuses a control group in which a process is.
+        // From 1.2 on, runc refuses a control group that has processes.
         let group = format!("/{}-{group}", one.id);
         container.edit(|config| config["linux"]["cgroupsPath"] = json!(group))?;
         container.start()?;
@@ -320,7 +320,7 @@ fn the_minimized_configuration_suffices(
         );
         fs::copy(&minimized, &config)?;
     }
-    // All else is the user's own.
+    // Everything else is the user's configuration.
     let mut reduced: serde_json::Value = serde_json::from_slice(&fs::read(&minimized)?)?;
     reduced["process"]["capabilities"] = original["process"]["capabilities"].clone();
     ensure!(
@@ -353,7 +353,7 @@ fn a_killed_runtime_loses_nothing(
         std::thread::sleep(Duration::from_millis(20));
     }
     std::thread::sleep(Duration::from_millis(500));
-    // The runtime, not `timeout` before it: found by the id on its command line.
+    // This kills the runtime and not `timeout` before it: the id on its command line finds it.
     let pattern = format!("--bundle .*{}$", container.id);
     Command::new("pkill")
         .args(["-KILL", "-f", "--", &pattern])
@@ -401,7 +401,7 @@ fn a_full_disk_loses_nothing(
         ensure!(said.contains(words), "{subcommand}: {said}");
     }
 
-    // Nothing has changed.
+    // The disk is still full.
     ensure!(!container.ctl(&["recover"])?.status()?.success());
     ensure!(container.recordings()?.len() == 1);
     fs::remove_file(&filler)?;

@@ -1,4 +1,4 @@
-//! What annotations and the mode change.
+//! The effects of annotations and of the mode.
 
 use super::*;
 
@@ -17,7 +17,7 @@ pub(super) const BODIES: [(&str, Body); 3] = [
 fn seccomp_hides_nothing(environment: &Arc<Environment>, runtime: &Runtime) -> anyhow::Result<()> {
     let container = Container::new(environment, runtime, &["/bin/corpus", "sys_chroot"])?;
     container.edit(|config| {
-        // The form in which engines refuse what the container's own capabilities would not allow.
+        // Engines refuse system calls in this form if the container lacks their capabilities.
         config["linux"]["seccomp"] = json!({
             "defaultAction": "SCMP_ACT_ALLOW",
             "architectures": ["SCMP_ARCH_X86_64"],
@@ -26,7 +26,7 @@ fn seccomp_hides_nothing(environment: &Arc<Environment>, runtime: &Runtime) -> a
                 {"names": ["clone3"], "action": "SCMP_ACT_ERRNO", "errnoRet": 38},
             ],
         });
-        // The filter itself must not need a capability.
+        // Without this, setting the filter would need a capability itself.
         config["process"]["noNewPrivileges"] = json!(true);
     })?;
     let profile = container.run_and_expect(&[Capability::SYS_CHROOT])?;
@@ -86,7 +86,7 @@ fn annotations_name_and_direct_the_result(
             "report of {query}: {report}"
         );
         ensure!(
-            // The bundle does not give it, so whether the program does without is not known.
+            // The bundle does not give it, so it is not known if the program does without.
             report.contains("asks for SYS_CHROOT too")
                 && report.contains("docker run --cap-drop=all IMAGE"),
             "no form to paste: {report}"

@@ -1,4 +1,4 @@
-//! More threads than processors, all of them in checks.
+//! More threads than processors, all of which make checks.
 //!
 //! A kernel that preempts a task in one of the recorder's programs may skip that program for the other tasks of the processor.
 
@@ -16,7 +16,7 @@ pub(super) const BODIES: [(&str, Body); 2] = [
 
 pub(super) const RESULTS: &str = "no_result_of_many_threads_is_lost_in_silence";
 
-/// Why the results of system calls cannot be followed on this kernel; `None` if they can.
+/// The reason why this kernel does not let the results of system calls be followed; `None` if it does.
 pub(super) fn reason_without_results() -> Option<String> {
     let reason = "eBPF programs cannot store anything with a task before Linux 5.15";
     (kernel()? < (5, 15)).then(|| reason.to_owned())
@@ -30,7 +30,7 @@ fn kernel() -> Option<(u32, u32)> {
     Some((numbers.next()?.ok()?, numbers.next()?.ok()?))
 }
 
-/// Linux 7.0 and later skip programs, so that a second one stands by for each.
+/// Returns true on Linux 7.0 and later, which skip programs, so that a second one stands by for each.
 fn skips_programs() -> bool {
     kernel().is_none_or(|version| version >= (7, 0))
 }
@@ -39,10 +39,10 @@ const THREADS: u64 = 16;
 
 const CHILDREN: u64 = 200;
 
-/// A container whose threads and children each check for `CAP_SYS_ADMIN` again and again: by sethostname(2).
+/// A container whose threads and children each cause checks for `CAP_SYS_ADMIN` again and again, with sethostname(2).
 struct Storm {
     container: Container,
-    /// How many checks they make.
+    /// The number of checks that they cause.
     made: u64,
 }
 
@@ -63,7 +63,7 @@ impl Storm {
         Ok(Self { container, made })
     }
 
-    /// Runs it. The profile, and how many checks may be counted twice.
+    /// Runs it. Returns the profile, and the number of checks that may be counted twice.
     fn run(&self) -> anyhow::Result<(Profile, u64)> {
         let output = self.container.run()?;
         ensure!(output.status.success(), "{output:?}");
@@ -131,7 +131,7 @@ fn no_result_of_many_threads_is_lost_in_silence(
     Ok(())
 }
 
-/// How many results were lost for this reason.
+/// The number of results that were lost for this reason.
 fn lost_results(reason: &str) -> anyhow::Result<u64> {
     let number = reason.strip_prefix("eBPF: ").and_then(|rest| {
         let (number, what) = rest.split_once(" refused capability checks ")?;

@@ -32,7 +32,7 @@ fn a_user_other_than_root_is_granted_the_bounding_set_alone(
         .collect();
     ensure!(lacking == [Capability::NET_RAW], "{lacking:?}");
 
-    // What a file gives is used, and belongs in the bounding set alone.
+    // A capability that a file gives is used, and belongs in the bounding set alone.
     let container = Container::new(environment, runtime, &["/bin/corpus", "file-capability"])?;
     container.use_user(1000)?;
     container.edit(|config| config["process"]["capabilities"] = json!({}))?;

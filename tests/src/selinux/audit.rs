@@ -56,7 +56,7 @@ fn a_flood_of_other_denials(
     let container = recorded(environment, runtime, "domain", &script)?;
     container.start()?;
     wait_for(&container, "ready")?;
-    // Records of another process, as fast as this machine makes them.
+    // Another process makes records as fast as this machine can.
     let mut flood = Command::new("sh")
         .args([
             "-c",
@@ -142,7 +142,7 @@ fn a_log_rotated_in_the_middle(
 }
 
 pub(super) fn auditd(action: &str) -> anyhow::Result<()> {
-    // The unit refuses a manual stop; the daemon itself does not.
+    // The unit refuses a manual stop, but the daemon ends on a signal.
     let mut command = match action {
         "start" => {
             let mut command = Command::new("systemctl");
@@ -167,7 +167,7 @@ fn runs(arguments: &[&str]) -> anyhow::Result<bool> {
     Ok(found.status.success())
 }
 
-/// The right answer, or an incomplete profile that says why.
+/// Accepts the right answer, or an incomplete profile with a reason.
 fn right_or_incomplete(profile: &Profile) -> anyhow::Result<()> {
     if profile.complete {
         return expect(profile, &BOTH);
@@ -199,7 +199,7 @@ fn auditd_absent(environment: &Arc<Environment>, runtime: &Runtime) -> anyhow::R
             "corpus sys_chroot && corpus net_raw",
         )?;
         run_and_expect(&container, &BOTH)?;
-        // It ends with the container, but no process waits for it.
+        // It ends with the container, but no process waits for its end.
         let ended = Instant::now();
         while runs(&["-f", "capprof-hook listen"])? {
             ensure!(
@@ -214,7 +214,7 @@ fn auditd_absent(environment: &Arc<Environment>, runtime: &Runtime) -> anyhow::R
     result
 }
 
-/// Nobody has what the container did after the listener's end.
+/// There are no records of the time after the listener's end.
 fn the_listener_killed_while_auditd_is_absent(
     environment: &Arc<Environment>,
     runtime: &Runtime,
@@ -247,7 +247,7 @@ pub(super) fn auditctl(arguments: &[&str]) -> anyhow::Result<()> {
     crate::container::succeed(Command::new("auditctl").args(arguments))
 }
 
-/// `msgtype=AVC` is part of rule sets that people install (`-a always,exclude -F msgtype=AVC`); nothing counts what it hides.
+/// `msgtype=AVC` is part of common rule sets (`-a always,exclude -F msgtype=AVC`); no counter includes the records that it hides.
 pub(super) const EXCLUDE: [&str; 4] = ["-a", "never,exclude", "-F", "msgtype=AVC"];
 
 pub(super) const INCLUDE: [&str; 4] = ["-d", "never,exclude", "-F", "msgtype=AVC"];
@@ -256,13 +256,13 @@ fn a_rule_of_audit_that_excludes_records(
     environment: &Arc<Environment>,
     runtime: &Runtime,
 ) -> anyhow::Result<()> {
-    // Loaded before: nothing is recorded, and the runtime's own output says why.
+    // The rule was loaded before: nothing is recorded, and the runtime's own output has the reason.
     let container = recorded(environment, runtime, "domain", "corpus sys_chroot")?;
     auditctl(&EXCLUDE)?;
     let bundle = container.bundle();
     let output = container
         .command(&["run", "--bundle", &bundle.to_string_lossy(), &container.id])
-        // A pipe, as engines have it.
+        // The output is a pipe, as with engines.
         .and_then(|mut command| Ok(command.output()?));
     auditctl(&INCLUDE)?;
     let output = output?;
@@ -274,7 +274,7 @@ fn a_rule_of_audit_that_excludes_records(
     );
     container.capprof(&["delete", "--force", &container.id])?;
 
-    // Loaded meanwhile, and still there or gone at the end: incomplete.
+    // The rule is loaded during the recording, and stays or is removed again: the profile is incomplete.
     let added = interrupted(environment, runtime, || auditctl(&EXCLUDE));
     auditctl(&INCLUDE)?;
     let removed = interrupted(environment, runtime, || {
@@ -295,14 +295,14 @@ fn a_rule_of_audit_that_excludes_records(
         );
     }
 
-    // Of another kind of record: none of ours is missing.
+    // A rule about another kind of record hides none that matters.
     let other = ["never,exclude", "-F", "msgtype=CWD"];
     auditctl(&[&["-a"], &other[..]].concat())?;
     let profile = run_and_expect(&container, &[Capability::SYS_CHROOT]);
     auditctl(&[&["-d"], &other[..]].concat())?;
     profile?;
 
-    // A limit of records per second: what it drops is counted.
+    // A limit on records per second: the kernel counts what it drops.
     let script = "corpus sys_chroot; corpus net_raw; corpus chown; corpus kill; corpus mknod";
     let container = recorded(environment, runtime, "domain", script)?;
     auditctl(&["-r", "1"])?;

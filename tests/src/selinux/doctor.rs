@@ -1,4 +1,4 @@
-//! What `capprofctl doctor` says of SELinux.
+//! The report of `capprofctl doctor` on SELinux.
 
 use super::audit::{EXCLUDE, INCLUDE, auditctl, auditd};
 use super::*;
@@ -58,7 +58,7 @@ fn doctor_explains(environment: &Arc<Environment>, _: &Runtime) -> anyhow::Resul
         ensure!(hidden.is_empty(), "scope domain {namespace}: {hidden:?}");
     }
     let mut hidden = spots("host", "in_the_initial_user_namespace")?;
-    // What a boolean that is on may give is known when a recording has switched it off.
+    // The capabilities of a boolean that is on are known only when a recording has switched it off.
     let perhaps = report["scopes"]["host"]["perhaps_blind_then"].clone();
     hidden.extend(serde_json::from_value::<Vec<String>>(perhaps)?);
     for capability in ["CAP_NET_BIND_SERVICE", "CAP_SYS_ADMIN"] {
@@ -75,7 +75,7 @@ fn doctor_explains(environment: &Arc<Environment>, _: &Runtime) -> anyhow::Resul
     ] {
         ensure!(said.contains(line), "{line}: not in {said}");
     }
-    // What stands in the way is told with what to do about it. Each call tries all that there is to try, which takes an emulated machine long.
+    // The report names each obstacle with its remedy. Each call tries every method, which takes long on an emulated machine, so there are few.
     auditctl(&EXCLUDE)?;
     let excluded = text(environment);
     auditctl(&INCLUDE)?;

@@ -1,4 +1,4 @@
-//! Scope domain: the host stays enforcing, and one boolean is the only entrance.
+//! Scope domain: the host stays enforcing, and one boolean alone lets processes enter the domain.
 
 use super::*;
 
@@ -146,7 +146,7 @@ fn domain_kill_at_every_step_restores(
             "step {step}: before {before:?}, after {after:?}"
         );
         for left in container.recordings()? {
-            // The shim was killed before it had written what it was about to do. It counts as left over a minute after.
+            // The shim was killed before it had described the recording. The directory counts as left over after a minute.
             ensure!(
                 !left.join("recording.json").exists(),
                 "step {step}: left behind: {}; the runtime has state of it: {}",
@@ -182,7 +182,7 @@ fn domain_administrator_switches_the_boolean(
     environment: &Arc<Environment>,
     runtime: &Runtime,
 ) -> anyhow::Result<()> {
-    // Off under our hands: it stays as the administrator left it.
+    // An administrator switches the boolean off during the recording: it stays off.
     let container = recorded(environment, runtime, "domain", READY.trim_start())?;
     container.start()?;
     wait_for(&container, "ready")?;
@@ -192,7 +192,7 @@ fn domain_administrator_switches_the_boolean(
         Switches::read()?.boolean(RECORDING) == Some(false),
         "switched on again"
     );
-    // On before we came: it stays on.
+    // The boolean was on before the recording: it stays on.
     set_boolean(RECORDING, true)?;
     let result = (|| {
         let container = recorded(environment, runtime, "domain", "corpus sys_chroot")?;

@@ -1,4 +1,4 @@
-//! Scope host: the mode is switched, and put back.
+//! Scope host: the mode is switched, and restored.
 
 use super::*;
 
@@ -25,7 +25,7 @@ fn host_toggles_and_restores(
         .into_iter()
         .find(|name| before.boolean(name).is_some())
         .context("the policy has no boolean about containers' capabilities")?;
-    // On, so that there is something to toggle; Debian has it off.
+    // It is switched on, so that there is something to toggle; on Debian it is off.
     set_boolean(boolean, true)?;
     let on = Switches::read()?;
     let result = (|| {
@@ -73,7 +73,7 @@ fn host_kill_restores(environment: &Arc<Environment>, runtime: &Runtime) -> anyh
         recover(environment)?;
         let after = Switches::read()?;
         if after != before {
-            // The container's first process may have outlived the runtime: then it is its deletion that ends the recording.
+            // The container's first process may have outlived the runtime. Then its deletion ends the recording.
             delete(&container)?;
             recover(environment)?;
         }
@@ -95,14 +95,14 @@ fn host_administrator_changes_the_mode(
     environment: &Arc<Environment>,
     runtime: &Runtime,
 ) -> anyhow::Result<()> {
-    // Made enforcing under our hands: stays enforcing.
+    // An administrator makes the host enforcing during the recording: it stays enforcing.
     let container = recorded(environment, runtime, "host", READY)?;
     container.start()?;
     wait_for(&container, "ready")?;
     set_enforcing(true)?;
     end(&container)?;
     ensure!(Switches::read()?.enforcing, "made permissive again");
-    // Permissive before we came: stays permissive.
+    // The host was permissive before the recording: it stays permissive.
     set_enforcing(false)?;
     let result = (|| {
         let container = recorded(environment, runtime, "host", "true")?;

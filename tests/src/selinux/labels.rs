@@ -1,4 +1,4 @@
-//! Labels: whose level a container has.
+//! Labels: the level of a container.
 
 use super::*;
 
@@ -41,7 +41,7 @@ fn two_containers_with_one_level(
     environment: &Arc<Environment>,
     runtime: &Runtime,
 ) -> anyhow::Result<()> {
-    // As in a pod.
+    // These containers share a level, as in a pod.
     let one = recorded(
         environment,
         runtime,
@@ -98,8 +98,8 @@ fn files_keep_the_engines_level(
         made.ends_with(&format!(":{level}")),
         "a file in the volume got {made}"
     );
-    // A normal container of the same level reads it afterwards.
-    // Into a file: an ordinary container may not write to the pipes of the process that runs this test.
+    // A normal container of the same level reads it afterwards. It copies it into a file, because it may not write to the pipes of the
+    // process that runs this test.
     let copy = ["/bin/sh", "-c", "cat /shared/made > /shared/copy"];
     let reader = Container::new(environment, runtime, &copy)?;
     share(&reader)?;

@@ -1,4 +1,4 @@
-//! SELinux on an enforcing host: what is switched, for how long, and what the records say meanwhile.
+//! SELinux on an enforcing host: the switches, how long they last, and the records.
 
 mod audit;
 mod doctor;
@@ -34,8 +34,8 @@ fn bodies() -> impl Iterator<Item = (&'static str, Body)> {
     .copied()
 }
 
-/// Those in which the runtime has a part: how it starts hooks, waits, fails, and dies. A guest runs these under crun as well, the others only
-/// if it is asked for everything.
+/// Tests that depend on the runtime: on how it starts hooks, waits, fails, and dies. A guest runs these under crun too, the others only if it is asked
+/// for everything.
 const OF_THE_RUNTIME: [&str; 6] = [
     "domain_keeps_the_host_enforcing",
     "domain_failed_create_restores",
@@ -45,10 +45,10 @@ const OF_THE_RUNTIME: [&str; 6] = [
     "host_kill_restores",
 ];
 
-/// Of what another one proves with less: a guest runs these only if it is asked for everything.
+/// Tests that prove what another one proves with less: a guest runs these only if it is asked for everything.
 const MORE_OF_THE_SAME: [&str; 1] = ["domain_twenty_overlapping"];
 
-/// All of them under each runtime, each alone on the host.
+/// All tests of this file under each runtime, each alone on the host.
 pub(crate) fn tests(environment: &Arc<Environment>) -> Vec<Test> {
     let mut tests = Vec::new();
     for runtime in &environment.runtimes {
@@ -92,7 +92,7 @@ pub(crate) fn tests(environment: &Arc<Environment>) -> Vec<Test> {
     tests
 }
 
-/// All that a recording may toggle.
+/// Everything that a recording may toggle.
 #[derive(Clone, Debug, PartialEq)]
 struct Switches {
     enforcing: bool,
@@ -152,7 +152,7 @@ fn recorded(
     Ok(container)
 }
 
-/// Mounts a directory of root's own at `/shared`.
+/// Mounts a directory that belongs to root at `/shared`.
 fn share(container: &Container) -> anyhow::Result<()> {
     let directory = container.path("shared");
     fs::create_dir(&directory)?;
@@ -208,7 +208,7 @@ fn expect(profile: &Profile, expected: &[Capability]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Runs it, and holds the answer of SELinux alone against this one.
+/// Runs it, and compares the answer of SELinux alone with this one.
 fn run_and_expect(container: &Container, expected: &[Capability]) -> anyhow::Result<Profile> {
     let profile = container.run_and_expect(expected)?;
     expect(&profile, expected)?;
@@ -255,10 +255,10 @@ fn kill_all(container: &Container, after: Duration) -> anyhow::Result<()> {
             .args(["-KILL", "--", &process])
             .status()
     };
-    // By their group: looked for by name, one that forks or executes at that moment would be missed.
+    // They are killed by their process group: a search by name would miss one that forks or executes at that moment.
     kill(format!("-{}", child.id()))?;
     child.wait()?;
-    // Who has left the group: the hook's listener.
+    // The hook's listener has left the group.
     wait_until("the hook's end", || {
         let killed = Command::new("pkill")
             .args(["-KILL", "-x", "capprof-hook"])
@@ -271,8 +271,8 @@ fn kill_all(container: &Container, after: Duration) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Deletes a container whose runtime was killed. Its first process may outlive the runtime by a moment, and hold its control group: engines
-/// ask again, too.
+/// Deletes a container whose runtime was killed. Its first process may outlive the runtime by a moment and keep its control group, so this tries again,
+/// as engines do.
 fn delete(container: &Container) -> anyhow::Result<()> {
     let mut output = container.capprof(&["delete", "--force", &container.id])?;
     for _ in 0..20 {
@@ -319,7 +319,7 @@ fn overlapping(
     }
     for container in &containers {
         let profile = container.profile()?;
-        // SELinux alone cannot be complete in scope host, and says nothing else.
+        // SELinux alone cannot be complete in scope host. There must be no other reason.
         let others = profile
             .incomplete_because
             .iter()

@@ -1,4 +1,4 @@
-//! What is beyond a bound of `why`: named as not seen, and never a wrong cause.
+//! Refusals that exceed a bound of `why`: it names them as not seen and never gives a wrong cause.
 
 use super::plain::{self, Case, case};
 use crate::Test;
@@ -9,9 +9,9 @@ use capprof_profile::why::report::{Refusal, RefusalReport};
 use std::path::Path;
 use std::sync::Arc;
 
-/// Scripts as those of plain commands; of the refusals of `calls`, each has the cause alone and holds what is expected.
+/// Scripts like those of plain commands. Each refusal of one of `calls` has only the expected cause, and its text contains the expected words.
 static CASES: [Case; 7] = [
-    // As far as the kernel side reads the name, it is that of a directory that lets the process pass and not read.
+    // The part of the name that the kernel side reads is a directory that the process may pass through but not read.
     case(
         "long_name",
         "a=$(printf %0100d 0); b=$(printf %0$((255 - ${#PWD} - 102))d 0); mkdir -p $a/$b; echo x>$a/$b/f; chmod 600 $a/$b/f; chmod 711 $a/$b; $U cat $PWD/$a/$b/f",
@@ -28,20 +28,20 @@ static CASES: [Case; 7] = [
          for n in 0 1 2 3 4 5; do echo $n $((100000 + n * 10)) 1; done >map; cat map >/proc/$q/uid_map; cat map >/proc/$q/gid_map; echo >&9; wait $q",
         ("openat", "file_mode", "0600"),
     ),
-    // The oldest of them refuses.
+    // The oldest filter refuses.
     case(
         "many_filters",
         "perl -e '$b=pack(\"SCCL\"x4,0x20,0,0,0,0x15,0,1,83,6,0,0,0x50001,6,0,0,0x7fff0000);$a=pack(\"SCCL\",6,0,0,0x7fff0000);syscall(157,38,1,0,0,0);\
          $p=pack(\"Sx6P\",4,$b);syscall(157,22,2,$p)==0||exit 76;$p=pack(\"Sx6P\",1,$a);for(1..70){syscall(157,22,2,$p)==0||exit 76;mkdir \"d$_\"}exit 1'",
         ("mkdir", "seccomp", "errno 1"),
     ),
-    // The kernel gives the memory of a filter that is gone to the next one.
+    // The kernel reuses the memory of a removed filter for the next one.
     case(
         "filters_one_after_the_other",
         "for n in 1 2 3 4 5 6 7 8; do filter 83 50001 mkdir d; filter 83 5000d mkdir d; done; exit 1",
         ("mkdir", "seccomp", "errno 1"),
     ),
-    // One buffer, of which only the end differs.
+    // The same buffer is used, and only its end differs.
     case(
         "addresses_in_one_place",
         "chmod 755 .; for n in 1 2; do perl -MSocket -e 'socket(S,AF_UNIX,SOCK_STREAM,0);bind(S,sockaddr_un($ARGV[0]));chmod 0600,$ARGV[0]' socket$n; done; \
@@ -56,14 +56,14 @@ static CASES: [Case; 7] = [
     ),
 ];
 
-/// What is named as not seen.
+/// The lines about refusals that were not seen.
 const NOT_SEEN: [(&str, &str); 3] = [
     ("long_name", "longer than 255 bytes"),
     ("many_groups", "more than 32 groups"),
     ("many_id_ranges", "more than 5 ranges of ids"),
 ];
 
-/// How many refusals there are, where they have to be told apart.
+/// The number of refusals that must be told apart.
 const APART: [(&str, usize); 3] = [
     ("filters_one_after_the_other", 2),
     ("addresses_in_one_place", 2),

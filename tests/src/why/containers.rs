@@ -1,4 +1,4 @@
-//! Containers of the low-level runtimes: started by the command, and running already.
+//! Containers of the low-level runtimes: started by the command, and already running.
 
 use super::{Expected, check};
 use crate::container::Container;
@@ -25,7 +25,7 @@ const BODIES: [(&str, Body); 10] = [
     ("running", running),
 ];
 
-/// All of them under each runtime; the rules of control groups where the runtime makes any here.
+/// All tests of this file under each runtime; those of device rules only if the runtime makes eBPF rules here.
 pub(super) fn tests(environment: &Arc<Environment>) -> Vec<Test> {
     let mut tests = Test::each(environment, "why", Some("ebpf"), &BODIES);
     let groups: [(&str, Body); 1] = [("device_rule", device_rule)];
@@ -75,7 +75,7 @@ pub(super) fn expect(
     Ok(())
 }
 
-/// Runs the container, and returns what `why` tells of it.
+/// Runs the container, and returns the report of `why`.
 pub(super) fn report(container: &Container) -> anyhow::Result<RefusalReport> {
     run(container)?;
     let text = std::fs::read(container.path("report.json"))?;
@@ -149,7 +149,7 @@ fn user_namespace(environment: &Arc<Environment>, runtime: &Runtime) -> anyhow::
 }
 
 fn no_new_privileges(environment: &Arc<Environment>, runtime: &Runtime) -> anyhow::Result<()> {
-    // Not the one that busybox's shell has of its own.
+    // The program, not the shell's own command of that name.
     let container = shell(environment, runtime, "/bin/hostname new")?;
     let path = container.bundle().join("rootfs/bin/hostname");
     std::fs::remove_file(&path)?;
@@ -205,7 +205,7 @@ fn device_rule(environment: &Arc<Environment>, runtime: &Runtime) -> anyhow::Res
     expect(&container, "open|openat", "device", "c 10:229 r")
 }
 
-/// One that runs already is watched until the time is over, from its first process's number.
+/// Watches a running container by the id of its first process until the time is over.
 fn running(environment: &Arc<Environment>, runtime: &Runtime) -> anyhow::Result<()> {
     let container = shell(
         environment,

@@ -1,4 +1,4 @@
-//! Bad input, and what a command keeps of its own.
+//! Bad input, and the streams and status that a command keeps.
 
 use crate::Test;
 use crate::environment::Environment;
@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
 
-/// What a test does with capprofctl.
+/// The code of a test, with the path of capprofctl.
 type Body = fn(&Path) -> anyhow::Result<()>;
 
 const BODIES: [(&str, Body); 7] = [
@@ -48,7 +48,7 @@ fn why(program: &Path, arguments: &[&str]) -> anyhow::Result<Output> {
         .output()?)
 }
 
-/// Fails with one line on standard error that says this.
+/// Makes sure that the command failed with one line on standard error that contains this.
 fn expect_line(output: &Output, expected: &str) -> anyhow::Result<()> {
     let errors = String::from_utf8_lossy(&output.stderr);
     ensure!(!output.status.success(), "it succeeded");

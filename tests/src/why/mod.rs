@@ -1,4 +1,4 @@
-//! `capprofctl why`: who refused, for real programs, of plain commands and of containers.
+//! `capprofctl why` on real programs: plain commands and containers.
 
 mod bounds;
 mod containers;
@@ -23,21 +23,21 @@ pub(crate) fn tests(environment: &Arc<Environment>) -> Vec<Test> {
     tests
 }
 
-/// What is to be told of a refusal.
+/// The expected report of a refusal.
 #[derive(Clone, Copy)]
 struct Expected {
     /// System calls, any of which may be the refused one, with `|` between them.
     calls: &'static str,
     /// The cause's word in the report.
     cause: &'static str,
-    /// What its text or a note holds.
+    /// Words in its text or in a note.
     holds: &'static str,
 }
 
-/// How often a run is repeated whose report says that processes were gone before they were looked at, as docs/why.md says of busy machines.
+/// The number of times that a run is repeated if its report says that processes were gone too soon, as docs/why.md advises for busy machines.
 const RUNS: usize = 5;
 
-/// Runs `why`, which writes `report`, unless `run` returns false: the likeliest culprit is the one expected, and it has no second cause.
+/// Runs `why`, which writes `report`; skips the test if `run` returns false. The likeliest culprit must be the expected one, without a second cause.
 fn check(
     report: &Path,
     expected: Expected,
@@ -56,7 +56,7 @@ fn check(
     Ok(true)
 }
 
-/// What `why` wrote, and the text of it.
+/// Reads the report of `why`, parsed and as text.
 fn read(report: &Path) -> anyhow::Result<(RefusalReport, String)> {
     let text =
         std::fs::read_to_string(report).with_context(|| format!("read {}", report.display()))?;
@@ -87,7 +87,7 @@ fn is_expected(refusal: &Refusal, expected: Expected) -> bool {
     let [cause, others @ ..] = &refusal.explanation.causes[..] else {
         return false;
     };
-    // Neither leaves a record of what it refuses, where the policy keeps SELinux's out of the log.
+    // Neither Landlock nor SELinux leaves a record if the policy keeps SELinux's out of the log.
     let is_one_of_two = expected.cause == "landlock" && modules::selinux_is_missing().is_none();
     if !others.is_empty() && !is_one_of_two {
         return false;

@@ -1,4 +1,4 @@
-//! Security modules: containers that SELinux or AppArmor refuse something.
+//! Security modules: refusals of SELinux and AppArmor in containers.
 
 use super::containers::{expect, report, shell};
 use crate::Body;
@@ -32,9 +32,9 @@ const APPARMOR: [(&str, Body); 5] = [
     ("apparmor_complains", apparmor_complains),
 ];
 
-/// Those that a guest runs under each runtime; of the others one is enough, unless it is asked for everything.
+/// Tests that a guest runs under each runtime. For the others one runtime is enough, unless it is asked for everything.
 const OF_EACH_RUNTIME: [&str; 2] = ["selinux_sysctl", "apparmor_mount"];
-/// What one of the others proves too: a guest runs these only if it is asked for everything.
+/// Tests that prove what another one proves too: a guest runs these only if it is asked for everything.
 const MORE_OF_THE_SAME: [&str; 4] = [
     "selinux_mount",
     "selinux_raw_socket",
@@ -42,7 +42,7 @@ const MORE_OF_THE_SAME: [&str; 4] = [
     "selinux_remove",
 ];
 
-/// All of them under each runtime.
+/// All tests of this file under each runtime.
 pub(super) fn tests(environment: &Arc<Environment>) -> Vec<Test> {
     let mut tests = Vec::new();
     for (bodies, missing) in [
@@ -94,7 +94,7 @@ fn apparmor_is_missing() -> Option<String> {
 
 const LEVEL: &str = "s0:c900,c901";
 
-/// A container as an engine labels it, with these capabilities and nothing of /proc read-only.
+/// A container with an engine's label, these capabilities, and a writable /proc.
 fn labelled(
     environment: &Arc<Environment>,
     runtime: &Runtime,
@@ -121,7 +121,7 @@ fn give(config: &mut Value, capabilities: &[&str]) {
     }
 }
 
-/// Labels a file of the container, and what lies below it.
+/// Labels a file of the container, and everything below it.
 fn label(container: &Container, path: &str, of_type: &str, level: &str) -> anyhow::Result<()> {
     succeed(
         Command::new("chcon")
@@ -192,7 +192,7 @@ fn selinux_remove(environment: &Arc<Environment>, runtime: &Runtime) -> anyhow::
     )
 }
 
-/// What the policy keeps out of the log: no rule and no record is named, but SELinux, because nothing else can have refused.
+/// The policy keeps these refusals out of the log. The report names no rule and no record, but SELinux, because nothing else can have refused.
 fn selinux_without_a_record(
     environment: &Arc<Environment>,
     runtime: &Runtime,
@@ -216,8 +216,8 @@ fn selinux_without_a_record(
     Ok(())
 }
 
-/// What docker-default refuses (moby, profiles/apparmor/template.go) without a record and without a look at variables, and what it does not have:
-/// rules that leave a record.
+/// Rules of docker-default (moby, profiles/apparmor/template.go) that refuse without a record and without variables, and rules that it does not have:
+/// those that leave a record.
 const PROFILE: &str = "
     network, capability, file, umount,
     signal (send,receive),
@@ -269,12 +269,12 @@ impl Loaded {
 
 impl Drop for Loaded {
     fn drop(&mut self) {
-        // A profile that is left confines nothing.
+        // A profile that stays loaded confines no process.
         let _ = self.parse("--remove", &format!("profile {} {{}}\n", self.name));
     }
 }
 
-/// A container under a profile of these flags, with this capability.
+/// A container under a profile with these flags, with this capability.
 fn confined(
     environment: &Arc<Environment>,
     runtime: &Runtime,

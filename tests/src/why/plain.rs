@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
-/// A shell script; with status 77 it says that it cannot do what it should on this machine.
+/// A shell script. Its status is 77 if this machine cannot run it.
 pub(super) struct Case {
     pub(super) name: &'static str,
     script: &'static str,
@@ -32,8 +32,8 @@ pub(super) const fn case(
     }
 }
 
-/// `$U` runs a command as a user without any right, `$V` as another, `without CAPABILITIES COMMAND` as root without these, `inside COMMAND`
-/// in a mount namespace with an empty directory `m`. `call` is a system call by perl, `filter NUMBER ACTION` a seccomp filter.
+/// `$U` runs a command as a user without any privilege, `$V` as another such user, `without CAPABILITIES COMMAND` as root without these, `inside COMMAND`
+/// in a mount namespace with an empty directory `m`. `call` makes a system call with perl, `filter NUMBER ACTION` sets a seccomp filter.
 const PRELUDE: &str = r#"
 PATH=/usr/sbin:/usr/bin:/sbin:/bin
 U='setpriv --reuid 1234 --regid 1234 --clear-groups'
@@ -485,7 +485,7 @@ fn run(program: &Path, case: &Case) -> Outcome {
     }
 }
 
-/// What `why` tells of the script; `None` if this machine cannot do it.
+/// Returns the report of `why` on the script; `None` if this machine cannot run it.
 pub(super) fn report(program: &Path, case: &Case) -> anyhow::Result<Option<RefusalReport>> {
     watched(program, case, |report, why| {
         Ok(match why()? {
@@ -495,7 +495,7 @@ pub(super) fn report(program: &Path, case: &Case) -> anyhow::Result<Option<Refus
     })
 }
 
-/// Calls `look` with the file of the report, and with what runs the script under `why`: false if this machine cannot do it.
+/// Calls `look` with the file of the report, and with a function that runs the script under `why` and returns false if this machine cannot run it.
 fn watched<T>(
     program: &Path,
     case: &Case,
