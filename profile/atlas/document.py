@@ -78,7 +78,7 @@ capprof itself uses the same data: `capprofctl explain` shows them, and the repo
 
 
 def number(count):
-    """A count for a table; nothing for none."""
+    """A count for a table; empty for zero."""
     return f"{count:,}" if count else ""
 
 
@@ -94,12 +94,12 @@ def by_class(kernels, found):
 
 
 def capabilities(entry):
-    """What an entry asks for; `any` where an argument of the system call says which."""
+    """The capability of an entry; `any` if an argument of the system call names it."""
     return entry.get("asked") or entry["capability"].replace("variable", "any").split("|")
 
 
 def title(capability):
-    """How a capability stands in headings and tables."""
+    """The form of a capability in headings and tables."""
     return "any capability" if capability == "any" else f"CAP_{capability}"
 
 
@@ -117,7 +117,7 @@ def by_capability(kernel, found):
 
 
 def places(kernels, found):
-    """Each purpose once, by capability: what it is for, what happens without, and which functions ask."""
+    """Each purpose once, by capability: the act, the effect without the capability, and the functions that ask."""
     groups = defaultdict(lambda: defaultdict(lambda: ([], set(), set())))
     for kernel in kernels:
         for _, entry in found[kernel]:
@@ -145,7 +145,7 @@ def places(kernels, found):
 
 
 def unseen(kernels):
-    """Places whose question a recorder may not see, with the kernels whose amd64 build has them."""
+    """Places whose check a recorder may not see, with the kernels whose amd64 build has them."""
     by_place = table.index()
     have = defaultdict(set)
     for kernel in kernels:

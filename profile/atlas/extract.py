@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Finds every place in a kernel's source that asks for a capability, with a C parser.
 
-A place is named by what survives an edit elsewhere in the file: (file, function, capability, helper, n), where n counts the calls that agree
-in the other four, from 1. Line numbers are for the reader of this run's output and are stored nowhere.
+The name of a place survives an edit elsewhere in the file: (file, function, capability, helper, n), where n counts the calls that agree
+in the other four, from 1. Line numbers are only for the reader of this run's output and are not stored.
 """
 
 import hashlib
@@ -17,7 +17,7 @@ import tree_sitter_c
 # Directories of programs that do not run in the kernel.
 OUTSIDE = {"Documentation", "samples", "scripts", "tools", "usr"}
 
-# The kernel's functions that ask, with the capability that they imply where no argument names it.
+# The kernel's functions that ask, with the capability that they imply if no argument names it.
 HELPERS = {
     "capable": None,
     "ns_capable": None,
@@ -55,7 +55,7 @@ HELPERS = {
     "aa_capable": None,
     "security_capable": None,
     "cap_capable": None,
-    # Callers that decide for a family of places.
+    # Callers that are a family of places.
     "inode_owner_or_capable": "CAP_FOWNER",
     "generic_permission": "CAP_DAC_OVERRIDE",
     # Sets that are compared, without a call of a function that asks.
@@ -66,7 +66,7 @@ NAME = re.compile(r"\bCAP_[A-Z_]+\b")
 MENTION = re.compile(r"\b(" + "|".join(map(re.escape, HELPERS)) + r")\s*\(")
 SYSTEM_CALL = re.compile(r"\b((?:COMPAT_)?SYSCALL(?:32)?_DEFINE\d?)\((\w+)")
 MARKER = re.compile(r"\b(__user|__init|__exit|__must_check|noinline|__always_inline|__cold|__bpf_kfunc)\b|\b__printf\(\d+, *\d+\)")
-# What stands before a helper's name on its line where it is declared or defined and not called.
+# The text before a helper's name on a line that declares or defines it.
 DECLARATION = re.compile(r"^\s*(\w+[\s*]+)*(bool|int)\s+(\w+\s+)*\(?\*?$|^(static|extern|inline)\b[^;{}()]*$|\bEXPORT\w*\($|[.>]$")
 HEAD = re.compile(r"^(?!\s|#|\}|(?:if|for|while|switch|else|return)\b)[^\n;={}]*?\b(\w+)\s*\(", re.M)
 COMMENT_OR_STRING = re.compile(r"/\*.*?\*/|//[^\n]*|\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])*'", re.S)
@@ -78,19 +78,19 @@ def parser():
 
 
 def blank(match):
-    """As many characters and lines as were there, without words."""
+    """Blanks out a text, and keeps its characters and lines."""
     return re.sub(r"[^\n]", " ", match.group())
 
 
 def prepare(text):
-    """Gives the macros that define system calls the shape of functions, and takes out markers that are no C; lines stay."""
+    """Gives macros that define system calls the form of functions, and removes markers that are no C. Lines stay."""
     text = SYSTEM_CALL.sub(lambda match: f"long {'compat_' if match.group(1).startswith('COMPAT') else ''}sys_{match.group(2)}(int x", text)
     text = re.sub(r"\bUVERBS_HANDLER\((\w+)\)", r"ib_uverbs_handler_\1", text)
     return MARKER.sub(blank, text)
 
 
 def capability(helper, text):
-    """The capabilities that a call asks for, one string; the argument itself where a variable holds it."""
+    """The capabilities that a call asks for, in one string; the argument itself if it is a variable."""
     names = [name for name in dict.fromkeys(NAME.findall(text)) if not name.startswith("CAP_OPT_")]
     if names:
         return "|".join(names)
@@ -112,7 +112,7 @@ def declared_name(node):
 
 
 def enclosing(node):
-    """The function around a node, or what stands for one: a macro, a table."""
+    """The function around a node, or the macro or table in its place."""
     found, conditions = None, []
     while node is not None:
         if node.type == "function_definition" and node.start_point[1] == 0 and found is None:
@@ -127,7 +127,7 @@ def enclosing(node):
 
 
 def condition(node, inner):
-    """What a conditional directive asks, for the branch that holds the node."""
+    """The condition of a conditional directive, for the branch that contains the node."""
     name = node.child_by_field_name("name") or node.child_by_field_name("condition")
     if name is None:
         return None
@@ -135,7 +135,7 @@ def condition(node, inner):
 
 
 def origin(call, text):
-    """What the variables in a call were set to in its function before, the last time, by name; nothing for what the function was given."""
+    """The values to which the variables in a call were last set in its function, by name; parameters are left out."""
     node = call
     while node.parent is not None and not (node.type == "function_definition" and node.start_point[1] == 0):
         node = node.parent
@@ -152,9 +152,9 @@ STATEMENT = {"expression_statement", "return_statement", "declaration", "while_s
 
 
 def digest(call):
-    """A short name for what the answer is used for: the statement around the call and the case that it stands under.
+    """A digest of the use of the answer: the statement around the call, and its case label.
 
-    Two versions in which this agrees ask the same question for the same purpose; where it does not, the place has to be read again.
+    If it is the same in two versions, the check and its purpose are the same; otherwise the place must be read again.
     """
     statement, label, node = None, "", call
     while node.parent is not None:
@@ -196,7 +196,7 @@ def directives(root):
 
 
 def in_macros(root, parse):
-    """The calls in bodies of macros, which the parser leaves as text."""
+    """The calls in the bodies of macros, which the parser leaves as text."""
     for node in directives(root):
         value = node.child_by_field_name("value")
         if value is None or not MENTION.search(value.text.decode(errors="replace")):
@@ -209,7 +209,7 @@ def in_macros(root, parse):
 
 
 def sites_of(text, parse):
-    """The places of one file: dictionaries with function, capability, helper, n, line, arguments, where these come from, and the conditions around."""
+    """The places of one file: dictionaries with function, capability, helper, n, line, arguments, the origin of these, and the conditions around."""
     source = prepare(COMMENT_OR_STRING.sub(blank, text))
     tree = parse.parse(source.encode())
     found = []
@@ -236,14 +236,14 @@ def sites_of(text, parse):
         conditions = []
         for node in around:
             asked = condition(node, call)
-            # What an #else stands for is the opposite of what its #if asks; the parser hangs it below that.
+            # The parser puts an #else below its #if, and it means the opposite condition.
             if asked:
                 other = any(node.parent is not None and n.type == "preproc_else" and n.parent == node for n in around)
                 conditions.append(("!" if other else "") + asked)
         add(function or "?", call, call.start_point[0] + 1, conditions)
     for name, node, call in in_macros(tree.root_node, parse):
         add(name, call, node.start_point[0] + 1, [])
-    # Where conditional directives tear a statement apart, the parser gives up on it; what the text calls is a place all the same.
+    # The parser gives up on a statement that conditional directives split. A call in its text is still a place.
     seen = Counter(site["line"] for site in found)
     macros = [(node.start_byte, node.end_byte) for node in directives(tree.root_node)]
     for match in MENTION.finditer(source):
@@ -275,7 +275,7 @@ def sites_of(text, parse):
 
 
 def of_file(arguments):
-    """The places of one file, as a worker gives them back."""
+    """The places of one file, as a worker returns them."""
     root, name = arguments
     text = (root / name).read_text(errors="replace")
     return [{"file": name, **site} for site in sites_of(text, parser())] if MENTION.search(text) else []

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Names of kernel functions in capprof's own sources: they stand in the atlas, and nowhere else."""
+"""Makes sure that names of kernel functions are in the atlas alone, and not in capprof's sources."""
 
 import json
 import re
@@ -9,7 +9,7 @@ import table
 ROOT = table.HERE.parent.parent
 PATHS = table.HERE / "paths.jsonl"
 SOURCES = ("profile/src", "store/src", "shim/src", "hooks/src", "ctl/src")
-# Files with names that the atlas has too, and why the code has them.
+# Files that also have names of the atlas, with the reasons.
 ALLOWED = {
     ("hooks/src/ebpf/programs.rs", "cap_capable"): "what the recorder's programs attach to",
     ("hooks/src/ebpf/symbols.rs", "cap_capable"): "the function at whose end the recorder stands",
@@ -44,7 +44,7 @@ def code(text):
 
 
 def problems():
-    """Names that stand in the sources and in the atlas, and paths that nothing asks for, one line each."""
+    """Names that are in the sources and in the atlas, and paths that no code uses, one line each."""
     functions, sources = known(), {}
     for directory in SOURCES:
         for path in sorted((ROOT / directory).rglob("*.rs")):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Debian's kernel sources and configurations: gets the packages by this machine's apt, and says which files its amd64 kernel is built from."""
+"""Debian's kernel sources and configurations: gets the packages with this machine's apt, and finds the files of which the amd64 kernel is built."""
 
 import lzma
 import re
@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-# Where a version that this machine's own release does not have may be found.
+# Suites that may have a version which this machine's own release lacks.
 SUITES = ("trixie", "trixie-backports", "sid", "experimental")
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 
@@ -54,7 +54,7 @@ def unpacked(version, cache):
 
 
 def configuration(version, cache):
-    """The options that Debian's amd64 kernel of a version is built with."""
+    """The build options of Debian's amd64 kernel of a version."""
     archive = package(f"linux-config-{version}", cache)
     member = f"./usr/src/linux-config-{version}/config.amd64_none_amd64.xz"
     tar = subprocess.run(["dpkg-deb", "--fsys-tarfile", archive], check=True, capture_output=True).stdout
@@ -63,7 +63,7 @@ def configuration(version, cache):
 
 
 class Built:
-    """Which files of a source tree are part of a kernel built with a configuration."""
+    """The files of a source tree that are part of a kernel with a configuration."""
 
     def __init__(self, root, options):
         self.root, self.options, self.makefiles, self.known = root, options, {}, {}
@@ -81,14 +81,14 @@ class Built:
                 match = re.match(r"\s*([\w.-]+)-(y|m|objs|\$\(.*?\)+)\s*[:+]?=\s*(.*)", line)
                 if match:
                     option = re.search(r"CONFIG_\w+", match.group(2))
-                    # $(mmu-y) stands for the list of that name.
+                    # $(mmu-y) refers to the list of that name.
                     members = re.findall(r"[\w./-]+(?:\.o|/)(?=\s|$)|(?<=\$\()[\w-]+(?=-y\))", match.group(3).split("#")[0])
                     found.append((match.group(1), option.group() if option else None, members))
             self.makefiles[directory] = found
         return self.makefiles[directory]
 
     def member(self, directory, target, seen=()):
-        """Whether a directory's makefile puts a target into the kernel or a module."""
+        """Returns true if a directory's makefile puts a target into the kernel or a module."""
         for name, option, members in self.lines(directory):
             if target not in members or (option and option not in self.options) or name in seen:
                 continue
@@ -99,14 +99,14 @@ class Built:
         return False
 
     def directory(self, directory):
-        """Whether the makefiles above lead into a directory."""
+        """Returns true if the makefiles above a directory lead into it."""
         parts = directory.split("/")
         if parts[0] == "arch":
             return parts[1] == "x86" and (len(parts) == 2 or self.reached(parts, 2))
         return self.reached(parts, 1)
 
     def reached(self, parts, top):
-        """Whether each directory of a path below its first `top` is named by a makefile above it, alone or as part of a longer path."""
+        """Returns true if a makefile names each directory of a path below its first `top`, alone or as part of a longer path."""
         for depth in range(top + 1, len(parts) + 1):
             above = [("/".join(parts[:up]), "/".join(parts[up:depth]) + "/") for up in range(1, depth)]
             if not any(self.member(makefile, path) or self.passes(makefile, path) for makefile, path in above):
@@ -114,11 +114,11 @@ class Built:
         return True
 
     def passes(self, makefile, path):
-        """Whether a makefile that is in use names something further down a path."""
+        """Returns true if a makefile in use names something further down a path."""
         return any(member.startswith(path) for _, option, members in self.lines(makefile) if not option or option in self.options for member in members)
 
     def file(self, name):
-        """Whether a file is compiled; of a header, whether its directory is."""
+        """Returns true if a file is compiled; for a header, if its directory is."""
         if name not in self.known:
             directory, _, base = name.rpartition("/")
             if name.startswith("include/"):
@@ -135,18 +135,18 @@ class Built:
         return self.known[name]
 
     def included(self, directory, base):
-        """Whether a compiled file of the directory takes this one in as text (kernel/sched/build_policy.c)."""
+        """Returns true if a compiled file of the directory includes this one (kernel/sched/build_policy.c)."""
         line = re.compile(rf'^#\s*include "{re.escape(base)}"', re.M)
         return any(
             line.search(path.read_text(errors="replace")) and self.file(f"{directory}/{path.name}")
             for path in (self.root / directory).glob("*.c") if path.name != base)
 
     def site(self, site):
-        """Whether a place is compiled: its file, and the conditional directives around it."""
+        """Returns true if a place is compiled, judged by its file and the conditional directives around it."""
         return self.file(site["file"]) and all(self.holds(condition) for condition in site["conditions"])
 
     def holds(self, condition):
-        """Whether a conditional directive's branch is compiled; what is not about options alone is taken to be."""
+        """Returns true if a conditional directive's branch is compiled. A condition that is not about options alone counts as true."""
         text = condition.lstrip("! ")
         opposite = condition[:len(condition) - len(text)].count("!") % 2 == 1
         if text.strip() == "0":

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The reviewed table and the extracts it is held against."""
+"""The reviewed table, and the extracts with which it is compared."""
 
 import json
 import re
@@ -23,12 +23,12 @@ COLUMNS = ("file", "function", "capability", "helper", "n", "digest", "namespace
 
 
 def key(entry, n):
-    """What names a place in every version."""
+    """The key of a place in every version."""
     return entry["file"], entry["function"], entry["capability"], entry["helper"], n
 
 
 def entries():
-    """All entries, with the file and line that they stand in."""
+    """All entries, with their file and line."""
     for path in sorted(TABLE.glob("*.jsonl")):
         for number, line in enumerate(path.read_text().splitlines(), 1):
             yield f"{path.name}:{number}", json.loads(line)
@@ -41,19 +41,19 @@ def sites(kernel):
 
 
 def write_sites(kernel, package, found):
-    """Keeps what an extraction found: one line a place, in the order of files and functions, without line numbers."""
+    """Stores an extraction: a line for each place, in the order of files and functions, without line numbers."""
     lines = sorted("\t".join(str(site[column]) for column in COLUMNS) for site in found)
     head = f"# {package}, made by `make atlas`: " + " ".join(COLUMNS)
     (SITES / f"{kernel}.tsv").write_text("\n".join([head, *lines]) + "\n")
 
 
 def kernels():
-    """The kernels that there are extracts of, oldest first."""
+    """The kernels with extracts, oldest first."""
     return sorted((path.stem for path in SITES.glob("*.tsv")), key=lambda name: [int(part) for part in name.split(".")])
 
 
 def index():
-    """Entries by place, one or more: a place may ask for other things in other versions, which its digests tell apart."""
+    """One or more entries by place: a place may have another purpose in another version, and its digests distinguish these."""
     found = {}
     for _, entry in entries():
         for n in entry["n"]:
@@ -67,7 +67,7 @@ def entry_of(by_place, site):
 
 
 def differences(kernel):
-    """What a kernel has that the table has not: new places, places that were read in another form; and entries that no kernel has."""
+    """The differences: new places of a kernel, places that were read in another form, and entries that no kernel has."""
     by_place, new, changed = index(), [], []
     for site in sites(kernel):
         if entry_of(by_place, site) is None:
@@ -75,7 +75,7 @@ def differences(kernel):
     return new, changed
 
 
-# Helpers that accept CAP_SYS_ADMIN as well, and helpers that ask somebody else than the process that makes the system call.
+# Helpers that also accept CAP_SYS_ADMIN, and helpers that check another process than the one that makes the system call.
 SYS_ADMIN_TOO = ("perfmon_capable", "bpf_capable", "bpf_net_capable", "bpf_token_capable", "checkpoint_restore_ns_capable", "checkpoint_restore_ns_capable_noaudit")
 ASK_OTHERS = ("file_ns_capable", "ptracer_capable", "has_ns_capability")
 # The name of an ioctl, or of a mark that its kind carries; an error is no name.
@@ -108,7 +108,7 @@ def contradictions(entry, found):
 
 
 def problems():
-    """What is wrong with the table by itself and against the extracts, one line each."""
+    """The faults of the table by itself and in comparison with the extracts, one line each."""
     by_place, used = index(), {}
     for kernel in kernels():
         for site in sites(kernel):

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs the suites and reads what they say."""
+"""Runs the suites and reads their output."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The architectures of guests: where programs for them come from, and how they are emulated."""
+"""The architectures of guests: the origin of their programs, and their emulation."""
 import pathlib
 import shutil
 import subprocess
@@ -10,7 +10,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 
 
 class Amd64:
-    """Programs of this machine, as is capprof."""
+    """A guest with this machine's architecture: its programs are this machine's."""
 
     architecture = "amd64"
     emulator = ("qemu-system-x86_64", "-cpu", "max")
@@ -20,18 +20,18 @@ class Amd64:
         self.binaries = binaries
 
     def ports(self, *files):
-        """The emulator's options for the files that take what the guest writes to its console, its log and its results."""
+        """The emulator's options for the files that receive the guest's console, log and results."""
         return [word for file in files for word in ("-serial", f"file:{file}")]
 
     def lay_out(self, root, commands, programs):
-        """Makes the tree of the initial ramdisk, with commands of Debian, our programs, and the libraries that both are linked with."""
+        """Makes the tree of the initial ramdisk, with commands of Debian, capprof's programs, and the libraries of both."""
         # The tests load AppArmor's profiles with it, and are skipped without it.
         parser = shutil.which("apparmor_parser")
         ramdisk.lay_out(root, commands, [*(self.binaries / program for program in programs), *([pathlib.Path(parser)] if parser else [])])
 
 
 class Arm64:
-    """Programs that are compiled here, and Debian 13's. The emulator is from there too."""
+    """A guest for arm64: capprof is compiled here; other programs, and the emulator, are Debian 13's."""
 
     architecture = "arm64"
     # The board has one serial port; a card has two.
@@ -41,7 +41,7 @@ class Arm64:
         lines = subprocess.run([HERE / "arm64"], check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()
         self.binaries, made = map(pathlib.Path, lines)
         self.guest, build = made / "guest", made / "build"
-        # By its own loader: its libraries are not this machine's.
+        # It runs with its own loader, because its libraries are not this machine's.
         loader = [build / "lib64/ld-linux-x86-64.so.2", "--library-path", build / "usr/lib/x86_64-linux-gnu"]
         self.emulator = (*loader, build / "usr/bin/qemu-system-aarch64", "-L", build / "usr/share/qemu", "-nodefaults", "-M", "virt", "-cpu", "neoverse-n1")
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What guests that are there for their kernel boot into: a tree with busybox, and programs with the libraries that they are linked with."""
+"""The initial ramdisk of guests that test a kernel: a tree with busybox, and programs with their libraries."""
 
 import pathlib
 import re
@@ -16,7 +16,7 @@ def pack(root, archive_file):
 
 
 def copy_command(path, root):
-    """Copies a program to /bin with the libraries that it is linked with."""
+    """Copies a program to /bin with its libraries."""
     shutil.copy(path, root / "bin" / pathlib.Path(path).name)
     libraries = subprocess.run(["ldd", path], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True).stdout
     for library in re.findall(r"(/\S+) \(0x", libraries):

@@ -10,7 +10,7 @@ PAGE = TOP / "docs" / "kernels.md"
 README = TOP / "README.md"
 
 
-# What a guest does, with the number of times that it runs tests, each with its own plan.
+# The parts of a guest's job, each with the number of its test runs, which have a plan each.
 PARTS = {"all": 3, "corpus": 2, "storm": 1, "why": 1}
 
 
@@ -73,12 +73,12 @@ class Result:
 
     @property
     def missing(self):
-        """Not found, and not named as a blind spot."""
+        """Members that were neither found nor named as a blind spot."""
         return [(program, rest) for program, rest, right in self.difference("expected", "found") if not right]
 
     @property
     def named(self):
-        """Not found, and named as a blind spot."""
+        """Members that were not found but named as a blind spot."""
         return [(program, rest) for program, rest, right in self.difference("expected", "found") if right]
 
     @property
@@ -101,7 +101,7 @@ class Result:
         lines = [line for test in self.tests.values() for line in test]
         number, failed = len(self.tests), sum(line.startswith("not ok") for line in lines)
         for name, log in [
-            # A program that is too large for a kernel would otherwise go unnoticed: capprof falls back to a way that sees less.
+            # A program that is too large for a kernel would otherwise go unnoticed, because capprof falls back to a method that sees less.
             ("no_program_is_refused", self.refused),
             ("end", [self.problem, *self.log.splitlines()[-12:]] if self.problem else []),
         ]:
@@ -155,7 +155,7 @@ def differences(results):
 
 
 def blind(results):
-    """What is not seen, with the kernels."""
+    """The blind spots, with the kernels."""
     found = {}
     for result in results:
         for line in result.blind_spots:

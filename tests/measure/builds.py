@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The build that is measured against: a commit, built once and kept in the target directory."""
+"""The build to compare with: a commit, built once and kept in the target directory."""
 import os
 import subprocess
 
@@ -20,7 +20,7 @@ class Build:
 
 
 def of_commit(source, commit, target):
-    """The build of a commit, made as `make build` makes it. Raises an error where there is no such commit."""
+    """The build of a commit, made as `make build` makes it. Raises an error if there is no such commit."""
     commit = subprocess.run(["git", "-C", source, "rev-parse", "--verify", "--quiet", f"{commit}^{{commit}}"], check=True, capture_output=True,
                             text=True).stdout.strip()
     place = os.path.join(target, "bench", commit)

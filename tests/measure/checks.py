@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is added to a system call with one capability check, with what is recorded besides the check, and to one with none."""
+"""The added cost of system calls: with one capability check, with a check and a recorded argument or port, and without a check."""
 import os
 import subprocess
 
@@ -14,16 +14,16 @@ COMMANDS = {
     "bench-nocheck": "no check",
 }
 
-# What a system call with a check may cost more, in ns; without capprof the call takes 161 ns.
+# The largest added cost of a system call with a check, in ns; without capprof the call takes 161 ns.
 WANTED = {"idle": 8, "another process": 13, "profiled process": 90}
 
-# What recording the argument or the port may add to a check, in ns: the build before records neither.
+# The largest added cost of recording the argument or the port, in ns; the earlier build records neither.
 RECORDED_BESIDES = ("bench-argument", "bench-port")
 WANTED_BESIDES = 10
 
 
 class Calls:
-    """The program that makes the calls, and says what one took."""
+    """The program that makes the calls and prints the time of one."""
 
     def __init__(self, work, program, count):
         self.program, self.count, self.work = program, str(count), work
@@ -59,7 +59,7 @@ def nanoseconds(command, env=None):
 
 
 def checks(table, work, program, builds, rounds, count=300_000):
-    """Each round takes its own bare call off, for the machine's clock drifts."""
+    """Each round subtracts its own bare call, because the machine's clock drifts."""
     calls = Calls(work, program, count)
     places = {label: Place(work, f"checks-{label}", "runc") for label in builds}
     for label, build in builds.items():

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a container costs: as a whole, and shim, prestart hook and poststop hook one by one."""
+"""The cost of a container: as a whole, and of shim, prestart hook and poststop hook one by one."""
 import copy
 import glob
 import itertools
@@ -13,7 +13,7 @@ import tempfile
 
 from table import BARE, FLOOR, compiled, in_turns, memory, run, system_calls
 
-# A program that does nothing: nothing in the place of a hook or of the shim can be faster.
+# A program that does nothing: no replacement of a hook or of the shim can be faster.
 EMPTY = "int main(void) { return 0; }"
 # crun fails if a hook ends before crun has written the container's state to it.
 EMPTY_HOOK = """
@@ -26,7 +26,7 @@ int main(void)
 	return 0;
 }
 """
-# In place of a runtime: the shim asks it for its version once and remembers the answer.
+# It replaces a runtime: the shim asks it for its version once and remembers the answer.
 EMPTY_RUNTIME = """
 #include <stdio.h>
 #include <string.h>
@@ -80,7 +80,7 @@ class Bundle:
 
 
 class Place:
-    """Where a build keeps its state, and the environment that says so."""
+    """The state directory of a build, and the environment that configures it."""
 
     numbers = itertools.count()
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An eBPF program that does nothing, attached where capprof's is: what is left of a check's cost then is the kernel's own (bpf(2))."""
+"""An eBPF program that does nothing, attached in the place of capprof's, so that the rest of a check's cost is the kernel's own (bpf(2))."""
 import ctypes
 import os
 import platform
@@ -15,7 +15,7 @@ TRAILING = {1: (4, 0), 3: (12, 0), 4: (0, 12), 5: (0, 12), 6: (0, 8), 13: (0, 8)
 
 
 class Attached:
-    """The program while it is attached, in a `with` statement. Raises OSError where it cannot be."""
+    """The program while it is attached, in a `with` statement. Raises OSError if it cannot be attached."""
 
     def __enter__(self):
         self.descriptors = []

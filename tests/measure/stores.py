@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What capprofctl takes where the store has very many profiles."""
+"""The cost of capprofctl with a store of very many profiles."""
 import glob
 import hashlib
 import json
@@ -13,7 +13,7 @@ from table import in_turns, memory, run
 
 
 def filled(work, program, build, count):
-    """A store with so many copies of a real profile, each of a container of its own."""
+    """A store with this many copies of a real profile, each of a container of its own."""
     place = Place(work, "sample", "runc")
     bundle = Bundle(os.path.join(work, "sample-bundle"), program)
     bundle.write(["/bin/corpus", "audit_write"])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Commands that are measured in turns, and the table of what came of them."""
+"""Commands that are measured in turns, and the table of the results."""
 import os
 import statistics
 import subprocess
@@ -12,7 +12,7 @@ COLUMNS = (BARE, FLOOR, BEFORE, NOW)
 
 
 class Table:
-    """Rows with a column for the bare runtime, the floor (programs that do nothing in the place of capprof's), and each build."""
+    """Rows with a column for the bare runtime, the floor (programs that do nothing in place of capprof's), and each build."""
 
     def __init__(self, columns):
         self.columns = [column for column in COLUMNS if column in columns]
@@ -20,7 +20,7 @@ class Table:
         print(f"{'':<46}" + "".join(f"{column:>24}" for column in self.columns) + "   wanted", flush=True)
 
     def row(self, name, unit, samples, wanted=None, judge=None):
-        """Prints medians, and in brackets the quartiles. `wanted` is what `judge` of the medians may be at most; the default judges the last column."""
+        """Prints medians, and in brackets the quartiles. `wanted` is the largest allowed result of `judge` on the medians; the default judges the last column."""
         medians = {column: statistics.median(values) for column, values in samples.items() if values}
         text = f"{name + ', ' + unit:<46}"
         for column in self.columns:
@@ -53,7 +53,7 @@ def number(value):
 
 
 class Used:
-    """What a command took: wall time and processor time, in ms."""
+    """The cost of a command: wall time and processor time, in ms."""
 
     def __init__(self, wall, usage):
         self.wall = wall * 1000
@@ -97,7 +97,7 @@ def memory(arguments, stdin=None, env=None, output=os.devnull):
 
 
 def system_calls(arguments, stdin=None, env=None):
-    """How many system calls a command makes with its children, and how many of them wait for a disk (strace(1))."""
+    """The number of system calls of a command with its children, and the number of these that wait for a disk (strace(1))."""
     with tempfile.NamedTemporaryFile("r") as report:
         run(["strace", "-f", "-c", "-U", "calls,name", "-o", report.name, *arguments], stdin, env)
         calls = {}

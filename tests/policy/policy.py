@@ -1,4 +1,4 @@
-"""Debian's SELinux policies as something to compile a module against and to ask.
+"""Debian's SELinux policies, to compile a module against and to query.
 
 Fetches a suite's policy and the compiler that belongs to it with the machine's
 own apt configuration, translates the policy to CIL once, compiles it with and
@@ -25,7 +25,7 @@ POLICY_VERSION = "33"
 
 
 class Unavailable(Exception):
-    """The policy or a tool cannot be had on this machine; the message says why."""
+    """The policy or a tool is not available on this machine; the message says why."""
 
 
 def cache_directory():
@@ -197,7 +197,7 @@ class Kernel:
         return self.labels[label]
 
     def valid(self, label):
-        """Whether the policy takes the context for valid."""
+        """Returns true if the context is valid under the policy."""
         try:
             self._label(label)
         except KeyError:

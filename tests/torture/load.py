@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Many containers at a time, of different programs: the profile of each equals the one that the same program gets alone. Turn by turn with the bare
-runtime, so that what else the machine does weighs on both."""
+"""Many containers at a time, of different programs: the profile of each equals the one that the same program gets alone. They alternate with the bare
+runtime, so that other load on the machine affects both."""
 
 import concurrent.futures
 import json
@@ -25,10 +25,10 @@ PROGRAMS = {
 
 
 def bundles(world, prefix):
-    """One bundle for each program, on one root file system; many containers are made of each."""
+    """One bundle for each program, on one root file system; many containers use each."""
     config = json.loads(world.configuration)
     config["root"]["path"] = str(world.bundle / "rootfs")
-    # Two mounts of overlayfs cannot have one upper directory.
+    # Two mounts of overlayfs cannot share an upper directory.
     config["mounts"] = [mount for mount in config["mounts"] if mount["type"] != "overlay"]
     found = {}
     for name, arguments in PROGRAMS.items():
@@ -39,7 +39,7 @@ def bundles(world, prefix):
 
 
 def start(world, program, bundle, identifier):
-    """Runs one to its end. Returns what is wrong with that."""
+    """Runs a container to its end. Returns the problems."""
     command = [*program, *world.globals, "run", "--bundle", str(bundle), identifier]
     result = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, timeout=300,
                             env={**os.environ, "CAPPROF_CONFIG": str(world.config)})
@@ -47,7 +47,7 @@ def start(world, program, bundle, identifier):
 
 
 def many(world, program, made, prefix, numbers):
-    """(seconds, problems) of those with these numbers, all at a time."""
+    """(seconds, problems) of the containers with these numbers, all at the same time."""
     names = list(made)
     begun = time.time()
     with concurrent.futures.ThreadPoolExecutor(AT_A_TIME) as pool:
@@ -57,12 +57,12 @@ def many(world, program, made, prefix, numbers):
 
 
 def in_turns(world, capprof, runtime, made, bare, count):
-    """(seconds with capprof, seconds without, problems) of so many containers of each."""
+    """(seconds with capprof, seconds without, problems) of this many containers of each."""
     sums, problems = [0.0, 0.0], []
     for first in range(0, count, AT_A_TIME):
         numbers = range(first, min(first + AT_A_TIME, count))
         turns = [(0, capprof, made, "c"), (1, [runtime], bare, "bare")]
-        # Neither is always the one that finds the caches as the other has left them.
+        # The order alternates, because the second finds the caches as the first has left them.
         for place, program, bundles_of, prefix in turns if first // AT_A_TIME % 2 == 0 else reversed(turns):
             seconds, found = many(world, program, bundles_of, prefix, numbers)
             sums[place] += seconds
@@ -71,7 +71,7 @@ def in_turns(world, capprof, runtime, made, bare, count):
 
 
 def essence(profile):
-    """What does not depend on when, where and as whom a container ran."""
+    """The part of a profile that does not depend on a container's time, place and id."""
     return {"complete": profile["complete"], "because": profile["incomplete_because"], "minimized": profile["minimized"],
             "needed": sorted((need["capability"], json.dumps(need.get("evidence"), sort_keys=True)) for need in profile["needed"]),
             "blind": sorted(json.dumps(spot, sort_keys=True) for spot in profile["blind_spots"])}
@@ -90,7 +90,7 @@ def load(options, runtime, world):
         for name, bundle in made.items():
             result.problems += start(world, capprof, bundle, f"alone-{name}")
             expected[name] = essence(world.profiles(f"alone-{name}")[0])
-        # Without capprof the programs need what it found.
+        # Without capprof, the programs need the capabilities that it found.
         for name, bundle in made.items():
             shutil.copy(bundle / "config.minimized.json", bare[name] / "config.json")
         seconds, alone, problems = in_turns(world, capprof, runtime, made, bare, count)

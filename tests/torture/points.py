@@ -36,7 +36,7 @@ CALL = re.compile(r"(?:\d+ +)?(\w+)\(")
 
 @dataclasses.dataclass(frozen=True)
 class Point:
-    """The N-th call of a kind, and what becomes of it: an error, or the end of the process that is about to make it."""
+    """The N-th call of a kind, and its fate: an error, or the end of the process that is about to make it."""
 
     call: str
     number: int
@@ -57,7 +57,7 @@ class Point:
 
 
 def calls(log):
-    """The calls in a log of strace, in order, as (name, how many of that name so far)."""
+    """The calls in a log of strace, in order, as (name, number of that name so far)."""
     seen = {}
     found = []
     for line in log.splitlines():
@@ -70,12 +70,12 @@ def calls(log):
 
 
 def faults(log):
-    """Each error once, and from then on, but for an interruption: no kernel interrupts a call for ever."""
+    """Each error once, and from then on; an interruption only once, because no kernel interrupts a call for ever."""
     return [Point(name, number, error, lasting) for name, number in calls(log) for error in ERRORS.get(name, ()) for lasting in ((False,) if error == "EINTR" else (False, True))]
 
 
 def drawn(points, count, random):
-    """So many of them: each kind of call in turn, or those that are made a thousand times would leave no room for others."""
+    """A selection of this size: it takes each kind of call in turn, so that calls which are made a thousand times leave room for others."""
     kinds = {}
     for point in random.sample(points, len(points)):
         kinds.setdefault(point.call, []).append(point)
@@ -92,5 +92,5 @@ def kills(log):
 
 
 def took_place(log):
-    """True if what strace was to do to a call has been done."""
+    """Returns true if strace has done its part to the call."""
     return "(INJECTED)" in log or "+++ killed by SIGKILL +++" in log

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Power cuts: a guest makes containers on a disk of its own, and its emulator is killed at random moments. The next boot says what is left."""
+"""Power cuts: a guest makes containers on a disk of its own, and its emulator is killed at random moments. The next boot reports the leftovers."""
 
 import io
 import json
@@ -21,12 +21,12 @@ sys.path.insert(0, str(HERE.parent / "kernels"))
 import archive  # noqa: E402
 import ramdisk  # noqa: E402
 
-# Seconds until a guest has told what it found, and how long it then goes on at most. A container takes one or two.
+# The seconds until a guest has reported the leftovers, and the longest time for which it then goes on. A container takes one or two.
 PATIENCE = 240
 LONGEST = 15.0
 ENDED = re.compile(r"^power: ended (\S+)$", re.M)
 TOLD = "power: told"
-# What the guest says that is wrong.
+# The guest's words for an error.
 WRONG = re.compile(r"^power: (?!ended |told)(.*)$", re.M)
 
 
@@ -68,7 +68,7 @@ class Guest:
         # It ends with this process, however that ends.
         command = ["setpriv", "--pdeathsig", "KILL", "qemu-system-x86_64", "-accel", "tcg,thread=single", "-cpu", "max", "-smp", "1", "-m", "1024",
                    "-display", "none", "-nic", "none", "-no-reboot", "-serial", f"file:{self.console}", "-serial", f"file:{self.archive}", "-kernel", kernel, "-initrd", initrd,
-                   # What the guest has flushed is in the file; the rest goes with its memory.
+                   # Data that the guest has flushed is in the file; the rest is lost with its memory.
                    "-drive", f"file={disk},if=virtio,format=raw,cache=writeback",
                    "-append", f"console=ttyS0 quiet panic=-1 boot={boot}"]
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -89,7 +89,7 @@ class Guest:
 
 
 def judge(found, configuration, ended, boot):
-    """What is wrong with what the boots before have left on the disk."""
+    """The faults of the files that earlier boots have left on the disk."""
     problems = []
     with tarfile.open(fileobj=io.BytesIO(found)) as tar:
         files = {member.name: tar.extractfile(member).read() for member in tar if member.isfile()}
@@ -126,7 +126,7 @@ def cuts(options, runtime, count, work, result):
     disk, configuration = lay_out_disk(work, binaries, runtime)
     initrd = lay_out_ramdisk(work, binaries, runtime, unpacked)
     ended = []
-    # The last boot only tells what the last cut has left.
+    # The last boot only reports what the last cut has left.
     for boot in range(count + 1):
         guest = Guest(work, unpacked / "vmlinuz", initrd, disk, boot)
         try:
@@ -144,10 +144,10 @@ def cuts(options, runtime, count, work, result):
 
 
 def power(options, runtime, world):
-    """Both the guest and its disk are gone afterwards; on this machine nothing happens."""
+    """Runs the cuts. Afterwards both the guest and its disk are gone; this machine is not changed."""
     result = Result(f"power/{runtime}")
     runtimes = len(options.runtime)
-    # One that is left over is another runtime's each day.
+    # Cuts that do not divide evenly go to another runtime each day.
     count = options.cuts // runtimes + ((options.runtime.index(runtime) + options.seed) % runtimes < options.cuts % runtimes)
     if options.text not in result.name or not count:
         return []

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What came of one test."""
+"""The result of one test."""
 
 import dataclasses
 
@@ -12,6 +12,6 @@ class Result:
     # Points that the process did not reach this time.
     missed: int = 0
     containers: int = 0
-    # How many times as long they took as without capprof; None: not measured.
+    # The time with capprof as a multiple of the time without; None: not measured.
     times: float | None = None
     problems: list = dataclasses.field(default_factory=list)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is done to a container while one of capprof's processes is harmed. Each scenario: what harms it, in strace's terms, or nothing but a trace."""
+"""Scenarios: each does something to a container while one of capprof's processes is harmed by strace's options, or only traced."""
 
 import shlex
 
@@ -21,12 +21,12 @@ class Outcome:
         self.log = ""
 
     def unless_told(self, call, what, point):
-        """A call that is refused says why, if it can, and does not panic."""
+        """Makes sure that a failed call reports the reason, if it can, and does not panic."""
         status, _, errors = call
         is_mute = point is not None and point.lasting and point.call.startswith("write")
         if status is None:
             self.problems.append(f"{what} hangs")
-        # What Rust does before `main` is not capprof's work.
+        # Calls of Rust's start-up code before `main` are not capprof's.
         elif ("panicked" in errors or status == 101) and "alternative stack" not in errors:
             self.problems.append(f"{what} panics: {errors}")
         elif status not in (0, 137, -9) and not errors.strip() and not is_mute:
@@ -98,7 +98,7 @@ def execute(world, point):
 
 
 def handed_over(*arguments):
-    """A call that is the runtime's affair."""
+    """A call that capprof passes on to the runtime."""
     def scenario(world, point):
         outcome = Outcome(ran=True, needs=[])
         world.detached("c")
@@ -110,7 +110,7 @@ def handed_over(*arguments):
 
 
 def ctl(line):
-    """A command of capprofctl that reads the store: it says the same as ever, or that it cannot."""
+    """A command of capprofctl that reads the store: it prints the usual output, or an error."""
     def scenario(world, point):
         outcome = Outcome(ran=True)
         world.run("c")
@@ -150,7 +150,7 @@ def unharmed(world, scenario):
 
 
 def harmed(world, scenario, point):
-    """What is wrong after this point, and whether strace did its part."""
+    """The faults after this point, and whether strace did its part."""
     outcome = SCENARIOS[scenario](world, point)
     problems = list(outcome.problems)
     problems += world.sweep()

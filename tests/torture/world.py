@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A place in which containers are made and harmed: mounts, eBPF pins, state, store and runtime of its own. What is left there is found."""
+"""A place in which containers are made and harmed, with its own mounts, eBPF pins, state, store and runtime. It finds all leftovers."""
 
 import ctypes
 import glob
@@ -33,7 +33,7 @@ def bpf(command, attributes):
 
 
 def rows(map_path):
-    """How many rows a pinned map has."""
+    """The number of rows of a pinned map."""
     path = ctypes.create_string_buffer(os.fsencode(map_path))
     descriptor = bpf(BPF_OBJ_GET, struct.pack("<QII", ctypes.addressof(path), 0, 0))
     if descriptor < 0:
@@ -48,7 +48,7 @@ def rows(map_path):
 
 
 class World:
-    """One for each process: making it moves the process to a mount namespace of its own."""
+    """One for each process, because making it moves the process to a mount namespace of its own."""
 
     def __init__(self, work, binaries, runtime):
         self.work, self.binaries, self.runtime = pathlib.Path(work), pathlib.Path(binaries), runtime
@@ -151,7 +151,7 @@ exec {real}/capprof-hook "$@"
             path.write_text(options + "\n")
 
     def take_log(self):
-        """What strace has written, once it has ended: it lives on when what it traced has become the runtime, or has ended."""
+        """The output of strace, once it has ended: it may go on after the traced process has become the runtime or has ended."""
         log = self.work / "log"
         for _ in range(400):
             if not any(os.path.basename(words[0]) == b"strace" for _, words in self.processes()):
@@ -164,7 +164,7 @@ exec {real}/capprof-hook "$@"
     # ---- afterwards
 
     def end(self, identifier):
-        """Ends the container as an engine would. Returns what was wrong with that."""
+        """Ends the container as an engine would. Returns the problems."""
         problems = []
         for arguments in (("kill", identifier, "KILL"), ("delete", "--force", identifier)):
             status, _, errors = self.call(self.command("capprof", *arguments), PROMPT)
@@ -180,7 +180,7 @@ exec {real}/capprof-hook "$@"
         return problems
 
     def sweep(self):
-        """`capprofctl recover` two minutes later, as the timer calls it: what is younger than a minute may belong to a hook that is at work."""
+        """`capprofctl recover` as the timer calls it, two minutes later: files younger than a minute may belong to a running hook."""
         for directory in (self.state / "recordings").glob("*"):
             past = time.time() - 120
             os.utime(directory, (past, past))
@@ -194,7 +194,7 @@ exec {real}/capprof-hook "$@"
             return sorted(line.split(" ", 2)[2] for line in file)
 
     def processes(self):
-        """Processes that have to do with this place: each one's id and command line."""
+        """Processes that use this place: each one's id and command line."""
         found = []
         for directory in glob.glob("/proc/[0-9]*"):
             try:
@@ -206,7 +206,7 @@ exec {real}/capprof-hook "$@"
         return found
 
     def left(self):
-        """Everything that should not be here any more."""
+        """All leftovers."""
         problems = []
         if (self.bundle / "config.json").read_bytes() != self.configuration:
             problems.append("config.json is not what it was")
@@ -238,7 +238,7 @@ exec {real}/capprof-hook "$@"
         return found
 
     def verdict(self, container, ran, needs):
-        """What is wrong with what the store says of a container."""
+        """The faults of a container's profile in the store."""
         profiles = self.profiles(container)
         if not profiles:
             return [f"{container} ran, and nothing of it is in the store"] if ran else []
@@ -257,7 +257,7 @@ exec {real}/capprof-hook "$@"
             (self.bundle / name).unlink(missing_ok=True)
 
     def next_is_normal(self):
-        """A container after all that: its profile is whole, and nothing is left of it."""
+        """Runs one more container: its profile is complete, and nothing is left of it."""
         self.clear()
         status, output, errors = self.run("next")
         problems = [] if status == 0 else [f"the next container: {status}: {output}{errors}"]

@@ -3,8 +3,8 @@
 """A client of the container runtime interface: cri.py METHOD REQUEST [METHOD REQUEST]...
 
 REQUEST is JSON as protobuf's JSON mapping has it; `@` stands for the field of the same name in all former answers,
-so that a pod can be made, filled and started in one call. Prints each answer as JSON on one line.
-The messages are those of api.proto, compiled by protoc into api_pb2 beside this file.
+so that one call can make, fill and start a pod. Prints each answer as JSON on one line.
+The messages are those of api.proto, compiled by protoc into api_pb2 next to this file.
 """
 
 import json
@@ -22,7 +22,7 @@ IMAGE_METHODS = {"ListImages", "ImageStatus", "PullImage", "RemoveImage", "Image
 
 
 def fill(request, known):
-    """Replaces the values `@` by what former answers said under the same key."""
+    """Replaces the values `@` by those of earlier answers under the same key."""
     if isinstance(request, dict):
         return {key: known[key] if value == "@" else fill(value, known) for key, value in request.items()}
     if isinstance(request, list):

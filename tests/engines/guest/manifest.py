@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""What a kubelet makes of a DaemonSet: manifest.py FILE [ARGUMENT]...
+"""Converts a DaemonSet as a kubelet does: manifest.py FILE [ARGUMENT]...
 
 Prints requests for the container runtime interface, one JSON a line: the pod's sandbox, then each container, the init
 containers first; makes the directories of the volumes. With arguments, the init containers get these instead of their
-own. Only what the DaemonSet of packaging/kubernetes uses is understood; anything else is an error.
+own. It knows only the members that the DaemonSet of packaging/kubernetes uses; anything else is an error.
 """
 
 import json
@@ -37,7 +37,7 @@ def security(context, host_pid):
 
 
 def volume(entry, pod):
-    """The directory of the node that stands for a volume."""
+    """The directory of the node for a volume."""
     if "emptyDir" in entry:
         path = f"/var/lib/kubelet/pods/{pod}/volumes/kubernetes.io~empty-dir/{entry['name']}"
     else:
