@@ -291,7 +291,7 @@ fn account(
     }
 }
 
-/// Whether a repeated system call can be one whose result was lost. It was if the kernel skipped all programs at its end, whose skipped runs it
+/// True if a repeated system call can be one whose result was lost. It was if the kernel skipped all programs at its end, whose skipped runs it
 /// counts: before the recording, and now.
 fn results_can_be_lost(before: Option<u64>, now: Option<u64>) -> bool {
     now.is_none_or(|now| now > before.unwrap_or(0))
