@@ -349,6 +349,7 @@ fn annotation<'a>(configuration: &'a Value, key: &str) -> Option<&'a str> {
 mod tests {
     use super::*;
     use capprof_profile::Capability;
+    use capprof_store::document::Document;
     use serde_json::json;
 
     const NONE: Environment<'_> = &|_| None;
@@ -465,8 +466,10 @@ mod tests {
         );
     }
 
+    /// As a configuration is read, of which not all annotations are taken apart.
     fn with(annotations: Value) -> Value {
-        json!({ "annotations": annotations })
+        let text = json!({ "annotations": annotations }).to_string();
+        Document::parse(&text).unwrap().value
     }
 
     #[test]

@@ -2,10 +2,11 @@
 //! costs no more than one pass over it.
 
 use serde::Deserialize;
-use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
-use std::collections::{BTreeMap, BTreeSet};
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fmt;
 use std::ops::Range;
 
@@ -27,10 +28,19 @@ const TAKEN_APART: [(&str, &str, bool); 14] = [
     ("/linux", "seccomp", false),
 ];
 
+/// The beginnings of the keys of those annotations that are parsed: capprof asks for no others. Others may be long and many.
+const ANNOTATIONS: [&str; 4] = [
+    "io.capprof.",
+    "io.kubernetes.",
+    "nerdctl/",
+    "org.opencontainers.",
+];
+
 /// A parsed configuration. It goes with the text that it was parsed from.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Document {
-    /// All members in their order. A member that stays text has the value `null`.
+    /// All members in their order. A member that stays text has the value `null`; the annotations, which stay text, have those that capprof asks
+    /// for.
     pub value: Value,
     /// Its place in a configuration, as a JSON pointer.
     root: &'static str,
@@ -100,6 +110,7 @@ impl Document {
         }
         let mut object = Map::new();
         for (key, raw) in members(part)? {
+            let key = key.into_owned();
             self.note(
                 ambiguous(&key, object.contains_key(&key)),
                 pointer.is_empty() && folded(&key).eq("annotations".chars()),
@@ -110,25 +121,49 @@ impl Document {
             let value = match rule {
                 Some((_, "process", true)) => self.part(text, raw.get(), "/process")?,
                 Some((_, "linux", true)) => self.part(text, raw.get(), "/linux")?,
-                Some((_, name, _)) => {
-                    // Annotations may have any key.
-                    let Keys(ambiguity) = match *name {
-                        "annotations" => Keys(serde_json::from_str::<FreeKeys>(raw.get())?.0),
-                        _ => serde_json::from_str(raw.get())?,
-                    };
-                    self.note(ambiguity, *name == "annotations");
+                Some((_, "annotations", _)) => {
+                    self.lay_aside(text, raw, pointer, &key);
+                    self.annotations(raw.get())?
+                }
+                Some(_) => {
+                    let Keys(ambiguity) = serde_json::from_str(raw.get())?;
+                    self.note(ambiguity, false);
                     serde_json::from_str(raw.get())?
                 }
                 None => {
-                    let start = raw.get().as_ptr() as usize - text.as_ptr() as usize;
-                    let range = start..start + raw.get().len();
-                    self.aside.insert((pointer, key.clone()), range);
+                    self.lay_aside(text, raw, pointer, &key);
                     Value::Null
                 }
             };
             object.insert(key, value);
         }
         Ok(Value::Object(object))
+    }
+
+    /// The annotations that capprof asks for. Annotations may have any key.
+    fn annotations(&mut self, part: &str) -> serde_json::Result<Value> {
+        if !part.starts_with('{') {
+            return Ok(Value::Null);
+        }
+        let all = members(part)?;
+        let mut keys = HashSet::with_capacity(all.len());
+        let mut known = Map::new();
+        for (key, raw) in &all {
+            if !keys.insert(key.as_ref()) {
+                self.note(Some(Ambiguity::Twice(key.to_string())), true);
+            }
+            if ANNOTATIONS.iter().any(|prefix| key.starts_with(prefix)) {
+                known.insert(key.to_string(), serde_json::from_str(raw.get())?);
+            }
+        }
+        Ok(Value::Object(known))
+    }
+
+    /// Leaves a value as text.
+    fn lay_aside(&mut self, text: &str, raw: &RawValue, pointer: &'static str, key: &str) {
+        let start = raw.get().as_ptr() as usize - text.as_ptr() as usize;
+        let range = start..start + raw.get().len();
+        self.aside.insert((pointer, key.to_owned()), range);
     }
 
     fn note(&mut self, ambiguity: Option<Ambiguity>, in_annotations: bool) {
@@ -185,18 +220,25 @@ impl Document {
     }
 }
 
-/// The members of an object, their values as text.
-fn members(text: &str) -> serde_json::Result<Vec<(String, &RawValue)>> {
+/// A member of an object, its value as text.
+type Member<'a> = (Cow<'a, str>, &'a RawValue);
+
+/// The members of an object.
+fn members(text: &str) -> serde_json::Result<Vec<Member<'_>>> {
+    /// A key, borrowed where it has no escapes.
+    #[derive(Deserialize)]
+    struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
+
     struct Members;
     impl<'de> Visitor<'de> for Members {
-        type Value = Vec<(String, &'de RawValue)>;
+        type Value = Vec<Member<'de>>;
         fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
             formatter.write_str("an object")
         }
         fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
             let mut found = Vec::new();
-            while let Some(member) = members.next_entry()? {
-                found.push(member);
+            while let Some((Key(key), value)) = members.next_entry()? {
+                found.push((key, value));
             }
             Ok(found)
         }
@@ -273,26 +315,13 @@ fn folded(key: &str) -> impl Iterator<Item = char> + '_ {
 /// The first ambiguous key in a value, at any depth.
 struct Keys(Option<Ambiguity>);
 
-/// The same for an object that may have any key.
-struct FreeKeys(Option<Ambiguity>);
-
 impl<'de> Deserialize<'de> for Keys {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Scan { free: false }).map(Keys)
+        deserializer.deserialize_any(Scan).map(Keys)
     }
 }
 
-impl<'de> Deserialize<'de> for FreeKeys {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer
-            .deserialize_any(Scan { free: true })
-            .map(FreeKeys)
-    }
-}
-
-struct Scan {
-    free: bool,
-}
+struct Scan;
 
 impl<'de> Visitor<'de> for Scan {
     type Value = Option<Ambiguity>;
@@ -338,14 +367,9 @@ impl<'de> Visitor<'de> for Scan {
         let mut found = None;
         while let Some(key) = members.next_key::<String>()? {
             let again = keys.contains(&key);
-            if self.free {
-                found = found.or(again.then(|| Ambiguity::Twice(key.clone())));
-                members.next_value::<IgnoredAny>()?;
-            } else {
-                found = found.or_else(|| ambiguous(&key, again));
-                let Keys(ambiguity) = members.next_value()?;
-                found = found.or(ambiguity);
-            }
+            found = found.or_else(|| ambiguous(&key, again));
+            let Keys(ambiguity) = members.next_value()?;
+            found = found.or(ambiguity);
             keys.insert(key);
         }
         Ok(found)
@@ -455,6 +479,23 @@ mod tests {
         assert!(!clear(r#"{"Process":{},"Annotations":{}}"#));
         assert!(!clear(r#"{"annotations":{"a":"b","a":"c"}}"#));
         assert!(!clear(r#"{"annotations":{},"annotations":{}}"#));
+    }
+
+    #[test]
+    fn annotations_stay_text_and_those_of_capprof_can_be_read() {
+        let text = r#"{"annotations":{ "x" : "\ud800", "io.capprof.\u006eame": "a\/b", "deep": [[1.50]] }}"#;
+        let document = Document::parse(text).unwrap();
+        assert_eq!(document.check(), Ok(()));
+        assert_eq!(
+            document.value,
+            serde_json::json!({"annotations": {"io.capprof.name": "a/b"}})
+        );
+        assert_eq!(document.write(text), text.as_bytes());
+        for other in [r#"{"annotations":null}"#, r#"{"annotations":[ 1 ]}"#] {
+            assert_eq!(round(other), other);
+        }
+        let twice = r#"{"annotations":{"x":"1","\u0078":"2"}}"#;
+        assert!(Document::parse(twice).unwrap().check().is_err());
     }
 
     #[test]
