@@ -222,7 +222,7 @@ exec {real}/capprof-hook "$@"
             count = rows(path) if os.path.basename(path) in MAPS else 0
             if count:
                 problems.append(f"map {os.path.basename(path)} has {count} rows left")
-            if "system_call_exit" in path:
+            if "link-" in path and "system_call_exit" in path:
                 problems.append(f"pin {path} is left")
         for _ in range(100):
             remaining = self.processes()

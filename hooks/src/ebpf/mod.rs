@@ -188,7 +188,7 @@ pub fn sweep(state: &Path, live: &[String]) -> Result<Vec<String>, Error> {
     // A hook was killed between attaching the program and entering its recording.
     if refused_checks::release(&set)? {
         done.push(
-            "unloaded the eBPF program that follows refused checks, which no recording needs"
+            "detached the eBPF program that follows refused checks, which no recording needs"
                 .to_owned(),
         );
     }

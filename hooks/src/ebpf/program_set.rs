@@ -275,7 +275,7 @@ impl ProgramSet {
     /// (`recursion_misses`, kernel/bpf/syscall.c). If another program stands by, an event is lost only if the kernel skipped both. The programs at
     /// the end of system calls are not included: see [`Self::missed_results`].
     pub(super) fn missed(&self) -> u64 {
-        let skipped = |pin: &str| recursion_misses(&directory().join(pin));
+        let skipped = |pin: &str| recursion_misses(&open_program(&directory().join(pin))?);
         let lost = |name: &String| {
             let first = skipped(&format!("program-{name}"))?;
             let second = standby_for(name)
@@ -294,7 +294,9 @@ impl ProgramSet {
     /// The largest possible number of ends of system calls that all programs which follow refused checks have missed since they were loaded; `None` if
     /// the kernel does not report it. They find most losses themselves (`bpf/results.h`).
     pub(super) fn missed_results(&self) -> Option<u64> {
-        result_pins().filter_map(|pin| recursion_misses(&pin)).min()
+        result_pins()
+            .filter_map(|pin| recursion_misses(&open_program(&pin)?))
+            .min()
     }
 
     /// Asks the kernel for the names of addresses, as many as the map takes.
@@ -407,10 +409,9 @@ fn pin_set(mut loaded: programs::Loaded, state: &State) -> Result<(), Error> {
     Ok(())
 }
 
-/// The number of runs of a pinned program that the kernel has skipped, from its `struct bpf_prog_info`. `/proc/self/fdinfo` has the same number but
-/// takes three times as long, and every container would wait for it twice.
+/// Opens a pinned program; `None` if there is none.
 #[allow(unsafe_code)]
-fn recursion_misses(pin: &Path) -> Option<u64> {
+pub(super) fn open_program(pin: &Path) -> Option<OwnedFd> {
     let pin = CString::new(pin.as_os_str().as_bytes()).ok()?;
     // SAFETY: the kernel reads a string that ends with NUL.
     let descriptor = unsafe { libbpf_sys::bpf_obj_get(pin.as_ptr()) };
@@ -418,7 +419,13 @@ fn recursion_misses(pin: &Path) -> Option<u64> {
         return None;
     }
     // SAFETY: the call has returned a new descriptor, which no other code knows.
-    let program = unsafe { OwnedFd::from_raw_fd(descriptor) };
+    Some(unsafe { OwnedFd::from_raw_fd(descriptor) })
+}
+
+/// The number of runs of a program that the kernel has skipped, from its `struct bpf_prog_info`. `/proc/self/fdinfo` has the same number but takes
+/// three times as long, and every container would wait for it twice.
+#[allow(unsafe_code)]
+fn recursion_misses(program: &OwnedFd) -> Option<u64> {
     let mut information = libbpf_sys::bpf_prog_info::default();
     let mut length = u32::try_from(size_of_val(&information)).ok()?;
     // SAFETY: both pointers are to live values, and the kernel writes at most `length` bytes of numbers and characters. All counts in the

@@ -5,6 +5,7 @@ use crate::{of, one, whole};
 use anyhow::{Context, ensure};
 use capprof_profile::Capability;
 use capprof_profile::observation::{CheckAnswer, Evidence, Results};
+use std::os::unix::fs::MetadataExt;
 
 /// All refused checks of a capability, with the sum of their results.
 fn results(evidence: &Evidence, capability: Capability) -> anyhow::Result<(u64, Results)> {
@@ -90,8 +91,9 @@ pub(crate) fn refused_checks_of_a_process_added_by_exec_have_results(
     Ok(())
 }
 
-/// The program that every system call of the host runs.
+/// The link of the program that every system call of the host passes while it is attached, and the program.
 const FOLLOWER: &str = "link-system_call_exit";
+const FOLLOWING: &str = "program-system_call_exit";
 
 pub(crate) fn system_calls_are_followed_only_while_a_recording_verifies(
     tools: &Tools,
@@ -122,11 +124,17 @@ pub(crate) fn system_calls_are_followed_only_while_a_recording_verifies(
     ensure!(is_there());
     drop(first);
     ensure!(!is_there(), "it stays though no recording wants it");
+    // A program that is loaded anew is pinned anew.
+    let program = || std::fs::metadata(capprof_hook::ebpf::directory().join(FOLLOWING));
+    let loaded = program()?.ino();
 
     // A recording that is never forgotten, because its state directory is gone too.
     let killed = Container::new(tools, &["/bin/sleep", "60"])?.verifying();
-    killed.run_with(|_| Ok(()))?;
+    let evidence = killed.run_with(|container| container.exec("! /bin/probe chroot"))?;
     ensure!(is_there());
+    ensure!(program()?.ino() == loaded, "it was loaded again");
+    let check = one(&evidence, Capability::SYS_CHROOT)?;
+    ensure!(check.results.is_some_and(|it| it.eperm == 1), "{check:?}");
     let elsewhere = tempfile::tempdir()?;
     tools.record(&["sweep", &elsewhere.path().to_string_lossy()])?;
     ensure!(
