@@ -7,7 +7,7 @@
 use capprof_store::document::Document;
 use rustix::fs::OFlags;
 use std::ffi::OsStr;
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -115,7 +115,8 @@ impl Configuration {
             source,
         };
         let bundle = given.canonicalize().map_err(failed)?;
-        if !bundle.is_dir() {
+        // What cannot be looked at may be a directory to the runtime.
+        if !fs::metadata(&bundle).map_err(failed)?.is_dir() {
             return Err(failed(io::ErrorKind::NotADirectory.into()));
         }
         // crun, src/create.c: a given name is relative to the working directory, except the usual one.

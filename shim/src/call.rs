@@ -208,7 +208,12 @@ impl Call {
         let family = recorded
             .as_ref()
             .map_or(self.family, |(_, recording)| self.family_of(recording));
-        match argv::command_of_one_reading(subcommand, self.rest(), family) {
+        let read = match self.globals.refusal() {
+            // It may be another root, where the container is.
+            Some(problem @ argv::Error::TwoReadings(..)) => Err(problem.clone()),
+            _ => argv::command_of_one_reading(subcommand, self.rest(), family),
+        };
+        match read {
             Ok(command) => {
                 if let Some((directory, recording)) = &recorded
                     && !command.help
@@ -287,7 +292,7 @@ impl Call {
         Ok(None)
     }
 
-    /// Returns true if arguments that cannot be parsed contain the id of a container with an enforced limit.
+    /// Returns true if a container with an enforced limit is meant by arguments that cannot be read: its id is among them, with blanks or without.
     fn names_a_limited_container(&self) -> bool {
         Directory::list(&self.state, None)
             .unwrap_or_default()
@@ -295,10 +300,9 @@ impl Call {
             .filter_map(|directory| directory.load().ok())
             .any(|recording| {
                 recording.mode.limits()
-                    && self
-                        .rest()
-                        .iter()
-                        .any(|word| *word == *recording.container.id)
+                    && self.rest().iter().any(|word| {
+                        [word, argv::trim(word)].contains(&OsStr::new(&recording.container.id))
+                    })
             })
     }
 

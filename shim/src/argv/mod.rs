@@ -13,9 +13,10 @@ mod urfave;
 
 pub use error::Error;
 pub use step::Value;
+pub use urfave::trim;
 
 use crate::family::Family;
-use options::{Flag, GLOBAL, SUBCOMMANDS};
+use options::{Flag, GLOBAL};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use step::{Step, Word};
@@ -111,20 +112,42 @@ impl Command {
     }
 }
 
-/// Reads the arguments before the subcommand. It never fails: it must find `kill` and `delete` among all options that a newer runtime may have.
+/// Reads what stands before the subcommand. Never fails: `kill` and `delete` must be found among anything that a newer runtime may understand.
+/// What versions of the runtime read differently is a problem.
 ///
 /// `arguments` is the whole list with the program's name at its head.
 pub fn globals(arguments: &[OsString], family: Family) -> Globals {
+    let (first, others) = match family {
+        // What they change of urfave/cli's first version is behind the subcommand.
+        Family::Runc => (Rules::UrfaveNew, Some(Rules::UrfaveThree)),
+        Family::Crun => (Rules::Argp, None),
+    };
+    let found = globals_by(arguments, first);
+    let other = others.map(|rules| globals_by(arguments, rules));
+    let Some(other) = other.filter(|other| *other != found) else {
+        return found;
+    };
+    let is_known = |globals: &Globals| {
+        let word = globals.subcommand.and_then(|at| arguments.get(at));
+        word.is_some_and(|word| options::is_subcommand(word))
+    };
+    let problem = Some(two_readings(arguments.get(1..).unwrap_or_default(), family));
+    match is_known(&found) || !is_known(&other) {
+        true => Globals { problem, ..found },
+        false => Globals { problem, ..other },
+    }
+}
+
+fn globals_by(arguments: &[OsString], rules: Rules) -> Globals {
     let mut found = Globals::default();
     let words = Word::all(arguments);
     let mut position = 1;
     let mut after_unknown = false;
     while let Some(word) = words.get(position) {
-        match next(&words[position..], GLOBAL, family) {
-            Step::Positional | Step::Rest => {
-                let known = SUBCOMMANDS.iter().any(|(name, ..)| word.text == *name);
-                // It may be the value of an option that capprof does not know.
-                if !known && std::mem::take(&mut after_unknown) {
+        match next(&words[position..], GLOBAL, rules, false) {
+            Step::Positional | Step::Rest | Step::Last => {
+                // The value of an option that capprof does not know.
+                if !options::is_subcommand(word.text) && std::mem::take(&mut after_unknown) {
                     position += 1;
                     continue;
                 }
@@ -169,14 +192,21 @@ pub fn command(
     arguments: &[OsString],
     family: Family,
 ) -> Result<Command, Error> {
-    let mut first = None;
+    let mut errors = Vec::new();
     for rules in Rules::of(family) {
         match read(subcommand, arguments, *rules) {
             Ok(command) => return Ok(command),
-            Err(error) => first = first.or(Some(error)),
+            Err(error) => errors.push(error),
         }
     }
-    Err(first.unwrap_or_else(|| Error::Syntax(String::new(), family)))
+    // A list that one version may accept is not refused by each.
+    let position = errors
+        .iter()
+        .position(|error| !error.is_refused_by_the_runtime());
+    Err(match errors.is_empty() {
+        true => Error::Syntax(String::new(), family),
+        false => errors.swap_remove(position.unwrap_or(0)),
+    })
 }
 
 /// Returns all different readings of the arguments after the subcommand by versions of the runtime.
@@ -184,7 +214,9 @@ pub fn readings(subcommand: &OsStr, arguments: &[OsString], family: Family) -> V
     let mut found = Vec::new();
     for rules in Rules::of(family) {
         if let Ok(command) = read(subcommand, arguments, *rules)
-            && !found.contains(&command)
+            && !found
+                .iter()
+                .any(|other| takes_the_same(subcommand, other, &command))
         {
             found.push(command);
         }
@@ -192,7 +224,19 @@ pub fn readings(subcommand: &OsStr, arguments: &[OsString], family: Family) -> V
     found
 }
 
-/// Reads the arguments after `create`, `run`, `restore` or `exec`.
+/// Returns true if two readings are the same to capprof: the container's own command is of no interest.
+fn takes_the_same(subcommand: &OsStr, one: &Command, other: &Command) -> bool {
+    let positional = match subcommand == "exec" {
+        true => other.positional,
+        false => one.positional,
+    };
+    Command {
+        positional,
+        ..one.clone()
+    } == *other
+}
+
+/// Reads what stands after `create`, `run`, `restore` or `exec`.
 ///
 /// # Errors
 /// Those of [`command`], and [`Error::TwoReadings`] if another version of the runtime also accepts the list and reads it differently.
@@ -212,15 +256,16 @@ pub fn command_of_one_reading(
     match readings.len() {
         0 => command(subcommand, arguments, family),
         1 => Ok(readings.remove(0)),
-        _ => {
-            let shown: Vec<String> = Word::all(arguments).iter().map(Word::show).collect();
-            Err(Error::TwoReadings(shown.join(" "), family))
-        }
+        _ => Err(two_readings(arguments, family)),
     }
 }
 
-/// Gives an option another value: in its place if it is present, else directly after the subcommand, which has the index `subcommand` in the whole
-/// list.
+fn two_readings(arguments: &[OsString], family: Family) -> Error {
+    let shown: Vec<String> = Word::all(arguments).iter().map(Word::show).collect();
+    Error::TwoReadings(shown.join(" "), family)
+}
+
+/// Gives an option another value: in its place if it is there, else directly after the subcommand, which is at `subcommand` of the whole list.
 pub fn replace(
     arguments: &mut Vec<OsString>,
     subcommand: usize,
@@ -274,7 +319,8 @@ impl Rules {
 fn read(subcommand: &OsStr, arguments: &[OsString], rules: Rules) -> Result<Command, Error> {
     let (flags, has_id) = options::of(subcommand);
     let words = Word::all(arguments);
-    // The arguments after the id of `exec` are the container's own command.
+    let is_three = rules == Rules::UrfaveThree;
+    // What follows the id of `exec` is the container's own command.
     let is_exec = subcommand == "exec";
     let words = match rules {
         Rules::UrfaveOld if !is_exec => urfave::reorder_old(&words),
@@ -286,23 +332,25 @@ fn read(subcommand: &OsStr, arguments: &[OsString], rules: Rules) -> Result<Comm
     let mut positional: Vec<&OsStr> = Vec::new();
     let mut position = 0;
     while let Some(word) = words.get(position) {
-        let step = match rules {
-            Rules::UrfaveThree => urfave::three_step(*word, &words[position + 1..], flags),
-            _ => next(&words[position..], flags, rules.family()),
-        };
-        match step {
-            Step::Positional if rules == Rules::UrfaveThree && !is_exec => {
-                positional.push(urfave::trim(word.text));
+        // It counts them, so that an option can follow an empty second argument.
+        let stops = is_three && positional.len() == 1 && urfave::stops_at_id(subcommand);
+        match next(&words[position..], flags, rules, stops) {
+            Step::Positional if is_three => {
+                positional.push(urfave::positional(word.text));
                 position += 1;
             }
             Step::Positional | Step::Rest => break,
+            Step::Last => {
+                positional.push(urfave::positional(word.text));
+                position = words.len();
+            }
             Step::End => {
                 position += 1;
                 break;
             }
             Step::Options(options, consumed) => {
                 for (flag, value) in options {
-                    if matches!(rules, Rules::UrfaveOld | Rules::UrfaveNew) {
+                    if rules.family() == Family::Runc && !is_three {
                         let is_short = urfave::is_short(word.text);
                         if names.contains(&(flag.long, !is_short)) {
                             return Err(Error::TwoNames(word.show()));
@@ -328,17 +376,18 @@ fn read(subcommand: &OsStr, arguments: &[OsString], rules: Rules) -> Result<Comm
     Ok(found)
 }
 
-/// The next step by the rules of runc's released versions or of crun.
-fn next(words: &[Word<'_>], flags: &'static [Flag], family: Family) -> Step {
+/// The next step. `stops` is true if no option follows any more.
+fn next(words: &[Word<'_>], flags: &'static [Flag], rules: Rules, stops: bool) -> Step {
     let [word, rest @ ..] = words else {
         return Step::Positional;
     };
-    match (word.bytes(), family) {
+    match (word.bytes(), rules) {
+        (_, Rules::UrfaveThree) => urfave::three_step(*word, rest, flags, stops),
         (b"--", _) => Step::End,
         (b"-", _) => Step::Positional,
         (bytes, _) if !bytes.starts_with(b"-") => Step::Positional,
-        (_, Family::Runc) => urfave::go_step(*word, rest, flags),
-        (_, Family::Crun) => argp::step(*word, rest, flags),
+        (_, Rules::UrfaveOld | Rules::UrfaveNew) => urfave::go_step(*word, rest, flags),
+        (_, Rules::Argp) => argp::step(*word, rest, flags),
     }
 }
 

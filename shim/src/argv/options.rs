@@ -111,7 +111,7 @@ flags! {
 }
 
 /// Subcommands and their options, and whether the first positional argument is a container's id.
-pub(super) const SUBCOMMANDS: &[(&str, &[Flag], bool)] = &[
+const SUBCOMMANDS: &[(&str, &[Flag], bool)] = &[
     ("create", CREATE, true),
     ("run", RUN, true),
     ("exec", EXEC, true),
@@ -133,6 +133,11 @@ pub(super) const SUBCOMMANDS: &[(&str, &[Flag], bool)] = &[
     ("mounts", NONE, false),
     ("spec", NONE, false),
 ];
+
+/// Returns true for a subcommand that capprof knows.
+pub(super) fn is_subcommand(word: &OsStr) -> bool {
+    SUBCOMMANDS.iter().any(|(name, ..)| word == *name)
+}
 
 /// The options of a subcommand, and whether its first positional argument is a container's id. An unknown subcommand has neither.
 pub(super) fn of(subcommand: &OsStr) -> (&'static [Flag], bool) {

@@ -72,7 +72,9 @@ pub(super) enum Step {
     End,
     /// This and all that follow are positional arguments.
     Rest,
-    /// A request for help.
+    /// This is a positional argument, and what follows is ignored.
+    Last,
+    /// Help is asked for.
     Help,
     /// An argument that the runtime refuses.
     Refused(Error),

@@ -1,3 +1,5 @@
+mod versions_of_runc;
+
 use super::*;
 use crate::family::Family::{Crun, Runc};
 
@@ -138,51 +140,6 @@ fn one_argument_list_two_readings() {
 }
 
 #[test]
-fn a_list_that_versions_of_runc_read_differently_names_the_cure() {
-    // urfave/cli v3 ignores blanks around an argument.
-    let arguments = ["--bundle", "X", " ID"].map(OsString::from);
-    let error = command_of_one_reading(OsStr::new("create"), &arguments, Runc).unwrap_err();
-    assert!(matches!(error, Error::TwoReadings(..)), "{error}");
-    assert!(error.to_string().contains("versions of runc"), "{error}");
-    let crun = command_of_one_reading(OsStr::new("create"), &arguments, Crun).unwrap();
-    assert_eq!(text(crun.id.as_ref()), Some(" ID"));
-}
-
-#[test]
-fn what_urfave_three_takes_is_taken() {
-    let of = |line: &str| super::read(OsStr::new("create"), &words(line), Rules::UrfaveThree);
-    let found = of("ID --root R --log-format=json --bundle X --log L").unwrap();
-    assert_eq!(found.positional, 1);
-    assert_eq!(text(found.root.as_ref()), Some("R"));
-    assert_eq!(text(found.log.as_ref()), Some("L"));
-    assert_eq!(text(found.log_format.as_ref()), Some("json"));
-    assert_eq!(value(found.bundle.as_ref()), Some("X"));
-    // The released versions refuse the first list, and read the second as another number of arguments.
-    for line in [
-        "create ID --root R --bundle X",
-        "create --no-pivot ID --bundle X",
-    ] {
-        check(line, Runc, Some(("X", None, "ID")));
-    }
-    let blanks: Vec<OsString> = [" --bundle=X ", " ID "].map(OsString::from).to_vec();
-    let found = super::read(OsStr::new("create"), &blanks, Rules::UrfaveThree).unwrap();
-    assert_eq!(value(found.bundle.as_ref()), Some("X"));
-    assert_eq!(text(found.id.as_ref()), Some("ID"));
-    for line in ["--no-pivot= ID", "-no-pivot=t ID"] {
-        assert_eq!(of(line).unwrap().positional, 1, "{line}");
-    }
-    assert_eq!(of("-1 --bundle X").unwrap().positional, 3);
-    let found = super::read(
-        OsStr::new("exec"),
-        &words("--root R ID sh --root S"),
-        Rules::UrfaveThree,
-    );
-    let found = found.unwrap();
-    assert_eq!(text(found.root.as_ref()), Some("R"));
-    assert_eq!((text(found.id.as_ref()), found.positional), (Some("ID"), 4));
-}
-
-#[test]
 fn a_value_is_replaced_where_it_stands() {
     for (line, family, expected) in [
         ("x create ID", Crun, "x create --config=/n ID"),
@@ -214,25 +171,6 @@ fn a_value_is_replaced_where_it_stands() {
         OsStr::new("/n"),
     );
     assert_eq!(arguments, words("x create ID --bundle /n"));
-}
-
-#[test]
-fn versions_of_runc_that_differ_are_told_apart() {
-    let arguments = words("ID --bundle - --no-pivot");
-    let of = |rules| super::read(OsStr::new("create"), &arguments, rules);
-    let new = of(Rules::UrfaveNew).unwrap();
-    assert_eq!(value(new.bundle.as_ref()), Some("-"));
-    assert_ne!(of(Rules::UrfaveOld), of(Rules::UrfaveNew));
-    // A boolean option takes the id along to the front, where the id then ends the options.
-    for rules in [Rules::UrfaveOld, Rules::UrfaveNew] {
-        let arguments = words("--no-pivot ID --bundle X");
-        assert_eq!(
-            super::read(OsStr::new("create"), &arguments, rules)
-                .unwrap()
-                .positional,
-            3
-        );
-    }
 }
 
 #[test]

@@ -26,25 +26,33 @@ pub(super) fn go_step(word: Word<'_>, rest: &[Word<'_>], flags: &'static [Flag])
     option(flag, word, value.map(|at| word.from(dashes + at)), rest)
 }
 
-/// `parseFlags` of urfave/cli v3: blanks around an argument do not count, and global options may also follow a subcommand.
-pub(super) fn three_step(word: Word<'_>, rest: &[Word<'_>], flags: &'static [Flag]) -> Step {
-    let trimmed = trim(word.text);
-    let bytes = trimmed.as_bytes();
-    let start = word.text.len() - trim_start(word.text).len();
+/// `parseFlagToken` of urfave/cli v3 (3.10): blanks around an argument do not count, unless it is nothing else, and options of the program stand
+/// after a subcommand, too. `stops` is true if no option follows any more.
+pub(super) fn three_step(
+    word: Word<'_>,
+    rest: &[Word<'_>],
+    flags: &'static [Flag],
+    stops: bool,
+) -> Step {
+    let start = word.bytes().len() - trim_start(word.bytes()).len();
+    let bytes = trim(word.text).as_bytes();
     match bytes {
+        b"" => return Step::Positional,
         b"--" => return Step::End,
-        b"-" => return Step::Rest,
+        _ if stops => return Step::Rest,
+        b"-" => return Step::Last,
         [b'-', ..] => {}
         _ => return Step::Positional,
     }
     let dashes = if bytes.starts_with(b"--") { 2 } else { 1 };
     let body = &bytes[dashes..];
-    let is_letter = |text: &[u8]| {
-        let text = OsStr::from_bytes(text).to_string_lossy();
-        text.chars().next().is_some_and(char::is_alphabetic)
-    };
-    if dashes == 1 && !is_letter(body) {
+    // It takes the byte for a character.
+    let is_letter = |byte: &u8| char::from(*byte).is_alphabetic();
+    if dashes == 1 && !body.first().is_some_and(is_letter) {
         return Step::Rest;
+    }
+    if matches!(body.first(), None | Some(b'-' | b'=')) {
+        return Step::Refused(Error::Syntax(word.show(), Family::Runc));
     }
     let (name, value) = split(body);
     let Some(flag) = find(&[flags, GLOBAL], name) else {
@@ -64,7 +72,20 @@ pub(super) fn three_step(word: Word<'_>, rest: &[Word<'_>], flags: &'static [Fla
     option(flag, word, value, rest)
 }
 
-/// Reads the value of an option of this kind.
+/// Returns true if urfave/cli v3 reads no options behind the first positional argument: runc sets `StopOnNthArg` there.
+pub(super) fn stops_at_id(subcommand: &OsStr) -> bool {
+    ["exec", "kill", "ps"]
+        .iter()
+        .any(|name| subcommand == *name)
+}
+
+/// A positional argument as urfave/cli v3 keeps it.
+pub(super) fn positional(text: &OsStr) -> &OsStr {
+    let trimmed = trim(text);
+    if trimmed.is_empty() { text } else { trimmed }
+}
+
+/// The option's value, by what it takes.
 fn option(flag: &'static Flag, word: Word<'_>, value: Option<Value>, rest: &[Word<'_>]) -> Step {
     match (flag.takes, value) {
         (Takes::Nothing | Takes::Perhaps, None) => Step::Options(vec![(flag, None)], 1),
@@ -96,14 +117,23 @@ fn has_name(flag: &Flag, name: &[u8]) -> bool {
     flag.long.as_bytes() == name || matches!(name, [letter] if flag.has_short(*letter))
 }
 
-/// Go's `strings.TrimSpace`, if the argument is Unicode.
-pub(super) fn trim(text: &OsStr) -> &OsStr {
-    text.to_str().map_or(text, |text| OsStr::new(text.trim()))
+/// Go's `strings.TrimSpace`.
+pub fn trim(text: &OsStr) -> &OsStr {
+    let bytes = trim_start(text.as_bytes());
+    let end = match bytes.utf8_chunks().last() {
+        Some(last) if last.invalid().is_empty() => {
+            bytes.len() - (last.valid().len() - last.valid().trim_end().len())
+        }
+        _ => bytes.len(),
+    };
+    OsStr::from_bytes(&bytes[..end])
 }
 
-fn trim_start(text: &OsStr) -> &OsStr {
-    text.to_str()
-        .map_or(text, |text| OsStr::new(text.trim_start()))
+fn trim_start(bytes: &[u8]) -> &[u8] {
+    let blanks = bytes.utf8_chunks().next().map_or(0, |first| {
+        first.valid().len() - first.valid().trim_start().len()
+    });
+    &bytes[blanks..]
 }
 
 /// `reorderArgs` of urfave/cli v1.22.1: every argument with a dash goes to the front, together with the next argument if that has no dash.
