@@ -535,9 +535,11 @@ fn mount_bpffs() -> Result<(), Error> {
     /// `BPF_FS_MAGIC`, include/uapi/linux/magic.h.
     const MAGIC: u64 = 0xcafe_4a11;
     let path = PathBuf::from(BPFFS);
-    let mounted = rustix::fs::statfs(&path)
-        .is_ok_and(|statistics| u64::try_from(statistics.f_type) == Ok(MAGIC));
-    if mounted {
+    // Another mount would hide what is pinned in one that cannot be looked at.
+    let statistics = rustix::fs::statfs(&path)
+        .map_err(io::Error::from)
+        .map_err(file::error("look at", &path))?;
+    if u64::try_from(statistics.f_type) == Ok(MAGIC) {
         return Ok(());
     }
     // systemd does the same.

@@ -30,8 +30,8 @@ pub(super) fn join(
     group: &Path,
     container: &Container,
 ) -> Result<(), Error> {
-    if !group.exists() {
-        // Its processes have ended in the meantime.
+    if !group.try_exists().map_err(file::error(READ, group))? {
+        // What ran in it has ended meanwhile.
         return Ok(());
     }
     enter(set, slot, group)?;
