@@ -74,6 +74,12 @@ def faults(log):
     return [Point(name, number, error, lasting) for name, number in calls(log) for error in ERRORS.get(name, ()) for lasting in ((False,) if error == "EINTR" else (False, True))]
 
 
+def naming(log, call, text, error):
+    """The calls of this name whose arguments hold the text, each failing once and from then on."""
+    lines = [line for line in log.splitlines() if (match := CALL.match(line)) and match[1] == call and " resumed>" not in line]
+    return [Point(call, number, error, lasting) for number, line in enumerate(lines, 1) if text in line for lasting in (False, True)]
+
+
 def drawn(points, count, random):
     """A selection of this size: it takes each kind of call in turn, so that calls which are made a thousand times leave room for others."""
     kinds = {}

@@ -3,7 +3,7 @@
 
 import shlex
 
-from points import Point, took_place
+from points import Point, naming, took_place
 from world import NEEDS
 
 TRACE_ALL = "-e trace=all"
@@ -130,11 +130,19 @@ SCENARIOS = {
     "kill": handed_over("kill", "c", "KILL"), "delete": handed_over("delete", "--force", "c"), "state": handed_over("state", "c"),
     "report": ctl("report last"), "list": ctl("list"), "merge": ctl("merge BUNDLE/capprof.json BUNDLE/capprof.json"),
 }
-# Points at which something was wrong once: they are always tried.
-ONCE_WRONG = {
-    # The container ran unrecorded: the shim could not see a bundle and assumed that the runtime would refuse it too.
-    "create": (Point("readlink", 2, "EACCES", True),),
-}
+
+
+def once_wrong(scenario, log):
+    """Points at which something was wrong once: they are always tried."""
+    if scenario == "create":
+        # The container ran unrecorded: the shim could not see a bundle and assumed that the runtime would refuse it too.
+        return [Point("readlink", 2, "EACCES", True), *naming(log, "statx", '/bundle",', "EACCES")]
+    if scenario == "load":
+        # A second bpffs hid the first one.
+        return naming(log, "statfs", '"/sys/fs/bpf",', "EACCES")
+    return []
+
+
 # Scenarios that do not depend on the runtime.
 OF_ONE_RUNTIME = ("report", "list", "merge")
 
