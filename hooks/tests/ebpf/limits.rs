@@ -139,8 +139,8 @@ fn pinned(name: &str) -> anyhow::Result<MapHandle> {
     Ok(MapHandle::from_pinned_path(set.path().join(name))?)
 }
 
-/// Fills the free rows of a pinned map, does `work`, and deletes them again.
-fn with_full<T>(name: &str, work: impl FnOnce() -> T) -> anyhow::Result<T> {
+/// Fills what a pinned map has room for, does `work`, and empties it again.
+pub(crate) fn with_full<T>(name: &str, work: impl FnOnce() -> T) -> anyhow::Result<T> {
     let map = pinned(name)?;
     let size = usize::try_from(map.key_size())?;
     let value = vec![0; usize::try_from(map.value_size())?];

@@ -1,5 +1,6 @@
 //! Tests of the eBPF recorder on this kernel, with real containers. A test that cannot run here is skipped, and says why.
 mod arguments;
+mod bounds;
 mod container;
 mod executions;
 mod left_behind;
@@ -26,7 +27,7 @@ use std::time::Duration;
 
 type Test = fn(&Tools) -> anyhow::Result<()>;
 
-const TESTS: [(&str, Test); 57] = [
+const TESTS: [(&str, Test); 58] = [
     (
         "devices_are_opened_or_asked_about",
         devices_are_opened_or_asked_about,
@@ -124,6 +125,22 @@ const TESTS: [(&str, Test); 57] = [
     (
         "arguments_that_are_gone_when_they_are_read_are_named",
         limits::arguments_that_are_gone_when_they_are_read_are_named,
+    ),
+    (
+        "refused_checks_beyond_those_followed_are_named",
+        bounds::refused_checks_beyond_those_followed_are_named,
+    ),
+    (
+        "a_service_without_room_for_its_control_group_is_named",
+        bounds::a_service_without_room_for_its_control_group_is_named,
+    ),
+    (
+        "checks_between_two_probes_without_room_are_named",
+        bounds::checks_between_two_probes_without_room_are_named,
+    ),
+    (
+        "checks_without_a_stack_trace_are_named",
+        bounds::checks_without_a_stack_trace_are_named,
     ),
     (
         "call_paths_of_one_system_call_are_told_apart",

@@ -6,6 +6,7 @@
 #include <ftw.h>
 #include <grp.h>
 #include <linux/capability.h>
+#include <linux/io_uring.h>
 #include <netinet/in.h>
 #include <pthread.h>
 #include <sched.h>
@@ -65,6 +66,73 @@ static void *take_away(void *unused)
 	for (;;)
 		madvise(unsteady, 4096, MADV_DONTNEED);
 	return unused;
+}
+
+/* setsockopt(2) as an operation of io_uring (Linux 6.7). */
+static const struct {
+	int type, level, name;
+} options[] = {
+	/* The kernel asks for a capability or two for each of them. */
+	{ SOCK_STREAM, SOL_SOCKET, SO_DEBUG },
+	{ SOCK_STREAM, SOL_SOCKET, SO_SNDBUFFORCE },
+	{ SOCK_STREAM, SOL_SOCKET, SO_RCVBUFFORCE },
+	{ SOCK_STREAM, SOL_SOCKET, SO_PRIORITY },
+	{ SOCK_STREAM, SOL_SOCKET, SO_MARK },
+	{ SOCK_STREAM, SOL_SOCKET, 69 /* SO_PREFER_BUSY_POLL */ },
+	{ SOCK_STREAM, SOL_SOCKET, 70 /* SO_BUSY_POLL_BUDGET */ },
+	{ SOCK_STREAM, IPPROTO_TCP, 19 /* TCP_REPAIR */ },
+	{ SOCK_STREAM, IPPROTO_IP, IP_TRANSPARENT },
+	{ SOCK_STREAM, IPPROTO_IP, IP_XFRM_POLICY },
+	{ SOCK_STREAM, IPPROTO_IPV6, 75 /* IPV6_TRANSPARENT */ },
+	{ SOCK_STREAM, IPPROTO_IPV6, IPV6_XFRM_POLICY },
+	{ SOCK_STREAM, IPPROTO_IPV6, IPV6_HOPOPTS },
+	{ SOCK_DGRAM, IPPROTO_IP, IP_TRANSPARENT },
+	{ SOCK_DGRAM, IPPROTO_IP, IP_XFRM_POLICY },
+	{ SOCK_DGRAM, IPPROTO_IPV6, 75 },
+	{ SOCK_DGRAM, IPPROTO_IPV6, IPV6_XFRM_POLICY },
+	{ SOCK_DGRAM, IPPROTO_IPV6, IPV6_HOPOPTS },
+};
+
+/* Sets so many of the options in one system call, all of which are refused. Returns false if this kernel does not do that. */
+static int set_options_at_once(unsigned int number)
+{
+	static int value = 1000;
+	struct io_uring_params parameters = { 0 };
+	int ring = syscall(SYS_io_uring_setup, 32, &parameters);
+	int stream = socket(AF_INET6, SOCK_STREAM, 0), datagrams = socket(AF_INET6, SOCK_DGRAM, 0);
+	struct io_uring_sqe *entries;
+	struct io_uring_cqe *results;
+	unsigned int *tail;
+	char *rings;
+
+	must(stream, "socket");
+	must(datagrams, "socket");
+	if (ring < 0)
+		return 0;
+	rings = mmap(NULL, 65536, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, ring, IORING_OFF_SQ_RING);
+	entries = mmap(NULL, 32 * sizeof(*entries), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, ring, IORING_OFF_SQES);
+	if (rings == MAP_FAILED || entries == MAP_FAILED || !(parameters.features & IORING_FEAT_SINGLE_MMAP))
+		return 0;
+	for (unsigned int i = 0; i < number; i++) {
+		struct io_uring_sqe *entry = &entries[i];
+
+		memset(entry, 0, sizeof(*entry));
+		entry->opcode = 46; /* IORING_OP_URING_CMD */
+		entry->fd = options[i].type == SOCK_STREAM ? stream : datagrams;
+		entry->off = 3; /* SOCKET_URING_OP_SETSOCKOPT */
+		entry->addr = (unsigned int)options[i].level | (unsigned long)options[i].name << 32;
+		entry->splice_fd_in = sizeof(value);
+		entry->addr3 = (unsigned long)&value;
+		((unsigned int *)(rings + parameters.sq_off.array))[i] = i;
+	}
+	tail = (void *)(rings + parameters.sq_off.tail);
+	__atomic_store_n(tail, *tail + number, __ATOMIC_RELEASE);
+	must(syscall(SYS_io_uring_enter, ring, number, number, IORING_ENTER_GETEVENTS, NULL, 0), "io_uring_enter");
+	results = (void *)(rings + parameters.cq_off.cqes);
+	for (unsigned int i = 0; i < number; i++)
+		if (results[i].res != -EPERM && results[i].res != -EACCES)
+			return 0;
+	return 1;
 }
 
 static void *end(void *unused)
@@ -261,6 +329,9 @@ static void act(const char *action)
 		if (mlock(buffer, sizeof(buffer)) == 0 || errno != ENOMEM)
 			fail("mlock");
 		must(setuid(getuid()), "setuid");
+	} else if (!strncmp(action, "refused-at-once-", 16)) {
+		if (!set_options_at_once(atoi(action + 16)))
+			exit(2);
 	} else if (!strncmp(action, "programs-", 9)) {
 		/* To the recorder a file is another program for each user that executes it. */
 		for (int i = 0; i < atoi(action + 9); i++) {

@@ -9,9 +9,9 @@ use capprof_profile::why::report::{Refusal, RefusalReport};
 use std::path::Path;
 use std::sync::Arc;
 
-/// Scripts like those of plain commands. Each refusal of one of `calls` has only the expected cause, and its text contains the expected words.
-static CASES: [Case; 7] = [
-    // The part of the name that the kernel side reads is a directory that the process may pass through but not read.
+/// Scripts as those of plain commands; of the refusals of `calls`, each has the cause alone and holds what is expected.
+static CASES: [Case; 8] = [
+    // As far as the kernel side reads the name, it is that of a directory that lets the process pass and not read.
     case(
         "long_name",
         "a=$(printf %0100d 0); b=$(printf %0$((255 - ${#PWD} - 102))d 0); mkdir -p $a/$b; echo x>$a/$b/f; chmod 600 $a/$b/f; chmod 711 $a/$b; $U cat $PWD/$a/$b/f",
@@ -53,6 +53,14 @@ static CASES: [Case; 7] = [
         "d=$(printf %0150d 0); mkdir $d; for n in 1 2; do echo x>$d/$n; chmod 600 $d/$n; done; \
          $U perl -e '$a=\"$ARGV[0]/1\\0\";for(1,2){substr($a,-2,1)=$_;syscall(2,$a,0)}exit 1' $d",
         ("open", "file_mode", "0600"),
+    ),
+    // The kernel side keeps what was refused in 4096 system calls that have not ended. Each of these waits for its child, after the account of
+    // memory was refused to it; that of the oldest makes room. No call is known that waits after it was refused a capability, and then fails for it.
+    case(
+        "many_waiting",
+        "$U perl -e 'setpgrp;pipe R,W;for(1..4300){next if fork;if(syscall(56,0x4011,0,0,0,0)==0){syswrite W,1;sleep 50}exit}\
+         for(1..4300){sysread R,$b,1}syscall(161,$a=\".\");$SIG{TERM}=\"IGNORE\";kill TERM,-$$;exit 1'",
+        ("chroot", "capability", "CAP_SYS_CHROOT"),
     ),
 ];
 
