@@ -12,10 +12,9 @@ use capprof_profile::recording::{Mode, Recording};
 use capprof_store::file;
 use capprof_store::recording::{ARMED, Directory};
 use capprof_store::time;
-use nix::fcntl::Flock;
 use serde::{Deserialize, Serialize};
+use std::fs::File;
 use std::io;
-use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 /// The evidence of the recorders, kept until the result is in the store.
@@ -87,7 +86,7 @@ pub(crate) fn finish_known(
 /// Locks the recording for this process; `None` if it is gone, or if another process removed it before it released the lock.
 ///
 /// A process that does not get the lock waits: an engine removes the bundle as soon as the poststop hook returns, and the result must be there by then.
-pub(crate) fn lock(directory: &Directory) -> anyhow::Result<Option<Flock<OwnedFd>>> {
+pub(crate) fn lock(directory: &Directory) -> anyhow::Result<Option<File>> {
     match file::lock_directory(directory.path(), LOCK_TIMEOUT) {
         Ok(lock) => Ok(directory.exists()?.then_some(lock)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),

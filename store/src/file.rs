@@ -2,8 +2,6 @@
 
 use crate::process;
 use capprof_profile::recording::FileIdentity;
-use nix::errno::Errno as LockErrno;
-use nix::fcntl::{Flock, FlockArg};
 use rustix::fs::{
     AtFlags, CWD, Dir, Mode, OFlags, ResolveFlags, XattrFlags, fchmod, fchown, fgetxattr,
     fsetxattr, fstat, fsync, lgetxattr, open, openat, openat2, renameat, unlinkat,
@@ -174,25 +172,24 @@ pub fn remove_directory(path: &Path) -> Result<(), Error> {
     }
 }
 
-/// Locks a directory against other callers of this function (flock(2)), until the returned value is dropped or the process executes another
-/// program.
+/// Locks a directory against all other processes that do the same (flock(2)), until the returned value is dropped or the process becomes another program.
+/// It is closed then, and not unlocked before: that can fail.
 ///
 /// # Errors
 /// It cannot be opened, or another process has held it for as long as `patience`.
-pub fn lock_directory(path: &Path, patience: Duration) -> io::Result<Flock<OwnedFd>> {
-    let mut descriptor = open(path, DIRECTORY, Mode::empty())?;
+pub fn lock_directory(path: &Path, patience: Duration) -> io::Result<File> {
+    let directory = File::from(open(path, DIRECTORY, Mode::empty())?);
     let started = Instant::now();
     loop {
-        match Flock::lock(descriptor, FlockArg::LockExclusiveNonblock) {
-            Ok(lock) => return Ok(lock),
-            Err((again, LockErrno::EWOULDBLOCK | LockErrno::EINTR))
-                if started.elapsed() < patience =>
-            {
-                descriptor = again;
-                std::thread::sleep(Duration::from_millis(2));
-            }
-            Err((_, error)) => return Err(error.into()),
+        let error = match directory.try_lock() {
+            Ok(()) => return Ok(directory),
+            Err(error) => io::Error::from(error),
+        };
+        let passes = [io::ErrorKind::WouldBlock, io::ErrorKind::Interrupted];
+        if !passes.contains(&error.kind()) || started.elapsed() >= patience {
+            return Err(error);
         }
+        std::thread::sleep(Duration::from_millis(2));
     }
 }
 

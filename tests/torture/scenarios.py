@@ -140,6 +140,9 @@ def once_wrong(scenario, log):
     if scenario == "load":
         # A second bpffs hid the first one.
         return naming(log, "statfs", '"/sys/fs/bpf",', "EACCES")
+    if scenario == "recover":
+        # To unlock failed, and recovery panicked.
+        return naming(log, "flock", "", "ENOMEM")
     return []
 
 

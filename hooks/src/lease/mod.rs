@@ -11,7 +11,6 @@
 //! alone. If every process dies at any step, [`Leases::sweep`] finds the files and finishes.
 
 use capprof_store::file::{self, Attributes};
-use nix::fcntl::{Flock, FlockArg};
 use serde::{Deserialize, Serialize};
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
@@ -556,7 +555,7 @@ impl<'a, S: Switches> Leases<'a, S> {
         Ok(())
     }
 
-    fn lock(&self) -> Result<Flock<File>, Error> {
+    fn lock(&self) -> Result<File, Error> {
         self.make_directory(&self.directory)?;
         let path = self.directory.join("lock");
         let file = OpenOptions::new()
@@ -566,8 +565,8 @@ impl<'a, S: Switches> Leases<'a, S> {
             .mode(0o600)
             .open(&path)
             .map_err(file::error("lock", &path))?;
-        Flock::lock(file, FlockArg::LockExclusive)
-            .map_err(|(_, errno)| file::error("lock", &path)(errno).into())
+        file.lock().map_err(file::error("lock", &path))?;
+        Ok(file)
     }
 
     fn make_directory(&self, path: &Path) -> Result<(), Error> {

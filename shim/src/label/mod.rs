@@ -17,7 +17,6 @@ use capprof_profile::settings::{Recorders, Scope};
 use capprof_store::recording::Directory;
 use capprof_store::selinux_contexts;
 use capprof_store::{process, random};
-use nix::fcntl::{Flock, FlockArg};
 use std::collections::BTreeSet;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
@@ -402,7 +401,7 @@ fn recorded(state: &Path, context: &str) -> bool {
 #[derive(Debug)]
 struct Registry {
     path: PathBuf,
-    file: Flock<File>,
+    file: File,
     lines: Vec<String>,
 }
 
@@ -418,15 +417,14 @@ impl Registry {
             .mode(0o700)
             .create(state)
             .map_err(error)?;
-        let file = OpenOptions::new()
+        let mut file = OpenOptions::new()
             .read(true)
             .append(true)
             .create(true)
             .mode(0o600)
             .open(&path)
             .map_err(error)?;
-        let mut file =
-            Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, errno)| error(errno.into()))?;
+        file.lock().map_err(error)?;
         let mut content = String::new();
         file.read_to_string(&mut content).map_err(error)?;
         Ok(Self {

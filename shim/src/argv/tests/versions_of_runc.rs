@@ -1,7 +1,7 @@
 //! What versions of runc take from one list.
 
 use super::{check, list, text, value, words};
-use crate::argv::{Command, Error, Rules, command_of_one_reading, globals, read as read_by, trim};
+use crate::argv::{Error, Rules, command_of_one_reading, globals, read as read_by, trim};
 use crate::family::Family::{Crun, Runc};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
