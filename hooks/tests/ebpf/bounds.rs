@@ -1,17 +1,22 @@
 //! Bounds that few programs come to: each is named.
 
 use crate::container::{Container, Tools};
-use crate::limits::with_full;
+use crate::limits::{with_full, with_full_map};
 use crate::recording::recording;
 use crate::whole;
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
 use capprof_profile::observation::{Evidence, Results};
 use capprof_store::recording::Directory;
+use libbpf_rs::MapHandle;
+use libbpf_rs::query::MapInfoIter;
 use serde_json::json;
 use std::fs;
-use std::io::Write;
-use std::path::Path;
+use std::io::{ErrorKind, Write};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::thread;
+use std::time::Duration;
 
 /// How many kinds of refused checks of one system call are followed: `REFUSALS` in the program.
 const REFUSALS: u64 = 16;
@@ -82,8 +87,7 @@ pub(crate) fn a_service_without_room_for_its_control_group_is_named(
     let before = tools.record(&["slots"])?;
     let work = tempfile::tempdir()?;
     let mut value = recording("service", work.path());
-    // The kernel knows a control group by the number of its directory.
-    value["unit"] = json!({ "name": "x.service", "control_group": work.path() });
+    value["unit"] = json!({ "name": "x.service", "control_group": group(work.path())? });
     Directory::at(work.path().to_owned()).save(&serde_json::from_value(value)?)?;
     let errors = with_full("groups", || arm(tools, work.path()))??;
     ensure!(
@@ -92,6 +96,19 @@ pub(crate) fn a_service_without_room_for_its_control_group_is_named(
     );
     ensure!(tools.record(&["slots"])? == before);
     Ok(())
+}
+
+/// A directory for a control group. The kernel knows one by its number, which must be none of those that fill the map.
+fn group(directory: &Path) -> anyhow::Result<PathBuf> {
+    const GROUPS: u64 = 1024;
+    for name in 0..=GROUPS {
+        let path = directory.join(name.to_string());
+        fs::create_dir(&path)?;
+        if fs::metadata(&path)?.ino() > GROUPS {
+            return Ok(path);
+        }
+    }
+    bail!("all directories have small numbers")
 }
 
 /// Has the recorder begin a recording, which it does not; returns what it says.
@@ -126,8 +143,14 @@ pub(crate) fn checks_between_two_probes_without_room_are_named(
     }
     tools.record(&["unload"])?;
     tools.record(&["load", "kprobe"])?;
+    // No process needs a pin of it: it is the last one of that name that was made.
+    let calls = MapInfoIter::default()
+        .filter(|map| map.name == "calls")
+        .map(|map| map.id)
+        .max()
+        .context("no map of calls")?;
     let container = Container::new(tools, &["/bin/probe", "chroot-1000"])?;
-    let evidence = with_full("calls", || container.run())??;
+    let evidence = with_full_map(&MapHandle::from_map_id(calls)?, || container.run())??;
     let found = lost(&evidence, "the map of calls was full")?;
     tools.record(&["unload"])?;
     ensure!(found >= 1000, "{found}: {:?}", evidence.losses);
@@ -136,6 +159,19 @@ pub(crate) fn checks_between_two_probes_without_room_are_named(
 
 /// The most frames of a stack trace that the kernel keeps.
 const FRAMES: &str = "/proc/sys/kernel/perf_event_max_stack";
+
+/// The kernel lets nobody change it while programs that take stack traces are loaded, and frees them some time after they were unloaded.
+fn set_frames(value: &str) -> anyhow::Result<()> {
+    for _ in 0..200 {
+        match fs::write(FRAMES, value) {
+            Err(error) if error.kind() == ErrorKind::ResourceBusy => {
+                thread::sleep(Duration::from_millis(50));
+            }
+            result => return Ok(result?),
+        }
+    }
+    bail!("{FRAMES} stays busy")
+}
 
 /// Where programs cannot be preempted, only this setting of the whole machine leaves a check without a stack trace. So only a guest of its own
 /// can try that (`CAPPROF_PROBE`).
@@ -146,13 +182,12 @@ pub(crate) fn checks_without_a_stack_trace_are_named(tools: &Tools) -> anyhow::R
             "it would change a setting of this machine",
         );
     }
-    // The kernel lets nobody change it while programs that take stack traces are loaded.
     tools.record(&["unload"])?;
     let before = fs::read_to_string(FRAMES)?;
-    fs::write(FRAMES, "0")?;
+    set_frames("0")?;
     let evidence = Container::new(tools, &["/bin/probe", "chroot"])?.run();
     tools.record(&["unload"])?;
-    fs::write(FRAMES, before)?;
+    set_frames(&before)?;
     let evidence = evidence?;
     ensure!(
         lost(&evidence, "no stack trace could be taken")? > 0,

@@ -141,7 +141,11 @@ fn pinned(name: &str) -> anyhow::Result<MapHandle> {
 
 /// Fills what a pinned map has room for, does `work`, and empties it again.
 pub(crate) fn with_full<T>(name: &str, work: impl FnOnce() -> T) -> anyhow::Result<T> {
-    let map = pinned(name)?;
+    with_full_map(&pinned(name)?, work)
+}
+
+/// Does the same with a map that is open.
+pub(crate) fn with_full_map<T>(map: &MapHandle, work: impl FnOnce() -> T) -> anyhow::Result<T> {
     let size = usize::try_from(map.key_size())?;
     let value = vec![0; usize::try_from(map.value_size())?];
     // No slot and no namespace has a number like these.
@@ -159,7 +163,8 @@ pub(crate) fn with_full<T>(name: &str, work: impl FnOnce() -> T) -> anyhow::Resu
     }
     ensure!(
         full == libbpf_rs::ErrorKind::TooBig,
-        "fill {name}: {full:?}"
+        "fill {}: {full:?}",
+        map.name().display()
     );
     Ok(result)
 }
