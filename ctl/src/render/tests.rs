@@ -135,6 +135,17 @@ fn nothing_from_the_container_reaches_the_terminal_as_an_escape_sequence() {
     profile.findings.notes = vec!["\u{1b}[31m".to_owned()];
     profile.findings.blind_spots[0].reason = "\u{1b}c".to_owned();
     assert!(!text(&profile, Detail::default(), &Styles::default()).contains('\u{1b}'));
+    // A file that is given by name may have anything where a time should be.
+    profile.origin.started = "\u{1b}]0;title\u{7f}\u{9b}".to_owned();
+    profile.origin.finished.clone_from(&profile.origin.started);
+    for report in [
+        text(&profile, Detail::default(), &Styles::default()),
+        markdown(&profile),
+        html(&profile),
+    ] {
+        let odd = report.chars().find(|c| c.is_control() && *c != '\n');
+        assert_eq!(odd, None, "{report}");
+    }
     // Colours are escape sequences of our own.
     assert!(text(&profile, Detail::default(), &Styles::coloured()).contains("\u{1b}[1m"));
 }

@@ -62,7 +62,7 @@ fn workload(profile: &Profile) -> Markup {
             @if !command.is_empty() {
                 div { dt { "Command" } dd { code { (command) } } }
             }
-            div { dt { "Recorded" } dd { (profile.origin.started) } }
+            div { dt { "Recorded" } dd { (printable(&profile.origin.started)) } }
         }
     }
 }
