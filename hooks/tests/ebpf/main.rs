@@ -27,7 +27,7 @@ use std::time::Duration;
 
 type Test = fn(&Tools) -> anyhow::Result<()>;
 
-const TESTS: [(&str, Test); 58] = [
+const TESTS: [(&str, Test); 61] = [
     (
         "devices_are_opened_or_asked_about",
         devices_are_opened_or_asked_about,
