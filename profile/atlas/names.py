@@ -13,7 +13,6 @@ SOURCES = ("profile/src", "store/src", "shim/src", "hooks/src", "ctl/src")
 ALLOWED = {
     ("hooks/src/ebpf/programs.rs", "cap_capable"): "what the recorder's programs attach to",
     ("hooks/src/ebpf/symbols.rs", "cap_capable"): "the function at whose end the recorder stands",
-    ("profile/src/default_filter.rs", "fsopen"): "a system call",
     ("profile/src/why/rank.rs", "io_uring_setup"): "a system call",
     ("profile/src/why/sysctls_and_limits.rs", "io_uring_setup"): "a system call",
     ("hooks/src/why/process.rs", "io_uring_setup"): "a system call",
