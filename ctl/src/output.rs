@@ -10,6 +10,10 @@ use std::io::{self, Write};
 /// # Errors
 /// Those of writing, including a closed pipe: see [`is_closed`].
 pub(crate) fn print(text: &str) -> anyhow::Result<()> {
+    if !text.contains('\u{1b}') {
+        // Otherwise all of a long table would be searched for styles, character by character.
+        return print_raw(text);
+    }
     let mut stream = anstream::stdout().lock();
     stream.write_all(text.as_bytes())?;
     stream.flush()?;

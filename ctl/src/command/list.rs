@@ -5,8 +5,7 @@ use crate::exit::Exit;
 use crate::output;
 use crate::render;
 use capprof_profile::verification::Verdict;
-use capprof_store::profiles::{Listing, Store, Summary};
-use std::borrow::Cow;
+use capprof_store::profiles::{Listing, Selection, Store, Summary};
 
 /// Prints the chosen profiles, newest first; errors of those that cannot be read go to standard error.
 ///
@@ -14,14 +13,21 @@ use std::borrow::Cow;
 /// The store cannot be listed, or a profile in it cannot be read.
 pub(crate) fn run(store: &Store, options: &ListOptions) -> anyhow::Result<Exit> {
     let listing = store.listing()?;
+    let selection = Selection {
+        since: options.since.as_ref().map(|since| since.compact()),
+        limit: options.limit,
+        accept: |summary: &Summary| is_wanted(summary, options),
+    };
     match options.format {
-        ListFormat::Text => print_table(&listing, options)?,
+        ListFormat::Text => print_table(&listing, options, &selection)?,
         ListFormat::Json => {
             let mut summaries = Vec::new();
-            each(&listing, options, |summary| {
-                summaries.push(summary.into_owned());
+            let work = |piece: &mut Vec<Summary>, summary: &Summary| piece.push(summary.clone());
+            let done = |piece: Vec<Summary>| -> anyhow::Result<()> {
+                summaries.extend(piece);
                 Ok(())
-            })?;
+            };
+            listing.in_pieces(&selection, work, done)?;
             output::print_json(&summaries)?;
         }
     }
@@ -35,43 +41,29 @@ pub(crate) fn run(store: &Store, options: &ListOptions) -> anyhow::Result<Exit> 
     })
 }
 
-/// Calls `work` with each profile that the options choose, newest first.
-fn each(
+/// Prints the table. It reads the profiles twice, first for the widths of the columns: a hundred thousand of them would take too much memory.
+fn print_table(
     listing: &Listing,
     options: &ListOptions,
-    work: impl FnMut(Cow<'_, Summary>) -> anyhow::Result<()>,
+    selection: &Selection<impl Fn(&Summary) -> bool + Sync>,
 ) -> anyhow::Result<()> {
-    let since = options.since.as_ref().map(|since| since.compact());
-    let accept = |summary: &Summary| is_wanted(summary, options);
-    listing.each(since.as_deref(), options.limit, accept, work)
-}
-
-/// Prints the table. It reads the profiles twice, first for the widths of the columns: a hundred thousand of them would take too much memory.
-fn print_table(listing: &Listing, options: &ListOptions) -> anyhow::Result<()> {
-    /// The number of bytes that are printed at once.
-    const PIECE: usize = 64 << 10;
     let mut table = render::List::default();
-    each(listing, options, |summary| {
-        table.measure(&summary);
+    let done = |piece: render::List| -> anyhow::Result<()> {
+        table.include(&piece);
         Ok(())
-    })?;
+    };
+    listing.in_pieces(selection, render::List::measure, done)?;
     let styles = output::styles();
-    let mut text = table.heading(&styles);
-    if text.is_empty() && !listing.has_errors() {
+    let heading = table.heading(&styles);
+    if heading.is_empty() && !listing.has_errors() {
         output::message(match options.chooses() {
             true => "no profile matches: `capprofctl list` shows all",
             false => "no profiles yet: capprofctl profile -- docker run IMAGE makes the first",
         });
     }
-    each(listing, options, |summary| {
-        table.write_row(&mut text, &summary, &styles);
-        if text.len() > PIECE {
-            output::print(&text)?;
-            text.clear();
-        }
-        Ok(())
-    })?;
-    output::print(&text)
+    output::print(&heading)?;
+    let work = |text: &mut String, summary: &Summary| table.write_row(text, summary, &styles);
+    listing.in_pieces(selection, work, |text| output::print(&text))
 }
 
 fn is_wanted(summary: &Summary, options: &ListOptions) -> bool {

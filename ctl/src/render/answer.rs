@@ -20,12 +20,12 @@ pub(super) fn name(profile: &Profile) -> String {
         .name
         .clone()
         .or_else(|| origin.workload.container.clone())
-        .unwrap_or_else(|| short_id(&origin.container_id))
+        .unwrap_or_else(|| short_id(&origin.container_id).into_owned())
 }
 
 /// The command line of its process, shortened; empty if it has none.
 pub(super) fn command(profile: &Profile) -> String {
-    shortened(&profile.origin.process.args.join(" "), 60)
+    shortened(&profile.origin.process.args.join(" "), 60).into_owned()
 }
 
 /// The capabilities that the answer keeps, adds and drops.

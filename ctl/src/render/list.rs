@@ -1,10 +1,12 @@
 //! The table of profiles.
 
+use super::printable::printable;
 use super::shortened::{short_id, shortened};
 use super::styles::{Styles, styled};
 use anstyle::Style;
 use capprof_profile::verification::Verdict;
 use capprof_store::profiles::Summary;
+use std::borrow::Cow;
 
 /// The heading of the table.
 const HEADING: [&str; 6] = ["RECORDING", "CONTAINER", "NAME", "IMAGE", "STATE", "NEEDS"];
@@ -27,11 +29,18 @@ impl List {
         }
     }
 
+    /// Makes the columns as wide as those of another part of the table.
+    pub(crate) fn include(&mut self, part: &Self) {
+        for (known, width) in self.widths.iter_mut().zip(part.widths) {
+            *known = width.max(*known);
+        }
+    }
+
     /// The line above all rows; empty if there are no rows.
     pub(crate) fn heading(&self, styles: &Styles) -> String {
         let mut text = String::new();
         if self.widths != [0; 6] {
-            let heading = HEADING.map(str::to_owned);
+            let heading = HEADING.map(Cow::Borrowed);
             write_row(&mut text, &heading, &self.widths, |_| styles.faint);
         }
         text
@@ -48,12 +57,16 @@ impl List {
 
 fn write_row(
     text: &mut String,
-    cells: &[String; 6],
+    cells: &[Cow<'_, str>; 6],
     widths: &[usize; 6],
     style: impl Fn(&str) -> Style,
 ) {
     for (cell, width) in cells.iter().zip(widths) {
-        text.push_str(&styled(cell, style(cell)));
+        let style = style(cell);
+        match style.is_plain() {
+            true => text.push_str(&printable(cell)),
+            false => text.push_str(&styled(cell, style)),
+        }
         let padding = width.saturating_sub(cell.chars().count()) + 2;
         text.extend(std::iter::repeat_n(' ', padding));
     }
@@ -62,41 +75,44 @@ fn write_row(
 }
 
 /// Returns the row of a profile.
-fn cells(summary: &Summary) -> [String; 6] {
+fn cells(summary: &Summary) -> [Cow<'_, str>; 6] {
     let workload = &summary.workload;
-    let name = summary
-        .name
-        .clone()
-        .or_else(|| match (&workload.pod, &workload.container) {
-            (Some(pod), Some(container)) => Some(format!("{pod}/{container}")),
-            (_, container) => container.clone(),
-        })
-        .unwrap_or_else(|| "-".to_owned());
-    let needs = summary
+    let in_pod = match (&summary.name, &workload.pod, &workload.container) {
+        (None, Some(pod), Some(container)) => Some(format!("{pod}/{container}")),
+        _ => None,
+    };
+    let name = match in_pod {
+        Some(name) => shortened(&name, 40).into_owned().into(),
+        None => {
+            let name = summary.name.as_deref().or(workload.container.as_deref());
+            shortened(name.unwrap_or("-"), 40)
+        }
+    };
+    let verdict = summary.verification.as_ref().map(|it| it.verdict);
+    let state = match (summary.complete, verdict) {
+        (false, _) => "INCOMPLETE",
+        (true, None) => "complete",
+        (true, Some(Verdict::Verified)) => "verified",
+        (true, Some(Verdict::StartedOnly)) => "started only",
+        (true, Some(Verdict::NotVerified)) => "NOT VERIFIED",
+    };
+    let needs: Vec<String> = summary
         .answer
         .iter()
         .map(|capability| capability.short_name())
-        .collect::<Vec<_>>();
+        .collect();
     [
-        summary.recording_id.clone(),
+        summary.recording_id.as_str().into(),
         short_id(&summary.container_id),
-        shortened(&name, 40),
+        name,
         shortened(workload.image.as_deref().unwrap_or("-"), 40),
-        match (summary.complete, &summary.verification) {
-            (false, _) => "INCOMPLETE".to_owned(),
-            (true, None) => "complete".to_owned(),
-            (true, Some(standing)) => match standing.verdict {
-                Verdict::Verified => "verified".to_owned(),
-                Verdict::StartedOnly => "started only".to_owned(),
-                Verdict::NotVerified => "NOT VERIFIED".to_owned(),
-            },
-        } + &summary
-            .exit
-            .filter(|exit| exit.is_failure())
-            .map_or_else(String::new, |exit| format!(", {exit}")),
+        match summary.exit.filter(|exit| exit.is_failure()) {
+            Some(exit) => format!("{state}, {exit}").into(),
+            None => state.into(),
+        },
         match needs.is_empty() {
-            true => "nothing".to_owned(),
-            false => needs.join(" "),
+            true => "nothing".into(),
+            false => needs.join(" ").into(),
         },
     ]
 }

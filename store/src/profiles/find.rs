@@ -90,16 +90,17 @@ impl Store {
 
     /// As [`find_recording()`](Self::find_recording), among all profiles of the store.
     fn find_among(&self, all: &Listing, wanted: &str) -> Result<StoredProfile, Error> {
-        let mut rows = all.rows();
         if ["latest", "last"].contains(&wanted) {
-            return match rows.next()? {
+            return match all.rows().next()? {
                 Some(newest) => load(newest.file()),
                 None => Err(Error::Empty {
                     path: self.0.clone(),
                 }),
             };
         }
-        let text = Summary::text_of_answer(wanted);
+        // It is a part of `wanted`, and so of each id that is, or begins with, `wanted`.
+        let texts = [Summary::text_of_answer(wanted)];
+        let mut rows = all.rows_that_may_say(&texts);
         let mut answers = None;
         let mut beginning = Beginning::default();
         while let Some(listed) = rows.next()? {
@@ -107,7 +108,6 @@ impl Store {
                 return load(listed.file());
             }
             if answers.is_none()
-                && listed.may_say(text)
                 && listed
                     .summary()
                     .is_some_and(|(summary, _)| summary.answers_to(wanted))
@@ -218,13 +218,11 @@ impl Store {
 fn others_listed(all: &Listing, found: &StoredProfile) -> Result<Vec<(String, PathBuf)>, Error> {
     let texts = Summary::texts_of_workload(&found.profile);
     let is_other = |listed: &Listed<'_>| {
-        texts.iter().any(|text| listed.may_say(text))
-            && listed
-                .summary()
-                .is_some_and(|(summary, _)| summary.may_be_of_workload(&found.profile))
+        let summary = listed.summary();
+        summary.is_some_and(|(summary, _)| summary.may_be_of_workload(&found.profile))
     };
     let mut others = Vec::new();
-    let mut rows = all.rows();
+    let mut rows = all.rows_that_may_say(&texts);
     while let Some(listed) = rows.next()? {
         if is_other(&listed) {
             others.push((listed.recording.to_owned(), listed.file()));

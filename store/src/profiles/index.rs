@@ -11,7 +11,7 @@ use capprof_profile::CapabilitySet;
 use capprof_profile::observation::ProgramExit;
 use capprof_profile::profile::SCHEMA;
 use capprof_profile::recording::Workload;
-use memchr::{memchr, memmem};
+use memchr::memchr;
 use rustix::fs::Stat;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -219,6 +219,11 @@ impl<'line> Line<'line> {
     }
 }
 
+/// Returns true if a line of the index has this text as it stands: JSON may write other characters in another way.
+pub(super) fn is_plain(text: &str) -> bool {
+    !text.contains(|character: char| character.is_control() || ['"', '\\'].contains(&character))
+}
+
 /// A profile of the store.
 pub(super) struct Listed<'a> {
     /// The name of its directory: the recording's id.
@@ -246,17 +251,6 @@ impl Listed<'_> {
             .join(self.container)
             .join(self.recording)
             .join(PROFILE)
-    }
-
-    /// Returns false if its summary cannot contain this text.
-    pub(super) fn may_say(&self, text: &str) -> bool {
-        // JSON may escape other characters.
-        let is_plain = !text
-            .contains(|character: char| character.is_control() || ['"', '\\'].contains(&character));
-        match self.known {
-            Known::Row(line, _) if is_plain => memmem::find(line, text.as_bytes()).is_some(),
-            _ => true,
-        }
     }
 
     /// Returns the summary that `list` shows, and the digest that all profiles of its workload share; `None` if it cannot be read.

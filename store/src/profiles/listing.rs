@@ -2,11 +2,12 @@
 
 use super::error::Error;
 use super::files::PROFILE;
-use super::index::{Entry, HEADER, Known, Line, Listed, NAME, Version, digest};
+use super::index::{Entry, HEADER, Known, Line, Listed, NAME, Version, digest, is_plain};
+use super::index_file::{After, next_line, open, reader};
 use super::load::{load, names};
 use super::summary::{Summary, workload};
 use crate::file::{self, Attributes};
-use crate::trust;
+use memchr::memmem;
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, openat, statat};
 use std::borrow::Cow;
 use std::cmp::Reverse;
@@ -14,18 +15,16 @@ use std::collections::HashMap;
 use std::fmt;
 use std::fs::File;
 use std::hash::{BuildHasher, RandomState};
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader};
+use std::ops::RangeInclusive;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::SystemTime;
 
-/// The number of bytes of the index to read at once.
-const BUFFER: usize = 64 << 10;
-
-/// The number of bytes of the index for which another thread pays off.
-const WORTH_A_THREAD: u64 = 256 << 10;
+/// The number of bytes of the index that a thread works on at a time.
+pub(super) const PART: u64 = 256 << 10;
 
 /// All profiles of a store, as they were when the listing was made.
 pub struct Listing {
@@ -35,6 +34,8 @@ pub struct Listing {
     digests: RandomState,
     /// Digests, in ascending order, of the containers for which the index is up to date.
     known: Vec<u64>,
+    /// True if all lines of the index are of these.
+    is_exact: bool,
     /// The readable profiles of all other containers, newest first.
     others: Vec<Entry>,
     /// Profiles that cannot be read, newest first: recording, container, and the error.
@@ -66,18 +67,20 @@ impl Listing {
             index: open(&path, store),
             digests: RandomState::new(),
             known: Vec::new(),
+            is_exact: false,
             others: Vec::new(),
             unreadable: Vec::new(),
         };
         let Some(directory) = Directory::open(profiles)? else {
             return Ok(listing);
         };
-        let part = listing.length().div_ceil(processors()).max(WORTH_A_THREAD);
-        let outdated = listing.compare(&directory, part);
-        let mut unknown: HashMap<String, Vec<Entry>> = names(profiles)?
-            .filter(|name| !listing.knows(name))
-            .map(|name| (name, Vec::new()))
-            .collect();
+        let (outdated, containers) = listing.compare(&directory, PART)?;
+        let mut unknown: HashMap<String, Vec<Entry>> = HashMap::new();
+        // The names are many; they are listed again where some of them are news.
+        if !containers.iter().all(|digest| listing.knows(*digest)) {
+            let news = names(profiles)?.filter(|name| !listing.knows(listing.digest(name)));
+            unknown.extend(news.map(|name| (name, Vec::new())));
+        }
         if outdated.has_changed {
             listing.remember(&mut unknown)?;
         }
@@ -145,67 +148,98 @@ impl Listing {
     /// The profiles, newest first.
     pub(super) fn rows(&self) -> Rows<'_> {
         Rows {
+            others: &self.others,
+            unreadable: &self.unreadable,
+            ..self.rows_of_part(0..=u64::MAX)
+        }
+    }
+
+    /// The same without those that the index has and whose summary has none of these texts.
+    pub(super) fn rows_that_may_say<'a>(&'a self, texts: &'a [&str]) -> Rows<'a> {
+        let finders = texts.iter().map(|text| memmem::Finder::new(*text));
+        Rows {
+            finders: match texts.iter().all(|text| is_plain(text)) {
+                true => finders.collect(),
+                false => Vec::new(),
+            },
+            ..self.rows()
+        }
+    }
+
+    /// The profiles whose lines begin in a part of the index, as [`Self::compare_part`] has it.
+    pub(super) fn rows_of_part(&self, part: RangeInclusive<u64>) -> Rows<'_> {
+        let mut line = Vec::new();
+        let mut reader = self
+            .index
+            .as_ref()
+            .map(|index| reader(index, *part.start()));
+        let before = reader.as_mut().map(|it| it.read_until(b'\n', &mut line));
+        let before = before.map_or(0, |length| length.unwrap_or(0));
+        Rows {
             listing: self,
-            reader: self.index.as_ref().map(|index| reader(index, 0)),
-            line: Vec::new(),
+            reader,
+            at: part.start() + before as u64,
+            end: *part.end(),
+            finders: Vec::new(),
+            line,
             row: 0,
             recording: String::new(),
             container: String::new(),
             has_line: false,
-            others: &self.others,
-            unreadable: &self.unreadable,
+            others: &[],
+            unreadable: &[],
         }
     }
 
-    fn knows(&self, container: &str) -> bool {
-        let digest = self.digests.hash_one(container);
+    fn digest(&self, container: &str) -> u64 {
+        self.digests.hash_one(container)
+    }
+
+    fn knows(&self, digest: u64) -> bool {
         self.known.binary_search(&digest).is_ok()
     }
 
+    /// Returns true if the index has all profiles that can be read.
+    pub(super) const fn is_all_of_index(&self) -> bool {
+        self.others.is_empty()
+    }
+
     /// The length of the index in bytes.
-    fn length(&self) -> u64 {
+    pub(super) fn length(&self) -> u64 {
         let metadata = self.index.as_ref().map(File::metadata);
         metadata.map_or(0, |it| it.map_or(0, |metadata| metadata.len()))
     }
 
-    /// Finds the containers for which the index is up to date. Most of the work is to ask the kernel for versions, so several threads share it, each
-    /// with `part` bytes of the index.
-    fn compare(&mut self, directory: &Directory<'_>, part: u64) -> Outdated {
-        let Some(index) = &self.index else {
-            return Outdated::default();
-        };
+    /// Finds the containers of which the index says just what there is, and returns the digests of all containers. Asking for versions is most of
+    /// the work, which several processors do in a part of the time, `part` bytes of the index after another.
+    fn compare(
+        &mut self,
+        directory: &Directory<'_>,
+        part: u64,
+    ) -> Result<(Outdated, Vec<u64>), Error> {
         let length = self.length();
-        let compare_part = |begin: u64| {
+        let next = AtomicU64::new(0);
+        let compare_parts = || {
             let mut compared = Vec::new();
-            let mut reader = reader(index, begin);
-            let mut text = Vec::new();
-            // A line that begins where a part does belongs to the part before; the first line is the header.
-            let mut at = begin + reader.read_until(b'\n', &mut text).unwrap_or(0) as u64;
-            while at <= begin + part {
-                text.clear();
-                match reader.read_until(b'\n', &mut text) {
-                    Ok(0) | Err(_) => break,
-                    Ok(length) => at += length as u64,
+            loop {
+                let begin = next.fetch_add(part, Ordering::Relaxed);
+                if begin >= length {
+                    return compared;
                 }
-                if let Some(line) = Line::parse(&text) {
-                    let digest = self.digests.hash_one(&*line.head.1);
-                    compared.push((digest, line.head.2.0, directory.holds(&line)));
-                }
+                self.compare_part(directory, begin..=begin + part, &mut compared);
             }
-            compared
         };
-        let mut compared = thread::scope(|scope| {
-            let threads: Vec<_> = (1..)
-                .map(|number| number * part)
-                .take_while(|begin| *begin < length)
-                .map(|begin| scope.spawn(move || compare_part(begin)))
-                .collect();
-            let mut compared = compare_part(0);
+        let (mut compared, containers) = thread::scope(|scope| {
+            let others = processors().min(length.div_ceil(part)).saturating_sub(1);
+            let threads: Vec<_> = (0..others).map(|_| scope.spawn(compare_parts)).collect();
+            let containers: Result<Vec<u64>, Error> =
+                names(directory.path).map(|names| names.map(|name| self.digest(&name)).collect());
+            let mut compared = compare_parts();
             for thread in threads {
                 let more = thread.join();
                 compared.extend(more.unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
             }
-            compared
+            (compared, containers)
         });
         let has = |what| compared.iter().any(|(_, _, holds)| *holds == what);
         let outdated = Outdated {
@@ -213,18 +247,48 @@ impl Listing {
             has_changed: has(Holds::Changed),
         };
         compared.sort_unstable_by_key(|(digest, _, _)| *digest);
-        self.known = compared
-            .chunk_by(|one, other| one.0 == other.0)
-            .filter(|lines| {
-                let is_right = |(_, number, holds): &(u64, usize, Holds)| {
-                    *number == lines.len() && *holds == Holds::Right
-                };
-                lines.iter().all(is_right)
-            })
-            .filter_map(|lines| lines.first())
-            .map(|(digest, _, _)| *digest)
-            .collect();
-        outdated
+        self.is_exact = true;
+        self.known.clear();
+        for lines in compared.chunk_by(|one, other| one.0 == other.0) {
+            let is_right = |(_, number, holds): &(u64, usize, Holds)| {
+                *number == lines.len() && *holds == Holds::Right
+            };
+            match lines.iter().all(is_right) {
+                true => self
+                    .known
+                    .extend(lines.first().map(|(digest, _, _)| digest)),
+                false => self.is_exact = false,
+            }
+        }
+        Ok((outdated, containers?))
+    }
+
+    /// Compares the lines that begin in a part of the index. One that begins where the part does belongs to the part before; the first line is the
+    /// header.
+    fn compare_part(
+        &self,
+        directory: &Directory<'_>,
+        part: RangeInclusive<u64>,
+        compared: &mut Vec<(u64, usize, Holds)>,
+    ) {
+        let Some(index) = &self.index else { return };
+        let mut reader = reader(index, *part.start());
+        let mut text = Vec::new();
+        let mut at = part.start() + reader.read_until(b'\n', &mut text).unwrap_or(0) as u64;
+        while at <= *part.end() {
+            text.clear();
+            match reader.read_until(b'\n', &mut text) {
+                Ok(0) | Err(_) => break,
+                Ok(length) => at += length as u64,
+            }
+            compared.push(match Line::parse(&text) {
+                Some(line) => {
+                    let digest = self.digest(&line.head.1);
+                    (digest, line.head.2.0, directory.holds(&line))
+                }
+                None => (0, 0, Holds::Damaged),
+            });
+        }
     }
 
     /// Adds the index's entries to these containers: one profile of a container may have changed while another has not.
@@ -268,48 +332,20 @@ impl Listing {
     }
 }
 
-fn processors() -> u64 {
+pub(super) fn processors() -> u64 {
     thread::available_parallelism().map_or(1, |number| number.get().min(8) as u64)
-}
-
-/// The index; `None` if there is none, if another version of capprof wrote it, or if other users could have written it.
-fn open(path: &Path, store: &Path) -> Option<File> {
-    let index = File::open(path).ok()?;
-    trust::check(path, store).ok()?;
-    let mut header = vec![0; HEADER.len() + 1];
-    index.read_exact_at(&mut header, 0).ok()?;
-    (header.strip_suffix(b"\n") == Some(HEADER.as_bytes())).then_some(index)
-}
-
-/// A file from an offset on, whose position other readers do not share.
-struct After<'a>(&'a File, u64);
-
-impl Read for After<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let length = self.0.read_at(buffer, self.1)?;
-        self.1 += length as u64;
-        Ok(length)
-    }
-}
-
-fn reader(file: &File, offset: u64) -> BufReader<After<'_>> {
-    BufReader::with_capacity(BUFFER, After(file, offset))
-}
-
-/// Reads the next line of the index, with its newline. Returns false at the end.
-fn next_line(reader: &mut BufReader<After<'_>>, text: &mut Vec<u8>) -> Result<bool, Error> {
-    text.clear();
-    let length = reader
-        .read_until(b'\n', text)
-        .map_err(file::error("read", Path::new(NAME)))?;
-    Ok(length > 0)
 }
 
 /// The profiles of a listing, one after another.
 pub(super) struct Rows<'a> {
     listing: &'a Listing,
     reader: Option<BufReader<After<'a>>>,
-    /// The line that was read last; then the position of its row, and its names.
+    /// Where the next line begins, and after where none is read any more.
+    at: u64,
+    end: u64,
+    /// The texts of which a line has to have one, if there are any.
+    finders: Vec<memmem::Finder<'a>>,
+    /// The line that was read last: itself, where its row begins, and its names.
     line: Vec<u8>,
     row: usize,
     recording: String,
@@ -359,13 +395,18 @@ impl Rows<'_> {
     /// Reads the next line of a container for which the index is up to date, unless a line is waiting to be returned.
     fn read_line(&mut self) -> Result<(), Error> {
         while let (false, Some(reader)) = (self.has_line, &mut self.reader) {
-            if !next_line(reader, &mut self.line)? {
+            if self.at > self.end || !next_line(reader, &mut self.line)? {
                 self.reader = None;
                 break;
             }
+            self.at += self.line.len() as u64;
+            let says = |finder: &memmem::Finder<'_>| finder.find(&self.line).is_some();
+            if !self.finders.is_empty() && !self.finders.iter().any(says) {
+                continue;
+            }
             // It was parsed when the index was compared with the files.
             if let Some(line) = Line::split(&self.line)
-                && self.listing.knows(&line.head.1)
+                && (self.listing.is_exact || self.listing.knows(self.listing.digest(&line.head.1)))
             {
                 self.recording.clear();
                 self.recording.push_str(&line.head.0);
@@ -386,6 +427,8 @@ enum Holds {
     Changed,
     /// The container's directory is gone.
     Gone,
+    /// It is no line that capprof has written.
+    Damaged,
 }
 
 /// The way in which the index is out of date.

@@ -13,9 +13,11 @@ mod error;
 mod files;
 mod find;
 mod index;
+mod index_file;
 mod kept_recordings;
 mod listing;
 mod load;
+mod pieces;
 mod store;
 mod summary;
 
@@ -25,6 +27,7 @@ pub use files::{CONFIGURATION, Files, PROFILE};
 pub(crate) use kept_recordings::{Contribution, KeptRecordings};
 pub use listing::Listing;
 pub use load::{LARGEST, StoredProfile, load};
+pub use pieces::Selection;
 pub use store::Store;
 pub use summary::{Summary, VerificationSummary};
 

@@ -1,4 +1,5 @@
 use super::super::index::YOUNG;
+use super::super::pieces::Selection;
 use super::*;
 use crate::profiles::{Files, Store};
 use capprof_profile::fixtures::{full_evidence, host, recording, reports};
@@ -153,9 +154,48 @@ fn an_index_is_compared_whole_in_whichever_parts() {
     let mut listing = Listing::of(store, &profiles).unwrap();
     let directory = Directory::open(&profiles).unwrap().unwrap();
     for part in 1..1000 {
-        assert_eq!(listing.compare(&directory, part), Outdated::default());
+        let (outdated, containers) = listing.compare(&directory, part).unwrap();
+        assert_eq!(outdated, Outdated::default());
+        assert_eq!(containers.len(), 20);
         assert_eq!(listing.known.len(), 20, "parts of {part} bytes");
     }
+}
+
+#[test]
+fn pieces_have_the_chosen_profiles_in_their_order() {
+    let place = Place::new();
+    for number in 0..20 {
+        place.add(&format!("container-{number}"), FIRST);
+        place.add(&format!("container-{number}"), SECOND);
+    }
+    let chosen = |size: u64, since: Option<&str>, limit| {
+        let store = place.directory.path();
+        let later = SystemTime::now() + YOUNG * 2;
+        let listing = Listing::at(store, &store.join("profiles"), later).unwrap();
+        let selection = Selection {
+            since: since.map(str::to_owned),
+            limit,
+            accept: |summary: &Summary| summary.container_id != "container-7",
+        };
+        let mut all = Vec::new();
+        let work = |piece: &mut Vec<(String, String)>, summary: &Summary| {
+            piece.push((summary.recording_id.clone(), summary.container_id.clone()));
+        };
+        let done = |piece: Vec<(String, String)>| -> Result<(), Error> {
+            all.extend(piece);
+            Ok(())
+        };
+        listing.in_pieces_of(size, &selection, work, done).unwrap();
+        assert!(all.is_sorted_by(|one, other| one > other), "{all:?}");
+        all.len()
+    };
+    // The first time there is no index yet.
+    assert_eq!(chosen(1 << 10, None, None), 38);
+    for size in (1..3000).step_by(7) {
+        assert_eq!(chosen(size, None, None), 38, "pieces of {size} bytes");
+    }
+    assert_eq!(chosen(1 << 10, Some(SECOND), None), 19);
+    assert_eq!(chosen(1 << 10, None, Some(5)), 5);
 }
 
 #[test]
