@@ -16,6 +16,8 @@ ALLOWED = {
     ("profile/src/why/rank.rs", "io_uring_setup"): "a system call",
     ("profile/src/why/sysctls_and_limits.rs", "io_uring_setup"): "a system call",
     ("hooks/src/why/process.rs", "io_uring_setup"): "a system call",
+    ("hooks/src/ebpf/call_object.rs", "sched_setaffinity"): "a system call",
+    ("ctl/src/render/object.rs", "sched_setaffinity"): "a system call",
     ("hooks/src/why/records.rs", "security_capable"): "where the kernel asks all security modules",
     ("profile/src/why/decide.rs", "capable"): "part of the names of all helpers",
     ("profile/src/why/sysctls_and_limits.rs", "capable"): "a cause, in the report of `capprofctl why`",
