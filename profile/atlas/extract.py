@@ -85,7 +85,9 @@ def blank(match):
 def prepare(text):
     """Gives macros that define system calls the form of functions, and removes markers that are no C. Lines stay."""
     text = SYSTEM_CALL.sub(lambda match: f"long {'compat_' if match.group(1).startswith('COMPAT') else ''}sys_{match.group(2)}(int x", text)
-    text = re.sub(r"\bUVERBS_HANDLER\((\w+)\)", r"ib_uverbs_handler_\1", text)
+    # A driver puts its own name before those of its handlers; the core defines its name in a header.
+    module = re.search(r"^#define UVERBS_MODULE_NAME (\w+)", text, re.M)
+    text = re.sub(r"\bUVERBS_HANDLER\((\w+)\)", rf"{module.group(1) if module else 'ib_uverbs'}_handler_\1", text)
     return MARKER.sub(blank, text)
 
 
