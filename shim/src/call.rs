@@ -6,6 +6,7 @@ use crate::create::{self, LowLevelRuntime};
 use crate::delivery::CommandLine;
 use crate::exec;
 use crate::family::Family;
+use crate::privilege::may_be_root_of_host;
 use crate::report;
 use crate::runtime;
 use crate::state;
@@ -46,13 +47,23 @@ pub enum Error {
         /// The reason.
         source: file::Error,
     },
+    /// The same, because the configuration may name another state directory.
+    #[error(
+        "exec: {source}; what the container is limited to is not known: make the file readable, or remove it"
+    )]
+    Configuration {
+        /// The reason.
+        source: settings::Error,
+    },
 }
 
 impl Error {
     /// The exit status: that of the runtime for such an error.
     fn status(&self, family: Family) -> i32 {
         match (self, family) {
-            (Self::Exec(_) | Self::Recording { .. }, Family::Runc) => 255,
+            (Self::Exec(_) | Self::Recording { .. } | Self::Configuration { .. }, Family::Runc) => {
+                255
+            }
             _ => 1,
         }
     }
@@ -201,6 +212,11 @@ impl Call {
     }
 
     fn exec(&mut self, subcommand: &OsStr, position: usize) -> Result<Infallible, Error> {
+        // Other users have a state directory of their own, and need not be able to read the file.
+        if may_be_root_of_host() {
+            let read = self.settings.was_read();
+            read.map_err(|source| Error::Configuration { source })?;
+        }
         let recorded = self
             .recorded(subcommand)
             .map_err(|source| Error::Recording { source })?;

@@ -33,6 +33,11 @@ pub(crate) fn is_root_of_host() -> bool {
         .get_or_init(|| maps_every_user() == Some(true) && nix::unistd::geteuid().is_root())
 }
 
+/// Returns false if this process is not [root of the host](is_root_of_host): where /proc does not tell, it may be.
+pub(crate) fn may_be_root_of_host() -> bool {
+    maps_every_user() != Some(false) && nix::unistd::geteuid().is_root()
+}
+
 /// Returns true if this process's user namespace maps every user to itself in one line, as the initial one does; `None` if /proc does not tell.
 pub(crate) fn maps_every_user() -> Option<bool> {
     static MAPS_EVERY_USER: OnceLock<Option<bool>> = OnceLock::new();

@@ -49,16 +49,33 @@ pub fn path() -> PathBuf {
 #[derive(Debug)]
 pub struct Content {
     path: PathBuf,
-    text: io::Result<String>,
+    bytes: io::Result<Vec<u8>>,
 }
 
 impl Content {
     /// Reads a file. If that fails, [`Self::settings()`] says why.
     pub fn read(path: PathBuf) -> Self {
         Self {
-            text: std::fs::read_to_string(&path),
+            bytes: std::fs::read(&path),
             path,
         }
+    }
+
+    /// Succeeds if the file was read, or does not exist.
+    ///
+    /// # Errors
+    /// [`Error::Read`]: nothing that the file says is known.
+    pub fn was_read(&self) -> Result<(), Error> {
+        match &self.bytes {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(self.failure(io::Error::new(error.kind(), error.to_string())))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn failure(&self, error: io::Error) -> Error {
+        file::error("read configuration", &self.path)(error).into()
     }
 
     /// The settings; a file that does not exist stands for the defaults.
@@ -66,14 +83,12 @@ impl Content {
     /// # Errors
     /// Any [`Error`].
     pub fn settings(&self) -> Result<Settings, Error> {
-        let text = match &self.text {
-            Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Settings::default()),
-            Err(error) => {
-                let again = io::Error::new(error.kind(), error.to_string());
-                return Err(file::error("read configuration", &self.path)(again).into());
-            }
+        self.was_read()?;
+        let Ok(bytes) = &self.bytes else {
+            return Ok(Settings::default());
         };
+        let text = std::str::from_utf8(bytes)
+            .map_err(|error| self.failure(io::Error::new(io::ErrorKind::InvalidData, error)))?;
         let settings: Settings = toml::from_str(text).map_err(|error| {
             let line = error
                 .span()
@@ -94,15 +109,11 @@ impl Content {
     }
 
     /// The runtime, the mode, and the directories of state and store from the file, and the defaults for all else. An error in the rest of the file does
-    /// not matter: `kill` and `delete` must go on working.
+    /// not matter: `kill` and `delete` must go on working, and `exec` must find the recording that limits it.
     pub fn essentials(&self) -> Settings {
         let mut essentials = Settings::default();
-        let table = self
-            .text
-            .as_ref()
-            .ok()
-            .and_then(|text| text.parse::<toml::Table>().ok())
-            .unwrap_or_default();
+        let bytes = self.bytes.as_deref().unwrap_or_default();
+        let table = table(&String::from_utf8_lossy(bytes));
         let text = |key| Some(table.get(key)?.as_str()?.to_owned());
         if let Some(runtime) = text("runtime") {
             essentials.runtime = runtime;
@@ -121,6 +132,15 @@ impl Content {
         }
         essentials
     }
+}
+
+/// The keys of a file that may not be TOML as a whole: then those of the lines that are.
+fn table(text: &str) -> toml::Table {
+    let lines = || {
+        text.lines()
+            .filter_map(|line| line.parse::<toml::Table>().ok())
+    };
+    text.parse().unwrap_or_else(|_| lines().flatten().collect())
 }
 
 /// Reads a file's [settings](Content::settings).
@@ -193,7 +213,13 @@ mod tests {
         assert_eq!(essentials(&path).mode, DefaultMode::Observe);
         std::fs::write(&path, "state = \"/run/other\"\nnonsense = 1\n").unwrap();
         assert_eq!(essentials(&path).state, Path::new("/run/other"));
-        std::fs::write(&path, "[[[").unwrap();
-        assert_eq!(essentials(&path), Settings::default());
+        for broken in ["[[[", "mode =", "retention = 1\nretention = 2", "# \u{b7}"] {
+            let mut bytes = format!("{broken}\nstate = \"/run/other\"\n").into_bytes();
+            // The second byte of the dot, without the first.
+            bytes.retain(|byte| *byte != 0xc2);
+            std::fs::write(&path, bytes).unwrap();
+            assert!(super::load(&path).is_err(), "{broken}");
+            assert_eq!(essentials(&path).state, Path::new("/run/other"), "{broken}");
+        }
     }
 }

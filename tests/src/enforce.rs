@@ -9,9 +9,10 @@ use capprof_profile::{Capability, CapabilitySet};
 use serde_json::{Value, json};
 use std::fs;
 use std::path::PathBuf;
+use std::process::Output;
 use std::sync::Arc;
 
-const BODIES: [(&str, Body); 7] = [
+const BODIES: [(&str, Body); 8] = [
     (
         "a_list_is_all_that_a_process_gets",
         a_list_is_all_that_a_process_gets,
@@ -25,6 +26,10 @@ const BODIES: [(&str, Body); 7] = [
         another_user_gets_what_its_profile_says,
     ),
     ("exec_gets_no_more", exec_gets_no_more),
+    (
+        "exec_gets_no_more_if_the_configuration_is_broken",
+        exec_gets_no_more_if_the_configuration_is_broken,
+    ),
     ("config_json_stays_as_it_is", config_json_stays_as_it_is),
     (
         "a_killed_runtime_leaves_nothing",
@@ -300,6 +305,41 @@ fn exec_gets_no_more(environment: &Arc<Environment>, runtime: &Runtime) -> anyho
             "{arguments:?}: {errors}"
         );
     }
+    container.stop()?;
+    container.expect_nothing_left()
+}
+
+fn exec_gets_no_more_if_the_configuration_is_broken(
+    environment: &Arc<Environment>,
+    runtime: &Runtime,
+) -> anyhow::Result<()> {
+    let mut container = Container::new(environment, runtime, &["/bin/corpus", "wait"])?;
+    annotate(
+        &container,
+        json!({"io.capprof.mode": "enforce", "io.capprof.capabilities": "CAP_KILL"}),
+    )?;
+    container.start()?;
+    let id = container.id.clone();
+    let arguments = ["exec", "--cap", "CAP_SYS_ADMIN", &id, STATUS[0], STATUS[1]];
+    let refused = |output: Output, expected: &str| -> anyhow::Result<()> {
+        let errors = String::from_utf8_lossy(&output.stderr);
+        ensure!(
+            !output.status.success() && output.stdout.is_empty() && errors.contains(expected),
+            "{output:?}"
+        );
+        Ok(())
+    };
+    // A line without a value, beside the one that names the state directory.
+    container.configuration.push("mode =".to_owned());
+    refused(container.capprof(&arguments)?, "limited to CAP_KILL")?;
+    container.configuration.pop();
+    let file = container.path("config.toml");
+    let mut command = container.command(&arguments)?;
+    fs::remove_file(&file)?;
+    fs::create_dir(&file)?;
+    let output = command.output();
+    fs::remove_dir(&file)?;
+    refused(output?, "is limited to is not known")?;
     container.stop()?;
     container.expect_nothing_left()
 }
