@@ -59,7 +59,8 @@ A third reader, who had not seen the table, judged the draw with seed 20261130 o
 2 of the 53 were wrong, and the reader before had passed both: flags of a serial port that every user may change, and an error that another function gives first.
 These 2 and 6 entries of their kinds are mended.
 A fourth reader, who had not seen the table, drew once with seed 777000111.
-5 of 53 were wrong: a function's name that a macro makes, the namespace of a token that a new program does not have, the error of a project's quota, a limit that Linux 7.3 has for changes only, and a mounter where who opens a file by its handle is asked.
+5 of 53 were wrong: a function's name that a macro makes, the namespace of a token that a new program does not have, and the error of a project's quota.
+The other two: a limit that Linux 7.3 has for changes only, and the mounter where the process that opens a file by its handle is asked.
 These 5 and 4 entries of their kinds are mended.
 
 `atlas check` holds the entries against what their helpers do, too: which capabilities one accepts, whom it asks, and that the places of one entry agree whether a record is left.
