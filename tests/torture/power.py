@@ -70,7 +70,7 @@ class Guest:
                    "-display", "none", "-nic", "none", "-no-reboot", "-serial", f"file:{self.console}", "-serial", f"file:{self.archive}", "-kernel", kernel, "-initrd", initrd,
                    # Data that the guest has flushed is in the file; the rest is lost with its memory.
                    "-drive", f"file={disk},if=virtio,format=raw,cache=writeback",
-                   "-append", f"console=ttyS0 quiet panic=-1 boot={boot}"]
+                   "-append", f"console=ttyS0 no_timer_check quiet panic=-1 boot={boot}"]
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
     def said(self):
